@@ -1,0 +1,1 @@
+"""What Slipway decides, with no clock, no environment and no outside world in it."""

@@ -1,0 +1,144 @@
+"""The ledger's two records per agent: what is wanted, and how far its release is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from core.model import Push, Routing
+
+HISTORY = 50
+"""Ended releases that a record remembers."""
+
+
+class Cause(StrEnum):
+    """What last asked for a release."""
+
+    PUSH = "push"
+    SECRET = "secret"  # noqa: S105 - the word, not a value
+    CONFIGURATION = "configuration"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop that a person asked for."""
+
+    why: str
+    by: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
+
+    serial: int = 0
+    """Grows by one with every change that asks for a release."""
+    by_people: int = 0
+    """The serial of the last push, changed agents.yaml or person's word; a rotation leaves it."""
+    push: Push | None = None
+    cause: Cause | None = None
+    noted_at: datetime | None = None
+    due: datetime | None = None
+    """Not before this time: soak or settle."""
+    paused: Pause | None = None
+    traceparent: str | None = None
+    """Of what last asked, so that a release taken up later still belongs to its push's trace."""
+
+
+class Stage(StrEnum):
+    """How far a release is; what is written down is never done again."""
+
+    BEGUN = "begun"
+    CONFIRMED = "confirmed"
+    VERIFIED = "verified"
+    PROMOTED = "promoted"
+    ENDED = "ended"
+
+
+class Act(StrEnum):
+    """What is done to Foundry and therefore noted before it is done."""
+
+    CREATE = "create"
+    PIN = "pin"
+    PROMOTE = "promote"
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """An act that was begun and whose end nobody noted yet."""
+
+    act: Act
+    since: datetime
+    to: str = ""
+    """The version that a selector change names."""
+    highest: int = 0
+    """The highest version number known before a create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """The last version that went live and passed what was asked of it."""
+
+    push: Push
+    fingerprint: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One line of a record's history."""
+
+    at: datetime
+    reason: str
+    digest: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How far an agent's release is; written by whoever holds the lease on it."""
+
+    seen: int = 0
+    """The serial of ``Wanted`` that this release answers."""
+    push: Push | None = None
+    fingerprint: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secret name -> version id that the release was resolved to."""
+    stage: Stage = Stage.ENDED
+    reason: str = ""
+    detail: str = ""
+    begun_at: datetime | None = None
+    candidate: str | None = None
+    twin: bool = False
+    """The candidate's number was known before we asked for it: an identical version of earlier."""
+    cleared: str | None = None
+    """The failed twin that was deleted so that its definition could be created once more."""
+    back: Routing | None = None
+    """What served when the release began."""
+    selector: Routing | None = None
+    """The routing as we left or accepted it; None until there is an agent."""
+    routed_at: datetime | None = None
+    doing: Doing | None = None
+    good: Good | None = None
+    born: Mapping[str, datetime] = field(default_factory=dict)
+    """Version number -> created_at of the versions named here: a number that was born again is another version."""
+    overtaken: int = 0
+    """How often in a row a newer wish ended a release under way."""
+    attempt: int = 0
+    """How many versions were asked for in this release."""
+    history: tuple[Ended, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """True while a release is under way."""
+        return self.stage is not Stage.ENDED
+
+    @property
+    def state(self) -> str:
+        """What the blob's metadata says, so that one listing finds unfinished work."""
+        return "open" if self.open or self.doing else "ended"

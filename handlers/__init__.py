@@ -1,0 +1,1 @@
+"""What Slipway does: one file per event, each read straight down."""

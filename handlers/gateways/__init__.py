@@ -1,0 +1,178 @@
+"""The outside world in our words: one Protocol per service, and the two errors that may come back.
+
+    GatewayError
+    ├── TransientError   the service is down, slow or busy: wait and ask again
+    └── PermanentError   the request will never be answered otherwise: record it and stop
+
+Answers that are to be expected (a missing agent, a lease somebody else holds, a version with sessions on it)
+are return values, not errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from core.model import Agent, Definition, Routing, Secret, Toolbox, Unreadable, Version
+from core.record import Record, Wanted
+
+
+class GatewayError(Exception):
+    """What an outside service made of a request, in one line without any value that was sent.
+
+    ``code`` is the service's own code or the HTTP status as text, ``service`` which gateway speaks.
+    """
+
+    def __init__(self, service: str, code: str, message: str) -> None:
+        super().__init__(f"{service}: {code}: {message}")
+        self.service = service
+        self.code = code
+        self.message = message
+
+
+class TransientError(GatewayError):
+    """Asking again later may help.
+
+    ``unclear`` is True when the request may have taken effect although its answer was lost or an error (a timeout, a
+    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds.
+    """
+
+    def __init__(
+        self, service: str, code: str, message: str, *, unclear: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(service, code, message)
+        self.unclear = unclear
+        self.retry_after = retry_after
+
+
+class PermanentError(GatewayError):
+    """Asking again will not help; ``status`` is the HTTP status where there was one."""
+
+    def __init__(self, service: str, code: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(service, code, message)
+        self.status = status
+
+
+class Deleted(StrEnum):
+    """What became of a request to delete a version."""
+
+    DELETED = "deleted"
+    GONE = "gone"
+    SESSIONS_ACTIVE = "sessions_active"
+
+
+class Foundry(Protocol):
+    """Hosted agents, their versions, routing and toolboxes in one Foundry project.
+
+    Every method raises TransientError or PermanentError. Reads are retried inside; the acts (create, route,
+    delete, create_toolbox_version) are sent exactly once, and a lost answer is ``TransientError(unclear=True)``.
+    """
+
+    async def agent(self, name: str) -> Agent | None:
+        """The agent with its routing and newest version, or None where it does not exist."""
+
+    async def version(self, agent: str, number: str) -> Version | None:
+        """One version, the only read whose status can be trusted; None where it does not exist."""
+
+    async def versions(self, agent: str) -> Sequence[Version]:
+        """Every version without drafts, all pages, oldest first; empty where the agent does not exist."""
+
+    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        """Ask for a version (and the agent, where there is none); what comes back need not be new, nor ours."""
+
+    async def route(self, agent: str, version: str) -> Routing:
+        """Send all new sessions to the version, touching nothing else of the endpoint; returns it as then told."""
+
+    async def delete(self, agent: str, number: str) -> Deleted:
+        """Delete a version that has no sessions."""
+
+    async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+        """The newest toolbox version if it has exactly these tools, else a new one that has."""
+
+
+class Vault(Protocol):
+    """Secrets in one Key Vault. Every method raises TransientError or PermanentError."""
+
+    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+        """A secret's value and version id from one read; the newest where no version is asked for."""
+
+    async def tagged(self, agent: str) -> Mapping[str, str]:
+        """Environment name -> secret name of the enabled secrets tagged ``agent=<agent>`` and ``env=<NAME>``.
+
+        Raises PermanentError (code FORBIDDEN) without the right to list, (code AMBIGUOUS) when two secrets give one name.
+        """
+
+
+class Lease(Protocol):
+    """The right to be the one writer of an agent's release, and the record that it protects."""
+
+    @property
+    def record(self) -> Record:
+        """The record as last read or written under this lease."""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
+
+    async def write(self, record: Record) -> bool:
+        """Store the record; False when the lease was lost, after which the holder must stop for good.
+
+        Raises TransientError where storage itself does not answer.
+        """
+
+    async def renew(self) -> bool:
+        """Extend the lease to 60 s; False when it was lost."""
+
+    async def give_back(self) -> None:
+        """Let the next one in; never raises, since a lease ends by itself."""
+
+
+class Ledger(Protocol):
+    """The two records per agent. Every method raises TransientError or PermanentError."""
+
+    async def wanted(self, agent: str) -> Wanted:
+        """What the agent should run; an empty one where nothing was ever noted."""
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        """Apply a change by compare-and-swap, as often as others come between; an equal result is not written."""
+
+    async def record(self, agent: str) -> Record:
+        """How far the release is, read without the lease."""
+
+    async def lease(self, agent: str) -> Lease | None:
+        """Become the one writer for 60 s, or None while somebody else is."""
+
+    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+        """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""
+
+
+class Journal(Protocol):
+    """Append-only lines, one blob a UTC day."""
+
+    async def write(self, line: Mapping[str, object]) -> None:
+        """Append one line as JSON; raises TransientError or PermanentError."""
+
+    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+        """Every line of a day, oldest first; empty where there is none."""
+
+
+class Queue(Protocol):
+    """The queue ``releases``."""
+
+    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+        """Have the agent's release taken up, after a delay in seconds; raises TransientError or PermanentError."""
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait for it."""
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
