@@ -86,15 +86,17 @@ class StandIn:
         return app
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> str:
-        """Listen on 127.0.0.1 and return the address."""
-        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls)
-        await site.start()
-        listening = self._runner.addresses[0]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{listening[1]}"
-        await self.started()
-        return self.url
+        """Listen on 127.0.0.1 and return the address; called again, the same state answers at one more address."""
+        first = self._runner is None
+        if self._runner is None:
+            self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
+            await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls).start()
+        address = f"{'https' if tls else 'http'}://127.0.0.1:{self._runner.addresses[-1][1]}"
+        if first:
+            self.url = address
+            await self.started()
+        return address
 
     async def stop(self) -> None:
         """Close the server and what it keeps open."""

@@ -101,7 +101,7 @@ class Vault(Protocol):
     async def tagged(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name of the enabled secrets tagged ``agent=<agent>`` and ``env=<NAME>``.
 
-        Raises PermanentError (code FORBIDDEN) without the right to list, (code AMBIGUOUS) when two secrets give one name.
+        Raises PermanentError: code FORBIDDEN without the right to list, code AMBIGUOUS when two secrets give one name.
         """
 
 
