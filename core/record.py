@@ -109,6 +109,9 @@ class Record:
     fingerprint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Secret name -> version id that the release was resolved to."""
+    image: str = ""
+    variables: frozenset[str] = frozenset()
+    """Names of the environment variables that the candidate must have."""
     stage: Stage = Stage.ENDED
     reason: str = ""
     detail: str = ""

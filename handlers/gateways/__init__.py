@@ -11,12 +11,16 @@ are return values, not errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from core.model import Agent, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.record import Record, Wanted
+
+STORAGE = "storage"
+"""What a GatewayError of the ledger, the journal or the queue names as its service."""
 
 
 class GatewayError(Exception):
@@ -176,3 +180,15 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """Everything outside, as a handler is given it."""
+
+    foundry: Foundry
+    vault: Vault
+    ledger: Ledger
+    journal: Journal
+    queue: Queue
+    clock: Clock

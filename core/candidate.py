@@ -1,0 +1,120 @@
+"""The later rows of the table: one candidate on its way from nothing to live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from core import notes
+from core.definition import Unresolved, own_variables
+from core.model import Status, Version
+from core.reasons import Reason, from_service
+from core.record import Act, Record, Stage
+from core.rules import AgentRule
+from core.steps import Begin, ClearTwin, Confirm, Create, End, Note, Promote, Step, Wait
+from core.wish import SETTLE
+from core.world import Unread, World, lives
+
+
+def adopt(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 16: a version with this fingerprint is there already: a crash lost its receipt, or it served before."""
+    if world.record.candidate is not None:
+        return None
+    for listed in (one for one in world.listed if world.is_ours(one)):
+        version = world.version(listed.number)
+        if version is not None and lives(version):
+            return Note(Reason.ADOPT, notes.has_candidate(world.record, version))
+    return None
+
+
+def create(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 18: there is no such version: ask for one."""
+    if world.record.candidate is not None:
+        return None
+    if isinstance(world.resolved, Unresolved):
+        reason, detail = world.resolved.reason, world.resolved.detail
+        return End(reason, notes.ended(world.record, reason, now, detail), detail)
+    if world.resolved.fingerprint != world.record.fingerprint:
+        # agents.yaml was deployed anew since this release began: what would be made now is another definition
+        routing = world.record.back
+        return Begin(notes.begun(replace(world.record, stage=Stage.ENDED), world.wanted, world.resolved, routing, now))
+    agent = world.agent
+    known = [int(version.number) for version in world.listed]
+    known += [int(agent.latest.number)] if agent and agent.latest else []
+    live, routing = (agent.live, agent.routing) if agent else (None, None)
+    return Create(max(known, default=0), live, routing)
+
+
+def gone(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 19: somebody deleted the candidate."""
+    version = world.version(_candidate(world))
+    if version is not None and version.status not in (Status.DELETING, Status.DELETED):
+        return None
+    if version is None and now - world.record.born[_candidate(world)] < SETTLE:
+        return Wait(Reason.CREATE, _candidate(world))  # just created: reads lag
+    if world.record.twin and world.record.cleared is None:
+        return Note(Reason.CLEAR_TWIN, notes.cleared(world.record))  # whoever deleted it did what we wanted to
+    return End(Reason.CANDIDATE_GONE, notes.ended(world.record, Reason.CANDIDATE_GONE, now))
+
+
+def creating(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 20: Foundry is at work; an unknown status is waited for like it."""
+    version = _seen(world)
+    if version.status not in (Status.CREATING, Status.UNKNOWN):
+        return None
+    if now - version.created_at >= rule.release.provision_within:
+        return End(Reason.TIMED_OUT, notes.ended(world.record, Reason.TIMED_OUT, now))
+    return Wait(Reason.CREATE, version.number)
+
+
+def failed(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 21: Foundry gave up; a twin of earlier is cleared away once, so that this push gets a try of its own."""
+    version = _seen(world)
+    if version.status is not Status.FAILED:
+        return None
+    live = world.agent.live if world.agent else None
+    if world.record.twin and world.record.cleared is None and live != version.number:
+        return ClearTwin(version.number)
+    code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")
+    detail = f"{code}: {message}" if code else "Foundry gave no reason"
+    return End(from_service(code), notes.ended(world.record, from_service(code), now, detail), detail)
+
+
+def confirm(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 22: active once is not active: a second read, to be compared with what was meant."""
+    return Confirm(_seen(world)) if world.record.stage is Stage.BEGUN else None
+
+
+def serves(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 25: the traffic is there already."""
+    agent = world.agent
+    if agent is None or agent.routing.pinned != world.record.candidate:
+        return None
+    return Note(Reason.PROMOTE, notes.routed(world.record, agent.routing, Act.PROMOTE, now))
+
+
+def promote(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 26: move the traffic."""
+    agent = world.agent
+    return Promote(_candidate(world), agent.routing) if agent else Wait(Reason.CREATE)
+
+
+def mismatch(record: Record, version: Version) -> str | None:
+    """How an active candidate differs from what was asked for, or None; the platform may have added variables."""
+    if version.image != record.image:
+        return f"image {version.image} instead of {record.image}"
+    there, meant = own_variables(version.variables), own_variables(record.variables)
+    if there != meant:
+        return f"variables {', '.join(sorted(there ^ meant))} differ"
+    return None
+
+
+def _candidate(world: World) -> str:
+    return world.record.candidate or ""
+
+
+def _seen(world: World) -> Version:
+    version = world.version(_candidate(world))
+    if version is None:  # pragma: no cover - row 19 answered that
+        raise Unread("version", _candidate(world))
+    return version

@@ -1,0 +1,158 @@
+"""From an agent rule, a push and its secrets to what is sent to Foundry, and the fingerprint that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable
+from core.reasons import Reason
+from core.rules import AgentRule, ConnectionRef, SecretRef
+
+SCHEMA = 1
+"""Grows when the same rule and push would make another definition than before."""
+
+FINGERPRINT = "slipway.fingerprint"
+METADATA_VALUE = 512
+"""Characters that the service keeps of a metadata value (docs/reference/wire.md)."""
+
+PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_")
+TOOLBOX_ENDPOINT = "SLIPWAY_TOOLBOX_ENDPOINT"
+TOOLBOX_NAME = "SLIPWAY_TOOLBOX_NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A definition with every reference followed."""
+
+    definition: Definition
+    fingerprint: str
+    secrets: Mapping[str, str]
+    """Secret name -> version id, of those that follow the newest version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why a rule cannot become a definition now."""
+
+    reason: Reason
+    detail: str
+
+
+def secret_refs(rule: AgentRule, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | Unresolved:
+    """Environment name -> secret, from the rule and from the vault's tags; a name that both give is a mistake."""
+    written = {name: value for name, value in rule.env.items() if isinstance(value, SecretRef)}
+    clash = sorted(set(rule.env) & set(tagged))
+    if clash:
+        return Unresolved(Reason.ENV_CLASH, f"{clash[0]} is given by env and by the tag of secret {tagged[clash[0]]}")
+    return written | {name: SecretRef(secret=secret) for name, secret in tagged.items()}
+
+
+def resolve(
+    rule: AgentRule,
+    push: Push,
+    login_server: str,
+    secrets: Mapping[str, tuple[SecretRef, Secret | Unreadable]],
+    toolbox: Toolbox | None,
+    now: datetime,
+) -> Resolved | Unresolved:
+    """Build the definition; ``secrets`` holds, per environment name, what was asked for and what came back."""
+    for variable, (ref, secret) in sorted(secrets.items()):
+        if (wrong := unusable(secret, now)) is not None:
+            return Unresolved(wrong, f"secret {ref.secret} of variable {variable}")
+    read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
+    definition = Definition(
+        image=image_of(login_server, push),
+        cpu=rule.cpu,
+        memory=rule.memory,
+        protocols=tuple(sorted(rule.protocols.items())),
+        environment=_environment(rule, read, toolbox),
+        more=rule.more_definition,
+    )
+    newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
+    return Resolved(definition, fingerprint(definition, read), newest)
+
+
+def image_of(login_server: str, push: Push) -> str:
+    """Always by digest: a tag may mean something else a second later."""
+    return f"{login_server}/{push.repository}@{push.digest}"
+
+
+def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:
+    """Why a secret must not be used: Key Vault itself stops only disabled ones (docs/reference/wire.md)."""
+    if isinstance(secret, Unreadable):
+        return {
+            Unreadable.MISSING: Reason.SECRET_MISSING,
+            Unreadable.DISABLED: Reason.SECRET_DISABLED,
+            Unreadable.FORBIDDEN: Reason.SECRET_FORBIDDEN,
+        }[secret]
+    if secret.expires_on is not None and secret.expires_on <= now:
+        return Reason.SECRET_EXPIRED
+    if secret.not_before is not None and now < secret.not_before:
+        return Reason.SECRET_NOT_YET_VALID
+    return None
+
+
+def _environment(
+    rule: AgentRule, secrets: Mapping[str, Secret], toolbox: Toolbox | None
+) -> Mapping[str, str | SecretValue]:
+    environment: dict[str, str | SecretValue] = {}
+    for name, value in rule.env.items():
+        if isinstance(value, ConnectionRef):
+            environment[name] = f"${{{{connections.{value.connection}}}}}"
+        elif isinstance(value, str):
+            environment[name] = value
+    environment |= {name: secret.value for name, secret in secrets.items()}
+    if toolbox is not None:
+        environment |= {TOOLBOX_ENDPOINT: toolbox.endpoint, TOOLBOX_NAME: toolbox.name}
+    return environment
+
+
+def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
+    """The sha256 of the canonical definition, in which a secret stands as ``name@version-id``.
+
+    The toolbox's version is in it by the pinned address; the release, keep and tag settings are not.
+    """
+    named = {name: f"{secret.name}@{secret.version}" for name, secret in secrets.items()}
+    plain = {name: value for name, value in definition.environment.items() if isinstance(value, str)}
+    canonical = {
+        "schema": SCHEMA,
+        "image": definition.image,
+        "cpu": definition.cpu,
+        "memory": definition.memory,
+        "protocols": definition.protocols,
+        "environment": plain,
+        "secrets": named,
+        "more": definition.more,
+    }
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def metadata(push: Push, fingerprint: str, previous: str | None, attempt: int) -> Mapping[str, str]:
+    """What a version says about where it comes from: at most 16 pairs.
+
+    ``enableVnextExperience`` is what azd and the official sample send with every hosted agent; it is harmless where
+    the service no longer asks for it.
+    """
+    pairs = {
+        FINGERPRINT: fingerprint,
+        "slipway.schema": str(SCHEMA),
+        "slipway.repository": push.repository,
+        "slipway.digest": push.digest,
+        "slipway.tag": push.tag,
+        "slipway.event": push.event_id,
+        "slipway.pushed_at": push.pushed_at.isoformat(),
+        "slipway.previous": previous or "",
+        "slipway.attempt": str(attempt),
+        "enableVnextExperience": "true",
+    }
+    return {key: value[:METADATA_VALUE] for key, value in pairs.items() if value}
+
+
+def own_variables(names: frozenset[str]) -> frozenset[str]:
+    """The names that a rule can have set: the platform may add its own to a version."""
+    return frozenset(name for name in names if not name.startswith(PLATFORM_PREFIXES))

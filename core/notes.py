@@ -1,0 +1,121 @@
+"""How each step changes the release record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from core.definition import Resolved
+from core.model import Routing, Version
+from core.reasons import Reason
+from core.record import HISTORY, Act, Doing, Ended, Good, Record, Stage, Wanted
+
+
+def begun(record: Record, wanted: Wanted, resolved: Resolved, routing: Routing | None, now: datetime) -> Record:
+    """Take up what is wanted; a candidate of the same fingerprint is kept by the caller's leave alone."""
+    same = resolved.fingerprint == record.fingerprint
+    return replace(
+        record if not record.open else _remembered(record, Reason.SUPERSEDED, now),
+        seen=wanted.serial,
+        push=wanted.push,
+        fingerprint=resolved.fingerprint,
+        secrets=resolved.secrets,
+        image=resolved.definition.image,
+        variables=frozenset(resolved.definition.environment),
+        stage=Stage.BEGUN,
+        reason="",
+        detail="",
+        begun_at=now,
+        candidate=record.candidate if same else None,
+        twin=record.twin and same,
+        cleared=record.cleared if same else None,
+        back=routing,
+        selector=routing,
+        routed_at=None,
+        doing=None,
+        overtaken=record.overtaken + 1 if record.open else 0,
+        attempt=record.attempt if same else 0,
+    )
+
+
+def without_candidate(record: Record) -> Record:
+    """Forget a candidate that is of no use any more."""
+    return replace(record, candidate=None, twin=False)
+
+
+def intending(record: Record, act: Act, now: datetime, *, to: str = "", highest: int = 0) -> Record:
+    """What is about to be done, so that whoever follows a crash knows where to look."""
+    return replace(record, doing=Doing(act, now, to, highest))
+
+
+def not_landed(record: Record) -> Record:
+    """The act that was begun did not take effect."""
+    return replace(record, doing=None)
+
+
+def has_candidate(record: Record, version: Version, *, highest: int = 0) -> Record:
+    """The receipt of a create, or a version found that has the fingerprint."""
+    return replace(
+        record,
+        doing=None,
+        candidate=version.number,
+        twin=int(version.number) <= highest,
+        born=_born(record, version),
+        attempt=record.attempt + 1,
+    )
+
+
+def cleared(record: Record) -> Record:
+    """The failed twin is gone."""
+    return replace(without_candidate(record), cleared=record.candidate)
+
+
+def confirmed(record: Record) -> Record:
+    """The candidate is what was meant."""
+    return replace(record, stage=Stage.CONFIRMED)
+
+
+def routed(record: Record, routing: Routing, act: Act, at: datetime) -> Record:
+    """A selector change took effect."""
+    stage = Stage.PROMOTED if act is Act.PROMOTE else record.stage
+    return replace(record, doing=None, selector=routing, routed_at=at, stage=stage)
+
+
+def ended(record: Record, reason: Reason, now: datetime, detail: str = "") -> Record:
+    """The release is over."""
+    return replace(_remembered(record, reason, now), stage=Stage.ENDED, reason=reason, detail=detail, overtaken=0)
+
+
+def answered(record: Record, wanted: Wanted, reason: Reason, now: datetime, detail: str = "") -> Record:
+    """A newer wish is answered without anything to release; a release under way is over too."""
+    before = _remembered(record, Reason.SUPERSEDED, now) if record.open else record
+    taken = replace(before, seen=wanted.serial, push=wanted.push, doing=None, candidate=None, twin=False)
+    return ended(taken, reason, now, detail)
+
+
+def live(record: Record, now: datetime) -> Record:
+    """The candidate serves and passed what was asked of it."""
+    if record.push is None or record.candidate is None:  # pragma: no cover - a promoted release has both
+        return ended(record, Reason.LIVE, now)
+    good = Good(record.push, record.fingerprint, record.candidate)
+    kept = {number: at for number, at in record.born.items() if number == record.candidate}
+    return replace(ended(record, Reason.LIVE, now), good=good, born=kept)
+
+
+def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
+    """The agent was deleted: its numbers mean nothing any more, and only a newer word of people's begins again."""
+    seen = record.seen if wanted.by_people > record.seen else wanted.serial
+    gone = ended(replace(record, doing=None), Reason.AGENT_DELETED, now)
+    return replace(gone, seen=seen, candidate=None, twin=False, cleared=None, back=None, selector=None,
+                   routed_at=None, good=None, born={})  # fmt: skip
+
+
+def _born(record: Record, version: Version) -> Mapping[str, datetime]:
+    return {**record.born, version.number: version.created_at}
+
+
+def _remembered(record: Record, reason: Reason, now: datetime) -> Record:
+    digest = record.push.digest if record.push else ""
+    line = Ended(now, reason, digest, record.candidate)
+    return replace(record, history=(*record.history, line)[-HISTORY:])

@@ -1,0 +1,53 @@
+"""What to do next for one agent: the product on one screen.
+
+``next_step`` asks the rows in order; the first that has something to say decides. Rows read the world as if all of it
+were known; where one asks for what nobody read yet, the answer is to look, and the table is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from core import candidate, wish
+from core.rules import AgentRule
+from core.steps import Step
+from core.world import Unread, World
+
+Row = Callable[[World, AgentRule, datetime], Step | None]
+
+ROWS: tuple[Row, ...] = (
+    wish.agent_deleted,  # 1
+    wish.unfinished_act,  # 2
+    wish.own_change_not_visible,  # 3
+    wish.promoted,  # 4 · check and rollback are not yet reached
+    wish.paused,  # 5
+    wish.nothing_desired,  # 6
+    wish.routing_changed,  # 7
+    wish.ended_stays_ended,  # 8
+    # 9 not yet reached: while the desired digest is held, what runs is the push of `good`
+    wish.unresolvable,  # 10 · a held fingerprint and image facts are not yet reached
+    wish.already_live,  # 11
+    wish.agent_disabled,  # 12 · mode `notify` is not yet reached
+    wish.pin,  # 13, 14
+    wish.begin,  # 13, 15
+    candidate.adopt,  # 16
+    # 17 not yet reached: at the version limit, prune first
+    candidate.create,  # 18
+    candidate.gone,  # 19
+    candidate.creating,  # 20
+    candidate.failed,  # 21
+    candidate.confirm,  # 22
+    # 23 not yet reached: verify, while the candidate has no traffic
+    # 24 not yet reached: in mode `manual`, wait for the approval of this version with this fingerprint
+    candidate.serves,  # 25
+    candidate.promote,  # 26
+)
+
+
+def next_step(world: World, rule: AgentRule, now: datetime) -> Step:
+    """The next step for the agent; the same world, rule and time always give the same one."""
+    try:
+        return next(step for row in ROWS if (step := row(world, rule, now)) is not None)
+    except Unread as unread:
+        return unread.look

@@ -1,0 +1,123 @@
+"""What the release loop may be told to do next; every value but Look carries or implies a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from core.model import Routing, Version
+from core.reasons import Reason
+from core.record import Record
+
+Fact = Literal["agent", "versions", "version", "wish", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A row needs a fact that nobody read this turn."""
+
+    fact: Fact
+    number: str = ""
+    """Which version, where the fact is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again in a moment; ``for_version``: only that version and what is wanted need another look."""
+
+    reason: Reason
+    for_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Give the lease back until a time."""
+
+    reason: Reason
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """There is nothing to do now; the record stays as it is."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The record was behind the world: remember what was seen."""
+
+    reason: Reason
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The release is over, with this record to remember it by."""
+
+    reason: Reason
+    record: Record
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A newer wish is taken up; the record already says so."""
+
+    record: Record
+    superseded: Record | None = None
+    """The release under way that ends by this."""
+    reason: Reason = Reason.BEGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Ask Foundry for a version."""
+
+    highest: int
+    """The highest version number known: what is not above it is an old twin."""
+    previous: str | None
+    """The version that serves now."""
+    seen: Routing | None
+    """The routing that this was decided on; with any other nothing is sent. None: there is no agent yet."""
+    reason: Reason = Reason.CREATE
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTwin:
+    """Delete the failed twin, so that the same definition can be created once more."""
+
+    number: str
+    reason: Reason = Reason.CLEAR_TWIN
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Read the active version a second time and compare it with what was meant."""
+
+    version: Version
+    reason: Reason = Reason.CONFIRM
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Hold the traffic where it is, so that a new version takes none by itself."""
+
+    version: str
+    seen: Routing | None
+    reason: Reason = Reason.PIN
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Send new sessions to the candidate."""
+
+    version: str
+    seen: Routing | None
+    reason: Reason = Reason.PROMOTE
+
+
+Step = Look | Wait | Yield | Done | Note | End | Begin | Create | ClearTwin | Confirm | Pin | Promote

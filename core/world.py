@@ -1,0 +1,109 @@
+"""What a release decision is made from: the two records and as much of Foundry as was read this turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.model import Agent, Status, Version
+from core.record import Record, Wanted
+from core.steps import Fact, Look
+
+
+class Unread(Exception):  # noqa: N818 - not an error: it stops a row until its fact is read
+    """A row asked for a fact that nobody read this turn."""
+
+    def __init__(self, fact: Fact, number: str = "") -> None:
+        super().__init__(fact, number)
+        self.look = Look(fact, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was read; a key that is missing was not read, which is something else than a None that was."""
+
+    agent: tuple[Agent | None] | None = None
+    listed: tuple[Version, ...] | None = None
+    versions: Mapping[str, Version | None] = field(default_factory=dict)
+    wish: Resolved | Unresolved | None = None
+    resolved: Resolved | Unresolved | None = None
+
+    def with_version(self, number: str, version: Version | None) -> Facts:
+        """The same facts with one version as just read."""
+        return replace(self, versions={**self.versions, number: version})
+
+    def without_version(self, number: str) -> Facts:
+        """The same facts with one version to be read again."""
+        return replace(self, versions={key: version for key, version in self.versions.items() if key != number})
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One turn's view; reading a property that is not in it raises Unread, which next_step turns into a Look."""
+
+    wanted: Wanted
+    record: Record
+    facts: Facts = field(default_factory=Facts)
+
+    @property
+    def agent(self) -> Agent | None:
+        """The agent, or None where it does not exist."""
+        if self.facts.agent is None:
+            raise Unread("agent")
+        return self.facts.agent[0]
+
+    @property
+    def listed(self) -> tuple[Version, ...]:
+        """Every version, newest first; their status is not to be trusted (docs/reference/wire.md)."""
+        if self.agent is None:
+            return ()
+        if self.facts.listed is None:
+            raise Unread("versions")
+        return tuple(sorted(self.facts.listed, key=lambda version: int(version.number), reverse=True))
+
+    @property
+    def wish(self) -> Resolved | Unresolved:
+        """What the desired push comes to with today's rule and secrets."""
+        if self.facts.wish is None:
+            raise Unread("wish")
+        return self.facts.wish
+
+    @property
+    def resolved(self) -> Resolved | Unresolved:
+        """What the push under way comes to, with the secrets that it was resolved to."""
+        if self.facts.resolved is None:
+            raise Unread("resolved")
+        return self.facts.resolved
+
+    def version(self, number: str) -> Version | None:
+        """One version as its own read tells it."""
+        if number not in self.facts.versions:
+            raise Unread("version", number)
+        return self.facts.versions[number]
+
+    @property
+    def newer(self) -> bool:
+        """True while something is wanted that no release answered yet."""
+        return self.wanted.serial > self.record.seen
+
+    @property
+    def newer_by_people(self) -> bool:
+        """True while the newest word of a person, or a push, is unanswered."""
+        return self.wanted.by_people > self.record.seen
+
+    @property
+    def moved(self) -> bool:
+        """True when the routing is not as we left or accepted it."""
+        noted, agent = self.record.selector, self.agent
+        return noted is not None and agent is not None and agent.routing != noted
+
+    def is_ours(self, version: Version) -> bool:
+        """True when the version says that it was made for the release under way."""
+        ours = version.metadata.get(FINGERPRINT) == self.record.fingerprint
+        return ours and version.number != self.record.cleared
+
+
+def lives(version: Version | None) -> bool:
+    """True for a version that serves, or may yet."""
+    return version is not None and version.status in (Status.CREATING, Status.ACTIVE)

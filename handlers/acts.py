@@ -1,0 +1,111 @@
+"""What is done to Foundry: note the intent, look once more, act, note the receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from core import notes
+from core.candidate import mismatch
+from core.definition import Resolved, metadata
+from core.model import Agent, Routing, Status
+from core.record import Act, Record
+from core.steps import ClearTwin, Confirm, Create, Pin, Promote
+from core.world import Facts
+from handlers.gateways import Clock, Foundry, GatewayError, Lease, TransientError
+from handlers.pace import LeaseLostError
+
+T = TypeVar("T")
+
+LOOK_IS_FRESH = 20.0
+"""Seconds after the last look within which an act may begin."""
+ACT_TAKES = 35.0
+"""Seconds that an act may take with its connection and read timeouts: the lease must outlast them."""
+CONFIRM_GAP = 1.0
+"""Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
+
+
+class Acts:
+    """The hands of the release loop for one agent; ``record`` is the truth as far as this holder knows it."""
+
+    def __init__(self, agent: str, lease: Lease, foundry: Foundry, clock: Clock) -> None:
+        self.record: Record = lease.record
+        self._agent = agent
+        self._lease = lease
+        self._foundry = foundry
+        self._clock = clock
+
+    async def save(self) -> None:
+        """Write the record where it differs from what is stored."""
+        if self.record != self._lease.record and not await self._lease.write(self.record):
+            raise LeaseLostError
+
+    async def create(self, step: Create, facts: Facts) -> bool:
+        """Ask for a version once; False when the routing was no longer what the decision saw."""
+        push, record, resolved = self.record.push, self.record, facts.resolved
+        if push is None or not isinstance(resolved, Resolved):
+            raise ValueError("a create is decided on a push and a definition")
+        pairs = metadata(push, record.fingerprint, step.previous, record.attempt + 1)
+        intent = notes.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
+        made = await self._once(
+            intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs)
+        )
+        if made is not None:
+            self.record = notes.has_candidate(self.record, made, highest=step.highest)
+            await self.save()
+        return made is not None
+
+    async def route(self, step: Pin | Promote) -> bool:
+        """Move the selector to one version; False when it was no longer what the decision saw."""
+        act = Act.PIN if isinstance(step, Pin) else Act.PROMOTE
+        intent = notes.intending(self.record, act, self._clock.now(), to=step.version)
+        told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, step.version))
+        if told is not None:
+            self.record = notes.routed(self.record, Routing.to(step.version), act, self._clock.now())
+            await self.save()
+        return told is not None
+
+    async def clear_twin(self, step: ClearTwin) -> None:
+        """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
+        await self._foundry.delete(self._agent, step.number)
+        self.record = notes.cleared(self.record)
+        await self.save()
+
+    async def confirm(self, step: Confirm) -> str | None:
+        """Note the candidate as confirmed, where it is active twice; returns how it differs from what was meant."""
+        await self._clock.sleep(CONFIRM_GAP)
+        version = await self._foundry.version(self._agent, step.version.number)
+        if version is None or version.status is not Status.ACTIVE:
+            return None
+        wrong = mismatch(self.record, version)
+        if wrong is None:
+            self.record = notes.confirmed(self.record)
+        return wrong
+
+    async def _once(self, intent: Record, seen: Routing | None, send: Callable[[], Awaitable[T]]) -> T | None:
+        """Send once, or not at all; whatever is clear about the outcome is in ``record`` afterwards."""
+        if not await self._intend(intent, seen):
+            return None
+        before, self.record = self.record, intent
+        try:
+            return await send()
+        except GatewayError as error:
+            if not (isinstance(error, TransientError) and error.unclear):
+                self.record = before  # what may have landed stays noted: whoever comes next looks first
+            raise
+
+    async def _intend(self, intent: Record, seen: Routing | None) -> bool:
+        """Store the intent beside the last look; True when the act may be sent."""
+        looked_at = self._clock.monotonic()
+        looked, wrote = await asyncio.gather(
+            self._foundry.agent(self._agent), self._lease.write(intent), return_exceptions=True
+        )
+        for answer in (wrote, looked):
+            if isinstance(answer, BaseException):
+                raise answer
+        if not wrote:
+            raise LeaseLostError
+        fresh = self._clock.monotonic() - looked_at <= LOOK_IS_FRESH and self._lease.remaining > ACT_TAKES
+        agent = cast("Agent | None", looked)
+        return fresh and (agent.routing if agent else None) == seen

@@ -1,0 +1,42 @@
+"""One line per decision: to telemetry at once, to the journal when the handler has a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.reasons import Reason
+from handlers import telemetry
+from handlers.gateways import Clock, GatewayError, Journal
+
+
+class Decisions:
+    """Tells what was decided; nothing is skipped silently, and no line holds a secret value."""
+
+    def __init__(self, journal: Journal, clock: Clock, common: Mapping[str, object]) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._common = common
+        self._kept: list[Mapping[str, object]] = []
+
+    def tell(self, reason: Reason, detail: str = "", **fields: object) -> None:
+        """Tell one decision: its reason code, what it is about, and what a person can do."""
+        line = {
+            "at": self._clock.now().isoformat(),
+            "reason": reason.value,
+            "detail": detail,
+            "help": reason.help,
+            **self._common,
+            **fields,
+        }
+        kept = {key: value for key, value in line.items() if value not in ("", None)}
+        telemetry.decision(kept, severity=reason.severity)
+        self._kept.append(kept)
+
+    async def flush(self) -> None:
+        """Write what was told to the journal; where it does not answer, telemetry has the lines all the same."""
+        lines, self._kept = self._kept, []
+        for line in lines:
+            try:
+                await self._journal.write(line)
+            except GatewayError as error:
+                telemetry.decision({**line, "journal": str(error)}, severity="warning")

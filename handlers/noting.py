@@ -1,0 +1,31 @@
+"""The ledger write and the queue message that every wish is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from core.desired import Noted
+from core.record import Wanted
+from handlers.gateways import Gateways
+
+
+async def note_and_ask(agent: str, judge: Callable[[Wanted, datetime], Noted], outside: Gateways) -> Noted:
+    """Hold something against what is wanted, store what comes of it, and have the release taken up.
+
+    In this order, so that a message never finds the ledger without its wish. Raises TransientError or PermanentError.
+    """
+    now = outside.clock.now()
+    judged: list[Noted] = []
+
+    def change(before: Wanted) -> Wanted:
+        judged.append(judge(before, now))  # once per try: somebody else may have written in between
+        return judged[-1].wanted
+
+    await outside.ledger.note(agent, change)
+    noted = judged[-1]
+    if noted.asks:
+        due = noted.wanted.due
+        delay = max(0.0, (due - now).total_seconds()) if due else 0.0
+        await outside.queue.send(agent, delay=delay, traceparent=noted.wanted.traceparent)
+    return noted

@@ -1,0 +1,84 @@
+"""Reads what a row of the table asks for, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from core.definition import Resolved, Unresolved, resolve, secret_refs
+from core.model import Push, Secret, Toolbox, Unreadable
+from core.reasons import Reason
+from core.rules import AgentRule, SecretRef
+from core.steps import Look
+from core.world import Facts, World
+from handlers.gateways import Gateways, PermanentError
+
+CONCURRENT_READS = 8
+"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
+
+
+class Observer:
+    """The eyes of the release loop for one agent."""
+
+    def __init__(self, agent: str, rule: AgentRule, login_server: str, outside: Gateways) -> None:
+        self._agent = agent
+        self._rule = rule
+        self._login_server = login_server
+        self._outside = outside
+
+    async def look(self, world: World, look: Look) -> Facts:
+        """The world's facts with one more; raises TransientError or PermanentError."""
+        facts, foundry = world.facts, self._outside.foundry
+        match look.fact:
+            case "agent":
+                return replace(facts, agent=(await foundry.agent(self._agent),))
+            case "versions":
+                return replace(facts, listed=tuple(await foundry.versions(self._agent)))
+            case "version":
+                return facts.with_version(look.number, await foundry.version(self._agent, look.number))
+            case "wish":
+                return replace(facts, wish=await self._resolve(world.wanted.push, {}))
+            case "resolved":
+                return replace(facts, resolved=await self._resolve(world.record.push, world.record.secrets))
+
+    async def _resolve(self, push: Push | None, noted: Mapping[str, str]) -> Resolved | Unresolved:
+        if push is None:
+            return Unresolved(Reason.NOTHING_DESIRED, "no push is noted")
+        try:
+            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
+        except PermanentError as error:
+            reason = Reason.ENV_AMBIGUOUS if error.code == "AMBIGUOUS" else Reason.SECRET_FORBIDDEN
+            return Unresolved(reason, error.message)
+        refs = secret_refs(self._rule, tagged)
+        if isinstance(refs, Unresolved):
+            return refs
+        secrets, toolbox = await asyncio.gather(self._secrets(refs, noted), self._toolbox())
+        if isinstance(toolbox, Unresolved):
+            return toolbox
+        return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now())
+
+    async def _secrets(
+        self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
+    ) -> dict[str, tuple[SecretRef, Secret | Unreadable]]:
+        """Every secret once, however many variables name it; a noted version id is asked for again."""
+        turns = asyncio.Semaphore(CONCURRENT_READS)
+
+        async def read(name: str, version: str | None) -> Secret | Unreadable:
+            async with turns:
+                return await self._outside.vault.read(name, version)
+
+        wanted = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
+        order = sorted(wanted, key=str)
+        answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
+        return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
+
+    async def _toolbox(self) -> Toolbox | Unresolved | None:
+        """The toolbox that has the rule's tools; asked again, it is the same version."""
+        if not self._rule.tools:
+            return None
+        try:
+            return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
+        except PermanentError as error:
+            reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
+            return Unresolved(reason, error.message)

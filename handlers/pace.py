@@ -1,0 +1,62 @@
+"""How long a lease holder waits between looks, and that its lease outlasts the wait."""
+
+from __future__ import annotations
+
+from handlers.gateways import Clock, Lease, TransientError
+
+LONGEST_POLL = 10.0
+POLL_GROWTH = 1.25
+RENEW_BELOW = 40.0
+"""Seconds left of a 60 s lease: it is renewed every 20 s."""
+LONGEST_SLEEP = 20.0
+PATIENCE = 6
+"""Faults in a row, 63 s of waiting in all, before the message goes back to the queue."""
+
+
+class LeaseLostError(Exception):
+    """Somebody else may hold the lease now: this holder must not write or act again."""
+
+
+class Pace:
+    """The waits of one lease holder; every method but the counters may raise LeaseLostError."""
+
+    def __init__(self, clock: Clock, lease: Lease, first_poll: float) -> None:
+        self._clock = clock
+        self._lease = lease
+        self._first_poll = first_poll
+        self._polls = 0
+        self._faults = 0
+
+    def acted(self) -> None:
+        """Something happened: look often again."""
+        self._polls = 0
+
+    def answered(self) -> None:
+        """A turn met no fault."""
+        self._faults = 0
+
+    async def keep_lease(self) -> None:
+        """Renew the lease where a third of it is gone."""
+        if self._lease.remaining < RENEW_BELOW and not await self._lease.renew():
+            raise LeaseLostError
+
+    async def poll(self) -> None:
+        """Wait for the next look: ``POLL_SECONDS``, growing to 10 s."""
+        longest = max(LONGEST_POLL, self._first_poll)
+        seconds = min(longest, self._first_poll * POLL_GROWTH**self._polls)
+        self._polls += 1
+        await self._sleep(seconds)
+
+    async def back_off(self, error: TransientError) -> bool:
+        """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""
+        self._faults += 1
+        if self._faults > PATIENCE:
+            return False
+        await self._sleep(max(error.retry_after or 0.0, 2.0 ** (self._faults - 1)))
+        return True
+
+    async def _sleep(self, seconds: float) -> None:
+        while seconds > 0:
+            await self.keep_lease()
+            await self._clock.sleep(min(seconds, LONGEST_SLEEP))
+            seconds -= LONGEST_SLEEP

@@ -1,0 +1,49 @@
+"""A message of the queue ``releases``: whose release, and which trace it belongs to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from core.reasons import Reason
+from core.rules import Agents
+from handlers import release, telemetry
+from handlers.config import Settings
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a message says."""
+
+    agent: str
+    traceparent: str | None
+
+
+async def handle(message: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
+    """Take the named agent's release up; a message that names none is recorded and done with."""
+    asked = parse(message)
+    rule = agents.agents.get(asked.agent) if asked else None
+    if asked and rule:
+        with telemetry.attached(asked.traceparent):
+            await release.handle(asked.agent, rule, settings, outside)
+        return
+    decisions = Decisions(outside.journal, outside.clock, {})
+    if asked:
+        decisions.tell(Reason.AGENT_UNKNOWN, agent=asked.agent)
+    else:
+        decisions.tell(Reason.MALFORMED_MESSAGE, 'expected {"agent": …}')
+    await decisions.flush()
+
+
+def parse(message: str) -> Asked | None:
+    """Read ``{"agent", "traceparent"}``; None for anything else."""
+    try:
+        body = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or not isinstance(body.get("agent"), str):
+        return None
+    traceparent = body.get("traceparent")
+    return Asked(body["agent"], traceparent if isinstance(traceparent, str) else None)

@@ -1,0 +1,25 @@
+"""``resume_releases``: what was lost, stuck or missed is taken up again, and a sign of life is given."""
+
+from __future__ import annotations
+
+from core.reasons import Reason
+from core.rules import Agents
+from handlers import telemetry
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+
+UNFINISHED = frozenset({"open", "due"})
+
+
+async def handle(agents: Agents, outside: Gateways) -> None:
+    """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
+    decisions = Decisions(outside.journal, outside.clock, {})
+    unfinished = await outside.ledger.agents(UNFINISHED)
+    for agent in unfinished:
+        if agent in agents.agents:
+            await outside.queue.send(agent, traceparent=telemetry.carrier())
+            decisions.tell(Reason.RESUMED, agent=agent)
+        else:
+            decisions.tell(Reason.AGENT_UNKNOWN, agent=agent)
+    telemetry.decision({"reason": "HEARTBEAT", "unfinished": len(unfinished)}, severity="info")
+    await decisions.flush()

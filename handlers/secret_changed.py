@@ -1,0 +1,42 @@
+"""``secret_changed``: every agent that uses the newest version of the secret is asked to take it up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.desired import Noted, rotate
+from core.events import SecretChanged
+from core.reasons import Reason
+from core.record import Wanted
+from core.rules import AgentRule, Agents, SecretRef
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+from handlers.noting import note_and_ask
+
+
+async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
+    """Note the rotation where the secret is used; agents that pin a version are left alone."""
+    about = {"secret": changed.name, "event": changed.event_id}
+    users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
+    if not users:
+        decisions.tell(Reason.SECRET_NOT_USED, **about)
+    for rule in users:
+        noted = await _note(rule, changed, outside)
+        decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=noted.wanted.serial, **about)
+
+
+async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
+    """True when the rule names the secret without a version, or its last release found it by its tag."""
+    refs = (value for value in rule.env.values() if isinstance(value, SecretRef) and value.version is None)
+    if any(ref.secret.lower() == secret for ref in refs):
+        return True
+    if not rule.env_from_vault:
+        return False
+    return secret in {name.lower() for name in (await outside.ledger.record(rule.name)).secrets}
+
+
+async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> Noted:
+    def judge(wanted: Wanted, now: datetime) -> Noted:
+        return rotate(wanted, rule, changed.traceparent, now)
+
+    return await note_and_ask(rule.name, judge, outside)

@@ -1,0 +1,93 @@
+"""Builds the real gateways once per process, at the first event and never at import.
+
+The imports are inside the functions on purpose: a cold start is a wait, and each trigger needs only its part.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.rules import Agents
+    from handlers.config import Settings
+    from handlers.gateways import Gateways
+
+
+@cache
+def settings() -> Settings:
+    """The environment, read once; raises SettingsError that names what is missing."""
+    from handlers.config import Settings
+
+    return Settings.from_env(os.environ)
+
+
+def agents() -> Agents:
+    """The agent rules; raises ConfigInvalid, so that events are kept until the file is mended."""
+    from handlers.config import load_rules
+
+    return load_rules(settings())
+
+
+@cache
+def gateways() -> Gateways:
+    """The outside world, through one credential; nothing is connected before it is used."""
+    from azure.identity.aio import DefaultAzureCredential
+
+    from handlers.gateways import Gateways
+    from handlers.gateways.clock import SystemClock
+    from handlers.gateways.foundry import AzureFoundry
+    from handlers.gateways.journal import AzureJournal
+    from handlers.gateways.ledger import AzureLedger
+    from handlers.gateways.queue import AzureQueue
+    from handlers.gateways.storage import StorageAccount
+    from handlers.gateways.vault import AzureVault
+
+    given = settings()
+    clock = SystemClock()
+    credential = DefaultAzureCredential(require_envvar=True)
+    account = StorageAccount.of(given, credential)
+    return Gateways(
+        foundry=AzureFoundry(given.foundry_project_endpoint, credential),
+        vault=AzureVault(given.key_vault_url, credential),
+        ledger=AzureLedger(account, clock),
+        journal=AzureJournal(account, clock),
+        queue=AzureQueue(account),
+        clock=clock,
+    )
+
+
+async def event_received(event: str) -> None:
+    """An event of the registry or of Key Vault."""
+    from handlers import event_received
+
+    await event_received.handle(event, agents(), settings(), gateways())
+
+
+async def release_asked(message: str) -> None:
+    """A message of the queue ``releases``."""
+    from handlers import release_asked
+
+    await release_asked.handle(message, agents(), settings(), gateways())
+
+
+async def poisoned(queue: str, message: str) -> None:
+    """A message that failed five times."""
+    from handlers import poisoned
+
+    await poisoned.handle(queue, message, gateways())
+
+
+async def prune_due() -> None:
+    """The timer of ``prune_versions``."""
+    from handlers import prune
+
+    await prune.handle(agents(), settings(), gateways())
+
+
+async def resume_due() -> None:
+    """The timer of ``resume_releases``."""
+    from handlers import resume
+
+    await resume.handle(agents(), gateways())
