@@ -1,0 +1,481 @@
+"""The table of the release loop, row by row: a world goes in, one step comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.model import Agent, Definition, Failure, Push, Routing, Status, Version
+from core.reasons import Reason
+from core.record import Act, Doing, Good, Pause, Record, Stage, Wanted
+from core.release import next_step
+from core.rules import AgentRule
+from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Look, Note, Pin, Promote, Step, Wait, Yield
+from core.world import Facts, World
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=3)
+JUST_NOW = NOW - timedelta(seconds=5)
+IMAGE = "demo.azurecr.io/agents/hello@sha256:" + "a" * 64
+RULE = AgentRule(name="hello-agent", repository="agents/hello")
+PUSH = Push("agents/hello", "sha256:" + "a" * 64, "v2", NOW, "event-2")
+OLD_PUSH = Push("agents/hello", "sha256:" + "0" * 64, "v1", LONG_AGO, "event-1")
+DEFINITION = Definition(IMAGE, "1", "2Gi", (("responses", "2.0.0"),), {"MODE": "fast"})
+RESOLVED = Resolved(DEFINITION, "fp-2", {})
+TO_1, TO_2 = Routing.to("1"), Routing.to("2")
+LATEST = Routing()
+
+
+def version(number: str, status: Status = Status.ACTIVE, fingerprint: str = "", **changes: object) -> Version:
+    made = Version(number, status, LONG_AGO, IMAGE, frozenset({"MODE"}), {FINGERPRINT: fingerprint or f"fp-{number}"})
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def agent(routing: Routing, latest: Version | None = None, *, enabled: bool = True) -> Agent:
+    return Agent("hello-agent", enabled, routing, latest)
+
+
+WANTED = Wanted(serial=2, by_people=2, push=PUSH)
+SEEN = replace(WANTED)
+FIRST = Record()
+SERVING = Record(
+    seen=1,
+    push=OLD_PUSH,
+    fingerprint="fp-1",
+    reason="LIVE",
+    selector=TO_1,
+    good=Good(OLD_PUSH, "fp-1", "1"),
+    born={"1": LONG_AGO},
+)
+UNDER_WAY = replace(
+    SERVING,
+    seen=2,
+    push=PUSH,
+    fingerprint="fp-2",
+    image=IMAGE,
+    variables=frozenset({"MODE"}),
+    stage=Stage.BEGUN,
+    reason="",
+    begun_at=NOW,
+    back=TO_1,
+)
+WITH_CANDIDATE = replace(UNDER_WAY, candidate="2", born={"1": LONG_AGO, "2": LONG_AGO})
+CONFIRMED = replace(WITH_CANDIDATE, stage=Stage.CONFIRMED)
+PROMOTED = replace(CONFIRMED, stage=Stage.PROMOTED, selector=TO_2, routed_at=LONG_AGO)
+
+
+def facts(
+    now_agent: Agent | None = None,
+    *versions: Version,
+    resolved: Resolved | Unresolved | None = RESOLVED,
+    gone: Mapping[str, None] | None = None,
+) -> Facts:
+    return Facts((now_agent,), versions, {v.number: v for v in versions} | (gone or {}), resolved, resolved)
+
+
+def step(record: Record, known: Facts, wanted: Wanted = WANTED, rule: AgentRule = RULE) -> Step:
+    return next_step(World(wanted, record, known), rule, NOW)
+
+
+AT_1 = agent(TO_1, version("1"))
+AT_2 = agent(TO_2, version("2"))
+
+ENDS = [
+    pytest.param(SERVING, facts(None), WANTED, Reason.AGENT_DELETED, id="1 the agent is gone"),
+    pytest.param(
+        SERVING,
+        facts(agent(TO_1, version("1", created_at=NOW))),
+        WANTED,
+        Reason.AGENT_DELETED,
+        id="1 a number was born again",
+    ),
+    pytest.param(PROMOTED, facts(AT_2), SEEN, Reason.LIVE, id="4 promoted and nothing to check"),
+    pytest.param(PROMOTED, facts(AT_1), SEEN, Reason.ROUTING_CHANGED, id="4 promoted, then moved by a person"),
+    pytest.param(
+        FIRST,
+        facts(resolved=Unresolved(Reason.SECRET_MISSING, "secret k of variable K")),
+        WANTED,
+        Reason.SECRET_MISSING,
+        id="10 a secret is missing",
+    ),
+    pytest.param(
+        SERVING,
+        facts(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-1")),
+        WANTED,
+        Reason.ALREADY_LIVE,
+        id="11 the good version serves and is what is wanted",
+    ),
+    pytest.param(
+        SERVING,
+        facts(AT_1, version("1", fingerprint="fp-2")),
+        WANTED,
+        Reason.ALREADY_LIVE,
+        id="11 as its metadata says",
+    ),
+    pytest.param(
+        SERVING, facts(agent(TO_1, enabled=False), version("1")), WANTED, Reason.AGENT_DISABLED, id="12 disabled"
+    ),
+    pytest.param(
+        UNDER_WAY,
+        facts(AT_1, version("1"), resolved=Unresolved(Reason.SECRET_EXPIRED, "")),
+        SEEN,
+        Reason.SECRET_EXPIRED,
+        id="18 a secret went away before the create",
+    ),
+    pytest.param(
+        WITH_CANDIDATE,
+        facts(AT_1, gone={"2": None}),
+        SEEN,
+        Reason.CANDIDATE_GONE,
+        id="19 somebody deleted the candidate",
+    ),
+    pytest.param(
+        WITH_CANDIDATE,
+        facts(AT_1, version("2", Status.DELETING)),
+        SEEN,
+        Reason.CANDIDATE_GONE,
+        id="19 somebody is deleting the candidate",
+    ),
+    pytest.param(
+        WITH_CANDIDATE,
+        facts(AT_1, version("2", Status.CREATING)),
+        SEEN,
+        Reason.TIMED_OUT,
+        id="20 creating for too long",
+    ),
+    pytest.param(
+        WITH_CANDIDATE,
+        facts(AT_1, version("2", Status.FAILED, failure=Failure("ImageError", "no such manifest"))),
+        SEEN,
+        Reason.IMAGE_ERROR,
+        id="21 failed with a code",
+    ),
+    pytest.param(
+        WITH_CANDIDATE,
+        facts(AT_1, version("2", Status.FAILED)),
+        SEEN,
+        Reason.PROVISIONING_FAILED,
+        id="21 failed without a word",
+    ),
+    pytest.param(
+        replace(WITH_CANDIDATE, twin=True),
+        facts(AT_2, version("2", Status.FAILED), resolved=RESOLVED),
+        replace(SEEN, by_people=3, serial=2),
+        Reason.PROVISIONING_FAILED,
+        id="21 a failed twin that serves is not cleared",
+    ),
+    pytest.param(
+        replace(WITH_CANDIDATE, twin=True, cleared="9"),
+        facts(AT_1, version("2", Status.FAILED)),
+        SEEN,
+        Reason.PROVISIONING_FAILED,
+        id="21 a twin is cleared once",
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "known", "wanted", "reason"), ENDS)
+def test_the_release_ends_with_one_reason(record: Record, known: Facts, wanted: Wanted, reason: Reason) -> None:
+    decided = step(record, known, wanted)
+    assert isinstance(decided, End)
+    assert decided.reason is reason
+    assert not decided.record.open
+    assert decided.record.reason == reason.value
+
+
+DOING_CREATE = replace(UNDER_WAY, doing=Doing(Act.CREATE, JUST_NOW, highest=1))
+DOING_PROMOTE = replace(CONFIRMED, doing=Doing(Act.PROMOTE, JUST_NOW, to="2"))
+SETTLED = NOW - timedelta(seconds=75)
+
+WAITS = [
+    pytest.param(
+        replace(SERVING, born={"1": JUST_NOW}),
+        facts(None),
+        WANTED,
+        "",
+        id="1 an agent of seconds ago is not visible yet",
+    ),
+    pytest.param(DOING_CREATE, facts(AT_1, version("1")), SEEN, "", id="2 a create that may still land"),
+    pytest.param(DOING_PROMOTE, facts(AT_2, version("2")), SEEN, "", id="2 a selector change that may still be undone"),
+    pytest.param(
+        replace(PROMOTED, routed_at=JUST_NOW), facts(AT_1), SEEN, "", id="3 our own change is not visible yet"
+    ),
+    pytest.param(
+        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        facts(AT_1, gone={"2": None}),
+        SEEN,
+        "2",
+        id="19 a version of seconds ago is not visible yet",
+    ),
+    pytest.param(
+        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW)),
+        SEEN,
+        "2",
+        id="20 creating",
+    ),
+    pytest.param(
+        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        facts(AT_1, version("2", Status.UNKNOWN, created_at=JUST_NOW)),
+        SEEN,
+        "2",
+        id="20 a status that nobody knows",
+    ),
+    pytest.param(
+        replace(CONFIRMED, born={}),
+        facts(None, version("2")),
+        SEEN,
+        "",
+        id="26 nothing to route while the agent is not visible",
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "known", "wanted", "for_version"), WAITS)
+def test_it_waits_rather_than_guesses(record: Record, known: Facts, wanted: Wanted, for_version: str) -> None:
+    decided = step(record, known, wanted)
+    assert isinstance(decided, Wait)
+    assert decided.for_version == for_version
+
+
+def test_a_create_without_an_answer_is_found_by_its_fingerprint_and_a_higher_number() -> None:
+    decided = step(DOING_CREATE, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.record.candidate == "2"
+    assert decided.record.doing is None
+
+
+def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
+    late = replace(DOING_CREATE, doing=Doing(Act.CREATE, SETTLED, highest=1))
+    decided = step(late, facts(AT_1, version("1")), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.reason is Reason.DID_NOT_LAND
+    assert decided.record.doing is None
+
+
+@pytest.mark.parametrize(
+    ("act", "stage"),
+    [pytest.param(Act.PROMOTE, Stage.PROMOTED, id="promote"), pytest.param(Act.PIN, Stage.CONFIRMED, id="pin")],
+)
+def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: Act, stage: Stage) -> None:
+    decided = step(replace(CONFIRMED, doing=Doing(act, SETTLED, to="2")), facts(AT_2, version("2")), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.record.stage is stage
+    assert decided.record.selector == TO_2
+
+
+def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
+    decided = step(replace(CONFIRMED, doing=Doing(Act.PROMOTE, SETTLED, to="2")), facts(AT_1, version("2")), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.reason is Reason.DID_NOT_LAND
+
+
+DONES = [
+    pytest.param(
+        SERVING,
+        facts(AT_1),
+        replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO)),
+        Reason.PAUSED,
+        id="5 paused without an end",
+    ),
+    pytest.param(
+        SERVING,
+        facts(AT_1),
+        replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO, NOW + timedelta(1))),
+        Reason.PAUSED,
+        id="5 paused until tomorrow",
+    ),
+    pytest.param(FIRST, facts(None), Wanted(), Reason.NOTHING_DESIRED, id="6 nobody pushed yet"),
+    pytest.param(
+        SERVING,
+        facts(AT_2),
+        replace(WANTED, by_people=1),
+        Reason.ROUTING_CHANGED,
+        id="7 a rotation after a person's hand",
+    ),
+    pytest.param(SERVING, facts(AT_1), replace(WANTED, serial=1, by_people=1), Reason.LIVE, id="8 ended stays ended"),
+    pytest.param(
+        Record(seen=2), facts(None), replace(WANTED), Reason.NOTHING_DESIRED, id="8 ended without ever having begun"
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "known", "wanted", "reason"), DONES)
+def test_doing_nothing_has_a_reason(record: Record, known: Facts, wanted: Wanted, reason: Reason) -> None:
+    decided = step(record, known, wanted)
+    assert isinstance(decided, Done)
+    assert decided.reason is reason
+
+
+def test_what_is_not_due_is_yielded_until_then() -> None:
+    due = NOW + timedelta(seconds=30)
+    assert step(SERVING, facts(AT_1), replace(WANTED, due=due)) == Yield(Reason.NOT_DUE, due)
+
+
+def test_a_pause_that_is_over_stops_nothing() -> None:
+    over = replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
+    assert isinstance(step(SERVING, facts(AT_1, version("1")), over), Begin)
+
+
+def test_an_agent_that_people_push_again_after_its_deletion_begins_again() -> None:
+    ended = step(SERVING, facts(None))
+    assert isinstance(ended, End)
+    assert isinstance(step(ended.record, facts(None)), Begin)
+
+
+def test_a_rotation_does_not_bring_a_deleted_agent_back() -> None:
+    rotation = replace(WANTED, by_people=1)
+    ended = step(SERVING, facts(None), rotation)
+    assert isinstance(ended, End)
+    assert step(ended.record, facts(None), rotation) == Done(Reason.AGENT_DELETED)
+
+
+def test_a_version_that_serves_but_was_never_proven_is_not_already_live() -> None:
+    unproven = replace(SERVING, good=None)
+    assert isinstance(step(unproven, facts(AT_1, version("1", fingerprint="fp-2"))), Begin)
+
+
+def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
+    known = facts(AT_1, version("1", Status.FAILED), resolved=replace(RESOLVED, fingerprint="fp-1"))
+    assert isinstance(step(SERVING, known), Begin)
+
+
+@pytest.mark.parametrize(
+    ("record", "versions", "pinned"),
+    [
+        pytest.param(SERVING, [version("1"), version("3")], "1", id="the good one"),
+        pytest.param(
+            replace(SERVING, good=None, candidate="3", born={}), [version("3"), version("4")], "3", id="the last noted"
+        ),
+        pytest.param(
+            Record(),
+            [version("1"), version("2"), version("3", Status.FAILED)],
+            "2",
+            id="the newest that is really active",
+        ),
+    ],
+)
+def test_the_traffic_is_held_where_it_is_before_a_version_is_made(
+    record: Record, versions: list[Version], pinned: str
+) -> None:
+    follows = agent(LATEST, versions[-1])
+    decided = step(record, facts(follows, *versions, resolved=replace(RESOLVED, fingerprint="other")))
+    assert decided == Pin(pinned, LATEST)
+
+
+def test_an_agent_with_no_active_version_needs_no_pin() -> None:
+    failed = version("1", Status.FAILED)
+    assert isinstance(step(Record(), facts(agent(LATEST, failed), failed)), Begin)
+
+
+def test_begin_notes_what_served_and_what_is_released() -> None:
+    decided = step(SERVING, facts(AT_1, version("1")))
+    assert isinstance(decided, Begin)
+    assert decided.superseded is None
+    assert decided.record == replace(UNDER_WAY, image=IMAGE)
+
+
+def test_a_newer_push_ends_the_release_under_way() -> None:
+    decided = step(CONFIRMED, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=3, by_people=3))
+    assert isinstance(decided, Begin)
+    assert decided.superseded == CONFIRMED
+    assert decided.record.candidate == "2", "the same fingerprint keeps its candidate"
+    assert decided.record.overtaken == 1
+
+
+def test_a_candidate_that_died_is_not_kept() -> None:
+    known = facts(AT_1, version("1"), version("2", Status.FAILED))
+    decided = step(CONFIRMED, known, replace(WANTED, serial=3, by_people=3))
+    assert isinstance(decided, Begin)
+    assert decided.record.candidate is None
+
+
+def test_a_release_overtaken_three_times_is_finished_first() -> None:
+    starving = replace(CONFIRMED, overtaken=3)
+    decided = step(starving, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=9, by_people=9))
+    assert decided == Promote("2", TO_1)
+
+
+def test_a_version_with_the_fingerprint_is_adopted() -> None:
+    decided = step(UNDER_WAY, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.reason is Reason.ADOPT
+    assert decided.record.candidate == "2"
+
+
+def test_a_failed_version_with_the_fingerprint_is_not_adopted() -> None:
+    decided = step(UNDER_WAY, facts(AT_1, version("1"), version("2", Status.FAILED)), SEEN)
+    assert decided == Create(highest=2, previous="1", seen=TO_1)
+
+
+def test_the_first_version_of_a_new_agent_is_simply_created() -> None:
+    begun = replace(UNDER_WAY, selector=None, back=None, good=None, born={})
+    assert step(begun, facts(None), SEEN) == Create(highest=0, previous=None, seen=None)
+
+
+def test_a_definition_that_moved_under_the_release_begins_it_again() -> None:
+    decided = step(UNDER_WAY, facts(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-9")), SEEN)
+    assert isinstance(decided, Begin)
+    assert decided.record.fingerprint == "fp-9"
+
+
+def test_a_failed_twin_of_earlier_is_cleared_so_that_this_push_gets_its_own_try() -> None:
+    twin = replace(WITH_CANDIDATE, twin=True)
+    assert step(twin, facts(AT_1, version("2", Status.FAILED)), SEEN) == ClearTwin("2")
+
+
+def test_a_failed_twin_that_is_gone_counts_as_cleared() -> None:
+    twin = replace(WITH_CANDIDATE, twin=True)
+    decided = step(twin, facts(AT_1, gone={"2": None}), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.record.cleared == "2"
+    assert decided.record.candidate is None
+
+
+def test_an_active_candidate_is_read_a_second_time() -> None:
+    assert step(WITH_CANDIDATE, facts(AT_1, version("2")), SEEN) == Confirm(version("2"))
+
+
+def test_a_confirmed_candidate_is_promoted() -> None:
+    assert step(CONFIRMED, facts(AT_1, version("2")), SEEN) == Promote("2", TO_1)
+
+
+def test_a_candidate_that_serves_already_is_noted_as_promoted() -> None:
+    accepted = replace(CONFIRMED, selector=TO_2)
+    decided = step(accepted, facts(AT_2, version("2")), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.record.stage is Stage.PROMOTED
+
+
+def test_going_live_makes_the_candidate_the_good_one() -> None:
+    decided = step(PROMOTED, facts(AT_2), SEEN)
+    assert isinstance(decided, End)
+    assert decided.record.good == Good(PUSH, "fp-2", "2")
+    assert decided.record.born == {"2": LONG_AGO}
+
+
+LOOKS = [
+    pytest.param(SERVING, Facts(), Look("agent"), id="born numbers need the agent"),
+    pytest.param(FIRST, Facts(), Look("wish"), id="a first wish is resolved before anything is asked of Foundry"),
+    pytest.param(FIRST, Facts((None,)), Look("wish"), id="a newer wish is resolved"),
+    pytest.param(SERVING, Facts((AT_1,), wish=RESOLVED), Look("version", "1"), id="what serves is asked for itself"),
+    pytest.param(
+        replace(UNDER_WAY, good=None, born={}), Facts((AT_1,)), Look("versions"), id="adopting needs the list"
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "known", "look"), LOOKS)
+def test_a_row_asks_for_what_it_needs_and_nothing_else(record: Record, known: Facts, look: Look) -> None:
+    wanted = SEEN if record.open else WANTED
+    assert step(record, known, wanted) == look
+
+
+def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
+    waiting = replace(WITH_CANDIDATE, born={"2": JUST_NOW})
+    known = facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW))
+    assert step(waiting, known.without_version("2"), SEEN) == Look("version", "2")
