@@ -22,8 +22,10 @@ class Noted:
 
     @property
     def asks(self) -> bool:
-        """True when the release must be taken up: also where the same push came twice, since the first delivery
-        may have died between the ledger and the queue."""
+        """True when the release must be taken up.
+
+        Also where the same push came twice: its first delivery may have died between the ledger and the queue.
+        """
         return self.reason in (Reason.DESIRED, Reason.SAME_PUSH)
 
 

@@ -17,7 +17,7 @@ class Cause(StrEnum):
     """What last asked for a release."""
 
     PUSH = "push"
-    SECRET = "secret"  # noqa: S105 - the word, not a value
+    SECRET = "secret"
     CONFIGURATION = "configuration"
     PERSON = "person"
 

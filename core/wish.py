@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from core import notes
 from core.definition import FINGERPRINT, Unresolved
 from core.model import Status
-from core.reasons import Reason
+from core.reasons import Reason, by_code
 from core.record import Act, Stage
 from core.rules import AgentRule
 from core.steps import Begin, Done, End, Note, Pin, Step, Wait, Yield
@@ -98,7 +98,7 @@ def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | No
     """Row 8: an ended release is not begun again by itself."""
     if world.newer or world.record.open:
         return None
-    return Done(Reason(world.record.reason) if world.record.reason else Reason.NOTHING_DESIRED, world.record.detail)
+    return Done(by_code(world.record.reason) if world.record.reason else Reason.NOTHING_DESIRED, world.record.detail)
 
 
 def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:

@@ -8,8 +8,7 @@ from core.desired import Noted, desire
 from core.events import Pushed
 from core.reasons import Reason
 from core.record import Wanted
-from core.rules import AgentRule, Agents
-from core.rules_file import match
+from core.rules import AgentRule, Agents, match
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
 from handlers.noting import note_and_ask

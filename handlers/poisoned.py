@@ -1,4 +1,4 @@
-"""``release_poisoned`` and ``event_poisoned``: a message that failed five times is recorded, for a person to look at."""
+"""``release_poisoned`` and ``event_poisoned``: what failed five times is recorded for a person."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def settings() -> Settings:
-    """The environment, read once; raises SettingsError that names what is missing."""
+    """The environment, read once; raises ConfigInvalid that names what is missing."""
     from handlers.config import Settings
 
     return Settings.from_env(os.environ)

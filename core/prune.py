@@ -1,0 +1,124 @@
+"""Which versions of an agent may go, and why each other one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import re2
+
+from core.definition import FINGERPRINT
+from core.model import Routing, Status, Version
+from core.reasons import Reason
+from core.record import Record
+from core.rules import KeepRule
+
+CROWDED = 0.8
+"""Share of ``limit`` above which what is only kept for now gives way."""
+TAG = "slipway.tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A version that stays."""
+
+    version: Version
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A version that goes."""
+
+    version: Version
+    reason: Reason
+
+
+def plan(
+    versions: Iterable[Version], routing: Routing, record: Record, keep: KeepRule, now: datetime
+) -> tuple[Keep | Delete, ...]:
+    """One line and one reason for every version, oldest first; the order of the input does not matter."""
+    ordered = sorted(versions, key=_age_order)
+    hard = _needed(ordered, routing, record, keep)
+    soft = {version.number: why for version in ordered if (why := _kept_for_now(version, keep, now)) is not None}
+    free = [version for version in ordered if version.number not in hard]
+    stale = [version for version in free if version.number not in soft]
+    crowd = max(0, len(ordered) - len(stale) - int(keep.limit * CROWDED))
+    giving_way = [version for version in free if version.number in soft][:crowd]
+    going = {version.number for version in sorted([*stale, *giving_way], key=_age_order)[: keep.max_deletes]}
+
+    def line(version: Version) -> Keep | Delete:
+        if version.number in hard:
+            return Keep(version, hard[version.number])
+        if version.number in going:
+            return Delete(version, Reason.PRUNED_FAILED if version.status is Status.FAILED else Reason.PRUNED_STALE)
+        return Keep(version, soft.get(version.number, Reason.KEPT_FOR_NEXT_RUN))
+
+    return tuple(map(line, ordered))
+
+
+def _age_order(version: Version) -> tuple[int, datetime]:
+    return (number(version), version.created_at)
+
+
+def number(version: Version) -> int:
+    """The version's number; -1 for a name that is none, which is never ours to delete."""
+    return int(version.number) if version.number.isdecimal() else -1
+
+
+def _needed(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> dict[str, Reason]:
+    """Version number -> why it must never be deleted; the first reason that holds is told."""
+    reasons: dict[str, Reason] = {}
+    for found, why in _needs(ordered, routing, record, keep):
+        reasons.setdefault(found, why)
+    return reasons
+
+
+def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> Iterator[tuple[str, Reason]]:
+    numbered = [version for version in ordered if number(version) >= 0]
+    yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
+    if routing.follows_latest and numbered:
+        yield numbered[-1].number, Reason.KEPT_LIVE
+    yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(record))
+    yield from ((version.number, why) for version in ordered if (why := _by_itself(version, keep)) is not None)
+    yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
+    if len(ordered) == 1:
+        yield ordered[0].number, Reason.KEPT_LAST
+
+
+def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
+    if version.draft or number(version) < 0:
+        return Reason.KEPT_DRAFT
+    if version.status in (Status.CREATING, Status.DELETING, Status.UNKNOWN):
+        return Reason.KEPT_UNSETTLED
+    return Reason.KEPT_FOREIGN if keep.foreign and FINGERPRINT not in version.metadata else None
+
+
+def _named(record: Record) -> Iterator[str]:
+    """The versions that the release record names: candidate, previous live, last good, what is being done."""
+    if record.candidate:
+        yield record.candidate
+    if record.good:
+        yield record.good.version
+    if record.doing and record.doing.to:
+        yield record.doing.to
+    for routing in (record.back, record.selector):
+        yield from (rule.version for rule in routing.rules) if routing else ()
+
+
+def _recent(numbered: list[Version], routing: Routing, keep: KeepRule) -> list[Version]:
+    """The ``newest`` versions behind the live one that could serve again."""
+    pinned = [int(rule.version) for rule in routing.rules if rule.version.isdecimal()]
+    live = max(pinned) if pinned and not routing.follows_latest else number(numbered[-1]) if numbered else 0
+    behind = [version for version in numbered if number(version) < live and version.status is Status.ACTIVE]
+    return behind[-keep.newest :] if keep.newest else []
+
+
+def _kept_for_now(version: Version, keep: KeepRule, now: datetime) -> Reason | None:
+    age = now - version.created_at
+    if age < (keep.failed if version.status is Status.FAILED else keep.min_age):
+        return Reason.KEPT_YOUNG
+    if any(re2.search(pattern, version.metadata.get(TAG, "")) for pattern in keep.tags):
+        return Reason.KEPT_TAGGED
+    return None

@@ -1,0 +1,106 @@
+"""Which tags an agent follows, and which of two pushes is newer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nodesemver
+import re2
+
+from core.model import Push
+from core.reasons import Reason
+from core.rules import TagRule
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The tag is not one to follow."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotNewer:
+    """The push does not replace what is wanted."""
+
+    reason: Reason
+    detail: str = ""
+
+
+def judge(rule: TagRule, tag: str) -> Refused | None:
+    """Why the rule does not follow the tag, or None."""
+    if rule.allow and not any(re2.search(pattern, tag) for pattern in rule.allow):
+        return Refused(Reason.TAG_NOT_ALLOWED, f"{tag} matches none of tags.allow")
+    ignored = next((pattern for pattern in rule.ignore if re2.search(pattern, tag)), None)
+    if ignored is not None:
+        return Refused(Reason.TAG_IGNORED, f"{tag} matches {ignored}")
+    part = compared(rule, tag)
+    if part is None or not _readable(rule, part):
+        return Refused(Reason.TAG_UNREADABLE, f"{tag} cannot be read as {rule.order}")
+    if rule.range is not None and not _in_range(part, rule.range):
+        return Refused(Reason.TAG_NOT_ALLOWED, f"{tag} is outside {rule.range}")
+    return None
+
+
+def newer(rule: TagRule, push: Push, desired: Push | None) -> NotNewer | None:
+    """Why a push that the rule follows does not replace what is wanted, or None where it does.
+
+    Equal tags are told apart by the time of the push, equal times by the digest: redelivered, reordered and late events
+    always come to the same end.
+    """
+    if desired is None:
+        return None
+    if (push.repository, push.digest, push.tag) == (desired.repository, desired.digest, desired.tag):
+        return NotNewer(Reason.SAME_PUSH)
+    if push.repository != desired.repository or judge(rule, desired.tag) is not None:
+        return None  # agents.yaml changed: what was wanted is none of the rule's any more
+    if _compare(rule, push, desired) <= 0:
+        return NotNewer(Reason.NOT_NEWER, f"{push.tag} is not newer than {desired.tag}")
+    return None
+
+
+def compared(rule: TagRule, tag: str) -> str | None:
+    """The part of a tag that is compared: the first group of ``extract``, or all of it."""
+    if rule.extract is None:
+        return tag
+    found = re2.search(rule.extract, tag)
+    return found.group(1) if found is not None else None
+
+
+def _readable(rule: TagRule, part: str) -> bool:
+    if rule.order == "number":
+        return part.isascii() and part.isdecimal() and len(part) <= 100
+    return rule.order != "semver" or _is_version(part)
+
+
+def _is_version(part: str) -> bool:
+    try:
+        nodesemver.make_semver(part, loose=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _in_range(part: str, range_: str) -> bool:
+    return _is_version(part) and bool(nodesemver.satisfies(part, range_, loose=False))
+
+
+def _compare(rule: TagRule, one: Push, other: Push) -> int:
+    """Above zero where ``one`` is newer: by the rule's order, then by time, then by digest and tag."""
+    by_tag = _by_order(rule, compared(rule, one.tag) or "", compared(rule, other.tag) or "")
+    return by_tag or _sign((one.pushed_at, one.digest, one.tag) > (other.pushed_at, other.digest, other.tag))
+
+
+def _by_order(rule: TagRule, one: str, other: str) -> int:
+    if rule.order == "pushed" or one == other:
+        return 0
+    if rule.order == "semver":
+        return int(nodesemver.compare(one, other, loose=False))
+    if rule.order == "number":
+        return (int(one) > int(other)) - (int(one) < int(other))
+    return _sign(one > other)
+
+
+def _sign(above: bool) -> int:
+    return 1 if above else -1

@@ -1,0 +1,138 @@
+"""The only reader of the environment and of agents.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from core.rules import Agents
+
+APP_ROOT = Path(__file__).resolve().parent.parent
+YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+class ConfigInvalid(Exception):  # noqa: N818 - named for its reason code
+    """CONFIG_INVALID: a setting or agents.yaml is wrong; the text lists every mistake and what to write instead.
+
+    Event functions let it out, so that events are kept by retry, dead letter or poison queue until it is mended.
+    """
+
+    code = "CONFIG_INVALID"
+
+
+def _setting(name: str, meaning: str, default: str | None = None) -> str:
+    """A field that is read from the setting of this name; without a default it is required."""
+    return field(metadata={"name": name, "meaning": meaning, "default": default})  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked; the README's table is made of it."""
+
+    foundry_project_endpoint: str = _setting(
+        "FOUNDRY_PROJECT_ENDPOINT", "`https://<resource>.services.ai.azure.com/api/projects/<project>`"
+    )
+    key_vault_url: str = _setting("KEY_VAULT_URL", "`https://<vault>.vault.azure.net`")
+    registry_name: str = _setting("REGISTRY_NAME", "the registry's resource name; events of any other are not for us")
+    registry_login_server: str = _setting(
+        "REGISTRY_LOGIN_SERVER", "where images are pulled from", "`<REGISTRY_NAME>.azurecr.io`"
+    )
+    agents_file: str = _setting("AGENTS_FILE", "the agent rules, relative to the app", "agents.yaml")
+    storage: str = _setting(
+        "AzureWebJobsStorage", "a connection string; not with identity (the two below)", "the two below"
+    )
+    blob_uri: str = _setting("AzureWebJobsStorage__blobServiceUri", "the storage account's blob address", "")
+    queue_uri: str = _setting("AzureWebJobsStorage__queueServiceUri", "the storage account's queue address", "")
+    client_id: str = _setting("AZURE_CLIENT_ID", "the user-assigned identity's client id", "")
+    token_credentials: str = _setting(
+        "AZURE_TOKEN_CREDENTIALS", "`ManagedIdentityCredential` in Azure, `AzureCliCredential` at home"
+    )
+    prune_schedule: str = _setting("PRUNE_SCHEDULE", "NCRONTAB, UTC: when stale versions go")
+    resume_schedule: str = _setting("RESUME_SCHEDULE", "NCRONTAB, UTC: when what was missed is taken up")
+    prune_dry_run: bool = _setting("PRUNE_DRY_RUN", "`true`: plan and tell, delete nothing", "false")  # type: ignore[assignment]
+    outcome_topic_endpoint: str = _setting("OUTCOME_TOPIC_ENDPOINT", "an Event Grid topic that is told outcomes", "")
+    poll_seconds: float = _setting("POLL_SECONDS", "seconds between looks at a version, growing to 10", "2")  # type: ignore[assignment]
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read and check every setting; raises ConfigInvalid that names all that is missing or wrong."""
+        seed_name = env.get("AZURE_AI_PROJECT_ENDPOINT", "")
+        given = {"FOUNDRY_PROJECT_ENDPOINT": seed_name} | {key: value.strip() for key, value in env.items() if value}
+        account = given.get("AzureWebJobsStorage__accountName")
+        if account:
+            given.setdefault("AzureWebJobsStorage__blobServiceUri", f"https://{account}.blob.core.windows.net")
+            given.setdefault("AzureWebJobsStorage__queueServiceUri", f"https://{account}.queue.core.windows.net")
+        mistakes = [*_missing(given), *_wrong(given)]
+        if mistakes:
+            raise ConfigInvalid("\n".join(mistakes))
+        values = {one.name: given.get(one.metadata["name"], one.metadata["default"]) for one in fields(cls)}
+        values["registry_login_server"] = given.get(
+            "REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME'].lower()}.azurecr.io"
+        )
+        values["storage"] = given.get("AzureWebJobsStorage", "")
+        return cls(
+            **{
+                **values,
+                "prune_dry_run": values["prune_dry_run"].lower() in YES,
+                "poll_seconds": float(values["poll_seconds"]),
+            }
+        )
+
+
+def _missing(given: Mapping[str, str]) -> list[str]:
+    required = [one.metadata["name"] for one in fields(Settings) if one.metadata["default"] is None]
+    missing = [f"{name} is not set: {_meaning(name)}" for name in required if not given.get(name)]
+    uris = ("AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri")
+    if not given.get("AzureWebJobsStorage") and not all(given.get(uri) for uri in uris):
+        missing.append(f"AzureWebJobsStorage is not set: give a connection string, or {' and '.join(uris)}")
+    return missing
+
+
+def _meaning(name: str) -> str:
+    return next(str(one.metadata["meaning"]) for one in fields(Settings) if one.metadata["name"] == name)
+
+
+def _wrong(given: Mapping[str, str]) -> list[str]:
+    wrong = []
+    for name in ("FOUNDRY_PROJECT_ENDPOINT", "KEY_VAULT_URL", "OUTCOME_TOPIC_ENDPOINT"):
+        url = urlsplit(given.get(name, ""))
+        if given.get(name) and (url.scheme != "https" or not url.netloc):
+            wrong.append(f"{name} must be an https address, such as {_meaning(name)}; it is {given[name]!r}")
+    login_server = given.get("REGISTRY_LOGIN_SERVER", "")
+    if "/" in login_server:
+        wrong.append(f"REGISTRY_LOGIN_SERVER is a host name without scheme or path; it is {login_server!r}")
+    if given.get("PRUNE_DRY_RUN", "").lower() not in YES | NO:
+        wrong.append(f"PRUNE_DRY_RUN is true or false; it is {given['PRUNE_DRY_RUN']!r}")
+    return wrong + _wrong_poll(given.get("POLL_SECONDS", "2"))
+
+
+def _wrong_poll(text: str) -> list[str]:
+    try:
+        fits = 0.05 <= float(text) <= 10
+    except ValueError:
+        fits = False
+    return [] if fits else [f"POLL_SECONDS is a number from 0.05 to 10; it is {text!r}"]
+
+
+def load_rules(settings: Settings) -> Agents:
+    """The agent rules, read again where the file changed; raises ConfigInvalid."""
+    path = APP_ROOT / settings.agents_file
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ConfigInvalid(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _changed: int) -> Agents:
+    from core.rules_file import RulesError, read_rules
+
+    try:
+        return read_rules(path.read_bytes())
+    except RulesError as error:
+        raise ConfigInvalid(str(error)) from error
