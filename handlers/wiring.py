@@ -47,7 +47,11 @@ def gateways() -> Gateways:
     given = settings()
     clock = SystemClock()
     credential = DefaultAzureCredential(require_envvar=True)
-    account = StorageAccount.of(given, credential)
+    account = (
+        StorageAccount.from_connection_string(given.storage)
+        if given.storage
+        else StorageAccount.from_uris(given.blob_uri, given.queue_uri, credential)
+    )
     return Gateways(
         foundry=AzureFoundry(given.foundry_project_endpoint, credential),
         vault=AzureVault(given.key_vault_url, credential),

@@ -1,0 +1,116 @@
+"""Small JSON blobs read with their ETag and written on condition; a lost answer is told from a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
+
+from handlers.gateways import TransientError
+from handlers.gateways.storage import code_of, our_errors
+
+LEASE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob's bytes and the ETag that they had."""
+
+    data: bytes
+    etag: str
+
+
+class Blobs:
+    """The blobs of one container; every method raises TransientError or PermanentError."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    async def read(self, name: str) -> Blob | None:
+        """The blob, or None where it, or the container, does not exist."""
+        with our_errors(f"read {name}"):
+            try:
+                stream = await self._container.download_blob(name)
+                return Blob(await stream.readall(), stream.properties.etag)
+            except ResourceNotFoundError:
+                return None
+
+    async def write(
+        self,
+        name: str,
+        data: bytes,
+        metadata: Mapping[str, str],
+        etag: str | None,
+        lease: BlobLeaseClient | None = None,
+    ) -> str | None:
+        """Store the bytes where the ETag still holds (None: where there is no blob yet); the new ETag, or None.
+
+        The SDK repeats a write whose answer was lost, and the repeated one fails its own condition: a refusal whose
+        re-read shows our bytes was therefore no refusal.
+        """
+        condition: dict[str, Any] = (
+            {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
+        )
+        try:
+            with our_errors(f"write {name}"):
+                return await self._upload(name, data, metadata, lease, condition)
+        except TransientError:
+            if (etag := await self._ours(name, data)) is None:
+                raise
+            return etag
+
+    async def _upload(
+        self,
+        name: str,
+        data: bytes,
+        metadata: Mapping[str, str],
+        lease: BlobLeaseClient | None,
+        condition: dict[str, Any],
+    ) -> str | None:
+        client = self._container.get_blob_client(name)
+        try:
+            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition)
+            return str(done["etag"])
+        except ResourceNotFoundError as error:
+            if code_of(error) != "ContainerNotFound":
+                return None
+            await self._create_container()
+            return await self._upload(name, data, metadata, lease, condition)
+        except HttpResponseError as error:
+            if error.status_code in (409, 412):
+                return await self._ours(name, data)
+            raise
+
+    async def _ours(self, name: str, data: bytes) -> str | None:
+        """The ETag of our own write, where that is what is stored."""
+        stored = await self.read(name)
+        return stored.etag if stored is not None and stored.data == data else None
+
+    async def _create_container(self) -> None:
+        with suppress(ResourceExistsError):  # somebody else was as early
+            await self._container.create_container()
+
+    async def lease(self, name: str) -> BlobLeaseClient | None:
+        """A lease of 60 s, or None while somebody else has it."""
+        lease = BlobLeaseClient(self._container.get_blob_client(name))
+        with our_errors(f"lease {name}"):
+            try:
+                await lease.acquire(lease_duration=LEASE_SECONDS)
+            except ResourceExistsError:
+                return None
+        return lease
+
+    async def list(self, prefixes: tuple[str, ...]) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+        """Name and metadata of every blob below the prefixes."""
+        for prefix in prefixes:
+            with our_errors(f"list {prefix}"):
+                try:
+                    async for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                        yield blob.name, blob.metadata or {}
+                except ResourceNotFoundError:
+                    return

@@ -1,0 +1,81 @@
+"""Between Foundry's JSON and our words; models of the SDK are never printed: they show environment values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+
+
+def version_of(told: Mapping[str, Any]) -> Version:
+    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
+    definition = told.get("definition") or {}
+    error = told.get("error") or {}
+    return Version(
+        number=str(told["version"]),
+        status=_status(str(told.get("status") or "")),
+        created_at=_time(told.get("created_at")),
+        image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
+        variables=frozenset(definition.get("environment_variables") or {}),
+        metadata=dict(told.get("metadata") or {}),
+        failure=Failure(str(error.get("code", "")), str(error.get("message", ""))[:300]) if error else None,
+        draft=bool(told.get("draft")),
+    )
+
+
+def agent_of(told: Mapping[str, Any]) -> Agent:
+    """An agent; without a selector its endpoint follows the newest version."""
+    latest = (told.get("versions") or {}).get("latest")
+    identity = told.get("instance_identity") or {}
+    return Agent(
+        name=str(told["name"]),
+        enabled=told.get("state") != "disabled",
+        routing=routing_of(told),
+        latest=version_of(latest) if latest else None,
+        identity=identity.get("principal_id"),
+    )
+
+
+def routing_of(told: Mapping[str, Any]) -> Routing:
+    """The selector of an agent's endpoint."""
+    selector = (told.get("agent_endpoint") or {}).get("version_selector") or {}
+    rules = selector.get("version_selection_rules") or []
+    return Routing(tuple(TrafficRule(str(r["agent_version"]), int(r.get("traffic_percentage", 100))) for r in rules))
+
+
+def definition_to(definition: Definition) -> dict[str, Any]:
+    """The definition as it is sent; the only place where secret values show."""
+    return {
+        **definition.more,
+        "kind": "hosted",
+        "cpu": definition.cpu,
+        "memory": definition.memory,
+        "container_configuration": {"image": definition.image},
+        "protocol_versions": [{"protocol": name, "version": version} for name, version in definition.protocols],
+        "environment_variables": {
+            name: value.reveal() if isinstance(value, SecretValue) else value
+            for name, value in definition.environment.items()
+        },
+    }
+
+
+def tools_to(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Tools in one canonical form, so that equal lists are equal."""
+    plain = [json.loads(json.dumps(tool, sort_keys=True)) for tool in tools]
+    return [{key: value for key, value in tool.items() if value is not None} for tool in plain]
+
+
+def _status(text: str) -> Status:
+    return Status(text) if text in Status.__members__.values() else Status.UNKNOWN
+
+
+def _time(told: Any) -> datetime:
+    """Unix seconds, or an ISO text, which the SDK leaves as it is."""
+    if isinstance(told, datetime):
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
+    if isinstance(told, str):
+        return datetime.fromisoformat(told).astimezone(UTC)
+    return datetime.fromtimestamp(float(told or 0), UTC)

@@ -1,0 +1,17 @@
+"""What an HTTP answer says about trying again, the same for every service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from azure.core.exceptions import HttpResponseError
+
+BUSY = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses after which asking again may help."""
+
+
+def retry_after(error: HttpResponseError) -> float | None:
+    """Seconds that the service asks us to wait, where it says so as a number."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else None

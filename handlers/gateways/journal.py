@@ -1,0 +1,69 @@
+"""The journal on Azure append blobs: ``journal/<date>.jsonl``, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from handlers.gateways import Clock
+from handlers.gateways.ledger import CONTAINER
+from handlers.gateways.storage import StorageAccount, code_of, our_errors
+
+FULL = "BlockCountExceedsLimit"
+"""An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
+
+
+class AzureJournal:
+    """See the Journal protocol; a line whose answer was lost may stand twice."""
+
+    def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
+        self._container = account.container(container)
+        self._clock = clock
+        self._part = 0
+
+    async def write(self, line: Mapping[str, object]) -> None:
+        """Append one line to today's blob."""
+        data = (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode()
+        with our_errors("write the journal"):
+            await self._append(data)
+
+    async def _append(self, data: bytes) -> None:
+        blob = self._container.get_blob_client(_name(self._clock.now(), self._part))
+        try:
+            await blob.append_block(data)
+        except ResourceNotFoundError as error:
+            if code_of(error) == "ContainerNotFound":
+                await self._create_container()
+            with suppress(ResourceExistsError):  # somebody else was as early
+                await blob.create_append_blob(match_condition=MatchConditions.IfMissing)
+            await blob.append_block(data)
+        except HttpResponseError as error:
+            if code_of(error) != FULL:
+                raise
+            self._part += 1
+            await self._append(data)
+
+    async def _create_container(self) -> None:
+        with suppress(ResourceExistsError):
+            await self._container.create_container()
+
+    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+        """Every line of a day."""
+        lines: list[Mapping[str, object]] = []
+        with our_errors("read the journal"):
+            for part in range(1000):
+                try:
+                    stream = await self._container.download_blob(_name(day, part))
+                except ResourceNotFoundError:
+                    break
+                lines += [json.loads(line) for line in (await stream.readall()).splitlines() if line]
+        return lines
+
+
+def _name(day: datetime, part: int) -> str:
+    return f"journal/{day:%Y-%m-%d}{f'.{part}' if part else ''}.jsonl"

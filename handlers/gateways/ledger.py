@@ -1,0 +1,153 @@
+"""The ledger on Azure Blob Storage: ``wanted/<agent>.json`` and ``release/<agent>.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob.aio import BlobLeaseClient
+
+from core.record import Record, Wanted
+from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
+from handlers.gateways.blobs import LEASE_SECONDS, Blobs
+from handlers.gateways.records import Codec
+from handlers.gateways.storage import StorageAccount, our_errors
+
+CONTAINER = "slipway"
+TRIES = 50
+"""Writers that may come between a read and its write before we give up."""
+WANTED, RECORD = Codec(Wanted), Codec(Record)
+
+
+class AzureLedger:
+    """See the Ledger protocol."""
+
+    def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
+        self._blobs = Blobs(account.container(container))
+        self._clock = clock
+
+    async def wanted(self, agent: str) -> Wanted:
+        """What the agent should run."""
+        blob = await self._blobs.read(_wanted(agent))
+        return WANTED.decode(blob.data, _wanted(agent)) if blob else Wanted()
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        """Compare and swap."""
+        name = _wanted(agent)
+        for _ in range(TRIES):
+            blob = await self._blobs.read(name)
+            before = WANTED.decode(blob.data, name) if blob else Wanted()
+            after = change(before)
+            if after == before:
+                return after
+            metadata = {"serial": str(after.serial), "due": "yes" if after.due else ""}
+            if await self._blobs.write(name, WANTED.encode(after), metadata, blob.etag if blob else None):
+                return after
+        raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
+
+    async def record(self, agent: str) -> Record:
+        """How far the release is."""
+        blob = await self._blobs.read(_release(agent))
+        return RECORD.decode(blob.data, _release(agent)) if blob else Record()
+
+    async def lease(self, agent: str) -> BlobLease | None:
+        """Become the one writer; the record is read under the lease."""
+        name = _release(agent)
+        asked_at = self._clock.monotonic()
+        if await self._blobs.read(name) is None:
+            await self._blobs.write(name, RECORD.encode(Record()), _metadata(Record()), None)
+            asked_at = self._clock.monotonic()
+        lease = await self._blobs.lease(name)
+        if lease is None:
+            return None
+        blob = await self._blobs.read(name)
+        if blob is None:
+            return None  # deleted by a person in this very moment
+        return BlobLease(name, self._blobs, lease, RECORD.decode(blob.data, name), blob.etag, self._clock, asked_at)
+
+    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+        """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
+        wanted: dict[str, dict[str, str]] = {}
+        releases: dict[str, dict[str, str]] = {}
+        async for name, metadata in self._blobs.list(("release/", "wanted/")):
+            kind, _, file = name.partition("/")
+            (releases if kind == "release" else wanted)[file.removesuffix(".json")] = dict(metadata)
+        return sorted(
+            agent
+            for agent in wanted.keys() | releases.keys()
+            if _state(wanted.get(agent, {}), releases.get(agent, {})) in states
+        )
+
+
+class BlobLease:
+    """See the Lease protocol."""
+
+    def __init__(
+        self, name: str, blobs: Blobs, lease: BlobLeaseClient, record: Record, etag: str, clock: Clock, asked_at: float
+    ) -> None:
+        self._name = name
+        self._blobs = blobs
+        self._lease = lease
+        self._record = record
+        self._etag = etag
+        self._clock = clock
+        self._asked_at = asked_at
+
+    @property
+    def record(self) -> Record:
+        """The record as last read or written."""
+        return self._record
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, counted from before the last renewal was sent."""
+        return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
+
+    async def write(self, record: Record) -> bool:
+        """Store with the lease id *and* the ETag: a lease id alone is accepted again once the lease was given back."""
+        data = RECORD.encode(record)
+        etag = await self._blobs.write(self._name, data, _metadata(record), self._etag, self._lease)
+        if etag is None:
+            return False
+        self._record, self._etag = record, etag
+        return True
+
+    async def renew(self) -> bool:
+        """Extend; an expired lease may be renewed while nobody wrote or leased since: nothing was missed."""
+        asked_at = self._clock.monotonic()
+        with our_errors(f"renew the lease of {self._name}"):
+            try:
+                await self._lease.renew()
+            except HttpResponseError as error:
+                if error.status_code in (404, 409, 412):
+                    return False
+                raise
+        self._asked_at = asked_at
+        return True
+
+    async def give_back(self) -> None:
+        """Let the next one in."""
+        try:
+            with our_errors(f"release the lease of {self._name}"):
+                await self._lease.release()
+        except GatewayError:
+            return  # it ends by itself
+
+
+def _wanted(agent: str) -> str:
+    return f"wanted/{agent}.json"
+
+
+def _release(agent: str) -> str:
+    return f"release/{agent}.json"
+
+
+def _metadata(record: Record) -> dict[str, str]:
+    return {"state": record.state, "seen": str(record.seen)}
+
+
+def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
+    newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    if newer and wanted.get("due"):
+        return "due"
+    return "open" if newer else release.get("state", "ended")

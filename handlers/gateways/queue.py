@@ -1,0 +1,33 @@
+"""The queue ``releases`` on Azure Storage."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import suppress
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+from handlers.gateways.storage import StorageAccount, our_errors
+
+LONGEST_DELAY = 7 * 24 * 3600
+"""Seconds that a storage queue can hide a message."""
+
+
+class AzureQueue:
+    """See the Queue protocol."""
+
+    def __init__(self, account: StorageAccount, name: str = "releases") -> None:
+        self._queue = account.queue(name)
+
+    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+        """Put one message; its delay is rounded up to a second."""
+        text = json.dumps({"agent": agent, "traceparent": traceparent})
+        hidden = min(math.ceil(delay), LONGEST_DELAY)
+        with our_errors("send to the queue releases"):
+            try:
+                await self._queue.send_message(text, visibility_timeout=hidden)
+            except ResourceNotFoundError:
+                with suppress(ResourceExistsError):  # somebody else was as early
+                    await self._queue.create_queue()
+                await self._queue.send_message(text, visibility_timeout=hidden)

@@ -1,0 +1,86 @@
+"""Secrets in Key Vault, through azure-keyvault-secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.keyvault.secrets import SecretProperties
+from azure.keyvault.secrets.aio import SecretClient
+
+from core.model import Secret, SecretValue, Unreadable
+from handlers.gateways import PermanentError, TransientError
+from handlers.gateways.http import BUSY, retry_after
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+SERVICE = "Key Vault"
+
+
+class AzureVault:
+    """See the Vault protocol."""
+
+    def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
+        self._client = SecretClient(url, credential, connection_timeout=5, read_timeout=10)
+
+    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+        """A secret's value and the version id that came with it."""
+        with _our_errors(f"read secret {name}"):
+            try:
+                found = await self._client.get_secret(name, version)
+            except ResourceNotFoundError:
+                return Unreadable.MISSING
+            except HttpResponseError as error:
+                if error.status_code == 403:
+                    return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
+                raise
+        told = found.properties
+        return Secret(name, told.version or "", SecretValue(found.value or ""), told.expires_on, told.not_before)
+
+    async def tagged(self, agent: str) -> Mapping[str, str]:
+        """Environment name -> secret name, by the tags ``agent`` and ``env``."""
+        found: dict[str, str] = {}
+        with _our_errors("list secrets"):
+            async for secret in self._client.list_properties_of_secrets():
+                variable = _variable_for(secret, agent)
+                if variable is None or not secret.name:
+                    continue
+                if variable in found:
+                    names = " and ".join(sorted((found[variable], secret.name)))
+                    raise PermanentError(SERVICE, "AMBIGUOUS", f"secrets {names} both give variable {variable}")
+                found[variable] = secret.name
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _variable_for(secret: SecretProperties, agent: str) -> str | None:
+    """The variable that a secret is tagged to give the agent; a certificate's own secret never is one."""
+    tags = secret.tags or {}
+    if not secret.enabled or getattr(secret, "managed", False) or tags.get("agent") != agent:
+        return None
+    return tags.get("env")
+
+
+@contextmanager
+def _our_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except HttpResponseError as error:
+        code = error.error.code if error.error and error.error.code else str(error.status_code)
+        if error.status_code is None or error.status_code in BUSY:
+            raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
+        shown = "FORBIDDEN" if error.status_code == 403 else code
+        raise PermanentError(SERVICE, shown, what, status=error.status_code) from error
+    except (AzureError, ValueError) as error:  # ValueError: half an answer, which is no JSON
+        raise TransientError(SERVICE, "no answer", what) from error
+
+
+def _inner_code(error: HttpResponseError) -> str:
+    inner = error.error.innererror if error.error else None
+    return str(inner.get("code", "")) if isinstance(inner, dict) else ""
