@@ -1,0 +1,100 @@
+"""Tiny real images made without Docker, and a pusher for any OCI registry."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urljoin
+
+from aiohttp import ClientSession
+
+from local.registry import digest_of
+
+Kind = Literal["image", "arm64", "index", "chart", "signature"]
+OCI = "application/vnd.oci.image"
+
+
+@dataclass
+class Artifact:
+    """A manifest, with the blobs and manifests that must be there before it."""
+
+    media_type: str
+    manifest: bytes
+    blobs: list[bytes] = field(default_factory=list)
+    children: list[Artifact] = field(default_factory=list)
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """How another manifest refers to this one."""
+        return {"mediaType": self.media_type, "digest": digest_of(self.manifest), "size": len(self.manifest)}
+
+
+def build(kind: Kind, salt: str) -> Artifact:
+    """Make an artifact; the same kind and salt always give the same digest."""
+    if kind == "index":
+        children = [_image("amd64", salt), _image("arm64", salt)]
+        listed = [
+            child.descriptor | {"platform": {"os": "linux", "architecture": architecture}}
+            for child, architecture in zip(children, ("amd64", "arm64"), strict=True)
+        ]
+        return _artifact(f"{OCI}.index.v1+json", {"manifests": listed}, [], children)
+    if kind == "chart":
+        return _of(b"{}", "application/vnd.cncf.helm.config.v1+json", b"chart " + salt.encode())
+    if kind == "signature":
+        return _of(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
+    return _image("arm64" if kind == "arm64" else "amd64", salt)
+
+
+def _image(architecture: str, salt: str) -> Artifact:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        data = f"print({salt!r})\n".encode()
+        entry = tarfile.TarInfo("app/main.py")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    config = {
+        "os": "linux",
+        "architecture": architecture,
+        "config": {"Cmd": ["python", "/app/main.py"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
+    }
+    return _of(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
+
+
+def _of(config: bytes, config_type: str, layer: bytes) -> Artifact:
+    body = {
+        "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
+        "layers": [{"mediaType": f"{OCI}.layer.v1.tar+gzip", "digest": digest_of(layer), "size": len(layer)}],
+    }
+    return _artifact(f"{OCI}.manifest.v1+json", body, [config, layer], [])
+
+
+def _artifact(media_type: str, body: dict[str, Any], blobs: list[bytes], children: list[Artifact]) -> Artifact:
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, **body}).encode()
+    return Artifact(media_type, manifest, blobs, children)
+
+
+async def push(registry: str, repository: str, tag: str | None, *, salt: str = "", kind: Kind = "image") -> str:
+    """Push a tiny artifact to ``host:port`` over http and return its digest; without a tag, by digest alone."""
+    artifact = build(kind, salt)
+    async with ClientSession(raise_for_status=True) as session:
+        await _push(session, f"http://{registry}/v2/{repository}", artifact, tag)
+    return digest_of(artifact.manifest)
+
+
+async def _push(session: ClientSession, base: str, artifact: Artifact, tag: str | None) -> None:
+    for child in artifact.children:
+        await _push(session, base, child, None)
+    for blob in artifact.blobs:
+        async with session.post(f"{base}/blobs/uploads/") as started:
+            where = urljoin(str(started.url), started.headers["Location"])
+        async with session.put(where, params={"digest": digest_of(blob)}, data=blob):
+            pass
+    headers = {"Content-Type": artifact.media_type}
+    reference = tag or digest_of(artifact.manifest)
+    async with session.put(f"{base}/manifests/{reference}", data=artifact.manifest, headers=headers):
+        pass
