@@ -162,7 +162,7 @@ class Foundry(StandIn):
         number = str((body.get("version_indicator") or {}).get("agent_version", ""))
         self.project.version(agent.name, number)
         now = int(self.project.clock())
-        session = {
+        session: Json = {
             "agent_session_id": body.get("agent_session_id") or uuid.uuid4().hex,
             "version_indicator": {"type": "version_ref", "agent_version": number},
             "status": "active",

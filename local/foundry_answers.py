@@ -13,8 +13,8 @@ from local.foundry_state import AgentState, Json, Project, Refused, VersionState
 
 def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Response:
     """One page in OpenAI's envelope; ``last_id`` is null where nothing follows, which is all that the SDK looks at."""
-    if request.query.get("order", "desc") == "desc":
-        items = items[::-1]
+    step = -1 if request.query.get("order", "desc") == "desc" else 1
+    items = items[::step]
     ids = [str(item[key]) for item in items]
     after = request.query.get("after")
     start = ids.index(after) + 1 if after in ids else 0

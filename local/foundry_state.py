@@ -16,7 +16,7 @@ TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 RESERVED = ("FOUNDRY_", "AGENT_")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
     """The service's own error answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

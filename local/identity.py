@@ -32,8 +32,14 @@ class Identity(StandIn):
             return web.json_response({"statusCode": 401, "message": "X-IDENTITY-HEADER is missing"}, status=401)
         resource = request.query.get("resource", "")
         now = int(time.time())
-        claims = {"aud": resource, "iss": "https://sts.windows.net/local/", "iat": now, "nbf": now, "exp": now + LIFE}
-        token = ".".join(_part(part) for part in ({"alg": "none", "typ": "JWT"}, claims, {}))
+        claims: dict[str, object] = {
+            "aud": resource,
+            "iss": "https://sts.windows.net/local/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFE,
+        }
+        token = ".".join((_part({"alg": "none", "typ": "JWT"}), _part(claims), _part({})))
         body = {
             "access_token": token,
             "expires_on": str(now + LIFE),

@@ -181,13 +181,13 @@ class Registry(StandIn):
     def _event(self, request: web.Request, action: str, target: dict[str, Any]) -> dict[str, Any]:
         """An event as Azure's schema page for the registry shows it."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
-        of = f"/subscriptions/local/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries/{self.registry}"
+        provider = "/subscriptions/local/resourceGroups/local/providers/Microsoft.ContainerRegistry"
         asked = {"id": str(uuid.uuid4()), "host": f"{self.registry}.azurecr.io", "method": request.method}
         agent = request.headers.get("User-Agent", "")
         event_id = str(uuid.uuid4())
         return {
             "id": event_id,
-            "topic": of,
+            "topic": f"{provider}/registries/{self.registry}",
             "subject": target["repository"] + (f":{target['tag']}" if "tag" in target else ""),
             "eventType": f"Microsoft.ContainerRegistry.{'ImagePushed' if action == 'push' else 'ImageDeleted'}",
             "eventTime": now,
