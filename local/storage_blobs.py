@@ -63,11 +63,6 @@ class Blobs(StorageService):
             "appendblock": self._append,
             "metadata": self._set_metadata,
         }
-            None: self._put,
-            "lease": self._lease,
-            "appendblock": self._append,
-            "metadata": self._set_metadata,
-        }
         return await self.answered(request, answers.get(comp, self._unknown))
 
     def _unknown(self, request: web.Request) -> web.Response:

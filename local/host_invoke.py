@@ -1,0 +1,79 @@
+"""Runs one function: decodes its trigger as the worker does, opens a span, and says what failed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+import azure.functions as func
+from azure.functions import meta
+
+from local.host_functions import Function
+
+
+class Invoker:
+    """Runs functions, the async ones on the loop and the others in a thread."""
+
+    def __init__(self) -> None:
+        self._traced = _configure_telemetry()
+
+    async def run(self, function: Function, payload: str, metadata: dict[str, Any] | None = None) -> bool:
+        """True where the function ended well; a failure is printed with its traceback."""
+        started = time.monotonic()
+        value = _decoded(function, payload, metadata or {})
+        try:
+            with self._span(function):
+                result = await _call(function, value)
+            if result is not None:
+                raise TypeError(f"{function.name} without a $return binding returned a non-None value")  # noqa: TRY301
+        except Exception:  # noqa: BLE001 - what a function raises is the host's to report, whatever it is
+            print(f"functions: {function.name} failed", file=sys.stderr, flush=True)
+            traceback.print_exc()
+            return False
+        print(f"functions: {function.name} ended after {time.monotonic() - started:.3f} s", flush=True)
+        return True
+
+    def _span(self, function: Function) -> Any:
+        from opentelemetry import trace
+
+        kind = trace.SpanKind.SERVER if function.trigger == "eventGridTrigger" else trace.SpanKind.CONSUMER
+        return trace.get_tracer("functions").start_as_current_span(function.name, kind=kind)
+
+
+async def _call(function: Function, value: Any) -> Any:
+    given = {function.argument: value}
+    if inspect.iscoroutinefunction(function.call):
+        return await function.call(**given)
+    return await asyncio.to_thread(function.call, **given)
+
+
+def _decoded(function: Function, payload: str, metadata: dict[str, Any]) -> Any:
+    """What the worker hands over: the text itself where the annotation is ``str``, else what the converter makes."""
+    wanted = inspect.signature(function.call, eval_str=True).parameters[function.argument].annotation
+    if wanted is str:
+        return payload
+    kind = "string" if function.trigger == "queueTrigger" else "json"
+    registry: Any = func.get_binding_registry  # untyped in azure-functions 1.26
+    converter = registry().get(function.trigger)
+    return converter.decode(meta.Datum(payload, kind), trigger_metadata=metadata)
+
+
+def _configure_telemetry() -> bool:
+    """As the worker does where the app's setting asks for it, with everything off that would leave the machine."""
+    wanted = os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() == "true"
+    if not wanted or "APPLICATIONINSIGHTS_CONNECTION_STRING" not in os.environ:
+        return False
+    from azure.monitor.opentelemetry import configure_azure_monitor
+
+    configure_azure_monitor(
+        logger_name="slipway",
+        enable_live_metrics=False,
+        enable_performance_counters=False,
+        disable_offline_storage=True,
+    )
+    return True

@@ -1,0 +1,238 @@
+"""Brings every part of Azure up on this machine, in order, and down again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
+from local.foundry import Foundry
+from local.identity import HEADER, Identity
+from local.registry import Registry
+from local.server import StandIn
+from local.storage import connection_string
+from local.telemetry import Telemetry
+from local.tls import Authority
+from local.vault import SecretVersion, Vault
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTS = {
+    "registry": 5000,
+    "registry_tls": 5443,
+    "functions": 7071,
+    "blob": 10000,
+    "queue": 10001,
+    "foundry": 7443,
+    "vault": 8443,
+    "identity": 8181,
+    "telemetry": 8182,
+    "eventgrid": 8183,
+}
+"""Where a person finds things; 127.0.0.1 only."""
+ImageTypes = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
+SecretTypes = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
+
+
+class PartDiedError(Exception):
+    """A process of the stack ended by itself."""
+
+
+@dataclass
+class Options:
+    """What ``python -m local up`` was asked for."""
+
+    folder: Path
+    agents: Path
+    deliver: Literal["straight", "queue"] = "queue"
+    free_ports: bool = False
+    factor: float = 0.01
+    """Event Grid's pauses between tries, scaled."""
+
+
+@dataclass
+class Stack:
+    """The parts that run; ``endpoints`` is what ``endpoints.json`` says."""
+
+    options: Options
+    say: Callable[[str], None] = print
+    endpoints: dict[str, Any] = field(default_factory=dict)
+    _parts: list[StandIn] = field(default_factory=list)
+    _processes: dict[str, Process] = field(default_factory=dict)
+
+    async def up(self) -> None:
+        """Start everything; raises PartDiedError."""
+        folder = self.options.folder
+        (folder / "endpoints.json").unlink(missing_ok=True)
+        tls = Authority(folder / "tls")
+        self.endpoints["ca"] = str(tls.ca)
+        await self._storage(tls)
+        events = EventGrid(folder / "dead-letters", factor=self.options.factor)
+        await self._start("eventgrid", events)
+        await self._start("identity", Identity())
+        await self._start("telemetry", Telemetry())
+        registry = Registry("demo", on_push=events.publish)
+        url = await self._start("registry", registry)
+        self.endpoints["registry"] = url.removeprefix("http://")
+        self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
+        foundry = Foundry(registry_url=url)
+        self.endpoints["foundry"] = await foundry.start(self._port("foundry"), tls.server())
+        vault = Vault("demo-vault", on_event=events.publish)
+        self.endpoints["vault"] = await vault.start(self._port("vault"), tls.server())
+        for part in (foundry, vault):
+            self._parts.append(part)
+            self.say(f"{part.name:12} {part.url}")
+        for name in _secret_names(self.options.agents):
+            await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
+        self.endpoints["env"] = self._environment()
+        await self._functions()
+        self._subscribe(events)
+        temporary = folder / "endpoints.json.new"
+        temporary.write_text(json.dumps(self.endpoints, indent=1))
+        temporary.replace(folder / "endpoints.json")
+
+    async def watch(self) -> None:
+        """Return never; raises PartDiedError when a process ends."""
+        waits = {asyncio.create_task(one.wait()): name for name, one in self._processes.items()}
+        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        raise PartDiedError(f"{waits[done.pop()]} ended by itself")
+
+    async def down(self) -> None:
+        """End every process by its id, then every server."""
+        for process in reversed(self._processes.values()):
+            if process.returncode is None:
+                process.terminate()
+        await asyncio.gather(*(process.wait() for process in self._processes.values()))
+        for part in reversed(self._parts):
+            await part.stop()
+
+    def _port(self, name: str) -> int:
+        return 0 if self.options.free_ports else PORTS[name]
+
+    async def _start(self, name: str, part: StandIn) -> str:
+        self.endpoints[name] = await part.start(self._port(name))
+        self._parts.append(part)
+        self.say(f"{part.name:12} {part.url}")
+        return part.url
+
+    async def _storage(self, tls: Authority) -> None:
+        folder = str(self.options.folder / "storage")
+        ports = ["--blob-port", str(self._port("blob")), "--queue-port", str(self._port("queue"))]
+        arguments = ["local.storage", folder, *ports, "--cert", str(tls.server_pem)]
+        self.endpoints |= await self._process("storage", arguments, {**os.environ})
+        self.say(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
+
+    async def _functions(self) -> None:
+        arguments = ["local.host", "--app", str(ROOT), "--port", str(self._port("functions"))]
+        environment = {**os.environ, **self.endpoints["env"]}
+        arguments += ["--folder", str(self.options.folder)]
+        self.endpoints |= await self._process("functions", arguments, environment)
+        self.say(f"{'functions':12} {self.endpoints['functions']}")
+
+    async def _process(self, name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
+        """Start a process of ours; its first line says where it listens, the rest goes to a log of its name."""
+        log = (self.options.folder / f"{name}.log").open("ab")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *arguments, stdout=PIPE, stderr=log, env=environment, cwd=ROOT
+        )
+        self._processes[name] = process
+        line = await process.stdout.readline() if process.stdout else b""
+        if not line:
+            raise PartDiedError(f"{name} did not start; see {log.name}")
+        told: dict[str, Any] = json.loads(line)
+        self._parts_log(process, log)
+        return told
+
+    def _parts_log(self, process: Process, log: Any) -> None:
+        async def copy() -> None:
+            while process.stdout and (line := await process.stdout.readline()):
+                log.write(line)
+                log.flush()
+
+        self._copying = [*getattr(self, "_copying", []), asyncio.create_task(copy())]
+
+    def _subscribe(self, events: EventGrid) -> None:
+        functions = self.endpoints["functions"]
+        if self.options.deliver == "straight":
+            events.subscriptions = [
+                Subscription(ImageTypes, Straight(functions, "image_pushed")),
+                Subscription(SecretTypes, Straight(functions, "secret_changed")),
+            ]
+            return
+        events.subscriptions = [Subscription(ImageTypes | SecretTypes, ToQueue(self._send))]
+
+    async def _send(self, text: str) -> int:
+        """As Event Grid does with a storage queue: base64, no array; the queue is there before the subscription."""
+        client = QueueClient.from_connection_string(
+            connection_string(self.endpoints),
+            "events",
+            message_encode_policy=TextBase64EncodePolicy(),
+            connection_verify=self.endpoints["ca"],
+        )
+        async with client:
+            try:
+                await client.send_message(text)
+            except ResourceNotFoundError:
+                return 404
+            except AzureError:
+                return 503
+        return 200
+
+    def _environment(self) -> dict[str, str]:
+        """What a process needs to run against all this, and nothing that only a laptop would read."""
+        at = self.endpoints
+        insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}/"
+        return {
+            "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
+            "KEY_VAULT_URL": at["vault"],
+            "REGISTRY_NAME": "demo",
+            "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
+            "AGENTS_FILE": str(self.options.agents.resolve()),
+            "AzureWebJobsStorage__blobServiceUri": at["blob"],
+            "AzureWebJobsStorage__queueServiceUri": at["queue"],
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+            "IDENTITY_ENDPOINT": f"{at['identity']}/msi/token",
+            "IDENTITY_HEADER": HEADER,
+            "PRUNE_SCHEDULE": "0 0 3 * * *",
+            "RESUME_SCHEDULE": "0 */5 * * * *",
+            "POLL_SECONDS": "0.5",
+            "SSL_CERT_FILE": at["ca"],
+            "REQUESTS_CA_BUNDLE": at["ca"],
+            "APPLICATIONINSIGHTS_CONNECTION_STRING": insights,
+            "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
+            "OTEL_SERVICE_NAME": "slipway",
+            "OTEL_TRACES_SAMPLER": "always_on",
+            "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+            "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+            "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
+            "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
+        }
+
+
+def _secret_names(agents: Path) -> list[str]:
+    """Every ``{secret: name}`` of the file: the local vault makes a value up for each."""
+    found: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("secret"), str):
+                found.add(value["secret"])
+            for one in value.values():
+                walk(one)
+
+    walk(yaml.safe_load(agents.read_text()))
+    return sorted(found)
