@@ -195,7 +195,7 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         """What a process needs to run against all this, and nothing that only a laptop would read."""
         at = self.endpoints
-        insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}/"
+        insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}"
         return {
             "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
             "KEY_VAULT_URL": at["vault"],

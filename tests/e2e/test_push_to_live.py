@@ -1,0 +1,106 @@
+"""From the push to the SDK's own answer, through the real triggers and the real SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azure.ai.projects.models import AgentVersionDetails
+from azure.core.exceptions import ResourceNotFoundError
+
+from tests.e2e.running import Running, eventually, stack
+
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(300)]
+
+AGENT, REPOSITORY = "support-agent", "agents/support"
+CANARY = "canary-7d1f-not-for-anybodys-eyes"
+
+
+@pytest.fixture(scope="module", params=["queue", "straight"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with stack(tmp_path_factory.mktemp("stack"), "--deliver", request.param) as up:
+        up.put("vault", "/_local/secrets/support-search-key", {"value": CANARY})
+        up.put("foundry", "/_local/provisioning", {"seconds": 1})
+        yield up
+
+
+def live(running: Running) -> AgentVersionDetails | None:
+    """The version that the selector names, as the SDK shows it."""
+    with running.foundry() as project:
+        try:
+            agent: Any = project.agents.get(AGENT)
+        except ResourceNotFoundError:
+            return None
+        selector = agent.agent_endpoint.get("version_selector") if agent.agent_endpoint else None
+        if not selector:
+            return None
+        (rule,) = selector["version_selection_rules"]
+        assert rule["traffic_percentage"] == 100
+        return project.agents.get_version(AGENT, rule["agent_version"])
+
+
+def numbers(running: Running) -> list[str]:
+    with running.foundry() as project:
+        return sorted(version.version for version in project.agents.list_versions(AGENT))
+
+
+def test_a_pushed_image_goes_live_with_its_secret_in_place(running: Running) -> None:
+    digest = running.push(REPOSITORY, "1.0.0", "one")
+    version = eventually(lambda: live(running), "version 1 is live")
+    assert version.version == "1"
+    assert version.status == "active"
+    definition: Any = version.definition
+    assert definition["container_configuration"]["image"] == f"demo.azurecr.io/{REPOSITORY}@{digest}"
+    environment = definition["environment_variables"]
+    assert environment["SEARCH_KEY"] == CANARY
+    assert environment["MODEL_NAME"] == "gpt-4o-mini"
+    assert environment["CRM_TOKEN"] == "${{connections.crm.credentials.key}}"
+    assert environment["SLIPWAY_TOOLBOX_NAME"] == f"{AGENT}-tools"
+    assert environment["SLIPWAY_TOOLBOX_ENDPOINT"].endswith(f"/toolboxes/{AGENT}-tools/versions/1/mcp?api-version=v1")
+    assert definition["session_configuration"] == {"idle_timeout_seconds": 900}
+    eventually(lambda: running.journal("LIVE"), "the decision arrived at Application Insights")
+
+
+def test_the_same_digest_under_a_second_tag_makes_no_second_version(running: Running) -> None:
+    running.push(REPOSITORY, "1.0.1", "one")
+    eventually(lambda: running.journal("ALREADY_LIVE"), "the second tag was answered")
+    assert numbers(running) == ["1"]
+
+
+def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: Running) -> None:
+    running.push(REPOSITORY, f"sha256-{'0' * 64}.sig", kind="signature")
+    running.push(REPOSITORY, "2.0.0", "two")
+    running.push("agents/nobody", "1.0.0")
+    running.push(REPOSITORY, "1.5.0-dev", kind="index", salt="dev")
+    reasons = ("ARTIFACT_TAG", "TAG_NOT_ALLOWED", "NOT_FOLLOWED", "TAG_IGNORED", "UNTAGGED_PUSH")
+    for reason in reasons:
+        eventually(lambda reason=reason: running.journal(reason), reason)  # type: ignore[misc]
+    assert numbers(running) == ["1"]
+
+
+def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: Running) -> None:
+    running.push(REPOSITORY, "1.1.0", "newer")
+    version = eventually(lambda: (now := live(running)) and now.version == "2" and now, "version 2 is live")
+    assert version.metadata is not None
+    assert version.metadata["slipway.tag"] == "1.1.0"
+    assert version.metadata["slipway.previous"] == "1"
+    promoted = [one for one in running.journal("PROMOTE") if one["slipway.version"] == "2"]
+    assert len(promoted) <= 1, "told once, or not exported yet"
+
+
+def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running) -> None:
+    running.push(REPOSITORY, "1.2.0", "arm", kind="arm64")
+    told = eventually(lambda: running.journal("IMAGE_ERROR"), "the failure was told")
+    assert "linux/amd64" in told[0]["slipway.detail"]
+    version = live(running)
+    assert version is not None
+    assert version.version == "2"
+
+
+def test_no_secret_value_is_in_a_log_a_journal_line_or_telemetry(running: Running) -> None:
+    stored = b"".join(path.read_bytes() for path in (running.folder / "storage").iterdir())
+    assert CANARY.encode() not in stored
+    assert CANARY not in running.logs()
+    assert CANARY not in str(running.get("telemetry", "/_local/items"))
+    assert CANARY not in str(running.get("foundry", "/_local/requests"))
