@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from handlers.gateways import TransientError
 from handlers.gateways.storage import code_of, our_errors
 
 LEASE_SECONDS = 60
+WRITE = "write"
+"""Metadata that names the write which made the blob as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob's bytes and the ETag that they had."""
+    """A blob's bytes, the ETag that they had, and the name of the write that made them."""
 
     data: bytes
     etag: str
+    write: str
 
 
 class Blobs:
@@ -36,7 +40,8 @@ class Blobs:
         with our_errors(f"read {name}"):
             try:
                 stream = await self._container.download_blob(name)
-                return Blob(await stream.readall(), stream.properties.etag)
+                told = stream.properties
+                return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE, ""))
             except ResourceNotFoundError:
                 return None
 
@@ -51,16 +56,17 @@ class Blobs:
         """Store the bytes where the ETag still holds (None: where there is no blob yet); the new ETag, or None.
 
         The SDK repeats a write whose answer was lost, and the repeated one fails its own condition: a refusal whose
-        re-read shows our bytes was therefore no refusal.
+        re-read shows the name of our own write was therefore no refusal.
         """
+        named = {**metadata, WRITE: uuid.uuid4().hex}
         condition: dict[str, Any] = (
             {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         )
         try:
             with our_errors(f"write {name}"):
-                return await self._upload(name, data, metadata, lease, condition)
+                return await self._upload(name, data, named, lease, condition)
         except TransientError:
-            if (etag := await self._ours(name, data)) is None:
+            if (etag := await self._ours(name, named[WRITE])) is None:
                 raise
             return etag
 
@@ -83,13 +89,13 @@ class Blobs:
             return await self._upload(name, data, metadata, lease, condition)
         except HttpResponseError as error:
             if error.status_code in (409, 412):
-                return await self._ours(name, data)
+                return await self._ours(name, metadata[WRITE])
             raise
 
-    async def _ours(self, name: str, data: bytes) -> str | None:
+    async def _ours(self, name: str, write: str) -> str | None:
         """The ETag of our own write, where that is what is stored."""
         stored = await self.read(name)
-        return stored.etag if stored is not None and stored.data == data else None
+        return stored.etag if stored is not None and stored.write == write else None
 
     async def _create_container(self) -> None:
         with suppress(ResourceExistsError):  # somebody else was as early

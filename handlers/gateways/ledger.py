@@ -23,6 +23,7 @@ class AzureLedger:
     """See the Ledger protocol."""
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
+        self.container = container
         self._blobs = Blobs(account.container(container))
         self._clock = clock
 

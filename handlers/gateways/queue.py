@@ -18,6 +18,7 @@ class AzureQueue:
     """See the Queue protocol."""
 
     def __init__(self, account: StorageAccount, name: str = "releases") -> None:
+        self.name = name
         self._queue = account.queue(name)
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:

@@ -43,19 +43,24 @@ class Faulty:
 
     def _wrapped(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:
-            dice = self._dice
-            await asyncio.sleep(dice.random.random() * 0.2)
-            if dice.falls(0.02):
-                raise Crash
-            if dice.falls(0.03):
-                raise TransientError(self._service, "429", "too many requests", retry_after=1.0)
+            await self._before()
             answer = await method(*args, **kwargs)
-            if dice.falls(0.02):
-                raise Crash
-            if dice.falls(0.03):
-                raise TransientError(self._service, "timeout", "no answer", unclear=True)
-            if dice.falls(0.01):
-                await asyncio.sleep(90)  # frozen: longer than the lease
+            await self._after()
             return answer
 
         return call
+
+    async def _before(self) -> None:
+        await asyncio.sleep(self._dice.random.random() * 0.2)
+        if self._dice.falls(0.02):
+            raise Crash
+        if self._dice.falls(0.03):
+            raise TransientError(self._service, "429", "too many requests", retry_after=1.0)
+
+    async def _after(self) -> None:
+        if self._dice.falls(0.02):
+            raise Crash
+        if self._dice.falls(0.03):
+            raise TransientError(self._service, "timeout", "no answer", unclear=True)
+        if self._dice.falls(0.01):
+            await asyncio.sleep(90)  # frozen: longer than the lease

@@ -1,0 +1,207 @@
+"""The ledger, the journal and the queue: one suite for the fakes, the stand-in and Azurite."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from core.model import Push, Routing
+from core.record import Act, Cause, Doing, Good, Record, Stage, Wanted
+from handlers.gateways import Clock, Journal, Ledger, PermanentError, Queue
+from handlers.gateways.clock import SystemClock
+from handlers.gateways.journal import AzureJournal
+from handlers.gateways.ledger import AzureLedger
+from handlers.gateways.queue import AzureQueue
+from handlers.gateways.storage import StorageAccount
+from tests.contract.storage_servers import REAL
+from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
+FULL = Record(
+    seen=3,
+    push=PUSH,
+    fingerprint="f" * 64,
+    secrets={"key": "0" * 32},
+    image="demo.azurecr.io/agents/hello",
+    variables=frozenset({"A", "B"}),
+    stage=Stage.CONFIRMED,
+    candidate="2",
+    back=Routing.to("1"),
+    selector=Routing.to("1"),
+    routed_at=NOW,
+    doing=Doing(Act.PROMOTE, NOW, to="2"),
+    good=Good(PUSH, "e" * 64, "1"),
+    born={"1": NOW, "2": NOW},
+)
+
+
+@dataclass
+class Storage:
+    ledger: Ledger
+    journal: Journal
+    queue: Queue
+    clock: Clock
+    connection: str = ""
+
+
+async def opened(connection: str) -> AsyncIterator[Storage]:
+    account, clock, name = StorageAccount.from_connection_string(connection), SystemClock(), uuid.uuid4().hex
+    ledger, journal = AzureLedger(account, clock, name), AzureJournal(account, clock, name)
+    yield Storage(ledger, journal, AzureQueue(account, f"q-{name}"), clock, connection)
+    await account.close()
+
+
+@pytest.fixture(params=["fake", *REAL])
+async def storage(request: pytest.FixtureRequest, storage_servers: Callable[[str], str]) -> AsyncIterator[Storage]:
+    if request.param == "fake":
+        clock = FakeClock()
+        yield Storage(FakeLedger(clock), FakeJournal(), FakeQueue(), clock)
+        return
+    async for storage in opened(storage_servers(request.param)):
+        yield storage
+
+
+@pytest.fixture(params=REAL)
+async def real(request: pytest.FixtureRequest, storage_servers: Callable[[str], str]) -> AsyncIterator[Storage]:
+    async for storage in opened(storage_servers(request.param)):
+        yield storage
+
+
+def wish(serial: int) -> Wanted:
+    return Wanted(serial, serial, PUSH, Cause.PUSH, NOW, traceparent="00-1-2-01")
+
+
+async def test_what_was_never_noted_reads_as_empty(storage: Storage) -> None:
+    assert await storage.ledger.wanted("hello-agent") == Wanted()
+    assert await storage.ledger.record("hello-agent") == Record()
+    assert await storage.ledger.agents(frozenset({"open", "due", "ended"})) == []
+
+
+async def test_what_is_noted_is_read_back_as_the_same_value(storage: Storage) -> None:
+    assert await storage.ledger.note("hello-agent", lambda _: wish(1)) == wish(1)
+    assert await storage.ledger.wanted("hello-agent") == wish(1)
+
+
+async def test_writers_at_once_lose_nothing(storage: Storage) -> None:
+    def next_one(before: Wanted) -> Wanted:
+        return replace(before, serial=before.serial + 1)
+
+    await asyncio.gather(*(storage.ledger.note("hello-agent", next_one) for _ in range(8)))
+    assert (await storage.ledger.wanted("hello-agent")).serial == 8
+
+
+async def test_a_record_is_read_back_as_the_same_value(storage: Storage) -> None:
+    lease = await storage.ledger.lease("hello-agent")
+    assert lease is not None
+    assert lease.record == Record()
+    assert await lease.write(FULL)
+    assert lease.record == FULL
+    assert await storage.ledger.record("hello-agent") == FULL
+
+
+async def test_only_one_holds_the_lease_until_it_is_given_back(storage: Storage) -> None:
+    first = await storage.ledger.lease("hello-agent")
+    assert first is not None
+    assert await storage.ledger.lease("hello-agent") is None
+    assert 55 < first.remaining <= 60
+    assert await first.renew()
+    await first.give_back()
+    second = await storage.ledger.lease("hello-agent")
+    assert second is not None
+
+
+async def test_of_many_who_ask_for_the_lease_one_gets_it(storage: Storage) -> None:
+    asked = await asyncio.gather(*(storage.ledger.lease("hello-agent") for _ in range(8)))
+    assert sum(lease is not None for lease in asked) == 1
+
+
+async def test_a_holder_that_gave_the_lease_back_cannot_write_over_the_next_one(storage: Storage) -> None:
+    old = await storage.ledger.lease("hello-agent")
+    assert old is not None
+    await old.give_back()
+    new = await storage.ledger.lease("hello-agent")
+    assert new is not None
+    assert await new.write(replace(FULL, seen=9))
+    assert not await old.write(FULL)
+    assert (await storage.ledger.record("hello-agent")).seen == 9
+
+
+async def test_one_listing_finds_what_is_unfinished(storage: Storage) -> None:
+    for agent, due in (("asked", None), ("later", NOW), ("answered", None)):
+        await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), due=due))  # type: ignore[misc]
+    for agent, record in (("answered", Record(seen=1)), ("running", FULL)):
+        lease = await storage.ledger.lease(agent)
+        assert lease is not None
+        await lease.write(record)
+    assert await storage.ledger.agents(frozenset({"open"})) == ["asked", "running"]
+    assert await storage.ledger.agents(frozenset({"due"})) == ["later"]
+    assert await storage.ledger.agents(frozenset({"ended"})) == ["answered"]
+
+
+async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:
+    assert await storage.journal.read(storage.clock.now()) == []
+    for number in range(3):
+        await storage.journal.write({"number": number, "text": "grün"})
+    assert await storage.journal.read(storage.clock.now()) == [{"number": n, "text": "grün"} for n in range(3)]
+
+
+async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) -> None:
+    await real.queue.send("hello-agent", traceparent="00-1-2-01")
+    await real.queue.send("later-agent", delay=30)
+    async with QueueServiceClient.from_connection_string(real.connection) as service:
+        assert isinstance(real.queue, AzureQueue)
+        queue = service.get_queue_client(real.queue.name)
+        texts = [message.content async for message in queue.receive_messages()]
+    bodies = [json.loads(base64.b64decode(text)) for text in texts]
+    assert bodies == [{"agent": "hello-agent", "traceparent": "00-1-2-01"}]
+
+
+async def test_a_lease_that_somebody_broke_is_lost(real: Storage) -> None:
+    lease = await real.ledger.lease("hello-agent")
+    assert lease is not None
+    assert isinstance(real.ledger, AzureLedger)
+    async with BlobServiceClient.from_connection_string(real.connection) as service:
+        blob = service.get_blob_client(real.ledger.container, "release/hello-agent.json")
+        await BlobLeaseClient(blob).break_lease(lease_break_period=0)
+        await blob.acquire_lease(lease_duration=15)
+    assert not await lease.write(FULL)
+    assert not await lease.renew()
+
+
+async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Storage) -> None:
+    await real.ledger.note("hello-agent", lambda _: wish(1))
+    assert isinstance(real.ledger, AzureLedger)
+    async with BlobServiceClient.from_connection_string(real.connection) as service:
+        blob = service.get_blob_client(real.ledger.container, "wanted/hello-agent.json")
+        for text in ("half an ans", "[]", '{"schema": 2}', '{"schema": 1, "serial": "many"}'):
+            await blob.upload_blob(text, overwrite=True)
+            with pytest.raises(PermanentError, match="LEDGER_UNREADABLE"):
+                await real.ledger.note("hello-agent", lambda _: wish(2))
+            assert await (await blob.download_blob()).readall() == text.encode()
+        with pytest.raises(ResourceNotFoundError):
+            await service.get_blob_client(real.ledger.container, "wanted/nobody.json").get_blob_properties()
+
+
+async def test_a_lease_that_ran_out_is_lost_once_somebody_else_has_it() -> None:
+    clock = FakeClock()
+    ledger = FakeLedger(clock)
+    old = await ledger.lease("hello-agent")
+    assert old is not None
+    clock.passed += 61
+    assert await old.renew(), "nobody was there meanwhile: nothing was missed"
+    clock.passed += 61
+    new = await ledger.lease("hello-agent")
+    assert new is not None
+    assert not await old.renew()
+    assert not await old.write(FULL)

@@ -1,0 +1,137 @@
+"""The ledger, the journal and the queue in memory, with leases that run out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.record import Record, Wanted
+from handlers.gateways import Clock
+
+LEASE = 60.0
+
+
+class FakeClock:
+    """Time that passes when somebody sleeps, or a test says so."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 24, 12, 0, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+@dataclass
+class _Release:
+    record: Record
+    etag: int = 0
+    holder: int = 0
+    until: float = 0.0
+
+
+class FakeLedger:
+    """See the Ledger protocol."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.wishes: dict[str, Wanted] = {}
+        self.releases: dict[str, _Release] = {}
+        self._numbers = itertools.count(1)
+
+    async def wanted(self, agent: str) -> Wanted:
+        return self.wishes.get(agent, Wanted())
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        self.wishes[agent] = change(self.wishes.get(agent, Wanted()))
+        return self.wishes[agent]
+
+    async def record(self, agent: str) -> Record:
+        return self.releases[agent].record if agent in self.releases else Record()
+
+    async def lease(self, agent: str) -> FakeLease | None:
+        release = self.releases.setdefault(agent, _Release(Record()))
+        now = self.clock.monotonic()
+        if release.holder and now < release.until:
+            return None
+        release.holder, release.until = next(self._numbers), now + LEASE
+        return FakeLease(release, release.holder, self.clock, now)
+
+    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+        return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)
+
+    def _state(self, agent: str) -> str:
+        wanted = self.wishes.get(agent, Wanted())
+        record = self.releases[agent].record if agent in self.releases else Record()
+        if wanted.serial > record.seen:
+            return "due" if wanted.due else "open"
+        return record.state
+
+
+class FakeLease:
+    """See the Lease protocol."""
+
+    def __init__(self, release: _Release, number: int, clock: Clock, asked_at: float) -> None:
+        self._release = release
+        self._number = number
+        self._clock = clock
+        self._asked_at = asked_at
+        self._etag = release.etag
+        self.record = release.record
+
+    @property
+    def remaining(self) -> float:
+        return LEASE - (self._clock.monotonic() - self._asked_at)
+
+    async def write(self, record: Record) -> bool:
+        release = self._release
+        held = release.holder == self._number and self._clock.monotonic() < release.until
+        if not held or release.etag != self._etag:
+            return False
+        release.record, release.etag = record, release.etag + 1
+        self.record, self._etag = record, release.etag
+        return True
+
+    async def renew(self) -> bool:
+        if self._release.holder != self._number or self._release.etag != self._etag:
+            return False
+        self._asked_at = self._clock.monotonic()
+        self._release.until = self._asked_at + LEASE
+        return True
+
+    async def give_back(self) -> None:
+        if self._release.holder == self._number:
+            self._release.holder = 0
+
+
+class FakeJournal:
+    """See the Journal protocol."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, object]] = []
+
+    async def write(self, line: Mapping[str, object]) -> None:
+        self.lines.append(line)
+
+    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+        return [line for line in self.lines if str(line.get("at", ""))[:10] in ("", f"{day:%Y-%m-%d}")]
+
+    def reasons(self) -> list[str]:
+        return [str(line["reason"]) for line in self.lines]
+
+
+class FakeQueue:
+    """See the Queue protocol."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, float]] = []
+
+    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+        self.sent.append((agent, delay))

@@ -1,0 +1,62 @@
+"""Key Vault in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.model import Secret, SecretValue, Unreadable
+from handlers.gateways import PermanentError
+
+
+@dataclass
+class _Kept:
+    secret: Secret
+    enabled: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class FakeVault:
+    """See the Vault protocol; ``put`` makes a version."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[_Kept]] = {}
+        self.forbidden = False
+
+    def put(
+        self,
+        name: str,
+        value: str,
+        *,
+        enabled: bool = True,
+        expires_on: datetime | None = None,
+        not_before: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Secret:
+        secret = Secret(name, uuid.uuid4().hex, SecretValue(value), expires_on, not_before)
+        self._kept.setdefault(name.lower(), []).append(_Kept(secret, enabled, tags or {}))
+        return secret
+
+    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+        if self.forbidden:
+            return Unreadable.FORBIDDEN
+        versions = self._kept.get(name.lower(), [])
+        found = next((one for one in reversed(versions) if version in (None, one.secret.version)), None)
+        if found is None:
+            return Unreadable.MISSING
+        return found.secret if found.enabled else Unreadable.DISABLED
+
+    async def tagged(self, agent: str) -> Mapping[str, str]:
+        if self.forbidden:
+            raise PermanentError("Key Vault", "FORBIDDEN", "list secrets", status=403)
+        found: dict[str, str] = {}
+        for newest in (versions[-1] for versions in self._kept.values()):
+            if not newest.enabled or newest.tags.get("agent") != agent:
+                continue
+            variable, name = newest.tags["env"], newest.secret.name
+            if variable in found:
+                raise PermanentError("Key Vault", "AMBIGUOUS", f"{found[variable]} and {name} both give {variable}")
+            found[variable] = name
+        return found
