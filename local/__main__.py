@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from local.images import Kind, push
-from local.stack import ROOT, Options, PartDiedError, Stack
+from local.settings import ROOT
+from local.stack import Options, PartDiedError, Stack
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Azure on a laptop.")
 Folder = Annotated[Path, typer.Option(help="Where state, logs and endpoints.json are kept.")]

@@ -10,16 +10,15 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import web
 
-from local.foundry_answers import answer, page
-from local.foundry_state import AgentState, Json, Project, Refused, VersionState
+from local.foundry_answers import agent_shape, answer, page, version_shape
+from local.foundry_images import image_problem
+from local.foundry_state import AgentState, Json, Project, Refused
 from local.server import Handler, StandIn
 
 BASE = "/api/projects/{project}"
-ACCEPTED = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"  # noqa: E501
 
 
 class Foundry(StandIn):
@@ -78,10 +77,10 @@ class Foundry(StandIn):
         return self.project.agent(request.match_info["agent"])
 
     async def _list_agents(self, request: web.Request) -> web.Response:
-        return page(request, [self._told(agent) for agent in self.project.agents.values()])
+        return page(request, [self._shape(agent) for agent in self.project.agents.values()])
 
     async def _get_agent(self, request: web.Request) -> web.Response:
-        return web.json_response(self._told(self._agent(request)))
+        return web.json_response(self._shape(self._agent(request)))
 
     async def _patch_agent(self, request: web.Request) -> web.Response:
         if request.content_type != "application/merge-patch+json":
@@ -90,8 +89,8 @@ class Foundry(StandIn):
         selector = (body.get("agent_endpoint") or {}).get("version_selector") or {}
         for rule in selector.get("version_selection_rules") or []:
             self.project.version(agent.name, str(rule["agent_version"]))
-        agent.endpoint = _merged(agent.endpoint, body.get("agent_endpoint") or {})
-        return web.json_response(self._told(agent))
+        agent.endpoint = merged(agent.endpoint, body.get("agent_endpoint") or {})
+        return web.json_response(self._shape(agent))
 
     async def _delete_agent(self, request: web.Request) -> web.Response:
         agent = self._agent(request)
@@ -111,7 +110,7 @@ class Foundry(StandIn):
         body = await request.json()
         definition = body.get("definition") or {}
         image = str((definition.get("container_configuration") or {}).get("image", ""))
-        problem = await self._image_problem(image)
+        problem = await image_problem(self._registry_url, image)
         made = self.project.create(request.match_info["agent"], definition, body.get("metadata") or {}, problem)
         return web.json_response(self._version(request.match_info["agent"], made))
 
@@ -132,28 +131,6 @@ class Foundry(StandIn):
         self.project.delete(name, number, force=request.query.get("force") == "true")
         body = {"object": "agent.version.deleted", "name": name, "version": number, "deleted": True}
         return web.json_response(body)
-
-    async def _image_problem(self, image: str) -> str | None:
-        """Why the platform could not pull the image, asked of the registry that was pushed to."""
-        if self._registry_url is None:
-            return None
-        path, _, reference = image.partition("@") if "@" in image else image.rpartition(":")
-        repository = path.partition("/")[2]
-        base = f"{self._registry_url}/v2/{repository}"
-        try:
-            async with ClientSession() as session:
-                async with session.get(f"{base}/manifests/{reference}", headers={"Accept": ACCEPTED}) as answered:
-                    if answered.status != 200:
-                        return f"manifest {reference} is unknown"
-                    manifest = await answered.json(content_type=None)
-                if "manifests" in manifest:
-                    found = [child.get("platform", {}).get("architecture") for child in manifest["manifests"]]
-                    return None if "amd64" in found else "the index has no linux/amd64 image"
-                async with session.get(f"{base}/blobs/{manifest['config']['digest']}") as answered:
-                    config = await answered.json(content_type=None)
-        except ClientError as error:
-            return f"the registry cannot be reached: {error}"
-        return None if config.get("architecture") == "amd64" else "the image is not built for linux/amd64"
 
     # Sessions and questions
 
@@ -186,19 +163,8 @@ class Foundry(StandIn):
     # Toolboxes
 
     async def _create_toolbox(self, request: web.Request) -> web.Response:
-        name, body = request.match_info["toolbox"], await request.json()
-        versions = self.project.toolboxes.setdefault(name, [])
-        number = str(len(versions) + 1)
-        made = {
-            "id": f"{name}:{number}",
-            "name": name,
-            "version": number,
-            "created_at": int(self.project.clock()),
-            "metadata": {},
-            "tools": body.get("tools", []),
-        }
-        versions.append(made)
-        return web.json_response(made)
+        body = await request.json()
+        return web.json_response(self.project.create_toolbox(request.match_info["toolbox"], body.get("tools", [])))
 
     async def _list_toolbox(self, request: web.Request) -> web.Response:
         name = request.match_info["toolbox"]
@@ -206,44 +172,11 @@ class Foundry(StandIn):
             raise Refused(404, "not_found", f"toolbox {name} does not exist")
         return page(request, self.project.toolboxes[name])
 
-    # Shapes
-
-    def _told(self, agent: AgentState) -> Json:
-        latest = agent.latest
-        return {
-            "object": "agent",
-            "id": agent.name,
-            "name": agent.name,
-            "state": "enabled" if agent.enabled else "disabled",
-            "configuration_state": "enabled",
-            "versions": {"latest": self._version(agent.name, latest)} if latest else {},
-            "agent_endpoint": agent.endpoint,
-            "instance_identity": {"principal_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, agent.name))},
-        }
+    def _shape(self, agent: AgentState) -> Json:
+        return agent_shape(agent, self.project.clock())
 
     def _version(self, name: str, version: VersionState) -> Json:
-        status = version.status(self.project.clock())
-        body: dict[str, Any] = {
-            "object": "agent.version",
-            "id": f"{name}:{version.number}",
-            "name": name,
-            "version": version.number,
-            "created_at": int(version.created_at),
-            "metadata": version.metadata,
-            "draft": False,
-            "status": status,
-            "definition": version.definition,
-        }
-        return body | ({"error": version.error} if status == "failed" else {})
-
-
-def _merged(old: Json, new: Json) -> Json:
-    """A JSON merge patch (RFC 7396)."""
-    merged = {key: value for key, value in old.items() if new.get(key, ...) is not None}
-    for key, value in new.items():
-        if value is not None:
-            merged[key] = _merged(merged.get(key) or {}, value) if isinstance(value, dict) else value
-    return merged
+        return version_shape(name, version, self.project.clock())
 
 
 def _error(refused: Refused) -> web.Response:

@@ -1,4 +1,4 @@
-"""How the Foundry stand-in pages its lists and answers questions."""
+"""How the Foundry stand-in shows agents and versions, pages its lists and answers questions."""
 
 from __future__ import annotations
 
@@ -80,3 +80,35 @@ async def _stream(request: web.Request, response: Json) -> web.StreamResponse:
     await stream.write(f"event: response.completed\ndata: {json.dumps(told)}\n\n".encode())
     await stream.write_eof()
     return stream
+
+
+def agent_shape(agent: AgentState, now: float) -> Json:
+    """An agent as it is told."""
+    latest = agent.latest
+    return {
+        "object": "agent",
+        "id": agent.name,
+        "name": agent.name,
+        "state": "enabled" if agent.enabled else "disabled",
+        "configuration_state": "enabled",
+        "versions": {"latest": version_shape(agent.name, latest, now)} if latest else {},
+        "agent_endpoint": agent.endpoint,
+        "instance_identity": {"principal_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, agent.name))},
+    }
+
+
+def version_shape(name: str, version: VersionState, now: float) -> Json:
+    """A version as it is told; ``error`` is there once it failed."""
+    status = version.status(now)
+    body: Json = {
+        "object": "agent.version",
+        "id": f"{name}:{version.number}",
+        "name": name,
+        "version": version.number,
+        "created_at": int(version.created_at),
+        "metadata": version.metadata,
+        "draft": False,
+        "status": status,
+        "definition": version.definition,
+    }
+    return body | ({"error": version.error} if status == "failed" else {})

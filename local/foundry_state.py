@@ -149,3 +149,21 @@ class Project:
         for key in bound:
             del agent.sessions[key]
         del agent.versions[version.number]
+
+    def create_toolbox(self, name: str, tools: list[Json]) -> Json:
+        """Make a toolbox version, and the toolbox with the first."""
+        versions = self.toolboxes.setdefault(name, [])
+        number = str(len(versions) + 1)
+        made: Json = {"id": f"{name}:{number}", "name": name, "version": number, "metadata": {}, "tools": tools}
+        made["created_at"] = int(self.clock())
+        versions.append(made)
+        return made
+
+
+def merged(old: Json, new: Json) -> Json:
+    """A JSON merge patch (RFC 7396)."""
+    merged = {key: value for key, value in old.items() if new.get(key, ...) is not None}
+    for key, value in new.items():
+        if value is not None:
+            merged[key] = merged(merged.get(key) or {}, value) if isinstance(value, dict) else value
+    return merged

@@ -11,11 +11,11 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
+from local.registry_events import registry_event
 from local.server import StandIn
 
 NAME = r"{name:[a-z0-9]+(?:[._/-]+[a-z0-9]+)*}"
@@ -176,32 +176,7 @@ class Registry(StandIn):
         if self._on_push:
             kind, data = self.repositories[name].manifests[digest]
             target = {"mediaType": kind, "size": len(data), "digest": digest, "length": len(data), "repository": name}
-            await self._on_push(self._event(request, action, target | ({"tag": tag} if tag else {})))
-
-    def _event(self, request: web.Request, action: str, target: dict[str, Any]) -> dict[str, Any]:
-        """An event as Azure's schema page for the registry shows it."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
-        provider = "/subscriptions/local/resourceGroups/local/providers/Microsoft.ContainerRegistry"
-        asked = {"id": str(uuid.uuid4()), "host": f"{self.registry}.azurecr.io", "method": request.method}
-        agent = request.headers.get("User-Agent", "")
-        event_id = str(uuid.uuid4())
-        return {
-            "id": event_id,
-            "topic": f"{provider}/registries/{self.registry}",
-            "subject": target["repository"] + (f":{target['tag']}" if "tag" in target else ""),
-            "eventType": f"Microsoft.ContainerRegistry.{'ImagePushed' if action == 'push' else 'ImageDeleted'}",
-            "eventTime": now,
-            "data": {
-                "id": event_id,
-                "timestamp": now,
-                "action": action,
-                "location": "local",
-                "target": target,
-                "request": asked | {"useragent": agent},
-            },
-            "dataVersion": "1.0",
-            "metadataVersion": "1",
-        }
+            await self._on_push(registry_event(self.registry, request, action, target | ({"tag": tag} if tag else {})))
 
 
 def _missing(manifest: dict[str, Any], repository: Repository) -> list[str]:

@@ -13,35 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
 from local.foundry import Foundry
-from local.identity import HEADER, Identity
+from local.identity import Identity
 from local.registry import Registry
 from local.server import StandIn
+from local.settings import PORTS, ROOT, environment, secret_names
 from local.storage import connection_string
 from local.telemetry import Telemetry
 from local.tls import Authority
 from local.vault import SecretVersion, Vault
 
-ROOT = Path(__file__).resolve().parent.parent
-PORTS = {
-    "registry": 5000,
-    "registry_tls": 5443,
-    "functions": 7071,
-    "blob": 10000,
-    "queue": 10001,
-    "foundry": 7443,
-    "vault": 8443,
-    "identity": 8181,
-    "telemetry": 8182,
-    "eventgrid": 8183,
-}
-"""Where a person finds things; 127.0.0.1 only."""
 ImageTypes = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
 SecretTypes = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
 
@@ -94,9 +80,9 @@ class Stack:
         for part in (foundry, vault):
             self._parts.append(part)
             self.say(f"{part.name:12} {part.url}")
-        for name in _secret_names(self.options.agents):
+        for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
-        self.endpoints["env"] = self._environment()
+        self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         await self._functions()
         self._subscribe(events)
         temporary = folder / "endpoints.json.new"
@@ -191,48 +177,3 @@ class Stack:
             except AzureError:
                 return 503
         return 200
-
-    def _environment(self) -> dict[str, str]:
-        """What a process needs to run against all this, and nothing that only a laptop would read."""
-        at = self.endpoints
-        insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}"
-        return {
-            "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
-            "KEY_VAULT_URL": at["vault"],
-            "REGISTRY_NAME": "demo",
-            "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
-            "AGENTS_FILE": str(self.options.agents.resolve()),
-            "AzureWebJobsStorage__blobServiceUri": at["blob"],
-            "AzureWebJobsStorage__queueServiceUri": at["queue"],
-            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
-            "IDENTITY_ENDPOINT": f"{at['identity']}/msi/token",
-            "IDENTITY_HEADER": HEADER,
-            "PRUNE_SCHEDULE": "0 0 3 * * *",
-            "RESUME_SCHEDULE": "0 */5 * * * *",
-            "POLL_SECONDS": "0.5",
-            "SSL_CERT_FILE": at["ca"],
-            "REQUESTS_CA_BUNDLE": at["ca"],
-            "APPLICATIONINSIGHTS_CONNECTION_STRING": insights,
-            "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
-            "OTEL_SERVICE_NAME": "slipway",
-            "OTEL_TRACES_SAMPLER": "always_on",
-            "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
-            "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
-            "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
-            "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
-        }
-
-
-def _secret_names(agents: Path) -> list[str]:
-    """Every ``{secret: name}`` of the file: the local vault makes a value up for each."""
-    found: set[str] = set()
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("secret"), str):
-                found.add(value["secret"])
-            for one in value.values():
-                walk(one)
-
-    walk(yaml.safe_load(agents.read_text()))
-    return sorted(found)

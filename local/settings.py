@@ -1,0 +1,72 @@
+"""Where things listen on a laptop, and the settings with which the app finds them."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.identity import HEADER
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTS = {
+    "registry": 5000,
+    "registry_tls": 5443,
+    "functions": 7071,
+    "blob": 10000,
+    "queue": 10001,
+    "foundry": 7443,
+    "vault": 8443,
+    "identity": 8181,
+    "telemetry": 8182,
+    "eventgrid": 8183,
+}
+"""Where a person finds things; 127.0.0.1 only."""
+
+
+def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
+    """What a process needs to run against all this, and nothing that only a laptop would read."""
+    at = endpoints
+    insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}"
+    return {
+        "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
+        "KEY_VAULT_URL": at["vault"],
+        "REGISTRY_NAME": "demo",
+        "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
+        "AGENTS_FILE": str(agents.resolve()),
+        "AzureWebJobsStorage__blobServiceUri": at["blob"],
+        "AzureWebJobsStorage__queueServiceUri": at["queue"],
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "IDENTITY_ENDPOINT": f"{at['identity']}/msi/token",
+        "IDENTITY_HEADER": HEADER,
+        "PRUNE_SCHEDULE": "0 0 3 * * *",
+        "RESUME_SCHEDULE": "0 */5 * * * *",
+        "POLL_SECONDS": "0.5",
+        "SSL_CERT_FILE": at["ca"],
+        "REQUESTS_CA_BUNDLE": at["ca"],
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": insights,
+        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
+        "OTEL_SERVICE_NAME": "slipway",
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+        "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+        "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
+    }
+
+
+def secret_names(agents: Path) -> list[str]:
+    """Every ``{secret: name}`` of the file: the local vault makes a value up for each."""
+    found: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("secret"), str):
+                found.add(value["secret"])
+            for one in value.values():
+                walk(one)
+
+    walk(yaml.safe_load(agents.read_text()))
+    return sorted(found)
