@@ -15,7 +15,7 @@ from aiohttp import web
 
 from local.foundry_answers import agent_shape, answer, page, version_shape
 from local.foundry_images import image_problem
-from local.foundry_state import AgentState, Json, Project, Refused
+from local.foundry_state import AgentState, Json, Project, Refused, VersionState, merge_patch
 from local.server import Handler, StandIn
 
 BASE = "/api/projects/{project}"
@@ -89,7 +89,7 @@ class Foundry(StandIn):
         selector = (body.get("agent_endpoint") or {}).get("version_selector") or {}
         for rule in selector.get("version_selection_rules") or []:
             self.project.version(agent.name, str(rule["agent_version"]))
-        agent.endpoint = merged(agent.endpoint, body.get("agent_endpoint") or {})
+        agent.endpoint = merge_patch(agent.endpoint, body.get("agent_endpoint") or {})
         return web.json_response(self._shape(agent))
 
     async def _delete_agent(self, request: web.Request) -> web.Response:

@@ -160,10 +160,10 @@ class Project:
         return made
 
 
-def merged(old: Json, new: Json) -> Json:
+def merge_patch(old: Json, new: Json) -> Json:
     """A JSON merge patch (RFC 7396)."""
     merged = {key: value for key, value in old.items() if new.get(key, ...) is not None}
     for key, value in new.items():
         if value is not None:
-            merged[key] = merged(merged.get(key) or {}, value) if isinstance(value, dict) else value
+            merged[key] = merge_patch(merged.get(key) or {}, value) if isinstance(value, dict) else value
     return merged
