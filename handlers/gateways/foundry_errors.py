@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceRequestTimeoutError
+from aiohttp import ClientConnectorError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
 from core.model import Definition, SecretValue
 from handlers.gateways import GatewayError, PermanentError, TransientError
@@ -32,7 +33,8 @@ def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool
             landed = unclear and error.status_code != 429
             return TransientError(SERVICE, _code(error), told, unclear=landed, retry_after=retry_after(error))
         return PermanentError(SERVICE, _code(error), told, status=error.status_code)
-    if isinstance(error, ServiceRequestError) and not isinstance(error, ServiceRequestTimeoutError):
+    if isinstance(error, ServiceRequestError) and isinstance(error.inner_exception, ClientConnectorError):
+        # azure-core's aio transport calls a connection that broke *after* sending a ServiceRequestError as well
         return TransientError(SERVICE, "unreachable", what)
     return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=unclear)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
@@ -74,8 +74,6 @@ def our_errors(what: str) -> Iterator[None]:
         if error.status_code is None or error.status_code in BUSY:
             raise TransientError(STORAGE, code, what, unclear=True) from error
         raise PermanentError(STORAGE, code, what, status=error.status_code) from error
-    except ServiceRequestError as error:
-        raise TransientError(STORAGE, "unreachable", what) from error
     except AzureError as error:
         raise TransientError(STORAGE, "no answer", what, unclear=True) from error
 

@@ -81,7 +81,12 @@ def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: Running) -
 
 def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: Running) -> None:
     running.push(REPOSITORY, "1.1.0", "newer")
-    version = eventually(lambda: (now := live(running)) and now.version == "2" and now, "version 2 is live")
+
+    def second() -> AgentVersionDetails | None:
+        version = live(running)
+        return version if version is not None and version.version == "2" else None
+
+    version = eventually(second, "version 2 is live")
     assert version.metadata is not None
     assert version.metadata["slipway.tag"] == "1.1.0"
     assert version.metadata["slipway.previous"] == "1"

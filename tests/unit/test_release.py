@@ -74,7 +74,7 @@ def facts(
     resolved: Resolved | Unresolved | None = RESOLVED,
     gone: Mapping[str, None] | None = None,
 ) -> Facts:
-    return Facts((now_agent,), versions, {v.number: v for v in versions} | (gone or {}), resolved, resolved)
+    return Facts((now_agent,), versions, {**{v.number: v for v in versions}, **(gone or {})}, resolved, resolved)
 
 
 def step(record: Record, known: Facts, wanted: Wanted = WANTED, rule: AgentRule = RULE) -> Step:

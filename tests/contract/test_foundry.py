@@ -1,0 +1,302 @@
+"""Foundry: one suite for the fake and for the real SDK against the stand-in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from azure.ai.projects.aio import AIProjectClient
+from azure.core.credentials import AccessToken
+
+from core.model import Definition, Failure, Routing, SecretValue, Status
+from handlers.gateways import Deleted, Foundry, PermanentError, TransientError
+from handlers.gateways.foundry import AzureFoundry
+from local.foundry import Foundry as StandIn
+from local.tls import Authority
+from tests.fakes.foundry import FakeFoundry
+from tests.fakes.storage import FakeClock
+
+IMAGE = f"demo.azurecr.io/agents/hello@sha256:{'a' * 64}"
+SECRET = "canary-5b1c"
+DEFINITION = Definition(
+    IMAGE,
+    "1",
+    "2Gi",
+    (("responses", "2.0.0"),),
+    {"MODE": "fast", "KEY": SecretValue(SECRET)},
+    {"session_configuration": {"idle_timeout_seconds": 900}},
+)
+TOOLS: list[dict[str, object]] = [
+    {"type": "code_interpreter"},
+    {"type": "mcp", "server_label": "docs", "server_url": "https://d"},
+]
+
+
+def other(letter: str) -> Definition:
+    return replace(DEFINITION, image=IMAGE.replace("a" * 64, letter * 64))
+
+
+class Anybody:
+    """A credential that the stand-in takes."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return AccessToken("local", int(time.time()) + 86_400)
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Anybody:
+        return self
+
+    async def __aexit__(self, *args: object) -> None: ...
+
+
+class TrustingFoundry(AzureFoundry):
+    """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
+
+    def __init__(self, endpoint: str, ca: Path) -> None:
+        super().__init__(endpoint, Anybody())
+        self._made = AIProjectClient(
+            endpoint,
+            Anybody(),
+            connection_verify=str(ca),
+            retry_backoff_factor=0.01,
+            connection_timeout=5,
+            read_timeout=2,
+        )
+
+
+@dataclass
+class Arranged:
+    foundry: Foundry
+    clock: FakeClock
+
+    def fail(self, letter: str, failure: Failure) -> None:
+        raise NotImplementedError
+
+    def converse(self, agent: str, number: str) -> None:
+        raise NotImplementedError
+
+
+class Faked(Arranged):
+    foundry: FakeFoundry
+
+    def fail(self, letter: str, failure: Failure) -> None:
+        self.foundry.failing[letter * 64] = failure
+
+    def converse(self, agent: str, number: str) -> None:
+        self.foundry.agents[agent].sessions.add(number)
+
+
+@dataclass
+class Served(Arranged):
+    stand_in: StandIn
+    url: str
+
+    def fail(self, letter: str, failure: Failure) -> None:
+        told = {"code": failure.code, "message": failure.message}
+        self.stand_in.project.provisioning.fail[letter * 64] = told
+
+    def converse(self, agent: str, number: str) -> None:
+        session = {"version_indicator": {"agent_version": number}}
+        self.stand_in.project.agents[agent].sessions["s"] = session
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    clock, authority = FakeClock(), Authority(tmp_path)
+    stand_in = StandIn(clock=lambda: clock.now().timestamp())
+    stand_in.project.provisioning.seconds = 20
+    url = await stand_in.start(tls=authority.server())
+    foundry = TrustingFoundry(f"{url}/api/projects/demo", authority.ca)
+    yield Served(foundry, clock, stand_in, url)
+    await foundry.close()
+    await stand_in.stop()
+
+
+@pytest.fixture(params=["fake", "stand-in"])
+async def arranged(request: pytest.FixtureRequest, served: Served) -> Arranged:
+    if request.param == "fake":
+        clock = FakeClock()
+        return Faked(FakeFoundry(clock, provisioning=20), clock)
+    return served
+
+
+async def test_what_does_not_exist_is_none(arranged: Arranged) -> None:
+    assert await arranged.foundry.agent("hello") is None
+    assert await arranged.foundry.version("hello", "1") is None
+    assert list(await arranged.foundry.versions("hello")) == []
+
+
+async def test_a_version_is_creating_and_then_active(arranged: Arranged) -> None:
+    made = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
+    assert (made.number, made.status, made.image) == ("1", Status.CREATING, IMAGE)
+    assert made.variables == {"MODE", "KEY"}
+    assert made.metadata == {"slipway.tag": "v1"}
+    assert made.created_at == arranged.clock.now()
+    arranged.clock.passed += 21
+    found = await arranged.foundry.version("hello", "1")
+    assert found == replace(made, status=Status.ACTIVE)
+
+
+async def test_a_version_that_fails_says_why(arranged: Arranged) -> None:
+    arranged.fail("b", Failure("ImageError", "manifest unknown"))
+    await arranged.foundry.create("hello", other("b"), {})
+    arranged.clock.passed += 21
+    found = await arranged.foundry.version("hello", "1")
+    assert found is not None
+    assert (found.status, found.failure) == (Status.FAILED, Failure("ImageError", "manifest unknown"))
+
+
+async def test_an_identical_definition_is_the_version_that_exists(arranged: Arranged) -> None:
+    first = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
+    again = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v2"})
+    assert again == first
+
+
+async def test_a_new_agent_follows_its_newest_version_until_it_is_routed(arranged: Arranged) -> None:
+    await arranged.foundry.create("hello", DEFINITION, {})
+    agent = await arranged.foundry.agent("hello")
+    assert agent is not None
+    assert agent.routing.follows_latest
+    assert agent.live == "1"
+    assert agent.enabled
+    assert await arranged.foundry.route("hello", "1") == Routing.to("1")
+    await arranged.foundry.create("hello", other("b"), {})
+    agent = await arranged.foundry.agent("hello")
+    assert agent is not None
+    assert (agent.live, agent.latest.number if agent.latest else None) == ("1", "2")
+
+
+async def test_versions_come_from_every_page_oldest_first(arranged: Arranged) -> None:
+    for number in range(130):
+        await arranged.foundry.create("hello", replace(DEFINITION, environment={"N": str(number)}), {})
+    found = await arranged.foundry.versions("hello")
+    assert [version.number for version in found] == [str(number) for number in range(1, 131)]
+
+
+async def test_deleting_respects_sessions_and_takes_gone_for_done(arranged: Arranged) -> None:
+    for letter in "ab":
+        await arranged.foundry.create("hello", other(letter), {})
+    arranged.converse("hello", "1")
+    assert await arranged.foundry.delete("hello", "1") is Deleted.SESSIONS_ACTIVE
+    assert await arranged.foundry.delete("hello", "2") is Deleted.DELETED
+    assert await arranged.foundry.delete("hello", "2") is Deleted.GONE
+
+
+async def test_a_toolbox_gets_a_version_only_when_its_tools_differ(arranged: Arranged) -> None:
+    first = await arranged.foundry.toolbox("hello-tools", TOOLS)
+    again = await arranged.foundry.toolbox("hello-tools", TOOLS)
+    changed = await arranged.foundry.toolbox("hello-tools", TOOLS[:1])
+    assert (first.version, again, changed.version) == ("1", first, "2")
+    assert "/toolboxes/hello-tools/versions/1/mcp" in first.endpoint
+
+
+async def test_what_foundry_refuses_is_permanent(arranged: Arranged) -> None:
+    with pytest.raises(PermanentError) as refused:
+        await arranged.foundry.create("hello", replace(DEFINITION, cpu="3"), {})
+    assert refused.value.status == 400
+    with pytest.raises(PermanentError):
+        await arranged.foundry.route("nobody", "1")
+
+
+async def test_the_request_is_what_the_wire_contract_says(served: Served) -> None:
+    await served.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
+    (asked,) = served.stand_in.requests
+    assert (asked["method"], asked["path"]) == ("POST", "/api/projects/demo/agents/hello/versions?api-version=v1")
+    assert asked["body"] == {
+        "definition": {
+            "kind": "hosted",
+            "cpu": "1",
+            "memory": "2Gi",
+            "container_configuration": {"image": IMAGE},
+            "protocol_versions": [{"protocol": "responses", "version": "2.0.0"}],
+            "environment_variables": {"MODE": "***", "KEY": "***"},
+            "session_configuration": {"idle_timeout_seconds": 900},
+        },
+        "metadata": {"slipway.tag": "v1"},
+    }
+
+
+async def test_routing_touches_the_selector_alone(served: Served) -> None:
+    await served.foundry.create("hello", DEFINITION, {})
+    before = dict(served.stand_in.project.agents["hello"].endpoint)
+    await served.foundry.route("hello", "1")
+    after = served.stand_in.project.agents["hello"].endpoint
+    assert {key: value for key, value in after.items() if key != "version_selector"} == before
+
+
+def wait(seconds: str) -> dict[str, str]:
+    return {"Retry-After": seconds}
+
+
+FAULTS: list[Any] = [
+    pytest.param({"status": 429, "headers": wait("7")}, TransientError, False, 7.0, id="429 with Retry-After"),
+    pytest.param({"status": 429}, TransientError, False, None, id="429 without"),
+    pytest.param({"status": 500}, TransientError, True, None, id="500"),
+    pytest.param({"status": 502}, TransientError, True, None, id="502"),
+    pytest.param({"status": 503, "headers": wait("1")}, TransientError, True, 1.0, id="503 with Retry-After"),
+    pytest.param({"drop": True}, TransientError, True, None, id="a closed connection"),
+    pytest.param({"delay_s": 3, "status": 200}, TransientError, True, None, id="a late answer"),
+    pytest.param({"status": 200, "body": "<html>oops</html>"}, TransientError, True, None, id="HTML"),
+    pytest.param({"status": 200, "body": '{"name": "hel'}, TransientError, True, None, id="half an answer"),
+    pytest.param({"status": 200, "body": "{}"}, TransientError, True, None, id="an answer without a version"),
+    pytest.param({"status": 401}, PermanentError, None, None, id="401"),
+    pytest.param({"status": 403}, PermanentError, None, None, id="403"),
+    pytest.param({"status": 409}, PermanentError, None, None, id="409"),
+]
+
+
+@pytest.mark.parametrize(("fault", "expected", "unclear", "retry_after"), FAULTS)
+async def test_a_create_is_sent_once_whatever_comes_back(
+    served: Served, fault: dict[str, Any], expected: type[Exception], unclear: bool | None, retry_after: float | None
+) -> None:
+    await faults(served, [{"path": "/versions", "method": "POST", **fault}])
+    with pytest.raises(expected) as failed:
+        await served.foundry.create("hello", DEFINITION, {})
+    assert len(served.stand_in.requests) == 1
+    if isinstance(failed.value, TransientError):
+        assert failed.value.unclear is unclear
+        assert failed.value.retry_after == retry_after
+
+
+async def test_a_read_is_asked_again_and_then_transient(served: Served) -> None:
+    await faults(served, [{"path": "/agents/hello", "status": 503}])
+    with pytest.raises(TransientError) as failed:
+        await served.foundry.agent("hello")
+    assert not failed.value.unclear
+    assert len(served.stand_in.requests) == 4
+
+
+async def test_a_service_that_is_down_is_transient_and_clear(served: Served) -> None:
+    await served.stand_in.stop()
+    with pytest.raises(TransientError) as failed:
+        await served.foundry.create("hello", DEFINITION, {})
+    assert not failed.value.unclear
+
+
+async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(served: Served) -> None:
+    body = {"error": {"code": "invalid_request", "message": f"KEY={SECRET} is not allowed"}}
+    await faults(served, [{"path": "/versions", "status": 400, "body": body}])
+    with pytest.raises(PermanentError) as refused:
+        await served.foundry.create("hello", DEFINITION, {})
+    assert SECRET not in str(refused.value)
+    assert "KEY=***" in str(refused.value)
+    assert SECRET not in repr(DEFINITION)
+
+
+async def test_a_list_whose_cursor_never_ends_is_an_error(served: Served) -> None:
+    version = {"version": "1", "created_at": 1, "status": "active", "definition": {}}
+    body = {"data": [version], "last_id": "hello:1", "has_more": True}
+    await faults(served, [{"path": "/versions", "status": 200, "body": body}])
+    with pytest.raises(PermanentError, match="PAGING_LOOP"):
+        await served.foundry.versions("hello")
+
+
+async def faults(served: Served, planned: list[dict[str, Any]]) -> None:
+    async with ClientSession() as session, session.put(f"{served.url}/_local/faults", json=planned, ssl=False) as told:
+        assert told.status == 200
