@@ -44,6 +44,8 @@ class Done:
 
     reason: Reason
     detail: str = ""
+    told: bool = False
+    """True where this was told when the release ended: it is not told again."""
 
 
 @dataclass(frozen=True, slots=True)

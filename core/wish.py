@@ -98,7 +98,8 @@ def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | No
     """Row 8: an ended release is not begun again by itself."""
     if world.newer or world.record.open:
         return None
-    return Done(by_code(world.record.reason) if world.record.reason else Reason.NOTHING_DESIRED, world.record.detail)
+    reason = by_code(world.record.reason) if world.record.reason else Reason.NOTHING_DESIRED
+    return Done(reason, world.record.detail, told=True)
 
 
 def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:

@@ -91,6 +91,8 @@ class Turns:
 
     async def _rest(self, step: Wait | Yield | Done) -> Ending | None:
         await self._acts.save()
+        if isinstance(step, Done) and step.told:
+            return step
         if not isinstance(step, Wait):
             return self._told(step)
         self._facts = self._facts.without_version(step.for_version) if step.for_version else Facts()

@@ -331,7 +331,7 @@ def test_a_rotation_does_not_bring_a_deleted_agent_back() -> None:
     rotation = replace(WANTED, by_people=1)
     ended = step(SERVING, facts(None), rotation)
     assert isinstance(ended, End)
-    assert step(ended.record, facts(None), rotation) == Done(Reason.AGENT_DELETED)
+    assert step(ended.record, facts(None), rotation) == Done(Reason.AGENT_DELETED, told=True)
 
 
 def test_a_version_that_serves_but_was_never_proven_is_not_already_live() -> None:
