@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -43,6 +44,8 @@ ENVIRONMENT = {
 }
 WORKERS = 2
 RESUME_EVERY = 300.0
+INSTANT = 1e-6
+"""Seconds below which a loop does not tell times apart."""
 QUIET = 3 * 3600.0
 """Seconds of a well-behaved world at the end: everything must be settled in them."""
 
@@ -58,23 +61,31 @@ class SimulatedQueue:
     clock: VirtualClock
     waiting: list[tuple[float, int]] = field(default_factory=list)
     poisoned: int = 0
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
-        self.waiting.append((self.clock.monotonic() + delay, 0))
+        self._put(delay, 0)
 
-    def take(self) -> int | None:
-        """The tries of a message that is due, or None."""
-        due = [one for one in self.waiting if one[0] <= self.clock.monotonic()]
-        if not due:
-            return None
-        self.waiting.remove(due[0])
-        return due[0][1] + 1
+    async def take(self) -> int:
+        """The tries of the next message, once it is due."""
+        while True:
+            due, tries = min(self.waiting, default=(float("inf"), 0))
+            if due <= self.clock.monotonic() + INSTANT:
+                self.waiting.remove((due, tries))
+                return tries + 1
+            self.came.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.came.wait(), min(due - self.clock.monotonic(), RESUME_EVERY))
 
     def back(self, tries: int, delay: float) -> None:
         if tries >= 5:
             self.poisoned += 1
         else:
-            self.waiting.append((self.clock.monotonic() + delay, tries))
+            self._put(delay, tries)
+
+    def _put(self, delay: float, tries: int) -> None:
+        self.waiting.append((self.clock.monotonic() + delay, tries))
+        self.came.set()
 
 
 class WatchedFoundry(FakeFoundry):
@@ -188,7 +199,8 @@ class History:
             return
         record = await self.ledger.record(AGENT)
         shown = await self.foundry.versions(AGENT)
-        active = [one.number for one in shown if one.status is Status.ACTIVE and one.number != record.candidate]
+        settled = (record.candidate, agent.routing.pinned)
+        active = [one.number for one in shown if one.status is Status.ACTIVE and one.number not in settled]
         if active:
             agent.routing = Routing.to(self.dice.random.choice(active))
             self.foundry.routed_by_person = (record.seen, agent.routing.pinned or "")
@@ -217,10 +229,7 @@ class History:
     async def _work(self) -> None:
         """One instance of the app: takes messages, dies, comes back."""
         while True:
-            tries = self.queue.take()
-            if tries is None:
-                await asyncio.sleep(1)
-                continue
+            tries = await self.queue.take()
             try:
                 await release.handle(AGENT, self.agents.agents[AGENT], self.settings, self.outside)
             except Crash:
