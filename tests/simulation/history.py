@@ -199,8 +199,13 @@ class History:
             return
         record = await self.ledger.record(AGENT)
         shown = await self.foundry.versions(AGENT)
-        settled = (record.candidate, agent.routing.pinned)
-        active = [one.number for one in shown if one.status is Status.ACTIVE and one.number not in settled]
+        active = [
+            one.number
+            for one in shown
+            if one.status is Status.ACTIVE
+            and one.number != agent.routing.pinned
+            and one.metadata.get(FINGERPRINT) != record.fingerprint
+        ]
         if active:
             agent.routing = Routing.to(self.dice.random.choice(active))
             self.foundry.routed_by_person = (record.seen, agent.routing.pinned or "")
