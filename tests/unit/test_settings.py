@@ -1,0 +1,90 @@
+"""Settings: what is missing or wrong names itself; the README's table is true."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from handlers.config import ConfigInvalid, Settings, load_rules
+
+ROOT = Path(__file__).resolve().parents[2]
+GIVEN = {
+    "FOUNDRY_PROJECT_ENDPOINT": "https://r.services.ai.azure.com/api/projects/p",
+    "KEY_VAULT_URL": "https://v.vault.azure.net",
+    "REGISTRY_NAME": "Demo",
+    "AzureWebJobsStorage__accountName": "account",
+    "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+    "PRUNE_SCHEDULE": "0 0 3 * * *",
+    "RESUME_SCHEDULE": "0 */5 * * * *",
+}
+
+
+def without(*names: str, **more: str) -> dict[str, str]:
+    return {key: value for key, value in GIVEN.items() if key not in names} | more
+
+
+def test_what_is_not_said_has_its_default() -> None:
+    settings = Settings.from_env(GIVEN)
+    assert settings.registry_login_server == "demo.azurecr.io"
+    assert settings.blob_uri == "https://account.blob.core.windows.net"
+    assert (settings.poll_seconds, settings.prune_dry_run, settings.agents_file) == (2.0, False, "agents.yaml")
+
+
+def test_the_seeds_name_of_the_endpoint_is_read_too() -> None:
+    endpoint = "https://seed.services.ai.azure.com/api/projects/p"
+    env = without("FOUNDRY_PROJECT_ENDPOINT", AZURE_AI_PROJECT_ENDPOINT=endpoint)
+    assert Settings.from_env(env).foundry_project_endpoint == endpoint
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(ConfigInvalid) as wrong:
+        Settings.from_env({})
+    for name in (*GIVEN, "AzureWebJobsStorage"):
+        assert name.split("__")[0] in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FOUNDRY_PROJECT_ENDPOINT", "http://r.services.ai.azure.com/api/projects/p"),
+        ("KEY_VAULT_URL", "v.vault.azure.net"),
+        ("OUTCOME_TOPIC_ENDPOINT", "ftp://x"),
+        ("REGISTRY_LOGIN_SERVER", "https://demo.azurecr.io"),
+        ("PRUNE_DRY_RUN", "perhaps"),
+        ("POLL_SECONDS", "soon"),
+        ("POLL_SECONDS", "99"),
+    ],
+)
+def test_a_wrong_setting_names_itself_and_its_value(name: str, value: str) -> None:
+    with pytest.raises(ConfigInvalid, match=re.escape(name)) as wrong:
+        Settings.from_env(GIVEN | {name: value})
+    assert value in str(wrong.value)
+
+
+def test_the_readme_has_every_setting_with_its_default_and_meaning() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for one in fields(Settings):
+        default = one.metadata["default"]
+        shown = "required" if default is None else default
+        if default and "`" not in default and default != "the two below":
+            shown = f"`{default}`"
+        assert f"| `{one.metadata['name']}` | {shown} | {one.metadata['meaning']} |" in readme
+
+
+def test_a_rules_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere.yaml"):
+        with pytest.raises(ConfigInvalid, match="cannot be read"):
+            load_rules(Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)}))
+
+
+def test_a_rules_file_is_read_again_once_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "agents.yaml"
+    settings = Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)})
+    path.write_text("agents: {a: {repository: x}}")
+    assert list(load_rules(settings).agents) == ["a"]
+    path.write_text("agents: {a: {repository: x}, b: {repository: 'y:z'}}")
+    with pytest.raises(ConfigInvalid, match=r"agents\.b\.repository"):
+        load_rules(settings)
