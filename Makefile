@@ -16,7 +16,7 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov --cov-report=term
+	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
 
 up: $(READY)  ## Azure on a laptop, until Ctrl-C
 	$(BIN)/python -m local up $(ARGS)

@@ -1,0 +1,83 @@
+"""The nouns: what they say of themselves, and how an active candidate is told from what was meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from core import notes
+from core.candidate import mismatch
+from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
+from core.record import Act, Record, Stage, Wanted
+from core.rule_values import duration
+from core.steps import Look
+from core.world import Facts, Unread, World
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+IMAGE = "demo.azurecr.io/agents/hello@sha256:0"
+VERSION = Version("2", Status.ACTIVE, NOW, IMAGE, frozenset({"MODE"}))
+
+
+@pytest.mark.parametrize(
+    ("routing", "follows", "pinned"),
+    [
+        pytest.param(Routing(), True, None, id="no rule"),
+        pytest.param(Routing((TrafficRule("@latest", 100),)), True, None, id="latest by name"),
+        pytest.param(Routing.to("2"), False, "2", id="one version"),
+        pytest.param(Routing((TrafficRule("1", 90), TrafficRule("2", 10))), False, None, id="a split"),
+        pytest.param(Routing((TrafficRule("1", 90),)), False, None, id="a part"),
+    ],
+)
+def test_routing_says_where_new_sessions_go(routing: Routing, follows: bool, pinned: str | None) -> None:
+    assert (routing.follows_latest, routing.pinned) == (follows, pinned)
+    agent = Agent("hello", True, routing, VERSION)
+    assert agent.live == ("2" if follows else pinned)
+    assert routing.names("2") is any(rule.version == "2" for rule in routing.rules)
+
+
+def test_an_agent_without_versions_serves_nothing() -> None:
+    assert Agent("hello", True, Routing(), None).live is None
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param(VERSION, None, id="as meant"),
+        pytest.param(
+            replace(VERSION, variables=frozenset({"MODE", "FOUNDRY_AGENT_NAME"})), None, id="the platform's own"
+        ),
+        pytest.param(replace(VERSION, image="other"), f"image other instead of {IMAGE}", id="another image"),
+        pytest.param(replace(VERSION, variables=frozenset()), "variables MODE differ", id="a variable is missing"),
+    ],
+)
+def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, expected: str | None) -> None:
+    assert mismatch(Record(image=IMAGE, variables=frozenset({"MODE"})), version) == expected
+
+
+def test_a_record_with_an_act_under_way_is_unfinished() -> None:
+    assert Record().state == "ended"
+    assert Record(stage=Stage.BEGUN).state == "open"
+    assert notes.intending(Record(), Act.PIN, NOW, to="1").state == "open"
+    assert notes.confirmed(Record()).stage is Stage.CONFIRMED
+
+
+def test_a_duration_that_is_one_stays_one() -> None:
+    assert duration(duration("1d2h3m4s")) == duration("1d2h3m4s")
+
+
+def test_facts_are_added_and_forgotten_one_by_one() -> None:
+    facts = Facts().with_version("2", VERSION).with_version("3", None)
+    assert facts.without_version("3").versions == {"2": VERSION}
+
+
+def test_a_world_says_which_fact_of_the_release_is_missing() -> None:
+    with pytest.raises(Unread) as unread:
+        _ = World(Wanted(), Record()).resolved
+    assert unread.value.look == Look("resolved")
+
+
+def test_a_secret_value_equals_its_like_alone() -> None:
+    assert SecretValue("a") != "a"
+    assert SecretValue("a").reveal() == "a"

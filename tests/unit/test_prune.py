@@ -1,0 +1,131 @@
+"""Which versions may go: one line and one reason for each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.definition import FINGERPRINT
+from core.model import Push, Routing, Status, Version
+from core.prune import Delete, Keep, plan
+from core.reasons import Reason
+from core.record import Act, Doing, Good, Record
+from core.rules import KeepRule
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+OLD = NOW - timedelta(days=90)
+PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
+
+
+def version(
+    number: int | str, status: Status = Status.ACTIVE, *, age: float = 90, ours: bool = True, tag: str = ""
+) -> Version:
+    metadata = {FINGERPRINT: f"fp-{number}"} if ours else {}
+    return Version(
+        str(number), status, NOW - timedelta(days=age), "image", frozenset(), metadata | {"slipway.tag": tag}
+    )
+
+
+def keep(**given: Any) -> KeepRule:
+    return KeepRule.model_validate({"newest": 0} | given)
+
+
+def reasons(
+    *versions: Version, routing: Routing | None = None, record: Record | None = None, rule: KeepRule | None = None
+) -> dict[str, Reason]:
+    lines = plan(versions, routing or Routing.to("9"), record or Record(), rule or keep(), NOW)
+    assert [line.version for line in lines] == sorted(
+        versions, key=lambda one: int(one.number) if one.number.isdecimal() else -1
+    )
+    return {line.version.number: line.reason for line in lines}
+
+
+LIVE = version(9)
+
+
+@pytest.mark.parametrize(
+    ("other", "record", "rule", "reason"),
+    [
+        pytest.param(version(1), Record(), keep(), Reason.PRUNED_STALE, id="stale"),
+        pytest.param(version(1, Status.FAILED), Record(), keep(), Reason.PRUNED_FAILED, id="failed long ago"),
+        pytest.param(version(1, Status.FAILED, age=1), Record(), keep(), Reason.KEPT_YOUNG, id="failed just now"),
+        pytest.param(version(1, age=1), Record(), keep(), Reason.KEPT_YOUNG, id="young"),
+        pytest.param(version(1, tag="v1.0.0"), Record(), keep(tags=[r"^v\d+\.0\.0$"]), Reason.KEPT_TAGGED, id="tagged"),
+        pytest.param(version(1, ours=False), Record(), keep(), Reason.KEPT_FOREIGN, id="somebody else's"),
+        pytest.param(version(1, ours=False), Record(), keep(foreign=False), Reason.PRUNED_STALE, id="foreign may go"),
+        pytest.param(version(1, Status.CREATING), Record(), keep(), Reason.KEPT_UNSETTLED, id="creating"),
+        pytest.param(version(1, Status.DELETING), Record(), keep(), Reason.KEPT_UNSETTLED, id="deleting"),
+        pytest.param(version(1, Status.UNKNOWN), Record(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
+        pytest.param(replace(version(1), draft=True), Record(), keep(), Reason.KEPT_DRAFT, id="a draft"),
+        pytest.param(version("draft-1"), Record(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
+        pytest.param(version(1), Record(candidate="1"), keep(), Reason.KEPT_IN_RELEASE, id="the candidate"),
+        pytest.param(version(1), Record(good=Good(PUSH, "fp", "1")), keep(), Reason.KEPT_IN_RELEASE, id="the good one"),
+        pytest.param(version(1), Record(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
+        pytest.param(
+            version(1), Record(doing=Doing(Act.PROMOTE, NOW, "1")), keep(), Reason.KEPT_IN_RELEASE, id="being promoted"
+        ),
+        pytest.param(version(1), Record(), keep(newest=1), Reason.KEPT_RECENT, id="behind the live one"),
+        pytest.param(version(10), Record(), keep(newest=5), Reason.PRUNED_STALE, id="ahead of it is no way back"),
+        pytest.param(version(1, Status.FAILED), Record(), keep(newest=1), Reason.PRUNED_FAILED, id="failed"),
+    ],
+)
+def test_a_version_stays_or_goes_for_one_reason(other: Version, record: Record, rule: KeepRule, reason: Reason) -> None:
+    found = reasons(other, LIVE, record=record, rule=rule)
+    assert found == {other.number: reason, "9": Reason.KEPT_LIVE}
+
+
+def test_while_the_endpoint_follows_latest_the_newest_serves() -> None:
+    assert reasons(version(1), version(2), routing=Routing()) == {"1": Reason.PRUNED_STALE, "2": Reason.KEPT_LIVE}
+
+
+def test_the_last_version_stays_even_where_nothing_names_it() -> None:
+    assert reasons(version(1)) == {"1": Reason.KEPT_LAST}
+
+
+def test_when_it_is_crowded_what_is_only_kept_for_now_gives_way_oldest_first() -> None:
+    found = reasons(*(version(each, age=1) for each in range(1, 9)), LIVE, rule=keep(limit=10))
+    assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1"]
+
+
+def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
+    found = reasons(*(version(each) for each in range(1, 6)), LIVE, rule=keep(max_deletes=2))
+    assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1", "2"]
+    assert found["3"] is Reason.KEPT_FOR_NEXT_RUN
+
+
+VERSIONS = st.lists(
+    st.builds(
+        version,
+        st.integers(1, 30),
+        st.sampled_from(Status),
+        age=st.floats(0, 60),
+        ours=st.booleans(),
+        tag=st.sampled_from(["v1.0.0", "v1.2.0"]),
+    ),
+    unique_by=lambda one: one.number,
+    max_size=20,
+)
+RULES = st.builds(
+    lambda newest, limit, foreign: keep(newest=newest, limit=limit, foreign=foreign, tags=["^v1.0.0$"]),
+    st.integers(0, 5),
+    st.integers(2, 30),
+    st.booleans(),
+)
+
+
+@given(VERSIONS, RULES, st.integers(1, 30), st.randoms())
+def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
+    versions: list[Version], rule: KeepRule, live: int, random: Any
+) -> None:
+    routing, record = Routing.to(str(live)), Record(candidate=str(live + 1))
+    lines = plan(versions, routing, record, rule, NOW)
+    assert lines == plan(random.sample(versions, len(versions)), routing, record, rule, NOW)
+    gone = {line.version.number for line in lines if isinstance(line, Delete)}
+    assert not gone & {str(live), str(live + 1)}
+    left = [line.version for line in lines if isinstance(line, Keep)]
+    assert not [line for line in plan(left, routing, record, rule, NOW) if isinstance(line, Delete)]
