@@ -72,8 +72,8 @@ def failed(world: World, rule: AgentRule, now: datetime) -> Step | None:
     version = _seen(world)
     if version.status is not Status.FAILED:
         return None
-    live = world.agent.live if world.agent else None
-    if world.record.twin and world.record.cleared is None and live != version.number:
+    serves = world.agent is not None and world.agent.routing.pinned == version.number
+    if world.record.twin and world.record.cleared is None and not serves:
         return ClearTwin(version.number)
     code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")
     detail = f"{code}: {message}" if code else "Foundry gave no reason"

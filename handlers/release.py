@@ -18,6 +18,7 @@ async def handle(agent: str, rule: AgentRule, settings: Settings, outside: Gatew
     lease = await outside.ledger.lease(agent)
     if lease is None:
         decisions.tell(Reason.LEASE_TAKEN)  # its holder looks at what is wanted when it gives the lease back
+        await decisions.flush()
         return Reason.LEASE_TAKEN
     turns = Turns(agent, rule, settings, outside, lease, decisions)
     try:

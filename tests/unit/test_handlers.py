@@ -1,0 +1,316 @@
+"""The handlers on fakes: what is written, asked for and told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from core.model import Failure, Routing, Status, Unreadable
+from core.prune import Delete
+from core.reasons import Reason
+from core.record import Act, Doing, Pause, Stage, Wanted
+from core.rules import Agents
+from core.rules_file import read_rules
+from handlers import event_received, poisoned, prune, release_asked, resume
+from handlers.config import Settings
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+from tests.builders import push_data, push_event, secret_event
+from tests.fakes.foundry import FakeFoundry
+from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
+from tests.fakes.vault import FakeVault
+from tests.simulation.history import ENVIRONMENT
+
+AGENT = "hello-agent"
+RULES = b"""
+agents:
+  hello-agent:
+    repository: agents/hello
+    env: {KEY: {secret: hello-key}}
+    tools: [{type: code_interpreter}]
+    keep: {newest: 0, min_age: 1m}
+  twin-agent:
+    repository: agents/hello
+    env_from_vault: true
+"""
+
+
+@dataclass
+class House:
+    """Everything that a handler is given."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    vault: FakeVault = field(default_factory=FakeVault)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    agents: Agents = field(default_factory=lambda: read_rules(RULES))
+    settings: Settings = field(default_factory=lambda: Settings.from_env(ENVIRONMENT))
+
+    def __post_init__(self) -> None:
+        self.ledger, self.foundry = FakeLedger(self.clock), FakeFoundry(self.clock)
+        self.vault.put("hello-key", "canary-3c2d")
+        parts = (self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock)
+        self.outside = Gateways(*parts)
+
+    async def event(self, *events: Any) -> None:
+        await event_received.handle(json.dumps(list(events)), self.agents, self.settings, self.outside)
+
+    async def pushed(self, tag: str = "v1", letter: str = "a") -> None:
+        at = self.clock.now().isoformat()
+        data = push_data(tag=tag, digest=f"sha256:{letter * 64}")
+        await self.event(push_event(id=f"event-{tag}", eventTime=at, data=data))
+
+    async def released(self, agent: str = AGENT) -> str:
+        """Take the release up and return how the record then stands."""
+        message = json.dumps({"agent": agent, "traceparent": None})
+        await release_asked.handle(message, self.agents, self.settings, self.outside)
+        return (await self.ledger.record(agent)).reason
+
+    async def live(self) -> str | None:
+        agent = await self.foundry.agent(AGENT)
+        return agent.routing.pinned if agent else None
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_a_push_is_noted_for_every_agent_that_follows_the_repository(house: House) -> None:
+    await house.pushed()
+    assert [agent for agent, _ in house.queue.sent] == [AGENT, "twin-agent"]
+    assert (await house.ledger.wanted(AGENT)).serial == 1
+    assert house.journal.reasons() == ["DESIRED", "DESIRED"]
+
+
+async def test_the_same_push_delivered_twice_changes_nothing_but_asks_again(house: House) -> None:
+    await house.event(push_event(), push_event())
+    assert (await house.ledger.wanted(AGENT)).serial == 1
+    assert [agent for agent, _ in house.queue.sent].count(AGENT) == 2
+
+
+async def test_what_is_not_for_us_is_journalled_and_answered(house: House) -> None:
+    await house.event(push_event(data=push_data(repository="agents/nobody")), push_event(topic="x"), 7)
+    assert house.journal.reasons() == ["NOT_FOLLOWED", "OTHER_REGISTRY", "MALFORMED_EVENT"]
+    assert house.queue.sent == []
+
+
+async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house: House) -> None:
+    await house.pushed()
+    assert await house.released() == "LIVE"
+    environment = house.foundry.values[AGENT, "1"]
+    assert environment["KEY"] == "canary-3c2d"
+    assert environment["SLIPWAY_TOOLBOX_NAME"] == "hello-agent-tools"
+    assert await house.live() == "1"
+    assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
+    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "PROMOTE", "LIVE"]
+
+
+async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.agents[AGENT].routing = Routing()
+    await house.pushed("v2", "b")
+    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, selector=Routing())
+    assert await house.released() == "LIVE"
+    assert house.journal.reasons()[-5:] == ["PIN", "BEGIN", "CREATE", "PROMOTE", "LIVE"]
+    assert await house.live() == "2"
+
+
+async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.clock.passed += 60
+    await house.pushed("stable")
+    assert await house.released() == "ALREADY_LIVE"
+    assert house.foundry.creates == 1
+
+
+async def test_an_image_that_cannot_start_leaves_the_old_version_live(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.failing["b" * 64] = Failure("ImageError", "cannot start")
+    house.clock.passed += 60
+    await house.pushed("v2", "b")
+    assert await house.released() == "IMAGE_ERROR"
+    assert await house.live() == "1"
+    assert "cannot start" in (await house.ledger.record(AGENT)).detail
+
+
+async def test_a_failed_twin_of_earlier_is_cleared_and_made_once_more(house: House) -> None:
+    house.foundry.failing["a" * 64] = Failure("ImageError", "no right to pull")
+    await house.pushed()
+    assert await house.released() == "IMAGE_ERROR"
+    house.foundry.failing.clear()
+    house.clock.passed += 60
+    await house.pushed("again")
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+    assert "CLEAR_TWIN" in house.journal.reasons()
+
+
+@pytest.mark.parametrize(
+    ("enabled", "reason"), [(False, "SECRET_DISABLED"), (None, "SECRET_MISSING")], ids=["disabled", "missing"]
+)
+async def test_a_secret_that_cannot_be_read_ends_the_release_before_anything_is_made(
+    house: House, enabled: bool | None, reason: str
+) -> None:
+    if enabled is None:
+        house.vault._kept.clear()
+    else:
+        house.vault.put("hello-key", "x", enabled=enabled)
+    await house.pushed()
+    assert await house.released() == reason
+    assert house.foundry.creates == 0
+    assert "hello-key of variable KEY" in str(house.journal.lines[-1]["detail"])
+
+
+async def test_secrets_taken_by_tag_reach_their_variables(house: House) -> None:
+    house.vault.put("tagged-key", "canary-77", tags={"agent": "twin-agent", "env": "TAGGED"})
+    await house.pushed()
+    assert await house.released("twin-agent") == "LIVE"
+    assert house.foundry.values["twin-agent", "1"] == {"TAGGED": "canary-77"}
+
+
+async def test_a_vault_that_forbids_the_list_ends_the_release(house: House) -> None:
+    house.vault.forbidden = True
+    await house.pushed()
+    assert await house.released("twin-agent") == "SECRET_FORBIDDEN"
+    assert await house.vault.read("hello-key", None) is Unreadable.FORBIDDEN
+
+
+async def test_rotations_make_one_version_after_the_quiet_time(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.vault.put("hello-key", "canary-new")
+    await house.event(*(secret_event(id=f"s{n}") for n in range(3)))
+    assert house.queue.sent[-1] == (AGENT, 30.0)
+    assert await house.released() == "LIVE"
+    assert house.queue.sent[-1][1] == pytest.approx(30.0), "not due yet: yielded"
+    assert house.foundry.creates == 1
+    house.clock.passed += 31
+    await house.released()
+    assert house.foundry.creates == 2
+    assert house.foundry.values[AGENT, "2"]["KEY"] == "canary-new"
+
+
+async def test_a_secret_that_nobody_uses_is_told(house: House) -> None:
+    body = secret_event()
+    body["data"]["Id"] = f"https://v.vault.azure.net/secrets/other/{'0' * 32}"
+    await house.event(body)
+    assert house.journal.reasons() == ["SECRET_NOT_USED"]
+
+
+async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House) -> None:
+    await house.pushed()
+    lease = await house.ledger.lease(AGENT)
+    assert lease is not None
+    await house.released()
+    assert house.journal.reasons()[-1] == "LEASE_TAKEN"
+    assert house.foundry.creates == 0
+
+
+async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None:
+    await house.pushed()
+    paused = Pause("freeze", "ada", house.clock.now())
+    await house.ledger.note(AGENT, lambda wanted: replace(wanted, paused=paused))
+    await house.released()
+    assert house.journal.lines[-1]["reason"] == "PAUSED"
+    assert "ada" in str(house.journal.lines[-1]["detail"])
+    assert house.foundry.creates == 0
+
+
+async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
+    house.agents = read_rules(b"agents: {hello-agent: {repository: agents/hello, cpu: '3'}}")
+    await house.pushed()
+    assert await house.released() == "CREATE_REFUSED"
+    assert "valid resource tier" in (await house.ledger.record(AGENT)).detail
+
+
+async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    record = house.ledger.releases[AGENT].record
+    doing = Doing(Act.CREATE, house.clock.now(), highest=0)
+    forgotten = replace(record, stage=Stage.BEGUN, reason="", candidate=None, good=None, doing=doing, born={})
+    house.ledger.releases[AGENT].record = forgotten
+    assert await house.released() == "LIVE"
+    assert house.foundry.creates == 1
+
+
+async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house: House) -> None:
+    for message in ("{half", "[]", '{"agent": 7}', '{"agent": "nobody"}'):
+        await release_asked.handle(message, house.agents, house.settings, house.outside)
+    assert house.journal.reasons() == ["MALFORMED_MESSAGE"] * 3 + ["AGENT_UNKNOWN"]
+
+
+async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: House) -> None:
+    await house.pushed()
+    await house.released("twin-agent")
+    await house.ledger.note("gone-agent", lambda _: Wanted(serial=1))
+    house.queue.sent.clear()
+    await resume.handle(house.agents, house.outside)
+    assert house.queue.sent == [(AGENT, 0)]
+    assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "RESUMED"]
+
+
+async def test_a_poisoned_message_is_told_without_its_text(house: House) -> None:
+    await poisoned.handle("releases", '{"agent": "canary-3c2d"}', house.outside)
+    assert house.journal.reasons() == ["POISONED"]
+    assert "canary-3c2d" not in str(house.journal.lines)
+
+
+async def versions_of_ours(house: House, count: int) -> None:
+    for number in range(count):
+        await house.pushed(f"v{number}", "abcdef"[number])
+        await house.released()
+        house.clock.passed += 120
+
+
+async def test_stale_versions_go_and_what_serves_stays(house: House) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.agents[AGENT].sessions.add("2")
+    await prune.handle(house.agents, house.settings, house.outside)
+    assert set(house.foundry.agents[AGENT].versions) == {"2", "3", "4"}
+    told = {line["version"]: line["reason"] for line in house.journal.lines[-4:]}
+    assert told == {
+        "1": "PRUNED_STALE",
+        "2": "SESSIONS_ACTIVE",
+        "3": "KEPT_IN_RELEASE",
+        "4": "KEPT_LIVE",
+    }
+
+
+async def test_a_dry_run_tells_the_same_plan_and_deletes_nothing(house: House) -> None:
+    await versions_of_ours(house, 4)
+    house.settings = replace(house.settings, prune_dry_run=True)
+    await prune.handle(house.agents, house.settings, house.outside)
+    assert len(house.foundry.agents[AGENT].versions) == 4
+    assert house.journal.reasons()[-4:].count("PRUNED_STALE") == 2
+
+
+async def test_pruning_gives_way_to_a_release(house: House) -> None:
+    await versions_of_ours(house, 4)
+    await house.pushed("v9", "f")
+    house.queue.sent.clear()
+    await prune.handle(house.agents, house.settings, house.outside)
+    assert len(house.foundry.agents[AGENT].versions) == 4
+    assert "PRUNE_STOPPED" in house.journal.reasons()
+    assert house.queue.sent == [(AGENT, 0)]
+
+
+async def test_a_version_that_became_live_since_the_plan_is_not_deleted(house: House) -> None:
+    await versions_of_ours(house, 3)
+    made = await house.foundry.version(AGENT, "1")
+    assert made is not None
+    assert made.status is Status.ACTIVE
+    line = Delete(made, Reason.PRUNED_STALE)
+    house.foundry.agents[AGENT].routing = Routing.to("1")
+    decisions = Decisions(house.journal, house.clock, {})
+    await prune._delete(house.agents.agents[AGENT], line, house.outside, decisions)
+    await decisions.flush()
+    assert house.journal.reasons()[-1] == "KEPT_LIVE"
+    assert "1" in house.foundry.agents[AGENT].versions
