@@ -10,7 +10,8 @@ help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
 
 test: $(READY) azurite  ## every test, unit to end-to-end
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 --ignore=tests/e2e $(ARGS)
+	$(BIN)/pytest tests/e2e $(ARGS)  # alone: its tests share one running stack, in order
 
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .

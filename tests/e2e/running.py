@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_WITHIN = 60.0
-DONE_WITHIN = 30.0
+DONE_WITHIN = 60.0
 
 
 class Anybody:

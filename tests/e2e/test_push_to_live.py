@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tests.e2e.running import Running, eventually, stack
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 AGENT, REPOSITORY = "support-agent", "agents/support"
 CANARY = "canary-7d1f-not-for-anybodys-eyes"
