@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import sys
 import time
@@ -25,10 +26,9 @@ class Invoker:
     async def run(self, function: Function, payload: str, metadata: dict[str, Any] | None = None) -> bool:
         """True where the function ended well; a failure is printed with its traceback."""
         started = time.monotonic()
-        value = _decoded(function, payload, metadata or {})
         try:
             with self._span(function):
-                result = await _call(function, value)
+                result = await _call(function, _decoded(function, payload, metadata or {}))
             if result is not None:
                 raise TypeError(f"{function.name} without a $return binding returned a non-None value")  # noqa: TRY301
         except Exception:  # noqa: BLE001 - what a function raises is the host's to report, whatever it is
@@ -60,7 +60,8 @@ def _decoded(function: Function, payload: str, metadata: dict[str, Any]) -> Any:
     kind = "string" if function.trigger == "queueTrigger" else "json"
     registry: Any = func.get_binding_registry  # untyped in azure-functions 1.26
     converter = registry().get(function.trigger)
-    return converter.decode(meta.Datum(payload, kind), trigger_metadata=metadata)
+    told = {name: meta.Datum(json.dumps(value), "json") for name, value in metadata.items()}
+    return converter.decode(meta.Datum(payload, kind), trigger_metadata=told)
 
 
 def _configure_telemetry() -> bool:

@@ -1,0 +1,158 @@
+"""The Functions host: what it answers, how often it tries, and which apps it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = """
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.event_grid_trigger(arg_name="event")
+async def on_event(event: str) -> None:
+    print("event", event, flush=True)
+    if "boom" in event:
+        raise ValueError("boom")
+
+@app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+def on_message(message: func.QueueMessage) -> None:
+    print("message", message.dequeue_count, message.get_body().decode(), flush=True)
+    if b"boom" in message.get_body():
+        raise ValueError("boom")
+
+@app.timer_trigger(arg_name="timer", schedule="%EVERY%")
+def on_time(timer: func.TimerRequest) -> None:
+    print("time", timer.past_due, flush=True)
+"""
+WITHIN = 20.0
+
+
+@dataclass
+class Host:
+    url: str
+    process: asyncio.subprocess.Process
+    connection: str
+
+    async def line(self, wanted: str) -> str:
+        """The next printed line that begins with the text."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(WITHIN):
+            while not (line := (await self.process.stdout.readline()).decode()).startswith(wanted):
+                assert line, "the host ended"
+        return line.strip()
+
+    async def post(self, body: object, kind: str, function: str = "on_event") -> tuple[int, str]:
+        url = f"{self.url}/runtime/webhooks/EventGrid"
+        headers = {"aeg-event-type": kind} if kind else {}
+        async with ClientSession() as session:
+            given = {"params": {"functionName": function}, "headers": headers}
+            async with session.post(url, json=body, **given) as answer:  # type: ignore[arg-type]
+                return answer.status, await answer.text()
+
+    def queue(self, name: str) -> QueueClient:
+        return QueueClient.from_connection_string(
+            self.connection,
+            name,
+            message_encode_policy=TextBase64EncodePolicy(),
+            message_decode_policy=TextBase64DecodePolicy(),
+        )
+
+
+async def started(folder: Path, app: str, connection: str, **settings: str) -> asyncio.subprocess.Process:
+    (folder / "function_app.py").write_text(app)
+    (folder / "host.json").write_text(json.dumps({"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}))
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "local.host", "--app", str(folder), "--folder", str(folder)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "AzureWebJobsStorage": connection, **settings},
+    )
+
+
+@pytest.fixture
+async def host(tmp_path: Path, storage_servers: Callable[[str], str]) -> AsyncIterator[Host]:
+    connection = storage_servers("stand-in")
+    process = await started(tmp_path, APP, connection, EVERY="*/1 * * * * *")
+    assert process.stdout is not None
+    told = json.loads(await asyncio.wait_for(process.stdout.readline(), WITHIN))
+    yield Host(told["functions"], process, connection)
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_event_grid_is_answered_as_the_real_host_does(host: Host) -> None:
+    validation = [{"data": {"validationCode": "c0de"}}]
+    assert await host.post(validation, "SubscriptionValidation") == (200, '{"validationResponse": "c0de"}')
+    as_text = [{"data": json.dumps({"validationCode": "c0de"})}]
+    assert (await host.post(as_text, "subscriptionvalidation"))[0] == 200
+    assert await host.post([{"id": 1}, {"id": 2}], "Notification") == (202, "")
+    assert (await host.post({"id": 3}, "Notification"))[0] == 202
+    status, text = await host.post([{"id": 1}, {"id": "boom"}], "Notification")
+    assert (status, text) == (500, "Exception while executing function: Functions.on_event")
+    assert (await host.post([], "Unsubscribe"))[0] == 202
+    assert (await host.post([], ""))[0] == 400
+    assert await host.post([], "Notification", "nobody") == (404, "cannot find function: 'nobody'")
+
+
+async def test_a_message_is_handled_once_and_a_failing_one_five_times_and_then_poison(host: Host) -> None:
+    async with host.queue("work") as work, host.queue("work-poison") as poison:
+        await host.line("time")
+        async with asyncio.timeout(WITHIN):
+            while not await _exists(work):
+                await asyncio.sleep(0.1)
+        await work.send_message("well")
+        assert await host.line("message") == "message 1 well"
+        await work.send_message("boom")
+        tries = [await host.line("message") for _ in range(5)]
+        assert tries == [f"message {n} boom" for n in range(1, 6)]
+        async with asyncio.timeout(WITHIN):
+            while not await _exists(poison) or not await poison.peek_messages():
+                await asyncio.sleep(0.1)
+        assert [message.content for message in await poison.peek_messages()] == ["boom"]
+
+
+async def test_a_timer_runs_on_its_schedule(host: Host) -> None:
+    assert await host.line("time") == "time False"
+    assert await host.line("time") == "time False"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("event: str", "az_event: str"), "parameters ['az_event'] are not its binding"),
+        (('arg_name="event"', 'arg_name="az_event"'), "letters and digits only"),
+        (("%EVERY%", "%NOWHERE%"), "the setting NOWHERE of its binding is not set"),
+    ],
+)
+async def test_what_the_real_host_drops_is_refused_with_a_word(
+    tmp_path: Path, change: tuple[str, str], complaint: str
+) -> None:
+    process = await started(tmp_path, APP.replace(*change), "none", EVERY="* * * * * *")
+    _, errors = await process.communicate()
+    assert process.returncode != 0
+    assert complaint in errors.decode()
+
+
+async def _exists(queue: QueueClient) -> bool:
+    try:
+        await queue.get_queue_properties()
+    except ResourceNotFoundError:
+        return False
+    return True
