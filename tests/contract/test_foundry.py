@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from azure.ai.projects.aio import AIProjectClient
-from azure.core.credentials import AccessToken
 
 from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways import Deleted, Foundry, PermanentError, TransientError
 from handlers.gateways.foundry import AzureFoundry
 from local.foundry import Foundry as StandIn
 from local.tls import Authority
+from tests.contract.local_clients import Anybody, plan_faults
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock
 
@@ -39,20 +37,6 @@ TOOLS: list[dict[str, object]] = [
 
 def other(letter: str) -> Definition:
     return replace(DEFINITION, image=IMAGE.replace("a" * 64, letter * 64))
-
-
-class Anybody:
-    """A credential that the stand-in takes."""
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return AccessToken("local", int(time.time()) + 86_400)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> Anybody:
-        return self
-
-    async def __aexit__(self, *args: object) -> None: ...
 
 
 class TrustingFoundry(AzureFoundry):
@@ -255,7 +239,7 @@ FAULTS: list[Any] = [
 async def test_a_create_is_sent_once_whatever_comes_back(
     served: Served, fault: dict[str, Any], expected: type[Exception], unclear: bool | None, retry_after: float | None
 ) -> None:
-    await faults(served, [{"path": "/versions", "method": "POST", **fault}])
+    await plan_faults(served.url, {"path": "/versions", "method": "POST", **fault})
     with pytest.raises(expected) as failed:
         await served.foundry.create("hello", DEFINITION, {})
     assert len(served.stand_in.requests) == 1
@@ -265,7 +249,7 @@ async def test_a_create_is_sent_once_whatever_comes_back(
 
 
 async def test_a_read_is_asked_again_and_then_transient(served: Served) -> None:
-    await faults(served, [{"path": "/agents/hello", "status": 503}])
+    await plan_faults(served.url, {"path": "/agents/hello", "status": 503})
     with pytest.raises(TransientError) as failed:
         await served.foundry.agent("hello")
     assert not failed.value.unclear
@@ -281,7 +265,7 @@ async def test_a_service_that_is_down_is_transient_and_clear(served: Served) -> 
 
 async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(served: Served) -> None:
     body = {"error": {"code": "invalid_request", "message": f"KEY={SECRET} is not allowed"}}
-    await faults(served, [{"path": "/versions", "status": 400, "body": body}])
+    await plan_faults(served.url, {"path": "/versions", "status": 400, "body": body})
     with pytest.raises(PermanentError) as refused:
         await served.foundry.create("hello", DEFINITION, {})
     assert SECRET not in str(refused.value)
@@ -292,11 +276,6 @@ async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(serv
 async def test_a_list_whose_cursor_never_ends_is_an_error(served: Served) -> None:
     version = {"version": "1", "created_at": 1, "status": "active", "definition": {}}
     body = {"data": [version], "last_id": "hello:1", "has_more": True}
-    await faults(served, [{"path": "/versions", "status": 200, "body": body}])
+    await plan_faults(served.url, {"path": "/versions", "status": 200, "body": body})
     with pytest.raises(PermanentError, match="PAGING_LOOP"):
         await served.foundry.versions("hello")
-
-
-async def faults(served: Served, planned: list[dict[str, Any]]) -> None:
-    async with ClientSession() as session, session.put(f"{served.url}/_local/faults", json=planned, ssl=False) as told:
-        assert told.status == 200

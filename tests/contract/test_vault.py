@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
-from azure.core.credentials import AccessToken
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
@@ -20,24 +17,11 @@ from handlers.gateways.vault import AzureVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
+from tests.contract.local_clients import Anybody, plan_faults
 from tests.fakes.vault import FakeVault
 
 SECRET = "canary-91aa"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-class Anybody:
-    """A credential that the stand-in takes."""
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return AccessToken("local", int(time.time()) + 86_400)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> Anybody:
-        return self
-
-    async def __aexit__(self, *args: object) -> None: ...
 
 
 class TrustingVault(AzureVault):
@@ -130,10 +114,7 @@ async def test_faults_are_one_of_our_two_errors(
 ) -> None:
     assert served.stand_in is not None
     await served.put("search-key")
-    planned = [{"path": "/secrets/", **fault}]
-    url = f"{served.stand_in.url}/_local/faults"
-    async with ClientSession() as session, session.put(url, json=planned, ssl=False) as told:
-        assert told.status == 200
+    await plan_faults(served.stand_in.url, {"path": "/secrets/", **fault})
     with pytest.raises(expected) as failed:
         await served.vault.read("search-key", None)
     assert SECRET not in str(failed.value)
@@ -142,10 +123,7 @@ async def test_faults_are_one_of_our_two_errors(
 async def test_a_vault_that_forbids_reads_as_forbidden(served: Arranged) -> None:
     assert served.stand_in is not None
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
-    url = f"{served.stand_in.url}/_local/faults"
-    fault = [{"path": "/secrets", "status": 403, "body": body}]
-    async with ClientSession() as session, session.put(url, json=fault, ssl=False):
-        pass
+    await plan_faults(served.stand_in.url, {"path": "/secrets", "status": 403, "body": body})
     assert await served.vault.read("search-key", None) is Unreadable.FORBIDDEN
     with pytest.raises(PermanentError, match="FORBIDDEN"):
         await served.vault.tagged("hello")
