@@ -11,7 +11,7 @@ from core.model import Status, Version
 from core.reasons import Reason, from_service
 from core.record import Act, Record, Stage
 from core.rules import AgentRule
-from core.steps import Begin, ClearTwin, Confirm, Create, End, Note, Promote, Step, Wait
+from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Note, Promote, Step, Wait
 from core.wish import SETTLE
 from core.world import Unread, World, lives
 
@@ -83,6 +83,19 @@ def failed(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def confirm(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 22: active once is not active: a second read, to be compared with what was meant."""
     return Confirm(_seen(world)) if world.record.stage is Stage.BEGUN else None
+
+
+def unproven(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 23: a proof that cannot be had yet is never taken for one that was passed."""
+    if rule.release.verify is None and rule.release.check is None:
+        return None
+    reason, detail = Reason.VERIFY_INCONCLUSIVE, "verify and check are read, and not yet acted on"
+    return End(reason, notes.ended(world.record, reason, now, detail), detail)
+
+
+def unapproved(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 24: in mode `manual` the version waits; how a person approves it is not yet there."""
+    return Done(Reason.AWAITING_APPROVAL) if rule.release.mode == "manual" else None
 
 
 def serves(world: World, rule: AgentRule, now: datetime) -> Step | None:

@@ -45,7 +45,7 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
         push=push,
         cause=Cause.PUSH,
         noted_at=now,
-        due=None,  # a soak will stand here
+        due=push.pushed_at + rule.release.soak if rule.release.soak else None,
         traceparent=traceparent,
     )
     return Noted(taken, Reason.DESIRED)

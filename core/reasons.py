@@ -84,7 +84,10 @@ class Reason(StrEnum):
     PROTOCOL_NOT_SUPPORTED = "PROTOCOL_NOT_SUPPORTED", "error", "Foundry does not know the protocol version", "Set protocols: {responses: \"2.0.0\"} or what the image's library speaks."
     REGISTRY_UNREACHABLE = "REGISTRY_UNREACHABLE", "error", "Foundry cannot find or reach the registry", "Check the login server, its network rules and the project's registry connection."
     SUBSCRIPTION_NOT_REGISTERED = "SUBSCRIPTION_NOT_REGISTERED", "error", "a resource provider is not registered", "Register Microsoft.CognitiveServices and Microsoft.App on the subscription."
+    WOULD_RELEASE = "WOULD_RELEASE", "info", "mode is notify: this would be released", "Set release.mode: auto to have it released."
+    VERIFY_INCONCLUSIVE = "VERIFY_INCONCLUSIVE", "error", "the proof that the rule asks for could not be had", "See the detail; the version takes no traffic."
     # Waits and stops
+    AWAITING_APPROVAL = "AWAITING_APPROVAL", "warning", "mode is manual: the version waits for a person", "Approve the version, or push a newer image."
     PAUSED = "PAUSED", "info", "a person paused the agent", "Resume the agent to go on."
     NOTHING_DESIRED = "NOTHING_DESIRED", "info", "nobody pushed for the agent yet", "Push an image to its repository."
     NOT_DUE = "NOT_DUE", "info", "the quiet time is not over", "Nothing to do; it goes on by itself."

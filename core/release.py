@@ -28,7 +28,7 @@ ROWS: tuple[Row, ...] = (
     # 9 not yet reached: while the desired digest is held, what runs is the push of `good`
     wish.unresolvable,  # 10 · a held fingerprint and image facts are not yet reached
     wish.already_live,  # 11
-    wish.agent_disabled,  # 12 · mode `notify` is not yet reached
+    wish.not_to_release,  # 12
     wish.pin,  # 13, 14
     wish.begin,  # 13, 15
     candidate.adopt,  # 16
@@ -38,8 +38,8 @@ ROWS: tuple[Row, ...] = (
     candidate.creating,  # 20
     candidate.failed,  # 21
     candidate.confirm,  # 22
-    # 23 not yet reached: verify, while the candidate has no traffic
-    # 24 not yet reached: in mode `manual`, wait for the approval of this version with this fingerprint
+    candidate.unproven,  # 23 · asking the candidate while it has no traffic is not yet reached: it ends here
+    candidate.unapproved,  # 24 · the approval of this version with this fingerprint is not yet reached: it waits here
     candidate.serves,  # 25
     candidate.promote,  # 26
 )

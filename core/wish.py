@@ -123,11 +123,15 @@ def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
     return End(Reason.ALREADY_LIVE, notes.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
 
 
-def agent_disabled(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 12: nobody can reach the agent. The mode `notify` will stand here."""
-    if not world.newer or world.agent is None or world.agent.enabled:
+def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 12: the rule only wants to be told, or nobody can reach the agent."""
+    if not world.newer:
         return None
-    return End(Reason.AGENT_DISABLED, notes.answered(world.record, world.wanted, Reason.AGENT_DISABLED, now))
+    disabled = world.agent is not None and not world.agent.enabled
+    if rule.release.mode != "notify" and not disabled:
+        return None
+    reason = Reason.WOULD_RELEASE if rule.release.mode == "notify" else Reason.AGENT_DISABLED
+    return End(reason, notes.answered(world.record, world.wanted, reason, now))
 
 
 def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:

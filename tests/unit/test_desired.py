@@ -45,6 +45,11 @@ def test_any_other_push_leaves_the_ledger_as_it_is(
     assert (noted.wanted, noted.reason, noted.asks) == (WANTED, reason, asks)
 
 
+def test_a_push_that_must_soak_is_due_once_it_is_old_enough() -> None:
+    noted = desire(Wanted(), rule(release={"soak": "1h"}), PUSH, None, NOW)
+    assert noted.wanted.due == NOW + timedelta(hours=1)
+
+
 def test_a_rotation_wants_the_same_push_again_after_the_quiet_time() -> None:
     noted = rotate(WANTED, rule(release={"settle": "20s"}), "trace", NOW)
     assert (noted.reason, noted.asks) == (Reason.DESIRED, True)

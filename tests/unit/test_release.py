@@ -444,6 +444,29 @@ def test_a_confirmed_candidate_is_promoted() -> None:
     assert step(CONFIRMED, facts(AT_1, version("2")), SEEN) == Promote("2", TO_1)
 
 
+def mode(**release: object) -> AgentRule:
+    return AgentRule.model_validate({"name": "hello-agent", "repository": "agents/hello", "release": release})
+
+
+def test_in_mode_notify_a_push_is_told_and_not_released() -> None:
+    decided = step(SERVING, facts(AT_1, version("1")), WANTED, mode(mode="notify"))
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.WOULD_RELEASE
+
+
+def test_in_mode_manual_a_confirmed_candidate_waits_for_a_person() -> None:
+    known = facts(AT_1, version("2"))
+    assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Done(Reason.AWAITING_APPROVAL)
+
+
+@pytest.mark.parametrize("probe", ["verify", "check"])
+def test_a_proof_that_cannot_be_had_is_never_taken_for_one_that_was_passed(probe: str) -> None:
+    rule = mode(**{probe: {"ask": "ping", "expect": "pong"}})
+    decided = step(CONFIRMED, facts(AT_1, version("2")), SEEN, rule)
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.VERIFY_INCONCLUSIVE
+
+
 def test_a_candidate_that_serves_already_is_noted_as_promoted() -> None:
     accepted = replace(CONFIRMED, selector=TO_2)
     decided = step(accepted, facts(AT_2, version("2")), SEEN)
