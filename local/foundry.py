@@ -1,21 +1,23 @@
 """Microsoft Foundry's hosted agents, as azure-ai-projects 2.10.0 asks for them (docs/reference/wire.md).
 
-Lacks: other kinds of agents, drafts, conversations, protocols but responses, rights, and real containers: an agent
-answers what it is told to.
+Lacks: other kinds of agents, drafts, conversations, protocols but responses and invocations, rights, and real
+containers: an agent answers what it is told to.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
 
-from local.foundry_answers import agent_shape, answer, page, version_shape
+from local.foundry_answers import agent_shape, page, version_shape
 from local.foundry_images import image_problem
-from local.foundry_state import AgentState, Json, Project, Refused, VersionState, merge_patch
+from local.foundry_questions import invoke, respond
+from local.foundry_sessions import Sessions
+from local.foundry_state import LATEST, AgentState, Json, Project, Refused, VersionState, image_of, merge_patch
+from local.foundry_toolboxes import Toolboxes
 from local.server import Handler, StandIn
 
 BASE = "/api/projects/{project}"
@@ -45,12 +47,10 @@ class Foundry(StandIn):
             web.get(f"{agent}/versions/{{version}}", self._answering(self._get_version)),
             web.delete(f"{agent}/versions/{{version}}", self._answering(self._delete_version)),
             web.post(f"{BASE}/agents/{{agent_and_verb:[^/]+:(enable|disable)}}", self._answering(self._switch)),
-            web.post(f"{agent}/endpoint/sessions", self._answering(self._create_session)),
-            web.get(f"{agent}/endpoint/sessions", self._answering(self._list_sessions)),
-            web.delete(f"{agent}/endpoint/sessions/{{session}}", self._answering(self._delete_session)),
             web.post(f"{agent}/endpoint/protocols/openai/responses", self._answering(self._respond)),
-            web.post(f"{BASE}/toolboxes/{{toolbox}}/versions", self._answering(self._create_toolbox)),
-            web.get(f"{BASE}/toolboxes/{{toolbox}}/versions", self._answering(self._list_toolbox)),
+            web.post(f"{agent}/endpoint/protocols/invocations", self._answering(self._invoke)),
+            *Sessions(self.project).routes(agent, self._answering),
+            *Toolboxes(self.project).routes(f"{BASE}/toolboxes", self._answering),
         ]
 
     def _answering(self, handler: Handler) -> Handler:
@@ -88,13 +88,14 @@ class Foundry(StandIn):
         agent, body = self._agent(request), await request.json()
         selector = (body.get("agent_endpoint") or {}).get("version_selector") or {}
         for rule in selector.get("version_selection_rules") or []:
-            self.project.version(agent.name, str(rule["agent_version"]))
+            if str(rule["agent_version"]) != LATEST:
+                self.project.version(agent.name, str(rule["agent_version"]))
         agent.endpoint = merge_patch(agent.endpoint, body.get("agent_endpoint") or {})
         return web.json_response(self._shape(agent))
 
     async def _delete_agent(self, request: web.Request) -> web.Response:
         agent = self._agent(request)
-        if agent.sessions and request.query.get("force") != "true":
+        if agent.busy(self.project.clock()) and request.query.get("force") != "true":
             raise Refused(409, "conflict", "Agent has active sessions")
         del self.project.agents[agent.name]
         return web.json_response({"object": "agent.deleted", "name": agent.name, "deleted": True})
@@ -109,8 +110,7 @@ class Foundry(StandIn):
     async def _create_version(self, request: web.Request) -> web.Response:
         body = await request.json()
         definition = body.get("definition") or {}
-        image = str((definition.get("container_configuration") or {}).get("image", ""))
-        problem = await image_problem(self._registry_url, image)
+        problem = await image_problem(self._registry_url, image_of(definition))
         made = self.project.create(request.match_info["agent"], definition, body.get("metadata") or {}, problem)
         return web.json_response(self._version(request.match_info["agent"], made))
 
@@ -132,45 +132,13 @@ class Foundry(StandIn):
         body = {"object": "agent.version.deleted", "name": name, "version": number, "deleted": True}
         return web.json_response(body)
 
-    # Sessions and questions
-
-    async def _create_session(self, request: web.Request) -> web.Response:
-        agent, body = self._agent(request), await request.json()
-        number = str((body.get("version_indicator") or {}).get("agent_version", ""))
-        self.project.version(agent.name, number)
-        now = int(self.project.clock())
-        session: Json = {
-            "agent_session_id": body.get("agent_session_id") or uuid.uuid4().hex,
-            "version_indicator": {"type": "version_ref", "agent_version": number},
-            "status": "active",
-            "created_at": now,
-            "last_accessed_at": now,
-            "expires_at": now + 30 * 24 * 3600,
-        }
-        agent.sessions[session["agent_session_id"]] = session
-        return web.json_response(session, status=201)
-
-    async def _list_sessions(self, request: web.Request) -> web.Response:
-        return page(request, list(self._agent(request).sessions.values()), key="agent_session_id")
-
-    async def _delete_session(self, request: web.Request) -> web.Response:
-        self._agent(request).sessions.pop(request.match_info["session"], None)
-        return web.Response(status=204)
+    # Questions
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        return await answer(request, self._agent(request), self.project)
+        return await respond(request, self._agent(request), self.project)
 
-    # Toolboxes
-
-    async def _create_toolbox(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        return web.json_response(self.project.create_toolbox(request.match_info["toolbox"], body.get("tools", [])))
-
-    async def _list_toolbox(self, request: web.Request) -> web.Response:
-        name = request.match_info["toolbox"]
-        if name not in self.project.toolboxes:
-            raise Refused(404, "not_found", f"toolbox {name} does not exist")
-        return page(request, self.project.toolboxes[name])
+    async def _invoke(self, request: web.Request) -> web.StreamResponse:
+        return await invoke(request, self._agent(request), self.project)
 
     def _shape(self, agent: AgentState) -> Json:
         return agent_shape(agent, self.project.clock())

@@ -1,14 +1,12 @@
-"""How the Foundry stand-in shows agents and versions, pages its lists and answers questions."""
+"""How the Foundry stand-in shows agents and versions, and pages its lists."""
 
 from __future__ import annotations
 
-import json
-import re
 import uuid
 
 from aiohttp import web
 
-from local.foundry_state import AgentState, Json, Project, Refused, VersionState
+from local.foundry_state import AgentState, Json, VersionState
 
 
 def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Response:
@@ -29,57 +27,6 @@ def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Res
         "has_more": more,
     }
     return web.json_response(body)
-
-
-async def answer(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
-    """A question over the responses protocol, to a session's version or to the one that the selector names."""
-    body = await request.json()
-    version = _asked(agent, body.get("agent_session_id"))
-    if not agent.enabled:
-        raise Refused(403, "AgentDisabled", "the agent is disabled")
-    status = version.status(project.clock())
-    if status == "creating":
-        raise Refused(400, "AgentVersionNotReady", "Agent version is still being provisioned")
-    if status == "failed":
-        raise Refused(424, "AgentVersionProvisioningFailed", "Agent version failed to provision")
-    text = next(
-        (told for pattern, told in project.provisioning.answer.items() if re.search(pattern, version.names)), "pong"
-    )
-    response = _response(agent.name, version, text)
-    return await _stream(request, response) if body.get("stream") else web.json_response(response)
-
-
-def _asked(agent: AgentState, session_id: str | None) -> VersionState:
-    if session_id is None:
-        version = agent.serving()
-    elif session_id in agent.sessions:
-        version = agent.versions.get(agent.sessions[session_id]["version_indicator"]["agent_version"])
-    else:
-        raise Refused(404, "SandboxNotFound", "there is no such session")
-    if version is None:
-        raise Refused(404, "not_found", "the version does not exist")
-    return version
-
-
-def _response(name: str, version: VersionState, text: str) -> Json:
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    return {
-        "id": f"resp_{uuid.uuid4().hex}",
-        "object": "response",
-        "status": "completed",
-        "model": "",
-        "agent_reference": {"type": "agent_reference", "name": name, "version": version.number},
-        "output": [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}],
-    }
-
-
-async def _stream(request: web.Request, response: Json) -> web.StreamResponse:
-    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await stream.prepare(request)
-    told = {"type": "response.completed", "response": response}
-    await stream.write(f"event: response.completed\ndata: {json.dumps(told)}\n\n".encode())
-    await stream.write_eof()
-    return stream
 
 
 def agent_shape(agent: AgentState, now: float) -> Json:

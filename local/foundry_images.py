@@ -33,8 +33,12 @@ async def _problem(session: ClientSession, base: str, reference: str) -> str | N
             return f"manifest {reference} is unknown"
         manifest = await answered.json(content_type=None)
     if "manifests" in manifest:
-        found = [child.get("platform", {}).get("architecture") for child in manifest["manifests"]]
-        return None if "amd64" in found else "the index has no linux/amd64 image"
+        platforms = [child.get("platform") or {} for child in manifest["manifests"]]
+        return None if any(map(_runs, platforms)) else "the index has no linux/amd64 image"
     async with session.get(f"{base}/blobs/{manifest['config']['digest']}") as answered:
         config = await answered.json(content_type=None)
-    return None if config.get("architecture") == "amd64" else "the image is not built for linux/amd64"
+    return None if _runs(config) else "the image is not built for linux/amd64"
+
+
+def _runs(platform: dict[str, str]) -> bool:
+    return (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")

@@ -14,6 +14,9 @@ Json = dict[str, Any]
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 RESERVED = ("FOUNDRY_", "AGENT_")
+LATEST = "@latest"
+IDLE = 900.0
+"""Seconds after which a session is idle, where its version does not say."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -35,8 +38,9 @@ class Provisioning:
     limit: int = 1000
     fail: dict[str, dict[str, str]] = field(default_factory=dict)
     """Expression on digest or tag -> ``{"code", "message"}`` of a version that fails."""
-    answer: dict[str, str] = field(default_factory=dict)
-    """Expression on digest or tag -> what the agent answers."""
+    answer: dict[str, Any] = field(default_factory=dict)
+    """Expression on digest or tag -> what the agent answers: a text, or ``{"text", "status", "code"}``, or ``{"odd"}``
+    (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}`` with one of these each."""
 
 
 @dataclass
@@ -54,8 +58,7 @@ class VersionState:
     @property
     def names(self) -> str:
         """What expressions are held against: the image and the tag that the metadata names."""
-        image = str((self.definition.get("container_configuration") or {}).get("image", ""))
-        return f"{image} {self.metadata.get('slipway.tag', '')}"
+        return f"{image_of(self.definition)} {self.metadata.get('slipway.tag', '')}"
 
     def status(self, now: float) -> str:
         """creating, then active or failed."""
@@ -76,6 +79,20 @@ class AgentState:
     sessions: dict[str, Json] = field(default_factory=dict)
     """Session id -> the session as it is answered."""
 
+    def session(self, key: str, now: float) -> Json:
+        """A session as it is told; after its version's idle timeout it is idle and holds nothing any more."""
+        session = self.sessions[key]
+        version = self.versions.get(session["version_indicator"]["agent_version"])
+        configured = (version.definition.get("session_configuration") or {}) if version else {}
+        idle = now - session.get("last_accessed_at", now) >= float(configured.get("idle_timeout_seconds", IDLE))
+        return session | {"status": "idle" if idle or "stopped_at" in session else "active"}
+
+    def busy(self, now: float, number: str | None = None) -> bool:
+        """True while a session is active, on one version or on any."""
+        told = (self.session(key, now) for key in self.sessions)
+        on = (one["version_indicator"]["agent_version"] for one in told if one["status"] == "active")
+        return any(number in (None, one) for one in on)
+
     @property
     def latest(self) -> VersionState | None:
         """The newest version."""
@@ -84,9 +101,8 @@ class AgentState:
     def serving(self) -> VersionState | None:
         """The version that an unpinned question goes to."""
         rules = (self.endpoint.get("version_selector") or {}).get("version_selection_rules") or []
-        if rules:
-            return self.versions.get(str(rules[0]["agent_version"]))
-        return self.latest
+        named = str(rules[0]["agent_version"]) if rules else LATEST
+        return self.latest if named == LATEST else self.versions.get(named)
 
 
 class Project:
@@ -96,7 +112,8 @@ class Project:
         self.clock = clock
         self.provisioning = Provisioning()
         self.agents: dict[str, AgentState] = {}
-        self.toolboxes: dict[str, list[Json]] = {}
+        self.toolboxes: dict[str, Json] = {}
+        """Name -> the versions, oldest first, and which one is the default."""
 
     def agent(self, name: str) -> AgentState:
         """The agent; raises Refused 404."""
@@ -134,7 +151,9 @@ class Project:
             raise Refused(400, "invalid_request", f"{name} is no agent name")
         if (definition.get("cpu"), definition.get("memory")) not in TIERS:
             raise Refused(400, "invalid_request", "CPU and Memory must be specified as a valid resource tier")
-        reserved = [one for one in definition.get("environment_variables", {}) if one.startswith(RESERVED)]
+        if definition.get("kind") != "hosted" or not image_of(definition):
+            raise Refused(400, "invalid_request", "a hosted definition needs kind and container_configuration.image")
+        reserved = [one for one in definition.get("environment_variables") or {} if one.startswith(RESERVED)]
         if reserved:
             raise Refused(400, "EnvVarReserved", f"{reserved[0]} is reserved")
         if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
@@ -143,21 +162,17 @@ class Project:
     def delete(self, name: str, number: str, *, force: bool) -> None:
         """Delete a version; 409 while it has sessions, unless forced."""
         agent, version = self.agent(name), self.version(name, number)
-        bound = [key for key, one in agent.sessions.items() if one["version_indicator"]["agent_version"] == number]
-        if bound and not force:
+        if agent.busy(self.clock(), number) and not force:
             raise Refused(409, "conflict", f"version {number} has active sessions")
-        for key in bound:
-            del agent.sessions[key]
+        agent.sessions = {
+            key: one for key, one in agent.sessions.items() if one["version_indicator"]["agent_version"] != number
+        }
         del agent.versions[version.number]
 
-    def create_toolbox(self, name: str, tools: list[Json]) -> Json:
-        """Make a toolbox version, and the toolbox with the first."""
-        versions = self.toolboxes.setdefault(name, [])
-        number = str(len(versions) + 1)
-        made: Json = {"id": f"{name}:{number}", "name": name, "version": number, "metadata": {}, "tools": tools}
-        made["created_at"] = int(self.clock())
-        versions.append(made)
-        return made
+
+def image_of(definition: Json) -> str:
+    """The image that a definition names."""
+    return str((definition.get("container_configuration") or {}).get("image") or "")
 
 
 def merge_patch(old: Json, new: Json) -> Json:

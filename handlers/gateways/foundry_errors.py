@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from html import escape
+from urllib.parse import quote
+
 from aiohttp import ClientConnectorError
-from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+)
 
 from core.model import Definition, SecretValue
 from handlers.gateways import GatewayError, PermanentError, TransientError
@@ -16,9 +25,17 @@ LONGEST = 300
 
 def read_failed(what: str, error: Exception) -> GatewayError | None:
     """None where the thing does not exist; a read that is unclear may simply be asked again."""
-    if isinstance(error, HttpResponseError) and error.status_code == 404:
-        return None
-    return _ours(what, error, None, unclear=False)
+    failed = _ours(what, error, None, unclear=False)
+    return None if isinstance(failed, PermanentError) and missing(failed) else failed
+
+
+def missing(failed: PermanentError) -> bool:
+    """True for a 404 about the agent, version or toolbox that was asked for.
+
+    A project that does not exist answers 404 with the code ``ResourceNotFound``, and whatever stands between us and
+    the service (a proxy, a wrong host) answers 404 without a code: neither says that an agent was deleted.
+    """
+    return failed.status == 404 and failed.code not in ("404", "ResourceNotFound")
 
 
 def act_failed(what: str, error: Exception, sent: Definition | None) -> GatewayError:
@@ -33,10 +50,16 @@ def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool
             landed = unclear and error.status_code != 429
             return TransientError(SERVICE, _code(error), told, unclear=landed, retry_after=retry_after(error))
         return PermanentError(SERVICE, _code(error), told, status=error.status_code)
-    if isinstance(error, ServiceRequestError) and isinstance(error.inner_exception, ClientConnectorError):
-        # azure-core's aio transport calls a connection that broke *after* sending a ServiceRequestError as well
-        return TransientError(SERVICE, "unreachable", what)
+    if _never_sent(error):
+        return TransientError(SERVICE, "unreachable", f"{what}: {type(error).__name__}")
     return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=unclear)
+
+
+def _never_sent(error: Exception) -> bool:
+    """No token, or no connection: azure-core's aio transport calls one that broke *after* sending the same."""
+    if isinstance(error, ClientAuthenticationError | ServiceRequestTimeoutError):
+        return getattr(error, "status_code", None) is None
+    return isinstance(error, ServiceRequestError) and isinstance(error.inner_exception, ClientConnectorError)
 
 
 def _code(error: HttpResponseError) -> str:
@@ -53,5 +76,12 @@ def _hidden(text: str, sent: Definition | None) -> str:
     """The service may repeat what it was sent."""
     for value in sent.environment.values() if sent else ():
         if isinstance(value, SecretValue) and value.reveal():
-            text = text.replace(value.reveal(), "***")
+            for written in _ways_to_write(value.reveal()):
+                text = text.replace(written, "***")
     return text
+
+
+def _ways_to_write(value: str) -> list[str]:
+    """The value as it is, and as JSON, HTML and addresses write it; the longest first."""
+    ways = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], escape(value), quote(value)}
+    return sorted(ways, key=len, reverse=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,12 +59,6 @@ def definition_to(definition: Definition) -> dict[str, Any]:
             for name, value in definition.environment.items()
         },
     }
-
-
-def tools_to(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Tools in one canonical form, so that equal lists are equal."""
-    plain = [json.loads(json.dumps(tool, sort_keys=True)) for tool in tools]
-    return [{key: value for key, value in tool.items() if value is not None} for tool in plain]
 
 
 def _status(text: str) -> Status:

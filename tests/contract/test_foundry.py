@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import json
+import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.ai.projects.aio import AIProjectClient
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways import Deleted, Foundry, PermanentError, TransientError
 from handlers.gateways.foundry import AzureFoundry
 from local.foundry import Foundry as StandIn
+from local.foundry_sessions import opened
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
 from tests.fakes.foundry import FakeFoundry
@@ -86,8 +94,7 @@ class Served(Arranged):
         self.stand_in.project.provisioning.fail[letter * 64] = told
 
     def converse(self, agent: str, number: str) -> None:
-        session = {"version_indicator": {"agent_version": number}}
-        self.stand_in.project.agents[agent].sessions["s"] = session
+        opened(self.stand_in.project.agents[agent], number, self.clock.now().timestamp())
 
 
 @pytest.fixture
@@ -263,14 +270,108 @@ async def test_a_service_that_is_down_is_transient_and_clear(served: Served) -> 
     assert not failed.value.unclear
 
 
-async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(served: Served) -> None:
-    body = {"error": {"code": "invalid_request", "message": f"KEY={SECRET} is not allowed"}}
+WRITTEN = 'canary "5b1c" <&> \u00e9'
+"""A secret that JSON, HTML and addresses write differently."""
+
+
+@pytest.mark.parametrize("secret", [SECRET, WRITTEN])
+async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(served: Served, secret: str) -> None:
+    ways = f"KEY={secret} {json.dumps(secret)} {html.escape(secret)} {quote(secret)} is not allowed"
+    body = {"error": {"code": "invalid_request", "message": ways}}
     await plan_faults(served.url, {"path": "/versions", "status": 400, "body": body})
     with pytest.raises(PermanentError) as refused:
+        await served.foundry.create("hello", replace(DEFINITION, environment={"KEY": SecretValue(secret)}), {})
+    told = "".join(traceback.format_exception(refused.value))
+    assert not [way for way in (secret, "canary", "5b1c") if way in told]
+    assert "KEY=***" in told
+
+
+async def test_no_traceback_of_a_create_shows_what_was_sent(served: Served) -> None:
+    await plan_faults(served.url, {"path": "/versions", "status": 500, "body": f"<p>{SECRET}</p>"})
+    with pytest.raises(TransientError) as failed:
         await served.foundry.create("hello", DEFINITION, {})
-    assert SECRET not in str(refused.value)
-    assert "KEY=***" in str(refused.value)
-    assert SECRET not in repr(DEFINITION)
+    assert SECRET not in "".join(traceback.format_exception(failed.value))
+    assert failed.value.__context__ is None
+
+
+NOT_ABOUT_THE_AGENT: list[Any] = [
+    pytest.param({"error": {"code": "ResourceNotFound", "message": "the project does not exist"}}, id="the project"),
+    pytest.param("<html>404</html>", id="a proxy's page"),
+]
+
+
+@pytest.mark.parametrize("body", NOT_ABOUT_THE_AGENT)
+async def test_a_404_that_is_not_about_the_agent_deletes_nothing(served: Served, body: Any) -> None:
+    await served.foundry.create("hello", DEFINITION, {})
+    await plan_faults(served.url, {"path": "/agents/", "status": 404, "body": body})
+    with pytest.raises(PermanentError):
+        await served.foundry.agent("hello")
+    with pytest.raises(PermanentError):
+        await served.foundry.version("hello", "1")
+    with pytest.raises(PermanentError):
+        await served.foundry.delete("hello", "1")
+
+
+async def test_a_list_as_an_answer_is_transient(served: Served) -> None:
+    await plan_faults(served.url, {"path": "/agents/", "status": 200, "body": []})
+    with pytest.raises(TransientError):
+        await served.foundry.agent("hello")
+    with pytest.raises(TransientError) as failed:
+        await served.foundry.create("hello", DEFINITION, {})
+    assert failed.value.unclear
+
+
+class Nobody(Anybody):
+    """A credential that has no token to give."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        raise ClientAuthenticationError("no identity here")
+
+
+async def test_a_create_without_a_token_was_never_sent(served: Served) -> None:
+    foundry = AzureFoundry(f"{served.url}/api/projects/demo", Nobody())
+    with pytest.raises(TransientError) as failed:
+        await foundry.create("hello", DEFINITION, {})
+    await foundry.close()
+    assert not failed.value.unclear
+    assert not served.stand_in.requests
+
+
+async def test_clients_are_built_once_however_many_ask_first(served: Served) -> None:
+    foundry = AzureFoundry(f"{served.url}/api/projects/demo", Anybody())
+    first, second = await asyncio.gather(foundry._client(), foundry._client())
+    await foundry.close()
+    assert first is second
+
+
+async def test_an_empty_page_ends_a_list_although_it_names_a_cursor(served: Served) -> None:
+    version = {"version": "1", "created_at": 1, "status": "active", "definition": {}}
+    first = {"data": [version], "last_id": "hello:1", "has_more": True}
+    await plan_faults(
+        served.url,
+        {"path": "/versions", "status": 200, "body": first, "times": 1},
+        {"path": "/versions", "status": 200, "body": first | {"data": []}},
+    )
+    assert [one.number for one in await served.foundry.versions("hello")] == ["1"]
+
+
+async def test_tools_that_come_back_with_defaults_make_no_new_version(served: Served) -> None:
+    first = await served.foundry.toolbox("hello-tools", TOOLS)
+    for tool in served.stand_in.project.toolboxes["hello-tools"]["versions"][0]["tools"]:
+        tool["require_approval"] = "never"
+    assert await served.foundry.toolbox("hello-tools", TOOLS) == first
+
+
+async def test_a_selector_that_names_latest_follows_it(served: Served) -> None:
+    await served.foundry.create("hello", DEFINITION, {})
+    rule = {"type": "FixedRatio", "agent_version": "@latest", "traffic_percentage": 100}
+    selector = {"version_selector": {"version_selection_rules": [rule]}}
+    served.stand_in.project.agents["hello"].endpoint |= selector
+    await served.foundry.create("hello", other("b"), {})
+    agent = await served.foundry.agent("hello")
+    assert agent is not None
+    assert agent.routing.follows_latest
+    assert agent.live == "2"
 
 
 async def test_a_list_whose_cursor_never_ends_is_an_error(served: Served) -> None:
@@ -279,3 +380,5 @@ async def test_a_list_whose_cursor_never_ends_is_an_error(served: Served) -> Non
     await plan_faults(served.url, {"path": "/versions", "status": 200, "body": body})
     with pytest.raises(PermanentError, match="PAGING_LOOP"):
         await served.foundry.versions("hello")
+    with pytest.raises(PermanentError, match="PAGING_LOOP"):
+        await served.foundry.toolbox("hello", TOOLS)

@@ -1,0 +1,88 @@
+"""Sessions of the Foundry stand-in: each is bound to one version, and keeps it from being deleted while in use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from local.foundry_answers import page
+from local.foundry_state import AgentState, Json, Project, Refused, VersionState
+from local.server import Handler
+
+MONTH = 30 * 24 * 3600
+
+
+class Sessions:
+    """The routes below ``/agents/{agent}/endpoint/sessions``."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def routes(self, agent: str, answering: Callable[[Handler], Handler]) -> list[web.RouteDef]:
+        """Create, list, get, stop and delete; ``agent`` is the agent's own path."""
+        base = f"{agent}/endpoint/sessions"
+        return [
+            web.post(base, answering(self._create)),
+            web.get(base, answering(self._list)),
+            web.post(f"{base}/{{session_and_verb:[^/]+:stop}}", answering(self._stop)),
+            web.get(f"{base}/{{session}}", answering(self._get)),
+            web.delete(f"{base}/{{session}}", answering(self._delete)),
+        ]
+
+    def _agent(self, request: web.Request) -> AgentState:
+        return self._project.agent(request.match_info["agent"])
+
+    async def _create(self, request: web.Request) -> web.Response:
+        agent, body = self._agent(request), await request.json()
+        number = str((body.get("version_indicator") or {}).get("agent_version", ""))
+        ready(self._project.version(agent.name, number), self._project.clock())
+        session = opened(agent, number, self._project.clock(), body.get("agent_session_id"))
+        return web.json_response(session, status=201)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        agent, now = self._agent(request), self._project.clock()
+        told = [agent.session(key, now) for key in agent.sessions]
+        return page(request, told, key="agent_session_id")
+
+    async def _get(self, request: web.Request) -> web.Response:
+        agent, key = self._agent(request), request.match_info["session"]
+        if key not in agent.sessions:
+            raise Refused(404, "SandboxNotFound", "there is no such session")
+        return web.json_response(agent.session(key, self._project.clock()))
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        key = request.match_info["session_and_verb"].removesuffix(":stop")
+        session = self._agent(request).sessions.get(key)
+        if session is None:
+            raise Refused(404, "SandboxNotFound", "there is no such session")
+        session["stopped_at"] = int(self._project.clock())
+        return web.Response(status=204)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._agent(request).sessions.pop(request.match_info["session"], None)
+        return web.Response(status=204)
+
+
+def opened(agent: AgentState, number: str, now: float, key: str | None = None) -> Json:
+    """A new session on a version."""
+    session: dict[str, Any] = {
+        "agent_session_id": key or uuid.uuid4().hex,
+        "version_indicator": {"type": "version_ref", "agent_version": number},
+        "created_at": int(now),
+        "last_accessed_at": int(now),
+        "expires_at": int(now) + MONTH,
+    }
+    agent.sessions[session["agent_session_id"]] = session
+    return agent.session(session["agent_session_id"], now)
+
+
+def ready(version: VersionState, now: float) -> None:
+    """Raise what the service says of a version that cannot answer."""
+    status = version.status(now)
+    if status == "creating":
+        raise Refused(400, "AgentVersionNotReady", "Agent version is still being provisioned")
+    if status == "failed":
+        raise Refused(424, "AgentVersionProvisioningFailed", "Agent version failed to provision")
