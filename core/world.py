@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.model import Agent, Status, Version
+from core.model import Agent, Routing, Status, Version
 from core.record import Record, Wanted
 from core.steps import Fact, Look
 
@@ -32,6 +33,11 @@ class Facts:
     def with_version(self, number: str, version: Version | None) -> Facts:
         """The same facts with one version as just read."""
         return replace(self, versions={**self.versions, number: version})
+
+    def routed(self, routing: Routing | None) -> Facts:
+        """The same facts with the routing that we just gave the agent."""
+        agent = self.agent[0] if self.agent else None
+        return replace(self, agent=(replace(agent, routing=routing),) if agent and routing else None)
 
     def without_version(self, number: str) -> Facts:
         """The same facts with one version to be read again."""
@@ -102,6 +108,15 @@ class World:
         """True when the version says that it was made for the release under way."""
         ours = version.metadata.get(FINGERPRINT) == self.record.fingerprint
         return ours and version.number != self.record.cleared
+
+
+def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
+    """True where the rows will surely ask for the agent, its versions and what the wish comes to.
+
+    Not while an act may be in flight: what is read then may be older than what the act made.
+    """
+    held_up = record.doing is not None or wanted.paused is not None or (wanted.due is not None and now < wanted.due)
+    return wanted.push is not None and wanted.serial > record.seen and not held_up
 
 
 def lives(version: Version | None) -> bool:

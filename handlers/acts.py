@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from core import notes
 from core.candidate import mismatch
 from core.definition import Resolved, metadata
-from core.model import Agent, Routing, Status
+from core.model import Routing, Status, Version
 from core.record import Act, Record
-from core.steps import ClearTwin, Confirm, Create, Pin, Promote
+from core.steps import ClearTwin, Create, Pin, Promote
 from core.world import Facts
 from handlers.gateways import Clock, Foundry, GatewayError, Lease, TransientError
 from handlers.pace import LeaseLostError
+from handlers.together import together
 
 T = TypeVar("T")
 
@@ -22,8 +22,6 @@ LOOK_IS_FRESH = 20.0
 """Seconds after the last look within which an act may begin."""
 ACT_TAKES = 35.0
 """Seconds that an act may take with its connection and read timeouts: the lease must outlast them."""
-CONFIRM_GAP = 1.0
-"""Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
 
 
 class Acts:
@@ -31,6 +29,7 @@ class Acts:
 
     def __init__(self, agent: str, lease: Lease, foundry: Foundry, clock: Clock) -> None:
         self.record: Record = lease.record
+        self._owed = False
         self._agent = agent
         self._lease = lease
         self._foundry = foundry
@@ -38,8 +37,14 @@ class Acts:
 
     async def save(self) -> None:
         """Write the record where it differs from what is stored."""
+        self._owed = False
         if self.record != self._lease.record and not await self._lease.write(self.record):
             raise LeaseLostError
+
+    async def write_receipt(self) -> None:
+        """Write what the last act brought, where that is not written yet: it goes beside the next reads."""
+        if self._owed:
+            await self.save()
 
     async def create(self, step: Create, facts: Facts) -> bool:
         """Ask for a version once; False when the routing was no longer what the decision saw."""
@@ -52,8 +57,7 @@ class Acts:
             intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs)
         )
         if made is not None:
-            self.record = notes.has_candidate(self.record, made, highest=step.highest)
-            await self.save()
+            self.record, self._owed = notes.has_candidate(self.record, made, highest=step.highest), True
         return made is not None
 
     async def route(self, step: Pin | Promote) -> bool:
@@ -63,7 +67,7 @@ class Acts:
         told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, step.version))
         if told is not None:
             self.record = notes.routed(self.record, Routing.to(step.version), act, self._clock.now())
-            await self.save()
+            self._owed = True
         return told is not None
 
     async def clear_twin(self, step: ClearTwin) -> None:
@@ -72,10 +76,8 @@ class Acts:
         self.record = notes.cleared(self.record)
         await self.save()
 
-    async def confirm(self, step: Confirm) -> str | None:
+    def confirm(self, version: Version | None) -> str | None:
         """Note the candidate as confirmed, where it is active twice; returns how it differs from what was meant."""
-        await self._clock.sleep(CONFIRM_GAP)
-        version = await self._foundry.version(self._agent, step.version.number)
         if version is None or version.status is not Status.ACTIVE:
             return None
         wrong = mismatch(self.record, version)
@@ -98,14 +100,8 @@ class Acts:
     async def _intend(self, intent: Record, seen: Routing | None) -> bool:
         """Store the intent beside the last look; True when the act may be sent."""
         looked_at = self._clock.monotonic()
-        looked, wrote = await asyncio.gather(
-            self._foundry.agent(self._agent), self._lease.write(intent), return_exceptions=True
-        )
-        for answer in (wrote, looked):
-            if isinstance(answer, BaseException):
-                raise answer
+        wrote, agent = await together(self._lease.write(intent), self._foundry.agent(self._agent))
         if not wrote:
             raise LeaseLostError
         fresh = self._clock.monotonic() - looked_at <= LOOK_IS_FRESH and self._lease.remaining > ACT_TAKES
-        agent = cast("Agent | None", looked)
         return fresh and (agent.routing if agent else None) == seen

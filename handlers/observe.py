@@ -4,28 +4,68 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from core.definition import Resolved, Unresolved, resolve, secret_refs
-from core.model import Push, Secret, Toolbox, Unreadable
+from core.model import Agent, Push, Secret, Toolbox, Unreadable, Version
 from core.reasons import Reason
+from core.record import Record, Wanted
 from core.rules import AgentRule, SecretRef
 from core.steps import Look
-from core.world import Facts, World
-from handlers.gateways import Gateways, PermanentError
+from core.world import Facts, World, release_expected
+from handlers.gateways import GatewayError, Gateways, PermanentError
+from handlers.together import together
 
 CONCURRENT_READS = 8
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What was read before a turn, and when that began."""
+
+    at: datetime
+    wanted: Wanted
+    record: Record
+    facts: Facts = field(default_factory=Facts)
+
+
 class Observer:
     """The eyes of the release loop for one agent."""
 
-    def __init__(self, agent: str, rule: AgentRule, login_server: str, outside: Gateways) -> None:
-        self._agent = agent
+    def __init__(self, rule: AgentRule, login_server: str, outside: Gateways) -> None:
+        self._agent = rule.name
         self._rule = rule
         self._login_server = login_server
         self._outside = outside
+
+    async def glance(self) -> Glance | None:
+        """What a release needs, read while its lease is still asked for; None where storage does not answer."""
+        at = self._outside.clock.now()
+        ledger = self._outside.ledger
+        try:
+            wanted, record = await together(ledger.wanted(self._agent), ledger.record(self._agent))
+        except GatewayError:
+            return None
+        if not release_expected(wanted, record, at):
+            return Glance(at, wanted, record)
+        try:
+            (agent, listed), wish = await together(self._versions(), self._resolve(wanted.push, {}))
+        except GatewayError:
+            return Glance(at, wanted, record)  # the turn asks again, and waits the fault out
+        return Glance(at, wanted, record, Facts(agent=(agent,), listed=listed, wish=wish))
+
+    async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
+        foundry = self._outside.foundry
+        agent, listed = await together(foundry.agent(self._agent), foundry.versions(self._agent))
+        return agent, tuple(listed)
+
+    async def second_look(self, facts: Facts, number: str) -> Facts:
+        """A version once more, with the routing beside it: what a promotion is decided on."""
+        foundry = self._outside.foundry
+        agent, version = await together(foundry.agent(self._agent), foundry.version(self._agent, number))
+        return replace(facts, agent=(agent,)).with_version(number, version)
 
     async def look(self, world: World, look: Look) -> Facts:
         """The world's facts with one more; raises TransientError or PermanentError."""
@@ -53,7 +93,7 @@ class Observer:
         refs = secret_refs(self._rule, tagged)
         if isinstance(refs, Unresolved):
             return refs
-        secrets, toolbox = await asyncio.gather(self._secrets(refs, noted), self._toolbox())
+        secrets, toolbox = await together(self._secrets(refs, noted), self._toolbox())
         if isinstance(toolbox, Unresolved):
             return toolbox
         return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now())

@@ -5,28 +5,38 @@ from __future__ import annotations
 from core.reasons import Reason
 from core.rules import AgentRule
 from core.steps import Yield
-from handlers import telemetry
+from handlers import telemetry, turns
+from handlers.acts import Acts
 from handlers.config import Settings
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
-from handlers.turns import BACK_IN, Ending, Turns
+from handlers.holder import Ending, Holder
+from handlers.observe import Observer
+from handlers.pace import Pace
+from handlers.together import together
+from handlers.turns import BACK_IN
 
 
 async def handle(agent: str, rule: AgentRule, settings: Settings, outside: Gateways) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     decisions = Decisions(outside.journal, outside.clock, {"agent": agent})
-    lease = await outside.ledger.lease(agent)
+    observer = Observer(rule, settings.registry_login_server, outside)
+    # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
+    glance, lease = await together(observer.glance(), outside.ledger.lease(agent))
     if lease is None:
         decisions.tell(Reason.LEASE_TAKEN)  # its holder looks at what is wanted when it gives the lease back
         await decisions.flush()
         return Reason.LEASE_TAKEN
-    turns = Turns(agent, rule, settings, outside, lease, decisions)
+    acts = Acts(agent, lease, outside.foundry, outside.clock)
+    pace = Pace(outside.clock, lease, settings.poll_seconds)
+    holder = Holder(rule, outside, observer, acts, pace, decisions, lease.record.seen)
+    holder.ahead = glance if glance is not None and glance.record == lease.record else None
     try:
-        ending = await turns.run()
+        ending = await turns.run(holder)
     finally:
         await lease.give_back()
         await decisions.flush()
-    await _go_on(agent, ending, turns.considered, outside)
+    await _go_on(agent, ending, holder.considered, outside)
     return ending.reason
 
 

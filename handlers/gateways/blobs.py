@@ -101,12 +101,19 @@ class Blobs:
         with suppress(ResourceExistsError):  # somebody else was as early
             await self._container.create_container()
 
-    async def lease(self, name: str) -> BlobLeaseClient | None:
-        """A lease of 60 s, or None while somebody else has it."""
+    async def lease(self, name: str, empty: bytes, metadata: Mapping[str, str]) -> BlobLeaseClient | None:
+        """A lease of 60 s, or None while somebody else has it; a blob that is not there is made empty first.
+
+        ``etag`` of the lease is the blob's at that moment: what was read under the same ETag is what it protects.
+        """
         lease = BlobLeaseClient(self._container.get_blob_client(name))
         with our_errors(f"lease {name}"):
             try:
-                await lease.acquire(lease_duration=LEASE_SECONDS)
+                try:
+                    await lease.acquire(lease_duration=LEASE_SECONDS)
+                except ResourceNotFoundError:
+                    await self.write(name, empty, metadata, None)
+                    await lease.acquire(lease_duration=LEASE_SECONDS)
             except ResourceExistsError:
                 return None
         return lease

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from azure.core.exceptions import HttpResponseError
@@ -9,7 +10,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
-from handlers.gateways.blobs import LEASE_SECONDS, Blobs
+from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.records import Codec
 from handlers.gateways.storage import StorageAccount, our_errors
 
@@ -55,16 +56,23 @@ class AzureLedger:
         """Become the one writer; the record is read under the lease."""
         name = _release(agent)
         asked_at = self._clock.monotonic()
-        if await self._blobs.read(name) is None:
-            await self._blobs.write(name, RECORD.encode(Record()), _metadata(Record()), None)
-            asked_at = self._clock.monotonic()
-        lease = await self._blobs.lease(name)
+        blob, lease = await asyncio.gather(
+            self._early(name), self._blobs.lease(name, RECORD.encode(Record()), _metadata(Record()))
+        )
         if lease is None:
             return None
-        blob = await self._blobs.read(name)
+        if blob is None or blob.etag != lease.etag:
+            blob = await self._blobs.read(name)  # written, or made, between the two
         if blob is None:
             return None  # deleted by a person in this very moment
         return BlobLease(name, self._blobs, lease, RECORD.decode(blob.data, name), blob.etag, self._clock, asked_at)
+
+    async def _early(self, name: str) -> Blob | None:
+        """A read beside the lease, which spares one after it; where it fails, the one after it says so."""
+        try:
+            return await self._blobs.read(name)
+        except GatewayError:
+            return None
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
