@@ -20,11 +20,11 @@ compared as told would then differ for ever, a new version each time."""
 
 async def toolbox(client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
     """The newest version if it was made of exactly these tools, else a new one; its address is that version's own."""
-    wanted = _canonical(tools)
+    wanted = canonical(tools)
     made_of = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     listed = await read(f"get toolbox {name}", lambda: _versions(client, name), _newest_first) or []
     found = listed[0] if listed else None
-    if found is None or not (made_of == _made_of(found) or _canonical(found["tools"]) == wanted):
+    if found is None or not (made_of == _made_of(found) or canonical(found["tools"]) == wanted):
         body = {"tools": wanted, "metadata": {MADE_OF: made_of}}
         what = f"create a version of toolbox {name}"
         made: Any = await act(what, lambda: client.toolboxes.create_version(name, body, **ONCE), dict)
@@ -46,7 +46,7 @@ def _made_of(version: Mapping[str, Any]) -> str | None:
     return (version.get("metadata") or {}).get(MADE_OF)
 
 
-def _canonical(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def canonical(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Tools in one form, so that equal lists are equal."""
     plain = [json.loads(json.dumps(tool, sort_keys=True)) for tool in tools]
     return [{key: value for key, value in tool.items() if value is not None} for tool in plain]

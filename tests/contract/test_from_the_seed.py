@@ -1,0 +1,200 @@
+"""docs/reference/from-the-seed.md: its Python runs as it stands there, and what it says is so."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.ai.projects import models
+from azure.ai.projects.operations import AgentsOperations
+
+from core.definition import Resolved, resolve
+from core.model import Push, Toolbox
+from core.reasons import Reason, from_service
+from core.rules import AgentRule
+from core.rules_file import read_rules
+from handlers.config import Settings
+from handlers.gateways.foundry import AzureFoundry
+from handlers.gateways.foundry_shapes import definition_to
+from handlers.gateways.foundry_toolboxes import canonical
+from local.foundry import Foundry
+from local.identity import HEADER, Identity
+from local.tls import Authority
+from tests.fakes.storage import FakeClock
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/from-the-seed.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^#).)*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+YAML = "".join(re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+DIGEST = "sha256:3b1c9f0e7a5d42868c17e0f4d2a96b35c8e1f7094a6b2d3e5f8091a7c4b6d2e0"
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+CODE_OF_THE_SEED = """
+    azure-ai-projects>=2.0.0b3 azure-identity azure.identity.aio azure.ai.projects.aio azure.ai.projects.models
+    DefaultAzureCredential AIProjectClient ImageBasedHostedAgentDefinition ProtocolVersionRecord AgentProtocol
+    AgentProtocol.RESPONSES create_version list_versions delete_version agent_name definition endpoint credential
+    container_protocol_versions list[ProtocolVersionRecord] image str cpu memory tools list[dict] environment_variables
+    protocol version agent.name agent.version agent.state version.version version.state "v1"
+    AZURE_AI_PROJECT_ENDPOINT MODEL_NAME LOG_LEVEL CUSTOM_CONFIG MAX_RETRIES
+    AcrPull enablePublicHostingEnvironment=true 0.5 1 4 1Gi 2Gi 8Gi
+    code_interpreter file_search mcp server_label server_url latest await create_hosted_agent
+    create_hosted_agent_async https://<resource>.services.ai.azure.com/api/projects/<project>
+    ImagePullBackOff InvalidContainerImage CapabilityHostNotFound ProtocolVersionNotSupported
+"""
+WORDS_OF_THE_SEED = """
+    `dict[str, str]`; `async with`; | container image in ACR; | capability host; | SDK version; | several tools
+    ## Installation; ## Authentication; ### Create; ### List; ### Delete; ### Asynchronously; ### Protocols
+    ### Resources; ### Environment variables; ## Tools; ## The complete example; ## Common errors; ## Best practices
+    | version images; | minimal resources; | environment variables for; | error handling; | cleanup; Key Vault
+    <https://pypi.org/project/azure-ai-projects/>; <https://learn.microsoft.com/azure/container-registry/>
+    <https://learn.microsoft.com/azure/ai-services/agents/how-to/hosted-agents>
+"""
+NAMES_OF_OTHERS = {*CODE_OF_THE_SEED.split(), "SLIPWAY_TOOLBOX_ENDPOINT", "SLIPWAY_TOOLBOX_NAME"}
+
+
+@dataclass
+class Bench:
+    """The stand-in, and a process of its own for a block, which finds everything by its environment."""
+
+    foundry: Foundry
+    clock: FakeClock
+    env: dict[str, str]
+
+    async def run(self, block: str) -> list[str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", BLOCKS[block]),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self.env,
+        )
+        told, wrong = await process.communicate()
+        assert process.returncode == 0, wrong.decode()
+        return told.decode().splitlines()
+
+    def definition(self, agent: str, number: str = "1") -> dict[str, Any]:
+        return self.foundry.project.agents[agent].versions[number].definition
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock, authority, identity = FakeClock(), Authority(tmp_path), Identity()
+    foundry = Foundry(clock=lambda: clock.now().timestamp())
+    url, tokens = await foundry.start(tls=authority.server()), await identity.start()
+    env = {
+        "FOUNDRY_PROJECT_ENDPOINT": f"{url}/api/projects/demo",
+        "SSL_CERT_FILE": str(authority.ca),
+        "REQUESTS_CA_BUNDLE": str(authority.ca),
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "IDENTITY_ENDPOINT": f"{tokens}/msi/token",
+        "IDENTITY_HEADER": HEADER,
+    }
+    yield Bench(foundry, clock, env)
+    await foundry.stop()
+    await identity.stop()
+
+
+def rule() -> AgentRule:
+    return read_rules(YAML.encode()).agents["my-agent"]
+
+
+def made_of_the_rule(toolbox: Toolbox | None) -> dict[str, Any]:
+    push = Push(rule().repository, DIGEST, "v1.0", NOW, "event-1")
+    resolved = resolve(rule(), push, "myregistry.azurecr.io", {}, toolbox, NOW)
+    assert isinstance(resolved, Resolved)
+    return definition_to(resolved.definition)
+
+
+async def test_create_from_an_image_sends_what_the_rule_makes(bench: Bench) -> None:
+    assert await bench.run("Create from an image") == ["my-agent 1 creating"]
+    assert bench.definition("my-agent") == made_of_the_rule(None)
+
+
+async def test_tools_through_a_toolbox_send_what_the_rule_makes(bench: Bench) -> None:
+    assert await bench.run("Tools through a toolbox") == ["my-agent-tools 1 1"]
+    (box,) = bench.foundry.project.toolboxes["my-agent-tools"]["versions"]
+    address = f"{bench.env['FOUNDRY_PROJECT_ENDPOINT']}/toolboxes/my-agent-tools/versions/1/mcp?api-version=v1"
+    assert canonical(box["tools"]) == canonical(rule().tools)
+    assert bench.definition("my-agent") == made_of_the_rule(Toolbox("my-agent-tools", "1", address))
+
+
+async def test_list_versions_reads_the_status_of_each(bench: Bench) -> None:
+    await bench.run("Create from an image")
+    bench.clock.passed += 60
+    await bench.run("Tools through a toolbox")
+    assert await bench.run("List versions") == ["1 active", "2 creating"]
+
+
+async def test_a_failed_version_says_why(bench: Bench) -> None:
+    bench.foundry.project.provisioning.fail[DIGEST] = {"code": "ImageError", "message": "manifest unknown"}
+    await bench.run("Create from an image")
+    bench.clock.passed += 60
+    assert await bench.run("Read why a version failed") == ["failed ImageError manifest unknown"]
+
+
+async def test_a_refusal_is_caught_and_nothing_is_made(bench: Bench) -> None:
+    assert await bench.run("Catch a refusal") == ["400 invalid_request"]
+    assert bench.foundry.project.agents == {}
+
+
+async def test_delete_leaves_what_has_sessions(bench: Bench) -> None:
+    await bench.run("Create from an image")
+    await bench.run("Tools through a toolbox")
+    agent = bench.foundry.project.agents["my-agent"]
+    agent.sessions["s"] = {"version_indicator": {"agent_version": "2"}}
+    assert await bench.run("Delete a version") == ["1 True", "2 has active sessions"]
+    assert list(agent.versions) == ["2"]
+
+
+async def test_the_async_client_does_the_same(bench: Bench) -> None:
+    assert await bench.run("Asynchronously") == ["async-agent 1 creating"]
+    image = {"image": "myregistry.azurecr.io/agents/async-agent:v1.0"}
+    assert bench.definition("async-agent")["container_configuration"] == image
+
+
+def test_every_block_is_run() -> None:
+    assert len(BLOCKS) == PAGE.count("```python") == 7
+
+
+def test_what_the_page_calls_gone_is_gone() -> None:
+    assert f"became of it in {installed('azure-ai-projects')}," in PAGE
+    assert not {"ImageBasedHostedAgentDefinition", "AgentProtocol"} & set(dir(models))
+    for gone in ("tools", "image", "container_protocol_versions"):
+        arguments: dict[str, Any] = {"cpu": "1", "memory": "2Gi", gone: []}
+        with pytest.raises(TypeError):
+            models.HostedAgentDefinition(**arguments)
+    version = models.AgentVersionDetails({"version": "1", "status": "failed", "error": {"code": "ImageError"}})
+    assert not hasattr(version, "state")
+    assert not hasattr(version, "error")
+    assert (version.status, version.get("error")) == ("failed", {"code": "ImageError"})
+    assert "version" not in inspect.signature(AgentsOperations.delete_version).parameters
+
+
+def test_every_element_of_the_seed_is_on_the_page() -> None:
+    spans = " ".join(re.findall(r"`[^`\n]+`", PAGE))
+    words = [one.strip() for one in re.split(r"[;\n]", WORDS_OF_THE_SEED)]
+    missing = [one for one in CODE_OF_THE_SEED.split() if not re.search(rf"(?<![\w.]){re.escape(one)}(?![\w.])", spans)]
+    assert missing + [one for one in words if one not in PAGE] == []
+
+
+def test_what_the_page_names_of_ours_exists() -> None:
+    capitals = set(re.findall(r"`([A-Z_]{3,})`", PAGE))
+    settings = {one.metadata["name"] for one in fields(Settings)}
+    assert capitals <= {*Reason.__members__, *settings, *NAMES_OF_OTHERS}
+    assert set(re.findall(r"`(\w+):`", PAGE)) <= set(AgentRule.model_fields)
+    assert all(hasattr(AzureFoundry, method) for method in re.findall(r"AzureFoundry\.(\w+)", PAGE))
+
+
+def test_the_errors_end_in_the_reasons_of_the_table() -> None:
+    table = PAGE.partition("## Common errors")[2].partition("These are")[0]
+    rows = [row.split("|") for row in table.splitlines()[4:] if row]
+    codes = [(code, row[3].strip()) for row in rows for code in re.findall(r"`(\w+)`", row[1] + row[2])]
+    assert len(codes) == 13
+    assert codes == [(code, f"`{from_service(code)}`") for code, _ in codes]
