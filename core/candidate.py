@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from core import notes
+from core import holds, notes
 from core.definition import Unresolved, own_variables
+from core.finish import SETTLE
 from core.model import Status, Version
+from core.proof import Outcome, Proof
 from core.reasons import Reason, from_service
 from core.record import Act, Record, Stage
 from core.rules import AgentRule
-from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Note, Promote, Step, Wait
-from core.wish import SETTLE
+from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Note, Promote, Step, Verify, Wait
 from core.world import Unread, World, lives
 
 
@@ -37,7 +38,8 @@ def create(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if world.resolved.fingerprint != world.record.fingerprint:
         # agents.yaml was deployed anew since this release began: what would be made now is another definition
         routing = world.record.back
-        return Begin(notes.begun(replace(world.record, stage=Stage.ENDED), world.wanted, world.resolved, routing, now))
+        before = replace(world.record, stage=Stage.ENDED)
+        return Begin(notes.begun(before, world.wanted, world.record.push, world.resolved, routing, now))
     agent = world.agent
     known = [int(version.number) for version in world.listed]
     known += [int(agent.latest.number)] if agent and agent.latest else []
@@ -85,17 +87,47 @@ def confirm(world: World, rule: AgentRule, now: datetime) -> Step | None:
     return Confirm(_seen(world)) if world.record.stage is Stage.BEGUN else None
 
 
-def unproven(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 23: a proof that cannot be had yet is never taken for one that was passed."""
-    if rule.release.verify is None and rule.release.check is None:
+def held_meanwhile(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 23, before anything else of it: a person held the image, or this very definition, while it was made."""
+    record, found = world.record, holds.active(world.wanted, world.record, now)
+    hold = holds.of_fingerprint(found, record.fingerprint) or holds.of_digest(
+        found, record.push.digest if record.push else ""
+    )
+    if hold is None:
         return None
-    reason, detail = Reason.VERIFY_INCONCLUSIVE, "verify and check are read, and not yet acted on"
-    return End(reason, notes.ended(world.record, reason, now, detail), detail)
+    detail = f"{hold.reason} by {hold.by}: {hold.detail}"
+    return End(Reason.HELD, notes.ended(record, Reason.HELD, now, detail), detail)
+
+
+def unproven(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 23: ask the candidate while it has no traffic."""
+    return Verify(_candidate(world)) if rule.release.verify and world.record.stage is Stage.CONFIRMED else None
+
+
+def after_verify(world: World, rule: AgentRule, proof: Proof, now: datetime) -> Step:
+    """What the answers mean: on to the traffic, a hold, or the end without one where nothing is known."""
+    if proof.outcome is Outcome.PASSED:
+        return Note(Reason.VERIFY, notes.verified(world.record))
+    reason, record = NOT_VERIFIED[proof.outcome], world.record
+    if proof.outcome is Outcome.FAILED:
+        record = notes.held(record, reason, proof.detail, rule.release.hold_for, now)
+    return End(reason, notes.ended(record, reason, now, proof.detail), proof.detail)
+
+
+NOT_VERIFIED = {
+    Outcome.FAILED: Reason.VERIFY_FAILED,
+    Outcome.FORBIDDEN: Reason.VERIFY_FORBIDDEN,
+    Outcome.DISABLED: Reason.AGENT_DISABLED,
+    Outcome.INCONCLUSIVE: Reason.VERIFY_INCONCLUSIVE,
+}
 
 
 def unapproved(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 24: in mode `manual` the version waits; how a person approves it is not yet there."""
-    return Done(Reason.AWAITING_APPROVAL) if rule.release.mode == "manual" else None
+    """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint."""
+    approved, record = world.wanted.approved, world.record
+    named = (approved.version, approved.fingerprint) if approved else None
+    waits = rule.release.mode == "manual" and named != (record.candidate, record.fingerprint)
+    return Done(Reason.AWAITING_APPROVAL) if waits else None
 
 
 def serves(world: World, rule: AgentRule, now: datetime) -> Step | None:

@@ -11,6 +11,18 @@ from core.record import Cause, Wanted
 from core.rules import AgentRule
 from core.tags import NotNewer, Refused, judge, newer
 
+ASKING = frozenset(
+    {
+        Reason.DESIRED,
+        Reason.SAME_PUSH,
+        Reason.APPROVED,
+        Reason.RELEASE_ASKED,
+        Reason.HOLD_LIFTED,
+        Reason.RESUMED_BY_PERSON,
+    }
+)
+"""Words after which the release is to be taken up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
@@ -26,7 +38,7 @@ class Noted:
 
         Also where the same push came twice: its first delivery may have died between the ledger and the queue.
         """
-        return self.reason in (Reason.DESIRED, Reason.SAME_PUSH)
+        return self.reason in ASKING
 
 
 def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None, now: datetime) -> Noted:

@@ -59,6 +59,21 @@ class Routing:
         return any(rule.version == version for rule in self.rules)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent, or the service in its place, answered to a question."""
+
+    status: int
+    """The HTTP status."""
+    text: str = ""
+    code: str = ""
+    """The service's error code, where the status is one of an error."""
+    version: str | None = None
+    """The version that answered, where the answer names it."""
+    problem: str = ""
+    """Why the answer cannot be read: too large, cut off, not text."""
+
+
 class Status(StrEnum):
     """How far a version is; what the service adds later is read as UNKNOWN."""
 

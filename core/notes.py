@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.definition import Resolved
-from core.model import Routing, Version
+from core.model import Push, Routing, Version
 from core.reasons import Reason
-from core.record import HISTORY, Act, Doing, Ended, Good, Record, Stage, Wanted
+from core.record import HISTORY, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
+
+BY_PROOF = "slipway"
+"""Who set a hold that no person set."""
 
 
-def begun(record: Record, wanted: Wanted, resolved: Resolved, routing: Routing | None, now: datetime) -> Record:
+def begun(
+    record: Record, wanted: Wanted, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
+) -> Record:
     """Take up what is wanted; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == record.fingerprint
     return replace(
         record if not record.open else _remembered(record, Reason.SUPERSEDED, now),
         seen=wanted.serial,
-        push=wanted.push,
+        push=push,
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,
         image=resolved.definition.image,
@@ -44,7 +49,7 @@ def without_candidate(record: Record) -> Record:
     return replace(record, candidate=None, twin=False)
 
 
-def intending(record: Record, act: Act, now: datetime, *, to: str = "", highest: int = 0) -> Record:
+def intending(record: Record, act: Act, now: datetime, *, to: Routing | None = None, highest: int = 0) -> Record:
     """What is about to be done, so that whoever follows a crash knows where to look."""
     return replace(record, doing=Doing(act, now, to, highest))
 
@@ -76,9 +81,23 @@ def confirmed(record: Record) -> Record:
     return replace(record, stage=Stage.CONFIRMED)
 
 
+def verified(record: Record) -> Record:
+    """The candidate answered as it must."""
+    return replace(record, stage=Stage.VERIFIED)
+
+
+def held(record: Record, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> Record:
+    """The release under way must not be tried again; its image neither, unless that image is also the good one's."""
+    digest = record.push.digest if record.push else ""
+    good = record.good.push.digest if record.good else ""
+    hold = Hold(record.fingerprint, digest if digest != good else "", reason, detail, now, now + hold_for, BY_PROOF)
+    others = (one for one in record.holds if one.fingerprint != hold.fingerprint and (one.until or now) >= now)
+    return replace(record, holds=(*others, hold), detail=detail)
+
+
 def routed(record: Record, routing: Routing, act: Act, at: datetime) -> Record:
     """A selector change took effect."""
-    stage = Stage.PROMOTED if act is Act.PROMOTE else record.stage
+    stage = {Act.PROMOTE: Stage.PROMOTED, Act.ROLLBACK: Stage.ROLLED_BACK}.get(act, record.stage)
     return replace(record, doing=None, selector=routing, routed_at=at, stage=stage)
 
 

@@ -101,9 +101,7 @@ def _named(record: Record) -> Iterator[str]:
         yield record.candidate
     if record.good:
         yield record.good.version
-    if record.doing and record.doing.to:
-        yield record.doing.to
-    for routing in (record.back, record.selector):
+    for routing in (record.back, record.selector, record.doing.to if record.doing else None):
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 

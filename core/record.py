@@ -33,6 +33,30 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that must not be released: why, since when, until when, and by whose word."""
+
+    fingerprint: str
+    digest: str
+    """The image that is held with it; empty where that image also serves, and only its settings or secrets are held."""
+    reason: str
+    detail: str
+    since: datetime
+    until: datetime | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's leave for one version with one fingerprint; it dies with them."""
+
+    version: str
+    fingerprint: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
 
@@ -46,6 +70,11 @@ class Wanted:
     due: datetime | None = None
     """Not before this time: soak or settle."""
     paused: Pause | None = None
+    approved: Approval | None = None
+    held: tuple[Hold, ...] = ()
+    """Holds that people set."""
+    lifted: Mapping[str, datetime] = field(default_factory=dict)
+    """Fingerprint or digest -> when a person lifted the holds on it that were older."""
     traceparent: str | None = None
     """Of what last asked, so that a release taken up later still belongs to its push's trace."""
 
@@ -57,6 +86,9 @@ class Stage(StrEnum):
     CONFIRMED = "confirmed"
     VERIFIED = "verified"
     PROMOTED = "promoted"
+    CHECK_FAILED = "check_failed"
+    """Still with the traffic, which is to be taken back."""
+    ROLLED_BACK = "rolled_back"
     ENDED = "ended"
 
 
@@ -66,6 +98,7 @@ class Act(StrEnum):
     CREATE = "create"
     PIN = "pin"
     PROMOTE = "promote"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +107,8 @@ class Doing:
 
     act: Act
     since: datetime
-    to: str = ""
-    """The version that a selector change names."""
+    to: Routing | None = None
+    """What a selector change asks for."""
     highest: int = 0
     """The highest version number known before a create."""
 
@@ -128,6 +161,9 @@ class Record:
     routed_at: datetime | None = None
     doing: Doing | None = None
     good: Good | None = None
+    holds: tuple[Hold, ...] = ()
+    told: str = ""
+    """The last ``Done`` that was told, so that waiting is told once and not at every look."""
     born: Mapping[str, datetime] = field(default_factory=dict)
     """Version number -> created_at of the versions named here: a number that was born again is another version."""
     overtaken: int = 0

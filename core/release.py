@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core import candidate, wish
+from core import candidate, finish, wish
 from core.rules import AgentRule
 from core.steps import Step
 from core.world import Unread, World
@@ -18,15 +18,15 @@ Row = Callable[[World, AgentRule, datetime], Step | None]
 
 ROWS: tuple[Row, ...] = (
     wish.agent_deleted,  # 1
-    wish.unfinished_act,  # 2
-    wish.own_change_not_visible,  # 3
-    wish.promoted,  # 4 · check and rollback are not yet reached
+    finish.unfinished_act,  # 2
+    finish.own_change_not_visible,  # 3
+    finish.promoted,  # 4
     wish.paused,  # 5
     wish.nothing_desired,  # 6
     wish.routing_changed,  # 7
     wish.ended_stays_ended,  # 8
-    # 9 not yet reached: while the desired digest is held, what runs is the push of `good`
-    wish.unresolvable,  # 10 · a held fingerprint and image facts are not yet reached
+    wish.held_back,  # 9
+    wish.unresolvable,  # 10
     wish.already_live,  # 11
     wish.not_to_release,  # 12
     wish.pin,  # 13, 14
@@ -38,8 +38,9 @@ ROWS: tuple[Row, ...] = (
     candidate.creating,  # 20
     candidate.failed,  # 21
     candidate.confirm,  # 22
-    candidate.unproven,  # 23 · asking the candidate while it has no traffic is not yet reached: it ends here
-    candidate.unapproved,  # 24 · the approval of this version with this fingerprint is not yet reached: it waits here
+    candidate.held_meanwhile,  # 23
+    candidate.unproven,  # 23
+    candidate.unapproved,  # 24
     candidate.serves,  # 25
     candidate.promote,  # 26
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -73,9 +74,31 @@ EnvironmentValue = Annotated[
 class Probe(Value):
     """A question to the agent, and the answer that proves it."""
 
-    ask: str
-    expect: Expression
+    ask: str | None = None
+    """Over the responses protocol: the text of the question."""
+    post: Any = None
+    """Over the invocations protocol: the body, as JSON."""
+    status: int = Field(200, ge=100, le=599)
+    expect: Expression | None = None
     within: Duration = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Probe:
+        if (self.ask is None) == (self.post is None):
+            raise ValueError("write either ask (responses protocol) or post (invocations protocol)")
+        if self.ask is not None and self.expect is None:
+            raise ValueError("expect is missing: an expression that the answer must match")
+        if self.ask is not None and "status" in self.model_fields_set:
+            raise ValueError("status belongs to post: over the responses protocol it is always 200")
+        return self
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+Probes = Annotated[tuple[Probe, ...], BeforeValidator(_several), Field(strict=False)]
+"""One question, or a list of them that must all be answered."""
 
 
 class ReleaseRule(Value):
@@ -86,8 +109,8 @@ class ReleaseRule(Value):
     settle: Duration = timedelta(seconds=30)
     on_secret_change: Literal["release", "notify", "ignore"] = "release"
     provision_within: Duration = timedelta(minutes=10)
-    verify: Probe | None = None
-    check: Probe | None = None
+    verify: Probes = ()
+    check: Probes = ()
     hold_for: Duration = timedelta(days=7)
 
 

@@ -122,4 +122,33 @@ class Promote:
     reason: Reason = Reason.PROMOTE
 
 
-Step = Look | Wait | Yield | Done | Note | End | Begin | Create | ClearTwin | Confirm | Pin | Promote
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the candidate while it has no traffic."""
+
+    version: str
+    reason: Reason = Reason.VERIFY
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Ask the agent now that the candidate has its traffic."""
+
+    version: str
+    ways_back: tuple[str, ...]
+    """The versions that the traffic may go back to if it fails: read while the agent is asked."""
+    reason: Reason = Reason.CHECK
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Give the traffic back; the record already holds what failed."""
+
+    to: Routing
+    record: Record
+    seen: Routing | None
+    reason: Reason = Reason.ROLLBACK
+
+
+ToFoundry = Create | ClearTwin | Confirm | Pin | Verify | Promote | Check | Rollback
+Step = Look | Wait | Yield | Done | Note | End | Begin | ToFoundry

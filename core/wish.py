@@ -1,20 +1,19 @@
-"""The first rows of the table: what was left unfinished, and what is newly wanted."""
+"""The middle rows of the table: what is newly wanted, and whether it is taken up."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from core import notes
-from core.definition import FINGERPRINT, Unresolved
+from core import holds, notes
+from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.finish import SETTLE
 from core.model import Status, Version
 from core.reasons import Reason, by_code
-from core.record import Act, Good, Stage
+from core.record import Good
 from core.rules import AgentRule
-from core.steps import Begin, Done, End, Note, Pin, Step, Wait, Yield
-from core.world import World, lives
+from core.steps import Begin, Done, End, Pin, Step, Wait, Yield
+from core.world import World, lives, should_run
 
-SETTLE = timedelta(seconds=75)
-"""How long an act may take to show: an answer that was lost may still land, and reads lag up to 30 s."""
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""
 
@@ -32,42 +31,6 @@ def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if any(born.get(version.number, version.created_at) != version.created_at for version in told if version):
         return End(Reason.AGENT_DELETED, notes.forgotten(world.record, world.wanted, now))
     return None
-
-
-def unfinished_act(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 2: somebody began an act and did not note its end; look until it shows or can no more."""
-    doing = world.record.doing
-    if doing is None:
-        return None
-    settled = now - doing.since >= SETTLE
-    if doing.act is Act.CREATE:
-        ours = next((one for one in world.listed if world.is_ours(one) and int(one.number) > doing.highest), None)
-        if ours is not None:
-            return Note(Reason.ADOPT, notes.has_candidate(world.record, ours))
-    if not settled:
-        return Wait(Reason.UNCLEAR_ANSWER)
-    agent = world.agent
-    if doing.act is not Act.CREATE and agent is not None and agent.routing.pinned == doing.to:
-        return Note(_reason_of(doing.act), notes.routed(world.record, agent.routing, doing.act, doing.since))
-    return Note(Reason.DID_NOT_LAND, notes.not_landed(world.record))
-
-
-def own_change_not_visible(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 3: what differs so soon after our own change is a read that lags, not a person."""
-    routed_at = world.record.routed_at
-    if routed_at is not None and now - routed_at < SETTLE and world.moved:
-        return Wait(Reason.PROMOTE)
-    return None
-
-
-def promoted(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 4: finish what is promoted first. Check and rollback will stand here."""
-    if world.record.stage is not Stage.PROMOTED:
-        return None
-    agent = world.agent
-    if agent is None or agent.routing.pinned != world.record.candidate:
-        return End(Reason.ROUTING_CHANGED, notes.ended(world.record, Reason.ROUTING_CHANGED, now))
-    return End(Reason.LIVE, notes.live(world.record, now))
 
 
 def paused(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -88,10 +51,9 @@ def nothing_desired(world: World, rule: AgentRule, now: datetime) -> Step | None
 
 
 def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 7: a person moved the traffic; only a newer push or word of people's may move it again."""
-    if not world.newer_by_people and world.moved:
-        return Done(Reason.ROUTING_CHANGED)
-    return None
+    """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again."""
+    overwrites = world.newer_by_people and not _is_held(world, now)
+    return Done(Reason.ROUTING_CHANGED) if not overwrites and world.moved else None
 
 
 def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -102,12 +64,22 @@ def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | No
     return Done(reason, world.record.detail, told=True)
 
 
-def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 10: the newer wish cannot become a definition. Holds and image facts will stand here."""
-    if not world.newer or not isinstance(world.wish, Unresolved):
+def held_back(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 9: the desired image is held and nothing good is there that could run in its place."""
+    if not world.newer or should_run(world.wanted, world.record, now) is not None:
         return None
-    reason, detail = world.wish.reason, world.wish.detail
-    return End(reason, notes.answered(world.record, world.wanted, reason, now, detail), detail)
+    return _held(world, now)
+
+
+def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 10: the newer wish cannot become a definition, or comes to one that is held."""
+    if not world.newer:
+        return None
+    if isinstance(world.wish, Unresolved):
+        reason, detail = world.wish.reason, world.wish.detail
+        return End(reason, notes.answered(world.record, world.wanted, reason, now, detail), detail)
+    hold = holds.of_fingerprint(holds.active(world.wanted, world.record, now), world.wish.fingerprint)
+    return _held(world, now) if hold else None
 
 
 def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -121,6 +93,8 @@ def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
     serving = told if told is not None and not _is(told, wanted, good) else world.version(good.version)
     if serving is None or serving.status is not Status.ACTIVE or not _is(serving, wanted, good):
         return None
+    if _is_held(world, now):
+        return _held(world, now)
     return End(Reason.ALREADY_LIVE, notes.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
 
 
@@ -138,7 +112,7 @@ def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 14: hold the traffic where it is; a version created while the endpoint follows latest is served at once."""
     agent = world.agent
-    if not _begins(world) or agent is None or not agent.routing.follows_latest:
+    if not _begins(world, rule) or agent is None or not agent.routing.follows_latest:
         return None
     noted = [world.record.good.version] if world.record.good else []
     noted += [world.record.candidate] if world.record.candidate else []
@@ -151,18 +125,38 @@ def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:
 
 def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 15: take the newer wish up; it keeps a candidate that is the same and lives."""
-    if not _begins(world) or isinstance(world.wish, Unresolved):
+    push = should_run(world.wanted, world.record, now)
+    if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
-    record = notes.begun(world.record, world.wanted, world.wish, routing, now)
+    record = notes.begun(world.record, world.wanted, push, world.wish, routing, now)
     if record.candidate is not None and not lives(world.version(record.candidate)):
         record = notes.without_candidate(record)
     return Begin(record, superseded=world.record if world.record.open else None)
 
 
-def _begins(world: World) -> bool:
-    """Row 13: a newer wish waits while the one under way was overtaken too often: a busy branch starves nobody."""
-    return world.newer and not (world.record.open and world.record.overtaken >= OVERTAKEN)
+def _begins(world: World, rule: AgentRule) -> bool:
+    """Row 13: a newer wish waits while the one under way was overtaken too often: a busy branch starves nobody.
+
+    Not in mode ``manual``: there the one under way may wait for a person for ever.
+    """
+    starves = world.record.open and world.record.overtaken >= OVERTAKEN and rule.release.mode != "manual"
+    return world.newer and not starves
+
+
+def _is_held(world: World, now: datetime) -> bool:
+    push = world.wanted.push
+    return push is not None and holds.of_digest(holds.active(world.wanted, world.record, now), push.digest) is not None
+
+
+def _held(world: World, now: datetime) -> End:
+    """The end of a wish that is held, with what is known of the hold."""
+    push = world.wanted.push
+    found = holds.active(world.wanted, world.record, now)
+    hold = holds.of_digest(found, push.digest if push else "") or holds.of_fingerprint(found, _fingerprint(world))
+    until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold and hold.until else ""
+    detail = f"{hold.reason} by {hold.by}{until}: {hold.detail}" if hold else ""
+    return End(Reason.HELD, notes.answered(world.record, world.wanted, Reason.HELD, now, detail), detail)
 
 
 def _is(version: Version, fingerprint: str, good: Good) -> bool:
@@ -170,8 +164,4 @@ def _is(version: Version, fingerprint: str, good: Good) -> bool:
 
 
 def _fingerprint(world: World) -> str:
-    return "" if isinstance(world.wish, Unresolved) else world.wish.fingerprint
-
-
-def _reason_of(act: Act) -> Reason:
-    return Reason.PIN if act is Act.PIN else Reason.PROMOTE
+    return world.facts.wish.fingerprint if isinstance(world.facts.wish, Resolved) else ""

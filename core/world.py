@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.model import Agent, Routing, Status, Version
+from core.holds import active, of_digest
+from core.model import Agent, Push, Routing, Status, Version
 from core.record import Record, Wanted
 from core.steps import Fact, Look
 
@@ -117,6 +118,14 @@ def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
     """
     held_up = record.doing is not None or wanted.paused is not None or (wanted.due is not None and now < wanted.due)
     return wanted.push is not None and wanted.serial > record.seen and not held_up
+
+
+def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
+    """The desired push; while its image is held the push of what is good, so that a rotation still reaches that."""
+    push = wanted.push
+    if push is None or of_digest(active(wanted, record, now), push.digest) is None:
+        return push
+    return record.good.push if record.good else None
 
 
 def lives(version: Version | None) -> bool:

@@ -10,13 +10,15 @@ from core.candidate import mismatch
 from core.definition import Resolved, metadata
 from core.model import Routing, Status, Version
 from core.record import Act, Record
-from core.steps import ClearTwin, Create, Pin, Promote
+from core.steps import ClearTwin, Create, Pin, Promote, Rollback
 from core.world import Facts
 from handlers.gateways import Clock, Foundry, GatewayError, Lease, TransientError
 from handlers.pace import LeaseLostError
 from handlers.together import together
 
 T = TypeVar("T")
+
+ACTS: dict[type, Act] = {Pin: Act.PIN, Promote: Act.PROMOTE, Rollback: Act.ROLLBACK}
 
 LOOK_IS_FRESH = 20.0
 """Seconds after the last look within which an act may begin."""
@@ -60,13 +62,17 @@ class Acts:
             self.record, self._owed = notes.has_candidate(self.record, made, highest=step.highest), True
         return made is not None
 
-    async def route(self, step: Pin | Promote) -> bool:
-        """Move the selector to one version; False when it was no longer what the decision saw."""
-        act = Act.PIN if isinstance(step, Pin) else Act.PROMOTE
-        intent = notes.intending(self.record, act, self._clock.now(), to=step.version)
-        told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, step.version))
+    async def route(self, step: Pin | Promote | Rollback) -> bool:
+        """Move the selector; False when it was no longer what the decision saw."""
+        if isinstance(step, Rollback):
+            to, self.record = step.to, step.record
+        else:
+            to = Routing.to(step.version)
+        act = ACTS[type(step)]
+        intent = notes.intending(self.record, act, self._clock.now(), to=to)
+        told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, to))
         if told is not None:
-            self.record = notes.routed(self.record, Routing.to(step.version), act, self._clock.now())
+            self.record = notes.routed(self.record, to, act, self._clock.now())
             self._owed = True
         return told is not None
 

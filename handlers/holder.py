@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.reasons import Reason
-from core.record import Record
+from core.record import Record, Wanted
 from core.rules import AgentRule
 from core.steps import Done, Yield
 from core.world import Facts
@@ -28,8 +28,8 @@ class Holder:
     acts: Acts
     pace: Pace
     decisions: Decisions
-    considered: int
-    """The newest serial that it looked at."""
+    wanted: Wanted = field(default_factory=Wanted)
+    """What was wanted when it last looked."""
     facts: Facts = field(default_factory=Facts)
     ahead: Glance | None = None
     """What the last step already read for the next turn."""

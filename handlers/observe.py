@@ -13,7 +13,7 @@ from core.reasons import Reason
 from core.record import Record, Wanted
 from core.rules import AgentRule, SecretRef
 from core.steps import Look
-from core.world import Facts, World, release_expected
+from core.world import Facts, World, release_expected, should_run
 from handlers.gateways import GatewayError, Gateways, PermanentError
 from handlers.together import together
 
@@ -51,7 +51,7 @@ class Observer:
         if not release_expected(wanted, record, at):
             return Glance(at, wanted, record)
         try:
-            (agent, listed), wish = await together(self._versions(), self._resolve(wanted.push, {}))
+            (agent, listed), wish = await together(self._versions(), self._resolve(should_run(wanted, record, at), {}))
         except GatewayError:
             return Glance(at, wanted, record)  # the turn asks again, and waits the fault out
         return Glance(at, wanted, record, Facts(agent=(agent,), listed=listed, wish=wish))
@@ -67,7 +67,16 @@ class Observer:
         agent, version = await together(foundry.agent(self._agent), foundry.version(self._agent, number))
         return replace(facts, agent=(agent,)).with_version(number, version)
 
-    async def look(self, world: World, look: Look) -> Facts:
+    async def versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
+        """Some versions, or none of them where one read fails: who needs them then asks again."""
+        foundry = self._outside.foundry
+        try:
+            found = await asyncio.gather(*(foundry.version(self._agent, number) for number in numbers))
+        except GatewayError:
+            return {}
+        return dict(zip(numbers, found, strict=True))
+
+    async def look(self, world: World, look: Look, now: datetime) -> Facts:
         """The world's facts with one more; raises TransientError or PermanentError."""
         facts, foundry = world.facts, self._outside.foundry
         match look.fact:
@@ -78,7 +87,7 @@ class Observer:
             case "version":
                 return facts.with_version(look.number, await foundry.version(self._agent, look.number))
             case "wish":
-                return replace(facts, wish=await self._resolve(world.wanted.push, {}))
+                return replace(facts, wish=await self._resolve(should_run(world.wanted, world.record, now), {}))
             case "resolved":
                 return replace(facts, resolved=await self._resolve(world.record.push, world.record.secrets))
 

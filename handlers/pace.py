@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from handlers.gateways import Clock, Lease, TransientError
+
+T = TypeVar("T")
 
 LONGEST_POLL = 10.0
 POLL_GROWTH = 1.25
@@ -54,6 +60,26 @@ class Pace:
             return False
         await self._sleep(max(error.retry_after or 0.0, 2.0 ** (self._faults - 1)))
         return True
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of something that takes its time; the lease is kept meanwhile, and what loses it is stopped."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await self.keep_lease()
+                await self._either(task, LONGEST_SLEEP)
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _either(self, task: asyncio.Future[Any], seconds: float) -> None:
+        """Until the task is done, or so much time has passed."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        await asyncio.wait({task, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        sleeping.cancel()
+        await asyncio.wait({sleeping})
 
     async def _sleep(self, seconds: float) -> None:
         while seconds > 0:

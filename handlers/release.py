@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.reasons import Reason
+from core.record import Wanted
 from core.rules import AgentRule
 from core.steps import Yield
 from handlers import telemetry, turns
@@ -29,24 +30,24 @@ async def handle(agent: str, rule: AgentRule, settings: Settings, outside: Gatew
         return Reason.LEASE_TAKEN
     acts = Acts(agent, lease, outside.foundry, outside.clock)
     pace = Pace(outside.clock, lease, settings.poll_seconds)
-    holder = Holder(rule, outside, observer, acts, pace, decisions, lease.record.seen)
+    holder = Holder(rule, outside, observer, acts, pace, decisions)
     holder.ahead = glance if glance is not None and glance.record == lease.record else None
     try:
         ending = await turns.run(holder)
     finally:
         await lease.give_back()
         await decisions.flush()
-    await _go_on(agent, ending, holder.considered, outside)
+    await _go_on(agent, ending, holder.wanted, outside)
     return ending.reason
 
 
-async def _go_on(agent: str, ending: Ending, considered: int, outside: Gateways) -> None:
+async def _go_on(agent: str, ending: Ending, considered: Wanted, outside: Gateways) -> None:
     """Ask for the next turn where one is due: for a yield, a lost lease, or what came while we held the lease."""
     if isinstance(ending, Yield):
         delay = max(0.0, (ending.until - outside.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
         delay = BACK_IN.total_seconds()
-    elif (await outside.ledger.wanted(agent)).serial > considered:
+    elif await outside.ledger.wanted(agent) != considered:
         delay = 0.0
     else:
         return

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core import notes
 from core.reasons import Reason
-from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Look, Note, Pin, Promote, Step, Wait, Yield
+from core.steps import (
+    Begin,
+    Check,
+    ClearTwin,
+    Confirm,
+    Create,
+    Done,
+    End,
+    Look,
+    Note,
+    Pin,
+    Promote,
+    Rollback,
+    Step,
+    Verify,
+    Wait,
+    Yield,
+)
 from core.world import Facts
 from handlers import telemetry
 from handlers.holder import Ending, Holder
-from handlers.observe import Glance
-from handlers.together import together
-
-CONFIRM_GAP = 1.0
-"""Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
-
-ToFoundry = Create | Pin | Promote | ClearTwin | Confirm
+from handlers.proofs import prove
 
 
 async def take(step: Step, holder: Holder) -> Ending | None:
@@ -29,19 +39,34 @@ async def take(step: Step, holder: Holder) -> Ending | None:
         return None
     holder.pace.acted()
     with telemetry.span(f"release.{step.reason.value.lower()}", agent=holder.rule.name):
-        return await _act(step, holder)
+        if isinstance(step, Confirm | Verify | Check):
+            after = await prove(step, holder)
+            return await take(after, holder) if after else None
+        await _act(step, holder)
+        return None
 
 
 async def _rest(step: Wait | Yield | Done, holder: Holder) -> Ending | None:
+    if isinstance(step, Done):
+        return await _done(step, holder)
     await holder.acts.save()
-    if isinstance(step, Done) and step.told:
-        return step
-    if not isinstance(step, Wait):
+    if isinstance(step, Yield):
         return holder.told(step)
     holder.waits_for = step.for_version
     holder.facts = holder.facts.without_version(step.for_version) if step.for_version else Facts()
     await holder.poll()
     return None
+
+
+async def _done(step: Done, holder: Holder) -> Ending:
+    """Nothing to do: told once, and not again at every look, however often somebody asks."""
+    record = holder.acts.record
+    told = f"{holder.wanted.serial} {step.reason} {record.candidate or ''}"
+    again = step.told or record.told == told
+    if not again:
+        holder.acts.record = replace(record, told=told)
+    await holder.acts.save()
+    return step if again else holder.told(step)
 
 
 async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None:
@@ -60,32 +85,14 @@ async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None
     return None
 
 
-async def _act(step: ToFoundry, holder: Holder) -> Ending | None:
-    if isinstance(step, Confirm):
-        return await _confirm(step, holder)
+async def _act(step: Create | Pin | Promote | Rollback | ClearTwin, holder: Holder) -> None:
     acts, facts = holder.acts, holder.facts
     holder.facts = Facts(resolved=facts.resolved)
     if isinstance(step, ClearTwin):
         await acts.clear_twin(step)
     elif not await (acts.create(step, facts) if isinstance(step, Create) else acts.route(step)):
         await holder.poll()  # the routing moved between two reads: decide again
-        return None
+        return
     if isinstance(step, Pin):
         holder.facts = facts.routed(acts.record.selector)  # the list has not changed, and a look precedes the next act
-    holder.tell(step.reason, acts.record)
-    return None
-
-
-async def _confirm(step: Confirm, holder: Holder) -> Ending | None:
-    clock, number = holder.outside.clock, step.version.number
-    await clock.sleep(CONFIRM_GAP)
-    at = clock.now()
-    wanted, facts = await together(
-        holder.outside.ledger.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
-    )
-    wrong = holder.acts.confirm(facts.versions[number])
-    if wrong is None:
-        holder.ahead = Glance(at, wanted, holder.acts.record, facts)
-        return None
-    ended = notes.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong)
-    return await _write_down(End(Reason.DEFINITION_MISMATCH, ended, wrong), holder)
+    holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, Rollback) else "")

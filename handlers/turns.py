@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from core import notes
 from core.reasons import Reason
+from core.record import Record, Stage
 from core.release import next_step
-from core.steps import Create, Done, End, Look, Pin, Promote, Step, Yield
+from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
 from handlers.gateways import STORAGE, PermanentError, TransientError
@@ -45,13 +46,12 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         glance = holder.ahead or await _look_ahead(holder)
     except TransientError as error:
         return await _wait_out(holder, error, now)
-    holder.ahead, holder.facts = None, glance.facts
-    holder.considered = max(holder.considered, glance.wanted.serial)
+    holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
     world = World(glance.wanted, holder.acts.record, holder.facts)
     step: Step = Look("agent")
     try:
         while isinstance(step := next_step(world, holder.rule, glance.at), Look):
-            world = replace(world, facts=await holder.observer.look(world, step))
+            world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
         ending = await taking.take(step, holder)
     except TransientError as error:
@@ -97,7 +97,7 @@ async def _stop(holder: Holder, error: PermanentError, step: Step, world: World,
     """What will never be answered otherwise ends the release, and says so."""
     if error.service == STORAGE:
         raise error
-    reason, record = _refusal(error, step), holder.acts.record
+    reason, record = _refusal(error, step, holder.acts.record), holder.acts.record
     if world.newer:
         ended = notes.answered(record, world.wanted, reason, now, str(error))
     else:
@@ -105,9 +105,11 @@ async def _stop(holder: Holder, error: PermanentError, step: Step, world: World,
     return await taking.take(End(reason, ended, str(error)), holder)
 
 
-def _refusal(error: PermanentError, step: Step) -> Reason:
+def _refusal(error: PermanentError, step: Step, record: Record) -> Reason:
     if error.status in (401, 403):
         return Reason.FORBIDDEN
     if isinstance(step, Create):
         return Reason.CREATE_REFUSED
+    if isinstance(step, Check | Rollback) or record.stage is Stage.PROMOTED:
+        return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(step, Pin | Promote) else Reason.REQUEST_REFUSED

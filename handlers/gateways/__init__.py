@@ -16,47 +16,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from core.model import Agent, Definition, Routing, Secret, Toolbox, Unreadable, Version
+from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.record import Record, Wanted
+from core.rules import Probe
+from handlers.gateways.errors import STORAGE, GatewayError, PermanentError, TransientError
 
-STORAGE = "storage"
-"""What a GatewayError of the ledger, the journal or the queue names as its service."""
-
-
-class GatewayError(Exception):
-    """What an outside service made of a request, in one line without any value that was sent.
-
-    ``code`` is the service's own code or the HTTP status as text, ``service`` which gateway speaks.
-    """
-
-    def __init__(self, service: str, code: str, message: str) -> None:
-        super().__init__(f"{service}: {code}: {message}")
-        self.service = service
-        self.code = code
-        self.message = message
-
-
-class TransientError(GatewayError):
-    """Asking again later may help.
-
-    ``unclear`` is True when the request may have taken effect although its answer was lost or an error (a timeout, a
-    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds.
-    """
-
-    def __init__(
-        self, service: str, code: str, message: str, *, unclear: bool = False, retry_after: float | None = None
-    ) -> None:
-        super().__init__(service, code, message)
-        self.unclear = unclear
-        self.retry_after = retry_after
-
-
-class PermanentError(GatewayError):
-    """Asking again will not help; ``status`` is the HTTP status where there was one."""
-
-    def __init__(self, service: str, code: str, message: str, *, status: int | None = None) -> None:
-        super().__init__(service, code, message)
-        self.status = status
+__all__ = ["STORAGE", "GatewayError", "Gateways", "PermanentError", "TransientError"]
 
 
 class Deleted(StrEnum):
@@ -86,11 +51,23 @@ class Foundry(Protocol):
     async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """Ask for a version (and the agent, where there is none); what comes back need not be new, nor ours."""
 
-    async def route(self, agent: str, version: str) -> Routing:
-        """Send all new sessions to the version, touching nothing else of the endpoint; returns it as then told."""
+    async def route(self, agent: str, to: Routing) -> Routing:
+        """Move the version selector, touching nothing else of the endpoint; returns it as then told."""
 
     async def delete(self, agent: str, number: str) -> Deleted:
         """Delete a version that has no sessions."""
+
+    async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
+        """A session that is bound to the version, or what was answered in its place; ``within`` in seconds."""
+
+    async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
+        """Put one question, in a session or to whatever has the traffic; every answer of a server is one.
+
+        Raises TransientError where nobody answered within so many seconds.
+        """
+
+    async def end_session(self, agent: str, session: str) -> None:
+        """Delete the session: it would keep its version from being deleted, and counts towards the quota."""
 
     async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest toolbox version if it has exactly these tools, else a new one that has."""

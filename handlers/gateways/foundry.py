@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from core.model import Agent, Definition, Routing, Toolbox, Version
+from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
+from core.rules import Probe
 from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, UNTRACED, act, every, read
 from handlers.gateways.foundry_errors import missing
+from handlers.gateways.foundry_questions import ask, open_session
 from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox
 
@@ -56,12 +58,12 @@ class AzureFoundry:
         what = f"create a version of {agent}"
         return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), version_of, definition)
 
-    async def route(self, agent: str, version: str) -> Routing:
+    async def route(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
         client = await self._client()
-        rule = {"type": "FixedRatio", "agent_version": version, "traffic_percentage": 100}
-        body = {"agent_endpoint": {"version_selector": {"version_selection_rules": [rule]}}}
-        what = f"route {agent} to version {version}"
+        rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
+        body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
+        what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
         return await act(what, lambda: client.agents.update_details(agent, body, **ONCE), routing_of)
 
     async def delete(self, agent: str, number: str) -> Deleted:
@@ -77,6 +79,19 @@ class AzureFoundry:
                 return Deleted.SESSIONS_ACTIVE
             raise
         return Deleted.DELETED
+
+    async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
+        """A session that is bound to the version."""
+        return await open_session(await self._client(), agent, version, within)
+
+    async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
+        """One question."""
+        return await ask(await self._client(), agent, probe, session, within)
+
+    async def end_session(self, agent: str, session: str) -> None:
+        """Delete the session; 204 also where it is gone already."""
+        client = await self._client()
+        await act(f"delete a session of {agent}", lambda: client.agents.delete_session(agent, session, **ONCE), bool)
 
     async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest version if it was made of exactly these tools, else a new one."""

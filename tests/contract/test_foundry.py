@@ -156,7 +156,7 @@ async def test_a_new_agent_follows_its_newest_version_until_it_is_routed(arrange
     assert agent.routing.follows_latest
     assert agent.live == "1"
     assert agent.enabled
-    assert await arranged.foundry.route("hello", "1") == Routing.to("1")
+    assert await arranged.foundry.route("hello", Routing.to("1")) == Routing.to("1")
     await arranged.foundry.create("hello", other("b"), {})
     agent = await arranged.foundry.agent("hello")
     assert agent is not None
@@ -192,7 +192,7 @@ async def test_what_foundry_refuses_is_permanent(arranged: Arranged) -> None:
         await arranged.foundry.create("hello", replace(DEFINITION, cpu="3"), {})
     assert refused.value.status == 400
     with pytest.raises(PermanentError):
-        await arranged.foundry.route("nobody", "1")
+        await arranged.foundry.route("nobody", Routing.to("1"))
 
 
 async def test_the_request_is_what_the_wire_contract_says(served: Served) -> None:
@@ -216,7 +216,7 @@ async def test_the_request_is_what_the_wire_contract_says(served: Served) -> Non
 async def test_routing_touches_the_selector_alone(served: Served) -> None:
     await served.foundry.create("hello", DEFINITION, {})
     before = dict(served.stand_in.project.agents["hello"].endpoint)
-    await served.foundry.route("hello", "1")
+    await served.foundry.route("hello", Routing.to("1"))
     after = served.stand_in.project.agents["hello"].endpoint
     assert {key: value for key, value in after.items() if key != "version_selector"} == before
 

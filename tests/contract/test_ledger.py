@@ -40,7 +40,7 @@ FULL = Record(
     back=Routing.to("1"),
     selector=Routing.to("1"),
     routed_at=NOW,
-    doing=Doing(Act.PROMOTE, NOW, to="2"),
+    doing=Doing(Act.PROMOTE, NOW, to=Routing.to("2")),
     good=Good(PUSH, "e" * 64, "1"),
     born={"1": NOW, "2": NOW},
 )

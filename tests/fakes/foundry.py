@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, Toolbox, Version
+from core.model import Agent, Answer, Definition, Failure, Routing, SecretValue, Status, Toolbox, Version
+from core.rules import Probe
 from handlers.gateways import Clock, Deleted, PermanentError
 
 
@@ -19,6 +21,8 @@ class _Agent:
     enabled: bool = True
     highest: int = 0
     sessions: set[str] = field(default_factory=set)
+    asking: dict[str, str] = field(default_factory=dict)
+    """Open session -> the version that it is bound to."""
 
 
 class FakeFoundry:
@@ -35,6 +39,13 @@ class FakeFoundry:
         self.values: dict[tuple[str, str], Mapping[str, str]] = {}
         """Agent and version -> environment as the container has it."""
         self.creates = 0
+        self.answers: dict[str, str | tuple[str | Answer, str | Answer]] = {}
+        """Part of an image -> what it answers; two answers: before it has traffic, and with it."""
+        self.asked: list[tuple[str, str, bool]] = []
+        """Agent, version and whether it was asked before it had traffic."""
+        self.while_asked: Callable[[], None] = lambda: None
+        """What happens in the world before a question is answered."""
+        self._sessions = itertools.count(1)
 
     async def agent(self, name: str) -> Agent | None:
         found = self.agents.get(name)
@@ -75,18 +86,49 @@ class FakeFoundry:
         self.values[agent, made.number] = plain
         return self._now(made)
 
-    async def route(self, agent: str, version: str) -> Routing:
+    async def route(self, agent: str, to: Routing) -> Routing:
         found = self.agents.get(agent)
-        if found is None or version not in found.versions:
+        if found is None or any(rule.version not in found.versions for rule in to.rules):
             raise PermanentError("Foundry", "not_found", "no such agent or version", status=404)
-        found.routing = Routing.to(version)
+        found.routing = to
         return found.routing
+
+    async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
+        found = self.agents.get(agent, _Agent())
+        asked = found.versions.get(version)
+        refused = _not_ready(self._now(asked) if asked else None)
+        if refused is not None:
+            return refused
+        name = f"session-{next(self._sessions)}"
+        found.asking[name] = version
+        return name
+
+    async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
+        found = self.agents.get(agent, _Agent())
+        self.while_asked()
+        if session is not None and session not in found.asking:
+            return Answer(404, code="SandboxNotFound")
+        number = found.asking[session] if session else self._serving(found)
+        version = found.versions.get(number or "")
+        refused = _not_ready(self._now(version) if version else None)
+        if refused is not None or version is None:
+            return refused or Answer(404, code="not_found")
+        self.asked.append((agent, version.number, session is not None))
+        told = next((one for part, one in self.answers.items() if part in version.image), "pong")
+        said = told if isinstance(told, str) else told[0 if session else 1]
+        return said if isinstance(said, Answer) else Answer(200, said, version=version.number)
+
+    def _serving(self, found: _Agent) -> str | None:
+        return found.routing.pinned or next(reversed(found.versions), None)
+
+    async def end_session(self, agent: str, session: str) -> None:
+        self.agents.get(agent, _Agent()).asking.pop(session, None)
 
     async def delete(self, agent: str, number: str) -> Deleted:
         found = self.agents.get(agent, _Agent())
         if number not in found.versions:
             return Deleted.GONE
-        if number in found.sessions:
+        if number in found.sessions or number in found.asking.values():
             return Deleted.SESSIONS_ACTIVE
         del found.versions[number], found.definitions[number]
         return Deleted.DELETED
@@ -102,6 +144,14 @@ class FakeFoundry:
         if self.clock.now() < version.created_at + timedelta(seconds=self.provisioning):
             return replace(version, status=Status.CREATING, failure=None)
         return replace(version, status=Status.FAILED if version.failure else Status.ACTIVE)
+
+
+def _not_ready(version: Version | None) -> Answer | None:
+    if version is None:
+        return Answer(404, code="not_found")
+    if version.status is Status.CREATING:
+        return Answer(400, code="AgentVersionNotReady")
+    return Answer(424, code="AgentVersionProvisioningFailed") if version.status is Status.FAILED else None
 
 
 def _plain(definition: Definition) -> dict[str, str]:

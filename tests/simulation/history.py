@@ -97,15 +97,15 @@ class WatchedFoundry(FakeFoundry):
         self.routed_by_person: tuple[int, str] | None = None
         """The serial that a release had answered when a person moved the traffic, and where to."""
 
-    async def route(self, agent: str, version: str) -> Routing:
-        found = self.agents[agent]
+    async def route(self, agent: str, to: Routing) -> Routing:
+        found, version = self.agents[agent], to.pinned or ""
         state = await self.version(agent, version)
         if len(found.versions) > 1 and (state is None or state.status.value != "active"):
             raise BrokenError(f"traffic moved to version {version}, which is {state.status if state else 'gone'}")
         if self.routed_by_person and self._ledger.wishes[agent].by_people <= self.routed_by_person[0]:
             raise BrokenError("a person's routing was overwritten without a newer push")
         self.routed_by_person = None
-        return await super().route(agent, version)
+        return await super().route(agent, to)
 
     async def delete(self, agent: str, number: str) -> Any:
         found = self.agents[agent]

@@ -42,7 +42,7 @@ agents:
 class House:
     """Everything that a handler is given."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: Any = field(default_factory=FakeClock)
     vault: FakeVault = field(default_factory=FakeVault)
     journal: FakeJournal = field(default_factory=FakeJournal)
     queue: FakeQueue = field(default_factory=FakeQueue)

@@ -59,7 +59,7 @@ def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, e
 def test_a_record_with_an_act_under_way_is_unfinished() -> None:
     assert Record().state == "ended"
     assert Record(stage=Stage.BEGUN).state == "open"
-    assert notes.intending(Record(), Act.PIN, NOW, to="1").state == "open"
+    assert notes.intending(Record(), Act.PIN, NOW, to=Routing.to("1")).state == "open"
     assert notes.confirmed(Record()).stage is Stage.CONFIRMED
 
 

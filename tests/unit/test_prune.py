@@ -67,7 +67,11 @@ LIVE = version(9)
         pytest.param(version(1), Record(good=Good(PUSH, "fp", "1")), keep(), Reason.KEPT_IN_RELEASE, id="the good one"),
         pytest.param(version(1), Record(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
         pytest.param(
-            version(1), Record(doing=Doing(Act.PROMOTE, NOW, "1")), keep(), Reason.KEPT_IN_RELEASE, id="being promoted"
+            version(1),
+            Record(doing=Doing(Act.PROMOTE, NOW, Routing.to("1"))),
+            keep(),
+            Reason.KEPT_IN_RELEASE,
+            id="being promoted",
         ),
         pytest.param(version(1), Record(), keep(newest=1), Reason.KEPT_RECENT, id="behind the live one"),
         pytest.param(version(10), Record(), keep(newest=5), Reason.PRUNED_STALE, id="ahead of it is no way back"),

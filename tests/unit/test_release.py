@@ -8,14 +8,34 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.candidate import after_verify
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.model import Agent, Definition, Failure, Push, Routing, Status, Version
+from core.finish import after_check
+from core.model import Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
+from core.proof import Outcome, Proof
 from core.reasons import Reason
-from core.record import Act, Doing, Good, Pause, Record, Stage, Wanted
+from core.record import Act, Approval, Doing, Good, Hold, Pause, Record, Stage, Wanted
 from core.release import next_step
 from core.rules import AgentRule
-from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Look, Note, Pin, Promote, Step, Wait, Yield
-from core.world import Facts, World
+from core.steps import (
+    Begin,
+    Check,
+    ClearTwin,
+    Confirm,
+    Create,
+    Done,
+    End,
+    Look,
+    Note,
+    Pin,
+    Promote,
+    Rollback,
+    Step,
+    Verify,
+    Wait,
+    Yield,
+)
+from core.world import Facts, World, release_expected, should_run
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -188,7 +208,7 @@ def test_the_release_ends_with_one_reason(record: Record, known: Facts, wanted: 
 
 
 DOING_CREATE = replace(UNDER_WAY, doing=Doing(Act.CREATE, JUST_NOW, highest=1))
-DOING_PROMOTE = replace(CONFIRMED, doing=Doing(Act.PROMOTE, JUST_NOW, to="2"))
+DOING_PROMOTE = replace(CONFIRMED, doing=Doing(Act.PROMOTE, JUST_NOW, to=TO_2))
 SETTLED = NOW - timedelta(seconds=75)
 
 WAITS = [
@@ -262,14 +282,14 @@ def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
     [pytest.param(Act.PROMOTE, Stage.PROMOTED, id="promote"), pytest.param(Act.PIN, Stage.CONFIRMED, id="pin")],
 )
 def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: Act, stage: Stage) -> None:
-    decided = step(replace(CONFIRMED, doing=Doing(act, SETTLED, to="2")), facts(AT_2, version("2")), SEEN)
+    decided = step(replace(CONFIRMED, doing=Doing(act, SETTLED, to=TO_2)), facts(AT_2, version("2")), SEEN)
     assert isinstance(decided, Note)
     assert decided.record.stage is stage
     assert decided.record.selector == TO_2
 
 
 def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
-    decided = step(replace(CONFIRMED, doing=Doing(Act.PROMOTE, SETTLED, to="2")), facts(AT_1, version("2")), SEEN)
+    decided = step(replace(CONFIRMED, doing=Doing(Act.PROMOTE, SETTLED, to=TO_2)), facts(AT_1, version("2")), SEEN)
     assert isinstance(decided, Note)
     assert decided.reason is Reason.DID_NOT_LAND
 
@@ -459,12 +479,176 @@ def test_in_mode_manual_a_confirmed_candidate_waits_for_a_person() -> None:
     assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Done(Reason.AWAITING_APPROVAL)
 
 
-@pytest.mark.parametrize("probe", ["verify", "check"])
-def test_a_proof_that_cannot_be_had_is_never_taken_for_one_that_was_passed(probe: str) -> None:
-    rule = mode(**{probe: {"ask": "ping", "expect": "pong"}})
-    decided = step(CONFIRMED, facts(AT_1, version("2")), SEEN, rule)
+PROVEN = mode(verify={"ask": "ping", "expect": "pong"}, check={"ask": "ping", "expect": "pong"}, hold_for="7d")
+HOLD = Hold("fp-2", PUSH.digest, "CHECK_FAILED", "answered 500", JUST_NOW, NOW + timedelta(days=7), "slipway")
+
+
+def proved(outcome: Outcome, detail: str = "") -> Proof:
+    return Proof(outcome, detail)
+
+
+def test_an_approval_is_for_one_version_with_one_fingerprint() -> None:
+    known, rule = facts(AT_1, version("2")), mode(mode="manual")
+    approved = replace(SEEN, approved=Approval("2", "fp-2", "ann", NOW))
+    assert step(CONFIRMED, known, approved, rule) == Promote("2", TO_1)
+    for other in (Approval("2", "fp-1", "ann", NOW), Approval("1", "fp-2", "ann", NOW)):
+        assert step(CONFIRMED, known, replace(SEEN, approved=other), rule) == Done(Reason.AWAITING_APPROVAL)
+
+
+def test_a_confirmed_candidate_is_verified_before_it_gets_traffic() -> None:
+    assert step(CONFIRMED, facts(AT_1, version("2")), SEEN, PROVEN) == Verify("2")
+    verified = after_verify(World(SEEN, CONFIRMED), PROVEN, proved(Outcome.PASSED), NOW)
+    assert isinstance(verified, Note)
+    assert step(verified.record, facts(AT_1, version("2")), SEEN, PROVEN) == Promote("2", TO_1)
+
+
+NOT_VERIFIED = [
+    pytest.param(Outcome.FAILED, Reason.VERIFY_FAILED, True, id="a wrong answer holds the image"),
+    pytest.param(Outcome.FORBIDDEN, Reason.VERIFY_FORBIDDEN, False, id="a missing right holds nothing"),
+    pytest.param(Outcome.INCONCLUSIVE, Reason.VERIFY_INCONCLUSIVE, False, id="a quota holds nothing"),
+    pytest.param(Outcome.DISABLED, Reason.AGENT_DISABLED, False, id="a disabled agent holds nothing"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "reason", "holds"), NOT_VERIFIED)
+def test_what_is_not_verified_ends_without_traffic(outcome: Outcome, reason: Reason, holds: bool) -> None:
+    ended = after_verify(World(SEEN, CONFIRMED), PROVEN, proved(outcome, "answered 500"), NOW)
+    assert isinstance(ended, End)
+    assert (ended.reason, ended.record.reason, ended.detail) == (reason, reason.value, "answered 500")
+    assert [(one.fingerprint, one.digest, one.until) for one in ended.record.holds] == (
+        [("fp-2", PUSH.digest, NOW + timedelta(days=7))] if holds else []
+    )
+
+
+def test_an_image_that_also_serves_is_not_held_only_what_was_made_of_it() -> None:
+    rotated = replace(CONFIRMED, good=Good(PUSH, "fp-1", "1"))
+    ended = after_verify(World(SEEN, rotated), PROVEN, proved(Outcome.FAILED), NOW)
+    assert isinstance(ended, End)
+    assert [(one.fingerprint, one.digest) for one in ended.record.holds] == [("fp-2", "")]
+
+
+def test_a_promoted_version_is_checked_with_what_it_may_go_back_to() -> None:
+    assert step(PROMOTED, facts(AT_2), SEEN, PROVEN) == Check("2", ("1", "1"))
+    first = replace(PROMOTED, back=None, good=None)
+    assert step(first, facts(AT_2), SEEN, PROVEN) == Check("2", ())
+
+
+def test_a_passed_check_makes_it_live() -> None:
+    decided = after_check(World(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(Outcome.PASSED), NOW)
     assert isinstance(decided, End)
-    assert decided.reason is Reason.VERIFY_INCONCLUSIVE
+    assert decided.reason is Reason.LIVE
+    assert decided.record.good == Good(PUSH, "fp-2", "2")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.INCONCLUSIVE, Outcome.DISABLED])
+def test_a_check_that_could_not_be_made_moves_nothing_and_proves_nothing(outcome: Outcome) -> None:
+    decided = after_check(World(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(outcome), NOW)
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.CHECK_INCONCLUSIVE
+    assert decided.record.good == SERVING.good
+
+
+def test_a_failed_check_goes_back_to_what_served_before() -> None:
+    known = facts(AT_2, version("1"))
+    decided = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED, "answered 500"), NOW)
+    assert isinstance(decided, Rollback)
+    assert (decided.to, decided.seen) == (TO_1, TO_2)
+    assert [one.fingerprint for one in decided.record.holds] == ["fp-2"]
+    back = replace(decided.record, stage=Stage.ROLLED_BACK, selector=TO_1)
+    ended = step(back, facts(AT_1), SEEN, PROVEN)
+    assert isinstance(ended, End)
+    assert (ended.reason, ended.detail) == (Reason.CHECK_FAILED, "answered 500")
+    assert ended.record.good == SERVING.good
+
+
+SPLIT = Routing((TrafficRule("1", 50), TrafficRule("3", 50)))
+WAYS = [
+    pytest.param(PROMOTED, (version("1"),), TO_1, id="what served"),
+    pytest.param(replace(PROMOTED, back=SPLIT), (version("1"), version("3")), SPLIT, id="two rules of a person"),
+    pytest.param(replace(PROMOTED, back=SPLIT), (version("1"),), TO_1, id="one of two is gone: the good one"),
+    pytest.param(replace(PROMOTED, back=None), (version("1"),), TO_1, id="nothing served: the good one"),
+    pytest.param(replace(PROMOTED, back=LATEST), (version("1"),), TO_1, id="it followed latest: the good one"),
+    pytest.param(replace(PROMOTED, back=TO_2), (version("1"),), TO_1, id="never to the candidate itself"),
+    pytest.param(PROMOTED, (version("1", Status.FAILED),), None, id="what served has failed"),
+    pytest.param(PROMOTED, (version("1", fingerprint="fp-2"),), None, id="what served is held itself"),
+    pytest.param(replace(PROMOTED, back=None, good=None), (), None, id="a first version has no way back"),
+]
+
+
+@pytest.mark.parametrize(("record", "versions", "way"), WAYS)
+def test_the_way_back(record: Record, versions: tuple[Version, ...], way: Routing | None) -> None:
+    gone: Mapping[str, None] = {n: None for n in ("1", "3") if n not in {one.number for one in versions}}
+    known = facts(AT_2, *versions, gone=gone)
+    decided = after_check(World(SEEN, record, known), PROVEN, proved(Outcome.FAILED), NOW)
+    if way is None:
+        assert isinstance(decided, End)
+        assert decided.reason is Reason.CHECK_FAILED_NO_WAY_BACK
+        assert decided.record.holds
+    else:
+        assert isinstance(decided, Rollback)
+        assert decided.to == way
+
+
+def test_a_way_back_that_nobody_read_is_read_first() -> None:
+    known = Facts((AT_2,))
+    noted = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED), NOW)
+    assert isinstance(noted, Note)
+    assert step(noted.record, known, SEEN, PROVEN) == Look("version", "1")
+    again = step(noted.record, facts(AT_2, version("1")), SEEN, PROVEN)
+    assert isinstance(again, Rollback)
+
+
+def test_a_way_back_is_found_without_an_agent_to_compare_with() -> None:
+    known = facts(None, version("1"))
+    decided = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED), NOW)
+    assert isinstance(decided, Rollback)
+    assert decided.seen is None
+
+
+HELD_RECORD = replace(SERVING, holds=(HOLD,), fingerprint="fp-2", push=PUSH, reason="CHECK_FAILED")
+
+
+def test_while_the_desired_image_is_held_what_is_good_runs_with_todays_secrets() -> None:
+    world = World(replace(WANTED, serial=3), replace(HELD_RECORD, seen=2))
+    assert should_run(world.wanted, world.record, NOW) == OLD_PUSH
+    rotated = replace(RESOLVED, fingerprint="fp-3")
+    begun = next_step(replace(world, facts=facts(AT_1, version("1"), resolved=rotated)), RULE, NOW)
+    assert isinstance(begun, Begin)
+    assert (begun.record.push, begun.record.fingerprint) == (OLD_PUSH, "fp-3")
+
+
+def test_a_held_push_ends_as_held_whatever_runs() -> None:
+    same = replace(RESOLVED, fingerprint="fp-1")
+    live = step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1"), resolved=same), WANTED)
+    nothing_good = step(replace(HELD_RECORD, seen=1, good=None, born={}), facts(AT_1, version("1")), WANTED)
+    by_fingerprint = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, digest=""),))
+    for decided in (live, nothing_good, step(by_fingerprint, facts(AT_1, version("1")), WANTED)):
+        assert isinstance(decided, End)
+        assert decided.reason is Reason.HELD
+        assert "CHECK_FAILED by slipway until 2026-12-01" in decided.detail
+        assert decided.record.seen == 2
+
+
+def test_a_hold_that_is_over_or_lifted_holds_nothing() -> None:
+    over = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, until=NOW),))
+    assert isinstance(step(over, facts(AT_1, version("1")), WANTED), Begin)
+    lifted = replace(WANTED, lifted={PUSH.digest: NOW})
+    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), lifted), Begin)
+    earlier = replace(WANTED, lifted={PUSH.digest: LONG_AGO})
+    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), earlier), End)
+
+
+def test_a_held_push_never_overwrites_a_persons_routing() -> None:
+    moved = agent(Routing.to("3"), version("3"))
+    assert step(replace(HELD_RECORD, seen=1), facts(moved), WANTED) == Done(Reason.ROUTING_CHANGED)
+
+
+@pytest.mark.parametrize("digest", [PUSH.digest, ""])
+def test_what_a_person_holds_while_it_is_made_is_not_promoted(digest: str) -> None:
+    held = replace(SEEN, held=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),))
+    decided = step(CONFIRMED, facts(AT_1, version("2")), held)
+    assert isinstance(decided, End)
+    assert (decided.reason, decided.detail) == (Reason.HELD, "HOLD_SET by ann: not today")
 
 
 def test_a_candidate_that_serves_already_is_noted_as_promoted() -> None:
@@ -502,3 +686,26 @@ def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
     waiting = replace(WITH_CANDIDATE, born={"2": JUST_NOW})
     known = facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW))
     assert step(waiting, known.without_version("2"), SEEN) == Look("version", "2")
+
+
+def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
+    assert release_expected(WANTED, SERVING, NOW)
+    pause = Pause("why", "ann", NOW)
+    for wanted, record in (
+        (SEEN, UNDER_WAY),
+        (Wanted(serial=3), SERVING),
+        (replace(WANTED, paused=pause), SERVING),
+        (replace(WANTED, due=NOW + timedelta(seconds=1)), SERVING),
+        (replace(WANTED, serial=3), DOING_CREATE),
+    ):
+        assert not release_expected(wanted, record, NOW)
+
+
+def test_what_a_list_says_of_metadata_spares_a_read() -> None:
+    listed = Facts((AT_1,), (version("1"),), wish=RESOLVED)
+    assert isinstance(step(SERVING, listed, WANTED), Begin)
+
+
+def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
+    assert facts(AT_1).routed(TO_2).agent == (replace(AT_1, routing=TO_2),)
+    assert facts(AT_1).routed(None).agent is None

@@ -1,0 +1,109 @@
+"""The first rows of the table: what was begun is finished before anything else, and a failed check is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core import holds, notes
+from core.definition import FINGERPRINT
+from core.model import Routing, Status, Version
+from core.proof import Outcome, Proof
+from core.reasons import Reason
+from core.record import Act, Record, Stage
+from core.rules import AgentRule
+from core.steps import Check, End, Note, Rollback, Step, Wait
+from core.world import Unread, World
+
+SETTLE = timedelta(seconds=75)
+"""How long an act may take to show: an answer that was lost may still land, and reads lag up to 30 s."""
+REASON_OF = {Act.PIN: Reason.PIN, Act.PROMOTE: Reason.PROMOTE, Act.ROLLBACK: Reason.ROLLBACK}
+
+
+def unfinished_act(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 2: somebody began an act and did not note its end; look until it shows or can no more."""
+    doing = world.record.doing
+    if doing is None:
+        return None
+    settled = now - doing.since >= SETTLE
+    if doing.act is Act.CREATE:
+        ours = next((one for one in world.listed if world.is_ours(one) and int(one.number) > doing.highest), None)
+        if ours is not None:
+            return Note(Reason.ADOPT, notes.has_candidate(world.record, ours))
+    if not settled:
+        return Wait(Reason.UNCLEAR_ANSWER)
+    agent = world.agent
+    if doing.act is not Act.CREATE and agent is not None and agent.routing == doing.to:
+        return Note(REASON_OF[doing.act], notes.routed(world.record, agent.routing, doing.act, doing.since))
+    return Note(Reason.DID_NOT_LAND, notes.not_landed(world.record))
+
+
+def own_change_not_visible(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 3: what differs so soon after our own change is a read that lags, not a person."""
+    routed_at = world.record.routed_at
+    if routed_at is not None and now - routed_at < SETTLE and world.moved:
+        return Wait(Reason.PROMOTE)
+    return None
+
+
+def promoted(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 4: finish what is promoted first, also when paused and when something newer waits."""
+    record = world.record
+    if record.stage is Stage.ROLLED_BACK:
+        return End(Reason.CHECK_FAILED, notes.ended(record, Reason.CHECK_FAILED, now, record.detail), record.detail)
+    if record.stage not in (Stage.PROMOTED, Stage.CHECK_FAILED):
+        return None
+    if world.agent is None or world.agent.routing.pinned != record.candidate:
+        return End(Reason.ROUTING_CHANGED, notes.ended(record, Reason.ROUTING_CHANGED, now))
+    if record.stage is Stage.CHECK_FAILED:
+        return _take_back(world, now)  # whoever saw it fail did not live to take the traffic back
+    if rule.release.check:
+        return Check(record.candidate or "", tuple(number for way in _ways(record) for number in _names(way)))
+    return End(Reason.LIVE, notes.live(record, now))
+
+
+def after_check(world: World, rule: AgentRule, proof: Proof, now: datetime) -> Step:
+    """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
+    if proof.outcome is Outcome.PASSED:
+        return End(Reason.LIVE, notes.live(world.record, now))
+    if proof.outcome is not Outcome.FAILED:
+        reason = Reason.CHECK_INCONCLUSIVE
+        return End(reason, notes.ended(world.record, reason, now, proof.detail), proof.detail)
+    held = notes.held(world.record, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
+    record = replace(held, stage=Stage.CHECK_FAILED)
+    try:
+        return _take_back(replace(world, record=record), now)
+    except Unread:
+        return Note(Reason.CHECK_FAILED, record)  # the way back is still to be read: row 4 asks for it
+
+
+def _take_back(world: World, now: datetime) -> Step:
+    """Back to what served before, or to the last good one; in one write with the hold."""
+    record = world.record
+    way = next((way for way in _ways(record) if all(_serves(world, number, now) for number in _names(way))), None)
+    if way is None:
+        reason = Reason.CHECK_FAILED_NO_WAY_BACK
+        return End(reason, notes.ended(record, reason, now, record.detail), record.detail)
+    return Rollback(way, record, world.agent.routing if world.agent else None)
+
+
+def _ways(record: Record) -> Iterator[Routing]:
+    """What served when the release began, then the last good version; never the candidate itself."""
+    ways: list[Routing | None] = [record.back, Routing.to(record.good.version) if record.good else None]
+    for way in ways:
+        if way is not None and not way.follows_latest and not way.names(record.candidate or ""):
+            yield way
+
+
+def _names(way: Routing) -> tuple[str, ...]:
+    return tuple(rule.version for rule in way.rules)
+
+
+def _serves(world: World, number: str, now: datetime) -> bool:
+    """True for a version that can take traffic and is not held itself."""
+    version: Version | None = world.version(number)
+    if version is None or version.status is not Status.ACTIVE:
+        return False
+    held = holds.active(world.wanted, world.record, now)
+    return holds.of_fingerprint(held, version.metadata.get(FINGERPRINT, "")) is None

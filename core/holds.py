@@ -1,0 +1,29 @@
+"""Which fingerprints and images are held back now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.record import Hold, Record, Wanted
+
+
+def active(wanted: Wanted, record: Record, now: datetime) -> tuple[Hold, ...]:
+    """Every hold that counts: set by a failed proof or by a person, not over, and not lifted since."""
+    return tuple(hold for hold in (*record.holds, *wanted.held) if not _over(hold, wanted, now))
+
+
+def of_digest(holds: tuple[Hold, ...], digest: str) -> Hold | None:
+    """The hold on an image, whatever it is started with."""
+    return next((hold for hold in holds if digest and hold.digest == digest), None)
+
+
+def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
+    """The hold on exactly this definition."""
+    return next((hold for hold in holds if fingerprint and hold.fingerprint == fingerprint), None)
+
+
+def _over(hold: Hold, wanted: Wanted, now: datetime) -> bool:
+    if hold.until is not None and hold.until <= now:
+        return True
+    lifted = (wanted.lifted.get(key) for key in (hold.fingerprint, hold.digest) if key)
+    return any(at is not None and hold.since <= at for at in lifted)

@@ -1,0 +1,88 @@
+"""What people may say about an agent, and what the ledger then wants: approve, hold, lift, pause, resume, release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core import holds
+from core.desired import Noted
+from core.model import Push
+from core.reasons import Reason
+from core.record import Approval, Cause, Hold, Pause, Record, Stage, Wanted
+
+MAY_BE_APPROVED = (Stage.CONFIRMED, Stage.VERIFIED)
+
+
+def approve(wanted: Wanted, record: Record, version: str | None, by: str, now: datetime) -> Noted:
+    """Leave for the version that waits now; a version that is named must be that one."""
+    waits = record.candidate if record.stage in MAY_BE_APPROVED else None
+    if waits is None or (version is not None and version != waits):
+        found = f"version {waits} waits" if waits else "no version waits"
+        return Noted(wanted, Reason.NOTHING_TO_APPROVE, found)
+    approval = Approval(waits, record.fingerprint, by, now)
+    return Noted(replace(wanted, approved=approval), Reason.APPROVED, f"version {waits} by {by}")
+
+
+def hold(wanted: Wanted, digest: str | None, why: str, by: str, until: datetime | None, now: datetime) -> Noted:
+    """Keep an image from being released, the desired one where none is named."""
+    held = digest or (wanted.push.digest if wanted.push else "")
+    if not held:
+        return Noted(wanted, Reason.NOTHING_DESIRED)
+    new = Hold("", held, Reason.HOLD_SET.value, why, now, until, by)
+    others = tuple(one for one in wanted.held if one.digest != held)
+    return Noted(replace(wanted, held=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
+
+
+def lift(wanted: Wanted, record: Record, digest: str | None, by: str, now: datetime) -> Noted:
+    """End the holds on an image, or every hold; what is wanted is then released."""
+    found = [one for one in holds.active(wanted, record, now) if digest in (None, one.digest)]
+    if not found:
+        return Noted(wanted, Reason.NOTHING_HELD)
+    keys = {key for one in found for key in (one.fingerprint, one.digest) if key}
+    lifted = _lifted(wanted, keys, now)
+    return Noted(_asked(lifted, now), Reason.HOLD_LIFTED, f"{len(found)} by {by}")
+
+
+def pause(wanted: Wanted, why: str, by: str, until: datetime | None, now: datetime) -> Noted:
+    """Stop before the next step; what is promoted is still finished."""
+    return Noted(replace(wanted, paused=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
+
+
+def resume(wanted: Wanted, by: str) -> Noted:
+    """Go on after a pause."""
+    if wanted.paused is None:
+        return Noted(wanted, Reason.NOTHING_PAUSED)
+    return Noted(replace(wanted, paused=None), Reason.RESUMED_BY_PERSON, f"by {by}")
+
+
+def release_now(wanted: Wanted, record: Record, push: Push | None, by: str, now: datetime) -> Noted:
+    """Release a push whatever its tag and soak say, or the desired one again; a hold on it is lifted by that."""
+    chosen = push or wanted.push
+    if chosen is None:
+        return Noted(wanted, Reason.NOTHING_DESIRED)
+    held = [
+        one for one in holds.active(wanted, record, now) if chosen.digest == one.digest or _ours(one, record, chosen)
+    ]
+    lifted = _lifted(wanted, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
+    return Noted(replace(_asked(lifted, now), push=chosen), Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
+
+
+def _ours(hold: Hold, record: Record, push: Push) -> bool:
+    """True for a hold on what the last release made of the same image."""
+    made = record.push is not None and record.push.digest == push.digest
+    return made and hold.fingerprint == record.fingerprint
+
+
+def _lifted(wanted: Wanted, keys: set[str], now: datetime) -> Wanted:
+    """Older words are kept as long as a hold may last."""
+    recent = {key: at for key, at in wanted.lifted.items() if now - at < LONGEST}
+    return replace(wanted, lifted={**recent, **dict.fromkeys(sorted(keys), now)})
+
+
+LONGEST = timedelta(days=400)
+
+
+def _asked(wanted: Wanted, now: datetime) -> Wanted:
+    serial = wanted.serial + 1
+    return replace(wanted, serial=serial, by_people=serial, cause=Cause.PERSON, noted_at=now, due=None)

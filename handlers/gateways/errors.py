@@ -1,0 +1,42 @@
+"""The two errors that may leave a gateway."""
+
+from __future__ import annotations
+
+STORAGE = "storage"
+"""What a GatewayError of the ledger, the journal or the queue names as its service."""
+
+
+class GatewayError(Exception):
+    """What an outside service made of a request, in one line without any value that was sent.
+
+    ``code`` is the service's own code or the HTTP status as text, ``service`` which gateway speaks.
+    """
+
+    def __init__(self, service: str, code: str, message: str) -> None:
+        super().__init__(f"{service}: {code}: {message}")
+        self.service = service
+        self.code = code
+        self.message = message
+
+
+class TransientError(GatewayError):
+    """Asking again later may help.
+
+    ``unclear`` is True when the request may have taken effect although its answer was lost or an error (a timeout, a
+    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds.
+    """
+
+    def __init__(
+        self, service: str, code: str, message: str, *, unclear: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(service, code, message)
+        self.unclear = unclear
+        self.retry_after = retry_after
+
+
+class PermanentError(GatewayError):
+    """Asking again will not help; ``status`` is the HTTP status where there was one."""
+
+    def __init__(self, service: str, code: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(service, code, message)
+        self.status = status

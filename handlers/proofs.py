@@ -1,0 +1,68 @@
+"""The three proofs of a candidate: a second read, questions before it has traffic, questions with traffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core import notes
+from core.candidate import after_verify
+from core.finish import after_check
+from core.reasons import Reason
+from core.steps import Check, Confirm, End, Step, Verify
+from core.world import Facts, World
+from handlers.holder import Holder
+from handlers.observe import Glance
+from handlers.proving import Prover
+from handlers.together import together
+
+CONFIRM_GAP = 1.0
+"""Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
+
+
+async def prove(step: Confirm | Verify | Check, holder: Holder) -> Step | None:
+    """Ask what the step says; returns what follows from the answer, or None where the table goes on by itself."""
+    if isinstance(step, Confirm):
+        return await _confirm(step, holder)
+    return await (_verify(step, holder) if isinstance(step, Verify) else _check(step, holder))
+
+
+async def _confirm(step: Confirm, holder: Holder) -> Step | None:
+    clock = holder.outside.clock
+    await clock.sleep(CONFIRM_GAP)
+    glance = await _look(step.version.number, holder)
+    wrong = holder.acts.confirm(glance.facts.versions[step.version.number])
+    if wrong is None:
+        holder.ahead = glance
+        return None
+    return End(
+        Reason.DEFINITION_MISMATCH,
+        notes.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),
+        wrong,
+    )
+
+
+async def _verify(step: Verify, holder: Holder) -> Step:
+    rule, outside = holder.rule, holder.outside
+    prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
+    proof = await holder.pace.during(prover.verify(rule.release.verify))
+    holder.ahead = await _look(step.version, holder)  # asking took its time
+    return after_verify(World(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
+
+
+async def _check(step: Check, holder: Holder) -> Step:
+    """A failure is taken back at once, with no other look than the one beside the intent."""
+    rule, outside = holder.rule, holder.outside
+    prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
+    asked = together(prover.check(rule.release.check), holder.observer.versions(step.ways_back))
+    proof, ways = await holder.pace.during(asked)
+    facts, holder.facts = replace(holder.facts, versions=ways), Facts()
+    return after_check(World(holder.wanted, holder.acts.record, facts), rule, proof, outside.clock.now())
+
+
+async def _look(number: str, holder: Holder) -> Glance:
+    """What the traffic is moved on: the version, the routing and what is wanted, as they are now."""
+    at = holder.outside.clock.now()
+    wanted, facts = await together(
+        holder.outside.ledger.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
+    )
+    return Glance(at, wanted, holder.acts.record, facts)

@@ -1,0 +1,81 @@
+"""Puts the questions of a rule to an agent until they are answered or their time is up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from core.model import Answer
+from core.proof import Judged, Outcome, Proof, Verdict, judge, may_ask_again, refusal, when_time_is_up
+from core.rules import Probe
+from handlers.gateways import Clock, Foundry, GatewayError, TransientError
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+"""Seconds between two questions, growing: a container that just became active may need some to come up."""
+
+
+class Prover:
+    """Asks one version of an agent."""
+
+    def __init__(self, agent: str, version: str, foundry: Foundry, clock: Clock) -> None:
+        self._agent = agent
+        self._version = version
+        self._foundry = foundry
+        self._clock = clock
+
+    async def verify(self, probes: tuple[Probe, ...]) -> Proof:
+        """Ask in a session that is bound to the version; the session is deleted whatever happens."""
+        opened: list[str] = []
+
+        async def open_session(within: float) -> Judged:
+            session = await self._foundry.open_session(self._agent, self._version, within)
+            if isinstance(session, Answer):
+                return refusal(session) or Judged(Verdict.NOT_YET, f"answered {session.status} without a session")
+            opened.append(session)
+            return Judged(Verdict.PASSED)
+
+        try:
+            proof = await self._until(open_session, max(probe.within.total_seconds() for probe in probes))
+            return await self._all(probes, opened[0]) if opened else proof
+        finally:
+            for session in opened:
+                with suppress(GatewayError):  # it ends by itself; prune is told of it by a 409
+                    await asyncio.shield(self._foundry.end_session(self._agent, session))
+
+    async def check(self, probes: tuple[Probe, ...]) -> Proof:
+        """Ask whatever has the traffic."""
+        return await self._all(probes, None)
+
+    async def _all(self, probes: tuple[Probe, ...], session: str | None) -> Proof:
+        for number, probe in enumerate(probes, 1):
+            proof = await self._answered(probe, session)
+            if proof.outcome is not Outcome.PASSED:
+                named = f"question {number} of {len(probes)}: " if len(probes) > 1 else ""
+                return Proof(proof.outcome, named + proof.detail)
+        return Proof(Outcome.PASSED)
+
+    async def _answered(self, probe: Probe, session: str | None) -> Proof:
+        async def ask(within: float) -> Judged:
+            return judge(probe, await self._foundry.ask(self._agent, probe, session, within), self._version)
+
+        return await self._until(ask, probe.within.total_seconds())
+
+    async def _until(self, ask: Callable[[float], Awaitable[Judged]], within: float) -> Proof:
+        """Ask until that is of no use any more, or ``within`` seconds have passed."""
+        ends, pause = self._clock.monotonic() + within, FIRST_PAUSE
+        while True:
+            judged, wish = await self._once(ask, ends - self._clock.monotonic())
+            left = ends - self._clock.monotonic()
+            if not may_ask_again(judged) or left <= 0:
+                return when_time_is_up(judged)
+            await self._clock.sleep(min(max(pause, wish), left))
+            pause = min(pause * 2, LONGEST_PAUSE)
+            if self._clock.monotonic() >= ends:
+                return when_time_is_up(judged)
+
+    async def _once(self, ask: Callable[[float], Awaitable[Judged]], within: float) -> tuple[Judged, float]:
+        try:
+            return await ask(within), 0.0
+        except TransientError as error:
+            return Judged(Verdict.NOT_ASKED, f"{error.code}: {error.message}"), error.retry_after or 0.0

@@ -1,0 +1,89 @@
+"""What people may say, and what the ledger then wants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core import people
+from core.desired import Noted
+from core.model import Push
+from core.reasons import Reason
+from core.record import Cause, Hold, Pause, Record, Stage, Wanted
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+EARLIER = NOW - timedelta(hours=1)
+PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", EARLIER, "event-1")
+WANTED = Wanted(serial=4, by_people=3, push=PUSH, due=NOW + timedelta(hours=1))
+WAITING = Record(seen=4, push=PUSH, fingerprint="fp-2", stage=Stage.VERIFIED, candidate="2")
+HELD = Record(push=PUSH, fingerprint="fp-2", holds=(Hold("fp-2", PUSH.digest, "CHECK_FAILED", "no", EARLIER),))
+
+
+def test_an_approval_names_what_waits() -> None:
+    noted = people.approve(WANTED, WAITING, None, "ann", NOW)
+    assert (noted.reason, noted.asks) == (Reason.APPROVED, True)
+    assert noted.wanted.approved is not None
+    assert (noted.wanted.approved.version, noted.wanted.approved.fingerprint) == ("2", "fp-2")
+    assert noted.wanted.serial == WANTED.serial
+
+
+@pytest.mark.parametrize(
+    ("record", "version", "told"),
+    [
+        pytest.param(WAITING, "1", "version 2 waits", id="another version waits"),
+        pytest.param(replace(WAITING, stage=Stage.BEGUN), None, "no version waits", id="not confirmed yet"),
+        pytest.param(replace(WAITING, stage=Stage.ENDED), "2", "no version waits", id="over"),
+    ],
+)
+def test_what_does_not_wait_cannot_be_approved(record: Record, version: str | None, told: str) -> None:
+    assert people.approve(WANTED, record, version, "ann", NOW) == Noted(WANTED, Reason.NOTHING_TO_APPROVE, told)
+
+
+def test_a_hold_is_on_the_desired_image_or_the_one_that_is_named() -> None:
+    noted = people.hold(WANTED, None, "not today", "ann", None, NOW)
+    assert noted.reason is Reason.HOLD_SET
+    assert not noted.asks
+    assert [one.digest for one in noted.wanted.held] == [PUSH.digest]
+    again = people.hold(noted.wanted, PUSH.digest, "still not", "bob", NOW, NOW)
+    assert [(one.detail, one.by) for one in again.wanted.held] == [("still not", "bob")]
+    assert people.hold(Wanted(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
+
+
+@pytest.mark.parametrize("digest", [None, PUSH.digest])
+def test_lifting_a_hold_asks_for_what_is_wanted(digest: str | None) -> None:
+    noted = people.lift(WANTED, HELD, digest, "ann", NOW)
+    assert (noted.reason, noted.asks) == (Reason.HOLD_LIFTED, True)
+    assert (noted.wanted.serial, noted.wanted.by_people, noted.wanted.cause) == (5, 5, Cause.PERSON)
+    assert noted.wanted.lifted == {"fp-2": NOW, PUSH.digest: NOW}
+    assert people.lift(noted.wanted, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
+
+
+def test_an_old_lift_is_forgotten_when_no_hold_can_be_that_old() -> None:
+    old = replace(WANTED, lifted={"sha256:old": NOW - timedelta(days=500), "sha256:new": EARLIER})
+    assert set(people.lift(old, HELD, None, "ann", NOW).wanted.lifted) == {"sha256:new", "fp-2", PUSH.digest}
+
+
+def test_a_pause_says_why_by_whom_and_until_when() -> None:
+    noted = people.pause(WANTED, "release freeze", "ann", NOW + timedelta(days=1), NOW)
+    assert noted.reason is Reason.PAUSED
+    assert not noted.asks
+    assert noted.wanted.paused == Pause("release freeze", "ann", NOW, NOW + timedelta(days=1))
+    resumed = people.resume(noted.wanted, "bob")
+    assert (resumed.reason, resumed.asks, resumed.wanted.paused) == (Reason.RESUMED_BY_PERSON, True, None)
+    assert people.resume(WANTED, "bob") == Noted(WANTED, Reason.NOTHING_PAUSED)
+
+
+def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
+    other = replace(PUSH, digest=f"sha256:{'b' * 64}", tag="v2")
+    noted = people.release_now(WANTED, HELD, other, "ann", NOW)
+    assert (noted.reason, noted.asks) == (Reason.RELEASE_ASKED, True)
+    assert (noted.wanted.push, noted.wanted.due, noted.wanted.serial) == (other, None, 5)
+    assert noted.wanted.lifted == {}
+    again = people.release_now(WANTED, HELD, None, "ann", NOW)
+    assert again.wanted.push == PUSH
+    assert set(again.wanted.lifted) == {"fp-2", PUSH.digest}
+    only_made = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
+    assert set(people.release_now(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
+    assert people.release_now(Wanted(), Record(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED

@@ -1,0 +1,57 @@
+"""Questions of agents.yaml: one or several, over either protocol, and what is wrong with them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.rules import Probe, ReleaseRule
+from core.rules_file import RulesError, read_rules
+
+FILE = """
+agents:
+  hello-agent:
+    repository: agents/hello
+    release:
+      verify: %s
+"""
+
+
+def verify(text: str) -> tuple[Probe, ...]:
+    rule: ReleaseRule = read_rules((FILE % text).encode()).agents["hello-agent"].release
+    return rule.verify
+
+
+def test_one_question_is_a_list_of_one() -> None:
+    asked = Probe(ask="ping", expect="pong", within=timedelta(seconds=30))
+    assert verify("{ask: ping, expect: pong, within: 30s}") == (asked,)
+    assert verify("[{ask: ping, expect: pong, within: 30s}]") == (asked,)
+
+
+def test_both_protocols_may_be_asked() -> None:
+    assert verify("[{ask: ping, expect: pong}, {post: {q: [1]}, status: 202}, {post: ping, expect: p}]") == (
+        Probe(ask="ping", expect="pong"),
+        Probe(post={"q": [1]}, status=202),
+        Probe(post="ping", expect="p"),
+    )
+
+
+WRONG = [
+    pytest.param("{expect: pong}", "write either ask", id="no question"),
+    pytest.param("{ask: ping, post: {}, expect: pong}", "write either ask", id="two questions"),
+    pytest.param("{ask: ping}", "expect is missing", id="nothing expected"),
+    pytest.param("{ask: ping, expect: pong, status: 200}", "status belongs to post", id="a status of a response"),
+    pytest.param("{post: {}, status: 99}", "greater than or equal to 100", id="no status"),
+    pytest.param("{ask: ping, expect: '('}", "no RE2 expression", id="no expression"),
+    pytest.param("{ask: ping, expect: pong, withing: 3s}", "did you mean within", id="an unknown key"),
+    pytest.param("ping", "expected a list", id="a text"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG)
+def test_a_wrong_question_says_what_to_write(text: str, told: str) -> None:
+    with pytest.raises(RulesError) as refused:
+        verify(text)
+    assert "line 6: " in str(refused.value)
+    assert told in str(refused.value)

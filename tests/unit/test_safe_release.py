@@ -1,0 +1,256 @@
+"""A release that cannot hurt production, on fakes: verify, check, rollback, hold, approval, pause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from core.model import Answer, Failure, Routing
+from core.reasons import Reason
+from core.rules_file import read_rules
+from handlers import people
+from tests.builders import secret_event
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+from tests.unit.test_handlers import AGENT, House
+
+RULES = """
+agents:
+  hello-agent:
+    repository: agents/hello
+    env: {KEY: {secret: hello-key}}
+    release: {settle: 0s, %s}
+"""
+PROVEN = "verify: {ask: ping, expect: pong}, check: {ask: ping, expect: pong}"
+
+
+def house_with(release: str = PROVEN) -> House:
+    return House(clock=VirtualClock(), agents=read_rules((RULES % release).encode()))
+
+
+async def rotate(house: House, value: str) -> None:
+    secret = house.vault.put("hello-key", value)
+    data = {"Id": f"https://demo-vault.vault.azure.net/secrets/hello-key/{secret.version}"}
+    await house.event(secret_event(id=f"rotated-{value}", data=data))
+
+
+async def live_house() -> House:
+    """An agent whose version 1 is live and good."""
+    made = house_with()
+    await made.pushed("v1", "a")
+    assert await made.released() == "LIVE"
+    await made.clock.sleep(3600)
+    return made
+
+
+async def again(house: House, tag: str, letter: str) -> str:
+    await house.pushed(tag, letter)
+    return await house.released()
+
+
+@in_virtual_time
+async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic() -> None:
+    house = await live_house()
+    assert await again(house, "v2", "b") == "LIVE"
+    assert house.foundry.asked[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
+    assert house.journal.reasons()[-4:] == ["CREATE", "VERIFY", "PROMOTE", "LIVE"]
+    assert not house.foundry.agents[AGENT].asking
+
+
+@in_virtual_time
+async def test_a_version_that_answers_wrongly_never_has_traffic() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    assert await again(house, "v2", "b") == "VERIFY_FAILED"
+    assert await house.live() == "1"
+    assert "PROMOTE" not in house.journal.reasons()[-3:]
+    assert house.foundry.asked[-1] == (AGENT, "2", True)
+    assert not house.foundry.agents[AGENT].asking
+
+
+@in_virtual_time
+async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = ("pong", Answer(200, "oops"))
+    assert await again(house, "v2", "b") == "CHECK_FAILED"
+    assert await house.live() == "1"
+    assert house.journal.reasons()[-3:] == ["PROMOTE", "ROLLBACK", "CHECK_FAILED"]
+    await house.clock.sleep(60)
+    assert await again(house, "v2-again", "b") == "HELD"
+    assert await house.live() == "1"
+    assert house.foundry.creates == 2
+    assert await again(house, "v3", "c") == "LIVE"
+    assert await house.live() == "3"
+
+
+@in_virtual_time
+async def test_a_first_version_that_fails_its_check_has_no_way_back() -> None:
+    house = house_with()
+    house.foundry.answers["a" * 64] = ("pong", "oops")
+    assert await again(house, "v1", "a") == "CHECK_FAILED_NO_WAY_BACK"
+    assert (await house.ledger.record(AGENT)).holds
+
+
+@in_virtual_time
+async def test_a_hold_lasts_as_long_as_the_rule_says_and_begins_nothing_by_ending() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    await again(house, "v2", "b")
+    await house.clock.sleep(timedelta(days=8).total_seconds())
+    assert await house.released() == "VERIFY_FAILED"
+    assert house.foundry.creates == 2
+    house.foundry.answers.clear()
+    assert await again(house, "v2-again", "b") == "LIVE"
+
+
+@in_virtual_time
+async def test_while_an_image_is_held_a_rotated_secret_reaches_what_is_live() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    await again(house, "v2", "b")
+    await rotate(house, "rotated-5e1d")
+    assert await house.released() == "LIVE"
+    live = await house.live()
+    assert house.foundry.values[AGENT, live or ""]["KEY"] == "rotated-5e1d"
+    assert "a" * 64 in house.foundry.agents[AGENT].versions[live or ""].image
+
+
+@in_virtual_time
+async def test_a_mended_secret_passes_where_a_broken_one_was_held() -> None:
+    """The image serves with the older secret: only what was made of the broken one is held."""
+    house = await live_house()
+    house.foundry.answers["a" * 64] = "no idea"
+    await rotate(house, "broken-1")
+    assert await house.released() == "VERIFY_FAILED"
+    house.foundry.answers.clear()
+    await rotate(house, "mended-2")
+    assert await house.released() == "LIVE"
+
+
+@in_virtual_time
+async def test_lifting_a_hold_tries_again() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    await again(house, "v2", "b")
+    house.foundry.answers.clear()
+    noted = await people.lift(AGENT, "ann", house.outside)
+    assert noted.reason is Reason.HOLD_LIFTED
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+    assert house.foundry.creates == 2
+
+
+@in_virtual_time
+async def test_a_person_may_hold_and_release_what_they_like() -> None:
+    house = await live_house()
+    await people.hold(AGENT, "freeze", "ann", house.outside, digest=f"sha256:{'b' * 64}")
+    assert await again(house, "v2", "b") == "HELD"
+    await people.release_now(AGENT, "bob", house.outside)
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+
+
+@in_virtual_time
+async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
+    house = house_with("mode: manual, verify: {ask: ping, expect: pong}")
+    assert await again(house, "v1", "a") == ""
+    asked = len(house.foundry.asked)
+    await house.released()
+    assert house.journal.reasons().count("AWAITING_APPROVAL") == 1
+    assert len(house.foundry.asked) == asked
+    refused = await people.approve(AGENT, "ann", house.outside, version="7")
+    assert refused.reason is Reason.NOTHING_TO_APPROVE
+    await people.approve(AGENT, "ann", house.outside)
+    assert await house.released() == "LIVE"
+
+
+@in_virtual_time
+async def test_an_approval_dies_with_its_version() -> None:
+    house = house_with("mode: manual")
+    await again(house, "v1", "a")
+    await people.approve(AGENT, "ann", house.outside)
+    assert await house.released() == "LIVE"
+    await house.clock.sleep(60)
+    await again(house, "v2", "b")
+    assert await house.live() == "1"
+    assert house.journal.reasons()[-1] == "AWAITING_APPROVAL"
+
+
+@in_virtual_time
+async def test_a_pause_stops_before_the_next_step_and_is_told_once() -> None:
+    house = await live_house()
+    await people.pause((AGENT,), "freeze", "ann", house.outside)
+    assert await again(house, "v2", "b") == "LIVE"
+    await house.released()
+    assert house.journal.reasons().count("PAUSED") == 2  # what ann said, and what it stopped
+    assert await house.live() == "1"
+    await people.resume((AGENT,), "ann", house.outside)
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+
+
+@in_virtual_time
+async def test_a_pause_ends_by_itself() -> None:
+    house = await live_house()
+    await people.pause((AGENT,), "freeze", "ann", house.outside, until=house.clock.now() + timedelta(hours=1))
+    await again(house, "v2", "b")
+    await house.clock.sleep(3601)
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+
+
+@in_virtual_time
+async def test_a_notify_agent_says_what_it_would_do() -> None:
+    house = house_with("mode: notify")
+    assert await again(house, "v1", "a") == "WOULD_RELEASE"
+    assert house.foundry.creates == 0
+
+
+@in_virtual_time
+async def test_a_candidate_deleted_while_it_is_verified_ends_with_a_reason() -> None:
+    house = await live_house()
+
+    def delete() -> None:
+        house.foundry.agents[AGENT].versions.pop("2", None)
+
+    house.foundry.while_asked = delete
+    assert await again(house, "v2", "b") == "VERIFY_FAILED"
+    assert await house.live() == "1"
+
+
+@in_virtual_time
+async def test_a_live_version_that_turns_failed_is_no_way_back() -> None:
+    house = await live_house()
+    versions = house.foundry.agents[AGENT].versions
+
+    def fail() -> None:
+        versions["1"] = replace(versions["1"], failure=Failure("ProvisioningError", "gone bad"))
+
+    house.foundry.while_asked = fail
+    house.foundry.answers["b" * 64] = ("pong", "oops")
+    assert await again(house, "v2", "b") == "CHECK_FAILED_NO_WAY_BACK"
+    assert await house.live() == "2"
+
+
+@in_virtual_time
+async def test_a_person_who_moves_the_traffic_during_the_check_is_not_overruled() -> None:
+    house = await live_house()
+    agent = house.foundry.agents[AGENT]
+
+    def move() -> None:
+        if agent.routing == Routing.to("2"):
+            agent.routing = Routing.to("1")
+
+    house.foundry.while_asked = move
+    house.foundry.answers["b" * 64] = ("pong", "oops")
+    assert await again(house, "v2", "b") == "ROUTING_CHANGED"
+    assert await house.live() == "1"
+    assert "ROLLBACK" not in house.journal.reasons()
+
+
+@in_virtual_time
+async def test_a_version_whose_proof_takes_long_keeps_its_lease() -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = (Answer(503), "pong")
+    began = house.clock.monotonic()
+    assert await again(house, "v2", "b") == "VERIFY_FAILED"
+    assert house.clock.monotonic() - began > 60
