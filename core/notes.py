@@ -119,7 +119,9 @@ def live(record: Record, now: datetime) -> Record:
         return ended(record, Reason.LIVE, now)
     good = Good(record.push, record.fingerprint, record.candidate)
     kept = {number: at for number, at in record.born.items() if number == record.candidate}
-    return replace(ended(record, Reason.LIVE, now), good=good, born=kept)
+    again = record.good is not None and record.good.version == good.version
+    previous = record.previous if again else record.good
+    return replace(ended(record, Reason.LIVE, now), good=good, previous=previous, born=kept)
 
 
 def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
@@ -127,7 +129,7 @@ def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
     seen = record.seen if wanted.by_people > record.seen else wanted.serial
     gone = ended(replace(record, doing=None), Reason.AGENT_DELETED, now)
     return replace(gone, seen=seen, candidate=None, twin=False, cleared=None, back=None, selector=None,
-                   routed_at=None, good=None, born={})  # fmt: skip
+                   routed_at=None, good=None, previous=None, born={})  # fmt: skip
 
 
 def _born(record: Record, version: Version) -> Mapping[str, datetime]:

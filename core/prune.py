@@ -97,10 +97,9 @@ def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
 
 def _named(record: Record) -> Iterator[str]:
     """The versions that the release record names: candidate, previous live, last good, what is being done."""
-    if record.candidate:
+    if record.candidate and record.open:
         yield record.candidate
-    if record.good:
-        yield record.good.version
+    yield from (good.version for good in (record.good, record.previous) if good)
     for routing in (record.back, record.selector, record.doing.to if record.doing else None):
         yield from (rule.version for rule in routing.rules) if routing else ()
 

@@ -161,6 +161,8 @@ class Record:
     routed_at: datetime | None = None
     doing: Doing | None = None
     good: Good | None = None
+    previous: Good | None = None
+    """What was good before: the last resort that pruning leaves."""
     holds: tuple[Hold, ...] = ()
     told: str = ""
     """The last ``Done`` that was told, so that waiting is told once and not at every look."""

@@ -23,6 +23,7 @@ class Decisions:
         line = {
             "at": self._clock.now().isoformat(),
             "reason": reason.value,
+            "severity": reason.severity,
             "detail": detail,
             "help": reason.help,
             **self._common,

@@ -8,7 +8,8 @@ from core import notes
 from core.candidate import after_verify
 from core.finish import after_check
 from core.reasons import Reason
-from core.steps import Check, Confirm, End, Step, Verify
+from core.record import Stage
+from core.steps import Check, Confirm, End, Step, Verify, Wait
 from core.world import Facts, World
 from handlers.holder import Holder
 from handlers.observe import Glance
@@ -31,9 +32,9 @@ async def _confirm(step: Confirm, holder: Holder) -> Step | None:
     await clock.sleep(CONFIRM_GAP)
     glance = await _look(step.version.number, holder)
     wrong = holder.acts.confirm(glance.facts.versions[step.version.number])
+    holder.ahead = glance
     if wrong is None:
-        holder.ahead = glance
-        return None
+        return None if holder.acts.record.stage is Stage.CONFIRMED else Wait(Reason.CREATE)
     return End(
         Reason.DEFINITION_MISMATCH,
         notes.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),

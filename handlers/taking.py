@@ -41,6 +41,8 @@ async def take(step: Step, holder: Holder) -> Ending | None:
     with telemetry.span(f"release.{step.reason.value.lower()}", agent=holder.rule.name):
         if isinstance(step, Confirm | Verify | Check):
             after = await prove(step, holder)
+            if after is None:
+                holder.tell(step.reason, holder.acts.record)
             return await take(after, holder) if after else None
         await _act(step, holder)
         return None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from local.images import Kind, push
 from local.settings import ROOT
 from local.stack import Options, PartDiedError, Stack
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Azure on a laptop.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Azure on a laptop.")
 Folder = Annotated[Path, typer.Option(help="Where state, logs and endpoints.json are kept.")]
 
 
@@ -38,9 +38,7 @@ async def _up(options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
         await stack.up()
-        print(
-            f"ready; push with: python -m local push agents/hello:v1, or to {stack.endpoints['registry']}", flush=True
-        )
+        print(how_to_go_on(stack.endpoints, options.folder), flush=True)
         watching = asyncio.create_task(stack.watch())
         await asyncio.wait({watching, asyncio.create_task(ended.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
@@ -52,6 +50,36 @@ async def _up(options: Options) -> int:
     finally:
         await stack.down()
     return 0
+
+
+def how_to_go_on(endpoints: dict[str, Any], folder: Path) -> str:
+    """What a person may do once everything is up, and where to look."""
+    registry = endpoints["registry"]
+    return f"""
+ready. Push an image of an agent that agents.yaml names:
+
+  docker push {registry}/agents/hello:v1      (tag an image with this name before)
+  skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
+  .venv/bin/python -m local push agents/hello:v1      (a tiny image, made on the spot)
+
+and look at
+
+  {endpoints["telemetry"]}/      what was decided, and why
+  {folder / "endpoints.json"}      every address, and the environment for a client of your own
+  {folder}/*.log      what the functions host and the storage printed
+
+Ctrl-C ends it.
+"""
+
+
+@app.command("demo")
+def show_demo(
+    picture: Annotated[Path | None, typer.Option(help="Also write the screen to this SVG file.")] = None,
+) -> None:
+    """Show what Slipway does, from a push to live, in half a minute; exits 0 only if all of it was true."""
+    from local.demo.run import main
+
+    raise typer.Exit(main(picture))
 
 
 @app.command("push")

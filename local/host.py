@@ -75,7 +75,8 @@ class FunctionsHost(StandIn):
         if function is None:
             return web.Response(status=404)
         body = await request.json()
-        task = asyncio.create_task(self._invoker.run(function, str(body.get("input", ""))))
+        given = '{"IsPastDue": false}' if function.schedule else str(body.get("input", ""))  # a timer takes no input
+        task = asyncio.create_task(self._invoker.run(function, given))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return web.Response(status=202)

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aiohttp import ClientSession
-from azure.core.credentials import AccessToken
 
+from local.credentials import Anybody
 
-class Anybody:
-    """A credential that the stand-ins take."""
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return AccessToken("local", int(time.time()) + 86_400)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> Anybody:
-        return self
-
-    async def __aexit__(self, *args: object) -> None: ...
+__all__ = ["Anybody", "plan_faults"]
 
 
 async def plan_faults(url: str, *faults: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house
     assert environment["SLIPWAY_TOOLBOX_NAME"] == "hello-agent-tools"
     assert await house.live() == "1"
     assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
-    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
 
 
 async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None:
@@ -116,7 +116,7 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.pushed("v2", "b")
     house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, selector=Routing())
     assert await house.released() == "LIVE"
-    assert house.journal.reasons()[-5:] == ["PIN", "BEGIN", "CREATE", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
     assert await house.live() == "2"
 
 

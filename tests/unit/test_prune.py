@@ -14,7 +14,7 @@ from core.definition import FINGERPRINT
 from core.model import Push, Routing, Status, Version
 from core.prune import Delete, Keep, plan
 from core.reasons import Reason
-from core.record import Act, Doing, Good, Record
+from core.record import Act, Doing, Good, Record, Stage
 from core.rules import KeepRule
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -63,7 +63,11 @@ LIVE = version(9)
         pytest.param(version(1, Status.UNKNOWN), Record(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
         pytest.param(replace(version(1), draft=True), Record(), keep(), Reason.KEPT_DRAFT, id="a draft"),
         pytest.param(version("draft-1"), Record(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
-        pytest.param(version(1), Record(candidate="1"), keep(), Reason.KEPT_IN_RELEASE, id="the candidate"),
+        pytest.param(
+            version(1), Record(candidate="1", stage=Stage.BEGUN), keep(), Reason.KEPT_IN_RELEASE, id="the candidate"
+        ),
+        pytest.param(version(1), Record(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"),
+        pytest.param(version(1), Record(previous=Good(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"),
         pytest.param(version(1), Record(good=Good(PUSH, "fp", "1")), keep(), Reason.KEPT_IN_RELEASE, id="the good one"),
         pytest.param(version(1), Record(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
         pytest.param(
@@ -126,7 +130,7 @@ RULES = st.builds(
 def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
     versions: list[Version], rule: KeepRule, live: int, random: Any
 ) -> None:
-    routing, record = Routing.to(str(live)), Record(candidate=str(live + 1))
+    routing, record = Routing.to(str(live)), Record(candidate=str(live + 1), stage=Stage.BEGUN)
     lines = plan(versions, routing, record, rule, NOW)
     assert lines == plan(random.sample(versions, len(versions)), routing, record, rule, NOW)
     gone = {line.version.number for line in lines if isinstance(line, Delete)}

@@ -52,7 +52,7 @@ async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic()
     house = await live_house()
     assert await again(house, "v2", "b") == "LIVE"
     assert house.foundry.asked[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
-    assert house.journal.reasons()[-4:] == ["CREATE", "VERIFY", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[-4:] == ["CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
     assert not house.foundry.agents[AGENT].asking
 
 
