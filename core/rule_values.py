@@ -8,30 +8,66 @@ from typing import Annotated, Any
 
 import nodesemver
 import re2
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 NAME = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """An agent's name, as azure-ai-projects documents it for create_version."""
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REPOSITORY = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
 """A repository's name in the OCI distribution specification: no registry, no tag, no digest."""
+CPU = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
+MEMORY = CPU.replace("$", "Gi$")
+PROTOCOL_VERSION = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?$"
+SECRET = r"^[0-9a-zA-Z-]{1,127}$"
+SECRET_VERSION = r"^[0-9a-f]{32}$"
+CONNECTION = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
 RESERVED = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
 PLATFORM = frozenset(
     {"PORT", "HOME", "SSE_KEEPALIVE_INTERVAL", "APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 )
 """What the platform injects itself: https://learn.microsoft.com/azure/foundry/agents (environment variables)."""
-DURATION = re2.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
+DURATION = r"^([0-9]{1,8}d)?([0-9]{1,8}h)?([0-9]{1,8}m)?([0-9]{1,8}s)?$"
+LONGEST = timedelta(days=3650)
+"""Added to any date of ours it is still a date."""
+OWN_DEFINITION = frozenset(
+    {"kind", "image", "cpu", "memory", "environment_variables", "container_configuration", "protocol_versions"}
+)
+PROTOCOLS = (
+    "responses",
+    "invocations",
+    "invocations_ws",
+    "activity",
+    "a2a",
+    "mcp",
+    "voice",
+    "voice_conversation_engine",
+)
+"""Those of AgentEndpointProtocol in azure-ai-projects."""
+TOOLS = ("code_interpreter", "file_search", "mcp")
+
+
+def short(text: str) -> str:
+    """So much of a text that a sentence stays one."""
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def shown(value: object) -> str:
+    """A value in a sentence: short, on one line."""
+    return short(repr(value))
 
 
 def duration(value: object) -> object:
     """``1d``, ``90s``, ``1h30m``: days, hours, minutes, seconds, in this order."""
     if isinstance(value, timedelta):
         return value
-    found = DURATION.match(value) if isinstance(value, str) and value else None
+    found = re2.search(DURATION, value) if isinstance(value, str) and value else None
     if found is None:
-        raise ValueError(f"{value!r} is no duration; write 30s, 10m, 12h, 7d or 1h30m")
-    days, hours, minutes, seconds = (int(part) if part else 0 for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        raise ValueError(f"{shown(value)} is no duration; write 30s, 10m, 12h, 7d or 1h30m")
+    days, hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in found.groups())
+    whole = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if whole > LONGEST:
+        raise ValueError(f"{value} is too long; {LONGEST.days}d are the most")
+    return whole
 
 
 QUIET = re2.Options()
@@ -43,7 +79,7 @@ def expression(pattern: str) -> str:
     try:
         re2.compile(pattern, QUIET)
     except re2.error as error:
-        raise ValueError(f"{pattern!r} is no RE2 expression: {_text(error)}") from error
+        raise ValueError(f"{shown(pattern)} is no RE2 expression: {_text(error)}") from error
     return pattern
 
 
@@ -57,14 +93,14 @@ def npm_range(text: str) -> str:
     try:
         nodesemver.make_range(text, loose=False)
     except ValueError as error:
-        raise ValueError(f'{text!r} is no version range; write ">=1.0.0 <2.0.0" or "^1.2.0"') from error
+        raise ValueError(f'{shown(text)} is no version range; write ">=1.0.0 <2.0.0" or "^1.2.0"') from error
     return text
 
 
 def group(pattern: str) -> str:
     """An expression with the group that cuts the version or number out."""
     if re2.compile(expression(pattern), QUIET).groups < 1:
-        raise ValueError(f"{pattern!r} has no group; put parentheses around the part to compare")
+        raise ValueError(f"{shown(pattern)} has no group; put parentheses around the part to compare")
     return pattern
 
 
@@ -73,12 +109,91 @@ def variable(name: str) -> str:
     if name.startswith(RESERVED) or name in PLATFORM:
         raise ValueError(f"{name} is reserved: the platform sets it, or Slipway does")
     if not re2.search(VARIABLE, name):
-        raise ValueError(f"{name!r} is no variable name; use letters, digits and underscores, not a digit first")
+        raise ValueError(f"{shown(name)} is no variable name; use letters, digits and underscores, not a digit first")
     return name
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-Expression = Annotated[str, AfterValidator(expression)]
-Variable = Annotated[str, AfterValidator(variable)]
-SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
+def repository(text: str) -> str:
+    """A repository alone: what registry it is in is a setting, and which image of it runs is what pushes decide."""
+    if re2.search(REPOSITORY, text) and not _registry(text):
+        return text
+    bare = text.rpartition("://")[2].partition("@")[0]
+    registry = _registry(bare)
+    bare = bare.removeprefix(f"{registry}/").split(":")[0].strip("/").lower()
+    fits = len(bare) <= 80 and re2.search(REPOSITORY, bare)
+    instead = f"write the repository alone: {bare if fits else 'agents/hello'}"
+    if registry:
+        raise ValueError(f"{shown(registry)} is a registry, which REGISTRY_LOGIN_SERVER says; {instead}")
+    if "@" in text or ":" in text:
+        raise ValueError(f"a {'digest' if '@' in text else 'tag'} is what a push brings; {instead}")
+    if text != text.lower():
+        raise ValueError(f"a repository has no upper case letters; {instead}")
+    raise ValueError(f"{shown(text)} is no repository; {instead}")
+
+
+def _registry(text: str) -> str:
+    """What stands before the repository, as docker tells it: a first part with a dot or a port."""
+    first, slash, _ = text.partition("/")
+    return first if slash and ("." in first or ":" in first) else ""
+
+
+def protocol(name: str) -> str:
+    """A protocol that the service knows."""
+    if name not in PROTOCOLS:
+        raise ValueError(f"{shown(name)} is no protocol; Foundry knows {', '.join(PROTOCOLS)}")
+    return name
+
+
+def tool(value: Map) -> Map:
+    """A tool of the seed document, with what its type needs."""
+    kind = value.get("type")
+    if kind not in TOOLS:
+        named = "has no type" if kind is None else f"unknown tool {shown(kind)}"
+        raise ValueError(f"{named}; Slipway knows {', '.join(TOOLS)}")
+    if kind == "mcp" and not (value.get("server_label") and str(value.get("server_url", "")).startswith("https://")):
+        raise ValueError("an mcp tool needs server_label and an https server_url")
+    return value
+
+
+def more(key: str) -> str:
+    """A key of the definition that no other key of the rule sets."""
+    if key in OWN_DEFINITION:
+        raise ValueError(f"more_definition must not set {key}: the rule does")
+    return key
+
+
+def _in_editors(kind: str | list[str], **limits: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, **limits})
+
+
 Map = Mapping[str, Any]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Repository = Annotated[str, AfterValidator(repository), _in_editors("string", pattern=REPOSITORY)]
+Cpu = Annotated[str, StringConstraints(pattern=CPU), _in_editors(["string", "number"], pattern=CPU)]
+Memory = Annotated[str, StringConstraints(pattern=MEMORY)]
+ProtocolVersion = Annotated[
+    str, StringConstraints(pattern=PROTOCOL_VERSION), _in_editors(["string", "number"], pattern=PROTOCOL_VERSION)
+]
+Protocols = Annotated[
+    Mapping[Annotated[str, AfterValidator(protocol), _in_editors("string", enum=PROTOCOLS)], ProtocolVersion],
+    Field(min_length=1),
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    _in_editors("string", pattern=DURATION.replace("^", "^(?=.)", 1)),
+]
+Expression = Annotated[str, AfterValidator(expression)]
+Group = Annotated[str, AfterValidator(group)]
+Range = Annotated[str, AfterValidator(npm_range)]
+Variable = Annotated[str, AfterValidator(variable), _in_editors("string", pattern=VARIABLE)]
+SecretName = Annotated[str, StringConstraints(pattern=SECRET)]
+SecretVersion = Annotated[str, StringConstraints(pattern=SECRET_VERSION)]
+ConnectionField = Annotated[str, StringConstraints(pattern=CONNECTION)]
+Tool = Annotated[
+    Map, AfterValidator(tool), _in_editors("object", properties={"type": {"enum": TOOLS}}, required=["type"])
+]
+Text = Annotated[str, _in_editors(["string", "number", "boolean"])]
+MoreDefinition = Mapping[
+    Annotated[str, AfterValidator(more), _in_editors("string", **{"not": {"enum": sorted(OWN_DEFINITION)}})], Any
+]

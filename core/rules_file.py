@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +10,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.positions import Document, Place, YamlMistake, read
-from core.rules import AgentRule, Agents, ConnectionRef, KeepRule, Probe, ReleaseRule, SecretRef, TagRule
+from core.rule_values import short
+from core.rules import AgentRule, Agents
+from core.rules_sentences import REFS, TOP, no_value, noun, sentence, unknown
 
 LARGEST = 1_000_000
 """Bytes: a thousand agents fit; what is larger is not an agents.yaml."""
-TOP = ("defaults", "agents")
-KNOWN: Mapping[str, tuple[str, ...]] = {
-    model.__name__: tuple(model.model_fields)
-    for model in (AgentRule, TagRule, ReleaseRule, KeepRule, Probe, SecretRef, ConnectionRef)
-}
-EVERY_KEY = sorted({key for keys in KNOWN.values() for key in keys} - {"name"})
-TOOLS = ("code_interpreter", "file_search", "mcp")
 PAIRS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 """The sandbox sizes that Foundry documents; any other is tried, and refused by the service if it does not exist."""
-UNION_TAGS = re.compile(r"^(str|SecretRef|ConnectionRef|tuple\[.*|\[key\])$")
-"""What pydantic adds to a place that is no key of the file."""
+EXAMPLE = "hello-agent: {repository: agents/hello}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +31,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.where}, line {self.line}" if self.where else f"line {self.line}"
-        return f"{place}: {self.what}"
+        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in f"{place}: {self.what}")
 
 
 class RulesError(Exception):
@@ -53,12 +45,22 @@ class RulesError(Exception):
 def read_rules(data: bytes) -> Agents:
     """The rules of a file; raises RulesError with every mistake at once."""
     document = _document(data)
-    mistakes: list[YamlMistake | Mistake] = [*(document.mistakes or _shape(document))]
-    if not mistakes:
-        rules, mistakes = _agents(document)
-        if not mistakes:
-            return Agents.model_construct(agents=rules)
-    raise RulesError(tuple(sorted({_told(m) for m in mistakes}, key=lambda m: (m.line, m.where, m.what))))
+    rules: dict[str, AgentRule] = {}
+    found: list[YamlMistake] = []
+    if document.readable:
+        defaults = _below(document, "defaults")
+        found += [*_top(document), *_shared(document, defaults)]
+        for name, body in _below(document, "agents").items():
+            rule = _agent(document, name, defaults, body)
+            if isinstance(rule, AgentRule):
+                rules[name] = rule
+            else:
+                found += rule
+    mistakes = {*document.mistakes, *(one for one in found if not _is_echo(one, document))}
+    if mistakes:
+        told = (Mistake(".".join(short(key) for key in one.place), one.line, one.what) for one in mistakes)
+        raise RulesError(tuple(sorted(told, key=lambda one: (one.line, one.where, one.what))))
+    return Agents.model_construct(agents=rules)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -68,10 +70,6 @@ def warnings(agents: Agents) -> tuple[str, ...]:
         for rule in agents.agents.values()
         if (rule.cpu, rule.memory) not in PAIRS
     )
-
-
-def _told(mistake: YamlMistake | Mistake) -> Mistake:
-    return mistake if isinstance(mistake, Mistake) else Mistake(".".join(mistake.place), mistake.line, mistake.what)
 
 
 def _document(data: bytes) -> Document:
@@ -84,31 +82,57 @@ def _document(data: bytes) -> Document:
         raise RulesError((Mistake("", line, "the file is not UTF-8 text; save it as UTF-8"),)) from error
 
 
-def _shape(document: Document) -> Iterator[Mistake]:
+def _below(document: Document, key: str) -> Mapping[str, Any]:
+    found = document.value.get(key) if isinstance(document.value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _top(document: Document) -> Iterator[YamlMistake]:
     top = document.value
-    if not isinstance(top, dict) or not isinstance(top.get("agents"), dict) or not top["agents"]:
-        yield Mistake("", 1, "expected `agents:` with at least one agent below it")
+    if not isinstance(top, dict):
+        what = "the file is empty" if top is None else f"the file is {noun(top)}"
+        yield YamlMistake((), 1, f"{what}; expected `agents:` and below it {EXAMPLE}")
         return
-    for key in sorted(set(top) - set(TOP)):
-        yield Mistake(key, document.line(key), _unknown(key, TOP))
+    strange = {key: unknown(key, TOP) for key in top if key not in TOP}
+    for key, what in strange.items():
+        yield YamlMistake((key,), document.line(key), what)
+    if "agents" not in top and not any("did you mean agents" in what for what in strange.values()):
+        yield YamlMistake((), 1, f"expected `agents:` and below it {EXAMPLE}")
+    if "agents" in top and (not isinstance(top["agents"], dict) or not top["agents"]):
+        what = f"expected a map of agents, not {noun(top['agents'])}" if top["agents"] else "has no agent"
+        yield YamlMistake(("agents",), document.line("agents"), f"{what}; write below it {EXAMPLE}")
     if not isinstance(top.get("defaults", {}), dict):
-        yield Mistake("defaults", document.line("defaults"), "expected a map of what every agent shares")
+        given = top["defaults"]
+        what = no_value() if given is None else f"expected a map of what every agent shares, not {noun(given)}"
+        yield YamlMistake(("defaults",), document.line("defaults"), what)
 
 
-def _agents(document: Document) -> tuple[dict[str, AgentRule], list[YamlMistake | Mistake]]:
-    defaults = document.value.get("defaults", {})
-    rules: dict[str, AgentRule] = {}
-    mistakes: list[YamlMistake | Mistake] = []
-    for name, body in document.value["agents"].items():
-        if not isinstance(body, dict):
-            mistakes.append(Mistake(f"agents.{name}", document.line("agents", name), "expected a map: repository, …"))
-            continue
-        try:
-            rules[name] = AgentRule.model_validate({**_merged(defaults, body), "name": name})
-            mistakes += _tools(document, name, rules[name])
-        except ValidationError as error:
-            mistakes += [_mistake(document, name, one) for one in error.errors()]
-    return rules, mistakes
+def _shared(document: Document, defaults: Mapping[str, Any]) -> Iterator[YamlMistake]:
+    """Mistakes of the defaults alone, told once and not per agent; what is missing in them an agent may give."""
+    if "name" in defaults:
+        yield YamlMistake(("defaults", "name"), document.line("defaults", "name"), _own_name())
+    try:
+        AgentRule.model_validate({"repository": "shared", **defaults, "name": "shared"})
+    except ValidationError as wrong:
+        for error in wrong.errors():
+            if error["type"] not in ("missing", "incomplete"):
+                yield _mistake(document, ("defaults",), error)
+
+
+def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentRule | list[YamlMistake]:
+    home = ("agents", name)
+    if not isinstance(body, dict):
+        what = f"expected a map such as {{repository: agents/hello}}, not {noun(body)}"
+        return [YamlMistake(home, document.line(*home), what)]
+    mistakes = [YamlMistake((*home, "name"), document.line(*home, "name"), _own_name())] if "name" in body else []
+    whole = {**_merged(defaults, body), "name": name}
+    if isinstance(defaults.get("env"), dict) and isinstance(body.get("env"), dict):
+        whole["env"] = {**defaults["env"], **body["env"]}  # a variable's value is replaced, {secret: …} too
+    try:
+        rule = AgentRule.model_validate(whole)
+    except ValidationError as wrong:
+        return mistakes + [_mistake(document, home, error) for error in wrong.errors()]
+    return mistakes or rule
 
 
 def _merged(defaults: Any, own: Any) -> Any:
@@ -118,55 +142,37 @@ def _merged(defaults: Any, own: Any) -> Any:
     return {**defaults, **{key: _merged(defaults.get(key), value) for key, value in own.items()}}
 
 
-def _tools(document: Document, name: str, rule: AgentRule) -> Iterator[Mistake]:
-    for index, tool in enumerate(rule.tools):
-        place = ("agents", name, "tools", str(index))
-        if tool.get("type") not in TOOLS:
-            what = f"unknown tool {tool.get('type')!r}; Slipway knows {', '.join(TOOLS)}"
-            yield Mistake(".".join(place), document.line(*place), what)
-        elif tool["type"] == "mcp" and not (
-            tool.get("server_label") and str(tool.get("server_url", "")).startswith("https://")
-        ):
-            yield Mistake(
-                ".".join(place), document.line(*place), "an mcp tool needs server_label and an https server_url"
-            )
+def _mistake(document: Document, home: Place, error: ErrorDetails) -> YamlMistake:
+    """What pydantic found, at the line where it was written: in the agent, or in the defaults."""
+    keys = tuple(str(part) for part in error["loc"])
+    keys = keys[:-1] if keys[-1] == "[key]" else keys
+    keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in REFS else keys
+    in_file = () if keys == ("name",) else keys  # an agent's name is the key above its rule
+    in_file = _without_own_index(document, home, in_file)
+    if _depth(document, ("defaults",), in_file) > _depth(document, home, in_file):
+        home = ("defaults",)
+    place = (*home, *in_file)
+    return YamlMistake(place, document.line(*place), sentence(error, keys, document.written.get(place)))
 
 
-def _mistake(document: Document, name: str, error: ErrorDetails) -> Mistake:
-    keys = tuple(str(part) for part in error["loc"] if not UNION_TAGS.match(str(part)))
-    place: Place = ("agents", name, *(() if keys == ("name",) else keys))
-    return Mistake(".".join(place), document.line(*place), _sentence(error, keys))
+def _without_own_index(document: Document, home: Place, keys: Place) -> Place:
+    """The place as it is written: one question may stand without a list around it."""
+    listed = any((*root, *keys[:3]) in document.lines for root in (home, ("defaults",)))
+    return keys[:2] + keys[3:] if keys[:1] == ("release",) and keys[2:3] == ("0",) and not listed else keys
 
 
-def _sentence(error: ErrorDetails, keys: tuple[str, ...]) -> str:
-    kind, value = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        return _unknown(keys[-1], EVERY_KEY)
-    if kind == "value_error":
-        return str(error["ctx"]["error"])
-    if kind == "string_type" and isinstance(value, int | float):
-        return f'expected text, not {value!r}; write "{value}"'
-    told = _PATTERNS.get(keys[-1]) if kind == "string_pattern_mismatch" else _KINDS.get(kind)
-    return told or f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {value!r}"
+def _depth(document: Document, home: Place, keys: Place) -> int:
+    return max(count for count in range(len(keys) + 1) if count == 0 or (*home, *keys[:count]) in document.lines)
 
 
-_KINDS = {
-    "missing": "is missing",
-    "union_tag_not_found": "expected text, {secret: name} or {connection: name.credentials.field}",
-    "string_type": "expected text",
-    "tuple_type": "expected a list",
-    "model_type": "expected a map",
-    "mapping_type": "expected a map",
-}
-_PATTERNS = {
-    "name": "an agent's name is letters, digits and hyphens inside, 63 characters at most",
-    "repository": "write the repository alone, as in agents/hello: no registry before it, no tag or digest behind it",
-    "secret": "a Key Vault name has letters, digits and hyphens, 127 at most",
-    "version": "a secret's version is 32 hexadecimal digits",
-    "connection": "write connection.credentials.field, connection.target or connection.metadata.field",
-}
+def _is_echo(mistake: YamlMistake, document: Document) -> bool:
+    """Whether a mistake only follows from one that YAML itself has at the same place, or from a merge key."""
+    return any(
+        (one.place, one.line) == (mistake.place, mistake.line)
+        or (one.place == (*mistake.place[:-1], "<<") and mistake.what.startswith("is missing"))
+        for one in document.mistakes
+    )
 
 
-def _unknown(key: str, known: tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"unknown key; did you mean {near[0]}?" if near else "unknown key"
+def _own_name() -> str:
+    return "unknown key; an agent's name is the key above it"

@@ -38,14 +38,14 @@ def test_both_protocols_may_be_asked() -> None:
 
 
 WRONG = [
-    pytest.param("{expect: pong}", "write either ask", id="no question"),
+    pytest.param("{expect: pong}", "write ask", id="no question"),
     pytest.param("{ask: ping, post: {}, expect: pong}", "write either ask", id="two questions"),
-    pytest.param("{ask: ping}", "expect is missing", id="nothing expected"),
+    pytest.param("{ask: ping}", "needs `expect: …`", id="nothing expected"),
     pytest.param("{ask: ping, expect: pong, status: 200}", "status belongs to post", id="a status of a response"),
-    pytest.param("{post: {}, status: 99}", "greater than or equal to 100", id="no status"),
+    pytest.param("{post: {}, status: 99}", "write 100 or more", id="no status"),
     pytest.param("{ask: ping, expect: '('}", "no RE2 expression", id="no expression"),
     pytest.param("{ask: ping, expect: pong, withing: 3s}", "did you mean within", id="an unknown key"),
-    pytest.param("ping", "expected a list", id="a text"),
+    pytest.param("ping", "expected a map", id="a text"),
 ]
 
 
