@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from handlers.config_checks import YES, mistakes
 
 if TYPE_CHECKING:
     from core.rules import Agents
 
 APP_ROOT = Path(__file__).resolve().parent.parent
-YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
 class ConfigInvalid(Exception):  # noqa: N818 - named for its reason code
@@ -61,16 +61,16 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check every setting; raises ConfigInvalid that names all that is missing or wrong."""
-        seed_name = env.get("AZURE_AI_PROJECT_ENDPOINT", "")
-        given = {"FOUNDRY_PROJECT_ENDPOINT": seed_name} | {key: value.strip() for key, value in env.items() if value}
-        account = given.get("AzureWebJobsStorage__accountName")
-        if account:
-            given.setdefault("AzureWebJobsStorage__blobServiceUri", f"https://{account}.blob.core.windows.net")
-            given.setdefault("AzureWebJobsStorage__queueServiceUri", f"https://{account}.queue.core.windows.net")
-        mistakes = [*_missing(given), *_wrong(given)]
-        if mistakes:
-            raise ConfigInvalid("\n".join(mistakes))
+        given = {name: value.strip() for name, value in env.items() if value.strip()}
+        if "FOUNDRY_PROJECT_ENDPOINT" in given:
+            given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
+        wrong = [*_missing(given), *mistakes(given)]
+        if wrong:
+            raise ConfigInvalid("\n".join(wrong))
+        given |= _implied(given)
         values = {one.name: given.get(one.metadata["name"], one.metadata["default"]) for one in fields(cls)}
+        for address in ("foundry_project_endpoint", "key_vault_url"):
+            values[address] = values[address].rstrip("/")
         values["registry_login_server"] = given.get(
             "REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME'].lower()}.azurecr.io"
         )
@@ -84,11 +84,23 @@ class Settings:
         )
 
 
+def _implied(given: Mapping[str, str]) -> dict[str, str]:
+    """The seed document's name of the endpoint and the host's short form of an account, as our settings."""
+    implied = {}
+    if account := given.get("AzureWebJobsStorage__accountName"):
+        implied["AzureWebJobsStorage__blobServiceUri"] = f"https://{account}.blob.core.windows.net"
+        implied["AzureWebJobsStorage__queueServiceUri"] = f"https://{account}.queue.core.windows.net"
+    if endpoint := given.get("AZURE_AI_PROJECT_ENDPOINT"):
+        implied["FOUNDRY_PROJECT_ENDPOINT"] = endpoint
+    return {name: value for name, value in implied.items() if name not in given}
+
+
 def _missing(given: Mapping[str, str]) -> list[str]:
+    known = {**given, **_implied(given)}
     required = [one.metadata["name"] for one in fields(Settings) if one.metadata["default"] is None]
-    missing = [f"{name} is not set: {_meaning(name)}" for name in required if not given.get(name)]
+    missing = [f"{name} is not set: {_meaning(name)}" for name in required if name not in known]
     uris = ("AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri")
-    if not given.get("AzureWebJobsStorage") and not all(given.get(uri) for uri in uris):
+    if "AzureWebJobsStorage" not in known and not all(uri in known for uri in uris):
         missing.append(f"AzureWebJobsStorage is not set: give a connection string, or {' and '.join(uris)}")
     return missing
 
@@ -97,33 +109,14 @@ def _meaning(name: str) -> str:
     return next(str(one.metadata["meaning"]) for one in fields(Settings) if one.metadata["name"] == name)
 
 
-def _wrong(given: Mapping[str, str]) -> list[str]:
-    wrong = []
-    for name in ("FOUNDRY_PROJECT_ENDPOINT", "KEY_VAULT_URL", "OUTCOME_TOPIC_ENDPOINT"):
-        url = urlsplit(given.get(name, ""))
-        if given.get(name) and (url.scheme != "https" or not url.netloc):
-            wrong.append(f"{name} must be an https address, such as {_meaning(name)}; it is {given[name]!r}")
-    login_server = given.get("REGISTRY_LOGIN_SERVER", "")
-    if "/" in login_server:
-        wrong.append(f"REGISTRY_LOGIN_SERVER is a host name without scheme or path; it is {login_server!r}")
-    if given.get("PRUNE_DRY_RUN", "").lower() not in YES | NO:
-        wrong.append(f"PRUNE_DRY_RUN is true or false; it is {given['PRUNE_DRY_RUN']!r}")
-    return wrong + _wrong_poll(given.get("POLL_SECONDS", "2"))
-
-
-def _wrong_poll(text: str) -> list[str]:
-    try:
-        fits = 0.05 <= float(text) <= 10
-    except ValueError:
-        fits = False
-    return [] if fits else [f"POLL_SECONDS is a number from 0.05 to 10; it is {text!r}"]
-
-
 def load_rules(settings: Settings) -> Agents:
     """The agent rules, read again where the file changed; raises ConfigInvalid."""
     path = APP_ROOT / settings.agents_file
     try:
-        return _read(path, path.stat().st_mtime_ns)
+        changed = path.stat().st_mtime_ns
+        if not path.is_file():
+            raise ConfigInvalid(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
+        return _read(path, changed)
     except OSError as error:
         raise ConfigInvalid(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
 

@@ -37,8 +37,8 @@ ENVIRONMENT = {
     "FOUNDRY_PROJECT_ENDPOINT": "https://local/api/projects/demo",
     "KEY_VAULT_URL": "https://vault.local",
     "REGISTRY_NAME": "demo",
-    "AzureWebJobsStorage": "none",
-    "AZURE_TOKEN_CREDENTIALS": "none",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
     "PRUNE_SCHEDULE": "0 0 3 * * *",
     "RESUME_SCHEDULE": "0 */5 * * * *",
 }

@@ -1,0 +1,179 @@
+"""What can be wrong with a setting, in a sentence that names it; a value that may hold a secret is never shown."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+CREDENTIALS = (
+    "dev",
+    "prod",
+    "EnvironmentCredential",
+    "WorkloadIdentityCredential",
+    "ManagedIdentityCredential",
+    "VisualStudioCodeCredential",
+    "AzureCliCredential",
+    "AzurePowerShellCredential",
+    "AzureDeveloperCliCredential",
+)
+"""What azure-identity's DefaultAzureCredential takes, in any case of letters."""
+QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+PROJECT = re.compile(r"/api/projects/[^/]+")
+SCHEDULE_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
+LONGEST = 100
+"""Characters of a value that are shown; what is longer is no value that one reads."""
+
+Check = Callable[[str], str | None]
+
+
+def mistakes(given: Mapping[str, str]) -> Iterator[str]:
+    """One sentence for each setting that is wrong."""
+    for name, value in given.items():
+        if name not in CHECKS:
+            continue
+        what = "is in quotes; write it without them" if _is_quoted(value) else CHECKS[name](value)
+        if what:
+            yield f"{name} {what}"
+
+
+def _is_quoted(value: str) -> bool:
+    return value[0] in QUOTES or value[-1] in QUOTES
+
+
+def _shown(value: str) -> str:
+    """Keys, signatures and passwords come with = or @ around them."""
+    return "it has another form" if len(value) > LONGEST or re.search("[=@]", value) else f"it is {value!r}"
+
+
+def _address(value: str, example: str) -> str | None:
+    try:
+        url = urlsplit(value)
+        named = bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        named = False
+    if not named or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
+        return f"must be an https address, such as {example}; {_shown(value)}"
+    if url.query or url.fragment:
+        return f"is an address without ? or #, such as {example}"
+    return None
+
+
+def _project(value: str) -> str | None:
+    example = "https://<resource>.services.ai.azure.com/api/projects/<project>"
+    if wrong := _address(value, example):
+        return wrong
+    if PROJECT.fullmatch(urlsplit(value).path.rstrip("/")):
+        return None
+    return f"must end in the project's name, as in {example}; {_shown(value)}"
+
+
+def _bare_address(example: str) -> Check:
+    def check(value: str) -> str | None:
+        if wrong := _address(value, example):
+            return wrong
+        path = urlsplit(value).path
+        return f"is the address alone, such as {example}, without {path!r}" if path.strip("/") else None
+
+    return check
+
+
+def _storage_address(service: str) -> Check:
+    return lambda value: _address(value, f"https://<account>.{service}.core.windows.net")
+
+
+def _topic(value: str) -> str | None:
+    return _address(value, "https://<topic>.<region>.eventgrid.azure.net/api/events")
+
+
+def _registry_name(value: str) -> str | None:
+    if re.fullmatch("[A-Za-z0-9]+", value):
+        return None
+    name = value.rpartition("://")[2].partition(".")[0]
+    if ".azurecr." in value.lower() and re.fullmatch("[A-Za-z0-9]+", name):
+        return f"is the registry's name alone: write {name}; the address is REGISTRY_LOGIN_SERVER"
+    return f"has letters and digits only, as the registry's resource name; {_shown(value)}"
+
+
+def _login_server(value: str) -> str | None:
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?", value):
+        return None
+    return f"is a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
+
+
+def _storage(value: str) -> str | None:
+    parts = [part.partition("=") for part in value.rstrip(";").split(";")]
+    if "://" in parts[0][0]:
+        return (
+            "is a connection string; an address belongs into AzureWebJobsStorage__blobServiceUri or __queueServiceUri"
+        )
+    if value.rstrip(";") == "UseDevelopmentStorage=true":
+        return None
+    given = {name.lower() for name, _, content in parts if content}
+    found = {
+        "AccountName": "accountname" in given or {"blobendpoint", "queueendpoint", "sharedaccesssignature"} <= given,
+        "AccountKey": bool({"accountkey", "sharedaccesssignature"} & given),
+        "a = in every part": all(equals for _, equals, _ in parts),
+    }
+    missing = " and ".join(name for name, is_there in found.items() if not is_there)
+    return f"is no whole connection string: without {missing}; copy it anew from the account" if missing else None
+
+
+def _account(value: str) -> str | None:
+    fits = re.fullmatch("[a-z0-9]{3,24}", value)
+    return None if fits else f"is a storage account's name alone, 3 to 24 small letters and digits; {_shown(value)}"
+
+
+def _credentials(value: str) -> str | None:
+    if value.lower() in {name.lower() for name in CREDENTIALS}:
+        return None
+    short = {name.lower().removesuffix("credential"): name for name in CREDENTIALS}
+    near = difflib.get_close_matches(value.lower().replace("-", "").removesuffix("credential"), short, n=1)
+    meant = f"did you mean {short[near[0]]}?" if near else f"it takes {', '.join(CREDENTIALS)}"
+    return f"is no credential that azure-identity knows; {meant} ({_shown(value)})"
+
+
+def _schedule(value: str) -> str | None:
+    fields = value.split()
+    if len(fields) == 5:
+        return f"has 5 fields; NCRONTAB has 6, seconds first: write '0 {value}'"
+    if len(fields) == 6 and all(SCHEDULE_FIELD.fullmatch(field) for field in fields):
+        return None
+    example = "second minute hour day month weekday, as in '0 */5 * * * *'"
+    return f"is no NCRONTAB schedule of 6 fields: {example}; {_shown(value)}"
+
+
+def _yes_or_no(value: str) -> str | None:
+    return None if value.lower() in YES | NO else f"is true or false; {_shown(value)}"
+
+
+def _seconds(value: str) -> str | None:
+    try:
+        fits = 0.05 <= float(value) <= 10
+    except ValueError:
+        fits = False
+    return None if fits else f"is a number of seconds from 0.05 to 10; {_shown(value)}"
+
+
+CHECKS: Mapping[str, Check] = {
+    "FOUNDRY_PROJECT_ENDPOINT": _project,
+    "AZURE_AI_PROJECT_ENDPOINT": _project,
+    "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net"),
+    "REGISTRY_NAME": _registry_name,
+    "REGISTRY_LOGIN_SERVER": _login_server,
+    "AGENTS_FILE": lambda _: None,
+    "AzureWebJobsStorage": _storage,
+    "AzureWebJobsStorage__blobServiceUri": _storage_address("blob"),
+    "AzureWebJobsStorage__queueServiceUri": _storage_address("queue"),
+    "AzureWebJobsStorage__accountName": _account,
+    "AZURE_CLIENT_ID": lambda _: None,
+    "AZURE_TOKEN_CREDENTIALS": _credentials,
+    "PRUNE_SCHEDULE": _schedule,
+    "RESUME_SCHEDULE": _schedule,
+    "PRUNE_DRY_RUN": _yes_or_no,
+    "OUTCOME_TOPIC_ENDPOINT": _topic,
+    "POLL_SECONDS": _seconds,
+}
+"""A check for each setting; of what is free text only quotes around it are a mistake."""
