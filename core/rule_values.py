@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import nodesemver
@@ -32,17 +33,11 @@ LONGEST = timedelta(days=3650)
 OWN_DEFINITION = frozenset(
     {"kind", "image", "cpu", "memory", "environment_variables", "container_configuration", "protocol_versions"}
 )
-PROTOCOLS = (
-    "responses",
-    "invocations",
-    "invocations_ws",
-    "activity",
-    "a2a",
-    "mcp",
-    "voice",
-    "voice_conversation_engine",
-)
+PROTOCOLS = ("responses", "invocations", "invocations_ws", "activity", "a2a", "mcp",
+             "voice", "voice_conversation_engine")  # fmt: skip
 """Those of AgentEndpointProtocol in azure-ai-projects."""
+REGISTRIES = (".azurecr.io", ".azurecr.cn", ".azurecr.us", ".microsoft.com", ".amazonaws.com", ".io", "localhost")
+"""How the first part of an image's name ends where it is a registry."""
 TOOLS = ("code_interpreter", "file_search", "mcp")
 
 
@@ -132,15 +127,17 @@ def repository(text: str) -> str:
 
 
 def _registry(text: str) -> str:
-    """What stands before the repository, as docker tells it: a first part with a dot or a port."""
+    """A registry that stands before the repository; a dot alone makes none: ``my.team/hello`` is a repository."""
     first, slash, _ = text.partition("/")
-    return first if slash and ("." in first or ":" in first) else ""
+    return first if slash and (":" in first or first.endswith(REGISTRIES)) else ""
 
 
 def protocol(name: str) -> str:
-    """A protocol that the service knows."""
-    if name not in PROTOCOLS:
-        raise ValueError(f"{shown(name)} is no protocol; Foundry knows {', '.join(PROTOCOLS)}")
+    """A protocol's name; one that Foundry has learned since is as good, one that is nearly a known one is a slip."""
+    meant = get_close_matches(name, PROTOCOLS, n=1, cutoff=0.75)
+    if name not in PROTOCOLS and (meant or not re2.search(r"^[a-z][a-z0-9_]*$", name)):
+        hint = f"did you mean {meant[0]}?" if meant else f"Foundry knows {', '.join(PROTOCOLS)}"
+        raise ValueError(f"{shown(name)} is no protocol; {hint}")
     return name
 
 
@@ -175,7 +172,7 @@ ProtocolVersion = Annotated[
     str, StringConstraints(pattern=PROTOCOL_VERSION), _in_editors(["string", "number"], pattern=PROTOCOL_VERSION)
 ]
 Protocols = Annotated[
-    Mapping[Annotated[str, AfterValidator(protocol), _in_editors("string", enum=PROTOCOLS)], ProtocolVersion],
+    Mapping[Annotated[str, AfterValidator(protocol), _in_editors("string", examples=PROTOCOLS)], ProtocolVersion],
     Field(min_length=1),
 ]
 Duration = Annotated[

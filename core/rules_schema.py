@@ -48,6 +48,11 @@ def _shapes() -> dict[str, Any]:
                 shown["default"] = as_text(field.default)
             elif "$ref" in shown:
                 del shown["default"]  # each of its keys has its own
+    for key in ("verify", "check"):
+        several = shapes["ReleaseRule"]["properties"][key]
+        one, default = several.pop("items"), several.pop("default")
+        del several["type"]
+        several |= {"anyOf": [one, {"type": "array", "items": one}], "default": default}
     del rule["properties"]["name"]  # an agent's name is the key above its rule
     rule["properties"]["env"]["additionalProperties"] = False
     return dict(sorted(shapes.items()))

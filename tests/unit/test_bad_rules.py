@@ -154,7 +154,12 @@ def agent(body: str) -> str:
         ("keep: 3", "keep", "expected a map, not a number"),
         # the rest of what runs
         ("protocols: {}", "protocols", "is empty; write at least one, or remove the key"),
-        ("protocols: {response: 1.0}", "protocols.response", "'response' is no protocol; Foundry knows responses, inv"),
+        ("protocols: {response: 1.0}", "protocols.response", "'response' is no protocol; did you mean responses?"),
+        (
+            "protocols: {'my protocol': 1.0}",
+            "protocols.my protocol",
+            "'my protocol' is no protocol; Foundry",
+        ),
         ("protocols: {responses: latest}", "protocols.responses", "write a protocol's version as numbers"),
         ("protocols: {responses: }", "protocols.responses", EMPTY),
         ("protocols: [responses]", "protocols", "expected a map, not a list"),

@@ -55,3 +55,9 @@ def test_a_wrong_question_says_what_to_write(text: str, told: str) -> None:
         verify(text)
     assert "line 6: " in str(refused.value)
     assert told in str(refused.value)
+
+
+def test_a_protocol_that_foundry_has_learned_since_is_as_good() -> None:
+    text = "agents: {hello: {repository: my.team/hello, protocols: {quantum_chat: 3.0.0}}}"
+    rule = read_rules(text.encode()).agents["hello"]
+    assert (dict(rule.protocols), rule.repository) == ({"quantum_chat": "3.0.0"}, "my.team/hello")

@@ -181,7 +181,7 @@ def test_every_example_of_the_table_is_read() -> None:
         if top == "env" and below:
             below = ["NAME"]
         elif below[:1] in (["verify"], ["check"]) and len(below) == 2:
-            rest = {"ask": "a", "expect": "b"}
+            rest = {"post": "a"} if below[1] in ("post", "status") else {"ask": "a", "expect": "b"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
