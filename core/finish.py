@@ -60,13 +60,13 @@ def promoted(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return _take_back(world, now)  # whoever saw it fail did not live to take the traffic back
     if rule.release.check:
         return Check(record.candidate or "", tuple(number for way in _ways(record) for number in _names(way)))
-    return End(Reason.LIVE, notes.live(record, now))
+    return End(Reason.LIVE, notes.live(record, world.agent.identity, now))
 
 
 def after_check(world: World, rule: AgentRule, proof: Proof, now: datetime) -> Step:
     """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
     if proof.outcome is Outcome.PASSED:
-        return End(Reason.LIVE, notes.live(world.record, now))
+        return End(Reason.LIVE, notes.live(world.record, world.agent.identity if world.agent else None, now))
     if proof.outcome is not Outcome.FAILED:
         reason = Reason.CHECK_INCONCLUSIVE
         return End(reason, notes.ended(world.record, reason, now, proof.detail), proof.detail)

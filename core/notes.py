@@ -113,7 +113,7 @@ def answered(record: Record, wanted: Wanted, reason: Reason, now: datetime, deta
     return ended(taken, reason, now, detail)
 
 
-def live(record: Record, now: datetime) -> Record:
+def live(record: Record, identity: str | None, now: datetime) -> Record:
     """The candidate serves and passed what was asked of it."""
     if record.push is None or record.candidate is None:  # pragma: no cover - a promoted release has both
         return ended(record, Reason.LIVE, now)
@@ -121,7 +121,8 @@ def live(record: Record, now: datetime) -> Record:
     kept = {number: at for number, at in record.born.items() if number == record.candidate}
     again = record.good is not None and record.good.version == good.version
     previous = record.previous if again else record.good
-    return replace(ended(record, Reason.LIVE, now), good=good, previous=previous, born=kept)
+    return replace(ended(record, Reason.LIVE, now), good=good, previous=previous, born=kept,
+                   identity=identity, drift=())  # fmt: skip
 
 
 def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
@@ -129,7 +130,8 @@ def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
     seen = record.seen if wanted.by_people > record.seen else wanted.serial
     gone = ended(replace(record, doing=None), Reason.AGENT_DELETED, now)
     return replace(gone, seen=seen, candidate=None, twin=False, cleared=None, back=None, selector=None,
-                   routed_at=None, good=None, previous=None, born={})  # fmt: skip
+                   routed_at=None, good=None, previous=None, born={},
+                   identity=None, drift=())  # fmt: skip
 
 
 def _born(record: Record, version: Version) -> Mapping[str, datetime]:

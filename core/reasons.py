@@ -113,7 +113,10 @@ class Reason(StrEnum):
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE", "warning", "a service did not answer for a minute", "Nothing to do; it is tried again. Look at Azure's status page if it stays."
     LEASE_TAKEN = "LEASE_TAKEN", "info", "another instance is at this agent's release", "Nothing to do; it looks again before it leaves."
     LEASE_LOST = "LEASE_LOST", "warning", "this instance was too slow and stopped at once", "Nothing to do; the release is taken up again."
-    POISONED = "POISONED", "error", "a message failed five times", "Look at the failures in Application Insights, then put the message back."
+    HEARTBEAT = "HEARTBEAT", "info", "the timer ran", "Nothing to do; an alert tells when it stops."
+    DRIFT = "DRIFT", "warning", "somebody changed what a release left behind", "Leave it if it was meant; else push again, and Slipway puts its own choice in place."
+    DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "whether an agent is still as it was could not be read", "Nothing to do; the next run looks again."
+    POISONED = "POISONED", "error", "a message failed five times", "Look at the failures in Application Insights, mend their cause, then replay the message: the journal keeps it."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version and it was old enough", "Nothing to do."
     PRUNED_FAILED = "PRUNED_FAILED", "info", "the version had failed", "Nothing to do."

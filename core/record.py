@@ -164,6 +164,10 @@ class Record:
     previous: Good | None = None
     """What was good before: the last resort that pruning leaves."""
     holds: tuple[Hold, ...] = ()
+    identity: str | None = None
+    """What the agent ran as when it went live."""
+    drift: tuple[str, ...] = ()
+    """What was told of changes behind our back, so that each is told once."""
     told: str = ""
     """The last ``Done`` that was told, so that waiting is told once and not at every look."""
     born: Mapping[str, datetime] = field(default_factory=dict)

@@ -18,8 +18,13 @@ class Decisions:
         self._common = common
         self._kept: list[Mapping[str, object]] = []
 
-    def tell(self, reason: Reason, detail: str = "", **fields: object) -> None:
-        """Tell one decision: its reason code, what it is about, and what a person can do."""
+    def tell(
+        self, reason: Reason, detail: str = "", *, kept_only: Mapping[str, object] | None = None, **fields: object
+    ) -> None:
+        """Tell one decision: its reason code, what it is about, and what a person can do.
+
+        ``kept_only`` goes to the journal and not to telemetry: it is long, and only a replay needs it.
+        """
         line = {
             "at": self._clock.now().isoformat(),
             "reason": reason.value,
@@ -31,13 +36,18 @@ class Decisions:
         }
         kept = {key: value for key, value in line.items() if value not in ("", None)}
         telemetry.decision(kept, severity=reason.severity)
-        self._kept.append(kept)
+        self._kept.append({**kept, **(kept_only or {})})
 
-    async def flush(self) -> None:
-        """Write what was told to the journal; where it does not answer, telemetry has the lines all the same."""
+    async def flush(self, *, required: bool = False) -> None:
+        """Write what was told to the journal; where it does not answer, telemetry has the lines all the same.
+
+        ``required``: the journal is the only place that keeps a line; raises TransientError or PermanentError then.
+        """
         lines, self._kept = self._kept, []
         for line in lines:
             try:
                 await self._journal.write(line)
             except GatewayError as error:
+                if required:
+                    raise
                 telemetry.decision({**line, "journal": str(error)}, severity="warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from core.desired import Noted, desire
 from core.events import Pushed
@@ -17,7 +18,12 @@ from handlers.noting import note_and_ask
 async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
     """Note the push where it is wanted and hand over; Foundry is never asked: Event Grid waits 30 s at most."""
     push = pushed.push
-    about = {"repository": push.repository, "tag": push.tag, "digest": push.digest, "event": push.event_id}
+    about: dict[str, Any] = {
+        "repository": push.repository,
+        "tag": push.tag,
+        "digest": push.digest,
+        "event": push.event_id,
+    }
     followers = match(agents, push.repository)
     if not followers:
         decisions.tell(Reason.NOT_FOLLOWED, **about)

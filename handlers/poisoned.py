@@ -1,4 +1,4 @@
-"""``release_poisoned`` and ``event_poisoned``: what failed five times is recorded for a person."""
+"""``release_poisoned`` and ``event_poisoned``: what failed five times is recorded, so that a person can replay it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from handlers.gateways import Gateways
 
 
 async def handle(queue: str, message: str, outside: Gateways) -> None:
-    """Record that a message was given up; its text stays out of the record, its hash finds it in the queue's logs."""
+    """Record that a message was given up, and keep it: an event holds no secret, and it is nowhere else any more.
+
+    Raises TransientError or PermanentError where the journal does not take it: the message then stays in its queue.
+    """
     decisions = Decisions(outside.journal, outside.clock, {})
     digest = hashlib.sha256(message.encode()).hexdigest()
-    decisions.tell(Reason.POISONED, f"a message of {queue} failed five times", queue=queue, message_sha256=digest)
-    await decisions.flush()
+    detail = f"a message of {queue} failed five times"
+    decisions.tell(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
+    await decisions.flush(required=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from core.desired import Noted, rotate
 from core.events import SecretChanged
@@ -16,7 +17,7 @@ from handlers.noting import note_and_ask
 
 async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
-    about = {"secret": changed.name, "event": changed.event_id}
+    about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id}
     users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
     if not users:
         decisions.tell(Reason.SECRET_NOT_USED, **about)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.record import Record, Wanted
-from handlers.gateways import Clock
+from handlers.gateways import STORAGE, Clock, TransientError
 
 LEASE = 60.0
 
@@ -116,8 +116,11 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.lines: list[Mapping[str, object]] = []
+        self.down = False
 
     async def write(self, line: Mapping[str, object]) -> None:
+        if self.down:
+            raise TransientError(STORAGE, "no answer", "write the journal")
         self.lines.append(line)
 
     async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:

@@ -17,7 +17,7 @@ from core.rules_file import read_rules
 from handlers import event_received, poisoned, prune, release_asked, resume
 from handlers.config import Settings
 from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways import Gateways, TransientError
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
@@ -257,10 +257,52 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
     assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "RESUMED"]
 
 
-async def test_a_poisoned_message_is_told_without_its_text(house: House) -> None:
-    await poisoned.handle("releases", '{"agent": "canary-3c2d"}', house.outside)
-    assert house.journal.reasons() == ["POISONED"]
-    assert "canary-3c2d" not in str(house.journal.lines)
+async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_text(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await poisoned.handle("events", '{"id": "canary-3c2d"}', house.outside)
+    (line,) = house.journal.lines
+    assert (line["reason"], line["queue"], line["message"]) == ("POISONED", "events", '{"id": "canary-3c2d"}')
+    (told,) = caplog.records
+    assert "canary-3c2d" not in str(vars(told))
+
+
+async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_queue(house: House) -> None:
+    house.journal.down = True
+    with pytest.raises(TransientError):
+        await poisoned.handle("events", "{}", house.outside)
+
+
+async def test_what_somebody_changed_is_told_once_and_never_touched(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    for _ in range(2):
+        await resume.handle(house.agents, house.outside)
+    assert "DRIFT" not in house.journal.reasons()
+    house.foundry.agents[AGENT].routing = Routing()
+    for _ in range(3):
+        await resume.handle(house.agents, house.outside)
+    (line,) = [one for one in house.journal.lines if one["reason"] == "DRIFT"]
+    assert line["detail"] == "the traffic goes to the newest version; we left it at 1"
+    assert house.foundry.agents[AGENT].routing == Routing()
+    house.foundry.agents[AGENT].routing = Routing.to("1")
+    await resume.handle(house.agents, house.outside)
+    house.foundry.agents[AGENT].routing = Routing()
+    await resume.handle(house.agents, house.outside)
+    assert house.journal.reasons().count("DRIFT") == 2
+
+
+async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.agents[AGENT].routing = Routing()
+    lease = await house.ledger.lease(AGENT)
+    await resume.handle(house.agents, house.outside)
+    assert "DRIFT" not in house.journal.reasons()
+    assert lease is not None
+    await lease.give_back()
+    await resume.handle(house.agents, house.outside)
+    assert "DRIFT" in house.journal.reasons()
 
 
 async def versions_of_ours(house: House, count: int) -> None:

@@ -1,0 +1,42 @@
+"""What is no longer as a release left it: told once, and never touched."""
+
+from __future__ import annotations
+
+from core.model import Agent, Status, Version
+from core.record import Record
+
+
+def watched(record: Record) -> bool:
+    """True for an agent that is live by our doing and that no release is at now."""
+    return record.good is not None and not record.open and record.doing is None
+
+
+def drift(record: Record, agent: Agent | None, live: Version | None) -> dict[str, str]:
+    """What changed behind our back: a name that stays the same while the change does, and a sentence for each.
+
+    ``live`` is the version that was last good, as its own read tells it.
+    """
+    if agent is None:
+        return {"agent gone": "the agent is gone"}
+    found = {**_routing(record, agent), **_live(record, live)}
+    if record.identity and agent.identity and agent.identity != record.identity:
+        found[f"identity {agent.identity}"] = "the agent runs as another identity: roles that it had are gone"
+    if not agent.enabled:
+        found["disabled"] = "the agent is disabled"
+    return found
+
+
+def _routing(record: Record, agent: Agent) -> dict[str, str]:
+    if record.selector is None or agent.routing == record.selector:
+        return {}
+    told = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
+    left = record.selector.pinned or "the newest version"
+    return {f"routing {told}": f"the traffic goes to {told}; we left it at {left}"}
+
+
+def _live(record: Record, live: Version | None) -> dict[str, str]:
+    good = record.good.version if record.good else ""
+    status = "gone" if live is None else str(live.status)
+    if live is not None and live.status is Status.ACTIVE:
+        return {}
+    return {f"version {good} {status}": f"version {good}, which was live, is {status}"}

@@ -1,0 +1,58 @@
+"""Agents that somebody changed since their release: each change is told once, and nothing is put right."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from core.drift import drift, watched
+from core.reasons import Reason
+from core.record import Record
+from handlers.decisions import Decisions
+from handlers.gateways import GatewayError, Gateways
+from handlers.together import together
+
+AT_ONCE = 4
+"""Agents looked at side by side: Foundry's rate limit is per token, and azd keeps to four as well."""
+
+
+async def tell(agents: tuple[str, ...], decisions: Decisions, outside: Gateways) -> None:
+    """Look at every agent that is at rest; what cannot be read now is read by the next run."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def look(agent: str) -> None:
+        async with turns:
+            await _look(agent, decisions, outside)
+
+    await asyncio.gather(*(look(agent) for agent in agents))
+
+
+async def _look(agent: str, decisions: Decisions, outside: Gateways) -> None:
+    try:
+        record = await outside.ledger.record(agent)
+        if not watched(record):
+            return
+        found = await _drift(agent, record, outside)
+        new = [name for name in found if name not in record.drift]
+        if tuple(found) != record.drift and await _remember(agent, record, tuple(found), outside):
+            for name in new:
+                decisions.tell(Reason.DRIFT, found[name], agent=agent, version=record.good and record.good.version)
+    except GatewayError as error:
+        decisions.tell(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
+
+
+async def _drift(agent: str, record: Record, outside: Gateways) -> dict[str, str]:
+    number = record.good.version if record.good else ""
+    told, live = await together(outside.foundry.agent(agent), outside.foundry.version(agent, number))
+    return drift(record, told, live)
+
+
+async def _remember(agent: str, seen: Record, found: tuple[str, ...], outside: Gateways) -> bool:
+    """Note what is told; False where a release is at the agent, or changed its record since."""
+    lease = await outside.ledger.lease(agent)
+    if lease is None:
+        return False
+    try:
+        return lease.record == seen and await lease.write(replace(seen, drift=found))
+    finally:
+        await lease.give_back()
