@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from local.control import tell
 from local.images import Kind, push
 from local.settings import ROOT
 from local.stack import Options, PartDiedError, Stack
 
+SINCE = "since"
+"""The file that holds the time of the last push or secret."""
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Azure on a laptop.")
-Folder = Annotated[Path, typer.Option(help="Where state, logs and endpoints.json are kept.")]
+Folder = Annotated[
+    Path, typer.Option(help="Where state, logs and endpoints.json are kept.", envvar="SLIPWAY_LOCAL", show_envvar=False)
+]
 
 
 @app.command()
@@ -91,11 +99,55 @@ def push_image(
 ) -> None:
     """Push a tiny real image to the local registry."""
     repository, _, tag = reference.partition(":")
+    registry = _endpoints(folder)["registry"]
+    _since(folder)
+    print(asyncio.run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+
+
+@app.command("answer")
+def set_answer(
+    pattern: Annotated[str, typer.Argument(help="Expression on the tag or digest.")],
+    text: Annotated[str, typer.Argument(help="What such an agent answers.")],
+    folder: Folder = Path(".local"),
+) -> None:
+    """Have the local Foundry answer for every version whose image matches."""
+    asyncio.run(tell(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
+
+
+@app.command("secret")
+def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
+    """Write a new version of a secret into the local Key Vault, which tells Event Grid."""
+    endpoints = _endpoints(folder)
+    _since(folder)
+    asyncio.run(tell(endpoints, "vault", f"secrets/{name}", {"value": value}))
+
+
+@app.command("watch")
+def watch_decisions(
+    agent: Annotated[str, typer.Argument(help="Only what concerns this agent; all of them without it.")] = "",
+    until: Annotated[str, typer.Option(help="End with this reason, such as LIVE.")] = "",
+    folder: Folder = Path(".local"),
+) -> None:
+    """Show what is decided since the last push or secret, as it is decided, until Ctrl-C or a reason."""
+    from local.watch import watch
+
+    marker = folder / SINCE
+    since = marker.read_text() if marker.exists() else ""
+    with contextlib.suppress(KeyboardInterrupt):
+        raise typer.Exit(asyncio.run(watch(_endpoints(folder), agent, until, since)))
+
+
+def _since(folder: Path) -> None:
+    """Note when something was done, so that whoever watches sees what came of it."""
+    (folder / SINCE).write_text(datetime.now(UTC).isoformat())
+
+
+def _endpoints(folder: Path) -> dict[str, Any]:
     try:
-        registry = json.loads((folder / "endpoints.json").read_text())["registry"]
+        found: dict[str, Any] = json.loads((folder / "endpoints.json").read_text())
     except FileNotFoundError as error:
         raise typer.BadParameter(f"{folder}/endpoints.json is missing; run `make up` first") from error
-    print(asyncio.run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+    return found
 
 
 if __name__ == "__main__":

@@ -48,11 +48,31 @@ class Screen:
 
     def step(self, at: float, what: str, told: str, severity: str = "info") -> None:
         """One thing that happened, so many seconds after the scene began."""
+        self._row(f"[dim]{at:6.2f} s[/]", what, told, severity)
+
+    def _row(self, at: str, what: str, told: str, severity: str) -> None:
+        """A time of eight columns, a word, and text that goes on below itself where the screen is narrow."""
         style = STYLES.get(severity, "green")
         first, *more = textwrap.wrap(told, self.console.width - INDENT) or [""]
-        self.console.print(f"  [dim]{at:6.2f} s[/]  [{style}]{what:<15}[/] {escape(first)}")
+        self.console.print(f"  {at}  [{style}]{what:<15}[/] {escape(first)}")
         for line in more:
             self.console.print(" " * INDENT + escape(line))
+
+    def decided(self, line: dict[str, Any]) -> None:
+        """One line of the journal, with its time of day."""
+        at, about = (
+            line["at"][11:19],
+            [line.get("agent", ""), f"version {line['version']}" if "version" in line else ""],
+        )
+        if "tag" in line:
+            about.append(f"{line.get('repository', '')}:{line['tag']}")
+        about.append(line.get("detail", ""))
+        style, indent = STYLES.get(line["severity"], "green"), 8 + 2 + 15 + 1
+        told = "  ".join(part for part in about if part)
+        first, *more = textwrap.wrap(told, self.console.width - indent) or [""]
+        self.console.print(f"[dim]{at}[/]  [{style}]{line['reason']:<15}[/] {escape(first)}")
+        for rest in more:
+            self.console.print(" " * indent + escape(rest))
 
     def claim(self, agent: str, what: str, answer: str, holds: bool) -> None:
         """Ask the SDK, and say what it said."""

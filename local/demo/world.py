@@ -16,6 +16,7 @@ from azure.ai.projects.aio import AIProjectClient
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
+from local.control import tell
 from local.credentials import Anybody
 from local.images import Kind, push
 from local.settings import ROOT
@@ -71,8 +72,7 @@ class World:
 
     async def tell(self, part: str, path: str, body: object) -> None:
         """Tell a stand-in how to behave."""
-        async with self._http.put(f"{self.endpoints[part]}/_local/{path}", json=body) as told:
-            told.raise_for_status()
+        await tell(self.endpoints, part, path, body)
 
     async def run(self, function: str) -> None:
         """Run a timer's function now, as the portal's button does."""
@@ -93,9 +93,9 @@ class World:
         """Where the journal ends now."""
         return len(self._lines)
 
-    async def lines(self, since: int, until: Callable[[Line], bool]) -> AsyncIterator[Line]:
+    async def lines(self, since: int, until: Callable[[Line], bool], patience: float = PATIENCE) -> AsyncIterator[Line]:
         """Every line from a mark on, as it is written; ends with the one that ``until`` knows, or out of patience."""
-        ends = asyncio.get_running_loop().time() + PATIENCE
+        ends = asyncio.get_running_loop().time() + patience
         at = since
         while asyncio.get_running_loop().time() < ends:
             await self._read()
