@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.images import ImageFacts
 from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable
 from core.reasons import Reason
 from core.rules import AgentRule, ConnectionRef, SecretRef
@@ -32,6 +33,8 @@ class Resolved:
     fingerprint: str
     secrets: Mapping[str, str]
     """Secret name -> version id, of those that follow the newest version."""
+    image: ImageFacts | None = None
+    """What the registry said of the image, where it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,17 @@ def resolve(
     secrets: Mapping[str, tuple[SecretRef, Secret | Unreadable]],
     toolbox: Toolbox | None,
     now: datetime,
+    image: ImageFacts | None = None,
 ) -> Resolved | Unresolved:
     """Build the definition; ``secrets`` holds, per environment name, what was asked for and what came back."""
+    if image is not None and image.reason:
+        return Unresolved(Reason[image.reason], image.detail)
     for variable, (ref, secret) in sorted(secrets.items()):
         if (wrong := unusable(secret, now)) is not None:
             return Unresolved(wrong, f"secret {ref.secret} of variable {variable}")
     read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     definition = Definition(
-        image=image_of(login_server, push),
+        image=image_of(login_server, push.repository, _digest(rule, push, image)),
         cpu=rule.cpu,
         memory=rule.memory,
         protocols=tuple(sorted(rule.protocols.items())),
@@ -73,12 +79,17 @@ def resolve(
         more=rule.more_definition,
     )
     newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
-    return Resolved(definition, fingerprint(definition, read), newest)
+    return Resolved(definition, fingerprint(definition, read), newest, image)
 
 
-def image_of(login_server: str, push: Push) -> str:
+def image_of(login_server: str, repository: str, digest: str) -> str:
     """Always by digest: a tag may mean something else a second later."""
-    return f"{login_server}/{push.repository}@{push.digest}"
+    return f"{login_server}/{repository}@{digest}"
+
+
+def _digest(rule: AgentRule, push: Push, image: ImageFacts | None) -> str:
+    """What was pushed, or its linux/amd64 child where the rule wants that and the registry named one."""
+    return image.amd64 if rule.image == "amd64" and image is not None and image.amd64 else push.digest
 
 
 def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.definition import Resolved
+from core.images import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
-from core.record import HISTORY, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
+from core.record import HISTORY, IMAGES, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
 
 BY_PROOF = "slipway"
 """Who set a hold that no person set."""
@@ -27,6 +28,7 @@ def begun(
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,
         image=resolved.definition.image,
+        images=_known(record, push, resolved),
         variables=frozenset(resolved.definition.environment),
         stage=Stage.BEGUN,
         reason="",
@@ -132,6 +134,15 @@ def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
     return replace(gone, seen=seen, candidate=None, twin=False, cleared=None, back=None, selector=None,
                    routed_at=None, good=None, previous=None, born={},
                    identity=None, drift=())  # fmt: skip
+
+
+def _known(record: Record, push: Push | None, resolved: Resolved) -> Mapping[str, ImageFacts]:
+    """What is known of images, the newest last."""
+    known = dict(record.images)
+    if push is not None and resolved.image is not None:
+        known.pop(push.digest, None)
+        known[push.digest] = resolved.image
+    return dict(list(known.items())[-IMAGES:])
 
 
 def _born(record: Record, version: Version) -> Mapping[str, datetime]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from core.images import ImageFacts
 from core.model import Push, Routing
 
+IMAGES = 20
+"""Digests whose facts a record remembers."""
 HISTORY = 50
 """Ended releases that a record remembers."""
 
@@ -164,6 +167,8 @@ class Record:
     previous: Good | None = None
     """What was good before: the last resort that pruning leaves."""
     holds: tuple[Hold, ...] = ()
+    images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    """Digest -> what the registry said of it: asked once."""
     identity: str | None = None
     """What the agent ran as when it went live."""
     drift: tuple[str, ...] = ()

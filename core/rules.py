@@ -147,6 +147,10 @@ class AgentRule(Value):
     name: Name
     repository: Repository = Field(description="whose pushes the agent follows; no registry, no tag")
     tags: TagRule = Field(TagRule(), description="which tags are allowed, and which is newer")
+    image: Literal["index", "amd64"] = Field("index", description="what of an index is deployed: itself, or its child")
+    inspect: Literal["never", "best-effort", "required"] = Field(
+        "best-effort", description="whether the registry is asked what was pushed, and must answer"
+    )
     cpu: Cpu = Field("1", description="cores of a sandbox; 0.5, 1 and 2 are documented")
     memory: Memory = Field("2Gi", description="memory of a sandbox; 1Gi, 2Gi and 4Gi go with these cores")
     protocols: Protocols = Field({"responses": "2.0.0"}, description="what the image speaks, with the version")

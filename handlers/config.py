@@ -42,6 +42,9 @@ class Settings:
     registry_login_server: str = _setting(
         "REGISTRY_LOGIN_SERVER", "where images are pulled from", "`<REGISTRY_NAME>.azurecr.io`"
     )
+    registry_endpoint: str = _setting(
+        "REGISTRY_ENDPOINT", "where its manifests are read", "`https://<REGISTRY_LOGIN_SERVER>`"
+    )
     agents_file: str = _setting("AGENTS_FILE", "the agent rules, relative to the app", "agents.yaml")
     storage: str = _setting(
         "AzureWebJobsStorage", "a connection string; not with identity (the two below)", "the two below"
@@ -74,6 +77,7 @@ class Settings:
         values["registry_login_server"] = given.get(
             "REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME'].lower()}.azurecr.io"
         )
+        values["registry_endpoint"] = given.get("REGISTRY_ENDPOINT", f"https://{values['registry_login_server']}")
         values["storage"] = given.get("AzureWebJobsStorage", "")
         return cls(
             **{

@@ -161,6 +161,7 @@ CHECKS: Mapping[str, Check] = {
     "FOUNDRY_PROJECT_ENDPOINT": _project,
     "AZURE_AI_PROJECT_ENDPOINT": _project,
     "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net"),
+    "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io"),
     "REGISTRY_NAME": _registry_name,
     "REGISTRY_LOGIN_SERVER": _login_server,
     "AGENTS_FILE": lambda _: None,

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.definition import Resolved, Unresolved, resolve, secret_refs
-from core.model import Agent, Push, Secret, Toolbox, Unreadable, Version
-from core.reasons import Reason
+from core.model import Agent, Version
 from core.record import Record, Wanted
-from core.rules import AgentRule, SecretRef
+from core.rules import AgentRule
 from core.steps import Look
-from core.world import Facts, World, release_expected, should_run
-from handlers.gateways import GatewayError, Gateways, PermanentError
+from core.world import Facts, World, release_expected
+from handlers.gateways import GatewayError, Gateways
+from handlers.resolving import Resolver
 from handlers.together import together
-
-CONCURRENT_READS = 8
-"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +31,7 @@ class Observer:
 
     def __init__(self, rule: AgentRule, login_server: str, outside: Gateways) -> None:
         self._agent = rule.name
-        self._rule = rule
-        self._login_server = login_server
+        self._resolver = Resolver(rule, login_server, outside)
         self._outside = outside
 
     async def glance(self) -> Glance | None:
@@ -51,7 +45,7 @@ class Observer:
         if not release_expected(wanted, record, at):
             return Glance(at, wanted, record)
         try:
-            (agent, listed), wish = await together(self._versions(), self._resolve(should_run(wanted, record, at), {}))
+            (agent, listed), wish = await together(self._versions(), self._resolver.wish(wanted, record, at))
         except GatewayError:
             return Glance(at, wanted, record)  # the turn asks again, and waits the fault out
         return Glance(at, wanted, record, Facts(agent=(agent,), listed=listed, wish=wish))
@@ -87,47 +81,6 @@ class Observer:
             case "version":
                 return facts.with_version(look.number, await foundry.version(self._agent, look.number))
             case "wish":
-                return replace(facts, wish=await self._resolve(should_run(world.wanted, world.record, now), {}))
+                return replace(facts, wish=await self._resolver.wish(world.wanted, world.record, now))
             case "resolved":
-                return replace(facts, resolved=await self._resolve(world.record.push, world.record.secrets))
-
-    async def _resolve(self, push: Push | None, noted: Mapping[str, str]) -> Resolved | Unresolved:
-        if push is None:
-            return Unresolved(Reason.NOTHING_DESIRED, "no push is noted")
-        try:
-            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
-        except PermanentError as error:
-            reason = Reason.ENV_AMBIGUOUS if error.code == "AMBIGUOUS" else Reason.SECRET_FORBIDDEN
-            return Unresolved(reason, error.message)
-        refs = secret_refs(self._rule, tagged)
-        if isinstance(refs, Unresolved):
-            return refs
-        secrets, toolbox = await together(self._secrets(refs, noted), self._toolbox())
-        if isinstance(toolbox, Unresolved):
-            return toolbox
-        return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now())
-
-    async def _secrets(
-        self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
-    ) -> dict[str, tuple[SecretRef, Secret | Unreadable]]:
-        """Every secret once, however many variables name it; a noted version id is asked for again."""
-        turns = asyncio.Semaphore(CONCURRENT_READS)
-
-        async def read(name: str, version: str | None) -> Secret | Unreadable:
-            async with turns:
-                return await self._outside.vault.read(name, version)
-
-        wanted = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
-        order = sorted(wanted, key=str)
-        answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
-        return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
-
-    async def _toolbox(self) -> Toolbox | Unresolved | None:
-        """The toolbox that has the rule's tools; asked again, it is the same version."""
-        if not self._rule.tools:
-            return None
-        try:
-            return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
-        except PermanentError as error:
-            reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
-            return Unresolved(reason, error.message)
+                return replace(facts, resolved=await self._resolver.again(world.record))

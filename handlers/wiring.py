@@ -38,6 +38,7 @@ def gateways() -> Gateways:
     from handlers.gateways import Gateways
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.foundry import AzureFoundry
+    from handlers.gateways.images import AzureImages
     from handlers.gateways.journal import AzureJournal
     from handlers.gateways.ledger import AzureLedger
     from handlers.gateways.queue import AzureQueue
@@ -59,6 +60,7 @@ def gateways() -> Gateways:
         journal=AzureJournal(account, clock),
         queue=AzureQueue(account),
         clock=clock,
+        images=AzureImages(given.registry_endpoint, credential),
     )
 
 

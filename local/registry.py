@@ -1,43 +1,26 @@
 """An OCI registry that docker, skopeo and oras push to, and that tells of each push as Azure Container Registry does.
 
-Lacks: signing in, ACR's own ``/acr/v1`` routes and ``/oauth2`` exchange, and disk: what was pushed is gone with the
-process.
+Lacks: rights, ACR's own routes but those of registry_acr, and disk: what was pushed is gone with the process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from local.registry_acr import SignIn
+from local.registry_content import Repository, created, digest_of, error, missing
 from local.registry_events import registry_event
 from local.server import StandIn
 
-NAME = r"{name:[a-z0-9]+(?:[._/-]+[a-z0-9]+)*}"
+NAME = r"{name:[a-z0-9]+(?:(?:[._/-]|%2F)+[a-z0-9]+)*}"  # azure-containerregistry writes the slash as %2F
 OCTETS = "application/octet-stream"
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
-STATUS = {"BLOB_UNKNOWN": 404, "MANIFEST_UNKNOWN": 404, "NAME_UNKNOWN": 404, "BLOB_UPLOAD_UNKNOWN": 404}
-"""HTTP statuses of the distribution specification's error codes; the others are 400."""
-
-
-def digest_of(data: bytes) -> str:
-    """The content's address."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-@dataclass
-class Repository:
-    """What one repository holds."""
-
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    """Digest -> media type and bytes."""
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Registry(StandIn):
@@ -52,10 +35,18 @@ class Registry(StandIn):
         self.repositories: dict[str, Repository] = {}
         self._uploads: dict[str, bytearray] = {}
         self._on_push = on_push
+        self._sign_in = SignIn(self)
+
+    def app(self) -> web.Application:
+        """The application, which asks for a token where the product reads."""
+        app = super().app()
+        app.middlewares.append(self._sign_in.challenge)
+        return app
 
     def routes(self) -> list[web.RouteDef]:
         """The distribution specification's end-points."""
         return [
+            *self._sign_in.routes(),
             web.get("/v2/", self._base),
             web.get("/v2/_catalog", self._catalog),
             web.post(rf"/v2/{NAME}/blobs/uploads/", self._start),
@@ -77,7 +68,7 @@ class Registry(StandIn):
     async def _tags(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in self.repositories:
-            return _error("NAME_UNKNOWN", name)
+            return error("NAME_UNKNOWN", name)
         return web.json_response({"name": name, "tags": sorted(self.repositories[name].tags)})
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -86,7 +77,7 @@ class Registry(StandIn):
         mounted = next((one.blobs[mount] for one in self.repositories.values() if mount in one.blobs), None)
         if mounted is not None:
             repository.blobs[mount] = mounted
-            return _created(f"/v2/{name}/blobs/{mount}", mount)
+            return created(f"/v2/{name}/blobs/{mount}", mount)
         data = await request.read()
         if "digest" in request.query:
             return self._commit(name, data, request.query["digest"])
@@ -97,7 +88,7 @@ class Registry(StandIn):
     async def _append(self, request: web.Request) -> web.Response:
         upload = request.match_info["upload"]
         if upload not in self._uploads:
-            return _error("BLOB_UPLOAD_UNKNOWN", upload)
+            return error("BLOB_UPLOAD_UNKNOWN", upload)
         async for chunk in request.content.iter_any():
             self._uploads[upload] += chunk
         return self._uploading(request.match_info["name"], upload)
@@ -110,23 +101,29 @@ class Registry(StandIn):
     async def _finish(self, request: web.Request) -> web.Response:
         data = self._uploads.pop(request.match_info["upload"], None)
         if data is None:
-            return _error("BLOB_UPLOAD_UNKNOWN", request.match_info["upload"])
+            return error("BLOB_UPLOAD_UNKNOWN", request.match_info["upload"])
         data += await request.read()
         return self._commit(request.match_info["name"], bytes(data), request.query.get("digest", ""))
 
     def _commit(self, name: str, data: bytes, digest: str) -> web.Response:
         if digest_of(data) != digest:
-            return _error("DIGEST_INVALID", digest)
+            return error("DIGEST_INVALID", digest)
         self.repositories[name].blobs[digest] = data
-        return _created(f"/v2/{name}/blobs/{digest}", digest)
+        return created(f"/v2/{name}/blobs/{digest}", digest)
 
     async def _blob(self, request: web.Request) -> web.Response:
         digest = request.match_info["digest"]
         repository = self.repositories.get(request.match_info["name"], Repository())
         if digest not in repository.blobs:
-            return _error("BLOB_UNKNOWN", digest)
-        headers = {"Docker-Content-Digest": digest}
-        return web.Response(body=repository.blobs[digest], headers=headers, content_type=OCTETS)
+            return error("BLOB_UNKNOWN", digest)
+        data, headers = repository.blobs[digest], {"Docker-Content-Digest": digest}
+        asked = request.http_range
+        if asked.start is None and asked.stop is None:
+            return web.Response(body=data, headers=headers, content_type=OCTETS)
+        part = data[asked]  # azure-containerregistry reads blobs in parts, and takes nothing but a 206
+        first = asked.start or 0
+        headers["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+        return web.Response(status=206, body=part, headers=headers, content_type=OCTETS)
 
     async def _put_manifest(self, request: web.Request) -> web.StreamResponse:
         name, reference = request.match_info["name"], request.match_info["reference"]
@@ -134,15 +131,15 @@ class Registry(StandIn):
         repository = self.repositories.setdefault(name, Repository())
         digest = digest_of(data)
         try:
-            missing = _missing(json.loads(data), repository)
+            absent = missing(json.loads(data), repository)
         except (ValueError, AttributeError, KeyError, TypeError):
-            return _error("MANIFEST_INVALID", reference)
-        if missing or (reference.startswith("sha256:") and reference != digest):
-            return _error("MANIFEST_BLOB_UNKNOWN" if missing else "DIGEST_INVALID", missing or digest)
+            return error("MANIFEST_INVALID", reference)
+        if absent or (reference.startswith("sha256:") and reference != digest):
+            return error("MANIFEST_BLOB_UNKNOWN" if absent else "DIGEST_INVALID", absent or digest)
         repository.manifests[digest] = (request.content_type, data)
         if not reference.startswith("sha256:"):
-            repository.tags[reference] = digest
-        response = _created(f"/v2/{name}/manifests/{digest}", digest)
+            repository.tags[reference], repository.tagged_at[reference] = digest, time.time()
+        response = created(f"/v2/{name}/manifests/{digest}", digest)
         await response.prepare(request)
         await response.write_eof()  # as at Azure, the pusher has its answer before anybody hears of the push
         await self._tell(request, "push", name, digest, None if reference.startswith("sha256:") else reference)
@@ -151,7 +148,7 @@ class Registry(StandIn):
     async def _manifest(self, request: web.Request) -> web.Response:
         found = self.find(request.match_info["name"], request.match_info["reference"])
         if found is None:
-            return _error("MANIFEST_UNKNOWN", request.match_info["reference"])
+            return error("MANIFEST_UNKNOWN", request.match_info["reference"])
         digest, kind, data = found
         return web.Response(body=data, headers={"Docker-Content-Digest": digest, "Content-Type": kind})
 
@@ -159,7 +156,7 @@ class Registry(StandIn):
         name = request.match_info["name"]
         found = self.find(name, request.match_info["reference"])
         if found is None:
-            return _error("MANIFEST_UNKNOWN", request.match_info["reference"])
+            return error("MANIFEST_UNKNOWN", request.match_info["reference"])
         repository = self.repositories[name]
         await self._tell(request, "delete", name, found[0], None)
         del repository.manifests[found[0]]
@@ -177,21 +174,3 @@ class Registry(StandIn):
             kind, data = self.repositories[name].manifests[digest]
             target = {"mediaType": kind, "size": len(data), "digest": digest, "length": len(data), "repository": name}
             await self._on_push(registry_event(self.registry, request, action, target | ({"tag": tag} if tag else {})))
-
-
-def _missing(manifest: dict[str, Any], repository: Repository) -> list[str]:
-    blobs = [one["digest"] for one in (manifest.get("config"), *manifest.get("layers", [])) if one]
-    children = [one["digest"] for one in manifest.get("manifests", [])]
-    return [one for one in blobs if one not in repository.blobs] + [
-        one for one in children if one not in repository.manifests
-    ]
-
-
-def _created(location: str, digest: str) -> web.Response:
-    return web.Response(status=201, headers={"Location": location, "Docker-Content-Digest": digest})
-
-
-def _error(code: str, detail: object) -> web.Response:
-    message = code.lower().replace("_", " ")
-    body = {"errors": [{"code": code, "message": message, "detail": detail}]}
-    return web.json_response(body, status=STATUS.get(code, 400))

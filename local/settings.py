@@ -35,6 +35,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "KEY_VAULT_URL": at["vault"],
         "REGISTRY_NAME": "demo",
         "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
+        "REGISTRY_ENDPOINT": at["registry_tls"],
         "AGENTS_FILE": str(agents.resolve()),
         "AzureWebJobsStorage__blobServiceUri": at["blob"],
         "AzureWebJobsStorage__queueServiceUri": at["queue"],

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from core.images import ImageFacts, Tagged
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.record import Record, Wanted
 from core.rules import Probe
@@ -86,6 +87,16 @@ class Vault(Protocol):
         """
 
 
+class Images(Protocol):
+    """Manifests and tags in the registry. Every method raises TransientError or PermanentError."""
+
+    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+        """What a digest is, or None where the registry does not have it (any more)."""
+
+    async def tags(self, repository: str) -> Sequence[Tagged]:
+        """Every tag, the one that was pushed last first; empty where there is no such repository."""
+
+
 class Lease(Protocol):
     """The right to be the one writer of an agent's release, and the record that it protects."""
 
@@ -124,6 +135,9 @@ class Ledger(Protocol):
 
     async def lease(self, agent: str) -> Lease | None:
         """Become the one writer for 60 s, or None while somebody else is."""
+
+    async def turn(self, what: str, every: timedelta) -> bool:
+        """True for one caller in each period: the others find that the turn was taken."""
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""
@@ -169,3 +183,4 @@ class Gateways:
     journal: Journal
     queue: Queue
     clock: Clock
+    images: Images

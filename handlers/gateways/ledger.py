@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -73,6 +75,15 @@ class AzureLedger:
             return await self._blobs.read(name)
         except GatewayError:
             return None
+
+    async def turn(self, what: str, every: timedelta) -> bool:
+        """A blob whose last write says when; whoever replaces it has the turn."""
+        name, now = f"turns/{what}.json", self._clock.now()
+        blob = await self._blobs.read(name)
+        if blob is not None and now - datetime.fromisoformat(json.loads(blob.data)["at"]) < every:
+            return False
+        data = json.dumps({"at": now.isoformat()}).encode()
+        return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""

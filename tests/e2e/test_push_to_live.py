@@ -94,10 +94,20 @@ def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: 
     assert len(promoted) <= 1, "told once, or not exported yet"
 
 
-def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running) -> None:
+def test_an_image_for_another_processor_is_refused_before_a_version_is_made(running: Running) -> None:
     running.push(REPOSITORY, "1.2.0", "arm", kind="arm64")
+    told = eventually(lambda: running.journal("WRONG_PLATFORM"), "the refusal was told")
+    assert "arm64" in told[0]["slipway.detail"]
+    assert numbers(running) == ["1", "2"]
+
+
+def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running) -> None:
+    why = {"code": "ImageError", "message": "the container exited with code 1"}
+    running.put("foundry", "/_local/provisioning", {"seconds": 1, "fail": {"1.2.1": why}})
+    running.push(REPOSITORY, "1.2.1", "broken")
     told = eventually(lambda: running.journal("IMAGE_ERROR"), "the failure was told")
-    assert "linux/amd64" in told[0]["slipway.detail"]
+    assert "exited with code 1" in told[0]["slipway.detail"]
+    assert numbers(running) == ["1", "2", "3"]
     version = live(running)
     assert version is not None
     assert version.version == "2"

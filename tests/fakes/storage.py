@@ -44,6 +44,7 @@ class FakeLedger:
         self.clock = clock
         self.wishes: dict[str, Wanted] = {}
         self.releases: dict[str, _Release] = {}
+        self.turns: dict[str, datetime] = {}
         self._numbers = itertools.count(1)
 
     async def wanted(self, agent: str) -> Wanted:
@@ -63,6 +64,13 @@ class FakeLedger:
             return None
         release.holder, release.until = next(self._numbers), now + LEASE
         return FakeLease(release, release.holder, self.clock, now)
+
+    async def turn(self, what: str, every: timedelta) -> bool:
+        now, last = self.clock.now(), self.turns.get(what)
+        if last is not None and now - last < every:
+            return False
+        self.turns[what] = now
+        return True
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)

@@ -19,6 +19,7 @@ from handlers.config import Settings
 from handlers.decisions import Decisions
 from handlers.gateways import Foundry, Gateways, Ledger, TransientError, Vault
 from tests.fakes.foundry import FakeFoundry
+from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeJournal, FakeLedger
 from tests.fakes.vault import FakeVault
 from tests.simulation.chaos import Crash, Dice, Faulty
@@ -137,6 +138,7 @@ class History:
             journal=self.journal,
             queue=self.queue,
             clock=self.clock,
+            images=FakeImages(),
         )
 
     async def run(self) -> None:

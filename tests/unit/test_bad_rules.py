@@ -42,7 +42,7 @@ def agent(body: str) -> str:
         # unknown keys: the nearest of the place's own, or where it belongs
         ("tag: v", "tag", "unknown key; did you mean tags?"),
         ("Env: {}", "Env", "unknown key; did you mean env?"),
-        ("zzzz: 1", "zzzz", "unknown key; known here: repository, tags, cpu, memory, protocols, env"),
+        ("zzzz: 1", "zzzz", "unknown key; known here: repository, tags, image, inspect, cpu, memory"),
         ("release: {modes: auto}", "release.modes", "unknown key; did you mean mode?"),
         ("keep: {minAge: 3d}", "keep.minAge", "unknown key; did you mean min_age?"),
         ("keep: {max-deletes: 3}", "keep.max-deletes", "unknown key; did you mean max_deletes?"),

@@ -20,6 +20,7 @@ from handlers.decisions import Decisions
 from handlers.gateways import Gateways, TransientError
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
+from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 from tests.fakes.vault import FakeVault
 from tests.simulation.history import ENVIRONMENT
@@ -52,7 +53,8 @@ class House:
     def __post_init__(self) -> None:
         self.ledger, self.foundry = FakeLedger(self.clock), FakeFoundry(self.clock)
         self.vault.put("hello-key", "canary-3c2d")
-        parts = (self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock)
+        self.images = FakeImages()
+        parts = (self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock, self.images)
         self.outside = Gateways(*parts)
 
     async def event(self, *events: Any) -> None:

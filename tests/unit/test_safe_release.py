@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from core.images import ImageFacts, Tagged
 from core.model import Answer, Failure, Routing
 from core.reasons import Reason
 from core.rules_file import read_rules
-from handlers import people
+from handlers import people, resume
+from handlers.gateways import GatewayError, PermanentError, TransientError
 from tests.builders import secret_event
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.unit.test_handlers import AGENT, House
@@ -254,3 +258,108 @@ async def test_a_version_whose_proof_takes_long_keeps_its_lease() -> None:
     began = house.clock.monotonic()
     assert await again(house, "v2", "b") == "VERIFY_FAILED"
     assert house.clock.monotonic() - began > 60
+
+
+WRONG = ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
+REPOSITORY = "agents/hello"
+
+
+def inspected(inspect: str) -> House:
+    """A first push under a rule of inspection; what the registry says is arranged before."""
+    return House(clock=VirtualClock(), agents=read_rules(INSPECTED % {b"inspect": inspect.encode()}))
+
+
+INSPECTED = b"""
+agents:
+  hello-agent:
+    repository: agents/hello
+    inspect: %(inspect)s
+    image: amd64
+"""
+
+
+@in_virtual_time
+async def test_what_does_not_run_is_refused_before_anything_is_made() -> None:
+    house = inspected("best-effort")
+    house.images.known[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG
+    assert await again(house, "v1", "a") == "WRONG_PLATFORM"
+    assert house.foundry.creates == 0
+    assert (await house.ledger.record(AGENT)).detail == WRONG.detail
+
+
+@in_virtual_time
+async def test_the_registry_is_asked_once_for_a_digest_and_the_child_is_deployed() -> None:
+    house = inspected("best-effort")
+    child = f"sha256:{'9' * 64}"
+    house.images.known[REPOSITORY, f"sha256:{'a' * 64}"] = ImageFacts(amd64=child)
+    assert await again(house, "v1", "a") == "LIVE"
+    await house.clock.sleep(60)
+    assert await again(house, "stable", "a") == "ALREADY_LIVE"
+    assert len(house.images.asked) == 1
+    assert house.foundry.agents[AGENT].versions["1"].image.endswith(child)
+
+
+@in_virtual_time
+async def test_a_rule_that_wants_no_inspection_asks_nothing() -> None:
+    house = inspected("never")
+    assert await again(house, "v1", "a") == "LIVE"
+    assert house.images.asked == []
+
+
+UNREADABLE = [
+    pytest.param(TransientError("registry", "503", "read"), "best-effort", "LIVE", id="down, best effort"),
+    pytest.param(PermanentError("registry", "403", "read", status=403), "best-effort", "LIVE", id="403, best effort"),
+    pytest.param(PermanentError("registry", "403", "read", status=403), "required", "IMAGE_UNREADABLE", id="403"),
+    pytest.param(TransientError("registry", "503", "read"), "required", "", id="down: waited for"),
+    pytest.param(None, "best-effort", "LIVE", id="gone, best effort: Foundry says so if it is"),
+    pytest.param(None, "required", "IMAGE_GONE", id="gone"),
+]
+
+
+@pytest.mark.parametrize(("error", "inspect", "reason"), UNREADABLE)
+@in_virtual_time
+async def test_a_registry_that_does_not_answer_stops_only_who_needs_it(
+    error: GatewayError | None, inspect: str, reason: str
+) -> None:
+    house = inspected(inspect)
+    house.images.failing = error
+    assert await again(house, "v1", "a") == reason
+    if not reason:
+        assert house.journal.reasons()[-1] == "SERVICE_UNAVAILABLE"
+
+
+@in_virtual_time
+async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
+    house = await live_house()
+    at = house.clock.now()
+    house.images.tagged[REPOSITORY] = [
+        Tagged("v2", f"sha256:{'b' * 64}", at),
+        Tagged("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
+    ]
+    await resume.handle(house.agents, house.outside)
+    assert "CATCH_UP" in house.journal.reasons()
+    assert await house.released() == "LIVE"
+    assert "b" * 64 in house.foundry.agents[AGENT].versions["2"].image
+    asked = len(house.queue.sent)
+    await house.clock.sleep(3600)
+    await resume.handle(house.agents, house.outside)
+    await house.clock.sleep(timedelta(days=1).total_seconds())
+    await resume.handle(house.agents, house.outside)
+    assert house.journal.reasons().count("CATCH_UP") == 1
+    assert len(house.queue.sent) == asked
+
+
+@in_virtual_time
+async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None:
+    house = await live_house()
+    house.images.failing = PermanentError("registry", "403", "list the tags", status=403)
+    await resume.handle(house.agents, house.outside)
+    assert "CATCH_UP_FAILED" in house.journal.reasons()
+
+
+@in_virtual_time
+async def test_catch_up_never_goes_back() -> None:
+    house = await live_house()
+    house.images.tagged[REPOSITORY] = [Tagged("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
+    await resume.handle(house.agents, house.outside)
+    assert (await house.ledger.wanted(AGENT)).serial == 1

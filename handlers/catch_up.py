@@ -1,0 +1,60 @@
+"""Once a day, and when there is nothing yet: what the registry holds is held against what is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from core.catch_up import newest
+from core.desired import Noted, desire
+from core.images import Tagged
+from core.reasons import Reason
+from core.record import Wanted
+from core.rules import AgentRule, Agents
+from handlers.decisions import Decisions
+from handlers.gateways import GatewayError, Gateways
+from handlers.noting import note_and_ask
+
+EVERY = timedelta(days=1)
+AT_ONCE = 4
+"""Repositories listed side by side."""
+
+
+async def handle(agents: Agents, decisions: Decisions, outside: Gateways) -> None:
+    """Ask the registry for each followed repository, where nobody did today; raises where the ledger does."""
+    if not await outside.ledger.turn("catch-up", EVERY):
+        return
+    turns = asyncio.Semaphore(AT_ONCE)
+    repositories = sorted({rule.repository for rule in agents.agents.values()})
+
+    async def listed(repository: str) -> tuple[str, Sequence[Tagged]]:
+        async with turns:
+            return repository, await _tags(repository, decisions, outside)
+
+    tags = dict(await asyncio.gather(*(listed(one) for one in repositories)))
+    for rule in agents.agents.values():
+        await _catch_up(rule, tags[rule.repository], decisions, outside)
+
+
+async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Sequence[Tagged]:
+    try:
+        return await outside.images.tags(repository)
+    except GatewayError as error:
+        decisions.tell(Reason.CATCH_UP_FAILED, str(error), repository=repository)
+        return ()
+
+
+async def _catch_up(rule: AgentRule, tags: Sequence[Tagged], decisions: Decisions, outside: Gateways) -> None:
+    push = newest(rule, tags)
+    if push is None:
+        return
+
+    def judge(wanted: Wanted, now: datetime) -> Noted:
+        noted = desire(wanted, rule, push, None, now)
+        return noted if noted.reason is Reason.DESIRED else Noted(wanted, Reason.NOT_NEWER)  # asks for nothing
+
+    noted = await note_and_ask(rule.name, judge, outside)
+    if noted.reason is Reason.DESIRED:
+        about = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+        decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, **about)  # type: ignore[arg-type]

@@ -1,0 +1,109 @@
+"""What the registry says of a digest and its tags, through azure-containerregistry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from core.images import ImageFacts, Tagged, of_config, of_manifest
+from handlers.gateways import PermanentError, TransientError
+from handlers.gateways.http import BUSY, retry_after
+
+if TYPE_CHECKING:
+    from azure.containerregistry.aio import ContainerRegistryClient
+    from azure.core.credentials_async import AsyncTokenCredential
+
+SERVICE = "registry"
+LARGEST_CONFIG = 1_000_000
+"""Bytes of a configuration that are read."""
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+class AzureImages:
+    """See the Images protocol."""
+
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
+        self._endpoint = endpoint
+        self._credential = credential
+        self._made: ContainerRegistryClient | None = None
+
+    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+        """Manifest first, then the configuration that it names; the client checks both against their digests."""
+        what = f"read {repository}@{digest[:19]}"
+        try:
+            return await self._facts(repository, digest)
+        except ResourceNotFoundError:
+            return None
+        except (AzureError, *UNREADABLE) as error:
+            raise _ours(what, error) from error
+
+    async def _facts(self, repository: str, digest: str) -> ImageFacts:
+        client, token = await self._client(), _Token()
+        found = await client.get_manifest(repository, digest, raw_response_hook=token.keep)
+        facts = of_manifest(found.manifest, found.media_type or "", digest)
+        if isinstance(facts, ImageFacts):
+            return facts
+        # the client fetches a new token for every call: the one that just served the manifest serves the blob too
+        stream = await client.download_blob(repository, facts, headers=token.headers)
+        data = bytearray()
+        async for chunk in stream:
+            data += chunk
+            if len(data) > LARGEST_CONFIG:
+                raise ValueError("a configuration that is larger than any image's")
+        return of_config(json.loads(data), digest)
+
+    async def tags(self, repository: str) -> Sequence[Tagged]:
+        """Every tag, the one that was pushed last first."""
+        client = await self._client()
+        try:
+            listed = client.list_tag_properties(repository, order_by="timedesc")
+            return [Tagged(one.name, one.digest, one.last_updated_on) async for one in listed]
+        except ResourceNotFoundError:
+            return []
+        except (AzureError, *UNREADABLE) as error:
+            raise _ours(f"list the tags of {repository}", error) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._made is not None:
+            client: Any = self._made
+            await client.__aexit__()  # its close() leaves the connections of the token exchange open
+
+    async def _client(self) -> ContainerRegistryClient:
+        """Import and build at first use."""
+        if self._made is None:
+            made = await asyncio.to_thread(_import)
+            if self._made is None:  # another coroutine may have been as early
+                self._made = made(self._endpoint, self._credential, connection_timeout=5, read_timeout=10)
+        return self._made
+
+
+class _Token:
+    """The header with which a request was at last let in."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+
+    def keep(self, response: Any) -> None:
+        with suppress(KeyError):
+            self.headers = {"Authorization": response.http_request.headers["Authorization"]}
+
+
+def _import() -> type[ContainerRegistryClient]:
+    from azure.containerregistry.aio import ContainerRegistryClient
+
+    return ContainerRegistryClient
+
+
+def _ours(what: str, error: Exception) -> TransientError | PermanentError:
+    if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
+        code = str(error.status_code)
+        if error.status_code in BUSY:
+            return TransientError(SERVICE, code, what, retry_after=retry_after(error))
+        return PermanentError(SERVICE, code, what, status=error.status_code)
+    return TransientError(SERVICE, "no answer", f"{what}: {type(error).__name__}")

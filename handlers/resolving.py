@@ -1,0 +1,97 @@
+"""From a push to a definition: its secrets, its toolbox and what the registry says of its image, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from core.definition import Resolved, Unresolved, resolve, secret_refs
+from core.images import ImageFacts
+from core.model import Push, Secret, Toolbox, Unreadable
+from core.reasons import Reason
+from core.record import Record, Wanted
+from core.rules import AgentRule, SecretRef
+from core.world import should_run
+from handlers.gateways import GatewayError, Gateways, PermanentError, TransientError
+from handlers.together import together
+
+CONCURRENT_READS = 8
+"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
+
+
+class Resolver:
+    """Follows the references of one agent's rule."""
+
+    def __init__(self, rule: AgentRule, login_server: str, outside: Gateways) -> None:
+        self._agent = rule.name
+        self._rule = rule
+        self._login_server = login_server
+        self._outside = outside
+
+    async def wish(self, wanted: Wanted, record: Record, now: datetime) -> Resolved | Unresolved:
+        """What should run, with today's rule and secrets; raises TransientError or PermanentError."""
+        return await self._resolve(should_run(wanted, record, now), {}, record)
+
+    async def again(self, record: Record) -> Resolved | Unresolved:
+        """The release under way, with the secrets that it was resolved to."""
+        return await self._resolve(record.push, record.secrets, record)
+
+    async def _resolve(self, push: Push | None, noted: Mapping[str, str], record: Record) -> Resolved | Unresolved:
+        if push is None:
+            return Unresolved(Reason.NOTHING_DESIRED, "no push is noted")
+        try:
+            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
+        except PermanentError as error:
+            reason = Reason.ENV_AMBIGUOUS if error.code == "AMBIGUOUS" else Reason.SECRET_FORBIDDEN
+            return Unresolved(reason, error.message)
+        refs = secret_refs(self._rule, tagged)
+        if isinstance(refs, Unresolved):
+            return refs
+        reads = together(self._secrets(refs, noted), self._toolbox())
+        image, (secrets, toolbox) = await together(self._image(push, record.images), reads)
+        if isinstance(toolbox, Unresolved):
+            return toolbox
+        if isinstance(image, Unresolved):
+            return image
+        return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now(), image)
+
+    async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | Unresolved | None:
+        """What was pushed: asked once per digest, never where the rule says so, and needed where it says that."""
+        if self._rule.inspect == "never" or push.digest in known:
+            return known.get(push.digest)
+        try:
+            facts = await self._outside.images.facts(push.repository, push.digest)
+        except GatewayError as error:
+            if self._rule.inspect != "required":
+                return None
+            if isinstance(error, TransientError):
+                raise
+            return Unresolved(Reason.IMAGE_UNREADABLE, str(error))
+        gone = facts is None and self._rule.inspect == "required"
+        return Unresolved(Reason.IMAGE_GONE, push.digest) if gone else facts
+
+    async def _secrets(
+        self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
+    ) -> dict[str, tuple[SecretRef, Secret | Unreadable]]:
+        """Every secret once, however many variables name it; a noted version id is asked for again."""
+        turns = asyncio.Semaphore(CONCURRENT_READS)
+
+        async def read(name: str, version: str | None) -> Secret | Unreadable:
+            async with turns:
+                return await self._outside.vault.read(name, version)
+
+        wanted = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
+        order = sorted(wanted, key=str)
+        answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
+        return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
+
+    async def _toolbox(self) -> Toolbox | Unresolved | None:
+        """The toolbox that has the rule's tools; asked again, it is the same version."""
+        if not self._rule.tools:
+            return None
+        try:
+            return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
+        except PermanentError as error:
+            reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
+            return Unresolved(reason, error.message)

@@ -1,0 +1,114 @@
+"""What a manifest says of what was pushed; no manifest can make it fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.catch_up import EVENT, newest
+from core.images import ImageFacts, Tagged, of_config, of_manifest
+from core.model import Push
+from core.reasons import Reason
+from core.rules import AgentRule
+
+DIGEST, CONFIG = f"sha256:{'a' * 64}", f"sha256:{'c' * 64}"
+OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+IMAGE = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG}
+
+
+def child(letter: str, os: str, architecture: str) -> dict[str, Any]:
+    return {"digest": f"sha256:{letter * 64}", "platform": {"os": os, "architecture": architecture}}
+
+
+def manifest(**config: Any) -> dict[str, Any]:
+    return {"schemaVersion": 2, "mediaType": OCI, "config": config}
+
+
+def test_an_image_is_what_its_configuration_says() -> None:
+    assert of_manifest(manifest(**IMAGE), OCI, DIGEST) == CONFIG
+    docker = {"config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": CONFIG}}
+    assert of_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x", DIGEST) == CONFIG
+    assert of_config({"os": "linux", "architecture": "amd64"}, DIGEST) == ImageFacts(amd64=DIGEST)
+
+
+@pytest.mark.parametrize("config", [{"os": "linux", "architecture": "arm64"}, {"os": "windows"}, {}, [], None, 7])
+def test_another_platform_is_named(config: object) -> None:
+    facts = of_config(config, DIGEST)
+    assert facts.reason == Reason.WRONG_PLATFORM
+    assert "linux/amd64 is needed; there is " in facts.detail
+
+
+@pytest.mark.parametrize("kind", [INDEX, LIST])
+def test_an_index_has_its_child_for_our_platform(kind: str) -> None:
+    children = [child("1", "linux", "arm64"), child("2", "linux", "amd64"), child("3", "unknown", "unknown")]
+    assert of_manifest({"mediaType": kind, "manifests": children}, kind, DIGEST).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
+    without = of_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind, DIGEST)
+    assert without == ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
+    assert of_manifest({"manifests": []}, kind, DIGEST) == ImageFacts(
+        "WRONG_PLATFORM", "linux/amd64 is needed; there is no image"
+    )
+
+
+NO_IMAGE = [
+    pytest.param(manifest(mediaType="application/vnd.cncf.helm.config.v1+json"), "helm", id="a chart"),
+    pytest.param(manifest(mediaType="application/vnd.dev.cosign.artifact.sig.v1+json"), "cosign", id="a signature"),
+    pytest.param(manifest(**IMAGE) | {"artifactType": "application/spdx+json"}, "spdx", id="an SBOM"),
+    pytest.param(manifest(mediaType="application/vnd.oci.empty.v1+json"), "empty", id="an artifact"),
+    pytest.param({"mediaType": OCI}, "nothing", id="no configuration"),
+    pytest.param({"mediaType": OCI, "config": 7}, "nothing", id="an odd configuration"),
+    pytest.param(manifest(mediaType=IMAGE["mediaType"]), "no digest", id="a configuration without a digest"),
+    pytest.param([], "not an object", id="a list"),
+    pytest.param("odd", "not an object", id="a text"),
+]
+
+
+@pytest.mark.parametrize(("found", "told"), NO_IMAGE)
+def test_what_is_no_image_says_what_it_is(found: object, told: str) -> None:
+    facts = of_manifest(found, OCI, DIGEST)
+    assert isinstance(facts, ImageFacts)
+    assert facts.reason == Reason.NOT_AN_IMAGE
+    assert told in facts.detail
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([OCI, INDEX, "linux", "amd64"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["mediaType", "config", "manifests", "platform", "os", "architecture", "digest", "x"]),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING, st.sampled_from([OCI, INDEX, ""]))
+def test_no_manifest_makes_it_fail(found: object, media_type: str) -> None:
+    facts = of_manifest(found, media_type, DIGEST)
+    assert isinstance(facts, ImageFacts | str)
+    assert isinstance(of_config(found, DIGEST), ImageFacts)
+
+
+def at(minutes: int) -> datetime:
+    return datetime(2026, 11, 24, 12, 0, tzinfo=UTC) + timedelta(minutes=minutes)
+
+
+def rule(**tags: Any) -> AgentRule:
+    return AgentRule.model_validate({"name": "hello", "repository": "agents/hello", "tags": tags})
+
+
+TAGS = [Tagged("1.10.0", "sha256:c", at(2)), Tagged("1.9.0", "sha256:b", at(3)), Tagged("x.sig", "sha256:d", at(9))]
+
+
+def test_the_newest_push_is_the_one_that_the_rule_would_have_ended_at() -> None:
+    assert newest(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT)
+    assert newest(rule(order="semver"), TAGS) == Push("agents/hello", "sha256:c", "1.10.0", at(2), EVENT)
+    assert newest(rule(allow=["^v"]), TAGS) is None
+    assert newest(rule(), []) is None
