@@ -17,6 +17,9 @@ SCHEMA = 1
 """Grows when the same rule and push would make another definition than before."""
 
 FINGERPRINT = "slipway.fingerprint"
+TAG = "slipway.tag"
+TOOLBOX = "slipway.toolbox"
+"""Metadata that names the toolbox version that a version uses."""
 METADATA_VALUE = 512
 """Characters that the service keeps of a metadata value (docs/reference/wire.md)."""
 
@@ -35,6 +38,8 @@ class Resolved:
     """Secret name -> version id, of those that follow the newest version."""
     image: ImageFacts | None = None
     """What the registry said of the image, where it was asked."""
+    toolbox: str = ""
+    """The version of the toolbox that holds the rule's tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def resolve(
         more=rule.more_definition,
     )
     newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
-    return Resolved(definition, fingerprint(definition, read), newest, image)
+    return Resolved(definition, fingerprint(definition, read), newest, image, toolbox.version if toolbox else "")
 
 
 def image_of(login_server: str, repository: str, digest: str) -> str:
@@ -143,22 +148,23 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def metadata(push: Push, fingerprint: str, previous: str | None, attempt: int) -> Mapping[str, str]:
+def metadata(push: Push, resolved: Resolved, previous: str | None, attempt: int) -> Mapping[str, str]:
     """What a version says about where it comes from: at most 16 pairs.
 
     ``enableVnextExperience`` is what azd and the official sample send with every hosted agent; it is harmless where
     the service no longer asks for it.
     """
     pairs = {
-        FINGERPRINT: fingerprint,
+        FINGERPRINT: resolved.fingerprint,
         "slipway.schema": str(SCHEMA),
         "slipway.repository": push.repository,
         "slipway.digest": push.digest,
-        "slipway.tag": push.tag,
+        TAG: push.tag,
         "slipway.event": push.event_id,
         "slipway.pushed_at": push.pushed_at.isoformat(),
         "slipway.previous": previous or "",
         "slipway.attempt": str(attempt),
+        TOOLBOX: resolved.toolbox,
         "enableVnextExperience": "true",
     }
     return {key: value[:METADATA_VALUE] for key, value in pairs.items() if value}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,10 +13,12 @@ from core.record import Cause, Wanted
 from core.rules import AgentRule
 from core.tags import NotNewer, Refused, judge, newer
 
+RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
 ASKING = frozenset(
     {
         Reason.DESIRED,
         Reason.SAME_PUSH,
+        Reason.CONFIGURED,
         Reason.APPROVED,
         Reason.RELEASE_ASKED,
         Reason.HOLD_LIFTED,
@@ -46,7 +50,8 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
     judged = judge(rule.tags, push.tag)
     if isinstance(judged, Refused):
         return Noted(wanted, judged.reason, judged.detail)
-    held_against = newer(rule.tags, push, wanted.push)
+    before = wanted.push if wanted.push and wanted.push.repository == rule.repository else None
+    held_against = newer(rule.tags, push, before)
     if isinstance(held_against, NotNewer):
         return Noted(wanted, held_against.reason, held_against.detail)
     serial = wanted.serial + 1
@@ -58,9 +63,30 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
         cause=Cause.PUSH,
         noted_at=now,
         due=push.pushed_at + rule.release.soak if rule.release.soak else None,
+        rule=what_runs(rule),
         traceparent=traceparent,
     )
     return Noted(taken, Reason.DESIRED)
+
+
+def configure(wanted: Wanted, rule: AgentRule, now: datetime) -> Noted:
+    """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
+    runs = what_runs(rule)
+    if wanted.push is None or wanted.rule == runs:
+        return Noted(wanted, Reason.NOTHING_DESIRED)
+    if wanted.push.repository != rule.repository:
+        return Noted(replace(wanted, rule=runs), Reason.NOTHING_DESIRED)  # the next push of the new one is awaited
+    serial, due = wanted.serial + 1, now + rule.release.settle
+    asked = replace(
+        wanted, serial=serial, by_people=serial, cause=Cause.CONFIGURATION, noted_at=now, due=due, rule=runs
+    )
+    return Noted(asked, Reason.CONFIGURED)
+
+
+def what_runs(rule: AgentRule) -> str:
+    """A hash of the part of a rule that makes another version when it changes, and of the repository."""
+    plain = rule.model_dump(mode="json", include=RUNS)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def rotate(wanted: Wanted, rule: AgentRule, traceparent: str | None, now: datetime) -> Noted:

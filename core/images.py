@@ -63,7 +63,8 @@ def of_config(config: object, digest: str) -> ImageFacts:
 
 
 def _of_index(index: Mapping[str, Any]) -> ImageFacts:
-    children = [child for child in index.get("manifests") or () if isinstance(child, Mapping)]
+    listed = index.get("manifests")
+    children = [child for child in listed if isinstance(child, Mapping)] if isinstance(listed, list) else []
     platforms = {_platform(child): _text(child.get("digest")) for child in reversed(children)}
     if platforms.get(PLATFORM):
         return ImageFacts(amd64=platforms[PLATFORM])

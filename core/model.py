@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
+NO_TIME = datetime.fromtimestamp(0, UTC)
+"""Stands where the service does not say when something was made."""
 FOLLOWS_LATEST = "@latest"
 """What a selector rule may name instead of a version number (see docs/reference/wire.md)."""
 

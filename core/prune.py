@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import re2
 
-from core.definition import FINGERPRINT
-from core.model import Routing, Status, Version
+from core.definition import FINGERPRINT, TAG
+from core.model import NO_TIME, Agent, Routing, Status, Version
 from core.reasons import Reason
 from core.record import Record
 from core.rules import KeepRule
 
+NOTHING: Mapping[str, Reason] = {}
 CROWDED = 0.8
 """Share of ``limit`` above which what is only kept for now gives way."""
-TAG = "slipway.tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,28 @@ class Delete:
     reason: Reason
 
 
+Line = Keep | Delete
+
+
+def crowded(count: int, keep: KeepRule) -> bool:
+    """True where so many versions are more than 80 % of what the agent may have."""
+    return count > int(keep.limit * CROWDED)
+
+
 def plan(
-    versions: Iterable[Version], routing: Routing, record: Record, keep: KeepRule, now: datetime
-) -> tuple[Keep | Delete, ...]:
-    """One line and one reason for every version, oldest first; the order of the input does not matter."""
+    versions: Iterable[Version],
+    routing: Routing,
+    record: Record,
+    keep: KeepRule,
+    now: datetime,
+    stayed: Mapping[str, Reason] = NOTHING,
+) -> tuple[Line, ...]:
+    """One line and one reason for every version, oldest first; the order of the input does not matter.
+
+    ``stayed``: versions that could not be deleted just now, so that others give way in their place.
+    """
     ordered = sorted(versions, key=_age_order)
-    hard = _needed(ordered, routing, record, keep)
+    hard = {**stayed, **_needed(ordered, routing, record, keep)}
     soft = {version.number: why for version in ordered if (why := _kept_for_now(version, keep, now)) is not None}
     free = [version for version in ordered if version.number not in hard]
     stale = [version for version in free if version.number not in soft]
@@ -48,23 +64,42 @@ def plan(
     giving_way = [version for version in free if version.number in soft][:crowd]
     going = {version.number for version in sorted([*stale, *giving_way], key=_age_order)[: keep.max_deletes]}
 
-    def line(version: Version) -> Keep | Delete:
+    def line(version: Version) -> Line:
         if version.number in hard:
             return Keep(version, hard[version.number])
         if version.number in going:
-            return Delete(version, Reason.PRUNED_FAILED if version.status is Status.FAILED else Reason.PRUNED_STALE)
+            return Delete(version, _why(version))
         return Keep(version, soft.get(version.number, Reason.KEPT_FOR_NEXT_RUN))
 
     return tuple(map(line, ordered))
 
 
-def _age_order(version: Version) -> tuple[int, datetime]:
-    return (number(version), version.created_at)
+def look_again(
+    line: Delete, agent: Agent | None, found: Version, record: Record, keep: KeepRule, now: datetime
+) -> Line:
+    """The line once more, with the agent and the version as just read: lists lie, and people move traffic."""
+    if agent is None or agent.live == found.number or agent.routing.names(found.number):
+        return Keep(found, Reason.KEPT_LIVE)
+    if found.number in _named(record):
+        return Keep(found, Reason.KEPT_IN_RELEASE)
+    why = _by_itself(found, keep)
+    if why is None and found.status is not line.version.status:
+        # the list said otherwise: what was planned was planned for another version than this one
+        why = Reason.KEPT_UNSETTLED if found.status is Status.ACTIVE else _kept_for_now(found, keep, now)
+    return Keep(found, why) if why else Delete(found, _why(found))
 
 
 def number(version: Version) -> int:
     """The version's number; -1 for a name that is none, which is never ours to delete."""
     return int(version.number) if version.number.isdecimal() else -1
+
+
+def _why(version: Version) -> Reason:
+    return Reason.PRUNED_FAILED if version.status is Status.FAILED else Reason.PRUNED_STALE
+
+
+def _age_order(version: Version) -> tuple[int, datetime]:
+    return (number(version), version.created_at)
 
 
 def _needed(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> dict[str, Reason]:
@@ -92,6 +127,8 @@ def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED
+    if version.created_at == NO_TIME:
+        return Reason.KEPT_UNDATED
     return Reason.KEPT_FOREIGN if keep.foreign and FINGERPRINT not in version.metadata else None
 
 

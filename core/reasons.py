@@ -47,6 +47,7 @@ class Reason(StrEnum):
     BEGIN = "BEGIN", "info", "a release begins", "Nothing to do."
     PIN = "PIN", "info", "the traffic is held where it is before a version is made", "Nothing to do."
     CREATE = "CREATE", "info", "Foundry was asked for a version", "Nothing to do."
+    MAKE_ROOM = "MAKE_ROOM", "info", "what may go is pruned before a version is made", "Nothing to do; lower keep.newest or keep.min_age where it happens often."
     ADOPT = "ADOPT", "info", "a version with this fingerprint exists and is used", "Nothing to do."
     CLEAR_TWIN = "CLEAR_TWIN", "info", "an identical version that had failed was deleted", "Nothing to do; the definition is created once more."
     CONFIRM = "CONFIRM", "info", "the version is active twice and is what was meant", "Nothing to do."
@@ -87,6 +88,7 @@ class Reason(StrEnum):
     ENV_AMBIGUOUS = "ENV_AMBIGUOUS", "error", "two tagged secrets give one variable", "Remove the tag env from one of them, then push again."
     ENV_CLASH = "ENV_CLASH", "error", "env and a tagged secret give the same variable", "Remove one of the two, then push again."
     TOOLBOX_REFUSED = "TOOLBOX_REFUSED", "error", "Foundry refuses the tools", "Mend tools in agents.yaml as the detail says."
+    VERSION_LIMIT = "VERSION_LIMIT", "error", "the agent has as many versions as it may, and each of them has a reason to stay", "Loosen what the detail says keeps most in keep, or raise keep.limit, then push again."
     CREATE_REFUSED = "CREATE_REFUSED", "error", "Foundry refuses the definition", "Mend the rule in agents.yaml as the detail says, then push again."
     ROUTE_REFUSED = "ROUTE_REFUSED", "error", "Foundry refuses to move the traffic", "Look at the agent's endpoint in Foundry, then push again."
     REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refuses a read", "Check FOUNDRY_PROJECT_ENDPOINT and KEY_VAULT_URL, then push again."
@@ -132,12 +134,16 @@ class Reason(StrEnum):
     KEPT_IN_RELEASE = "KEPT_IN_RELEASE", "info", "a release, or the way back from it, needs the version", "Nothing to do."
     KEPT_DRAFT = "KEPT_DRAFT", "info", "a draft is a person's", "Delete it in Foundry if it is of no use."
     KEPT_UNSETTLED = "KEPT_UNSETTLED", "info", "the version is being made or deleted", "Nothing to do."
+    KEPT_UNDATED = "KEPT_UNDATED", "info", "Foundry does not say when the version was made", "Delete it in Foundry if it is of no use."
     KEPT_FOREIGN = "KEPT_FOREIGN", "info", "Slipway did not make the version", "Set keep.foreign: false to have such versions pruned too."
     KEPT_RECENT = "KEPT_RECENT", "info", "one of the newest that could serve again", "Lower keep.newest to keep fewer."
     KEPT_LAST = "KEPT_LAST", "info", "the agent's only version", "Nothing to do."
     KEPT_YOUNG = "KEPT_YOUNG", "info", "younger than keep.min_age or keep.failed", "Nothing to do."
     KEPT_TAGGED = "KEPT_TAGGED", "info", "its tag matches keep.tags", "Nothing to do."
     KEPT_FOR_NEXT_RUN = "KEPT_FOR_NEXT_RUN", "info", "keep.max_deletes is reached", "Nothing to do; the next run goes on."
+    CROWDED = "CROWDED", "warning", "the agent has more than 80 % of the versions that it may have", "Loosen keep, or raise keep.limit, before a push meets VERSION_LIMIT."
+    IMAGES_NEEDED = "IMAGES_NEEDED", "info", "the images that the versions that stay run", "Keep them in the registry: a purge of one leaves a version that cannot start again."
+    CONFIGURED = "CONFIGURED", "info", "agents.yaml says otherwise what the agent runs", "Nothing to do; the release follows after release.settle."
     # fmt: on
 
 

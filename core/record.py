@@ -34,6 +34,10 @@ class Pause:
     since: datetime
     until: datetime | None = None
 
+    def holds(self, now: datetime) -> bool:
+        """True until its end, where it has one."""
+        return self.until is None or now < self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -78,6 +82,8 @@ class Wanted:
     """Holds that people set."""
     lifted: Mapping[str, datetime] = field(default_factory=dict)
     """Fingerprint or digest -> when a person lifted the holds on it that were older."""
+    rule: str = ""
+    """A hash of what the agent's rule last said of what runs."""
     traceparent: str | None = None
     """Of what last asked, so that a release taken up later still belongs to its push's trace."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core import candidate, finish, wish
+from core import candidate, finish, room, wish
 from core.rules import AgentRule
 from core.steps import Step
 from core.world import Unread, World
@@ -32,7 +32,7 @@ ROWS: tuple[Row, ...] = (
     wish.pin,  # 13, 14
     wish.begin,  # 13, 15
     candidate.adopt,  # 16
-    # 17 not yet reached: at the version limit, prune first
+    room.make_room,  # 17
     candidate.create,  # 18
     candidate.gone,  # 19
     candidate.creating,  # 20

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.model import Routing, Version
+from core.prune import Delete
 from core.reasons import Reason
 from core.record import Record
 
@@ -73,6 +74,14 @@ class Begin:
     superseded: Record | None = None
     """The release under way that ends by this."""
     reason: Reason = Reason.BEGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Delete what may go, to have room for what is to be created."""
+
+    going: tuple[Delete, ...]
+    reason: Reason = Reason.MAKE_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +159,5 @@ class Rollback:
     reason: Reason = Reason.ROLLBACK
 
 
-ToFoundry = Create | ClearTwin | Confirm | Pin | Verify | Promote | Check | Rollback
+ToFoundry = Prune | Create | ClearTwin | Confirm | Pin | Verify | Promote | Check | Rollback
 Step = Look | Wait | Yield | Done | Note | End | Begin | ToFoundry

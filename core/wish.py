@@ -36,7 +36,7 @@ def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def paused(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 5: a person asked to stop."""
     pause = world.wanted.paused
-    if pause is None or (pause.until is not None and pause.until <= now):
+    if pause is None or not pause.holds(now):
         return None
     return Done(Reason.PAUSED, f"by {pause.by}: {pause.why}")
 

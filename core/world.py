@@ -9,8 +9,22 @@ from datetime import datetime
 from core.definition import FINGERPRINT, Resolved, Unresolved
 from core.holds import active, of_digest
 from core.model import Agent, Push, Routing, Status, Version
+from core.reasons import Reason
 from core.record import Record, Wanted
 from core.steps import Fact, Look
+
+PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
+MENDED_BY_A_SECRET = frozenset(
+    {
+        Reason.SECRET_MISSING,
+        Reason.SECRET_DISABLED,
+        Reason.SECRET_EXPIRED,
+        Reason.SECRET_NOT_YET_VALID,
+        Reason.ENV_AMBIGUOUS,
+        Reason.ENV_CLASH,
+    }
+)
+"""Ends after which a new version of a secret releases the very push that ended so."""
 
 
 class Unread(Exception):  # noqa: N818 - not an error: it stops a row until its fact is read
@@ -30,6 +44,8 @@ class Facts:
     versions: Mapping[str, Version | None] = field(default_factory=dict)
     wish: Resolved | Unresolved | None = None
     resolved: Resolved | Unresolved | None = None
+    pruned: Mapping[str, Reason] = field(default_factory=dict)
+    """Versions that this turn tried to delete -> what became of them."""
 
     def with_version(self, number: str, version: Version | None) -> Facts:
         """The same facts with one version as just read."""
@@ -67,7 +83,9 @@ class World:
             return ()
         if self.facts.listed is None:
             raise Unread("versions")
-        return tuple(sorted(self.facts.listed, key=lambda version: int(version.number), reverse=True))
+        gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
+        left = (version for version in self.facts.listed if version.number not in gone)
+        return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
     def wish(self) -> Resolved | Unresolved:
@@ -121,11 +139,15 @@ def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
 
 
 def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
-    """The desired push; while its image is held the push of what is good, so that a rotation still reaches that."""
-    push = wanted.push
-    if push is None or of_digest(active(wanted, record, now), push.digest) is None:
-        return push
-    return record.good.push if record.good else None
+    """The desired push; while that is held, or has ended otherwise than live, the push of what is good.
+
+    So a rotation reaches what serves, whatever became of the last push.
+    """
+    push, good = wanted.push, record.good.push if record.good else None
+    if push is not None and of_digest(active(wanted, record, now), push.digest) is not None:
+        return good
+    unanswered = record.open or wanted.by_people > record.seen or record.reason in MENDED_BY_A_SECRET
+    return push if unanswered or push is None else good or push
 
 
 def lives(version: Version | None) -> bool:

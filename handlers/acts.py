@@ -53,7 +53,7 @@ class Acts:
         push, record, resolved = self.record.push, self.record, facts.resolved
         if push is None or not isinstance(resolved, Resolved):
             raise ValueError("a create is decided on a push and a definition")
-        pairs = metadata(push, record.fingerprint, step.previous, record.attempt + 1)
+        pairs = metadata(push, resolved, step.previous, record.attempt + 1)
         intent = notes.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
         made = await self._once(
             intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs)

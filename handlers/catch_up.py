@@ -21,9 +21,12 @@ AT_ONCE = 4
 """Repositories listed side by side."""
 
 
-async def handle(agents: Agents, decisions: Decisions, outside: Gateways) -> None:
-    """Ask the registry for each followed repository, where nobody did today; raises where the ledger does."""
-    if not await outside.ledger.turn("catch-up", EVERY):
+async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_once: bool = False) -> None:
+    """Ask the registry for each followed repository, where nobody did today; raises where the ledger does.
+
+    ``at_once``: also where somebody did, because agents.yaml may follow another repository, or other tags, now.
+    """
+    if not await outside.ledger.turn("catch-up", timedelta(0) if at_once else EVERY):
         return
     turns = asyncio.Semaphore(AT_ONCE)
     repositories = sorted({rule.repository for rule in agents.agents.values()})

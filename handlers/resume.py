@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.reasons import Reason
 from core.rules import Agents
-from handlers import catch_up, drifted, telemetry
+from handlers import catch_up, configured, drifted, telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
 
@@ -24,7 +24,8 @@ async def handle(agents: Agents, outside: Gateways) -> None:
                 decisions.tell(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
         await drifted.tell(at_rest, decisions, outside)
-        await catch_up.handle(agents, decisions, outside)
+        deployed = await configured.handle(agents, decisions, outside)
+        await catch_up.handle(agents, decisions, outside, at_once=deployed)
         telemetry.decision({"reason": Reason.HEARTBEAT, "unfinished": len(unfinished)}, severity="info")
     finally:
         await decisions.flush()

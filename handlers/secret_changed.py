@@ -11,7 +11,7 @@ from core.reasons import Reason
 from core.record import Wanted
 from core.rules import AgentRule, Agents, SecretRef
 from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways import Gateways, PermanentError
 from handlers.noting import note_and_ask
 
 
@@ -27,13 +27,19 @@ async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, o
 
 
 async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
-    """True when the rule names the secret without a version, or its last release found it by its tag."""
+    """True when the rule names the secret without a version, or the vault's tags give it to the agent."""
     refs = (value for value in rule.env.values() if isinstance(value, SecretRef) and value.version is None)
     if any(ref.secret.lower() == secret for ref in refs):
         return True
     if not rule.env_from_vault:
         return False
-    return secret in {name.lower() for name in (await outside.ledger.record(rule.name)).secrets}
+    if secret in {name.lower() for name in (await outside.ledger.record(rule.name)).secrets}:
+        return True  # spares listing the vault
+    try:
+        return secret in {name.lower() for name in (await outside.vault.tagged(rule.name)).values()}
+    except PermanentError as error:
+        # two secrets for one variable, or no right to list: the release says so where the agent really needs it
+        return error.code == "AMBIGUOUS"
 
 
 async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> Noted:

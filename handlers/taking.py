@@ -17,14 +17,17 @@ from core.steps import (
     Note,
     Pin,
     Promote,
+    Prune,
     Rollback,
     Step,
+    ToFoundry,
     Verify,
     Wait,
     Yield,
 )
 from core.world import Facts
 from handlers import telemetry
+from handlers.deleting import Deleting
 from handlers.holder import Ending, Holder
 from handlers.proofs import prove
 
@@ -39,13 +42,19 @@ async def take(step: Step, holder: Holder) -> Ending | None:
         return None
     holder.pace.acted()
     with telemetry.span(f"release.{step.reason.value.lower()}", agent=holder.rule.name):
-        if isinstance(step, Confirm | Verify | Check):
-            after = await prove(step, holder)
-            if after is None:
-                holder.tell(step.reason, holder.acts.record)
-            return await take(after, holder) if after else None
-        await _act(step, holder)
-        return None
+        after = await _to_foundry(step, holder)
+        return await take(after, holder) if after else None
+
+
+async def _to_foundry(step: ToFoundry, holder: Holder) -> Step | None:
+    """Ask Foundry for something; returns the step that its answer means, where it means one."""
+    if isinstance(step, Confirm | Verify | Check):
+        after = await prove(step, holder)
+        if after is None:
+            holder.tell(step.reason, holder.acts.record)
+        return after
+    await (_make_room(step, holder) if isinstance(step, Prune) else _act(step, holder))
+    return None
 
 
 async def _rest(step: Wait | Yield | Done, holder: Holder) -> Ending | None:
@@ -85,6 +94,20 @@ async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None
         holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish)
     holder.tell(step.reason, step.record)
     return None
+
+
+async def _make_room(step: Prune, holder: Holder) -> None:
+    """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
+    facts, record = holder.facts, holder.acts.record
+    deleting = Deleting(holder.rule, record, holder.pace, holder.outside, holder.decisions)
+    holder.tell(step.reason, record, f"{len(step.going)} versions may go")
+    await deleting.all(step.going, _nobody_waits)
+    holder.facts = Facts(resolved=facts.resolved, pruned={**facts.pruned, **deleting.done})
+
+
+async def _nobody_waits() -> bool:
+    """A release makes room for itself: a newer wish overtakes it afterwards."""
+    return False
 
 
 async def _act(step: Create | Pin | Promote | Rollback | ClearTwin, holder: Holder) -> None:

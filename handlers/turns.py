@@ -12,7 +12,7 @@ from core.release import next_step
 from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
-from handlers.gateways import STORAGE, PermanentError, TransientError
+from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.holder import Ending, Holder
 from handlers.observe import Glance
 from handlers.pace import LeaseLostError
@@ -109,7 +109,7 @@ def _refusal(error: PermanentError, step: Step, record: Record) -> Reason:
     if error.status in (401, 403):
         return Reason.FORBIDDEN
     if isinstance(step, Create):
-        return Reason.CREATE_REFUSED
+        return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
     if isinstance(step, Check | Rollback) or record.stage is Stage.PROMOTED:
         return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(step, Pin | Promote) else Reason.REQUEST_REFUSED

@@ -20,9 +20,10 @@ from core.images import ImageFacts, Tagged
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.record import Record, Wanted
 from core.rules import Probe
-from handlers.gateways.errors import STORAGE, GatewayError, PermanentError, TransientError
+from core.toolboxes import ToolboxVersion
+from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 
-__all__ = ["STORAGE", "GatewayError", "Gateways", "PermanentError", "TransientError"]
+__all__ = ["STORAGE", "TOO_MANY_VERSIONS", "GatewayError", "Gateways", "PermanentError", "TransientError"]
 
 
 class Deleted(StrEnum):
@@ -72,6 +73,12 @@ class Foundry(Protocol):
 
     async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest toolbox version if it has exactly these tools, else a new one that has."""
+
+    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """Every version of a toolbox, all pages; empty where there is none."""
+
+    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+        """Delete a version of a toolbox."""
 
 
 class Vault(Protocol):
@@ -138,6 +145,12 @@ class Ledger(Protocol):
 
     async def turn(self, what: str, every: timedelta) -> bool:
         """True for one caller in each period: the others find that the turn was taken."""
+
+    async def remembered(self, what: str) -> str:
+        """What was last remembered under the name; empty where nothing was."""
+
+    async def remember(self, what: str, value: str) -> None:
+        """Keep a short text under a name."""
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""

@@ -6,6 +6,10 @@ STORAGE = "storage"
 """What a GatewayError of the ledger, the journal or the queue names as its service."""
 
 
+TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
+"""Our code for a create at Foundry's own limit, which it answers as a UserError (docs/reference/wire.md)."""
+
+
 class GatewayError(Exception):
     """What an outside service made of a request, in one line without any value that was sent.
 

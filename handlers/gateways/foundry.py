@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.rules import Probe
+from core.toolboxes import ToolboxVersion
 from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, UNTRACED, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
 from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
-from handlers.gateways.foundry_toolboxes import toolbox
+from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -70,15 +71,7 @@ class AzureFoundry:
         """Never by force: that would end people's sessions."""
         client = await self._client()
         what = f"delete version {number} of {agent}"
-        try:
-            await act(what, lambda: client.agents.delete_version(agent, number, **ONCE), bool)
-        except PermanentError as error:
-            if missing(error):
-                return Deleted.GONE
-            if error.status == 409:
-                return Deleted.SESSIONS_ACTIVE
-            raise
-        return Deleted.DELETED
+        return await _deleted(what, lambda: client.agents.delete_version(agent, number, **ONCE))
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
         """A session that is bound to the version."""
@@ -97,6 +90,16 @@ class AzureFoundry:
         """The newest version if it was made of exactly these tools, else a new one."""
         return await toolbox(await self._client(), self._endpoint, name, tools)
 
+    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """Every version, with the default marked."""
+        return await toolbox_versions(await self._client(), name)
+
+    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+        """Delete one version."""
+        client = await self._client()
+        what = f"delete version {version} of toolbox {name}"
+        return await _deleted(what, lambda: client.toolboxes.delete_version(name, version, **ONCE))
+
     async def close(self) -> None:
         """Close the connections."""
         if self._made is not None:
@@ -109,6 +112,18 @@ class AzureFoundry:
             if self._made is None:  # another coroutine may have been as early
                 self._made = project_client(self._endpoint, self._credential, connection_timeout=5, read_timeout=30)
         return self._made
+
+
+async def _deleted(what: str, send: Callable[[], Awaitable[object]]) -> Deleted:
+    try:
+        await act(what, send, bool)
+    except PermanentError as error:
+        if missing(error):
+            return Deleted.GONE
+        if error.status == 409:
+            return Deleted.SESSIONS_ACTIVE
+        raise
+    return Deleted.DELETED
 
 
 def _import() -> type[AIProjectClient]:

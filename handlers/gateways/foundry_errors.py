@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 )
 
 from core.model import Definition, SecretValue
-from handlers.gateways import GatewayError, PermanentError, TransientError
+from handlers.gateways import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.http import BUSY, retry_after
 
 SERVICE = "Foundry"
@@ -49,7 +49,8 @@ def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool
         if error.status_code in BUSY or error.status_code >= 500:
             landed = unclear and error.status_code != 429
             return TransientError(SERVICE, _code(error), told, unclear=landed, retry_after=retry_after(error))
-        return PermanentError(SERVICE, _code(error), told, status=error.status_code)
+        code = TOO_MANY_VERSIONS if "Too many valid agent revisions" in _message(error) else _code(error)
+        return PermanentError(SERVICE, code, told, status=error.status_code)
     if _never_sent(error):
         return TransientError(SERVICE, "unreachable", f"{what}: {type(error).__name__}")
     return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=unclear)

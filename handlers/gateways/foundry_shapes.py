@@ -16,7 +16,7 @@ def version_of(told: Mapping[str, Any]) -> Version:
     return Version(
         number=str(told["version"]),
         status=_status(str(told.get("status") or "")),
-        created_at=_time(told.get("created_at")),
+        created_at=time_of(told.get("created_at")),
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
         metadata=dict(told.get("metadata") or {}),
@@ -65,8 +65,8 @@ def _status(text: str) -> Status:
     return Status(text) if text in Status.__members__.values() else Status.UNKNOWN
 
 
-def _time(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is."""
+def time_of(told: Any) -> datetime:
+    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said."""
     if isinstance(told, datetime):
         return told if told.tzinfo else told.replace(tzinfo=UTC)
     if isinstance(told, str):

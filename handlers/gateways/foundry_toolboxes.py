@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox
+from core.toolboxes import ToolboxVersion
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
+from handlers.gateways.foundry_shapes import time_of
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -31,6 +33,22 @@ async def toolbox(client: AIProjectClient, project: str, name: str, tools: Seque
         found = made
     number = str(found["version"])
     return Toolbox(name, number, f"{project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
+
+
+async def toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
+    """Every version with what pruning must know of it; empty where there is no such toolbox."""
+    found = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), dict)
+    listed = await read(f"list versions of toolbox {name}", lambda: _versions(client, name), _newest_first)
+    default = str((found or {}).get("default_version") or "")
+    return [
+        ToolboxVersion(
+            str(one["version"]),
+            time_of(one.get("created_at")),
+            _made_of(one) is not None,
+            str(one["version"]) == default,
+        )
+        for one in listed or []
+    ]
 
 
 async def _versions(client: AIProjectClient, name: str) -> list[dict[str, Any]]:

@@ -85,6 +85,17 @@ class AzureLedger:
         data = json.dumps({"at": now.isoformat()}).encode()
         return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
 
+    async def remembered(self, what: str) -> str:
+        """A blob of its own."""
+        blob = await self._blobs.read(f"turns/{what}.json")
+        return str(json.loads(blob.data)["value"]) if blob else ""
+
+    async def remember(self, what: str, value: str) -> None:
+        """Whoever writes last is right: the value is the same for all who run the same deployment."""
+        name = f"turns/{what}.json"
+        blob = await self._blobs.read(name)
+        await self._blobs.write(name, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
+
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
         wanted: dict[str, dict[str, str]] = {}

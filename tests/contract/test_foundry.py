@@ -18,7 +18,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from core.model import Definition, Failure, Routing, SecretValue, Status
-from handlers.gateways import Deleted, Foundry, PermanentError, TransientError
+from handlers.gateways import TOO_MANY_VERSIONS, Deleted, Foundry, PermanentError, TransientError
 from handlers.gateways.foundry import AzureFoundry
 from local.foundry import Foundry as StandIn
 from local.foundry_sessions import opened
@@ -185,6 +185,25 @@ async def test_a_toolbox_gets_a_version_only_when_its_tools_differ(arranged: Arr
     changed = await arranged.foundry.toolbox("hello-tools", TOOLS[:1])
     assert (first.version, again, changed.version) == ("1", first, "2")
     assert "/toolboxes/hello-tools/versions/1/mcp" in first.endpoint
+
+
+async def test_a_toolbox_tells_its_versions_and_gives_one_up(arranged: Arranged) -> None:
+    assert list(await arranged.foundry.toolbox_versions("hello-tools")) == []
+    for tools in (TOOLS, TOOLS[:1]):
+        await arranged.foundry.toolbox("hello-tools", tools)
+    found = await arranged.foundry.toolbox_versions("hello-tools")
+    assert {one.version: (one.ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
+    assert [one.version for one in await arranged.foundry.toolbox_versions("hello-tools")] == ["2"]
+
+
+async def test_the_services_own_limit_has_a_code_of_its_own(served: Served) -> None:
+    served.stand_in.project.provisioning.limit = 1
+    await served.foundry.create("hello", DEFINITION, {})
+    with pytest.raises(PermanentError) as refused:
+        await served.foundry.create("hello", other("b"), {})
+    assert refused.value.code == TOO_MANY_VERSIONS
 
 
 async def test_what_foundry_refuses_is_permanent(arranged: Arranged) -> None:

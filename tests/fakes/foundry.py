@@ -6,11 +6,25 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from core.model import Agent, Answer, Definition, Failure, Routing, SecretValue, Status, Toolbox, Version
+from core.model import (
+    Agent,
+    Answer,
+    Definition,
+    Failure,
+    Routing,
+    SecretValue,
+    Status,
+    Toolbox,
+    Version,
+)
 from core.rules import Probe
+from core.toolboxes import ToolboxVersion
 from handlers.gateways import Clock, Deleted, PermanentError
+
+GONE = ""
+"""What is left of a deleted toolbox version."""
 
 
 @dataclass
@@ -36,6 +50,8 @@ class FakeFoundry:
         """Part of an image -> why it fails."""
         self.agents: dict[str, _Agent] = {}
         self.toolboxes: dict[str, list[str]] = {}
+        self.toolbox_made = datetime(2026, 11, 24, 12, tzinfo=UTC)
+        """When every toolbox version was made."""
         self.values: dict[tuple[str, str], Mapping[str, str]] = {}
         """Agent and version -> environment as the container has it."""
         self.creates = 0
@@ -138,6 +154,18 @@ class FakeFoundry:
         if not versions or versions[-1] != wanted:
             versions.append(wanted)
         return Toolbox(name, str(len(versions)), f"https://local/toolboxes/{name}/versions/{len(versions)}/mcp")
+
+    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        left = self.toolboxes.get(name, [])
+        numbers = [number for number, tools in enumerate(left, 1) if tools != GONE]
+        return [ToolboxVersion(str(one), self.toolbox_made, ours=True, default=one == numbers[-1]) for one in numbers]
+
+    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+        left, place = self.toolboxes.get(name, []), int(version) - 1
+        if place >= len(left) or left[place] == GONE:
+            return Deleted.GONE
+        left[place] = GONE
+        return Deleted.DELETED
 
     def _now(self, version: Version) -> Version:
         """The version with its status of this moment."""

@@ -45,6 +45,7 @@ class FakeLedger:
         self.wishes: dict[str, Wanted] = {}
         self.releases: dict[str, _Release] = {}
         self.turns: dict[str, datetime] = {}
+        self.notes: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     async def wanted(self, agent: str) -> Wanted:
@@ -71,6 +72,12 @@ class FakeLedger:
             return False
         self.turns[what] = now
         return True
+
+    async def remembered(self, what: str) -> str:
+        return self.notes.get(what, "")
+
+    async def remember(self, what: str, value: str) -> None:
+        self.notes[what] = value
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)

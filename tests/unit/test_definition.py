@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -119,8 +120,11 @@ def test_variables_come_from_the_rule_and_from_tags_but_never_from_both() -> Non
 
 
 def test_metadata_keeps_the_services_limits() -> None:
-    pairs = metadata(Push("r" * 600, PUSH.digest, "v1", NOW, "e"), "f" * 64, "7", 2)
+    made = resolved(rule())
+    assert isinstance(made, Resolved)
+    made = replace(made, toolbox="3")
+    pairs = metadata(Push("r" * 600, PUSH.digest, "v1", NOW, "e"), made, "7", 2)
     assert len(pairs) <= 16
     assert all(len(key) <= 64 and 0 < len(value) <= 512 for key, value in pairs.items())
-    assert (pairs["slipway.previous"], pairs["slipway.attempt"]) == ("7", "2")
-    assert "slipway.previous" not in metadata(PUSH, "f" * 64, None, 1)
+    assert (pairs["slipway.previous"], pairs["slipway.attempt"], pairs["slipway.toolbox"]) == ("7", "2", "3")
+    assert not {"slipway.previous", "slipway.toolbox"} & set(metadata(PUSH, replace(made, toolbox=""), None, 1))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.desired import desire, rotate
+from core.desired import configure, desire, rotate, what_runs
 from core.model import Push
 from core.reasons import Reason
 from core.record import Cause, Wanted
@@ -27,7 +27,7 @@ def test_a_newer_push_is_desired_and_is_a_word_of_peoples() -> None:
     later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(1))
     noted = desire(WANTED, rule(), later, "trace", NOW)
     assert (noted.reason, noted.asks) == (Reason.DESIRED, True)
-    assert noted.wanted == Wanted(5, 5, later, Cause.PUSH, NOW, traceparent="trace")
+    assert noted.wanted == Wanted(5, 5, later, Cause.PUSH, NOW, rule=what_runs(rule()), traceparent="trace")
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,31 @@ def test_a_rotation_before_the_first_push_and_one_that_the_rule_ignores_change_n
     assert rotate(Wanted(), rule(), None, NOW).reason is Reason.NOTHING_DESIRED
     ignored = rotate(WANTED, rule(release={"on_secret_change": "ignore"}), None, NOW)
     assert (ignored.wanted, ignored.reason) == (WANTED, Reason.SECRET_CHANGE_IGNORED)
+
+
+def test_a_changed_rule_wants_the_same_push_again_and_is_a_word_of_peoples() -> None:
+    noted = configure(replace(WANTED, rule=what_runs(rule())), rule(cpu="2", memory="4Gi"), NOW)
+    assert (noted.reason, noted.asks) == (Reason.CONFIGURED, True)
+    assert (noted.wanted.serial, noted.wanted.by_people, noted.wanted.push) == (5, 5, PUSH)
+    assert (noted.wanted.cause, noted.wanted.due) == (Cause.CONFIGURATION, NOW + timedelta(seconds=30))
+    assert configure(noted.wanted, rule(cpu="2", memory="4Gi"), NOW).reason is Reason.NOTHING_DESIRED
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"keep": {"newest": 1}}, {"release": {"mode": "manual"}}, {"tags": {"ignore": ["x"]}}, {"inspect": "never"}],
+)
+def test_a_change_of_what_does_not_run_makes_no_version(given: dict[str, Any]) -> None:
+    assert what_runs(rule(**given)) == what_runs(rule())
+
+
+def test_an_agent_that_follows_another_repository_now_waits_for_its_next_push() -> None:
+    moved = rule(repository="agents/new")
+    noted = configure(replace(WANTED, rule=what_runs(rule())), moved, NOW)
+    assert (noted.asks, noted.wanted.serial, noted.wanted.rule) == (False, 4, what_runs(moved))
+    older = replace(PUSH, repository="agents/new", pushed_at=NOW - timedelta(days=9))
+    assert desire(noted.wanted, moved, older, None, NOW).reason is Reason.DESIRED
+
+
+def test_nothing_is_configured_before_the_first_push() -> None:
+    assert configure(Wanted(), rule(), NOW).wanted == Wanted()

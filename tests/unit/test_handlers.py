@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from core.model import Failure, Routing, Status, Unreadable
-from core.prune import Delete
-from core.reasons import Reason
+from core.images import Tagged
+from core.model import Failure, Routing, Unreadable
 from core.record import Act, Doing, Pause, Stage, Wanted
 from core.rules import Agents
 from core.rules_file import read_rules
-from handlers import event_received, poisoned, prune, release_asked, resume
+from handlers import event_received, poisoned, release_asked, resume
 from handlers.config import Settings
-from handlers.decisions import Decisions
 from handlers.gateways import Gateways, TransientError
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
@@ -44,6 +42,7 @@ class House:
     """Everything that a handler is given."""
 
     clock: Any = field(default_factory=FakeClock)
+    kind: type[FakeFoundry] = FakeFoundry
     vault: FakeVault = field(default_factory=FakeVault)
     journal: FakeJournal = field(default_factory=FakeJournal)
     queue: FakeQueue = field(default_factory=FakeQueue)
@@ -51,7 +50,7 @@ class House:
     settings: Settings = field(default_factory=lambda: Settings.from_env(ENVIRONMENT))
 
     def __post_init__(self) -> None:
-        self.ledger, self.foundry = FakeLedger(self.clock), FakeFoundry(self.clock)
+        self.ledger, self.foundry = FakeLedger(self.clock), self.kind(self.clock)
         self.vault.put("hello-key", "canary-3c2d")
         self.images = FakeImages()
         parts = (self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock, self.images)
@@ -307,54 +306,67 @@ async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> N
     assert "DRIFT" in house.journal.reasons()
 
 
-async def versions_of_ours(house: House, count: int) -> None:
-    for number in range(count):
-        await house.pushed(f"v{number}", "abcdef"[number])
-        await house.released()
-        house.clock.passed += 120
-
-
-async def test_stale_versions_go_and_what_serves_stays(house: House) -> None:
-    await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions.add("2")
-    await prune.handle(house.agents, house.settings, house.outside)
-    assert set(house.foundry.agents[AGENT].versions) == {"2", "3", "4"}
-    told = {line["version"]: line["reason"] for line in house.journal.lines[-4:]}
-    assert told == {
-        "1": "PRUNED_STALE",
-        "2": "SESSIONS_ACTIVE",
-        "3": "KEPT_IN_RELEASE",
-        "4": "KEPT_LIVE",
-    }
-
-
-async def test_a_dry_run_tells_the_same_plan_and_deletes_nothing(house: House) -> None:
-    await versions_of_ours(house, 4)
-    house.settings = replace(house.settings, prune_dry_run=True)
-    await prune.handle(house.agents, house.settings, house.outside)
-    assert len(house.foundry.agents[AGENT].versions) == 4
-    assert house.journal.reasons()[-4:].count("PRUNED_STALE") == 2
-
-
-async def test_pruning_gives_way_to_a_release(house: House) -> None:
-    await versions_of_ours(house, 4)
-    await house.pushed("v9", "f")
+async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    await resume.handle(house.agents, house.outside)
+    house.agents = read_rules(RULES.replace(b"{KEY:", b"{MODE: fast, KEY:"))
     house.queue.sent.clear()
-    await prune.handle(house.agents, house.settings, house.outside)
-    assert len(house.foundry.agents[AGENT].versions) == 4
-    assert "PRUNE_STOPPED" in house.journal.reasons()
-    assert house.queue.sent == [(AGENT, 0)]
+    for _ in range(2):
+        await resume.handle(house.agents, house.outside)
+    assert house.queue.sent.count((AGENT, 30.0)) == 1
+    assert house.journal.reasons().count("CONFIGURED") == 1
+    house.clock.passed += 30
+    assert await house.released() == "LIVE"
+    assert house.foundry.values[AGENT, "2"]["MODE"] == "fast"
 
 
-async def test_a_version_that_became_live_since_the_plan_is_not_deleted(house: House) -> None:
-    await versions_of_ours(house, 3)
-    made = await house.foundry.version(AGENT, "1")
-    assert made is not None
-    assert made.status is Status.ACTIVE
-    line = Delete(made, Reason.PRUNED_STALE)
-    house.foundry.agents[AGENT].routing = Routing.to("1")
-    decisions = Decisions(house.journal, house.clock, {})
-    await prune._delete(house.agents.agents[AGENT], line, house.outside, decisions)
-    await decisions.flush()
-    assert house.journal.reasons()[-1] == "KEPT_LIVE"
-    assert "1" in house.foundry.agents[AGENT].versions
+async def test_a_deployment_asks_the_registry_for_what_the_new_rule_follows(house: House) -> None:
+    await resume.handle(house.agents, house.outside)
+    house.images.tagged["agents/other"] = [Tagged("v7", f"sha256:{'7' * 64}", house.clock.now())]
+    house.agents = read_rules(RULES.replace(b"agents/hello", b"agents/other"))
+    await resume.handle(house.agents, house.outside)
+    assert "CATCH_UP" in house.journal.reasons()
+
+
+async def test_a_secret_found_by_its_tag_alone_reaches_its_agent(house: House) -> None:
+    await house.pushed()
+    await house.released("twin-agent")
+    house.vault.put("late-key", "1", tags={"agent": "twin-agent", "env": "LATE"})
+    house.queue.sent.clear()
+    await house.event(secret_event(data={"Id": f"https://demo-vault.vault.azure.net/secrets/Late-Key/{'0' * 32}"}))
+    assert [agent for agent, _ in house.queue.sent] == ["twin-agent"]
+
+
+async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.failing["b" * 64] = Failure("ImageError", "exited with 1")
+    await house.pushed("v2", "b")
+    house.clock.passed += 60
+    assert await house.released() == "IMAGE_ERROR"
+    for value in ("canary-2", "canary-3"):
+        house.vault.put("hello-key", value)
+        await house.event(secret_event())
+        house.clock.passed += 60
+        assert await house.released() == "LIVE"
+        live = await house.live() or ""
+        assert house.foundry.values[AGENT, live]["KEY"] == value
+        version = await house.foundry.version(AGENT, live)
+        assert version is not None
+        assert version.image.endswith("a" * 64)
+
+
+async def test_a_mended_secret_releases_the_push_that_it_stopped(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.vault.put("hello-key", "", enabled=False)
+    await house.pushed("v2", "b")
+    assert await house.released() == "SECRET_DISABLED"
+    house.vault.put("hello-key", "canary-2")
+    await house.event(secret_event())
+    house.clock.passed += 60
+    assert await house.released() == "LIVE"
+    version = await house.foundry.version(AGENT, await house.live() or "")
+    assert version is not None
+    assert version.image.endswith("b" * 64)

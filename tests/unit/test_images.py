@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.catch_up import EVENT, newest
@@ -90,6 +90,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, st.sampled_from([OCI, INDEX, ""]))
+@example({"manifests": True}, INDEX)
 def test_no_manifest_makes_it_fail(found: object, media_type: str) -> None:
     facts = of_manifest(found, media_type, DIGEST)
     assert isinstance(facts, ImageFacts | str)

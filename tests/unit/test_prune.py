@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.definition import FINGERPRINT
-from core.model import Push, Routing, Status, Version
-from core.prune import Delete, Keep, plan
+from core.model import NO_TIME, Agent, Push, Routing, Status, Version
+from core.prune import Delete, Keep, look_again, plan
 from core.reasons import Reason
 from core.record import Act, Doing, Good, Record, Stage
 from core.rules import KeepRule
@@ -46,6 +46,7 @@ def reasons(
 
 
 LIVE = version(9)
+SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ LIVE = version(9)
         pytest.param(version(1, Status.DELETING), Record(), keep(), Reason.KEPT_UNSETTLED, id="deleting"),
         pytest.param(version(1, Status.UNKNOWN), Record(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
         pytest.param(replace(version(1), draft=True), Record(), keep(), Reason.KEPT_DRAFT, id="a draft"),
+        pytest.param(replace(version(1), created_at=NO_TIME), Record(), keep(), Reason.KEPT_UNDATED, id="no date"),
         pytest.param(version("draft-1"), Record(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
         pytest.param(
             version(1), Record(candidate="1", stage=Stage.BEGUN), keep(), Reason.KEPT_IN_RELEASE, id="the candidate"
@@ -104,6 +106,40 @@ def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
     found = reasons(*(version(each) for each in range(1, 6)), LIVE, rule=keep(max_deletes=2))
     assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1", "2"]
     assert found["3"] is Reason.KEPT_FOR_NEXT_RUN
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "record", "reason"),
+    [
+        pytest.param(version(1), SERVED_BY_9, Record(), Reason.PRUNED_STALE, id="goes"),
+        pytest.param(version(1), Agent("a", True, Routing.to("1"), None), Record(), Reason.KEPT_LIVE, id="serves now"),
+        pytest.param(version(1), None, Record(), Reason.KEPT_LIVE, id="the agent cannot be seen"),
+        pytest.param(
+            version(1), SERVED_BY_9, Record(previous=Good(PUSH, "f", "1")), Reason.KEPT_IN_RELEASE, id="named"
+        ),
+        pytest.param(version(1, Status.DELETING), SERVED_BY_9, Record(), Reason.KEPT_UNSETTLED, id="being deleted"),
+        pytest.param(version(1, Status.FAILED), SERVED_BY_9, Record(), Reason.PRUNED_FAILED, id="failed after all"),
+        pytest.param(version(1, Status.FAILED, age=1), SERVED_BY_9, Record(), Reason.KEPT_YOUNG, id="failed just now"),
+    ],
+)
+def test_a_line_is_held_once_more_against_what_was_just_read(
+    found: Version, told: Agent | None, record: Record, reason: Reason
+) -> None:
+    again = look_again(Delete(version(1), Reason.PRUNED_STALE), told, found, record, keep(), NOW)
+    assert (again.version, again.reason) == (found, reason)
+    assert isinstance(again, Delete) is reason.value.startswith("PRUNED")
+
+
+def test_a_version_that_the_list_called_failed_and_that_is_active_is_not_deleted() -> None:
+    line = Delete(version(1, Status.FAILED), Reason.PRUNED_FAILED)
+    assert look_again(line, SERVED_BY_9, version(1), Record(), keep(), NOW) == Keep(version(1), Reason.KEPT_UNSETTLED)
+
+
+def test_where_one_stays_after_all_another_gives_way() -> None:
+    versions = [*(version(each, age=1) for each in range(1, 9)), LIVE]
+    lines = plan(versions, Routing.to("9"), Record(), keep(limit=10), NOW, {"1": Reason.SESSIONS_ACTIVE})
+    assert lines[0] == Keep(versions[0], Reason.SESSIONS_ACTIVE)
+    assert [line.version.number for line in lines if isinstance(line, Delete)] == ["2"]
 
 
 VERSIONS = st.lists(

@@ -1,0 +1,53 @@
+"""Room for one more version: the row of the release table that prunes before it creates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from core import notes
+from core.model import Routing
+from core.prune import Delete, Line, crowded, plan
+from core.reasons import Reason
+from core.rules import AgentRule
+from core.steps import End, Prune, Step
+from core.world import World
+
+
+def make_room(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 17: above 80 % of ``keep.limit`` what may go goes first; at the limit nothing is created."""
+    if world.record.candidate is not None:
+        return None
+    count, tried = len(world.listed), world.facts.pruned
+    if not crowded(count, rule.keep):
+        return None
+    routing = world.agent.routing if world.agent else Routing()
+    lines = plan(world.listed, routing, world.record, rule.keep, now, tried)
+    full = count >= rule.keep.limit
+    going = tuple(line for line in lines if isinstance(line, Delete))
+    if going and (full or not tried):
+        return Prune(going)
+    if not full:
+        return None
+    detail = f"{count} of {rule.keep.limit} versions: {what_holds(lines)}"
+    return End(Reason.VERSION_LIMIT, notes.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
+
+
+def what_holds(lines: Iterable[Line]) -> str:
+    """Why each version stays, the reasons in the order of the oldest: ``KEPT_YOUNG 3-59, KEPT_LIVE 60``."""
+    found: dict[Reason, list[int]] = defaultdict(list)
+    for line in lines:
+        found[line.reason].append(int(line.version.number))
+    return ", ".join(f"{reason} {_spans(numbers)}" for reason, numbers in found.items())
+
+
+def _spans(numbers: list[int]) -> str:
+    """Numbers in ascending order, with neighbours as spans."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    return " ".join("-".join(map(str, span)) for span in spans)

@@ -1,0 +1,100 @@
+"""Deletes planned versions, a few at a time: each is looked at once more, and nobody's sessions are ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.model import Agent, Version
+from core.prune import Delete, Keep, look_again
+from core.reasons import Reason
+from core.record import Record
+from core.rules import AgentRule
+from core.world import PRUNED
+from handlers.decisions import Decisions
+from handlers.gateways import Deleted, Gateways, TransientError
+from handlers.pace import Pace
+from handlers.together import together
+
+AT_ONCE = 8
+
+
+@dataclass
+class Deleting:
+    """One agent's deletions under its lease; ``done`` says what became of each version."""
+
+    rule: AgentRule
+    record: Record
+    pace: Pace
+    outside: Gateways
+    decisions: Decisions
+    done: dict[str, Reason] = field(default_factory=dict)
+
+    @property
+    def stayed(self) -> dict[str, Reason]:
+        """The versions that could not be deleted, and why."""
+        return {number: reason for number, reason in self.done.items() if reason not in PRUNED}
+
+    async def all(self, lines: Sequence[Delete], interrupted: Callable[[], Awaitable[bool]]) -> None:
+        """Delete oldest first until all are done or something else is waiting.
+
+        A fault is waited out and slows down; raises TransientError where it stays, PermanentError, LeaseLostError.
+        """
+        left, width = list(lines), AT_ONCE
+        while left:
+            await self.pace.keep_lease()
+            batch, left = left[:width], left[width:]
+            try:
+                stop, looked = await together(interrupted(), self._look(batch))
+            except TransientError as error:
+                await self._wait_out(error)
+                left, width = batch + left, 1
+                continue
+            if stop:
+                self.decisions.tell(Reason.PRUNE_STOPPED, "a release is waiting")
+                return
+            again = await self._batch(batch, *looked)
+            width = 1 if again else min(AT_ONCE, width * 2)
+            left = again + left
+
+    async def _look(self, batch: Sequence[Delete]) -> tuple[Agent | None, list[Version | None]]:
+        foundry, name = self.outside.foundry, self.rule.name
+        reads = asyncio.gather(*(foundry.version(name, line.version.number) for line in batch))
+        return await together(foundry.agent(name), reads)
+
+    async def _batch(self, batch: Sequence[Delete], agent: Agent | None, found: list[Version | None]) -> list[Delete]:
+        """Delete what still may go; returns what is to be tried again."""
+        now, going = self.outside.clock.now(), []
+        for line, version in zip(batch, found, strict=True):
+            if version is None:
+                self._tell(line.version.number, line.reason, "it was gone already")
+                continue
+            again = look_again(line, agent, version, self.record, self.rule.keep, now)
+            if isinstance(again, Keep):
+                self._tell(version.number, again.reason)
+            else:
+                going.append(again)
+        faults = [fault for fault in await asyncio.gather(*map(self._delete, going)) if fault is not None]
+        if not faults:
+            self.pace.answered()
+            return []
+        await self._wait_out(max((error for _, error in faults), key=lambda error: error.retry_after or 0.0))
+        return [line for line, _ in faults]
+
+    async def _delete(self, line: Delete) -> tuple[Delete, TransientError] | None:
+        number = line.version.number
+        try:
+            deleted = await self.outside.foundry.delete(self.rule.name, number)
+        except TransientError as error:
+            return line, error  # whether it took effect, the look before the next try tells
+        self._tell(number, Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason)
+        return None
+
+    async def _wait_out(self, error: TransientError) -> None:
+        if not await self.pace.back_off(error):
+            raise error
+
+    def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
+        self.done[number] = reason
+        self.decisions.tell(reason, detail, version=number)

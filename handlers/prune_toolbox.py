@@ -1,0 +1,45 @@
+"""The part of pruning that is about an agent's toolbox: its versions go when no agent version that stays names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.definition import TOOLBOX_ENDPOINT
+from core.model import Version
+from core.rules import AgentRule
+from core.toolboxes import ToolboxLine, plan_toolbox
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+
+
+async def prune(
+    rule: AgentRule,
+    versions: Sequence[Version],
+    kept: Sequence[Version],
+    outside: Gateways,
+    decisions: Decisions,
+    *,
+    dry_run: bool,
+) -> None:
+    """Delete what nothing names, where the agent has or had tools; raises TransientError or PermanentError.
+
+    A toolbox version that is about to be named is the newest, or younger than an hour: neither goes.
+    """
+    if not rule.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
+        return
+    lines = await planned(rule, kept, outside)
+    for line in lines:
+        if line.goes and not dry_run:
+            await outside.foundry.delete_toolbox_version(toolbox_of(rule), line.version)
+        decisions.tell(line.reason, version=line.version, toolbox=toolbox_of(rule))
+
+
+async def planned(rule: AgentRule, kept: Sequence[Version], outside: Gateways) -> tuple[ToolboxLine, ...]:
+    """What would go of the toolbox, and why the rest stays."""
+    found = await outside.foundry.toolbox_versions(toolbox_of(rule))
+    return plan_toolbox(found, kept, rule.keep, outside.clock.now())
+
+
+def toolbox_of(rule: AgentRule) -> str:
+    """The name of the agent's toolbox."""
+    return f"{rule.name}-tools"

@@ -1,0 +1,248 @@
+"""Pruning an agent: by plan, under the lease, looking before each delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from core.model import Routing, Status, Version
+from core.record import Pause
+from core.rules_file import read_rules
+from handlers import prune
+from handlers.gateways import Clock, Deleted, GatewayError, PermanentError, TransientError
+from tests.fakes.foundry import GONE, FakeFoundry
+from tests.unit.test_handlers import AGENT, RULES, House
+
+BUSY = TransientError("Foundry", "429", "delete", retry_after=7)
+LOST = TransientError("Foundry", "no answer", "delete", unclear=True)
+
+
+class Odd(FakeFoundry):
+    """A Foundry that lists what the test says, and answers a delete with an error."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.lists: Callable[[Sequence[Version]], Sequence[Version]] = lambda found: found
+        self.before_delete: Callable[[], None] = lambda: None
+        self.errors: list[GatewayError] = []
+
+    async def versions(self, agent: str) -> Sequence[Version]:
+        return self.lists(await super().versions(agent))
+
+    async def delete(self, agent: str, number: str) -> Deleted:
+        self.before_delete()
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().delete(agent, number)
+
+
+class OddHouse(House):
+    foundry: Odd
+
+
+@pytest.fixture
+def house() -> OddHouse:
+    return OddHouse(kind=Odd)
+
+
+async def versions_of_ours(house: OddHouse, count: int) -> None:
+    for number in range(count):
+        await house.pushed(f"v{number}", "abcdef"[number])
+        await house.released()
+        house.clock.passed += 120
+    house.journal.lines.clear()
+
+
+def told(house: OddHouse, *, toolbox: bool = False) -> dict[str, str]:
+    lines = (one for one in house.journal.lines if "version" in one and ("toolbox" in one) is toolbox)
+    return {str(one["version"]): str(one["reason"]) for one in lines}
+
+
+async def run(house: OddHouse) -> None:
+    await prune.handle(house.agents, house.settings, house.outside)
+
+
+def left(house: OddHouse) -> set[str]:
+    return set(house.foundry.agents[AGENT].versions)
+
+
+async def test_stale_versions_go_and_what_serves_stays(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.agents[AGENT].sessions.add("2")
+    await run(house)
+    assert left(house) == {"2", "3", "4"}
+    assert told(house) == {"1": "PRUNED_STALE", "2": "SESSIONS_ACTIVE", "3": "KEPT_IN_RELEASE", "4": "KEPT_LIVE"}
+
+
+async def test_a_dry_run_tells_the_same_plan_and_deletes_nothing(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.settings = replace(house.settings, prune_dry_run=True)
+    await run(house)
+    assert left(house) == {"1", "2", "3", "4"}
+    assert list(told(house).values()).count("PRUNED_STALE") == 2
+
+
+async def test_pruning_gives_way_to_a_release(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    await house.pushed("v9", "f")
+    house.queue.sent.clear()
+    await run(house)
+    assert len(left(house)) == 4
+    assert "PRUNE_STOPPED" in house.journal.reasons()
+    assert house.queue.sent == [(AGENT, 0)]
+
+
+async def test_a_version_that_became_live_since_the_plan_is_not_deleted(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    lists: list[int] = []
+
+    def traffic_moves(found: Sequence[Version]) -> Sequence[Version]:
+        lists.append(len(found))
+        if len(lists) == 2:  # the plan without the lease, the plan under it, and then somebody moves the traffic
+            house.foundry.agents[AGENT].routing = Routing.to("1")
+        return found
+
+    house.foundry.lists = traffic_moves
+    await run(house)
+    assert told(house)["1"] == "KEPT_LIVE"
+    assert "1" in left(house)
+
+
+async def test_a_version_that_somebody_deleted_meanwhile_counts_as_gone(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    before = await house.foundry.versions(AGENT)
+    del house.foundry.agents[AGENT].versions["1"]
+    house.foundry.lists = lambda found: before  # a list lags
+    await run(house)
+    assert told(house)["1"] == "PRUNED_STALE"
+    assert left(house) == {"3", "4"}
+
+
+async def test_a_list_that_lies_about_the_status_deletes_nothing_that_serves(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.lists = lambda found: [replace(one, status=Status.FAILED) for one in found]
+    house.agents = read_rules(RULES.replace(b"min_age: 1m", b"min_age: 1m, failed: 1m"))
+    await run(house)
+    assert told(house) == {"1": "KEPT_UNSETTLED", "2": "KEPT_UNSETTLED", "3": "KEPT_IN_RELEASE", "4": "KEPT_LIVE"}
+
+
+async def test_a_busy_service_is_waited_for_and_nothing_is_deleted_twice(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    at = house.clock.passed
+    house.foundry.errors = [BUSY, LOST]
+    await run(house)
+    assert left(house) == {"3", "4"}
+    assert house.clock.passed - at >= 7
+    assert house.journal.reasons().count("PRUNED_STALE") == 2
+
+
+async def test_a_service_that_stays_busy_ends_the_run_of_that_agent_alone(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.errors = [BUSY] * 100
+    await run(house)
+    assert house.journal.reasons().count("PRUNE_STOPPED") == 1
+    assert len(left(house)) == 4
+    assert await house.ledger.lease(AGENT) is not None
+
+
+async def test_a_refused_delete_says_so(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.errors = [PermanentError("Foundry", "Forbidden", "delete", status=403)]
+    await run(house)
+    (line,) = [line for line in house.journal.lines if line["reason"] == "PRUNE_STOPPED"]
+    assert "Forbidden" in str(line["detail"])
+
+
+async def test_an_agent_that_a_release_holds_is_left_to_the_next_run(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    await house.ledger.lease(AGENT)
+    await run(house)
+    assert len(left(house)) == 4
+    assert "LEASE_TAKEN" in house.journal.reasons()
+
+
+async def test_a_lease_that_is_lost_stops_the_deletions(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    house.foundry.errors = [TransientError("Foundry", "429", "delete", retry_after=90)]
+
+    def frozen_and_overtaken() -> None:
+        house.ledger.releases[AGENT].holder = 99
+
+    house.foundry.before_delete = frozen_and_overtaken
+    await run(house)
+    assert "LEASE_LOST" in house.journal.reasons()
+
+
+async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+    pause = Pause("incident", "ann", house.clock.now())
+    await house.ledger.note(AGENT, lambda wanted: replace(wanted, paused=pause))
+    await run(house)
+    assert len(left(house)) == 4
+    assert "PAUSED" in house.journal.reasons()
+
+
+async def test_the_images_of_what_stays_are_told_and_a_crowd_is(house: OddHouse) -> None:
+    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, min_age: 1m, limit: 4"))
+    await versions_of_ours(house, 4)
+    await run(house)
+    (line,) = [line for line in house.journal.lines if line["reason"] == "IMAGES_NEEDED"]
+    assert sorted(letter[-1] for letter in str(line["images"]).split()) == list("abcd")
+    assert (line["versions"], line["limit"]) == (4, 4)
+    assert "CROWDED" in house.journal.reasons()
+
+
+async def test_toolbox_versions_that_nothing_names_go_too(house: OddHouse) -> None:
+    house.agents = read_rules(RULES)
+    await versions_of_ours(house, 1)
+    for kind in ("file_search, vector_store_ids: [a]", "file_search, vector_store_ids: [b]"):
+        house.agents = read_rules(RULES.replace(b"code_interpreter", kind.encode()))
+        await house.pushed(f"v-{kind[-2]}", {"a": "b", "b": "c"}[kind[-2]])
+        await house.released()
+        house.clock.passed += 7200
+    await run(house)
+    boxes = house.foundry.toolboxes[f"{AGENT}-tools"]
+    assert [box == GONE for box in boxes] == [True, False, False]  # the first went with version 1
+    assert told(house, toolbox=True) == {"1": "PRUNED_STALE", "2": "KEPT_IN_RELEASE", "3": "KEPT_IN_RELEASE"}
+
+
+async def test_a_dry_run_leaves_the_toolbox(house: OddHouse) -> None:
+    await versions_of_ours(house, 2)
+    house.foundry.toolboxes[f"{AGENT}-tools"] += ["other", "newest"]
+    house.clock.passed += 7200
+    house.settings = replace(house.settings, prune_dry_run=True)
+    await run(house)
+    assert GONE not in house.foundry.toolboxes[f"{AGENT}-tools"]
+    assert "PRUNED_STALE" in told(house, toolbox=True).values()
+
+
+async def test_a_release_makes_room_for_itself_before_it_creates(house: OddHouse) -> None:
+    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, min_age: 1d, limit: 5"))
+    await versions_of_ours(house, 5)
+    house.foundry.agents[AGENT].sessions.add("1")
+    await house.pushed("v9", "f")
+    assert await house.released() == "LIVE"
+    assert left(house) == {"1", "3", "4", "5", "6"}
+    reasons = house.journal.reasons()
+    assert reasons.index("MAKE_ROOM") < reasons.index("PRUNED_STALE") < reasons.index("CREATE")
+
+
+async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_said(house: OddHouse) -> None:
+    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, limit: 3"))
+    await versions_of_ours(house, 3)
+    await house.pushed("v9", "f")
+    assert await house.released() == "VERSION_LIMIT"
+    record = await house.ledger.record(AGENT)
+    assert record.detail == "3 of 3 versions: KEPT_RECENT 1, KEPT_IN_RELEASE 2, KEPT_LIVE 3"
+    assert await house.live() == "3"
+
+
+async def test_sessions_that_hold_every_version_are_named_at_the_limit(house: OddHouse) -> None:
+    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, limit: 3"))
+    await versions_of_ours(house, 3)
+    house.foundry.agents[AGENT].sessions.add("1")
+    await house.pushed("v9", "f")
+    assert await house.released() == "VERSION_LIMIT"
+    assert "SESSIONS_ACTIVE 1" in (await house.ledger.record(AGENT)).detail
