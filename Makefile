@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check up lock clean azurite
+.PHONY: help demo test check bench up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -21,6 +21,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 
 demo: $(READY)  ## see it work: from a push to live in half a minute
 	@$(BIN)/python -m local demo $(ARGS)
+
+bench: $(READY)  ## what it costs: one JSON document and a table; ARGS="--quick --only import"
+	@$(BIN)/python -m bench $(ARGS)
 
 up: $(READY)  ## Azure on a laptop, until Ctrl-C
 	$(BIN)/python -m local up $(ARGS)

@@ -31,11 +31,14 @@ def up(
     folder: Folder = Path(".local"),
     agents: Annotated[Path, typer.Option(help="Another agents.yaml.")] = ROOT / "agents.yaml",
     deliver: Annotated[Literal["queue", "straight"], typer.Option(help="How Event Grid hands over.")] = "queue",
+    functions: Annotated[bool, typer.Option(help="Without: start a Functions host yourself.")] = True,
     ports: Annotated[int | None, typer.Option(help="0: any free ports; else the documented ones.")] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = Options(folder.resolve(), agents.resolve(), deliver, free_ports=ports == 0)
+    if deliver == "straight" and not functions:
+        raise typer.BadParameter("--deliver straight needs the Functions host: leave --no-functions out")
+    options = Options(folder.resolve(), agents.resolve(), deliver, free_ports=ports == 0, functions=functions)
     raise typer.Exit(asyncio.run(_up(options)))
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from aiohttp import web
@@ -39,6 +40,7 @@ class FunctionsHost(StandIn):
         """The Event Grid extension's end-point and the admin API."""
         return [
             web.route("*", "/runtime/webhooks/{extension:(?i:eventgrid)}", self._event_grid),
+            web.get("/_local/invocations", self._invocations),
             web.get("/admin/host/status", self._status),
             web.get("/admin/functions", self._list),
             web.post("/admin/functions/{function}", self._run),
@@ -64,6 +66,9 @@ class FunctionsHost(StandIn):
         failed = f"Exception while executing function: Functions.{function.name}"
         return web.Response(status=202) if all(done) else web.Response(status=500, text=failed)
 
+    async def _invocations(self, _: web.Request) -> web.Response:
+        return web.json_response(list(self._invoker.invocations))
+
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response({"state": "Running"})
 
@@ -82,8 +87,8 @@ class FunctionsHost(StandIn):
         return web.Response(status=202)
 
 
-async def _serve(app: Path, port: int, folder: Path) -> None:
-    functions = load(app, os.environ)
+async def _serve(app: Path, port: int, folder: Path, only: list[str]) -> None:
+    functions = {key: one for key, one in load(app, os.environ).items() if not only or one.name in only}
     settings = json.loads((app / "host.json").read_text()).get("extensions", {}).get("queues", {})
     invoker = Invoker()
     host = FunctionsHost(functions, invoker)
@@ -107,10 +112,15 @@ async def _serve(app: Path, port: int, folder: Path) -> None:
         await credential.close()
 
 
-def main(app: Path = Path(), port: int = 0, folder: Path = Path(".local")) -> None:
+def main(
+    app: Path = Path(),
+    port: int = 0,
+    folder: Path = Path(".local"),
+    only: Annotated[list[str] | None, typer.Option(help="A function to serve, as one instance on Flex does.")] = None,
+) -> None:
     """Serve the app in the folder APP and print where as one line of JSON."""
     sys.path.insert(0, str(app.resolve()))
-    asyncio.run(_serve(app.resolve(), port, folder))
+    asyncio.run(_serve(app.resolve(), port, folder, only or []))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+from collections import deque
 from typing import Any
 
 import azure.functions as func
@@ -16,15 +17,21 @@ from azure.functions import meta
 
 from local.host_functions import Function
 
+KEPT = 2_000
+
 
 class Invoker:
     """Runs functions, the async ones on the loop and the others in a thread."""
 
     def __init__(self) -> None:
         self._traced = _configure_telemetry()
+        self.invocations: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        """What ran: function, and when of day it was handed its trigger and ended (0 while it runs)."""
 
     async def run(self, function: Function, payload: str, metadata: dict[str, Any] | None = None) -> bool:
         """True where the function ended well; a failure is printed with its traceback."""
+        told: dict[str, Any] = {"function": function.name, "began": time.time(), "ended": 0.0}
+        self.invocations.append(told)
         started = time.monotonic()
         try:
             with self._span(function):
@@ -35,6 +42,8 @@ class Invoker:
             print(f"functions: {function.name} failed", file=sys.stderr, flush=True)
             traceback.print_exc()
             return False
+        finally:
+            told["ended"] = time.time()
         print(f"functions: {function.name} ended after {time.monotonic() - started:.3f} s", flush=True)
         return True
 

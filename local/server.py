@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import ssl
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -35,6 +37,8 @@ class Fault:
     times: int = 0
     drop: bool = False
     """Close the connection instead of answering."""
+    cut: bool = False
+    """Close the connection in the middle of the answer, which takes effect."""
     after_effect: bool = False
     """Let the request take effect first."""
     used: int = 0
@@ -103,6 +107,7 @@ class StandIn:
         await self.stopped()
         if self._runner:
             await self._runner.cleanup()
+            self._runner = None  # it may be started again, with what it knew
 
     @web.middleware
     async def _observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -112,17 +117,19 @@ class StandIn:
         self.requests.append(line)
         fault = next((one for one in self.faults if one.strikes(request)), None)
         response = await (self._fail(fault, request, handler) if fault else handler(request))
-        line["status"] = response.status
+        line |= {"status": response.status, "answered": time.time()}
         return response
 
     async def _fail(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-        effect = await handler(request) if fault.after_effect else None
+        effect = await handler(request) if fault.after_effect or fault.cut else None
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault.drop:
             if request.transport:
                 request.transport.abort()
             return web.Response(status=499)
+        if fault.cut and isinstance(effect, web.Response):
+            return await _half(effect, request)
         if not fault.status:
             return effect or await handler(request)
         text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body if fault.body is not None else {})
@@ -132,6 +139,7 @@ class StandIn:
     async def _describe(self, request: web.Request) -> dict[str, Any]:
         headers = {k: HIDDEN if k.lower() in SECRET_HEADERS else v for k, v in request.headers.items()}
         line: dict[str, Any] = {"method": request.method, "path": request.raw_path, "headers": headers}
+        line["at"] = time.time()  # of day, so that what several processes saw can be held against each other
         if "json" in request.content_type and request.can_read_body:
             try:
                 line["body"] = redacted(json.loads(await request.read()))
@@ -139,8 +147,9 @@ class StandIn:
                 line["body"] = "not JSON"
         return line
 
-    async def _requests(self, _: web.Request) -> web.Response:
-        return web.json_response(list(self.requests))
+    async def _requests(self, request: web.Request) -> web.Response:
+        since = float(request.query.get("since", 0))  # answered after that, or not yet
+        return web.json_response([one for one in self.requests if one.get("answered", math.inf) > since])
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
@@ -152,6 +161,18 @@ class StandIn:
     async def _clear_faults(self, _: web.Request) -> web.Response:
         self.faults = []
         return web.json_response({"faults": 0})
+
+
+async def _half(effect: web.Response, request: web.Request) -> web.StreamResponse:
+    """Say how long the whole answer is, send half of it and hang up."""
+    whole = effect.body if isinstance(effect.body, bytes) else b""
+    half = web.StreamResponse(status=effect.status, headers=effect.headers)
+    half.content_length = max(len(whole), 2)
+    await half.prepare(request)
+    await half.write(whole[: len(whole) // 2] or b" ")
+    if request.transport:
+        request.transport.close()  # after what was written
+    return half
 
 
 def redacted(value: Any) -> Any:

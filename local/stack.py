@@ -44,6 +44,8 @@ class Options:
     agents: Path
     deliver: Literal["straight", "queue"] = "queue"
     free_ports: bool = False
+    functions: bool = True
+    """False: somebody else runs the Functions host, with the settings that ``endpoints.json`` has under ``env``."""
     factor: float = 0.01
     """Event Grid's pauses between tries, scaled."""
 
@@ -83,7 +85,8 @@ class Stack:
         for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
-        await self._functions()
+        if self.options.functions:
+            await self._functions()
         self._subscribe(events)
         temporary = folder / "endpoints.json.new"
         temporary.write_text(json.dumps(self.endpoints, indent=1))
@@ -152,8 +155,8 @@ class Stack:
         self._copying = [*getattr(self, "_copying", []), asyncio.create_task(copy())]
 
     def _subscribe(self, events: EventGrid) -> None:
-        functions = self.endpoints["functions"]
         if self.options.deliver == "straight":
+            functions = self.endpoints["functions"]
             events.subscriptions = [
                 Subscription(ImageTypes, Straight(functions, "image_pushed")),
                 Subscription(SecretTypes, Straight(functions, "secret_changed")),

@@ -19,10 +19,10 @@ from local.storage_state import Store
 class Storage:
     """Both services over one file."""
 
-    def __init__(self, folder: Path) -> None:
-        clock = Clock()
-        store = Store(folder, clock)
-        self.blobs, self.queues = Blobs(store, clock), Queues(store, clock)
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        clock = clock or Clock()
+        self.store = Store(folder, clock)
+        self.blobs, self.queues = Blobs(self.store, clock), Queues(self.store, clock)
 
     async def start(self, blob_port: int = 0, queue_port: int = 0, tls: ssl.SSLContext | None = None) -> dict[str, str]:
         """Listen; ``{"blob": address, "queue": address}`` with the account in the path."""

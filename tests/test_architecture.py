@@ -19,8 +19,9 @@ MAY_IMPORT = {
     "core": {"core"},
     "handlers": {"core", "handlers"},
     "local": {"local"},
+    "bench": {"bench", "local", "core", "handlers"},
 }
-OURS = {"function_app", "core", "handlers", "local", "cli", "tests"}
+OURS = {"function_app", "core", "handlers", "local", "bench", "cli", "tests"}
 LONGEST_MODULE, LONGEST_FUNCTION = 200, 30
 
 
@@ -62,7 +63,7 @@ def test_azure_is_known_to_the_gateways_and_the_wiring_alone() -> None:
             assert name(path) in allowed or name(path).startswith("handlers/gateways/"), name(path)
 
 
-@pytest.mark.parametrize("path", files(*PRODUCT, "local"), ids=name)
+@pytest.mark.parametrize("path", files(*PRODUCT, "local", "bench"), ids=name)
 def test_pieces_are_small(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST_MODULE
@@ -107,7 +108,7 @@ def test_only_telemetry_logs() -> None:
 
 def test_what_ships_is_the_app_and_nothing_else() -> None:
     ignored = set((ROOT / ".funcignore").read_text().split())
-    for room in ("tests", "local", "docs", "pyproject.toml", "requirements.in", "Makefile", "node_modules"):
+    for room in ("tests", "local", "bench", "docs", "pyproject.toml", "requirements.in", "Makefile", "node_modules"):
         assert room in ignored
     for shipped in ("function_app.py", "host.json", "requirements.txt", "agents.yaml", "core", "handlers"):
         assert shipped not in ignored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.keyvault.secrets import SecretProperties
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "Key Vault"
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
+"""Seconds. A bad status is not asked again in here: azure-core would sleep for as long as Retry-After says, without
+anybody renewing the lease meanwhile; the release loop waits just as long, and renews."""
 
 
 class AzureVault:
     """See the Vault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, connection_timeout=5, read_timeout=10)
+        self._client = SecretClient(url, credential, **OPTIONS)
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable:
         """A secret's value and the version id that came with it."""

@@ -9,7 +9,7 @@ import pytest
 from azure.ai.projects.models import AgentVersionDetails
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.e2e.running import Running, eventually, stack
+from local.running import Running, eventually, stack
 
 pytestmark = pytest.mark.timeout(300)
 

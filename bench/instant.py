@@ -1,0 +1,37 @@
+"""The product's event handler with a ledger, a journal and a queue that answer at once: what it costs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, cast
+
+from core.record import Wanted
+from handlers import event_received, wiring
+from handlers.gateways import Gateways
+
+
+class Instant:
+    """Takes everything, keeps nothing."""
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        """As the ledger of an agent of which nothing is known."""
+        return change(Wanted())
+
+    async def write(self, line: Mapping[str, object]) -> None:
+        """As the journal."""
+
+    async def send(self, agent: str, **options: object) -> None:
+        """As the queue."""
+
+
+@cache
+def _gateways() -> Gateways:
+    instant = cast("Any", Instant())
+    return replace(wiring.gateways(), ledger=instant, journal=instant, queue=instant)
+
+
+async def handle(event: str) -> None:
+    """What ``image_pushed`` does, its gateways' calls aside."""
+    await event_received.handle(event, wiring.agents(), wiring.settings(), _gateways())

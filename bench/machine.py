@@ -1,0 +1,33 @@
+"""What the numbers were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.scene import NotMeasuredError
+
+
+def machine(began: datetime) -> dict[str, object]:
+    """Cores, memory, Python, date, and how busy the machine was besides."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "date": began.strftime("%Y-%m-%d %H:%M UTC"),
+        "took_minutes": round((datetime.now(UTC) - began).total_seconds() / 60, 1),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages / 2**30, 1),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def resident(pid: int) -> float:
+    """MiB of a process's memory that are in use now."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        raise NotMeasuredError("not measured here: this system has no /proc")
+    line = next(one for one in status.read_text().splitlines() if one.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,110 @@
+"""A stack without a Functions host, agents as many as a row needs, and what the stand-ins saw."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from local.running import Running, eventually, stack
+
+T = TypeVar("T")
+Line = dict[str, Any]
+
+ASKED_BY_THE_APP = ("foundry", "vault", "blob", "queue", "identity", "telemetry")
+"""The stand-ins whose answers the app waits for."""
+PRODUCT_DEFAULTS = {"POLL_SECONDS": ""}
+"""The stack polls more often than the product does by itself; a setting without a value is one that is not set."""
+BASE = "/api/projects/demo/agents"
+
+
+class NotMeasuredError(Exception):
+    """A row has no value; the text says why."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How much patience the person has."""
+
+    quick: bool = False
+
+    def of(self, full: int, quick: int) -> int:
+        """How often, or how many."""
+        return quick if self.quick else full
+
+
+@dataclass
+class Scene:
+    """A running stack, and what was already read of Foundry's request log."""
+
+    running: Running
+    _read: dict[tuple[float, str], Line] = field(default_factory=dict)
+    _until: float = 0.0
+
+    def delay(self, seconds: float) -> None:
+        """Every answer that the app waits for comes this much later."""
+        faults = [{"path": ".*", "delay_s": seconds}] if seconds else []
+        for part in ASKED_BY_THE_APP:
+            self.running.put(part, "/_local/faults", faults)
+
+    def provisioning(self, seconds: float) -> None:
+        """How long versions that are created from now on take."""
+        self.running.put("foundry", "/_local/provisioning", {"seconds": seconds})
+
+    def seen(self, part: str, since: float) -> list[Line]:
+        """What a stand-in answered since then."""
+        found: list[Line] = self.running.get(part, f"/_local/requests?since={since}")
+        return [one for one in found if "answered" in one]
+
+    def foundry_saw(self, method: str, path: str, since: float) -> list[Line]:
+        """Answered requests of one kind that arrived since then, oldest first."""
+        for line in self.seen("foundry", self._until):
+            self._read[line["at"], line["path"]] = line
+            self._until = max(self._until, line["answered"])
+        wanted = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
+        return sorted((one for one in wanted if one["path"].split("?")[0].endswith(path)), key=lambda one: one["at"])
+
+    def created(self, agent: str, since: float) -> Line:
+        """The request that asked for a version of the agent, once it is there."""
+        return self.wait(lambda: self.foundry_saw("POST", f"{BASE}/{agent}/versions", since), f"{agent} is created")[0]
+
+    def moved(self, agent: str, since: float, within: float = 60.0) -> Line:
+        """The request that moved the agent's selector, once it is there."""
+        return self.wait(lambda: self.foundry_saw("PATCH", f"{BASE}/{agent}", since), f"{agent} is live", within)[-1]
+
+    def wait(self, ask: Callable[[], T | None], what: str, within: float = 60.0) -> T:
+        """Patience that ends as a row that was not measured."""
+        try:
+            return eventually(ask, what, within)
+        except AssertionError as error:
+            raise NotMeasuredError(str(error)) from error
+
+    def push(self, agent: str) -> float:
+        """Push an image of its own to the agent's repository; returns when of day that began."""
+        now = time.time()
+        self.running.push(f"agents/{agent}", f"v{time.time_ns()}", salt=str(time.time_ns()))
+        return now
+
+
+@contextmanager
+def scene(agents: Mapping[str, int]) -> Iterator[Scene]:
+    """A stack for agents with so many secrets each; its folder goes with it."""
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
+        folder = Path(name)
+        file = folder / "agents.yaml"
+        file.write_text(yaml.safe_dump({"agents": {agent: rule(agent, n) for agent, n in agents.items()}}))
+        with stack(folder, "--agents", str(file), "--no-functions") as running:
+            running.endpoints["env"] |= PRODUCT_DEFAULTS
+            yield Scene(running)
+
+
+def rule(agent: str, secrets: int) -> Mapping[str, object]:
+    """The rule of one agent."""
+    env = {f"SECRET_{n}": {"secret": f"secret-{n}"} for n in range(secrets)}
+    return {"repository": f"agents/{agent}", "env": env}

@@ -1,0 +1,75 @@
+"""``image_pushed`` over an empty function of the same trigger, on the same host."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from statistics import median
+from urllib.parse import urlsplit
+
+from bench.apps import beside_an_empty_one
+from bench.report import Row
+from bench.scene import Choice, NotMeasuredError, scene
+from local.running import host
+
+WARM_UP = 50
+EVENT = {
+    "id": "00000000-0000-0000-0000-000000000000",
+    "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo",
+    "subject": "agents/hello:v1",
+    "eventType": "Microsoft.ContainerRegistry.ImagePushed",
+    "eventTime": "2026-01-01T00:00:00.0000000Z",
+    "data": {
+        "action": "push",
+        "target": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": "sha256:" + "0" * 64,
+            "repository": "agents/hello",
+            "tag": "v1",
+        },
+    },
+    "dataVersion": "1.0",
+    "metadataVersion": "1",
+}
+
+
+def rows(choice: Choice) -> Iterator[Row]:
+    """One row."""
+    often = choice.of(600, 150)
+    with scene({"hello": 1}) as stage:
+        app = beside_an_empty_one(stage.running.folder / "app")
+        with host(stage.running, app=app) as functions:
+            took = _measured(functions.url, often)
+    empty, pushed = (1000 * median(took[name]) for name in ("empty", "image_pushed"))
+    yield Row(
+        name="image_pushed",
+        what="image_pushed, warm, over an empty Event Grid function, gateway calls aside",
+        unit="ms",
+        value=pushed - empty,
+        target=0.5,
+        bound=0.0,
+        bound_is="a handler that does nothing",
+        how=f"Medians of {often} deliveries each, turn about on one connection to one host; ledger, journal and queue "
+        "answer at once",
+        also={"empty, ms": empty, "image_pushed, ms": pushed},
+    )
+
+
+def _measured(url: str, often: int) -> dict[str, list[float]]:
+    connection = HTTPConnection(urlsplit(url).netloc)
+    body = json.dumps([EVENT]).encode()
+    headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
+    took: dict[str, list[float]] = {"empty": [], "image_pushed": []}
+    for _ in range(WARM_UP + often):
+        for name, times in took.items():
+            began = time.perf_counter()
+            connection.request("POST", f"/runtime/webhooks/EventGrid?functionName={name}", body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            times.append(time.perf_counter() - began)
+            if answer.status != 202:
+                raise NotMeasuredError(f"{name} was answered with {answer.status}")
+    connection.close()
+    return {name: times[WARM_UP:] for name, times in took.items()}
