@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench up lock clean azurite
+.PHONY: help demo test check bench soak up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -12,6 +12,9 @@ help:  ## what there is
 test: $(READY) azurite  ## every test, unit to end-to-end
 	$(BIN)/pytest -n 2 --ignore=tests/e2e $(ARGS)
 	$(BIN)/pytest tests/e2e $(ARGS)  # alone: its tests share one running stack, in order
+
+soak: $(READY)  ## 20,000 seeded histories on every core; SEEDS=1000 for fewer
+	$(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),20000)
 
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .

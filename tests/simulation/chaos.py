@@ -30,10 +30,11 @@ class Dice:
 class Faulty:
     """A gateway whose calls meet chance; everything else is the gateway itself."""
 
-    def __init__(self, target: object, service: str, dice: Dice) -> None:
+    def __init__(self, target: object, service: str, dice: Dice, tell: Callable[[str], None] | None = None) -> None:
         self._target = target
         self._service = service
         self._dice = dice
+        self._tell = tell
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
@@ -43,9 +44,16 @@ class Faulty:
 
     def _wrapped(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:
-            await self._before()
-            answer = await method(*args, **kwargs)
-            await self._after()
+            try:
+                await self._before()
+                answer = await method(*args, **kwargs)
+                await self._after()
+            except BaseException as error:
+                if self._tell is not None:
+                    self._tell(f"{self._service}.{method.__name__}{args}: {type(error).__name__} {error}")
+                raise
+            if self._tell is not None:
+                self._tell(f"{self._service}.{method.__name__}{args} → {answer}")
             return answer
 
         return call

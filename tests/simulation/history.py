@@ -121,7 +121,7 @@ class WatchedFoundry(FakeFoundry):
 class History:
     """A world, its workers and what happens to it."""
 
-    def __init__(self, seed: int, *, harsh: float = 1.0) -> None:
+    def __init__(self, seed: int, *, harsh: float = 1.0, tell: Callable[[str], None] | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.clock = VirtualClock()
         self.ledger, self.vault, self.journal = FakeLedger(self.clock), FakeVault(), FakeJournal()
@@ -131,10 +131,11 @@ class History:
         self.settings = Settings.from_env(ENVIRONMENT)
         self.crashes = 0
         self.newest: Push | None = None
+        told = (lambda line: tell(f"{self.clock.now():%H:%M:%S} {line}")) if tell else None
         self.outside = Gateways(
-            foundry=cast("Foundry", Faulty(self.foundry, "Foundry", self.dice)),
-            vault=cast("Vault", Faulty(self.vault, "Key Vault", self.dice)),
-            ledger=cast("Ledger", FaultyLedger(self.ledger, "storage", self.dice)),
+            foundry=cast("Foundry", Faulty(self.foundry, "Foundry", self.dice, told)),
+            vault=cast("Vault", Faulty(self.vault, "Key Vault", self.dice, told)),
+            ledger=cast("Ledger", FaultyLedger(self.ledger, "storage", self.dice, told)),
             journal=self.journal,
             queue=self.queue,
             clock=self.clock,
@@ -303,6 +304,6 @@ class FaultyLedger(Faulty):
 
         async def lease(agent: str) -> Any:
             taken = await found(agent)
-            return Faulty(taken, "storage", self._dice) if taken is not None else None
+            return Faulty(taken, "storage", self._dice, self._tell) if taken is not None else None
 
         return lease

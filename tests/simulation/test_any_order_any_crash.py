@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from tests.simulation.history import BrokenError, History
-from tests.simulation.virtual_time import run
+from tests.simulation import replay, seeds, soak
 
-SEEDS = int(os.environ.get("SEEDS", "300"))
-BLOCK = 50
+BLOCKS, BLOCK = 10, 50
 
 
-@pytest.mark.parametrize("block", range(0, SEEDS, BLOCK))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_history_breaks_an_invariant(block: int) -> None:
-    for seed in range(block, min(block + BLOCK, SEEDS)):
-        replay(seed)
+    assert not soak.block(range(block * BLOCK, (block + 1) * BLOCK))
 
 
 def test_a_calm_world_needs_no_luck() -> None:
-    for seed in range(20):
-        replay(seed, harsh=0.0)
+    assert not [found for seed in range(20) if (found := seeds.broken(seed, harsh=0.0))]
 
 
 def test_the_harsh_histories_are_really_harsh() -> None:
-    histories = [History(seed) for seed in range(20)]
-    for history in histories:
-        run(history.run())
+    histories = [seeds.live(seed) for seed in range(20)]
     assert sum(history.crashes for history in histories) > 20
     assert sum(history.foundry.creates for history in histories) > 20
 
 
-def replay(seed: int, harsh: float = 1.0) -> None:
-    try:
-        run(History(seed, harsh=harsh).run())
-    except BrokenError as broken:
-        command = f"python -m pytest tests/simulation -k replay --seed {seed}"
-        raise AssertionError(f"seed {seed}: {broken}; again with: {command}") from broken
+def test_a_seed_is_replayed_step_by_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay.main(["--seed", "3"]) == 0
+    first = capsys.readouterr().out
+    assert "Foundry.create" in first
+    assert first.endswith("every invariant held\n")
