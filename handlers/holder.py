@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.reasons import Reason
 from core.record import Record, Wanted
@@ -35,6 +35,10 @@ class Holder:
     """What the last step already read for the next turn."""
     waits_for: str = ""
     """The version that a Wait wants to be read again."""
+
+    def still_true(self, facts: Facts, wanted: Wanted) -> Facts:
+        """The facts without what an earlier wish came to, where something else is wanted by now."""
+        return facts if wanted == self.wanted else replace(facts, wish=None)
 
     async def poll(self) -> None:
         """Tell what there is to tell, and wait a moment."""

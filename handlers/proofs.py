@@ -66,4 +66,4 @@ async def _look(number: str, holder: Holder) -> Glance:
     wanted, facts = await together(
         holder.outside.ledger.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
     )
-    return Glance(at, wanted, holder.acts.record, facts)
+    return Glance(at, wanted, holder.acts.record, holder.still_true(facts, wanted))

@@ -67,7 +67,7 @@ async def _look_ahead(holder: Holder) -> Glance:
     at = holder.outside.clock.now()  # before the reads: a slow turn may look old, never fresh
     reads = together(holder.outside.ledger.wanted(holder.rule.name), _waited_for(holder))
     _, (wanted, facts) = await together(holder.acts.write_receipt(), reads)
-    return Glance(at, wanted, holder.acts.record, facts)
+    return Glance(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
 
 
 async def _waited_for(holder: Holder) -> Facts:

@@ -55,6 +55,8 @@ class FakeFoundry:
         self.values: dict[tuple[str, str], Mapping[str, str]] = {}
         """Agent and version -> environment as the container has it."""
         self.creates = 0
+        self.same = "definition"
+        """What makes a version identical to an earlier one: its definition, that and its metadata, or never."""
         self.answers: dict[str, str | tuple[str | Answer, str | Answer]] = {}
         """Part of an image -> what it answers; two answers: before it has traffic, and with it."""
         self.asked: list[tuple[str, str, bool]] = []
@@ -85,8 +87,10 @@ class FakeFoundry:
             raise PermanentError("Foundry", "invalid_request", "a valid resource tier", status=400)
         found = self.agents.setdefault(agent, _Agent())
         canonical, plain = _canonical(definition), _plain(definition)
+        if self.same == "metadata":
+            canonical += json.dumps(dict(metadata), sort_keys=True)
         for number, known in found.definitions.items():
-            if known == canonical:
+            if known == canonical and self.same != "never":
                 return self._now(found.versions[number])
         found.highest += 1
         made = Version(

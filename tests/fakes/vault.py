@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ class FakeVault:
     def __init__(self) -> None:
         self._kept: dict[str, list[_Kept]] = {}
         self.forbidden = False
+        self._numbers = itertools.count(1)
 
     def put(
         self,
@@ -35,9 +36,14 @@ class FakeVault:
         not_before: datetime | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Secret:
-        secret = Secret(name, uuid.uuid4().hex, SecretValue(value), expires_on, not_before)
+        secret = Secret(name, f"{next(self._numbers):032x}", SecretValue(value), expires_on, not_before)
         self._kept.setdefault(name.lower(), []).append(_Kept(secret, enabled, tags or {}))
         return secret
+
+    def value(self, name: str, version: str | None = None) -> str:
+        """What a version holds, the newest where none is named; empty where there is no such version."""
+        kept = (one.secret for one in reversed(self._kept.get(name.lower(), [])))
+        return next((one.value.reveal() for one in kept if version in (None, one.version)), "")
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable:
         if self.forbidden:

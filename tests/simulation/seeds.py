@@ -6,16 +6,25 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.simulation.history import History
+from tests.simulation import actors
+from tests.simulation.history import History, Plant
+from tests.simulation.verdict import judge
 from tests.simulation.virtual_time import run
 
 
-def live(seed: int, *, harsh: float = 1.0, tell: Callable[[str], None] | None = None) -> History:
+def live(
+    seed: int, *, harsh: float = 1.0, tell: Callable[[str], None] | None = None, plant: Plant | None = None
+) -> History:
     """Live through a history; raises BrokenError where an invariant does not hold."""
-    history = History(seed, harsh=harsh, tell=tell)
+    history = History(seed, harsh=harsh, tell=tell, plant=plant)
     with _without_logs():
-        run(history.run())
+        run(_lived(history))
     return history
+
+
+async def _lived(history: History) -> None:
+    await history.run(actors.HAPPENINGS, actors.tidy)
+    judge(history)
 
 
 def broken(seed: int, *, harsh: float = 1.0) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation import replay, seeds, soak
 
-BLOCKS, BLOCK = 10, 50
+BLOCKS, BLOCK = 10, 100
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

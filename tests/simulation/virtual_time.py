@@ -24,8 +24,9 @@ class _Jumping(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("everything waits and nothing is due")
-        self.passed += max(0.0, timeout)
-        return super().select(0)
+        if timeout > 0:
+            self.passed += timeout
+        return []  # nothing comes from outside
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -21,7 +21,7 @@ from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 from tests.fakes.vault import FakeVault
-from tests.simulation.history import ENVIRONMENT
+from tests.simulation.scenery import ENVIRONMENT
 
 AGENT = "hello-agent"
 RULES = b"""
@@ -119,6 +119,25 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     assert await house.released() == "LIVE"
     assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
     assert await house.live() == "2"
+
+
+async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_image(house: House) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.agents[AGENT].routing = Routing()
+    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, selector=Routing())
+    await house.pushed("v2", "b")
+    house.clock.passed += 60
+    route = house.foundry.route
+
+    async def push_comes_meanwhile(agent: str, to: Routing) -> Routing:
+        house.foundry.route = route  # type: ignore[method-assign]
+        await house.pushed("v3", "c")
+        return await route(agent, to)
+
+    house.foundry.route = push_comes_meanwhile  # type: ignore[method-assign]
+    assert await house.released() == "LIVE"
+    assert house.foundry.agents[AGENT].versions["2"].image.endswith("c" * 64)
 
 
 async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house: House) -> None:

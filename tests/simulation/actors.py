@@ -1,0 +1,151 @@
+"""Who does something in a history: the registry, Key Vault, a deployment, the timers and a person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from core.definition import FINGERPRINT
+from core.events import Pushed, SecretChanged
+from core.images import Tagged
+from core.model import Push, Routing, Status
+from core.record import Stage
+from handlers import image_pushed, people, prune, secret_changed
+from handlers.decisions import Decisions
+from tests.simulation import scenery
+from tests.simulation.history import History
+from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
+from tests.simulation.virtual_time import START
+from tests.simulation.watch import Choice
+
+BY = "somebody"
+
+
+async def push(history: History, number: int) -> None:
+    """A push, of a new image or of an earlier one; its event comes once, more than once, late or never."""
+    random = history.random
+    again = history.newest is not None and random.random() < 0.2
+    digest = history.newest.digest if again and history.newest else f"sha256:{number:064x}"
+    history.foundry.images.setdefault(digest, scenery.image(random))
+    pushed = Push(REPOSITORY, digest, f"v{number}", history.clock.now(), f"event-{number}")
+    history.pushed(pushed, Tagged(pushed.tag, digest, pushed.pushed_at))
+    for copy in range(random.choice([0, 1, 1, 1, 2, 3])):
+        delay = random.choice([0.0, 0.0, 5.0, 90.0]) * copy
+        history.spawn(_delivered(history, pushed, delay))
+    if random.random() < 0.1:
+        old = Push(REPOSITORY, f"sha256:{0:064x}", "old", START - timedelta(days=1), "old")
+        history.spawn(_delivered(history, old, 1.0))
+
+
+async def _delivered(history: History, pushed: Push, delay: float) -> None:
+    await asyncio.sleep(delay)
+
+    async def deliver() -> None:
+        decisions = Decisions(history.outside.journal, history.clock, {})
+        await image_pushed.handle(Pushed(pushed), history.agents, decisions, history.outside)
+
+    await history.until_done("image_pushed", deliver)
+
+
+async def rotate(history: History, number: int) -> None:
+    """The secret has a new version."""
+    secret = history.vault.put(SECRET, f"value-{number}")
+    changed = SecretChanged("vault", SECRET, secret.version, f"secret-{number}")
+
+    async def deliver() -> None:
+        decisions = Decisions(history.outside.journal, history.clock, {})
+        await secret_changed.handle(changed, history.agents, decisions, history.outside)
+
+    history.spawn(history.until_done("secret_changed", deliver))
+
+
+async def deploy(history: History, number: int) -> None:
+    """The configuration changes: the app starts anew with another rule."""
+    history.deploy(history.scene.changed(history.random))
+
+
+async def pruned(history: History, number: int) -> None:
+    """The timer of ``prune_versions``."""
+    history.spawn(history.until_done("prune", lambda: prune.handle(history.agents, history.settings, history.outside)))
+
+
+async def route(history: History, number: int) -> None:
+    """A person moves the traffic to an active version, though not to the one that a release is at."""
+    agent, record = history.foundry.agents.get(AGENT), history.watch.record
+    found = agent.versions.values() if agent else ()
+    active = [
+        one.number
+        for one in found
+        if history.foundry.status(one.number) is Status.ACTIVE
+        and agent
+        and one.number != agent.routing.pinned
+        and one.metadata.get(FINGERPRINT) != record.fingerprint
+    ]
+    if active and agent:
+        agent.routing = Routing.to(history.random.choice(active))
+        history.watch.moved = Choice(history.clock.monotonic(), record.seen)
+        history.disturbed("ROUTING_CHANGED")
+        history.say(f"a person moves the traffic to {agent.routing.pinned}")
+
+
+async def delete(history: History, number: int) -> None:
+    """A person deletes a version: the candidate, the live one, an earlier one."""
+    agent = history.foundry.agents.get(AGENT)
+    if agent is None or not agent.versions:
+        return
+    gone = history.random.choice(list(agent.versions))
+    del agent.versions[gone], agent.definitions[gone]
+    history.watch.deleted[gone] = history.clock.monotonic()
+    history.disturbed("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_WAY_BACK",
+                      "CHECK_FAILED", "ROUTE_REFUSED", "HELD", "ROLLBACK_REFUSED", "LIVE")  # fmt: skip
+    history.say(f"a person deletes version {gone}")
+
+
+async def speak(history: History, number: int) -> None:
+    """A person says one of the words that the command line knows."""
+    word = history.random.choice([_approve, _hold, _lift, _pause, _resume, _again])
+    history.spawn(word(history))
+
+
+async def _approve(history: History) -> None:
+    await _said(history, lambda: people.approve(AGENT, BY, history.outside))
+
+
+async def _hold(history: History) -> None:
+    history.disturbed("HELD")
+    await _said(history, lambda: people.hold(AGENT, "wait", BY, history.outside))
+
+
+async def _lift(history: History) -> None:
+    await _said(history, lambda: people.lift(AGENT, BY, history.outside))
+
+
+async def _pause(history: History) -> None:
+    until = history.clock.now() + timedelta(minutes=5) if history.random.random() < 0.5 else None
+    await _said(history, lambda: people.pause((AGENT,), "wait", BY, history.outside, until))
+
+
+async def _resume(history: History) -> None:
+    await _said(history, lambda: people.resume((AGENT,), BY, history.outside))
+
+
+async def _again(history: History) -> None:
+    await _said(history, lambda: people.release_now(AGENT, BY, history.outside))
+
+
+async def _said(history: History, word: Callable[[], Awaitable[Any]]) -> None:
+    history.say(f"a person says {word.__code__.co_names[1]}")
+    await history.until_done("person", word)
+
+
+async def tidy(history: History) -> None:
+    """At the end of a history a person ends the pause and approves what waits, or leaves it."""
+    if history.random.random() < 0.7:
+        await _resume(history)
+    if history.random.random() < 0.7 and history.watch.record.stage in (Stage.CONFIRMED, Stage.VERIFIED):
+        await _approve(history)
+
+
+HAPPENINGS = ((push, 8), (rotate, 2), (route, 1.2), (delete, 0.8), (speak, 3), (pruned, 1.5), (deploy, 0.8))

@@ -1,0 +1,65 @@
+"""Foundry as a simulation needs it: images behave as drawn, the truth is kept, an identical definition may be new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+from core.model import Answer, Definition, Failure, Status, Version
+from core.rules import Probe
+from tests.fakes.foundry import FakeFoundry
+from tests.simulation.scenery import AGENT, Image
+from tests.simulation.virtual_time import VirtualClock
+
+
+class SimulatedFoundry(FakeFoundry):
+    """What is public besides the gateway's methods is known to the simulation alone."""
+
+    def __init__(self, clock: VirtualClock, random: Random) -> None:
+        lag, provisioning = random.choice([0.0, 10.0, 30.0]), random.choice([5.0, 20.0])
+        super().__init__(clock, provisioning=provisioning, list_lag=lag)
+        self.same = random.choice(["definition", "metadata", "never"])
+        self.images: dict[str, Image] = {}
+        """Digest -> how it behaves."""
+        self.before_create: Callable[[Mapping[str, str]], None] = lambda _: None
+        self.verified: set[str] = set()
+        """Versions that answered as they must before they had traffic."""
+        self.checked: set[str] = set()
+        """And with traffic."""
+        self._random = random
+
+    def status(self, number: str) -> Status | None:
+        """The status of this moment; None for a version that is gone."""
+        found = self.agents[AGENT].versions.get(number) if AGENT in self.agents else None
+        return self._now(found).status if found else None
+
+    def behaves(self, version: Version) -> Image:
+        return self.images.get(version.image.rpartition("@")[2], Image.GOOD)
+
+    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        digest = definition.image.rpartition("@")[2]
+        if self.images.get(digest) is Image.FAILS:
+            self.failing[digest] = Failure("ImageError", "cannot start")
+        self.before_create(metadata)
+        return await super().create(agent, definition, metadata)
+
+    async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
+        answer = await super().ask(agent, probe, session, within)
+        if answer.status != 200 or answer.version is None:
+            return answer
+        version, before = self.agents[agent].versions[answer.version], session is not None
+        told = self._told(version, before, answer)
+        if told.text == "pong":
+            (self.verified if before else self.checked).add(version.number)
+        return told
+
+    def _told(self, version: Version, before: bool, answer: Answer) -> Answer:
+        kind = self.behaves(version)
+        late = version.created_at + timedelta(seconds=self.provisioning + 10) > self.clock.now()
+        if kind is Image.LATE and late:
+            return Answer(424, code="session_not_ready")
+        wrong = kind is Image.WRONG or (kind is Image.WRONG_LIVE and not before)
+        flaky = kind is Image.FLAKY and self._random.random() < 0.4
+        return replace(answer, text="sorry") if wrong or flaky else answer

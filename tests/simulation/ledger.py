@@ -1,0 +1,71 @@
+"""The ledger of a simulation: chance meets its leases too, and what was wanted is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core.record import Record, Wanted
+from tests.fakes.storage import FakeLedger
+from tests.simulation.chaos import Dice, Faulty, Tell
+from tests.simulation.scenery import AGENT
+from tests.simulation.watch import Watch
+
+
+class FaultyLedger(Faulty):
+    """A ledger whose leases meet chance too."""
+
+    def __init__(self, ledger: FakeLedger, dice: Dice, tell: Tell | None, watch: Watch) -> None:
+        super().__init__(ledger, "storage", dice, tell)
+        self._ledger = ledger
+        self._watch = watch
+        self._asks = self._call(ledger.lease)
+        self._notes = self._call(self._swap)
+
+    async def lease(self, agent: str) -> Any:
+        taken = await self._asks(agent)
+        return None if taken is None else WatchedLease(taken, self._dice, self._tell, self._watch)
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        """Compare and swap, also where the write comes late."""
+        while True:
+            before = await self._ledger.wanted(agent)
+            after = change(before)
+            if await self._notes(before, after):
+                return after
+
+    async def _swap(self, before: Wanted, after: Wanted) -> bool:
+        if self._watch.wanted != before:
+            return False
+        await self._ledger.note(AGENT, lambda _: after)
+        if after != before:
+            self._watch.words.append((self._watch.now, after))
+        return True
+
+
+class WatchedLease(Faulty):
+    """A lease whose every write is looked at."""
+
+    def __init__(self, lease: Any, dice: Dice, tell: Tell | None, watch: Watch) -> None:
+        super().__init__(lease, "lease", dice, tell)
+        self._service = "storage"
+        self._watch = watch
+        self._writes = self._call(lease.write)
+
+    @property
+    def record(self) -> Record:
+        record: Record = self._target.record  # type: ignore[attr-defined]
+        return record
+
+    @property
+    def remaining(self) -> float:
+        seconds: float = self._target.remaining  # type: ignore[attr-defined]
+        return seconds
+
+    async def write(self, record: Record) -> bool:
+        before, watch = self.record, self._watch
+        good = record.good if record.good != before.good and watch.rule.release.check else None
+        if good and good.version not in watch.foundry.checked:
+            watch.broken(f"version {good.version} is called good, and never answered with traffic")
+        wrote: bool = await self._writes(record)
+        return wrote

@@ -1,0 +1,80 @@
+"""What must be true once everything has settled."""
+
+from __future__ import annotations
+
+from core.model import Status
+from core.record import Stage
+from tests.simulation.history import History
+from tests.simulation.scenery import AGENT, SECRET, Image
+from tests.simulation.watch import BrokenError
+
+ENDED_BY = {
+    Image.FAILS: {"IMAGE_ERROR"},
+    Image.WRONG: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
+    Image.WRONG_LIVE: {"CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
+    Image.FLAKY: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
+}
+"""How a release of the newest push may end besides going live, by what its image does."""
+LIVE = {"LIVE", "ALREADY_LIVE"}
+UNLUCKY = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
+"""How it may end where the service did not answer just then: nothing is known, and nothing is held."""
+
+
+def judge(history: History) -> None:
+    """Raises BrokenError."""
+    record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
+    _told_once(history)
+    if newest is None:
+        return
+    noted = wanted.push and (wanted.push.tag, wanted.push.digest)
+    _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
+    rests = wanted.paused is not None or history.watch.moved is not None or bool(history.watch.deleted)
+    _expect(not history.queue.waiting or rests, "no message is left")
+    waits = history.scene.mode == "manual" and record.stage in (Stage.CONFIRMED, Stage.VERIFIED)
+    _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")
+    _expect(record.seen == wanted.serial or bool(rests), f"serial {wanted.serial} was answered, not {record.seen}")
+    if record.open or record.seen != wanted.serial:
+        return
+    _as_expected(history)
+
+
+def _as_expected(history: History) -> None:
+    record, newest = history.watch.record, history.newest
+    image = history.foundry.images[newest.digest] if newest else Image.GOOD
+    allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
+    allowed |= {"WOULD_RELEASE"} if "WOULD_RELEASE" in history.journal.reasons() else set()
+    _expect(record.reason in allowed, f"the newest push ended as {record.reason}: {_last(history)}")
+    if (
+        record.reason in LIVE
+        and history.watch.moved is None
+        and not history.watch.deleted
+        and newest
+        and not _held(history)
+    ):
+        agent = history.foundry.agents[AGENT]
+        live = agent.versions[agent.routing.pinned or ""]
+        _expect(newest.digest in live.image, f"the newest push serves, not version {live.number}")
+        value = history.foundry.values[AGENT, live.number]["KEY"]
+        _expect(value == history.vault.value(SECRET), f"the newest secret serves, not {value}")
+        _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
+
+
+def _held(history: History) -> bool:
+    """True where what was good goes on in place of the newest push, which was held at some time."""
+    record, wanted = history.watch.record, history.watch.wanted
+    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted)
+
+
+def _told_once(history: History) -> None:
+    ends = [line for line in history.journal.lines if line["reason"] in ("LIVE", "ALREADY_LIVE", "IMAGE_ERROR")]
+    told = [(line.get("serial"), line["reason"]) for line in ends if "serial" in line]
+    _expect(len(told) == len(set(told)), f"no end told twice for one serial: {told}")
+
+
+def _last(history: History) -> list[str]:
+    return [reason for reason in history.journal.reasons() if reason != "RESUMED"][-6:]
+
+
+def _expect(holds: bool, what: str) -> None:
+    if not holds:
+        raise BrokenError(what)

@@ -1,0 +1,205 @@
+"""Eyes on everything that is sent: what must never happen is noticed when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.definition import FINGERPRINT
+from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
+from core.record import Act, Hold, Record, Wanted
+from core.rules import AgentRule
+from handlers.gateways import Deleted
+from tests.fakes.storage import FakeLedger
+from tests.fakes.vault import FakeVault
+from tests.simulation.chaos import PROCESS
+from tests.simulation.foundry import SimulatedFoundry
+from tests.simulation.scenery import AGENT, SECRET
+
+FRESH = 20.0
+"""Seconds that a look at the traffic may be old when an act follows it (design §6)."""
+HEARD = 60.0
+"""Seconds after which a word of people's must have been heard: as long as a lease, and so a turn, may last."""
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Choice:
+    """A person's hand on the traffic, or on a version."""
+
+    at: float
+    seen: int
+    """The serial that a release had answered by then."""
+
+
+@dataclass
+class Watch:
+    """What the simulation knows of the world, and the product may not."""
+
+    foundry: SimulatedFoundry
+    ledger: FakeLedger
+    vault: FakeVault
+    rule: AgentRule
+    moved: Choice | None = None
+    deleted: dict[str, float] = field(default_factory=dict)
+    """Versions that a person deleted, and when."""
+    words: list[tuple[float, Wanted]] = field(default_factory=list)
+    """What was wanted, since when."""
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def now(self) -> float:
+        return self.foundry.clock.monotonic()
+
+    @property
+    def record(self) -> Record:
+        return self.ledger.releases[AGENT].record if AGENT in self.ledger.releases else Record()
+
+    @property
+    def wanted(self) -> Wanted:
+        return self.ledger.wishes.get(AGENT, Wanted())
+
+    def broken(self, what: str) -> None:
+        """Kept as well, for what is noticed where nobody listens."""
+        self.findings.append(what)
+        raise BrokenError(what)
+
+    def heard(self) -> list[Wanted]:
+        """What was wanted at some time that a decision of now may have been made in."""
+        for number in range(len(self.words) - 1, -1, -1):
+            if self.words[number][0] <= self.now - HEARD:
+                return [wanted for _, wanted in self.words[number:]]
+        return [Wanted(), *(wanted for _, wanted in self.words)]
+
+
+class WatchedFoundry:
+    """What stands between the product and the service."""
+
+    def __init__(self, target: Any, watch: Watch) -> None:
+        self._target = target
+        self._watch = watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    async def agent(self, name: str) -> Agent | None:
+        asked_at = self._watch.now
+        found: Agent | None = await self._target.agent(name)
+        PROCESS.get().looked_at = asked_at
+        return found
+
+    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        _may_create(self._watch, definition)
+        made: Version = await self._target.create(agent, definition, metadata)
+        return made
+
+    async def route(self, agent: str, to: Routing) -> Routing:
+        _may_route(self._watch, to)
+        told: Routing = await self._target.route(agent, to)
+        return told
+
+    async def delete(self, agent: str, number: str) -> Deleted:
+        _may_delete(self._watch, number)
+        gone: Deleted = await self._target.delete(agent, number)
+        return gone
+
+
+def _may_create(watch: Watch, definition: Definition) -> None:
+    record = watch.record
+    if record.doing is None or record.doing.act is not Act.CREATE:
+        watch.broken("a version was asked for without a noted intention")
+    value, noted = definition.environment["KEY"], record.secrets.get(SECRET, "")
+    meant = watch.vault.value(SECRET, noted)
+    if not isinstance(value, SecretValue) or value.reveal() != meant:
+        watch.broken(f"the secret's value is not the one of version {noted}, which the fingerprint names")
+
+
+def _may_route(watch: Watch, to: Routing) -> None:
+    record, process = watch.record, PROCESS.get()
+    version, doing = to.pinned or "", record.doing
+    if doing is None or doing.to != to:
+        watch.broken(f"the traffic was moved to {version} without a noted intention")
+    gone_at = watch.deleted.get(version)
+    status = watch.foundry.status(version)
+    if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
+        watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
+    moved = watch.moved
+    if moved and watch.wanted.by_people <= moved.seen and _was_told(moved.at, watch.now, process.looked_at):
+        watch.broken("a person's routing was overwritten without a newer push or word")
+    if doing is not None and doing.act is Act.PROMOTE:
+        _may_promote(watch, record, version)
+
+
+def _was_told(at: float, now: float, looked_at: float) -> bool:
+    """True where whoever acts must know of what happened then."""
+    return at <= looked_at or now - at > FRESH
+
+
+def _may_promote(watch: Watch, record: Record, version: str) -> None:
+    rule = watch.rule.release
+    if rule.verify and version not in watch.foundry.verified:
+        watch.broken(f"version {version} was promoted, and never answered as it must")
+    if rule.mode == "notify":
+        watch.broken(f"version {version} was promoted in mode notify")
+    _may_by_people(watch, record, version)
+
+
+def _may_by_people(watch: Watch, record: Record, version: str) -> None:
+    rule, heard = watch.rule.release, watch.heard()
+    approved = [(one.approved.version, one.approved.fingerprint) for one in heard if one.approved]
+    if rule.mode == "manual" and (version, record.fingerprint) not in approved:
+        watch.broken(f"version {version} was promoted without approval")
+    if all(_is_paused(watch, one) for one in heard):
+        watch.broken(f"version {version} was promoted while the agent was paused")
+    if all(_is_held(watch, record, one) for one in heard):
+        watch.broken(f"version {version} was promoted, and is held")
+
+
+def _is_paused(watch: Watch, wanted: Wanted) -> bool:
+    pause = wanted.paused
+    return pause is not None and (pause.until is None or pause.until > watch.foundry.clock.now())
+
+
+def _is_held(watch: Watch, record: Record, wanted: Wanted) -> bool:
+    push = record.push
+    return any(
+        _names(hold, record.fingerprint, push)
+        and (hold.until is None or hold.until > watch.foundry.clock.now())
+        and not any(wanted.lifted.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key)
+        for hold in (*record.holds, *wanted.held)
+    )
+
+
+def _names(hold: Hold, fingerprint: str, push: Push | None) -> bool:
+    return bool(hold.fingerprint and hold.fingerprint == fingerprint) or bool(
+        hold.digest and push and push.digest == hold.digest
+    )
+
+
+def _may_delete(watch: Watch, number: str) -> None:
+    """What pruning must keep whatever it is told: what serves, and what the release record names."""
+    record, routing = watch.record, watch.foundry.agents[AGENT].routing
+    newest = next(reversed(watch.foundry.agents[AGENT].versions), None)
+    serves = routing.names(number) or (routing.follows_latest and number == newest)
+    serves = serves and watch.foundry.status(number) is not Status.FAILED
+    moved = watch.moved
+    if serves and (moved is None or _was_told(moved.at, watch.now, PROCESS.get().looked_at)):
+        watch.broken(f"version {number} was deleted while it served")
+    named = [good.version for good in (record.good, record.previous) if good]
+    for kept in (record.back, record.selector, record.doing.to if record.doing else None):
+        named += [rule.version for rule in kept.rules] if kept else []
+    if number in named or (record.open and record.candidate == number and not record.twin):
+        watch.broken(f"version {number} was deleted, which the release record names")
+
+
+def one_version_each(watch: Watch, metadata: Mapping[str, str]) -> None:
+    """At most one living version for each fingerprint."""
+    ours = metadata[FINGERPRINT]
+    for number, version in watch.foundry.agents[AGENT].versions.items() if AGENT in watch.foundry.agents else ():
+        living = watch.foundry.status(number) in (Status.CREATING, Status.ACTIVE)
+        if living and version.metadata.get(FINGERPRINT) == ours:
+            watch.broken(f"a second version was made for the fingerprint of version {number}")
