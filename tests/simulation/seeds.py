@@ -27,10 +27,10 @@ async def _lived(history: History) -> None:
     judge(history)
 
 
-def broken(seed: int, *, harsh: float = 1.0) -> str | None:
+def broken(seed: int, *, harsh: float = 1.0, plant: Plant | None = None) -> str | None:
     """What the history breaks and how to see it again, or None."""
     try:
-        live(seed, harsh=harsh)
+        live(seed, harsh=harsh, plant=plant)
     except Exception as error:  # noqa: BLE001 - whatever leaves a handler and is no GatewayError is a finding too
         again = f"python -m tests.simulation.replay --seed {seed}" + ("" if harsh == 1.0 else f" --harsh {harsh}")
         return f"seed {seed}: {type(error).__name__}: {error}\n  again with: {again}"
