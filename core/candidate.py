@@ -123,8 +123,13 @@ NOT_VERIFIED = {
 
 
 def unapproved(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint."""
+    """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint.
+
+    The mode may have become ``notify`` by a deployment since the release began: then it goes no further.
+    """
     approved, record = world.wanted.approved, world.record
+    if rule.release.mode == "notify":
+        return End(Reason.WOULD_RELEASE, notes.ended(record, Reason.WOULD_RELEASE, now))
     named = (approved.version, approved.fingerprint) if approved else None
     waits = rule.release.mode == "manual" and named != (record.candidate, record.fingerprint)
     return Done(Reason.AWAITING_APPROVAL) if waits else None

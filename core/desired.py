@@ -50,8 +50,7 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
     judged = judge(rule.tags, push.tag)
     if isinstance(judged, Refused):
         return Noted(wanted, judged.reason, judged.detail)
-    before = wanted.push if wanted.push and wanted.push.repository == rule.repository else None
-    held_against = newer(rule.tags, push, before)
+    held_against = newer(rule.tags, push, wanted.newest or wanted.push)
     if isinstance(held_against, NotNewer):
         return Noted(wanted, held_against.reason, held_against.detail)
     serial = wanted.serial + 1
@@ -60,6 +59,7 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
         serial=serial,
         by_people=serial,
         push=push,
+        newest=None,
         cause=Cause.PUSH,
         noted_at=now,
         due=push.pushed_at + rule.release.soak if rule.release.soak else None,

@@ -65,7 +65,9 @@ def release_now(wanted: Wanted, record: Record, push: Push | None, by: str, now:
         one for one in holds.active(wanted, record, now) if chosen.digest == one.digest or _ours(one, record, chosen)
     ]
     lifted = _lifted(wanted, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
-    return Noted(replace(_asked(lifted, now), push=chosen), Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
+    newest = wanted.newest or wanted.push
+    asked = replace(_asked(lifted, now), push=chosen, newest=newest if newest != chosen else None)
+    return Noted(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
 
 
 def _ours(hold: Hold, record: Record, push: Push) -> bool:

@@ -10,10 +10,8 @@ from enum import StrEnum
 from core.images import ImageFacts
 from core.model import Push, Routing
 
-IMAGES = 20
-"""Digests whose facts a record remembers."""
-HISTORY = 50
-"""Ended releases that a record remembers."""
+IMAGES = 20  # digests whose facts a record remembers
+HISTORY = 50  # ended releases that it remembers
 
 
 class Cause(StrEnum):
@@ -82,6 +80,8 @@ class Wanted:
     """Holds that people set."""
     lifted: Mapping[str, datetime] = field(default_factory=dict)
     """Fingerprint or digest -> when a person lifted the holds on it that were older."""
+    newest: Push | None = None
+    """The newest push told, where a person chose another: only a newer one than it takes the choice's place."""
     rule: str = ""
     """A hash of what the agent's rule last said of what runs."""
     traceparent: str | None = None

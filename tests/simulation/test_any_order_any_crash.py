@@ -7,8 +7,7 @@ import pytest
 from tests.simulation import replay, seeds, soak
 
 BLOCKS, BLOCK = 10, 100
-FIRST = 1000
-"""Seed 960 is an open finding (a person's routing overwritten): it is to be understood, then this is 0 again."""
+FIRST = 0
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

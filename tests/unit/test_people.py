@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core import people
-from core.desired import Noted
+from core.desired import Noted, desire
 from core.model import Push
 from core.reasons import Reason
 from core.record import Cause, Hold, Pause, Record, Stage, Wanted
+from core.rules import AgentRule
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)
@@ -87,3 +88,16 @@ def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
     only_made = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
     assert set(people.release_now(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
     assert people.release_now(Wanted(), Record(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
+
+
+def test_an_older_push_that_a_person_chose_is_replaced_by_a_newer_one_than_all_alone() -> None:
+    rule = AgentRule(name="hello-agent", repository="agents/hello")
+    older = replace(PUSH, tag="v0", digest=f"sha256:{'0' * 64}", pushed_at=EARLIER - timedelta(days=1))
+    chosen = people.release_now(WANTED, Record(), older, "ann", NOW).wanted
+    assert (chosen.push, chosen.newest) == (older, PUSH)
+    assert desire(chosen, rule, PUSH, None, NOW).wanted == chosen  # redelivered, or found by the catch-up
+    newer = replace(PUSH, tag="v2", digest=f"sha256:{'2' * 64}", pushed_at=NOW)
+    taken = desire(chosen, rule, newer, None, NOW).wanted
+    assert (taken.push, taken.newest) == (newer, None)
+    again = people.release_now(chosen, Record(), PUSH, "ann", NOW).wanted
+    assert (again.push, again.newest) == (PUSH, None)

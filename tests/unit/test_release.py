@@ -487,6 +487,12 @@ def proved(outcome: Outcome, detail: str = "") -> Proof:
     return Proof(outcome, detail)
 
 
+def test_a_release_under_way_ends_where_the_mode_became_notify() -> None:
+    found = step(CONFIRMED, facts(AT_1, version("2")), SEEN, mode(mode="notify"))
+    assert isinstance(found, End)
+    assert found.reason is Reason.WOULD_RELEASE
+
+
 def test_an_approval_is_for_one_version_with_one_fingerprint() -> None:
     known, rule = facts(AT_1, version("2")), mode(mode="manual")
     approved = replace(SEEN, approved=Approval("2", "fp-2", "ann", NOW))
