@@ -147,7 +147,7 @@ class SecretValue:
         return hash(self._value)
 
     def reveal(self) -> str:
-        """The value itself; called where a request to Foundry is written and nowhere else."""
+        """The value itself; called where a request to Foundry is written, and where it is learnt what to hide."""
         return self._value
 
 

@@ -122,6 +122,7 @@ class Reason(StrEnum):
     HEARTBEAT = "HEARTBEAT", "info", "the timer ran", "Nothing to do; an alert tells when it stops."
     CATCH_UP = "CATCH_UP", "warning", "the registry held a newer push whose event never came", "Nothing to do, the release follows; see whether the event subscription was there at that time."
     CATCH_UP_FAILED = "CATCH_UP_FAILED", "warning", "the registry did not list a repository", "Grant the app's identity read on the registry; the next day looks again."
+    OUTCOME_NOT_TOLD = "OUTCOME_NOT_TOLD", "warning", "the outcome topic did not take an event", "Check OUTCOME_TOPIC_ENDPOINT and that the app's identity is EventGrid Data Sender on it; the release itself is not touched."
     DRIFT = "DRIFT", "warning", "somebody changed what a release left behind", "Leave it if it was meant; else push again, and Slipway puts its own choice in place."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "whether an agent is still as it was could not be read", "Nothing to do; the next run looks again."
     POISONED = "POISONED", "error", "a message failed five times", "Look at the failures in Application Insights, mend their cause, then replay the message: the journal keeps it."

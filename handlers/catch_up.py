@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.catch_up import newest
 from core.desired import Noted, desire
@@ -12,6 +13,7 @@ from core.images import Tagged
 from core.reasons import Reason
 from core.record import Wanted
 from core.rules import AgentRule, Agents
+from handlers import telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import GatewayError, Gateways
 from handlers.noting import note_and_ask
@@ -54,10 +56,11 @@ async def _catch_up(rule: AgentRule, tags: Sequence[Tagged], decisions: Decision
         return
 
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        noted = desire(wanted, rule, push, None, now)
+        noted = desire(wanted, rule, push, telemetry.carrier(), now)
         return noted if noted.reason is Reason.DESIRED else Noted(wanted, Reason.NOT_NEWER)  # asks for nothing
 
-    noted = await note_and_ask(rule.name, judge, outside)
+    about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    with telemetry.span("catch_up", agent=rule.name, **about):
+        noted = await note_and_ask(rule.name, judge, outside)
     if noted.reason is Reason.DESIRED:
-        about = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-        decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, **about)  # type: ignore[arg-type]
+        decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, step="catch_up", **about)

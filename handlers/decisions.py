@@ -7,6 +7,15 @@ from collections.abc import Mapping
 from core.reasons import Reason
 from handlers import telemetry
 from handlers.gateways import Clock, GatewayError, Journal
+from handlers.redaction import line as redacted
+
+LONGEST_KEPT = 100_000
+"""Characters of what only the journal keeps: a queue's message is 64 KiB at most."""
+
+
+def told(reason: Reason) -> dict[str, object]:
+    """What every line says of its reason."""
+    return {"reason": reason.value, "severity": reason.severity, "help": reason.help}
 
 
 class Decisions:
@@ -25,18 +34,10 @@ class Decisions:
 
         ``kept_only`` goes to the journal and not to telemetry: it is long, and only a replay needs it.
         """
-        line = {
-            "at": self._clock.now().isoformat(),
-            "reason": reason.value,
-            "severity": reason.severity,
-            "detail": detail,
-            "help": reason.help,
-            **self._common,
-            **fields,
-        }
-        kept = {key: value for key, value in line.items() if value not in ("", None)}
+        line = {"at": self._clock.now().isoformat(), **told(reason), "detail": detail, **self._common, **fields}
+        kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, telemetry.LONGEST)
         telemetry.decision(kept, severity=reason.severity)
-        self._kept.append({**kept, **(kept_only or {})})
+        self._kept.append({**kept, **redacted(kept_only or {}, LONGEST_KEPT)})
 
     async def flush(self, *, required: bool = False) -> None:
         """Write what was told to the journal; where it does not answer, telemetry has the lines all the same.

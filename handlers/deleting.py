@@ -12,6 +12,7 @@ from core.reasons import Reason
 from core.record import Record
 from core.rules import AgentRule
 from core.world import PRUNED
+from handlers import measures, telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Deleted, Gateways, TransientError
 from handlers.pace import Pace
@@ -84,10 +85,11 @@ class Deleting:
 
     async def _delete(self, line: Delete) -> tuple[Delete, TransientError] | None:
         number = line.version.number
-        try:
-            deleted = await self.outside.foundry.delete(self.rule.name, number)
-        except TransientError as error:
-            return line, error  # whether it took effect, the look before the next try tells
+        with telemetry.span("prune.delete", agent=self.rule.name, version=number):
+            try:
+                deleted = await self.outside.foundry.delete(self.rule.name, number)
+            except TransientError as error:
+                return line, error  # whether it took effect, the look before the next try tells
         self._tell(number, Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason)
         return None
 
@@ -97,4 +99,5 @@ class Deleting:
 
     def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
         self.done[number] = reason
+        measures.pruned(self.rule.name, reason)
         self.decisions.tell(reason, detail, version=number)

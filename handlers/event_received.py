@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from core.events import Ignored, Pushed, SecretChanged, parse
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from core.events import Ignored, Parsed, Pushed, SecretChanged, parse
 from core.rules import Agents
 from handlers import image_pushed, secret_changed
 from handlers.config import Settings
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
+from handlers.redaction import redact
 
 
 async def handle(event: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
@@ -18,7 +23,7 @@ async def handle(event: str, agents: Agents, settings: Settings, outside: Gatewa
     """
     decisions = Decisions(outside.journal, outside.clock, {})
     try:
-        for parsed in parse(event, settings.registry_name, outside.clock.now()):
+        for parsed in _parsed(event, settings.registry_name, outside.clock.now()):
             if isinstance(parsed, Pushed):
                 await image_pushed.handle(parsed, agents, decisions, outside)
             elif isinstance(parsed, SecretChanged):
@@ -29,10 +34,25 @@ async def handle(event: str, agents: Agents, settings: Settings, outside: Gatewa
         await decisions.flush()
 
 
+def _parsed(event: str, registry: str, now: datetime) -> Iterator[Parsed]:
+    """What the delivery says; where an event's own words hold a secret, they are told without it.
+
+    What an event is about (registry, repository, digest) is read as it came: a setting may be kept as a secret too.
+    """
+    as_is, safe = parse(event, registry, now), redact(event)
+    for meant, told in zip(as_is, parse(safe, registry, now) if safe != event else as_is, strict=False):
+        if isinstance(meant, Pushed):
+            tag, event_id = redact(meant.push.tag), redact(meant.push.event_id)
+            yield replace(meant, push=replace(meant.push, tag=tag, event_id=event_id))
+        else:
+            yield told if isinstance(meant, Ignored) and isinstance(told, Ignored) else meant
+
+
 def _tell(ignored: Ignored, decisions: Decisions) -> None:
     decisions.tell(
         ignored.reason,
         ignored.detail,
+        step=image_pushed.STEP,
         event=ignored.event_id,
         repository=ignored.repository,
         tag=ignored.tag,

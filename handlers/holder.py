@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from core import delivery
 from core.reasons import Reason
 from core.record import Record, Wanted
 from core.rules import AgentRule
 from core.steps import Done, Yield
 from core.world import Facts
+from handlers import measures, outcomes
 from handlers.acts import Acts
 from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways import Gateways, Told
 from handlers.observe import Glance, Observer
 from handlers.pace import Pace
+from handlers.trail import Trail
 
 Ending = Done | Yield
 
@@ -28,6 +32,7 @@ class Holder:
     acts: Acts
     pace: Pace
     decisions: Decisions
+    trail: Trail
     wanted: Wanted = field(default_factory=Wanted)
     """What was wanted when it last looked."""
     facts: Facts = field(default_factory=Facts)
@@ -35,6 +40,8 @@ class Holder:
     """What the last step already read for the next turn."""
     waits_for: str = ""
     """The version that a Wait wants to be read again."""
+    events: list[Told] = field(default_factory=list)
+    """What the world is told afterwards."""
 
     def still_true(self, facts: Facts, wanted: Wanted) -> Facts:
         """The facts without what an earlier wish came to, where something else is wanted by now."""
@@ -50,16 +57,38 @@ class Holder:
         self.tell(ending.reason, self.acts.record, detail or (ending.detail if isinstance(ending, Done) else ""))
         return ending
 
+    def ended(self, reason: Reason, record: Record, detail: str = "") -> None:
+        """A release is over: the line, the measures, and what the world is told once the lease is given back."""
+        self.tell(reason, record, detail)
+        measures.release_ended(self.rule.name, reason, record, self.outside.clock.now())
+        self.announce(reason, record, detail)
+
+    def announce(self, reason: Reason, record: Record, detail: str = "") -> None:
+        """Have the world told of it, where it is the world's business."""
+        event = outcomes.of_release(self.rule.name, reason, record, detail)
+        self.events += [event] if event else []
+
     def tell(self, reason: Reason, record: Record, detail: str = "") -> None:
-        """One line about a release."""
-        push = record.push
+        """One line about a release, and the same on its span."""
+        push, now = record.push, self.outside.clock.now()
+        about: dict[str, Any] = {
+            "version": record.candidate or (record.good.version if record.good else None),
+            "repository": push.repository if push else None,
+            "tag": push.tag if push else None,
+            "digest": push.digest if push else None,
+        }
+        self.trail.describe(reason=reason.value, failed=reason.severity == "error", **about)
         self.decisions.tell(
             reason,
             detail,
-            version=record.candidate or (record.good.version if record.good else None),
-            repository=push.repository if push else None,
-            tag=push.tag if push else None,
-            digest=push.digest if push else None,
+            **about,
+            cause=self.wanted.cause.value if self.wanted.cause else None,
+            step=f"release.{self.trail.step}",
+            from_version=record.back.pinned if record.back else None,
+            to_version=record.candidate,
+            took_s=self.trail.took,
+            since_begin_s=delivery.since(record.begun_at, now),
+            since_push_s=delivery.since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=record.fingerprint,
             serial=record.seen,

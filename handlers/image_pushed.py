@@ -5,35 +5,40 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.delivery import since
 from core.desired import Noted, desire
 from core.events import Pushed
 from core.reasons import Reason
-from core.record import Wanted
+from core.record import Cause, Wanted
 from core.rules import AgentRule, Agents, match
+from handlers import telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
 from handlers.noting import note_and_ask
+
+STEP = "push"
+"""The first span of a release's trace, below the function's own."""
 
 
 async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
     """Note the push where it is wanted and hand over; Foundry is never asked: Event Grid waits 30 s at most."""
     push = pushed.push
-    about: dict[str, Any] = {
-        "repository": push.repository,
-        "tag": push.tag,
-        "digest": push.digest,
-        "event": push.event_id,
-    }
+    about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    line = {**about, "event": push.event_id, "cause": Cause.PUSH.value, "step": STEP}
     followers = match(agents, push.repository)
     if not followers:
-        decisions.tell(Reason.NOT_FOLLOWED, **about)
+        decisions.tell(Reason.NOT_FOLLOWED, **line)
     for rule in followers:
-        noted = await _note(rule, pushed, outside)
-        decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=noted.wanted.serial, **about)
+        with telemetry.span(STEP, of=pushed.traceparent, agent=rule.name, **about) as describe:
+            noted = await _note(rule, pushed, outside)
+            describe(reason=noted.reason.value)
+            took = since(push.pushed_at, outside.clock.now())
+            common: dict[str, Any] = {"agent": rule.name, "serial": noted.wanted.serial, "since_push_s": took}
+            decisions.tell(noted.reason, noted.detail, **common, **line)
 
 
 async def _note(rule: AgentRule, pushed: Pushed, outside: Gateways) -> Noted:
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        return desire(wanted, rule, pushed.push, pushed.traceparent, now)
+        return desire(wanted, rule, pushed.push, telemetry.carrier() or pushed.traceparent, now)
 
     return await note_and_ask(rule.name, judge, outside)

@@ -8,11 +8,12 @@ from datetime import datetime
 from core import people
 from core.desired import Noted
 from core.model import Push
-from core.record import Record, Wanted
+from core.record import Cause, Record, Wanted
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
 from handlers.noting import note_and_ask
 
+COMMON = {"cause": Cause.PERSON.value, "step": "person"}
 Word = Callable[[Wanted, datetime], Noted]
 
 
@@ -56,7 +57,7 @@ async def release_now(agent: str, by: str, outside: Gateways, push: Push | None 
 
 
 async def _say(agent: str, word: Word, outside: Gateways) -> Noted:
-    decisions = Decisions(outside.journal, outside.clock, {"agent": agent})
+    decisions = Decisions(outside.journal, outside.clock, {"agent": agent, **COMMON})
     noted = await note_and_ask(agent, word, outside)
     decisions.tell(noted.reason, noted.detail, serial=noted.wanted.serial)
     await decisions.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from core.reasons import Reason
+from handlers import measures
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
 
@@ -14,8 +15,9 @@ async def handle(queue: str, message: str, outside: Gateways) -> None:
 
     Raises TransientError or PermanentError where the journal does not take it: the message then stays in its queue.
     """
-    decisions = Decisions(outside.journal, outside.clock, {})
+    decisions = Decisions(outside.journal, outside.clock, {"step": "poison"})
     digest = hashlib.sha256(message.encode()).hexdigest()
     detail = f"a message of {queue} failed five times"
     decisions.tell(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
+    measures.poisoned(queue)
     await decisions.flush(required=True)

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from core import notes
 from core.candidate import after_verify
+from core.delivery import since
 from core.finish import after_check
 from core.reasons import Reason
 from core.record import Stage
 from core.steps import Check, Confirm, End, Step, Verify, Wait
 from core.world import Facts, World
+from handlers import measures
 from handlers.holder import Holder
 from handlers.observe import Glance
 from handlers.proving import Prover
@@ -34,7 +36,7 @@ async def _confirm(step: Confirm, holder: Holder) -> Step | None:
     wrong = holder.acts.confirm(glance.facts.versions[step.version.number])
     holder.ahead = glance
     if wrong is None:
-        return None if holder.acts.record.stage is Stage.CONFIRMED else Wait(Reason.CREATE)
+        return _confirmed(holder)
     return End(
         Reason.DEFINITION_MISMATCH,
         notes.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),
@@ -42,10 +44,19 @@ async def _confirm(step: Confirm, holder: Holder) -> Step | None:
     )
 
 
+def _confirmed(holder: Holder) -> Step | None:
+    record = holder.acts.record
+    if record.stage is not Stage.CONFIRMED:
+        return Wait(Reason.CREATE)
+    measures.activated(holder.rule.name, since(record.begun_at, holder.outside.clock.now()))
+    return None
+
+
 async def _verify(step: Verify, holder: Holder) -> Step:
     rule, outside = holder.rule, holder.outside
     prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
     proof = await holder.pace.during(prover.verify(rule.release.verify))
+    measures.verified(rule.name, holder.trail.took)
     holder.ahead = await _look(step.version, holder)  # asking took its time
     return after_verify(World(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
 

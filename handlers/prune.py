@@ -11,7 +11,7 @@ from core.reasons import Reason
 from core.record import Record, Wanted
 from core.rules import AgentRule, Agents
 from core.world import PRUNED
-from handlers import prune_toolbox, telemetry
+from handlers import measures, outcomes, prune_toolbox, telemetry
 from handlers.config import Settings
 from handlers.decisions import Decisions
 from handlers.deleting import Deleting
@@ -19,6 +19,7 @@ from handlers.gateways import GatewayError, Gateways, Lease
 from handlers.pace import LeaseLostError, Pace
 from handlers.together import together
 
+STEP = "prune"
 AT_ONCE = 8
 """Agents looked at side by side."""
 PER_LINE = 40
@@ -46,15 +47,22 @@ async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
 
     async def one(rule: AgentRule) -> None:
         async with turns:
-            about = {"agent": rule.name, "dry_run": settings.prune_dry_run}
-            decisions = Decisions(outside.journal, outside.clock, about)
-            try:
-                await _prune(rule, settings, outside, decisions)
-            except GatewayError as error:
-                decisions.tell(Reason.PRUNE_STOPPED, str(error))
-            await decisions.flush()
+            with telemetry.span(STEP, agent=rule.name):
+                await _agent(rule, settings, outside)
 
     await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
+
+
+async def _agent(rule: AgentRule, settings: Settings, outside: Gateways) -> None:
+    about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
+    decisions, gone = Decisions(outside.journal, outside.clock, about), set[str]()
+    try:
+        await _prune(rule, settings, outside, decisions, gone)
+    except GatewayError as error:
+        decisions.tell(Reason.PRUNE_STOPPED, str(error))
+    told = [outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())] if gone else []
+    await outcomes.publish(told, decisions, outside)
+    await decisions.flush()
 
 
 async def planned(rule: AgentRule, outside: Gateways) -> Planned:
@@ -68,31 +76,34 @@ async def planned(rule: AgentRule, outside: Gateways) -> Planned:
     return Planned(lines, agent.routing, record, wanted)
 
 
-async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions) -> None:
+async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]) -> None:
+    """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
     found = await planned(rule, outside)
+    measures.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
     pause = found.wanted.paused
     if pause is not None and pause.holds(outside.clock.now()):
         decisions.tell(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
         return
     if settings.prune_dry_run or not found.going:
         _tell(found.lines, decisions)
-        gone = {line.version.number for line in found.going}
+        left = {line.version.number for line in found.going}
     else:
-        found, gone = await _delete(rule, settings, outside, decisions)
-    kept = [line.version for line in found.lines if line.version.number not in gone]
+        found = await _delete(rule, settings, outside, decisions, gone)
+        left = gone
+    kept = [line.version for line in found.lines if line.version.number not in left]
     _sum_up(rule, kept, decisions)
     versions = [line.version for line in found.lines]
     await prune_toolbox.prune(rule, versions, kept, outside, decisions, dry_run=settings.prune_dry_run)
 
 
 async def _delete(
-    rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions
-) -> tuple[Planned, set[str]]:
-    """Plan again under the lease and delete; returns the plan, and the versions that are gone."""
+    rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]
+) -> Planned:
+    """Plan again under the lease and delete; returns that plan."""
     lease = await outside.ledger.lease(rule.name)
     if lease is None:
         decisions.tell(Reason.LEASE_TAKEN)
-        return await planned(rule, outside), set()
+        return await planned(rule, outside)
     try:
         found = await planned(rule, outside)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
@@ -102,11 +113,14 @@ async def _delete(
             await deleting.all(_instead(rule, found, deleting), lambda: _newer_wish(rule.name, lease, outside))
         except LeaseLostError:
             decisions.tell(Reason.LEASE_LOST)
+        finally:
+            gone |= set(deleting.done) - set(deleting.stayed)
     finally:
         await lease.give_back()
-    if await _newer_wish(rule.name, lease, outside):
-        await outside.queue.send(rule.name, traceparent=telemetry.carrier())
-    return found, set(deleting.done) - set(deleting.stayed)
+    wanted = await outside.ledger.wanted(rule.name)
+    if wanted.serial > lease.record.seen:
+        await outside.queue.send(rule.name, traceparent=wanted.traceparent or telemetry.carrier())
+    return found
 
 
 def _instead(rule: AgentRule, found: Planned, deleting: Deleting) -> list[Delete]:

@@ -6,38 +6,49 @@ from core.reasons import Reason
 from core.record import Wanted
 from core.rules import AgentRule
 from core.steps import Yield
-from handlers import telemetry, turns
+from handlers import measures, outcomes, telemetry, turns
 from handlers.acts import Acts
 from handlers.config import Settings
 from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways import Gateways, Lease
 from handlers.holder import Ending, Holder
 from handlers.observe import Observer
 from handlers.pace import Pace
 from handlers.together import together
+from handlers.trail import Trail
 from handlers.turns import BACK_IN
 
 
-async def handle(agent: str, rule: AgentRule, settings: Settings, outside: Gateways) -> Reason:
+async def handle(rule: AgentRule, settings: Settings, outside: Gateways, traceparent: str | None = None) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
-    decisions = Decisions(outside.journal, outside.clock, {"agent": agent})
+    decisions = Decisions(outside.journal, outside.clock, {"agent": rule.name})
     observer = Observer(rule, settings.registry_login_server, outside)
-    # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-    glance, lease = await together(observer.glance(), outside.ledger.lease(agent))
-    if lease is None:
-        decisions.tell(Reason.LEASE_TAKEN)  # its holder looks at what is wanted when it gives the lease back
-        await decisions.flush()
-        return Reason.LEASE_TAKEN
-    acts = Acts(agent, lease, outside.foundry, outside.clock)
-    pace = Pace(outside.clock, lease, settings.poll_seconds)
-    holder = Holder(rule, outside, observer, acts, pace, decisions)
-    holder.ahead = glance if glance is not None and glance.record == lease.record else None
+    with Trail(rule.name, outside.clock, traceparent) as trail:
+        with telemetry.span("release.look", agent=rule.name):
+            # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
+            glance, lease = await together(observer.glance(), outside.ledger.lease(rule.name))
+        if lease is None:
+            # its holder looks at what is wanted when it gives the lease back
+            decisions.tell(Reason.LEASE_TAKEN, step="release.look")
+            await decisions.flush()
+            return Reason.LEASE_TAKEN
+        acts = Acts(rule.name, lease, outside.foundry, outside.clock)
+        pace = Pace(outside.clock, lease, settings.poll_seconds)
+        holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
+        holder.ahead = glance if glance is not None and glance.record == lease.record else None
+        return await _held(holder, lease)
+
+
+async def _held(holder: Holder, lease: Lease) -> Reason:
+    if holder.ahead is not None and holder.ahead.facts.listed is not None:
+        measures.versions(holder.rule.name, holder.ahead.facts.listed, holder.rule.keep.limit)
     try:
         ending = await turns.run(holder)
     finally:
         await lease.give_back()
-        await decisions.flush()
-    await _go_on(agent, ending, holder.wanted, outside)
+        await together(holder.decisions.flush(), outcomes.publish(holder.events, holder.decisions, holder.outside))
+        await holder.decisions.flush()
+    await _go_on(holder.rule.name, ending, holder.wanted, holder.outside)
     return ending.reason
 
 
@@ -47,8 +58,8 @@ async def _go_on(agent: str, ending: Ending, considered: Wanted, outside: Gatewa
         delay = max(0.0, (ending.until - outside.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
         delay = BACK_IN.total_seconds()
-    elif await outside.ledger.wanted(agent) != considered:
-        delay = 0.0
+    elif (wanted := await outside.ledger.wanted(agent)) != considered:
+        considered, delay = wanted, 0.0
     else:
         return
-    await outside.queue.send(agent, delay=delay, traceparent=telemetry.carrier())
+    await outside.queue.send(agent, delay=delay, traceparent=considered.traceparent or telemetry.carrier())

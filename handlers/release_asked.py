@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.reasons import Reason
 from core.rules import Agents
-from handlers import release, telemetry
+from handlers import release
 from handlers.config import Settings
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
@@ -26,10 +26,9 @@ async def handle(message: str, agents: Agents, settings: Settings, outside: Gate
     asked = parse(message)
     rule = agents.agents.get(asked.agent) if asked else None
     if asked and rule:
-        with telemetry.attached(asked.traceparent):
-            await release.handle(asked.agent, rule, settings, outside)
+        await release.handle(rule, settings, outside, asked.traceparent)
         return
-    decisions = Decisions(outside.journal, outside.clock, {})
+    decisions = Decisions(outside.journal, outside.clock, {"step": "release"})
     if asked:
         decisions.tell(Reason.AGENT_UNKNOWN, agent=asked.agent)
     else:

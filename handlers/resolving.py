@@ -14,6 +14,7 @@ from core.record import Record, Wanted
 from core.rules import AgentRule, SecretRef
 from core.world import should_run
 from handlers.gateways import GatewayError, Gateways, PermanentError, TransientError
+from handlers.redaction import remember
 from handlers.together import together
 
 CONCURRENT_READS = 8
@@ -79,7 +80,10 @@ class Resolver:
 
         async def read(name: str, version: str | None) -> Secret | Unreadable:
             async with turns:
-                return await self._outside.vault.read(name, version)
+                answer = await self._outside.vault.read(name, version)
+            if isinstance(answer, Secret):
+                remember(answer.value.reveal())
+            return answer
 
         wanted = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
         order = sorted(wanted, key=str)

@@ -8,22 +8,27 @@ from typing import Any
 from core.desired import Noted, rotate
 from core.events import SecretChanged
 from core.reasons import Reason
-from core.record import Wanted
+from core.record import Cause, Wanted
 from core.rules import AgentRule, Agents, SecretRef
+from handlers import telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways, PermanentError
 from handlers.noting import note_and_ask
 
+CAUSE, STEP = Cause.SECRET.value, "rotation"
+
 
 async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
-    about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id}
+    about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, "step": STEP}
     users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
     if not users:
         decisions.tell(Reason.SECRET_NOT_USED, **about)
     for rule in users:
-        noted = await _note(rule, changed, outside)
-        decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=noted.wanted.serial, **about)
+        with telemetry.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
+            noted = await _note(rule, changed, outside)
+            describe(reason=noted.reason.value)
+            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=noted.wanted.serial, **about)
 
 
 async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
@@ -44,6 +49,6 @@ async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
 
 async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> Noted:
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        return rotate(wanted, rule, changed.traceparent, now)
+        return rotate(wanted, rule, telemetry.carrier() or changed.traceparent, now)
 
     return await note_and_ask(rule.name, judge, outside)

@@ -30,6 +30,7 @@ from handlers import telemetry
 from handlers.deleting import Deleting
 from handlers.holder import Ending, Holder
 from handlers.proofs import prove
+from handlers.trail import WAIT
 
 
 async def take(step: Step, holder: Holder) -> Ending | None:
@@ -41,7 +42,8 @@ async def take(step: Step, holder: Holder) -> Ending | None:
     if isinstance(step, Look):  # pragma: no cover - the turn answered it
         return None
     holder.pace.acted()
-    with telemetry.span(f"release.{step.reason.value.lower()}", agent=holder.rule.name):
+    holder.trail.at(step.reason.value.lower())
+    with telemetry.span(f"release.{holder.trail.step}", agent=holder.rule.name):
         after = await _to_foundry(step, holder)
         return await take(after, holder) if after else None
 
@@ -63,6 +65,7 @@ async def _rest(step: Wait | Yield | Done, holder: Holder) -> Ending | None:
     await holder.acts.save()
     if isinstance(step, Yield):
         return holder.told(step)
+    holder.trail.at(WAIT)
     holder.waits_for = step.for_version
     holder.facts = holder.facts.without_version(step.for_version) if step.for_version else Facts()
     await holder.poll()
@@ -77,20 +80,27 @@ async def _done(step: Done, holder: Holder) -> Ending:
     if not again:
         holder.acts.record = replace(record, told=told)
     await holder.acts.save()
-    return step if again else holder.told(step)
+    if again:
+        return step
+    if step.reason is Reason.AWAITING_APPROVAL:
+        holder.announce(step.reason, holder.acts.record)
+    return holder.told(step)
 
 
 async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None:
     before, holder.acts.record = holder.acts.record, step.record
     if isinstance(step, End):
         await holder.acts.save()
-        if before.open and step.record.seen > before.seen:
-            holder.tell(Reason.SUPERSEDED, before)
-        holder.tell(step.reason, step.record, step.detail)
+    newer = step.record.seen > before.seen
+    if newer and before.open:
+        holder.ended(Reason.SUPERSEDED, before)
+    if newer:
+        holder.trail.follow(holder.wanted.traceparent)
+    if isinstance(step, End):
+        holder.ended(step.reason, step.record, step.detail)
         return Done(step.reason, step.detail)
     if isinstance(step, Begin):
-        if step.superseded is not None:
-            holder.tell(Reason.SUPERSEDED, step.superseded)
+        holder.trail.at("begin")
         holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish)
     holder.tell(step.reason, step.record)
     return None

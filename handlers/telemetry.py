@@ -1,10 +1,24 @@
-"""The only logger and tracer of the product; importing it imports nothing of Azure's or OpenTelemetry's."""
+"""The only logger, tracer and meter of the product; importing it imports nothing of Azure's or OpenTelemetry's.
+
+Who exports is the worker's business (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY, on every Python): nothing here
+configures a provider, so nothing is exported twice, and without one all of this costs next to nothing.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from handlers.redaction import line, shown
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, Span
 
 _log = logging.getLogger("slipway")
 _log.setLevel(logging.INFO)
@@ -13,22 +27,61 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO every SDK call i
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PREFIX = "slipway."
 """Attributes named http, db, messaging and the like never become custom dimensions of Application Insights."""
+LONGEST = 1000
+"""Characters of an attribute's value; what an event or a service says may have any length."""
+Value = str | int | float | bool | None
 
 
-def decision(line: Mapping[str, object], *, severity: str) -> None:
+class Describe(Protocol):
+    """Says more about one step; ``failed`` makes it one that Application Insights shows as failed."""
+
+    def __call__(self, *, failed: bool = False, **attributes: Value) -> None:
+        """Add attributes."""
+
+
+def decision(fields: Mapping[str, object], *, severity: str) -> None:
     """One canonical line per decision: the name is constant, the data is in fields."""
-    _log.log(_LEVELS[severity], "slipway.decision", extra={PREFIX + key: _plain(value) for key, value in line.items()})
+    told = {PREFIX + key: value for key, value in line(fields, LONGEST).items()}
+    _log.log(_LEVELS[severity], "slipway.decision", extra=told)
 
 
 @contextmanager
-def span(name: str, **attributes: str) -> Iterator[None]:
-    """A step of a trace; without OpenTelemetry's SDK it costs next to nothing."""
+def span(name: str, *, of: str | None = None, **attributes: Value) -> Iterator[Describe]:
+    """A step of a trace: of the trace that a traceparent names, else of the one that goes on.
+
+    No error is recorded with it: a traceback prints the words of every cause, and services repeat what they were sent.
+    """
     from opentelemetry import trace
 
-    with trace.get_tracer("slipway").start_as_current_span(
-        name, attributes={PREFIX + k: v for k, v in attributes.items()}
-    ):
-        yield
+    tracer, kept = trace.get_tracer("slipway"), _attributes(attributes)
+    with tracer.start_as_current_span(
+        name, _context(of), attributes=kept, links=_links(of), record_exception=False, set_status_on_exception=False
+    ) as opened:
+        try:
+            yield partial(_describe, opened)
+        finally:
+            _end(opened, sys.exc_info()[0])
+
+
+def past_span(name: str, since: datetime, until: datetime, **attributes: Value) -> None:
+    """A step that is over, such as a wait of many looks."""
+    from opentelemetry import trace
+
+    tracer, kept = trace.get_tracer("slipway"), _attributes(attributes)
+    tracer.start_span(name, attributes=kept, start_time=_nanoseconds(since)).end(_nanoseconds(until))
+
+
+def describe(*, failed: bool = False, **attributes: Value) -> None:
+    """Say more about the step that goes on."""
+    from opentelemetry import trace
+
+    _describe(trace.get_current_span(), failed=failed, **attributes)
+
+
+def _describe(opened: Span, *, failed: bool = False, **attributes: Value) -> None:
+    opened.set_attributes(_attributes(attributes))
+    if failed:
+        _fail(opened, str(attributes.get("reason", "")))
 
 
 def carrier() -> str | None:
@@ -40,21 +93,62 @@ def carrier() -> str | None:
     return headers.get("traceparent")
 
 
-@contextmanager
-def attached(traceparent: str | None) -> Iterator[None]:
-    """Make the trace of a message the parent of what follows; without one the current trace goes on."""
-    if traceparent is None:
-        yield
-        return
-    from opentelemetry import context
+def count(name: str, number: int = 1, *, unit: str, **attributes: Value) -> None:
+    """Add to a counter."""
+    _instrument("create_counter", name, unit).add(number, _attributes(attributes))
+
+
+def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:
+    """One more value of a distribution."""
+    _instrument("create_histogram", name, unit).record(value, _attributes(attributes))
+
+
+def level(name: str, value: float, *, unit: str, **attributes: Value) -> None:
+    """How much there is of something now."""
+    _instrument("create_gauge", name, unit).set(value, _attributes(attributes))
+
+
+@cache
+def _instrument(kind: str, name: str, unit: str) -> Any:
+    from opentelemetry import metrics
+
+    return getattr(metrics.get_meter("slipway"), kind)(PREFIX + name, unit=unit)
+
+
+def _attributes(given: Mapping[str, Value]) -> dict[str, str | int | float | bool]:
+    return {
+        PREFIX + key: shown(value, LONGEST) if isinstance(value, str) else value
+        for key, value in given.items()
+        if value is not None and value != ""
+    }
+
+
+def _context(of: str | None) -> Context | None:
+    if of is None:
+        return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    token = context.attach(TraceContextTextMapPropagator().extract({"traceparent": traceparent}))
-    try:
-        yield
-    finally:
-        context.detach(token)
+    return TraceContextTextMapPropagator().extract({"traceparent": of})
 
 
-def _plain(value: object) -> str | int | float | bool:
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _links(of: str | None) -> list[Link]:
+    """To the host's own span, where this one belongs to another trace: the host makes one per message."""
+    from opentelemetry import trace
+
+    here = trace.get_current_span().get_span_context()
+    return [trace.Link(here)] if of is not None and here.is_valid else []
+
+
+def _end(opened: Span, error: type[BaseException] | None) -> None:
+    if error is not None:
+        _fail(opened, error.__name__)
+
+
+def _fail(opened: Span, why: str) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    opened.set_status(Status(StatusCode.ERROR, why))
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000) * 1000

@@ -9,10 +9,14 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+from handlers.redaction import Guard
+
 if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
     from core.rules import Agents
     from handlers.config import Settings
-    from handlers.gateways import Gateways
+    from handlers.gateways import Gateways, Outcomes
 
 
 @cache
@@ -61,39 +65,53 @@ def gateways() -> Gateways:
         queue=AzureQueue(account),
         clock=clock,
         images=AzureImages(given.registry_endpoint, credential),
+        outcomes=_outcomes(given, credential),
     )
+
+
+def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:
+    from handlers.gateways import Nobody
+    from handlers.gateways.outcomes import AzureOutcomes
+
+    topic = given.outcome_topic_endpoint
+    return AzureOutcomes(topic, given.foundry_project_endpoint, credential) if topic else Nobody()
 
 
 async def event_received(event: str) -> None:
     """An event of the registry or of Key Vault."""
     from handlers import event_received
 
-    await event_received.handle(event, agents(), settings(), gateways())
+    with Guard():
+        await event_received.handle(event, agents(), settings(), gateways())
 
 
 async def release_asked(message: str) -> None:
     """A message of the queue ``releases``."""
     from handlers import release_asked
 
-    await release_asked.handle(message, agents(), settings(), gateways())
+    with Guard():
+        await release_asked.handle(message, agents(), settings(), gateways())
 
 
 async def poisoned(queue: str, message: str) -> None:
     """A message that failed five times."""
     from handlers import poisoned
 
-    await poisoned.handle(queue, message, gateways())
+    with Guard():
+        await poisoned.handle(queue, message, gateways())
 
 
 async def prune_due() -> None:
     """The timer of ``prune_versions``."""
     from handlers import prune
 
-    await prune.handle(agents(), settings(), gateways())
+    with Guard():
+        await prune.handle(agents(), settings(), gateways())
 
 
 async def resume_due() -> None:
     """The timer of ``resume_releases``."""
     from handlers import resume
 
-    await resume.handle(agents(), gateways())
+    with Guard():
+        await resume.handle(agents(), gateways())

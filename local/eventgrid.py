@@ -95,6 +95,8 @@ class EventGrid(StandIn):
         self.subscriptions: list[Subscription] = []
         self.deliveries: list[dict[str, Any]] = []
         self.published: list[Event] = []
+        self.outcomes: list[Event] = []
+        """What came to the custom topic."""
         self.manners = Manners()
         self._dead_letters = dead_letters
         self._factor = factor
@@ -107,6 +109,7 @@ class EventGrid(StandIn):
             web.post("/api/events", self._publish),
             web.put("/_local/delivery", self._set_manners),
             web.get("/_local/deliveries", self._list_deliveries),
+            web.get("/_local/published", self._list_published),
         ]
 
     async def publish(self, event: Event) -> None:
@@ -158,10 +161,17 @@ class EventGrid(StandIn):
         return cloud_event(event) if self.manners.cloudevents and "eventType" in event else event
 
     async def _publish(self, request: web.Request) -> web.Response:
+        """The custom topic's data plane: without a key or a token nobody publishes."""
+        if not any(header in request.headers for header in ("Authorization", "aeg-sas-key", "aeg-sas-token")):
+            return web.json_response({"error": {"code": "Unauthorized", "message": "no key or token"}}, status=401)
         body = await request.json()
+        self.outcomes += body if isinstance(body, list) else [body]
         for event in body if isinstance(body, list) else [body]:
             await self.publish(event)
         return web.Response()
+
+    async def _list_published(self, _: web.Request) -> web.Response:
+        return web.json_response(self.outcomes)
 
     async def _set_manners(self, request: web.Request) -> web.Response:
         try:

@@ -80,10 +80,14 @@ def _configure_telemetry() -> bool:
         return False
     from azure.monitor.opentelemetry import configure_azure_monitor
 
-    configure_azure_monitor(
-        logger_name="slipway",
-        enable_live_metrics=False,
-        enable_performance_counters=False,
-        disable_offline_storage=True,
-    )
+    try:
+        configure_azure_monitor(
+            logger_name="slipway",
+            enable_live_metrics=False,
+            enable_performance_counters=False,
+            disable_offline_storage=True,
+        )
+    except ValueError as error:  # the worker goes on without telemetry too
+        print(f"functions: no telemetry: {error}", file=sys.stderr, flush=True)
+        return False
     return True

@@ -14,6 +14,8 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from local.host_functions import Function
 from local.host_invoke import Invoker
 
+UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
+"""The real host is another process, and its polls are in nobody's telemetry."""
 HIDDEN = 600
 """Seconds that a message stays hidden while it runs, renewed at half: the host's own figure."""
 FIRST_POLL = 0.1
@@ -71,7 +73,9 @@ class QueueListener:
     async def _take(self) -> int:
         taken = 0
         try:
-            async for message in self._queue.receive_messages(max_messages=self._batch, visibility_timeout=HIDDEN):
+            async for message in self._queue.receive_messages(
+                max_messages=self._batch, visibility_timeout=HIDDEN, **UNTRACED
+            ):
                 taken += 1
                 task = asyncio.create_task(self._handle(message))
                 self._running.add(task)
@@ -93,26 +97,26 @@ class QueueListener:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
         if ended_well:
-            await self._queue.delete_message(message)
+            await self._queue.delete_message(message, **UNTRACED)
         elif (message.dequeue_count or 0) >= self._tries:
             await self._bury(message)
         else:
-            await self._queue.update_message(message, visibility_timeout=int(self._pause))
+            await self._queue.update_message(message, visibility_timeout=int(self._pause), **UNTRACED)
 
     async def _renew(self, message: QueueMessage) -> None:
         while True:
             await asyncio.sleep(HIDDEN / 2)
-            told = await self._queue.update_message(message, visibility_timeout=HIDDEN)
+            told = await self._queue.update_message(message, visibility_timeout=HIDDEN, **UNTRACED)
             message.pop_receipt = told.pop_receipt
 
     async def _bury(self, message: QueueMessage) -> None:
         await _create(self._poison)
-        await self._poison.send_message(str(message.content))
-        await self._queue.delete_message(message)
+        await self._poison.send_message(str(message.content), **UNTRACED)
+        await self._queue.delete_message(message, **UNTRACED)
 
 
 async def _create(queue: QueueClient) -> None:
     try:
-        await queue.create_queue()
+        await queue.create_queue(**UNTRACED)
     except ResourceExistsError:
         return

@@ -62,6 +62,19 @@ class Running:
         """Tell a stand-in how to behave."""
         return self._call(part, path, "PUT", json.dumps(body).encode())
 
+    def post(self, part: str, path: str, body: object) -> None:
+        """Deliver an event as Event Grid does."""
+        headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
+        where = self.endpoints[part] + path
+        request = urllib.request.Request(where, json.dumps(body).encode(), headers)  # noqa: S310
+        with urllib.request.urlopen(request):  # noqa: S310 - an address of ours; anything but 2xx raises
+            return
+
+    def versions(self, agent: str) -> list[Any]:
+        """Every version of an agent, as the SDK shows it."""
+        with self.foundry() as project:
+            return list(project.agents.list_versions(agent))
+
     def get(self, part: str, path: str) -> Any:
         """What a stand-in has to say."""
         return self._call(part, path, "GET", None)

@@ -22,6 +22,7 @@ PORTS = {
     "identity": 8181,
     "telemetry": 8182,
     "eventgrid": 8183,
+    "eventgrid_tls": 8184,
 }
 """Where a person finds things; 127.0.0.1 only."""
 
@@ -29,7 +30,6 @@ PORTS = {
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
     """What a process needs to run against all this, and nothing that only a laptop would read."""
     at = endpoints
-    insights = f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={at['telemetry']}"
     return {
         "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
         "KEY_VAULT_URL": at["vault"],
@@ -45,12 +45,22 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "PRUNE_SCHEDULE": "0 0 3 * * *",
         "RESUME_SCHEDULE": "0 */5 * * * *",
         "POLL_SECONDS": "0.5",
+        "OUTCOME_TOPIC_ENDPOINT": f"{at['eventgrid_tls']}/api/events",
         "SSL_CERT_FILE": at["ca"],
         "REQUESTS_CA_BUNDLE": at["ca"],
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": insights,
+        **_telemetry(at["telemetry"]),
+    }
+
+
+def _telemetry(url: str) -> dict[str, str]:
+    """Everything on, and nothing that would leave the machine."""
+    return {
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url}",
         "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
+        "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
         "OTEL_SERVICE_NAME": "slipway",
         "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
         "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
         "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",

@@ -69,6 +69,7 @@ class Stack:
         await self._storage(tls)
         events = EventGrid(folder / "dead-letters", factor=self.options.factor)
         await self._start("eventgrid", events)
+        self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
         await self._start("identity", Identity())
         await self._start("telemetry", Telemetry())
         registry = Registry("demo", on_push=events.publish)

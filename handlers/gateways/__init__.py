@@ -10,20 +10,33 @@ are return values, not errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from core.images import ImageFacts, Tagged
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
-from core.record import Record, Wanted
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
+from handlers.gateways.ledgers import Lease, Ledger
+from handlers.gateways.told import Nobody, Outcomes, Told
 
-__all__ = ["STORAGE", "TOO_MANY_VERSIONS", "GatewayError", "Gateways", "PermanentError", "TransientError"]
+__all__ = [
+    "STORAGE",
+    "TOO_MANY_VERSIONS",
+    "GatewayError",
+    "Gateways",
+    "Lease",
+    "Ledger",
+    "Nobody",
+    "Outcomes",
+    "PermanentError",
+    "Told",
+    "TransientError",
+]
 
 
 class Deleted(StrEnum):
@@ -104,58 +117,6 @@ class Images(Protocol):
         """Every tag, the one that was pushed last first; empty where there is no such repository."""
 
 
-class Lease(Protocol):
-    """The right to be the one writer of an agent's release, and the record that it protects."""
-
-    @property
-    def record(self) -> Record:
-        """The record as last read or written under this lease."""
-
-    @property
-    def remaining(self) -> float:
-        """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
-
-    async def write(self, record: Record) -> bool:
-        """Store the record; False when the lease was lost, after which the holder must stop for good.
-
-        Raises TransientError where storage itself does not answer.
-        """
-
-    async def renew(self) -> bool:
-        """Extend the lease to 60 s; False when it was lost."""
-
-    async def give_back(self) -> None:
-        """Let the next one in; never raises, since a lease ends by itself."""
-
-
-class Ledger(Protocol):
-    """The two records per agent. Every method raises TransientError or PermanentError."""
-
-    async def wanted(self, agent: str) -> Wanted:
-        """What the agent should run; an empty one where nothing was ever noted."""
-
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
-        """Apply a change by compare-and-swap, as often as others come between; an equal result is not written."""
-
-    async def record(self, agent: str) -> Record:
-        """How far the release is, read without the lease."""
-
-    async def lease(self, agent: str) -> Lease | None:
-        """Become the one writer for 60 s, or None while somebody else is."""
-
-    async def turn(self, what: str, every: timedelta) -> bool:
-        """True for one caller in each period: the others find that the turn was taken."""
-
-    async def remembered(self, what: str) -> str:
-        """What was last remembered under the name; empty where nothing was."""
-
-    async def remember(self, what: str, value: str) -> None:
-        """Keep a short text under a name."""
-
-    async def agents(self, states: frozenset[str]) -> Sequence[str]:
-        """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""
-
-
 class Journal(Protocol):
     """Append-only lines, one blob a UTC day."""
 
@@ -167,10 +128,13 @@ class Journal(Protocol):
 
 
 class Queue(Protocol):
-    """The queue ``releases``."""
+    """The queue ``releases``, and how full it and the others are."""
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Have the agent's release taken up, after a delay in seconds; raises TransientError or PermanentError."""
+
+    async def depth(self, queue: str) -> int:
+        """About how many messages a queue has, hidden ones too; 0 where it was never made."""
 
 
 class Clock(Protocol):
@@ -197,3 +161,4 @@ class Gateways:
     queue: Queue
     clock: Clock
     images: Images
+    outcomes: Outcomes = field(default_factory=Nobody)

@@ -13,6 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from handlers.gateways import TransientError
+from handlers.gateways.http import UNTRACED
 from handlers.gateways.storage import code_of, our_errors
 
 LEASE_SECONDS = 60
@@ -39,7 +40,7 @@ class Blobs:
         """The blob, or None where it, or the container, does not exist."""
         with our_errors(f"read {name}"):
             try:
-                stream = await self._container.download_blob(name)
+                stream = await self._container.download_blob(name, **UNTRACED)
                 told = stream.properties
                 return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE, ""))
             except ResourceNotFoundError:
@@ -80,7 +81,7 @@ class Blobs:
     ) -> str | None:
         client = self._container.get_blob_client(name)
         try:
-            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition)
+            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition, **UNTRACED)
             return str(done["etag"])
         except ResourceNotFoundError as error:
             if code_of(error) != "ContainerNotFound":
@@ -99,7 +100,7 @@ class Blobs:
 
     async def _create_container(self) -> None:
         with suppress(ResourceExistsError):  # somebody else was as early
-            await self._container.create_container()
+            await self._container.create_container(**UNTRACED)
 
     async def lease(self, name: str, empty: bytes, metadata: Mapping[str, str]) -> BlobLeaseClient | None:
         """A lease of 60 s, or None while somebody else has it; a blob that is not there is made empty first.
@@ -110,10 +111,10 @@ class Blobs:
         with our_errors(f"lease {name}"):
             try:
                 try:
-                    await lease.acquire(lease_duration=LEASE_SECONDS)
+                    await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
                 except ResourceNotFoundError:
                     await self.write(name, empty, metadata, None)
-                    await lease.acquire(lease_duration=LEASE_SECONDS)
+                    await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
             except ResourceExistsError:
                 return None
         return lease
@@ -123,7 +124,8 @@ class Blobs:
         for prefix in prefixes:
             with our_errors(f"list {prefix}"):
                 try:
-                    async for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                    listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **UNTRACED)
+                    async for blob in listed:
                         yield blob.name, blob.metadata or {}
                 except ResourceNotFoundError:
                     return

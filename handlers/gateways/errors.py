@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from handlers.redaction import redact
+
 STORAGE = "storage"
 """What a GatewayError of the ledger, the journal or the queue names as its service."""
 
@@ -11,12 +13,13 @@ TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
 
 
 class GatewayError(Exception):
-    """What an outside service made of a request, in one line without any value that was sent.
+    """What an outside service made of a request, in one line without any secret value.
 
     ``code`` is the service's own code or the HTTP status as text, ``service`` which gateway speaks.
     """
 
     def __init__(self, service: str, code: str, message: str) -> None:
+        code, message = redact(code), redact(message)
         super().__init__(f"{service}: {code}: {message}")
         self.service = service
         self.code = code

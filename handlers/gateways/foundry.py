@@ -10,11 +10,12 @@ from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
 from handlers.gateways import Deleted, PermanentError
-from handlers.gateways.foundry_calls import ONCE, PAGE, UNTRACED, act, every, read
+from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
 from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
+from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -32,7 +33,7 @@ class AzureFoundry:
     async def agent(self, name: str) -> Agent | None:
         """The agent with its routing."""
         client = await self._client()
-        return await read(f"get agent {name}", lambda: client.agents.get(name), agent_of)
+        return await read(f"get agent {name}", lambda: client.agents.get(name, **UNTRACED), agent_of)
 
     async def version(self, agent: str, number: str) -> Version | None:
         """One version."""

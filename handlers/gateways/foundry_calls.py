@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 ONCE: dict[str, Any] = {"retry_total": 0}
 """azure-core repeats a POST on 500, 503, 504 and on any Retry-After: a second create is a second version."""
-UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
-"""Polls would be most of a trace and say nothing."""
 PAGE = 100
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 """What reading an answer raises that is not what the contract says: HTML, half of it, a list, a missing key."""

@@ -17,6 +17,7 @@ from azure.core.exceptions import (
 from core.model import Definition, SecretValue
 from handlers.gateways import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.http import BUSY, retry_after
+from handlers.redaction import redact
 
 SERVICE = "Foundry"
 LONGEST = 300
@@ -74,12 +75,12 @@ def _message(error: HttpResponseError) -> str:
 
 
 def _hidden(text: str, sent: Definition | None) -> str:
-    """The service may repeat what it was sent."""
+    """The service may repeat what it was sent, and whatever else this process has read."""
     for value in sent.environment.values() if sent else ():
         if isinstance(value, SecretValue) and value.reveal():
             for written in _ways_to_write(value.reveal()):
                 text = text.replace(written, "***")
-    return text
+    return redact(text)
 
 
 def _ways_to_write(value: str) -> list[str]:

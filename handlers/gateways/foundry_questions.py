@@ -18,12 +18,15 @@ from core.rules import Probe
 from handlers.gateways import TransientError
 from handlers.gateways.foundry_calls import UNREADABLE
 from handlers.gateways.foundry_errors import SERVICE, act_failed
+from handlers.redaction import shown
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
 LARGEST = 1_000_000
 """Bytes of an answer that are read: one that proves something is shorter."""
+LONGEST_CODE = 100
+"""Characters of an error code or a version that an answer names: the agent wrote it, and it may know secrets."""
 CONNECT = 5.0
 AS_IT_IS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 """Asking again is decided on the answer; a redirect would send our token elsewhere."""
@@ -100,7 +103,8 @@ def _read(status: int, body: bytes | None, probe: Probe) -> Answer:
     told = _json(text)
     if status >= 300:
         error = told.get("error") if isinstance(told, Mapping) else None
-        return Answer(status, text, str(error.get("code") or "") if isinstance(error, Mapping) else "")
+        code = str(error.get("code") or "") if isinstance(error, Mapping) else ""
+        return Answer(status, text, shown(code, LONGEST_CODE))
     if probe.ask is None:
         return Answer(status, text)
     if not isinstance(told, Mapping):
@@ -126,4 +130,4 @@ def _said(response: Mapping[str, Any]) -> str:
 def _version(response: Mapping[str, Any]) -> str | None:
     reference = response.get("agent_reference")
     version = reference.get("version") if isinstance(reference, Mapping) else None
-    return str(version) if version else None
+    return shown(str(version), LONGEST_CODE) if version else None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from handlers.redaction import shown
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
@@ -20,9 +21,16 @@ def version_of(told: Mapping[str, Any]) -> Version:
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
         metadata=dict(told.get("metadata") or {}),
-        failure=Failure(str(error.get("code", "")), str(error.get("message", ""))[:300]) if error else None,
+        failure=_failure(error),
         draft=bool(told.get("draft")),
     )
+
+
+def _failure(told: Mapping[str, Any]) -> Failure | None:
+    """In a version's own words, which may be those of its container, and that knows secrets."""
+    if not told:
+        return None
+    return Failure(shown(str(told.get("code", "")), 100), shown(str(told.get("message", "")), 300))
 
 
 def agent_of(told: Mapping[str, Any]) -> Agent:

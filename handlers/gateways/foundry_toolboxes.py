@@ -11,6 +11,7 @@ from core.model import Toolbox
 from core.toolboxes import ToolboxVersion
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_shapes import time_of
+from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -52,7 +53,8 @@ async def toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVe
 
 
 async def _versions(client: AIProjectClient, name: str) -> list[dict[str, Any]]:
-    listed = await every(f"list versions of toolbox {name}", client.toolboxes.list_versions(name, limit=PAGE))
+    what = f"list versions of toolbox {name}"
+    listed = await every(what, client.toolboxes.list_versions(name, limit=PAGE, **UNTRACED))
     return [one.as_dict() for one in listed]
 
 

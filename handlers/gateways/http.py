@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which asking again may help."""
+UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
+"""Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
 
 
 def retry_after(error: HttpResponseError) -> float | None:

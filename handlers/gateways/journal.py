@@ -11,6 +11,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from handlers.gateways import Clock
+from handlers.gateways.http import UNTRACED
 from handlers.gateways.ledger import CONTAINER
 from handlers.gateways.storage import StorageAccount, code_of, our_errors
 
@@ -35,13 +36,13 @@ class AzureJournal:
     async def _append(self, data: bytes) -> None:
         blob = self._container.get_blob_client(_name(self._clock.now(), self._part))
         try:
-            await blob.append_block(data)
+            await blob.append_block(data, **UNTRACED)
         except ResourceNotFoundError as error:
             if code_of(error) == "ContainerNotFound":
                 await self._create_container()
             with suppress(ResourceExistsError):  # somebody else was as early
-                await blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-            await blob.append_block(data)
+                await blob.create_append_blob(match_condition=MatchConditions.IfMissing, **UNTRACED)
+            await blob.append_block(data, **UNTRACED)
         except HttpResponseError as error:
             if code_of(error) != FULL:
                 raise
@@ -50,7 +51,7 @@ class AzureJournal:
 
     async def _create_container(self) -> None:
         with suppress(ResourceExistsError):
-            await self._container.create_container()
+            await self._container.create_container(**UNTRACED)
 
     async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day."""

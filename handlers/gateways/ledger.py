@@ -13,6 +13,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
+from handlers.gateways.http import UNTRACED
 from handlers.gateways.records import Codec
 from handlers.gateways.storage import StorageAccount, our_errors
 
@@ -148,7 +149,7 @@ class BlobLease:
         asked_at = self._clock.monotonic()
         with our_errors(f"renew the lease of {self._name}"):
             try:
-                await self._lease.renew()
+                await self._lease.renew(**UNTRACED)
             except HttpResponseError as error:
                 if error.status_code in (404, 409, 412):
                     return False
@@ -160,7 +161,7 @@ class BlobLease:
         """Let the next one in."""
         try:
             with our_errors(f"release the lease of {self._name}"):
-                await self._lease.release()
+                await self._lease.release(**UNTRACED)
         except GatewayError:
             return  # it ends by itself
 

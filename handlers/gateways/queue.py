@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from handlers.gateways.http import UNTRACED
 from handlers.gateways.storage import StorageAccount, our_errors
 
 LONGEST_DELAY = 7 * 24 * 3600
@@ -19,7 +20,17 @@ class AzureQueue:
 
     def __init__(self, account: StorageAccount, name: str = "releases") -> None:
         self.name = name
+        self._account = account
         self._queue = account.queue(name)
+
+    async def depth(self, queue: str) -> int:
+        """The service's own count, which is about right."""
+        with our_errors(f"count the messages of {queue}"):
+            try:
+                told = await self._account.queue(queue).get_queue_properties(**UNTRACED)
+            except ResourceNotFoundError:
+                return 0
+        return int(told.approximate_message_count or 0)
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""

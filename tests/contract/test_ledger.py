@@ -156,6 +156,14 @@ async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:
     assert await storage.journal.read(storage.clock.now()) == [{"number": n, "text": "grün"} for n in range(3)]
 
 
+async def test_a_queue_says_about_how_much_it_holds(storage: Storage) -> None:
+    assert await storage.queue.depth("releases-poison") == 0
+    name = getattr(storage.queue, "name", "releases")
+    for delay in (0, 60):
+        await storage.queue.send("hello-agent", delay=delay)
+    assert await storage.queue.depth(name) == 2
+
+
 async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) -> None:
     await real.queue.send("hello-agent", traceparent="00-1-2-01")
     await real.queue.send("later-agent", delay=30)

@@ -150,6 +150,11 @@ class FakeQueue:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, float]] = []
+        self.traces: list[str | None] = []
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         self.sent.append((agent, delay))
+        self.traces.append(traceparent)
+
+    async def depth(self, queue: str) -> int:
+        return len(self.sent) if queue == "releases" else 0

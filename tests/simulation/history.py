@@ -168,7 +168,7 @@ class History:
             self.busy += 1
             before = self.crashes
             done = await self._once(
-                name, lambda: release.handle(AGENT, self.agents.agents[AGENT], self.settings, self.outside)
+                name, lambda: release.handle(self.agents.agents[AGENT], self.settings, self.outside)
             )
             self.busy -= 1
             if not done:  # the host's own figure for a worker that died

@@ -26,6 +26,9 @@ class SimulatedQueue:
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         self._put(delay, 0)
 
+    async def depth(self, queue: str) -> int:
+        return len(self.waiting)
+
     async def take(self) -> int:
         """The tries of the next message, once it is due."""
         while True:

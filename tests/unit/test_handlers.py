@@ -19,6 +19,7 @@ from handlers.gateways import Gateways, TransientError
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
+from tests.fakes.outcomes import FakeOutcomes
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 from tests.fakes.vault import FakeVault
 from tests.simulation.scenery import ENVIRONMENT
@@ -53,8 +54,10 @@ class House:
         self.ledger, self.foundry = FakeLedger(self.clock), self.kind(self.clock)
         self.vault.put("hello-key", "canary-3c2d")
         self.images = FakeImages()
-        parts = (self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock, self.images)
-        self.outside = Gateways(*parts)
+        self.outcomes = FakeOutcomes()
+        self.outside = Gateways(
+            self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock, self.images, self.outcomes
+        )
 
     async def event(self, *events: Any) -> None:
         await event_received.handle(json.dumps(list(events)), self.agents, self.settings, self.outside)
@@ -280,11 +283,11 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
 async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_text(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await poisoned.handle("events", '{"id": "canary-3c2d"}', house.outside)
+    await poisoned.handle("events", '{"id": "of-the-message"}', house.outside)
     (line,) = house.journal.lines
-    assert (line["reason"], line["queue"], line["message"]) == ("POISONED", "events", '{"id": "canary-3c2d"}')
+    assert (line["reason"], line["queue"], line["message"]) == ("POISONED", "events", '{"id": "of-the-message"}')
     (told,) = caplog.records
-    assert "canary-3c2d" not in str(vars(told))
+    assert "of-the-message" not in str(vars(told))
 
 
 async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_queue(house: House) -> None:

@@ -1,0 +1,65 @@
+"""Tells the world what releases come to, where a topic is set; a topic that does not answer fails no release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.delivery import Outcome, outcome
+from core.reasons import Reason
+from core.record import Record
+from handlers import telemetry
+from handlers.decisions import Decisions
+from handlers.gateways import GatewayError, Gateways, Told
+from handlers.redaction import line
+
+TYPES = {
+    Outcome.LIVE: "Slipway.Release.Live",
+    Outcome.FAILED: "Slipway.Release.Failed",
+    Outcome.ROLLED_BACK: "Slipway.Release.RolledBack",
+}
+AWAITING_APPROVAL = "Slipway.Release.AwaitingApproval"
+PRUNED = "Slipway.Versions.Pruned"
+LONGEST = 1000
+
+
+def of_release(agent: str, reason: Reason, record: Record, detail: str) -> Told | None:
+    """The event for the way a release ended, or None where it is nobody else's business."""
+    kind = AWAITING_APPROVAL if reason is Reason.AWAITING_APPROVAL else TYPES.get(outcome(reason))
+    push = record.push
+    if kind is None:
+        return None
+    about = {
+        "agent": agent,
+        "reason": reason.value,
+        "help": reason.help,
+        "detail": detail,
+        "version": record.candidate,
+        "previous_version": record.back.pinned if record.back else None,
+        "repository": push.repository if push else None,
+        "tag": push.tag if push else None,
+        "digest": push.digest if push else None,
+        "pushed_at": push.pushed_at.isoformat() if push else None,
+        "fingerprint": record.fingerprint,
+    }
+    return _told(kind, agent, f"{agent}/{record.seen}/{record.candidate or 0}/{reason}", about)
+
+
+def of_prune(agent: str, versions: list[str], at: str) -> Told:
+    """The event for versions that went."""
+    return _told(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
+
+
+async def publish(events: list[Told], decisions: Decisions, outside: Gateways) -> None:
+    """Tell them all, and say so where that does not work."""
+    if not events:
+        return
+    try:
+        await outside.outcomes.publish(events)
+    except GatewayError as error:
+        decisions.tell(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
+
+
+def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> Told:
+    lists = {key: value for key, value in about.items() if isinstance(value, list)}
+    texts = {key: value for key, value in about.items() if value not in (None, "") and key not in lists}
+    return Told(name, kind, f"agents/{agent}", {**line(texts, LONGEST), **lists}, telemetry.carrier())

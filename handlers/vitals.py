@@ -1,0 +1,45 @@
+"""How things stand, looked at by the timer: what waits, what is held, and what the queues hold."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+
+from core import delivery, holds
+from handlers import measures
+from handlers.gateways import GatewayError, Gateways
+from handlers.together import together
+
+AT_ONCE = 4
+QUEUES = ("releases", "events", "releases-poison", "events-poison")
+
+
+async def tell(agents: tuple[str, ...], outside: Gateways) -> None:
+    """Measure it; what cannot be read now is measured by the next run."""
+    turns, now = asyncio.Semaphore(AT_ONCE), outside.clock.now()
+
+    async def age(agent: str) -> float:
+        async with turns:
+            with suppress(GatewayError):
+                return await _agent(agent, now, outside)
+        return 0.0
+
+    ages, _ = await together(
+        asyncio.gather(*(age(agent) for agent in agents)),
+        asyncio.gather(*(_queue(name, outside) for name in QUEUES)),
+    )
+    measures.unfinished(max(ages, default=0.0))
+
+
+async def _agent(agent: str, now: datetime, outside: Gateways) -> float:
+    """For how many seconds the agent's release should have ended."""
+    wanted, record = await together(outside.ledger.wanted(agent), outside.ledger.record(agent))
+    waits = delivery.since(record.begun_at, now) if delivery.awaits_approval(record) else None
+    measures.standing(agent, len(holds.active(wanted, record, now)), waits or 0.0)
+    return delivery.since(delivery.unfinished_since(wanted, record, now), now) or 0.0
+
+
+async def _queue(name: str, outside: Gateways) -> None:
+    with suppress(GatewayError):
+        measures.queue(name, await outside.queue.depth(name))

@@ -1,0 +1,84 @@
+"""What releases come to, as those count it who own the agents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core import delivery
+from core.delivery import Outcome
+from core.reasons import Reason
+from core.record import Ended, Pause, Record, Stage, Wanted
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+OUTCOMES = [
+    (Reason.LIVE, Outcome.LIVE),
+    (Reason.CHECK_INCONCLUSIVE, Outcome.LIVE),
+    (Reason.CHECK_FAILED, Outcome.ROLLED_BACK),
+    (Reason.CHECK_FAILED_NO_WAY_BACK, Outcome.FAILED),
+    (Reason.IMAGE_ERROR, Outcome.FAILED),
+    (Reason.SUPERSEDED, Outcome.SUPERSEDED),
+    (Reason.ALREADY_LIVE, Outcome.SKIPPED),
+    (Reason.HELD, Outcome.SKIPPED),
+]
+
+
+@pytest.mark.parametrize(("reason", "outcome"), OUTCOMES)
+def test_what_a_release_came_to(reason: Reason, outcome: Outcome) -> None:
+    assert delivery.outcome(reason) is outcome
+
+
+def history(*reasons: str) -> tuple[Ended, ...]:
+    """One line a minute."""
+    return tuple(Ended(NOW + timedelta(minutes=number), reason, "") for number, reason in enumerate(reasons))
+
+
+RESTORED = [
+    (("LIVE",), None),
+    (("LIVE", "LIVE"), None),
+    (("LIVE", "CHECK_FAILED", "LIVE"), 1),
+    (("IMAGE_ERROR", "LIVE", "CHECK_FAILED", "ALREADY_LIVE", "SUPERSEDED", "IMAGE_ERROR", "LIVE"), 4),
+    (("SUPERSEDED", "LIVE"), None),
+]
+
+
+@pytest.mark.parametrize(("reasons", "minutes"), RESTORED)
+def test_restored_counts_from_the_first_failure_since_the_last_time_live(
+    reasons: tuple[str, ...], minutes: int | None
+) -> None:
+    expected = None if minutes is None else timedelta(minutes=minutes)
+    assert delivery.restored_after(history(*reasons)) == expected
+
+
+def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:
+    assert delivery.since(NOW + timedelta(seconds=5), NOW) == 0.0
+    assert delivery.since(NOW - timedelta(seconds=5), NOW) == 5.0
+    assert delivery.since(None, NOW) is None
+
+
+BEGUN = NOW - timedelta(minutes=40)
+OPEN = Record(seen=1, stage=Stage.BEGUN, begun_at=BEGUN)
+NEWER = Wanted(serial=2, noted_at=BEGUN)
+UNFINISHED = [
+    pytest.param(Wanted(serial=1), OPEN, BEGUN, id="under way"),
+    pytest.param(Wanted(serial=1), Record(seen=1), None, id="ended"),
+    pytest.param(NEWER, Record(seen=1), BEGUN, id="never taken up"),
+    pytest.param(Wanted(2, noted_at=BEGUN, due=NOW + timedelta(1)), Record(seen=1), None, id="not due"),
+    pytest.param(Wanted(2, noted_at=BEGUN, due=NOW - timedelta(1)), Record(seen=1), NOW - timedelta(1), id="was due"),
+    pytest.param(Wanted(2), Record(seen=1), None, id="nobody knows since when"),
+    pytest.param(Wanted(1, paused=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
+    pytest.param(Wanted(1, paused=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
+    pytest.param(
+        Wanted(serial=1),
+        Record(seen=1, stage=Stage.CONFIRMED, begun_at=BEGUN, told="1 AWAITING_APPROVAL 7"),
+        None,
+        id="waits for a person",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "record", "since"), UNFINISHED)
+def test_unfinished_is_what_nobody_waits_for(wanted: Wanted, record: Record, since: datetime | None) -> None:
+    assert delivery.unfinished_since(wanted, record, NOW) == since

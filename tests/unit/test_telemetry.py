@@ -1,0 +1,249 @@
+"""What is emitted is what docs/reference/telemetry.md says: metrics, spans and the properties of a decision."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from core.model import Answer, Routing
+from core.reasons import Reason
+from handlers import poisoned, prune, release_asked, resume, telemetry
+from handlers.gateways import TransientError
+from handlers.redaction import remember
+from tests.simulation.virtual_time import in_virtual_time
+from tests.unit.test_handlers import AGENT, House
+from tests.unit.test_prune_handler import Odd, OddHouse, versions_of_ours
+from tests.unit.test_safe_release import PROVEN, again, house_with, live_house, rotate
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "telemetry.md").read_text()
+KINDS = {"Sum": "counter", "Histogram": "histogram", "Gauge": "gauge"}
+MANUAL = PROVEN + ", mode: manual"
+Metric = tuple[str, str, str]
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def listed(text: str) -> frozenset[str]:
+    return frozenset(one.strip() for one in text.split(",") if one.strip())
+
+
+@dataclass
+class Seen:
+    """What the SDK's own exporters in memory were given."""
+
+    reader: InMemoryMetricReader
+    exporter: InMemorySpanExporter
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, Metric]:
+        data: Any = self.reader.get_metrics_data()
+        found = [one for told in data.resource_metrics for scope in told.scope_metrics for one in scope.metrics]
+        return {one.name: self._metric(one) for one in found if one.name.startswith("slipway.")}
+
+    def _metric(self, one: Any) -> Metric:
+        keys = {frozenset(point.attributes) for point in one.data.data_points}
+        assert len(keys) == 1, one.name
+        attributes = ", ".join(key.removeprefix("slipway.") for key in sorted(*keys))
+        return KINDS[type(one.data).__name__], one.unit, attributes
+
+    def spans(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for span in self.exporter.get_finished_spans():
+            keys = {key.removeprefix("slipway.") for key in span.attributes or {}}
+            found.setdefault(span.name, set()).update(keys)
+        return found
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[Seen]:
+    """The process's providers: they can be set once, and are shut down for the tests that come after."""
+    reader, exporter = InMemoryMetricReader(), InMemorySpanExporter()
+    spans = TracerProvider()
+    spans.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(spans)
+    metrics.set_meter_provider(MeterProvider([reader]))
+    yield Seen(reader, exporter)
+    exporter.shutdown()
+
+
+class Lines(logging.Handler):
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.lines.append({key: value for key, value in vars(record).items() if key.startswith("slipway.")})
+
+
+@pytest.fixture
+def seen(providers: Seen) -> Iterator[Seen]:
+    handler = Lines(providers)
+    logging.getLogger("slipway").addHandler(handler)
+    providers.exporter.clear()
+    yield providers
+    logging.getLogger("slipway").removeHandler(handler)
+
+
+async def everything() -> None:
+    """Live, taken back, restored, rotated, pinned, pruned, held up by sessions and by a person, poisoned."""
+    house = await live_house()
+    house.foundry.answers["b" * 64] = ("pong", Answer(200, "oops"))
+    await again(house, "v2", "b")
+    await house.clock.sleep(60)
+    await again(house, "v3", "c")
+    await rotate(house, "another value of it")
+    await house.released()
+    await resume.handle(house.agents, house.outside)
+    await poisoned.handle("events", "{}", house.outside)
+    house.journal.down = True
+    await house.event("odd")
+    await _pinned()
+    await _pruned()
+    await _approved_by_nobody()
+
+
+async def _pinned() -> None:
+    house = House()
+    await house.pushed()
+    await house.released()
+    house.foundry.agents[AGENT].routing = Routing()
+    record = house.ledger.releases[AGENT].record
+    house.ledger.releases[AGENT].record = type(record)(seen=record.seen)
+    await house.pushed("v2", "b")
+    await house.released()
+
+
+async def _pruned() -> None:
+    house = OddHouse(kind=Odd)
+    await versions_of_ours(house, 4)
+    house.foundry.agents[AGENT].sessions = {"1"}
+    await prune.handle(house.agents, house.settings, house.outside)
+
+
+async def _approved_by_nobody() -> None:
+    house = house_with(MANUAL)
+    await house.pushed()
+    await house.released()
+    await resume.handle(house.agents, house.outside)
+
+
+@in_virtual_time
+async def _run() -> None:
+    await everything()
+
+
+def test_the_page_lists_what_is_measured_and_nothing_else(seen: Seen) -> None:
+    _run()
+    rows = re.findall(r"^\| `([\w.]+)` \| (\w+) \| `(.+?)` \| (.*?) \|", section("Metrics"), re.MULTILINE)
+    told = {name: (kind, unit, ", ".join(sorted(listed(keys)))) for name, kind, unit, keys in rows}
+    assert seen.metrics() == told
+
+
+def test_the_page_lists_every_span_with_its_attributes(seen: Seen) -> None:
+    _run()
+    rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", section("One trace per push"), re.MULTILINE)
+    told = {name: listed(keys) for name, keys in rows}
+    emitted = seen.spans()
+    assert {"push", "rotation", "release", "release.rollback", "release.pin", "prune.delete"} <= emitted.keys()
+    assert {name: keys - told.get(name, set()) for name, keys in emitted.items() if keys - told.get(name, set())} == {}
+
+
+def test_the_page_lists_every_property_of_a_decision(seen: Seen) -> None:
+    _run()
+    told = set(re.findall(r"^\| `(slipway\.\w+)`", section("One line per decision"), re.MULTILINE))
+    emitted = {key for line in seen.lines for key in line}
+    assert emitted - told == set()
+    assert told - emitted == set()
+
+
+def test_every_line_says_the_same_of_its_reason(seen: Seen) -> None:
+    _run()
+    for line in seen.lines:
+        reason = Reason[line["slipway.reason"]]
+        assert (line["slipway.severity"], line["slipway.help"]) == (reason.severity, reason.help)
+        assert line["slipway.step"]
+
+
+def test_a_value_of_a_hundred_kilobytes_is_cut_after_it_was_looked_through(seen: Seen) -> None:
+    remember("a secret that stands at the cut")
+    text = "x" * 990 + "a secret that stands at the cut" + "y" * 100_000
+    with telemetry.span("push", repository=text):
+        telemetry.decision({"repository": text}, severity="info")
+    (span,) = seen.exporter.get_finished_spans()
+    for value in (str((span.attributes or {})["slipway.repository"]), str(seen.lines[-1]["slipway.repository"])):
+        assert len(value) == telemetry.LONGEST
+        assert "a secret" not in value
+
+
+def test_an_error_is_told_by_its_type_alone(seen: Seen) -> None:
+    with pytest.raises(TransientError), telemetry.span("release.create"):
+        raise TransientError("Foundry", "500", "what it said") from ValueError("what its cause said")
+    (span,) = seen.exporter.get_finished_spans()
+    assert span.status.description == "TransientError"
+    assert list(span.events) == []
+
+
+def traces(seen: Seen, name: str) -> list[int]:
+    return [span.context.trace_id for span in seen.exporter.get_finished_spans() if span.name == name and span.context]
+
+
+@in_virtual_time
+async def test_a_step_that_ends_in_an_error_is_a_failed_one_and_so_is_its_release(seen: Seen) -> None:
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    seen.exporter.clear()
+    assert await again(house, "v2", "b") == "VERIFY_FAILED"
+    failed = {
+        span.name: span.status.description for span in seen.exporter.get_finished_spans() if not span.status.is_ok
+    }
+    assert failed == {"release.verify": "VERIFY_FAILED", "release": "VERIFY_FAILED"}
+
+
+@in_virtual_time
+async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(seen: Seen) -> None:
+    house = house_with()
+    await house.pushed()
+    await resume.handle(house.agents, house.outside)
+    (trace_id,) = traces(seen, "push")
+    assert len(house.queue.traces) == 2
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+
+
+@in_virtual_time
+async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_was(seen: Seen) -> None:
+    house = house_with()
+    await house.pushed("v1", "a")
+    await house.clock.sleep(60)
+    await house.pushed("v2", "b")
+    message = json.dumps({"agent": AGENT, "traceparent": house.queue.traces[0]})
+    await release_asked.handle(message, house.agents, house.settings, house.outside)
+    first, second = traces(seen, "push")
+    assert traces(seen, "release") == [first, second]
+    assert traces(seen, "release.create") == traces(seen, "release.verify") == [second]
+
+
+@in_virtual_time
+async def test_a_release_that_yields_goes_on_in_its_pushs_trace(seen: Seen) -> None:
+    house = house_with("soak: 5m")
+    await house.pushed()
+    assert await house.released() == ""
+    await house.clock.sleep(400)
+    assert await house.released() == "LIVE"
+    (trace_id,) = traces(seen, "push")
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+    assert traces(seen, "release.create") == [trace_id]
