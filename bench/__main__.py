@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import create_request, imports, trigger
+from bench import create_request, imports, many, overhead, pruning, trigger
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
@@ -23,6 +23,9 @@ GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "image_pushed": trigger.rows,
     "import": imports.rows,
     "create-request": create_request.rows,
+    "overhead": overhead.rows,
+    "many": many.rows,
+    "prune": pruning.rows,
 }
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 FAILURES = (NotMeasuredError, AssertionError, AzureError, OSError, subprocess.SubprocessError, LookupError)

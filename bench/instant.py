@@ -19,7 +19,7 @@ class Instant:
         """As the ledger of an agent of which nothing is known."""
         return change(Wanted())
 
-    async def write(self, line: Mapping[str, object]) -> None:
+    async def write(self, *lines: Mapping[str, object]) -> None:
         """As the journal."""
 
     async def send(self, agent: str, **options: object) -> None:

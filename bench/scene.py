@@ -21,6 +21,8 @@ ASKED_BY_THE_APP = ("foundry", "vault", "blob", "queue", "identity", "telemetry"
 """The stand-ins whose answers the app waits for."""
 PRODUCT_DEFAULTS = {"POLL_SECONDS": ""}
 """The stack polls more often than the product does by itself; a setting without a value is one that is not set."""
+INSPECTED = "inspected"
+"""The agents of that name have the registry asked what was pushed."""
 BASE = "/api/projects/demo/agents"
 
 
@@ -52,6 +54,10 @@ class Scene:
         faults = [{"path": ".*", "delay_s": seconds}] if seconds else []
         for part in ASKED_BY_THE_APP:
             self.running.put(part, "/_local/faults", faults)
+        read = [{"method": "GET", "path": ".*"}, {"method": "POST", "path": "/oauth2/"}]  # and pushes stay quick
+        self.running.put(
+            "registry_tls", "/_local/faults", [one | {"delay_s": seconds} for one in read] if seconds else []
+        )
 
     def provisioning(self, seconds: float) -> None:
         """How long versions that are created from now on take."""
@@ -69,6 +75,12 @@ class Scene:
             self._until = max(self._until, line["answered"])
         wanted = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
         return sorted((one for one in wanted if one["path"].split("?")[0].endswith(path)), key=lambda one: one["at"])
+
+    def foundry_saw_all(self, method: str, since: float) -> list[Line]:
+        """Answered requests of one method that arrived since then, whatever their path, in the order of their ends."""
+        self.foundry_saw(method, "", since)
+        found = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
+        return sorted(found, key=lambda one: float(one["answered"]))
 
     def created(self, agent: str, since: float) -> Line:
         """The request that asked for a version of the agent, once it is there."""
@@ -93,12 +105,13 @@ class Scene:
 
 
 @contextmanager
-def scene(agents: Mapping[str, int]) -> Iterator[Scene]:
-    """A stack for agents with so many secrets each; its folder goes with it."""
+def scene(agents: Mapping[str, int], more: Mapping[str, object] | None = None) -> Iterator[Scene]:
+    """A stack for agents with so many secrets each, and ``more`` in each rule; its folder goes with it."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         folder = Path(name)
         file = folder / "agents.yaml"
-        file.write_text(yaml.safe_dump({"agents": {agent: rule(agent, n) for agent, n in agents.items()}}))
+        rules = {agent: {**rule(agent, n), **(more or {})} for agent, n in agents.items()}
+        file.write_text(yaml.safe_dump({"agents": rules}))
         with stack(folder, "--agents", str(file), "--no-functions") as running:
             running.endpoints["env"] |= PRODUCT_DEFAULTS
             yield Scene(running)
@@ -107,4 +120,5 @@ def scene(agents: Mapping[str, int]) -> Iterator[Scene]:
 def rule(agent: str, secrets: int) -> Mapping[str, object]:
     """The rule of one agent."""
     env = {f"SECRET_{n}": {"secret": f"secret-{n}"} for n in range(secrets)}
-    return {"repository": f"agents/{agent}", "env": env}
+    inspect = "best-effort" if agent.startswith(INSPECTED) else "never"
+    return {"repository": f"agents/{agent}", "env": env, "inspect": inspect}

@@ -45,10 +45,12 @@ class Decisions:
         ``required``: the journal is the only place that keeps a line; raises TransientError or PermanentError then.
         """
         lines, self._kept = self._kept, []
-        for line in lines:
-            try:
-                await self._journal.write(line)
-            except GatewayError as error:
-                if required:
-                    raise
+        if not lines:
+            return
+        try:
+            await self._journal.write(*lines)
+        except GatewayError as error:
+            if required:
+                raise
+            for line in lines:
                 telemetry.decision({**line, "journal": str(error)}, severity="warning")

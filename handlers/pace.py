@@ -11,7 +11,8 @@ from handlers.gateways import Clock, Lease, TransientError
 T = TypeVar("T")
 
 LONGEST_POLL = 10.0
-POLL_GROWTH = 1.25
+POLL_SHARE = 0.1
+"""Of the time waited so far: a look that comes late delays a release by a tenth at most."""
 RENEW_BELOW = 40.0
 """Seconds left of a 60 s lease: it is renewed every 20 s."""
 LONGEST_SLEEP = 20.0
@@ -30,12 +31,12 @@ class Pace:
         self._clock = clock
         self._lease = lease
         self._first_poll = first_poll
-        self._polls = 0
+        self._waits_since = clock.monotonic()
         self._faults = 0
 
     def acted(self) -> None:
         """Something happened: look often again."""
-        self._polls = 0
+        self._waits_since = self._clock.monotonic()
 
     def answered(self) -> None:
         """A turn met no fault."""
@@ -47,11 +48,10 @@ class Pace:
             raise LeaseLostError
 
     async def poll(self) -> None:
-        """Wait for the next look: ``POLL_SECONDS``, growing to 10 s."""
+        """Wait for the next look: ``POLL_SECONDS``, growing to 10 s with the time that was waited already."""
         longest = max(LONGEST_POLL, self._first_poll)
-        seconds = min(longest, self._first_poll * POLL_GROWTH**self._polls)
-        self._polls += 1
-        await self._sleep(seconds)
+        waited = self._clock.monotonic() - self._waits_since
+        await self._sleep(min(longest, max(self._first_poll, waited * POLL_SHARE)))
 
     async def back_off(self, error: TransientError) -> bool:
         """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""

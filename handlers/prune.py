@@ -46,18 +46,18 @@ async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(rule: AgentRule) -> None:
-        async with turns:
-            with telemetry.span(STEP, agent=rule.name):
-                await _agent(rule, settings, outside)
+        with telemetry.span(STEP, agent=rule.name):
+            await _agent(rule, settings, outside, turns)
 
     await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
 
 
-async def _agent(rule: AgentRule, settings: Settings, outside: Gateways) -> None:
+async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, turns: asyncio.Semaphore) -> None:
     about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
     decisions, gone = Decisions(outside.journal, outside.clock, about), set[str]()
     try:
-        await _prune(rule, settings, outside, decisions, gone)
+        async with turns:  # what is told afterwards keeps no other agent waiting
+            await _prune(rule, settings, outside, decisions, gone)
     except GatewayError as error:
         decisions.tell(Reason.PRUNE_STOPPED, str(error))
     told = [outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())] if gone else []

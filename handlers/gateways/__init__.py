@@ -120,8 +120,8 @@ class Images(Protocol):
 class Journal(Protocol):
     """Append-only lines, one blob a UTC day."""
 
-    async def write(self, line: Mapping[str, object]) -> None:
-        """Append one line as JSON; raises TransientError or PermanentError."""
+    async def write(self, *lines: Mapping[str, object]) -> None:
+        """Append lines as JSON, together where they are not too many; raises TransientError or PermanentError."""
 
     async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day, oldest first; empty where there is none."""

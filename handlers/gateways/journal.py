@@ -15,6 +15,8 @@ from handlers.gateways.http import UNTRACED
 from handlers.gateways.ledger import CONTAINER
 from handlers.gateways.storage import StorageAccount, code_of, our_errors
 
+LARGEST_BLOCK = 4 * 1024**2
+"""Bytes that one append may have."""
 FULL = "BlockCountExceedsLimit"
 """An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
 
@@ -27,11 +29,18 @@ class AzureJournal:
         self._clock = clock
         self._part = 0
 
-    async def write(self, line: Mapping[str, object]) -> None:
-        """Append one line to today's blob."""
-        data = (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode()
+    async def write(self, *lines: Mapping[str, object]) -> None:
+        """Append lines to today's blob, as one block where they fit in one."""
+        block = b""
         with our_errors("write the journal"):
-            await self._append(data)
+            for line in lines:
+                data = (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode()
+                if block and len(block) + len(data) > LARGEST_BLOCK:
+                    await self._append(block)
+                    block = b""
+                block += data
+            if block:
+                await self._append(block)
 
     async def _append(self, data: bytes) -> None:
         blob = self._container.get_blob_client(_name(self._clock.now(), self._part))

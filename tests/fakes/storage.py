@@ -133,10 +133,10 @@ class FakeJournal:
         self.lines: list[Mapping[str, object]] = []
         self.down = False
 
-    async def write(self, line: Mapping[str, object]) -> None:
+    async def write(self, *lines: Mapping[str, object]) -> None:
         if self.down:
             raise TransientError(STORAGE, "no answer", "write the journal")
-        self.lines.append(line)
+        self.lines.extend(lines)
 
     async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
         return [line for line in self.lines if str(line.get("at", ""))[:10] in ("", f"{day:%Y-%m-%d}")]

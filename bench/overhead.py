@@ -1,0 +1,149 @@
+"""From a push to live: what Slipway adds to the provisioning, beside what azd's pattern and the seed's add."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from azure.ai.projects import AIProjectClient
+from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, ProtocolVersionRecord
+
+from bench.report import Row
+from bench.scene import Choice, Scene, scene
+from local.running import host
+
+DELAY = 0.02
+POLL, CONFIRM, TRIPS = 2.0, 1.0, 4
+"""Seconds between looks at a version, until its second read, and round trips until the selector has moved."""
+THEIR_POLL = 10.0
+"""Seconds: azd's extension azure.ai.agents 1.0.0-beta.11, and the document that this project began with."""
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Seconds beyond the provisioning."""
+
+    ours: float
+    after_active: float
+    azd: float
+    seed: float
+
+
+def rows(choice: Choice) -> Iterator[Row]:
+    """Provisioning times around 20 s, so that nobody's poll is favoured by falling on the very end of it."""
+    times = [16.0, 18.0, 20.0, 22.0, 24.0] if not choice.quick else [18.0, 22.0]
+    agents = {f"{who}-{n}": 1 for who in ("ours", "azd", "seed") for n in range(len(times))}
+    with scene(agents) as stage, host(stage.running, only=["release_agent", "event_queued"]):
+        stage.provisioning(0)
+        _first_versions(stage, len(times))
+        stage.delay(DELAY)
+        with ThreadPoolExecutor(2 * len(times)) as threads:
+            begun = [_begin(stage, n, seconds, threads) for n, seconds in enumerate(times)]
+            taken = [one() for one in begun]
+    yield from _rows(taken, times)
+
+
+def _first_versions(stage: Scene, count: int) -> None:
+    for n in range(count):
+        since = stage.push(f"ours-{n}")
+        stage.moved(f"ours-{n}", since)
+
+
+def _begin(stage: Scene, n: int, seconds: float, threads: ThreadPoolExecutor) -> Callable[[], Overhead]:
+    """Have all three make a version that takes so long; what comes back waits for them."""
+    stage.provisioning(seconds)
+    since = stage.push(f"ours-{n}")
+    theirs = {who: threads.submit(_by_hand, stage, f"{who}-{n}", who == "azd") for who in ("azd", "seed")}
+    made = {who: stage.created(f"{who}-{n}", since)["at"] for who in ("ours", "azd", "seed")}
+
+    def result() -> Overhead:
+        moved = stage.moved(f"ours-{n}", since, seconds + 60)["answered"]
+        return Overhead(
+            moved - since - seconds,
+            moved - made["ours"] - seconds,
+            _took(theirs["azd"]) - seconds,
+            _took(theirs["seed"]) - seconds,
+        )
+
+    return result
+
+
+def _took(future: Future[float]) -> float:
+    return future.result(timeout=120)
+
+
+def _by_hand(stage: Scene, agent: str, twice: bool) -> float:
+    """Seconds of the pattern with the real SDK: create, poll every 10 s; azd reads a second time, then routes."""
+    with stage.running.foundry() as project:
+        began = time.monotonic()
+        number = project.agents.create_version(agent, definition=_definition(agent)).version
+        _active(project, agent, number)
+        if twice:
+            _active(project, agent, number)
+            _route(project, agent, number)
+        return time.monotonic() - began
+
+
+def _active(project: AIProjectClient, agent: str, number: str) -> None:
+    while True:
+        time.sleep(THEIR_POLL)
+        if project.agents.get_version(agent, number).status == "active":
+            return
+
+
+def _route(project: AIProjectClient, agent: str, number: str) -> None:
+    rules = [{"type": "FixedRatio", "agent_version": number, "traffic_percentage": 100}]
+    body: Any = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
+    project.agents.update_details(agent, body)
+
+
+def _definition(agent: str) -> HostedAgentDefinition:
+    return HostedAgentDefinition(
+        container_configuration=ContainerConfiguration(image=f"demo.azurecr.io/agents/{agent}:by-hand"),
+        protocol_versions=[ProtocolVersionRecord(protocol="responses", version="2.0.0")],
+        cpu="1",
+        memory="2Gi",
+        environment_variables={"MADE": str(time.time_ns())},
+    )
+
+
+def _rows(taken: list[Overhead], times: list[float]) -> Iterator[Row]:
+    ours, azd, seed = (mean(getattr(one, who) for one in taken) for who in ("ours", "azd", "seed"))
+    how = f"Means of {len(times)} provisioning times, {times[0]:.0f} to {times[-1]:.0f} s; {DELAY * 1000:.0f} ms a call"
+    bound = POLL / 2 + CONFIRM + TRIPS * DELAY
+    yield Row(
+        name="active to live",
+        what="version active → selector moved",
+        unit="s",
+        value=mean(one.after_active for one in taken),
+        target=bound,
+        bound=bound,
+        bound_is="half a poll, the pause before the second read, and 4 round trips",
+        how=how,
+    )
+    yield Row(
+        name="overhead",
+        what="push → live, minus the provisioning",
+        unit="s",
+        value=ours,
+        target=3.0,
+        bound=bound,
+        bound_is="half a poll, the pause before the second read, and 4 round trips",
+        how=how,
+        also={"azd's pattern, s": azd, "the seed's pattern, s": seed},
+    )
+    for who, other, target in (("azd's", azd, 1 / 5), ("the seed's", seed, 1 / 2)):
+        yield Row(
+            name=f"overhead ÷ {who}",
+            what=f"our overhead ÷ that of {who} pattern, in the same run",
+            unit="ratio",
+            value=ours / other,
+            target=target,
+            how=how
+            + "; the pattern is a loop of the real SDK: 10 s between reads"
+            + (", two reads that agree" if who == "azd's" else ""),
+        )
