@@ -19,19 +19,7 @@ DELAY, PROVISIONING, MANY, FEW = 0.02, 5.0, 200, 40
 def rows(choice: Choice) -> Iterator[Row]:
     """Time, then memory."""
     count, at_once = choice.of(MANY, FEW), _concurrency()
-    names = [f"agent-{n}" for n in range(count)]
-    with scene(dict.fromkeys(["warm-up", *names], 1)) as stage, host(stage.running, only=["event_queued"]):
-        stage.provisioning(0.1)
-        with host(stage.running, only=["release_agent"]) as functions:
-            stage.moved("warm-up", stage.push("warm-up"))
-            before = resident(functions.pid)
-            stage.provisioning(PROVISIONING)
-            stage.delay(DELAY)
-            began = time.time()
-            for name in names:
-                stage.push(name)
-            peak = _until_all_live(stage, functions, count, began)
-            took = max(one["answered"] for one in stage.foundry_saw_all("PATCH", began)) - began
+    took, before, peak = _measured(count)
     bound = math.ceil(count / at_once) * PROVISIONING
     yield Row(
         name=f"{count} agents at once",
@@ -52,9 +40,27 @@ def rows(choice: Choice) -> Iterator[Row]:
         target=250,
         bound=before,
         bound_is="the same process after one release",
-        how="Read every half second from /proc",
+        how="Read ten times a second from /proc",
         also={"a waiting release, KiB": 1024 * max(0.0, peak - before) / at_once},
     )
+
+
+def _measured(count: int) -> tuple[float, float, float]:
+    """Seconds until the last is live, and MiB before and at the most."""
+    names = [f"agent-{n}" for n in range(count)]
+    with scene(dict.fromkeys(["warm-up", *names], 1)) as stage, host(stage.running, only=["event_queued"]):
+        stage.provisioning(0.1)
+        with host(stage.running, only=["release_agent"]) as functions:
+            stage.moved("warm-up", stage.push("warm-up"))
+            before = resident(functions.pid)
+            stage.provisioning(PROVISIONING)
+            stage.delay(DELAY)
+            began = time.time()
+            for name in names:
+                stage.push(name)
+            peak = _until_all_live(stage, functions, count, began)
+            took = max(one["answered"] for one in stage.foundry_saw_all("PATCH", began)) - began
+    return took, before, peak
 
 
 def _concurrency() -> int:

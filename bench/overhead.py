@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import mean
@@ -13,7 +13,7 @@ from azure.ai.projects import AIProjectClient
 from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, ProtocolVersionRecord
 
 from bench.report import Row
-from bench.scene import Choice, Scene, scene
+from bench.scene import Choice, NotMeasuredError, Scene, scene
 from local.running import host
 
 DELAY = 0.02
@@ -36,7 +36,7 @@ class Overhead:
 def rows(choice: Choice) -> Iterator[Row]:
     """Provisioning times around 20 s, so that nobody's poll is favoured by falling on the very end of it."""
     times = [16.0, 18.0, 20.0, 22.0, 24.0] if not choice.quick else [18.0, 22.0]
-    agents = {f"{who}-{n}": 1 for who in ("ours", "azd", "seed") for n in range(len(times))}
+    agents = {f"ours-{n}": 1 for n in range(len(times))}
     with scene(agents) as stage, host(stage.running, only=["release_agent", "event_queued"]):
         stage.provisioning(0)
         _first_versions(stage, len(times))
@@ -78,9 +78,10 @@ def _took(future: Future[float]) -> float:
 
 def _by_hand(stage: Scene, agent: str, twice: bool) -> float:
     """Seconds of the pattern with the real SDK: create, poll every 10 s; azd reads a second time, then routes."""
+    digest = stage.running.push(f"agents/{agent}", "by-hand", salt=str(time.time_ns()))  # no rule follows it
     with stage.running.foundry() as project:
         began = time.monotonic()
-        number = project.agents.create_version(agent, definition=_definition(agent)).version
+        number = project.agents.create_version(agent, definition=_definition(agent, digest)).version
         _active(project, agent, number)
         if twice:
             _active(project, agent, number)
@@ -91,8 +92,11 @@ def _by_hand(stage: Scene, agent: str, twice: bool) -> float:
 def _active(project: AIProjectClient, agent: str, number: str) -> None:
     while True:
         time.sleep(THEIR_POLL)
-        if project.agents.get_version(agent, number).status == "active":
+        status = project.agents.get_version(agent, number).status
+        if status == "active":
             return
+        if status != "creating":
+            raise NotMeasuredError(f"version {number} of {agent} is {status}")
 
 
 def _route(project: AIProjectClient, agent: str, number: str) -> None:
@@ -101,13 +105,12 @@ def _route(project: AIProjectClient, agent: str, number: str) -> None:
     project.agents.update_details(agent, body)
 
 
-def _definition(agent: str) -> HostedAgentDefinition:
+def _definition(agent: str, digest: str) -> HostedAgentDefinition:
     return HostedAgentDefinition(
-        container_configuration=ContainerConfiguration(image=f"demo.azurecr.io/agents/{agent}:by-hand"),
+        container_configuration=ContainerConfiguration(image=f"demo.azurecr.io/agents/{agent}@{digest}"),
         protocol_versions=[ProtocolVersionRecord(protocol="responses", version="2.0.0")],
         cpu="1",
         memory="2Gi",
-        environment_variables={"MADE": str(time.time_ns())},
     )
 
 
@@ -115,35 +118,23 @@ def _rows(taken: list[Overhead], times: list[float]) -> Iterator[Row]:
     ours, azd, seed = (mean(getattr(one, who) for one in taken) for who in ("ours", "azd", "seed"))
     how = f"Means of {len(times)} provisioning times, {times[0]:.0f} to {times[-1]:.0f} s; {DELAY * 1000:.0f} ms a call"
     bound = POLL / 2 + CONFIRM + TRIPS * DELAY
-    yield Row(
-        name="active to live",
-        what="version active → selector moved",
-        unit="s",
-        value=mean(one.after_active for one in taken),
-        target=bound,
-        bound=bound,
-        bound_is="half a poll, the pause before the second read, and 4 round trips",
-        how=how,
+    after_active = mean(one.after_active for one in taken)
+    yield _bounded("active to live", "version active → selector moved", after_active, bound, bound, how, {})
+    theirs = {"azd's pattern, s": azd, "the seed's pattern, s": seed}
+    yield _bounded("overhead", "push → live, minus the provisioning", ours, 3.0, bound, how, theirs)
+    yield _ratio(
+        "azd's", ours / azd, 1 / 5, how + "; theirs is a loop of the real SDK: 10 s a poll, two reads that agree"
     )
-    yield Row(
-        name="overhead",
-        what="push → live, minus the provisioning",
-        unit="s",
-        value=ours,
-        target=3.0,
-        bound=bound,
-        bound_is="half a poll, the pause before the second read, and 4 round trips",
-        how=how,
-        also={"azd's pattern, s": azd, "the seed's pattern, s": seed},
-    )
-    for who, other, target in (("azd's", azd, 1 / 5), ("the seed's", seed, 1 / 2)):
-        yield Row(
-            name=f"overhead ÷ {who}",
-            what=f"our overhead ÷ that of {who} pattern, in the same run",
-            unit="ratio",
-            value=ours / other,
-            target=target,
-            how=how
-            + "; the pattern is a loop of the real SDK: 10 s between reads"
-            + (", two reads that agree" if who == "azd's" else ""),
-        )
+    yield _ratio("the seed's", ours / seed, 1 / 2, how + "; theirs is a loop of the real SDK: 10 s a poll")
+
+
+def _bounded(
+    name: str, what: str, value: float, target: float, bound: float, how: str, also: Mapping[str, float]
+) -> Row:
+    bound_is = "half a poll, the pause before the second read, and 4 round trips"
+    return Row(name, what, "s", value, target, bound, bound_is, how, also)
+
+
+def _ratio(whose: str, value: float, target: float, how: str) -> Row:
+    what = f"our overhead ÷ that of {whose} pattern, in the same run"
+    return Row(f"overhead ÷ {whose}", what, "ratio", value, target, how=how)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handlers.redaction import Guard
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.identity.aio import DefaultAzureCredential
 
     from core.rules import Agents
     from handlers.config import Settings
@@ -37,8 +38,6 @@ def agents() -> Agents:
 @cache
 def gateways() -> Gateways:
     """The outside world, through one credential; nothing is connected before it is used."""
-    from azure.identity.aio import DefaultAzureCredential
-
     from handlers.gateways import Gateways
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.foundry import AzureFoundry
@@ -46,17 +45,9 @@ def gateways() -> Gateways:
     from handlers.gateways.journal import AzureJournal
     from handlers.gateways.ledger import AzureLedger
     from handlers.gateways.queue import AzureQueue
-    from handlers.gateways.storage import StorageAccount
     from handlers.gateways.vault import AzureVault
 
-    given = settings()
-    clock = SystemClock()
-    credential = DefaultAzureCredential(require_envvar=True)
-    account = (
-        StorageAccount.from_connection_string(given.storage)
-        if given.storage
-        else StorageAccount.from_uris(given.blob_uri, given.queue_uri, credential)
-    )
+    given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
     return Gateways(
         foundry=AzureFoundry(given.foundry_project_endpoint, credential),
         vault=AzureVault(given.key_vault_url, credential),
@@ -67,6 +58,30 @@ def gateways() -> Gateways:
         images=AzureImages(given.registry_endpoint, credential),
         outcomes=_outcomes(given, credential),
     )
+
+
+@cache
+def _credential() -> DefaultAzureCredential:
+    from azure.identity.aio import DefaultAzureCredential
+
+    return DefaultAzureCredential(require_envvar=True)
+
+
+@cache
+def _account() -> StorageAccount:
+    from handlers.gateways.storage import StorageAccount
+
+    given = settings()
+    if given.storage:
+        return StorageAccount.from_connection_string(given.storage)
+    return StorageAccount.from_uris(given.blob_uri, given.queue_uri, _credential())
+
+
+async def close() -> None:
+    """Close what was opened: for a process that ends after one command; a Functions host never does."""
+    made: Any = gateways()
+    for one in (made.foundry, made.vault, made.images, _account(), _credential()):
+        await one.close()
 
 
 def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:

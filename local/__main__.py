@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,6 +153,24 @@ def _endpoints(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise typer.BadParameter(f"{folder}/endpoints.json is missing; run `make up` first") from error
     return found
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The one way here: the timer deletes.")] = True,
+) -> None:
+    """What the next prune would do with each version, and why: the command line's, against what runs here."""
+    raise typer.Exit(_cli("prune", "--dry-run"))
+
+
+@app.command()
+def digests() -> None:
+    """The images that versions need: the command line's, against what runs here."""
+    raise typer.Exit(_cli("digests"))
+
+
+def _cli(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "cli", *arguments, "--local"], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ async def _tell(stack: Stack, screen: Screen, picture: Path | None) -> int:
     world = World(stack.endpoints)
     try:
         await world.tell("foundry", "provisioning", {"seconds": SECONDS})
-        await world.push("agents/careful", "v1", "first")  # goes live while the first scenes are shown
+        for agent in ("careful", "billing"):  # they go live while the first scenes are shown
+            await world.push(f"agents/{agent}", "v1", f"first-{agent}")
         for scene in STORY:
             await scene(Story(world, screen))
     finally:

@@ -174,5 +174,6 @@ STORY: tuple[Scene, ...] = (
     not_for_us,
     wrong_answer,
     fails_with_traffic,
+    approval,
     prune,
 )

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 WIDTH = 80
-INDENT = 2 + 8 + 2 + 15 + 1
+INDENT = 2 + 8 + 2 + 17 + 1
 """Columns before what is told."""
 STYLES = {"info": "green", "warning": "yellow", "error": "red"}
 
@@ -54,7 +54,7 @@ class Screen:
         """A time of eight columns, a word, and text that goes on below itself where the screen is narrow."""
         style = STYLES.get(severity, "green")
         first, *more = textwrap.wrap(told, self.console.width - INDENT) or [""]
-        self.console.print(f"  {at}  [{style}]{what:<15}[/] {escape(first)}")
+        self.console.print(f"  {at}  [{style}]{what:<17}[/] {escape(first)}")
         for line in more:
             self.console.print(" " * INDENT + escape(line))
 
@@ -67,10 +67,10 @@ class Screen:
         if "tag" in line:
             about.append(f"{line.get('repository', '')}:{line['tag']}")
         about.append(line.get("detail", ""))
-        style, indent = STYLES.get(line["severity"], "green"), 8 + 2 + 15 + 1
+        style, indent = STYLES.get(line["severity"], "green"), 8 + 2 + 17 + 1
         told = "  ".join(part for part in about if part)
         first, *more = textwrap.wrap(told, self.console.width - indent) or [""]
-        self.console.print(f"[dim]{at}[/]  [{style}]{line['reason']:<15}[/] {escape(first)}")
+        self.console.print(f"[dim]{at}[/]  [{style}]{line['reason']:<17}[/] {escape(first)}")
         for rest in more:
             self.console.print(" " * indent + escape(rest))
 
