@@ -84,8 +84,11 @@ def configure(wanted: Wanted, rule: AgentRule, now: datetime) -> Noted:
 
 
 def what_runs(rule: AgentRule) -> str:
-    """A hash of the part of a rule that makes another version when it changes, and of the repository."""
-    plain = rule.model_dump(mode="json", include=RUNS)
+    """A hash of the part of a rule that makes another version when it changes, and of the repository.
+
+    Also of whether anything is released at all: what was only told in mode ``notify`` is released once that changes.
+    """
+    plain = rule.model_dump(mode="json", include=RUNS) | {"told_only": rule.release.mode == "notify"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

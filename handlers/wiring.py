@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.rules import Agents
     from handlers.config import Settings
     from handlers.gateways import Gateways, Outcomes
+    from handlers.gateways.storage import StorageAccount
 
 
 @cache

@@ -83,6 +83,11 @@ def test_a_change_of_what_does_not_run_makes_no_version(given: dict[str, Any]) -
     assert what_runs(rule(**given)) == what_runs(rule())
 
 
+def test_what_was_only_told_is_released_once_the_mode_allows_it() -> None:
+    told = replace(WANTED, rule=what_runs(rule(release={"mode": "notify"})))
+    assert configure(told, rule(), NOW).reason is Reason.CONFIGURED
+
+
 def test_an_agent_that_follows_another_repository_now_waits_for_its_next_push() -> None:
     moved = rule(repository="agents/new")
     noted = configure(replace(WANTED, rule=what_runs(rule())), moved, NOW)
