@@ -19,7 +19,7 @@ DELAY = 0.1
 QUICKLY = {"POLL_SECONDS": "0.5"}
 """What comes after the create request is not measured here."""
 RELEASE, EVENTS = "release_agent", "event_queued"
-ASKED = ("blob", "foundry", "vault", "identity")
+ASKED = ("blob", "foundry", "vault", "identity", "registry_tls")
 
 
 @dataclass(frozen=True)
