@@ -60,10 +60,11 @@ def _as_expected(history: History) -> None:
 
 
 def _good_goes_on(history: History) -> bool:
-    """True where a rotation keeps what was live: the newest push is held, or nothing is known of it."""
+    """True where a rotation keeps what was live: the newest push is held, or ended otherwise than live before."""
     record, wanted = history.watch.record, history.watch.wanted
-    unlucky = any(one.reason in UNLUCKY and wanted.push and one.digest == wanted.push.digest for one in record.history)
-    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted or unlucky)
+    digest = wanted.push.digest if wanted.push else ""
+    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in record.history)
+    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted or without)
 
 
 def _told_once(history: History) -> None:
