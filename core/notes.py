@@ -39,7 +39,7 @@ def begun(
         cleared=record.cleared if same else None,
         back=routing,
         selector=routing,
-        routed_at=None,
+        routed_at=record.routed_at if routing == record.selector else None,  # a pin of just now may not show yet
         doing=None,
         overtaken=record.overtaken + 1 if record.open else 0,
         attempt=record.attempt if same else 0,

@@ -24,6 +24,8 @@ def judge(history: History) -> None:
     """Raises BrokenError."""
     record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
     _told_once(history)
+    touched = history.watch.moved is not None or bool(history.watch.deleted)
+    _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
     noted = wanted.push and (wanted.push.tag, wanted.push.digest)

@@ -89,7 +89,7 @@ class WatchedFoundry:
     async def agent(self, name: str) -> Agent | None:
         asked_at = self._watch.now
         found: Agent | None = await self._target.agent(name)
-        PROCESS.get().looked_at = asked_at
+        PROCESS.get().looked_at = asked_at - self._watch.foundry.selector_lag
         return found
 
     async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
@@ -128,15 +128,15 @@ def _may_route(watch: Watch, to: Routing) -> None:
     if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
         watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
     moved = watch.moved
-    if moved and watch.wanted.by_people <= moved.seen and _was_told(moved.at, watch.now, process.looked_at):
+    if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
     if doing is not None and doing.act is Act.PROMOTE:
         _may_promote(watch, record, version)
 
 
-def _was_told(at: float, now: float, looked_at: float) -> bool:
+def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
     """True where whoever acts must know of what happened then."""
-    return at <= looked_at or now - at > FRESH
+    return at <= looked_at or watch.now - at > FRESH + watch.foundry.selector_lag
 
 
 def _may_promote(watch: Watch, record: Record, version: str) -> None:
@@ -187,7 +187,7 @@ def _may_delete(watch: Watch, number: str) -> None:
     serves = routing.names(number) or (routing.follows_latest and number == newest)
     serves = serves and watch.foundry.status(number) is not Status.FAILED
     moved = watch.moved
-    if serves and (moved is None or _was_told(moved.at, watch.now, PROCESS.get().looked_at)):
+    if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
         watch.broken(f"version {number} was deleted while it served")
     named = [good.version for good in (record.good, record.previous) if good]
     for kept in (record.back, record.selector, record.doing.to if record.doing else None):

@@ -716,3 +716,16 @@ def test_what_a_list_says_of_metadata_spares_a_read() -> None:
 def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
     assert facts(AT_1).routed(TO_2).agent == (replace(AT_1, routing=TO_2),)
     assert facts(AT_1).routed(None).agent is None
+
+
+def test_a_pin_that_reads_do_not_show_yet_is_no_persons_hand() -> None:
+    pinned = replace(SERVING, selector=TO_1, routed_at=JUST_NOW)
+    begun = step(pinned, facts(AT_1, version("1")))
+    assert isinstance(begun, Begin)
+    assert step(begun.record, facts(agent(LATEST, version("1")))) == Wait(Reason.PROMOTE)
+
+
+def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:
+    begun = step(replace(SERVING, routed_at=JUST_NOW - timedelta(3)), facts(AT_2, version("1"), version("2")))
+    assert isinstance(begun, Begin)
+    assert begun.record.routed_at is None
