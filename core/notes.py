@@ -17,13 +17,13 @@ BY_PROOF = "slipway"
 
 
 def begun(
-    record: Record, wanted: Wanted, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
+    record: Record, serial: int, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
 ) -> Record:
-    """Take up what is wanted; a candidate of the same fingerprint is kept by the caller's leave alone."""
+    """Take up what a serial wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == record.fingerprint
     return replace(
         record if not record.open else _remembered(record, Reason.SUPERSEDED, now),
-        seen=wanted.serial,
+        seen=serial,
         push=push,
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,

@@ -135,7 +135,7 @@ def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
-    record = notes.begun(world.record, world.wanted, push, world.wish, routing, now)
+    record = notes.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
     if record.candidate is not None and not lives(world.version(record.candidate)):
         record = notes.without_candidate(record)
     return Begin(record, superseded=world.record if world.record.open else None)

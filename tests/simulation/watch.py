@@ -13,12 +13,12 @@ from core.rules import AgentRule
 from handlers.gateways import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
-from tests.simulation.chaos import PROCESS
+from tests.simulation.chaos import LATEST, PROCESS
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.scenery import AGENT, SECRET
 
 FRESH = 20.0
-"""Seconds that a look at the traffic may be old when an act follows it (design §6)."""
+"""Seconds that a look at the traffic may be old when an act follows it (design §6); a late one lands LATEST later."""
 HEARD = 60.0
 """Seconds after which a word of people's must have been heard: as long as a lease, and so a turn, may last."""
 
@@ -45,6 +45,9 @@ class Watch:
     vault: FakeVault
     rule: AgentRule
     moved: Choice | None = None
+    """Their last choice, until they put the traffic back to where Slipway had left it."""
+    touched: bool = False
+    """True once a person moved the traffic at all."""
     deleted: dict[str, float] = field(default_factory=dict)
     """Versions that a person deleted, and when."""
     words: list[tuple[float, Wanted]] = field(default_factory=list)
@@ -136,7 +139,7 @@ def _may_route(watch: Watch, to: Routing) -> None:
 
 def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
     """True where whoever acts must know of what happened then."""
-    return at <= looked_at or watch.now - at > FRESH + watch.foundry.selector_lag
+    return at <= looked_at or watch.now - at > FRESH + LATEST + watch.foundry.selector_lag
 
 
 def _may_promote(watch: Watch, record: Record, version: str) -> None:

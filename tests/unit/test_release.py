@@ -729,3 +729,13 @@ def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:
     begun = step(replace(SERVING, routed_at=JUST_NOW - timedelta(3)), facts(AT_2, version("1"), version("2")))
     assert isinstance(begun, Begin)
     assert begun.record.routed_at is None
+
+
+def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml_changed() -> None:
+    starving = replace(UNDER_WAY, overtaken=3, push=OLD_PUSH, fingerprint="fp-of-yesterday")
+    newer = replace(WANTED, serial=9, by_people=9)
+    again = step(starving, facts(AT_1, version("1")), newer)
+    assert isinstance(again, Begin)
+    assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
+    assert again.record.fingerprint == RESOLVED.fingerprint
+    assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)
