@@ -9,7 +9,7 @@ from core import notes
 from core.reasons import Reason
 from core.record import Record, Stage
 from core.release import next_step
-from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
+from core.steps import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
 from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
@@ -59,6 +59,9 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
+    if isinstance(step, Begin | Pin) and holder.facts.agent is not None:
+        # the create that follows looks at what is wanted beside its intent, which is also the receipt of the pin
+        holder.ahead = replace(glance, record=holder.acts.record, facts=holder.facts)
     return ending
 
 

@@ -146,6 +146,7 @@ class Stack:
             "events",
             message_encode_policy=TextBase64EncodePolicy(),
             connection_verify=self.endpoints["ca"],
+            retry_total=0,  # Event Grid has a schedule of its own
         )
         async with client:
             try:

@@ -24,8 +24,9 @@ CLOSED_WITHIN = 30.0
 PASS_TIME_EVERY = 10.0
 """Seconds of calm after which another 80 go by on the clocks of what can be given one: what waits for SETTLE ends."""
 LOOK_EVERY = 0.5
-MEMORY, SOCKETS = 48.0, 12
-"""MiB and open sockets by which the host that lived through all of it may have grown."""
+MEMORY, SOCKETS = 48.0, 24
+"""MiB, and sockets, by which the host that lived through all of it may have grown: two timers that look at six agents
+at once hold up to so many connections more or less when they last ran than when they first did."""
 
 
 @dataclass

@@ -26,6 +26,8 @@ PARTS = {
     "queue": ".*",
 }
 """Stand-ins, and which requests meet faults: a push itself, which is a person's, does not."""
+ACTS = "POST|PATCH|DELETE"
+"""Half of Foundry's faults meet what changes something: reads are many, and would use most faults up."""
 FAULTS: dict[str, dict[str, Any]] = {
     "stall": {},
     "drop": {"drop": True},
@@ -84,8 +86,10 @@ def _trouble(at: float, random: Random) -> Due:
 
 
 def _fault(at: float, random: Random) -> Due:
-    part, kind = random.choice(list(PARTS)), random.choice(list(FAULTS))
+    part, kind = random.choices(list(PARTS), [4, *[1] * (len(PARTS) - 1)])[0], random.choice(list(FAULTS))
     fault = {"path": PARTS[part], "times": random.randint(1, 6), **FAULTS[kind]}
+    if part == "foundry" and random.random() < 0.5:
+        fault["method"] = ACTS
     if kind == "stall" or random.random() < 0.2:
         fault["delay_s"] = round(random.uniform(0.2, LONGEST_STALL if random.random() < 0.2 else 3.0), 1)
     return Due(at, kind, {"part": part, "times": fault["times"], "fault": fault})
