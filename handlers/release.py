@@ -32,7 +32,7 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
             decisions.tell(Reason.LEASE_TAKEN, step="release.look")
             await decisions.flush()
             return Reason.LEASE_TAKEN
-        acts = Acts(rule.name, lease, outside.foundry, outside.clock)
+        acts = Acts(rule.name, lease, outside.foundry, outside.ledger, outside.clock)
         pace = Pace(outside.clock, lease, settings.poll_seconds)
         holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
         holder.ahead = glance if glance is not None and glance.record == lease.record else None

@@ -16,8 +16,9 @@ import typer
 
 from local.control import tell
 from local.images import Kind, push
+from local.processes import PartDiedError
 from local.settings import ROOT
-from local.stack import Options, PartDiedError, Stack
+from local.stack import Options, Stack
 
 SINCE = "since"
 """The file that holds the time of the last push or secret."""

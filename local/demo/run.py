@@ -10,7 +10,8 @@ from pathlib import Path
 from local.demo.scenes import SECONDS, STORY, Story
 from local.demo.screen import Screen, console
 from local.demo.world import World
-from local.stack import Options, PartDiedError, Stack
+from local.processes import PartDiedError
+from local.stack import Options, Stack
 
 AGENTS = Path(__file__).with_name("agents.yaml")
 
