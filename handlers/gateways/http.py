@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from azure.core.exceptions import HttpResponseError
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which asking again may help."""
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
+"""What reading an answer raises that is not what the contract says: HTML, half of it, a list, a missing key, a time
+beyond all calendars, a nest without end, and what calls itself gzip and is none."""
 UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
+from core.model import NO_TIME
 from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
@@ -81,7 +82,7 @@ class AzureLedger:
         """A blob whose last write says when; whoever replaces it has the turn."""
         name, now = f"turns/{what}.json", self._clock.now()
         blob = await self._blobs.read(name)
-        if blob is not None and now - datetime.fromisoformat(json.loads(blob.data)["at"]) < every:
+        if blob is not None and now - _time(_kept(blob, "at")) < every:
             return False
         data = json.dumps({"at": now.isoformat()}).encode()
         return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
@@ -89,7 +90,7 @@ class AzureLedger:
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
         blob = await self._blobs.read(f"turns/{what}.json")
-        return str(json.loads(blob.data)["value"]) if blob else ""
+        return _kept(blob, "value") if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
@@ -178,8 +179,27 @@ def _metadata(record: Record) -> dict[str, str]:
     return {"state": record.state, "seen": str(record.seen)}
 
 
+def _kept(blob: Blob, key: str) -> str:
+    """A small blob's only value; what cannot be read is as good as never written, and the next write mends it."""
+    try:
+        return str(json.loads(blob.data)[key])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return NO_TIME
+
+
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
-    newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
+    try:
+        newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    except (ValueError, TypeError):
+        return "open"
     if newer and wanted.get("due"):
         return "due"
     return "open" if newer else release.get("state", "ended")

@@ -12,7 +12,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import BUSY
+from handlers.gateways.http import BUSY, UNREADABLE
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -74,7 +74,7 @@ def our_errors(what: str) -> Iterator[None]:
         if error.status_code is None or error.status_code in BUSY:
             raise TransientError(STORAGE, code, what, unclear=True) from error
         raise PermanentError(STORAGE, code, what, status=error.status_code) from error
-    except AzureError as error:
+    except (AzureError, *UNREADABLE) as error:
         raise TransientError(STORAGE, "no answer", what, unclear=True) from error
 
 
