@@ -50,7 +50,9 @@ async def toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVe
     """Every version with what pruning must know of it; empty where there is no such toolbox."""
     default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default)
     listed = await _listed(client, name)
-    return [ToolboxVersion(one.number, one.created_at, one.made_of is not None, one.number == default) for one in listed]
+    return [
+        ToolboxVersion(one.number, one.created_at, one.made_of is not None, one.number == default) for one in listed
+    ]
 
 
 async def _listed(client: AIProjectClient, name: str) -> list[_Made]:
@@ -72,7 +74,9 @@ def _made(told: Any) -> _Made:
     if not is_numbered(version):
         raise ValueError("a toolbox version without a number")
     made_of = (version.get("metadata") or {}).get(MADE_OF)
-    return _Made(str(version["version"]), canonical(version.get("tools") or ()), made_of, time_of(version.get("created_at")))
+    return _Made(
+        str(version["version"]), canonical(version.get("tools") or ()), made_of, time_of(version.get("created_at"))
+    )
 
 
 def _default(told: Mapping[str, Any]) -> str:

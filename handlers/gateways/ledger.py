@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
-from core.model import NO_TIME
 from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.http import UNTRACED
-from handlers.gateways.records import Codec
+from handlers.gateways.records import Codec, text_in, time_in
 from handlers.gateways.storage import StorageAccount, our_errors
 
 CONTAINER = "slipway"
@@ -82,7 +81,7 @@ class AzureLedger:
         """A blob whose last write says when; whoever replaces it has the turn."""
         name, now = f"turns/{what}.json", self._clock.now()
         blob = await self._blobs.read(name)
-        if blob is not None and now - _time(_kept(blob, "at")) < every:
+        if blob is not None and now - time_in(blob.data, "at") < every:
             return False
         data = json.dumps({"at": now.isoformat()}).encode()
         return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
@@ -90,7 +89,7 @@ class AzureLedger:
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
         blob = await self._blobs.read(f"turns/{what}.json")
-        return _kept(blob, "value") if blob else ""
+        return text_in(blob.data, "value") if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
@@ -177,21 +176,6 @@ def _release(agent: str) -> str:
 
 def _metadata(record: Record) -> dict[str, str]:
     return {"state": record.state, "seen": str(record.seen)}
-
-
-def _kept(blob: Blob, key: str) -> str:
-    """A small blob's only value; what cannot be read is as good as never written, and the next write mends it."""
-    try:
-        return str(json.loads(blob.data)[key])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return NO_TIME
 
 
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:

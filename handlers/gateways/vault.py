@@ -13,7 +13,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, UNREADABLE, retry_after
+from handlers.gateways.http import UNREADABLE, may_help, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -63,7 +63,8 @@ class AzureVault:
 
 def _secret(name: str, found: KeyVaultSecret) -> Secret:
     """The secret; raises what is read as an unreadable answer where the SDK passes on what is no text and no date."""
-    value, told = found.value or "", found.properties
+    told = found.properties
+    value: object = found.value or ""
     dates: tuple[object, object] = told.expires_on, told.not_before
     if not isinstance(value, str) or not all(isinstance(one, datetime | None) for one in dates):
         raise TypeError("a secret has a text, and dates")
@@ -84,7 +85,7 @@ def _our_errors(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         code = error.error.code if error.error and error.error.code else str(error.status_code)
-        if error.status_code is None or error.status_code in BUSY:
+        if may_help(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
         shown = "FORBIDDEN" if error.status_code == 403 else code
         raise PermanentError(SERVICE, shown, what, status=error.status_code) from error

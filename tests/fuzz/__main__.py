@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz``: a million inputs on every core, counted target by target; what broke, and how to see it again."""
+"""``python -m tests.fuzz``: a million inputs on every core, counted by target, and how to see a finding again."""
 
 from __future__ import annotations
 
@@ -114,14 +114,16 @@ def _finished(jobs: Iterator[tuple[str, int, int]], cores: int, ends: float) -> 
 
 
 def _report(run: Run, seconds: float) -> None:
-    _say(f"\n\n{'target':<12} {'inputs':>9} {'different':>9} {'refused':>9} {'slowest':>9} {'over once':>9} {'/s a core':>9}")
+    headings = ("inputs", "different", "refused", "slowest", "over once", "/s a core")
+    _say(f"\n\n{'target':<12} " + " ".join(f"{one:>9}" for one in headings))
     for name, tally in run.tallies.items():
         speed = tally.inputs / tally.seconds if tally.seconds else 0
         _say(f"{name:<12} {tally.inputs:>9,} {len(tally.marks):>9,} {tally.refused:>9,} "
              f"{tally.slowest * 1000:>6.1f} ms {tally.noise:>9,} {speed:>9.0f}")  # fmt: skip
     different = sum(len(tally.marks) for tally in run.tallies.values())
-    _say(f"\n{run.inputs:,} inputs ({different:,} different) in {seconds / 60:.1f} min, {len(run.findings)} findings; "
-         f"refused: answered by an error of our own; over once: above {SLOWEST * 1000:.0f} ms of processor time and not so again.")  # fmt: skip
+    _say(f"\n{run.inputs:,} inputs ({different:,} different) in {seconds / 60:.1f} min, {len(run.findings)} findings")
+    _say("refused: answered by an error of our own; slowest: processor time, the least of several measurements;")
+    _say(f"over once: above {SLOWEST * 1000:.0f} ms when first measured, and not again")
     for finding in run.findings[:SHOWN]:
         _say(f"\n{finding}")
 

@@ -49,8 +49,20 @@ AGENT = {
         }
     },
 }
-VERSIONS = {"object": "list", "data": [VERSION, VERSION | {"version": "2"}], "first_id": "a:3", "last_id": "a:2", "has_more": True}
-TOOLBOX = {"name": "a-tools", "version": "1", "default_version": "1", "tools": [{"type": "code_interpreter"}], "created_at": 1}
+VERSIONS = {
+    "object": "list",
+    "data": [VERSION, VERSION | {"version": "2"}],
+    "first_id": "a:3",
+    "last_id": "a:2",
+    "has_more": True,
+}
+TOOLBOX = {
+    "name": "a-tools",
+    "version": "1",
+    "default_version": "1",
+    "tools": [{"type": "code_interpreter"}],
+    "created_at": 1,
+}
 TOOLBOXES = {"object": "list", "data": [TOOLBOX], "last_id": "x", "has_more": False}
 SESSION = {"agent_session_id": "s", "status": "active"}
 RESPONSE = {

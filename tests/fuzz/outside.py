@@ -42,10 +42,11 @@ class WrittenJournal(FakeJournal):
 
 def world() -> Gateways:
     """Nothing happened in it yet."""
-    clock = FakeClock()
+    clock, vault = FakeClock(), FakeVault()
+    vault.put("hello-key", "value-of-hello-key")
     return Gateways(
         foundry=FakeFoundry(clock, provisioning=5.0),
-        vault=FakeVault(),
+        vault=vault,
         ledger=WrittenLedger(clock),
         journal=WrittenJournal(),
         queue=FakeQueue(),

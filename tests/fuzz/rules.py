@@ -56,10 +56,11 @@ FILES: list[Any] = [
 ]
 LINES = [
     "agents:", "  a:", "    repository: agents/a", "    env:", "      A: no", "      B: {secret: key}", "defaults: {}",
-    "    release: {mode: auto", "    tags: &t [", "    keep: *t", "  <<: *t", "- a", "? x", ": y", "%YAML 1.2", "---", "...",
-    "\tx: 1", "    cpu: 0x1F", "    memory: 1_0:30", "    at: 2026-11-24", "    on: !!python/object:os.system x",
-    "    s: |", "      text", "    'q: 1", '    "\\ud800": 1', "    n: .nan", "    d: 2026-13-45", "    m: 9" + "9" * 99,
-    "# comment", "  b: {repository: agents/a}", "  a: {repository: agents/b}", "    more_definition: " + DEEP,
+    "    release: {mode: auto", "    tags: &t [", "    keep: *t", "  <<: *t", "- a", "? x", ": y", "%YAML 1.2", "---",
+    "...", "\tx: 1", "    cpu: 0x1F", "    memory: 1_0:30", "    at: 2026-11-24", "    on: !!python/object:os.system x",
+    "    s: |", "      text", "    'q: 1", '    "\\ud800": 1', "    n: .nan", "    d: 2026-13-45",
+    "    m: 9" + "9" * 99, "# comment", "  b: {repository: agents/a}", "  a: {repository: agents/b}",
+    "    more_definition: " + DEEP,
     "    env: {A: &a [*a]}", "\ufeff", "\x00", "    x: !!binary =", "    f: !!float x", "    i: !!int ''",
 ]  # fmt: skip
 
@@ -80,7 +81,9 @@ def _file(draw: st.DrawFn) -> bytes:
     if how == "bytes":
         return draw(st.binary(max_size=60))
     if how == "value":
-        return as_bytes(json.dumps({"agents": {"a": {"repository": "a", draw(st.sampled_from(list(RULE))): draw(VALUES)}}}))
+        return as_bytes(
+            json.dumps({"agents": {"a": {"repository": "a", draw(st.sampled_from(list(RULE))): draw(VALUES)}}})
+        )
     value = draw(bent(*FILES))
     return as_bytes(_dumped(value) if how == "yaml" else json.dumps(value))
 
@@ -121,7 +124,9 @@ TARGETS = (
     Target(
         "tags",
         "tags against every kind of rule",
-        st.tuples(st.sampled_from(["pushed", "semver", "number", "alphabetical"]), st.text(max_size=40) | LEAVES.map(str)),
+        st.tuples(
+            st.sampled_from(["pushed", "semver", "number", "alphabetical"]), st.text(max_size=40) | LEAVES.map(str)
+        ),
         lambda given: _judged(*given),
         share=5,
     ),
@@ -134,7 +139,9 @@ async def _judged(order: str, tag: str) -> None:
         rules = read_rules(json.dumps({"agents": {"a": {"repository": "a", "tags": {"order": order, "extract": extract}
             if extract else {"order": order}}}}).encode())  # fmt: skip
         rule = rules.agents["a"].tags
-        push, known = (Push("a", f"sha256:{letter * 64}", one, NOW, "event") for letter, one in (("a", text), ("b", "42")))
+        push, known = (
+            Push("a", f"sha256:{letter * 64}", one, NOW, "event") for letter, one in (("a", text), ("b", "42"))
+        )
         if judge(rule, text) or judge(rule, known.tag):
             continue
         assert newer(rule, push, push) is not None, "a push is newer than itself"

@@ -100,7 +100,7 @@ def live(target: Target, number: int, inputs: int) -> Block:
     """Put so many inputs of a seed through the target; the first that breaks it is made as small as can be."""
     block = Block(target.name, number)
     judge = _Judge(target, block)
-    asyncio.set_event_loop(judge._loop)  # noqa: SLF001 - one class, in one file
+    asyncio.set_event_loop(judge._loop)
     last: list[Any] = []
 
     @seed(number)
@@ -137,7 +137,10 @@ def _place(error: BaseException) -> str:
     places, trace = [], error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if any(f"/{room}/" in code.co_filename for room in ("core", "handlers")) and "site-packages" not in code.co_filename:
+        if (
+            any(f"/{room}/" in code.co_filename for room in ("core", "handlers"))
+            and "site-packages" not in code.co_filename
+        ):
             places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
     return places[-1] if places else "the target itself"

@@ -17,8 +17,8 @@ from core.definition import unusable
 from core.model import Secret
 from core.record import Wanted
 from handlers.gateways import GatewayError
-from handlers.gateways.images import AzureImages
 from handlers.gateways.images import OPTIONS as IMAGES
+from handlers.gateways.images import AzureImages
 from handlers.gateways.journal import AzureJournal
 from handlers.gateways.ledger import AzureLedger
 from handlers.gateways.queue import AzureQueue
@@ -29,13 +29,14 @@ from local.credentials import Anybody
 from tests.fakes.storage import FakeClock
 from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
-from tests.fuzz.values import LEAVES, as_bytes, bent, written
-from tests.fuzz.wire import Answer, Line, answer, script
+from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
+from tests.fuzz.wire import Answer, Line, answer, refused, script
 
 Calls = dict[str, Callable[[], Awaitable[Any]]]
 LINE, CLOCK = Line(), FakeClock()
 VAULT_URL, REGISTRY_URL = "https://demo.vault.azure.net", "https://demo.azurecr.io"
-CHALLENGE = Answer(401, (("WWW-Authenticate", 'Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"'),))  # fmt: skip
+LOGIN = "https://login.microsoftonline.com/tenant"
+CHALLENGE = refused(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')
 SECRET = {
     "value": "canary-77c0-secret",
     "id": f"{VAULT_URL}/secrets/hello-key/4387e9f3d6e14c459867679a90fd0f79",
@@ -86,6 +87,7 @@ async def _vault(given: tuple[str, list[Answer]]) -> None:
 
 
 CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
+CONFIG_MEDIA = "application/vnd.oci.image.config.v1+json"
 MEDIA = "application/vnd.oci.image.manifest.v1+json"
 INDEX = {
     "schemaVersion": 2,
@@ -97,18 +99,20 @@ TAGS = {"registry": "demo.azurecr.io", "imageName": "agents/hello", "tags": [
     {"name": "v1", "digest": f"sha256:{'a' * 64}", "createdTime": "2026-11-24T12:00:00.1Z",
      "lastUpdateTime": "2026-11-24T12:00:00.1234567Z", "changeableAttributes": {}}]}  # fmt: skip
 
+ODD_ANSWERS = answer(INDEX, CONFIG)
+
 
 @st.composite
 def _image(draw: st.DrawFn) -> tuple[str, list[Answer]]:
     """A manifest under its own digest, as the client checks it, and the configuration that it names."""
     config = as_bytes(draw(written(bent(CONFIG))))
-    named = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": {
-        "mediaType": "application/vnd.oci.image.config.v1+json", "digest": _digest(config), "size": len(config)}}  # fmt: skip
+    about = {"mediaType": CONFIG_MEDIA, "digest": _digest(config), "size": len(config)}
+    named = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": about}
     manifest = as_bytes(draw(written(bent(named, named, INDEX))))
     honest = [_of(manifest), _of(config)]
-    answers = draw(st.lists(answer(named, INDEX, CONFIG), max_size=1))
-    at = draw(st.integers(0, 2))
-    return _digest(manifest), [*honest[:at], *answers, *honest[at:]]
+    code, odd = pick(draw(CODES), [True, False])
+    at = code % 3
+    return _digest(manifest), [*honest[:at], *([draw(ODD_ANSWERS)] if odd else ()), *honest[at:]]
 
 
 def _digest(data: bytes) -> str:
@@ -116,23 +120,26 @@ def _digest(data: bytes) -> str:
 
 
 def _of(data: bytes) -> Answer:
-    return Answer(headers=(("Docker-Content-Digest", _digest(data)), ("Content-Type", MEDIA), ("Content-Length", str(len(data)))), body=data)  # fmt: skip
+    told = {"Docker-Content-Digest": _digest(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
+    return Answer(headers=tuple(told.items()), body=data)
 
 
 async def _registry(given: tuple[str, list[Answer]]) -> None:
     """Each call of the client first asks who it is, and then for a token."""
     what, answers = given
-    LINE.answers = [one for real in answers for one in (_who(), TOKEN, TOKEN, real)]
+    LINE.answers = [one for real in answers for one in (WHO, TOKEN, TOKEN, real)]
     await (IMAGES_GATEWAY.tags("agents/hello") if what == "tags" else IMAGES_GATEWAY.facts("agents/hello", what))
 
 
-def _who() -> Answer:
-    return Answer(401, (("WWW-Authenticate", 'Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"'),))  # fmt: skip
-
-
-LISTING = """<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" ContainerName="slipway">
-<Blobs><Blob><Name>wanted/a.json</Name><Properties><Etag>1</Etag><BlobType>BlockBlob</BlobType></Properties><Metadata><serial>{0}</serial></Metadata></Blob>
-<Blob><Name>release/a.json</Name><Properties><BlobType>BlockBlob</BlobType></Properties><Metadata><seen>{1}</seen><state>{2}</state></Metadata></Blob></Blobs><NextMarker/></EnumerationResults>"""  # fmt: skip
+WHO = refused('Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"')
+_BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType></Properties>{1}</Blob>"
+LISTING = (
+    '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
+    'ContainerName="slipway"><Blobs>'
+    + _BLOB.format("wanted", "<Metadata><serial>{0}</serial></Metadata>")
+    + _BLOB.format("release", "<Metadata><seen>{1}</seen><state>{2}</state></Metadata>")
+    + "</Blobs><NextMarker/></EnumerationResults>"
+)
 STORAGE: Calls = {
     "wanted": lambda: LEDGER.wanted("a"),
     "record": lambda: LEDGER.record("a"),
@@ -155,17 +162,17 @@ def _listing(draw: st.DrawFn) -> Answer:
     return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(LISTING.format(*told)))
 
 
-@st.composite
-def _stored(draw: st.DrawFn) -> tuple[str, list[Answer]]:
-    """A call of the ledger, the journal or the queue, and what storage answers, or stores."""
-    call = draw(st.sampled_from(list(STORAGE)))
-    kinds: dict[str, st.SearchStrategy[Answer]] = {"agents": _listing(), "journal": answer(LINES)}
-    kind = kinds.get(call, answer(*STORED, TURN, VALUE))
-    answers = draw(st.lists(kind | answer(*STORED, TURN, VALUE), min_size=1, max_size=3))
-    return call, [_as_blob(one) for one in answers]
+BLOBS = answer(*STORED, TURN, VALUE)
+STORED_FOR = dict.fromkeys(STORAGE, BLOBS) | {"agents": _listing() | BLOBS, "journal": answer(LINES)}
+"""Call -> what storage has for it."""
 
 
-def _as_blob(told: Answer) -> Answer:
+def _stored(call: str) -> st.SearchStrategy[tuple[str, list[Answer]]]:
+    answers = st.lists(STORED_FOR[call].map(as_blob), min_size=1, max_size=3)
+    return st.tuples(st.just(call), answers)
+
+
+def as_blob(told: Answer) -> Answer:
     """With the headers that a blob's download has, where nothing else was drawn."""
     if told.headers or told.breaks:
         return told
@@ -199,7 +206,7 @@ TARGETS = (
     Target(
         "storage",
         "what storage answers to the ledger, the journal and the queue",
-        _stored(),
+        st.sampled_from(list(STORAGE)).flatmap(_stored),
         _storage,
         (GatewayError,),
         share=4,

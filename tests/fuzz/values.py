@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -63,58 +64,72 @@ VALUES = st.recursive(
 NOISE = ["", "\x00", '"', "}", "]", ",", "\\", "\\ud800", "\ufeff", "é", "\u2028", "NaN", "1e999", "9" * 5_000, DEEP]
 
 
+CODES = st.integers(0, 2**48 - 1)
+"""Many small choices in one: a draw costs Hypothesis far more than what is chosen by it costs the product."""
+BENDS = ["odd", "odd", "odd", "any", "remove", "rename", "wrap", "swap"]
+HURTS = ["whole", "whole", "whole", "whole", "cut", "noise", "unescaped"]
+T = TypeVar("T")
+
+
+def pick(code: int, options: Sequence[T]) -> tuple[int, T]:
+    """One of the options, and what is left of the code."""
+    left, number = divmod(code, len(options))
+    return left, options[number]
+
+
 def bent(*wholes: Any) -> st.SearchStrategy[Any]:
     """One of the values, with up to four of its places replaced, removed, renamed or wrapped."""
     texts = [json.dumps(whole) for whole in wholes]
 
     @st.composite
     def value(draw: st.DrawFn) -> Any:
-        whole = json.loads(texts[draw(st.integers(0, len(texts) - 1))])
-        for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 4]))):
-            places = list(_places(whole))
-            if not places:
-                break
-            container, key = places[draw(st.integers(0, len(places) - 1))]
-            _bend(draw, container, key)
+        code, text = pick(draw(CODES), texts)
+        code, bends = pick(code, [0, 1, 1, 1, 2, 4])
+        whole = json.loads(text)
+        for _ in range(bends):
+            _bend(draw, whole)
         return whole
 
     return value()
 
 
-def _places(value: Any) -> Any:
+def _bend(draw: st.DrawFn, whole: Any) -> None:
+    if not (places := list(_places(whole))):
+        return
+    code, (container, key) = pick(draw(CODES), places)
+    code, how = pick(code, BENDS)
+    before = container.pop(key)
+    if how == "rename" and isinstance(container, dict):
+        container[pick(code, ["", "\ud800", "name", "version", "agents"])[1]] = before
+    elif how != "remove":
+        after = draw(VALUES) if how == "any" else _other(how, before, code)
+        container.update({key: after}) if isinstance(container, dict) else container.insert(key, after)
+
+
+def _other(how: str, before: Any, code: int) -> Any:
+    if how == "odd":
+        return deepcopy(pick(code, ODD)[1])
+    return [before] if how == "wrap" else str(before)[:3_000]
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
         yield from _places(value[key])
 
 
-def _bend(draw: st.DrawFn, container: Any, key: Any) -> None:
-    how = draw(st.sampled_from(["odd", "odd", "any", "remove", "rename", "wrap", "swap"]))
-    if how == "odd":
-        container[key] = draw(ODDITIES)
-    elif how == "any":
-        container[key] = draw(VALUES)
-    elif how == "remove":
-        del container[key]
-    elif how == "wrap":
-        container[key] = [container[key]]
-    elif how == "rename" and isinstance(container, dict):
-        container[draw(st.sampled_from(["", "\ud800", "name", "version", "agents"]))] = container.pop(key)
-    else:
-        container[key] = str(container[key])[:3_000]
-
-
 @st.composite
 def written(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> str:
     """A value as JSON, now and then damaged on its way: cut off, or with something in its middle."""
     text = json.dumps(draw(values))
-    how = draw(st.sampled_from(["whole", "whole", "whole", "cut", "noise", "unescaped"]))
+    code, how = pick(draw(CODES), HURTS)
     if how == "whole":
         return text
     if how == "unescaped":
         return utf8(json.dumps(json.loads(text), ensure_ascii=False))
-    at = draw(st.integers(0, len(text)))
-    return text[:at] if how == "cut" else text[:at] + draw(st.sampled_from(NOISE)) + text[at:]
+    code, at = pick(code, range(len(text) + 1))
+    return text[:at] if how == "cut" else text[:at] + pick(code, NOISE)[1] + text[at:]
 
 
 def utf8(text: str) -> str:

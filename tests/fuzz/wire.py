@@ -10,7 +10,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from tests.fuzz.values import VALUES, as_bytes, bent, written
+from tests.fuzz.values import CODES, VALUES, as_bytes, bent, pick, written
 
 BREAKS: dict[str, type[Exception]] = {
     "reset": aiohttp.ClientOSError,
@@ -20,16 +20,22 @@ BREAKS: dict[str, type[Exception]] = {
     "never": aiohttp.ConnectionTimeoutError,
     "odd": aiohttp.InvalidURL,
 }
-STATUSES = [200, 200, 200, 200, 201, 202, 204, 206, 301, 304, 400, 401, 403, 404, 404, 405, 409, 412, 416, 424, 429, 500, 502,
-            503, 504, 599, 100, 0, 999]  # fmt: skip
+STATUSES = [*[200] * 4, 201, 202, 204, 206, 301, 304, 400, 401, 403, 404, 404, 405, 409, 412, 416, 424, 429, 429]
+STATUSES += [500, 502, 503, 504, 599, 100, 0, 999]
 HEADERS = [
-    ("Content-Type", ["text/html", "application/json; charset=utf-16", "application/xml", "x", "", "text/plain;charset=odd"]),
+    (
+        "Content-Type",
+        ["text/html", "application/json; charset=utf-16", "application/xml", "x", "", "text/plain;charset=odd"],
+    ),
     ("Retry-After", ["0", "7", "-1", "1.5", "99999999999", "9" * 400, "²", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"]),
     ("retry-after-ms", ["1", "x"]),
     ("Content-Length", ["0", "x", "-1", "9" * 30]),
     ("Content-Encoding", ["gzip", "deflate", "br"]),
     ("ETag", ["", '"1"', "\u00e9"]),
-    ("WWW-Authenticate", ["Bearer", "Basic x", 'Bearer authorization="https://x", resource="https://y"', "Bearer realm=x"]),
+    (
+        "WWW-Authenticate",
+        ["Bearer", "Basic x", 'Bearer authorization="https://x", resource="https://y"', "Bearer realm=x"],
+    ),
     ("Location", ["https://elsewhere.example/", "/", "//", "http://[::1"]),
     ("Link", ['</acr/v1/x?last=a>; rel="next"', "<>", "x"]),
     ("Docker-Content-Digest", ["sha256:" + "0" * 64, "x"]),
@@ -45,6 +51,11 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     breaks: str = ""
+
+
+def refused(challenge: str) -> Answer:
+    """What a service answers to whoever did not sign in."""
+    return Answer(401, (("WWW-Authenticate", challenge),))
 
 
 @dataclass
@@ -102,29 +113,40 @@ ERRORS = bent(
 )
 
 
-@st.composite
-def answer(draw: st.DrawFn, *bodies: Any) -> Answer:
+HOW = ["good"] * 5 + ["bent"] * 7 + ["error", "error", "raw", "break"]
+RAW = [b"<html>", b"", b"[", b"\x1f\x8b", b"\xff" * 9, b'<?xml version="1.0"?><a/>', b"\x00", b"null", b"1" * 5_000]
+
+
+def answer(*bodies: Any) -> st.SearchStrategy[Answer]:
     """An answer that is nearly one of these, or an error, or neither."""
-    how = draw(st.sampled_from(["good"] * 5 + ["bent"] * 7 + ["error", "error", "raw", "break"]))
-    if how == "break":
-        return Answer(breaks=draw(st.sampled_from(list(BREAKS))))
-    body = draw(_body(how, bodies))
-    if how == "good" or (how == "bent" and draw(st.booleans())):
-        return Answer(body=body)
-    return Answer(draw(st.sampled_from(STATUSES)), draw(_headers()), body)
+    good = written(bent(*bodies)).map(as_bytes)
+    odd = written(bent(*bodies) | VALUES).map(as_bytes)
+    error = written(ERRORS).map(as_bytes)
+
+    @st.composite
+    def value(draw: st.DrawFn) -> Answer:
+        code, how = pick(draw(CODES), HOW)
+        if how == "break":
+            return Answer(breaks=pick(code, list(BREAKS))[1])
+        code, raw = pick(code, RAW)
+        body = raw if how == "raw" else draw({"good": good, "bent": odd, "error": error}[how])
+        code, plain = pick(code, [True, False])
+        if how == "good" or (how == "bent" and plain):
+            return Answer(body=body)
+        code, status = pick(code, STATUSES)
+        return Answer(status, _headers(code), body)
+
+    return value()
 
 
-def _body(how: str, bodies: tuple[Any, ...]) -> st.SearchStrategy[bytes]:
-    if how == "raw":
-        return st.binary(max_size=60) | st.sampled_from([b"<html>", b"", b"[", b"\x1f\x8b", b"\xff" * 9, b'<?xml version="1.0"?><a/>'])
-    kind = ERRORS if how == "error" else bent(*bodies) | VALUES if how == "bent" else bent(*bodies)
-    return written(kind).map(as_bytes)
-
-
-@st.composite
-def _headers(draw: st.DrawFn) -> tuple[tuple[str, str], ...]:
-    chosen = draw(st.lists(st.integers(0, len(HEADERS) - 1), max_size=2, unique=True))
-    return tuple((HEADERS[one][0], draw(st.sampled_from(HEADERS[one][1]))) for one in chosen)
+def _headers(code: int) -> tuple[tuple[str, str], ...]:
+    """None, one or two."""
+    code, count = pick(code, [0, 0, 1, 1, 2])
+    found = {}
+    for _ in range(count):
+        code, (name, values) = pick(code, HEADERS)
+        code, found[name] = pick(code, values)
+    return tuple(found.items())
 
 
 def script(*bodies: Any, longest: int = 3) -> st.SearchStrategy[list[Answer]]:
