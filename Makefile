@@ -32,6 +32,7 @@ up: $(READY)  ## Azure on a laptop, until Ctrl-C
 	$(BIN)/python -m local up $(ARGS)
 
 lock: $(READY)  ## make the lock files anew from the .in files
+	@test -x $(BIN)/uv || $(BIN)/pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 
@@ -42,7 +43,7 @@ $(READY): requirements-dev.txt
 	@$(PYTHON) local/install.py $(VENV) requirements-dev.txt
 	@touch $@
 
-# Azurite is the second opinion of the storage tests, Microsoft's Kusto parser that of the queries; without Node their
-# tests say that they were skipped.
+# Azurite is the second opinion of the storage tests, Microsoft's Kusto parser that of the queries, Deque's axe that of the
+# page; without Node their tests say that they were skipped.
 azurite:
-	@if command -v npm >/dev/null && [ ! -x node_modules/.bin/azurite -o ! -d node_modules/@kusto ]; then npm ci --no-audit --no-fund --silent; fi
+	@if command -v npm >/dev/null && [ ! -x node_modules/.bin/azurite -o ! -d node_modules/@kusto -o ! -d node_modules/axe-core ]; then npm ci --no-audit --no-fund --silent; fi
