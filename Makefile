@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench soak up lock clean azurite
+.PHONY: help demo screenshots test check bench soak up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -24,6 +24,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 
 demo: $(READY)  ## see it work: from a push to live in half a minute
 	@$(BIN)/python -m local demo $(ARGS)
+
+screenshots: $(READY)  ## the README's pictures of the telemetry page, from a run of the demo
+	$(BIN)/python -m local.screenshots docs/images
 
 bench: $(READY)  ## what it costs: one JSON document and a table; ARGS="--quick --only import"
 	@$(BIN)/python -m bench $(ARGS)

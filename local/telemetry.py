@@ -127,9 +127,9 @@ def _envelopes(data: bytes) -> list[Any]:
     """A JSON array, or a document a line; raises ValueError."""
     try:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-    except (OSError, EOFError, zlib.error) as error:
+        return json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
+    except (OSError, EOFError, zlib.error, RecursionError) as error:
         raise ValueError(str(error)) from error
-    return json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
 
 
 def _is_envelope(one: Any) -> bool:

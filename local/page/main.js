@@ -110,7 +110,7 @@ listen({
 });
 
 function heard() {
-  state("live", store.newest > 0 ? `Live · last ${ago(store.newest)}` : "Live · nothing yet");
+  state("live", store.newest > 0 ? `Live · ${ago(store.newest)}` : "Live · nothing yet");
 }
 
 explain(section("reason"));

@@ -33,6 +33,14 @@ class Served:
         """As Ctrl-C does."""
         self._run(self.telemetry.stop())
 
+    def hang_up(self) -> None:
+        """End the streams; the server stays."""
+        self._run(self.telemetry.stopped())
+
+    def pick_up(self) -> None:
+        """Streams last again."""
+        self._run(self.telemetry.started())
+
     def start_anew(self) -> None:
         """A stack that knows nothing of the one before, at the same address."""
         self.telemetry = Telemetry()

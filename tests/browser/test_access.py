@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LINES, PHONE, Open, fits
+from tests.browser.chromium import LINES, PHONE, Open, fits
 from tests.browser.served import Served
 from tests.browser.told import everything
 

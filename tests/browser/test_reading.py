@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import LINES, Open
+from tests.browser.chromium import LINES, Open
 from tests.browser.served import Served
 from tests.browser.told import decision, everything, push, span
 
@@ -39,9 +39,9 @@ def test_a_break_in_the_connection_loses_and_doubles_nothing(served: Served, at:
     served.send(push("t1", "hello-agent"))
     page = at("decisions")
     expect(page.locator(LINES)).to_have_count(3)
-    served.telemetry._ended = True  # the stream ends; the server does not
+    served.hang_up()
     served.send(push("t2", "hello-agent", 4))
-    served.telemetry._ended = False
+    served.pick_up()
     expect(page.locator(LINES)).to_have_count(6, timeout=15_000)
 
 

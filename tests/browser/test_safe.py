@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import LINES, PHONE, Open, fits
+from tests.browser.chromium import LINES, PHONE, Open, fits
 from tests.browser.served import Served
 from tests.browser.told import Item, decision, envelope, metric, push, span
 

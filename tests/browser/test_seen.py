@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from core.reasons import Reason
-from tests.browser.conftest import Open
+from tests.browser.chromium import Open
 from tests.browser.served import Served
 from tests.browser.told import decision, everything, metric, push, span
 
