@@ -301,8 +301,8 @@ def test_ingestion_that_is_not_well_holds_nothing_up(
 
 
 WAITED_FOR = 3.0
-"""Seconds: less than any costs whoever waits for the exporter's tries (500: 4.9 s, 429: 6 s, slow: 20 s), and more than a
-busy machine costs; ``make bench`` has the ratio."""
+"""Seconds: less than the exporter's tries cost whoever waits for them (500: 4.9 s, 429: 6 s, slow: 20 s), more than a
+busy machine does; ``make bench`` has the ratio."""
 INGESTION_ORDER = ["429", "500", "slow", "down"]
 
 
