@@ -289,3 +289,24 @@ async def test_a_status_that_no_version_has_is_told_as_none(seen: Seen) -> None:
     told = points(seen, "slipway.versions")
     assert {told[f"{AGENT} {status}"] for status in ("creating", "failed")} == {0}
     assert told[f"{AGENT} active"] >= 1
+
+
+@in_virtual_time
+async def test_the_journal_holds_the_lines_that_application_insights_is_told(seen: Seen) -> None:
+    seen.lines.clear()
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    await again(house, "v2", "b")
+    await house.event("odd")
+    kept = [{f"slipway.{key}": value for key, value in line.items()} for line in house.journal.lines]
+    assert {"LIVE", "VERIFY_FAILED", "MALFORMED_EVENT"} <= set(house.journal.reasons()), "skipped events, too"
+    assert sorted(kept, key=str) == sorted(seen.lines, key=str)
+
+
+def test_every_step_says_which_image_it_is_about(seen: Seen) -> None:
+    """So that a query for a digest finds the waits and the looks, too."""
+    _run()
+    image = {"agent", "repository", "tag", "digest"}
+    told = {name: keys for name, keys in seen.spans().items() if name.startswith("release") and name != "release.pin"}
+    assert {"release.wait", "release.look", "release.create"} <= told.keys(), "a pin may come before there is a release"
+    assert {name: image - keys for name, keys in told.items() if image - keys} == {}
