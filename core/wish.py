@@ -51,9 +51,15 @@ def nothing_desired(world: World, rule: AgentRule, now: datetime) -> Step | None
 
 
 def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again."""
+    """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again.
+
+    A release under way is over by that: a second hand that puts the traffic back does not set it going again.
+    """
     overwrites = world.newer_by_people and not _is_held(world, now)
-    return Done(Reason.ROUTING_CHANGED) if not overwrites and world.moved else None
+    if overwrites or not world.moved:
+        return None
+    reason, record = Reason.ROUTING_CHANGED, world.record
+    return End(reason, notes.ended(record, reason, now)) if record.open else Done(reason)
 
 
 def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | None:

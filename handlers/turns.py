@@ -12,6 +12,7 @@ from core.release import next_step
 from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
+from handlers.acts import LOOK_IS_FRESH
 from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.holder import Ending, Holder
 from handlers.observe import Glance
@@ -21,6 +22,7 @@ from handlers.together import together
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
+FRESH = timedelta(seconds=LOOK_IS_FRESH)
 
 
 async def run(holder: Holder) -> Ending:
@@ -53,6 +55,11 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         while isinstance(step := next_step(world, holder.rule, glance.at), Look):
             world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
+        if isinstance(step, Create | Pin | Promote) and holder.outside.clock.now() - glance.at > FRESH:
+            # The turn hung in between, and a version may be gone since it was read. What was resolved stays as it is:
+            # a vault or a registry that takes longer than this would otherwise be asked for ever.
+            holder.facts = Facts(wish=world.facts.wish, resolved=world.facts.resolved)
+            return None
         ending = await taking.take(step, holder)
     except TransientError as error:
         return await _wait_out(holder, error, now)

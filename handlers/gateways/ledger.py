@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -77,23 +76,14 @@ class AzureLedger:
         except GatewayError:
             return None
 
-    async def turn(self, what: str, every: timedelta) -> bool:
-        """A blob whose last write says when; whoever replaces it has the turn."""
-        name, now = f"turns/{what}.json", self._clock.now()
-        blob = await self._blobs.read(name)
-        if blob is not None and now - datetime.fromisoformat(json.loads(blob.data)["at"]) < every:
-            return False
-        data = json.dumps({"at": now.isoformat()}).encode()
-        return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
-
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
-        blob = await self._blobs.read(f"turns/{what}.json")
+        blob = await self._blobs.read(f"notes/{what}.json")
         return str(json.loads(blob.data)["value"]) if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
-        name = f"turns/{what}.json"
+        name = f"notes/{what}.json"
         blob = await self._blobs.read(name)
         await self._blobs.write(name, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 

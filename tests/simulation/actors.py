@@ -72,7 +72,11 @@ async def pruned(history: History, number: int) -> None:
 
 
 async def route(history: History, number: int) -> None:
-    """A person moves the traffic to an active version, though not to the one that a release is at."""
+    """A person moves the traffic to an active version, though not to the one that a release is at.
+
+    Nor back to where it came from while a move is noted and its answer is not: nobody can tell that from a move that
+    never landed (docs/how-to/incident.md says to pause first).
+    """
     agent, record = history.foundry.agents.get(AGENT), history.watch.record
     found = agent.versions.values() if agent else ()
     active = [
@@ -82,6 +86,7 @@ async def route(history: History, number: int) -> None:
         and agent
         and one.number != agent.routing.pinned
         and one.metadata.get(FINGERPRINT) != record.fingerprint
+        and not (record.doing and record.selector and record.selector.names(one.number))
     ]
     if active and agent:
         agent.routing = Routing.to(history.random.choice(active))

@@ -94,10 +94,11 @@ class History:
             await asyncio.gather(*self._tasks, *LATE, return_exceptions=True)
 
     async def _settle(self) -> None:
-        self.ledger.turns.clear()  # a day has passed: the registry is asked what was missed
         calm, last = 0, None
-        for _ in range(LONGEST):
+        for run in range(LONGEST):
             await asyncio.sleep(RESUME_EVERY)
+            if run == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
+                self.ledger.notes.pop("catch-up", None)
             self._fail_if_broken()
             agent = self.foundry.agents.get(AGENT)
             now = (self.watch.wanted, self.watch.record, agent.routing if agent else None, self.busy)

@@ -114,6 +114,7 @@ ENDS = [
         id="1 a number was born again",
     ),
     pytest.param(PROMOTED, facts(AT_2), SEEN, Reason.LIVE, id="4 promoted and nothing to check"),
+    pytest.param(CONFIRMED, facts(AT_2), SEEN, Reason.ROUTING_CHANGED, id="7 moved by a person while under way"),
     pytest.param(PROMOTED, facts(AT_1), SEEN, Reason.ROUTING_CHANGED, id="4 promoted, then moved by a person"),
     pytest.param(
         FIRST,
