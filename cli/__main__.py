@@ -14,7 +14,13 @@ HELP = """Ask Slipway what it does and why, and tell it what you want.
 Exit codes: 0 done; 1 looked at, and not well; 2 what was asked is wrong; 3 a service does not answer or refuses;
 4 nothing there that it applies to; 130 stopped by Ctrl-C."""
 
-app = typer.Typer(name="slipway", no_args_is_help=True, add_completion=True, help=HELP, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="slipway",
+    no_args_is_help=True,
+    help=HELP,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # an error's sentence may hold a command: in a box it could not be copied
+)
 for part in (asking, telling, moving):
     app.add_typer(part.app)
 

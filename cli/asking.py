@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.options import AsJson, Image, Local, MaybeAgent, World
-from cli.running import asked, run, tell
+from cli.running import asked, prepare, run, tell
 
 app = typer.Typer()
 
@@ -86,8 +86,7 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 @app.command()
 def doctor(
     identity: Annotated[
-        str | None,
-        typer.Option(help="The app's client id, where AZURE_CLIENT_ID is not set.", envvar="AZURE_CLIENT_ID"),
+        str | None, typer.Option(help="The client id of the app's identity, where AZURE_CLIENT_ID does not say.")
     ] = None,
     subscription: Annotated[
         str | None, typer.Option(help="Look in this one alone.", envvar="AZURE_SUBSCRIPTION_ID")
@@ -96,6 +95,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """What is behind an ImageError, a 401 or a 403: each check is ok, wrong or cannot tell, with what mends it."""
-    from cli.doctor import visit
+    prepare(local)
+    from cli.doctor.visit import visit
 
-    raise typer.Exit(visit.visit(local, as_json, identity, subscription))
+    raise typer.Exit(visit(as_json, identity, subscription))

@@ -115,6 +115,7 @@ def _text(lines: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> str:
         for one in lines
     ]
     parts = [columns(rows)] if rows else []
-    parts += [f"  {lines[-1]['help']}"] if lines and lines[-1].get("help") else []
+    hint = str(lines[-1].get("help", "")) if lines else ""
+    parts += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
     parts += [f"now: {one['agent']} {one['what']}: {one['detail']}" for one in ledger]
     return "\n".join(parts)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.options import SOMEBODY, AsJson, By, Local, MaybeAgent, Yes
-from cli.running import asked
+from cli.running import asked, prepare
 
 app = typer.Typer()
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
@@ -40,6 +40,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send events again, oldest first, each once; what they come to is decided as if they had just come."""
+    prepare(local)
     from cli import replaying
 
     how = replaying.How(dry_run, yes, as_json, topic)

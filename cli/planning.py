@@ -162,8 +162,11 @@ async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> lis
         del queue.due[agent]
         await clock.sleep(max(0.0, due - clock.monotonic()))
         if agent in rules.agents:
-            await release.handle(rules.agents[agent], settings, outside)
-            rows += [_row(line, outside) for line in _taken(outside)]
+            end = await release.handle(rules.agents[agent], settings, outside)
+            lines = _taken(outside) or [
+                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
+            ]
+            rows += [_row(line, outside) for line in lines]
     return rows
 
 

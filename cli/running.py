@@ -86,9 +86,7 @@ def run(local: bool, question: Question) -> Answer:
     from handlers.config import ConfigInvalid
     from handlers.gateways import GatewayError
 
-    quiet()
-    if local:
-        _stand_ins()
+    prepare(local)
     try:
         return asyncio.run(_asked(question))
     except ConfigInvalid as error:
@@ -104,6 +102,13 @@ def run(local: bool, question: Question) -> Answer:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def prepare(local: bool) -> None:
+    """The settings, before anything of Azure's is imported: aiohttp reads the trusted certificates at its import."""
+    quiet()
+    if local:
+        stand_ins()
+
+
 def quiet() -> None:
     """Nobody exports telemetry here; without a handler Python would print each warning to the terminal."""
     logging.getLogger("slipway").addHandler(logging.NullHandler())
@@ -111,7 +116,8 @@ def quiet() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
-def _stand_ins() -> None:
+def stand_ins() -> None:
+    """Take the settings of what `make up` started; raises BadParameter where nothing runs."""
     if not ENDPOINTS.exists():
         raise typer.BadParameter(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
     os.environ.update(json.loads(ENDPOINTS.read_text())["env"])

@@ -41,7 +41,8 @@ def _end(wanted: Wanted, record: Record, serial: int, now: datetime) -> str | No
     """What it came to, or what it waits for; None while it goes on."""
     if record.seen >= serial and not record.open and record.doing is None:
         return record.reason
-    if awaits_approval(record):
+    approved = wanted.approved is not None and wanted.approved.version == record.candidate
+    if awaits_approval(record) and not approved:
         return Reason.AWAITING_APPROVAL.value
     if wanted.paused is not None and wanted.paused.holds(now) and wanted.back is None:
         return Reason.PAUSED.value

@@ -38,6 +38,7 @@ async def say(house: House, told: Told, watch: bool, as_json: bool) -> Answer:
     """A ledger write and a queue message; the app does the rest under its own lease."""
     names = house.named(told.agent)
     given = await _given(house, told)
+    house.progress.what = "writing down what was said"
     since = house.outside.clock.now()
     if told.word in FOR_MANY:
         noted = list(await getattr(people, told.word)(tuple(names), outside=house.outside, **given))

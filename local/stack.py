@@ -17,6 +17,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from local.arm import Arm
+from local.arm_world import furnish
 from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
 from local.foundry import Foundry
 from local.identity import Identity
@@ -80,7 +82,10 @@ class Stack:
         self.endpoints["foundry"] = await foundry.start(self._port("foundry"), tls.server())
         vault = Vault("demo-vault", on_event=events.publish)
         self.endpoints["vault"] = await vault.start(self._port("vault"), tls.server())
-        for part in (foundry, vault):
+        arm = Arm()
+        furnish(arm, self.endpoints)
+        self.endpoints["arm"] = await arm.start(self._port("arm"), tls.server())
+        for part in (foundry, vault, arm):
             self._parts.append(part)
             self.say(f"{part.name:12} {part.url}")
         for name in secret_names(self.options.agents):
