@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import typer
-
 from cli.asking_first import How, sure
-from cli.codes import REFUSED
+from cli.codes import REFUSED, Mistake
 from cli.running import Answer, House
 from core.definition import push_of
 from core.model import Agent, Push, Version
@@ -29,16 +27,16 @@ async def adopt(house: House, agent: str, by: str, how: How) -> Answer:
     told = await house.outside.foundry.agent(agent)
     if told is None or told.live is None:
         missing = "does not exist" if told is None else "serves nothing"
-        raise typer.BadParameter(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
+        raise Mistake(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
     serves = await house.outside.foundry.version(agent, told.live)
     push = push_of(serves) if serves else None
     if serves is None or push is None:
-        raise typer.BadParameter(f"version {told.live} of {agent} does not name its image by digest: push it once more")
+        raise Mistake(f"version {told.live} of {agent} does not name its image by digest: push it once more")
     server = serves.image.partition("/")[0]
     if server != house.settings.registry_login_server:
-        raise typer.BadParameter(f"{agent} runs an image of {server}, not of {house.settings.registry_login_server}")
+        raise Mistake(f"{agent} runs an image of {server}, not of {house.settings.registry_login_server}")
     written = house.agents.agents.get(agent)
-    yaml = _rule(agent, push, await _definition(house, agent, told.live))
+    yaml = rule_of(agent, push.repository, await _definition(house, agent, told.live))
     return await _take_over(house, Found(told, serves, await _as_tagged(house, push)), written, yaml, by, how)
 
 
@@ -95,9 +93,9 @@ async def _definition(house: House, agent: str, version: str) -> Json:
         return dict(told.get("definition") or {})
 
 
-def _rule(agent: str, push: Push, definition: Json) -> str:
+def rule_of(agent: str, repository: str, definition: Json) -> str:
     """The agent rule, indented as below ``agents:``."""
-    lines = [f"  {agent}:", f"    repository: {push.repository}"]
+    lines = [f"  {agent}:", f"    repository: {repository}"]
     lines += [f'    {key}: "{definition[key]}"' for key in ("cpu", "memory") if definition.get(key)]
     protocols = {str(one["protocol"]): str(one["version"]) for one in definition.get("protocol_versions") or []}
     pairs = ", ".join(f'{name}: "{version}"' for name, version in protocols.items())

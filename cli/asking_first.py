@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import typer
 
+from cli.codes import Mistake
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -23,6 +25,6 @@ async def sure(how: How, plan: str, question: str) -> bool:
     if how.yes:
         return True
     if how.as_json or not sys.stdin.isatty():
-        raise typer.BadParameter("nobody can be asked here: say --yes, or look first with --dry-run")
+        raise Mistake("nobody can be asked here: say --yes, or look first with --dry-run")
     print(plan)
     return await asyncio.to_thread(typer.confirm, question)

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from cli.codes import Mistake
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, SHORT_IMAGE_PUSHED, event_time
 
 Json = dict[str, Any]
@@ -78,7 +77,7 @@ def read(files: Iterable[str]) -> list[Found]:
     """Every event of the files, in their order; a file without one is a mistake that says what it holds instead."""
     found: list[Found] = []
     for file in files:
-        found += of_text(_text(file), file)
+        found += of_text(_text(file), "the input" if file == INPUT else file)
     return found
 
 
@@ -93,7 +92,7 @@ def of_text(text: str, file: str) -> list[Found]:
     """The events of one file's text."""
     stripped = text.strip()
     if not stripped:
-        raise typer.BadParameter(f"{file} is empty")
+        raise Mistake(f"{file} is empty")
     try:
         bodies: Iterable[tuple[str, Any]] = [(file, json.loads(stripped))]
     except (ValueError, RecursionError) as error:
@@ -105,9 +104,9 @@ def _text(file: str) -> str:
     try:
         return sys.stdin.read() if file == INPUT else Path(file).read_text()
     except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}") from None
+        raise Mistake(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is not text; an event is JSON") from None
+        raise Mistake(f"{file} is not text; an event is JSON") from None
 
 
 def _lines(text: str, file: str, whole: Exception) -> list[tuple[str, Any]]:
@@ -120,15 +119,21 @@ def _lines(text: str, file: str, whole: Exception) -> list[tuple[str, Any]]:
             found.append((f"{file}, line {number}", json.loads(line)))
         except (ValueError, RecursionError) as error:
             if not found and len(text.splitlines()) > number and text.lstrip()[:1] in "[{":
-                raise typer.BadParameter(f"{file} is no JSON: {_why(whole)}") from None
-            raise typer.BadParameter(
+                raise Mistake(f"{file} is no JSON: line {_line(whole)}{_why(whole)}") from None
+            raise Mistake(
                 f"{file}, line {number} is no JSON: {_why(error)}; an event file is one event, an array, or one a line"
             ) from None
     return found
 
 
+def _line(error: Exception) -> str:
+    return f"{error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
+
+
 def _why(error: Exception) -> str:
-    return str(error).split(": ", 1)[-1] if isinstance(error, ValueError) else "it is nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "it is nested too deeply"
 
 
 def _events(body: Any, place: str) -> Iterator[Found]:
@@ -137,13 +142,13 @@ def _events(body: Any, place: str) -> Iterator[Found]:
             yield from _events(one, f"{place}, event {number}")
         return
     if not isinstance(body, dict):
-        raise typer.BadParameter(f"{place} is {_kind(body)}, and no event")
+        raise Mistake(f"{place} is {_kind(body)}, and no event")
     kept = next((body[key] for key in IN_A_MESSAGE if isinstance(body.get(key), str)), None)
     if kept is not None and "eventType" not in body and "type" not in body:
         yield from _events(_message(kept, place), place)
         return
     if not ({"eventType", "type"} & body.keys()) and not isinstance(body.get("agent"), str):
-        raise typer.BadParameter(f"{place} has no eventType and no type: it is no event")
+        raise Mistake(f"{place} has no eventType and no type: it is no event")
     yield Found({key: value for key, value in body.items() if key.lower() not in OF_A_DEAD_LETTER}, place)
 
 
@@ -154,7 +159,7 @@ def _message(text: str, place: str) -> Any:
             return json.loads(candidate)
         except (ValueError, RecursionError):
             continue
-    raise typer.BadParameter(f"{place} keeps a message that is no JSON: nothing can be sent again from it")
+    raise Mistake(f"{place} keeps a message that is no JSON: nothing can be sent again from it")
 
 
 def _decoded(text: str) -> str:

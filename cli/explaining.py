@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.codes import DONE, REFUSED
 from cli.running import Answer, House
-from cli.screen import columns
+from cli.screen import about, columns
 from cli.times import how_long, short
 from core.holds import active
 from core.model import Push
@@ -109,7 +109,7 @@ def _text(lines: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> str:
             str(one.get("at", ""))[:19].replace("T", " "),
             str(one.get("agent", "no agent")),
             str(one.get("reason", "")),
-            f"version {one['version']}" if one.get("version") else str(one.get("tag", "")),
+            about(one),
             f"{by_code(str(one['reason'])).meaning}{': ' + str(one['detail']) if one.get('detail') else ''}",
         )
         for one in lines

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import typer
-
+from cli.codes import Mistake
 from core.events import DIGEST
 from core.model import Push
 from core.rules import AgentRule
@@ -17,21 +16,21 @@ REFERENCE = re.compile(r"(?P<name>[^@:\s]+(?::[0-9]+/[^@:\s]+)?)(?::(?P<tag>[^@/
 
 
 async def resolve(reference: str, rule: AgentRule, login_server: str, outside: Gateways) -> Push:
-    """The digest that a tag means now, or a tag that means the digest; raises BadParameter for what is not there."""
+    """The digest that a tag means now, or a tag that means the digest; raises Mistake for what is not there."""
     repository, tag, digest = _parts(reference, rule, login_server)
     listed = await outside.images.tags(repository)
     if tag is not None:
         found = next((one for one in listed if one.tag == tag), None)
         if found is None and digest is None:
-            raise typer.BadParameter(_no_tag(repository, tag, [one.tag for one in listed]))
+            raise Mistake(_no_tag(repository, tag, [one.tag for one in listed]))
     else:
         found = next((one for one in listed if one.digest == digest), None)
     if digest is not None and found is not None and found.digest != digest:
-        raise typer.BadParameter(f"{repository}:{tag} is {found.digest} now, not {digest}; leave one of the two out")
+        raise Mistake(f"{repository}:{tag} is {found.digest} now, not {digest}; leave one of the two out")
     if digest is None and found is not None:
         digest = found.digest
     if found is None and await outside.images.facts(repository, digest or "") is None:
-        raise typer.BadParameter(f"the registry has no {repository}@{digest}")
+        raise Mistake(f"the registry has no {repository}@{digest}")
     at = found.pushed_at if found else outside.clock.now()
     return Push(repository, digest or "", tag or (found.tag if found else ""), at, EVENT)
 
@@ -41,16 +40,16 @@ def _parts(reference: str, rule: AgentRule, login_server: str) -> tuple[str, str
         return rule.repository, None, reference
     found = REFERENCE.fullmatch(reference.removeprefix(f"{login_server}/"))
     if found is None:
-        raise typer.BadParameter(f"{reference} is no image; write REPOSITORY:TAG or REPOSITORY@sha256:…")
+        raise Mistake(f"{reference} is no image; write REPOSITORY:TAG or REPOSITORY@sha256:…")
     repository, tag, digest = found["name"], found["tag"], found["digest"]
     if digest is not None and not DIGEST.fullmatch(digest):
-        raise typer.BadParameter(f"{digest} is no digest; one is sha256: and 64 hex digits")
+        raise Mistake(f"{digest} is no digest; one is sha256: and 64 hex digits")
     if repository != rule.repository:
         alone = "/" not in repository and tag is None and digest is None
         hint = f"; for its tag write {rule.repository}:{repository}" if alone else "; see agents.yaml"
-        raise typer.BadParameter(f"{rule.name} follows {rule.repository}, not {repository}{hint}")
+        raise Mistake(f"{rule.name} follows {rule.repository}, not {repository}{hint}")
     if tag is None and digest is None:
-        raise typer.BadParameter(f"say which of {repository}: :TAG or @sha256:…")
+        raise Mistake(f"say which of {repository}: :TAG or @sha256:…")
     return repository, tag, digest
 
 

@@ -28,7 +28,7 @@ class Vault:
             return found
         noted = (record.secrets[name] for record in self._ledger.records.values() if name in record.secrets)
         known = version or next(noted, NO_ID)
-        self._assumed(f"the secret {name} is as it was last released: nobody here may read it")
+        self._assumed(f"the secret {name} is there, as it was last released: nobody here may read it")
         return Secret(name, known, SecretValue(""))
 
     async def tagged(self, agent: str) -> Mapping[str, str]:

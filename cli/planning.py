@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from cli import event_files
+from cli.codes import Mistake
 from cli.event_files import Found
 from cli.imagined import ANSWER, Assumed, Clock
 from cli.imagined_reads import Journal, Queue, gateways
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
-from cli.screen import columns
+from cli.screen import about, columns
 from core.events import IMAGE_PUSHED
 from core.reasons import Reason
 from core.rules import AgentRule, Agents, Probe
@@ -41,13 +40,13 @@ class Asked:
 
     @classmethod
     def read(cls, what: list[str], image: str | None) -> Asked:
-        """A single word that is no file is an agent; raises BadParameter for what is neither."""
+        """A single word that is no file is an agent; raises Mistake for what is neither."""
         (first, *more) = what
         is_file = more or first == event_files.INPUT or Path(first).exists() or "." in first or "/" in first
         if not is_file:
             return cls(agent=first, image=image)
         if image:
-            raise typer.BadParameter("--image goes with an agent: slipway plan AGENT --image REF")
+            raise Mistake("--image goes with an agent: slipway plan AGENT --image REF")
         return cls(events=tuple(event_files.read(what)))
 
 
@@ -88,9 +87,9 @@ def _rules(file: Path) -> Agents:
     try:
         return read_rules(file.read_bytes())
     except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}; --agents FILE names another") from None
+        raise Mistake(f"{file}: {error.strerror}; --agents FILE names another") from None
     except RulesError as error:
-        raise typer.BadParameter(f"{file} is wrong:\n{error}") from None
+        raise Mistake(f"{file} is wrong:\n{error}") from None
 
 
 def _registry_of(events: tuple[Found, ...]) -> str:
@@ -193,7 +192,7 @@ def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
     shown = [
         (
             str(row.get("agent", row.get("event", ""))),
-            f"version {row['version']}" if row.get("version") else str(row.get("tag") or "")[:24],
+            about(row),
             str(row["reason"]),
             f"{row['meaning']}{': ' + str(row['detail']) if row.get('detail') else ''}",
         )

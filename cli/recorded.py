@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from cli.codes import Mistake
 from cli.running import Answer, House
 from core.images import ImageFacts, Tagged
 from core.model import Agent, Secret, SecretValue, Unreadable, Version
@@ -54,11 +53,11 @@ def read(file: Path) -> World:
     try:
         return TypeAdapter(World).validate_json(file.read_bytes())
     except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}") from None
+        raise Mistake(f"{file}: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise typer.BadParameter(f"{file}: {where}: {first['msg']}; `slipway world` writes one that is right") from None
+        raise Mistake(f"{file}: {where}: {first['msg']}; `slipway world` writes one that is right") from None
 
 
 async def record(house: House, agent: str | None) -> Answer:

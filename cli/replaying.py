@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import typer
-
 from cli import asking_first
 from cli.asking_first import sure
+from cli.codes import Mistake
 from cli.event_files import RELEASE, Found, in_order, of_text, read
 from cli.explaining import journal
 from cli.running import Answer, House
@@ -39,9 +38,9 @@ class Source:
 
     @classmethod
     def of(cls, files: list[str] | None, poisoned_since: str | None) -> Source:
-        """One of the two; raises BadParameter for none and for both."""
+        """One of the two; raises Mistake for none and for both."""
         if bool(files) == bool(poisoned_since):
-            raise typer.BadParameter("name files of events, or say --poisoned-since 7d")
+            raise Mistake("name files of events, or say --poisoned-since 7d")
         return cls(tuple(files or ()), how_long(poisoned_since) if poisoned_since else None)
 
 

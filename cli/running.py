@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.codes import INTERRUPTED, UNANSWERED, WRONG_INPUT
-from cli.screen import Progress, show
+from cli.codes import INTERRUPTED, UNANSWERED, WRONG_INPUT, Mistake
 
 if TYPE_CHECKING:
+    from cli.screen import Progress
     from core.rules import Agents
     from handlers.config import Settings
     from handlers.gateways import Gateways
@@ -32,7 +30,7 @@ class House:
     agents: Agents
     settings: Settings
     outside: Gateways
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress
 
     def named(self, agent: str | None) -> list[str]:
         """The agent, or all; an unknown one is a mistake that names the nearest."""
@@ -55,13 +53,13 @@ class Answer:
 Question = Callable[[House], Awaitable[Answer]]
 
 
-def unknown_agent(agent: str, agents: Agents) -> typer.BadParameter:
+def unknown_agent(agent: str, agents: Agents) -> Mistake:
     """The mistake of a name that no rule has."""
     from difflib import get_close_matches
 
     near = get_close_matches(agent, agents.agents, 1)
     known = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(agents.agents)) or 'none'}"
-    return typer.BadParameter(f"agents.yaml has no agent {agent}; {known}")
+    return Mistake(f"agents.yaml has no agent {agent}; {known}")
 
 
 def asked(local: bool, as_json: bool, question: Question) -> None:
@@ -71,6 +69,7 @@ def asked(local: bool, as_json: bool, question: Question) -> None:
 
 def tell(answer: Answer, as_json: bool) -> None:
     """Print the answer, without any secret that was read; ends the process where its code is one."""
+    from cli.screen import show
     from handlers.redaction import redact
 
     if as_json:
@@ -83,6 +82,8 @@ def tell(answer: Answer, as_json: bool) -> None:
 
 def run(local: bool, question: Question) -> Answer:
     """The answer; ends the process with one clear sentence where there is none."""
+    import asyncio
+
     from handlers.config import ConfigInvalid
     from handlers.gateways import GatewayError
 
@@ -111,22 +112,25 @@ def prepare(local: bool) -> None:
 
 def quiet() -> None:
     """Nobody exports telemetry here; without a handler Python would print each warning to the terminal."""
+    import logging
+
     logging.getLogger("slipway").addHandler(logging.NullHandler())
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def stand_ins() -> None:
-    """Take the settings of what `make up` started; raises BadParameter where nothing runs."""
+    """Take the settings of what `make up` started; raises Mistake where nothing runs."""
     if not ENDPOINTS.exists():
-        raise typer.BadParameter(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
+        raise Mistake(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
     os.environ.update(json.loads(ENDPOINTS.read_text())["env"])
 
 
 async def _asked(question: Question) -> Answer:
+    from cli.screen import Progress
     from handlers import wiring
 
-    house = House(wiring.agents(), wiring.settings(), wiring.gateways())
+    house = House(wiring.agents(), wiring.settings(), wiring.gateways(), Progress())
     try:
         async with house.progress.told():
             return await question(house)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 PATIENCE = 1.0
@@ -18,6 +18,13 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
+
+
+def about(line: Mapping[str, object]) -> str:
+    """What a decision is about, shortly: the version, or the tag where a release only begins."""
+    if line.get("version") and line.get("reason") != "BEGIN":
+        return f"version {line['version']}"
+    return str(line.get("tag") or "")[:24]
 
 
 def show(text: str) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from typing import Any
 
-import typer
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent
@@ -14,6 +13,7 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue.aio import QueueClient
 
+from cli.codes import Mistake
 from cli.event_files import Found
 from handlers.config import Settings
 from handlers.gateways import PermanentError, TransientError
@@ -75,18 +75,19 @@ class Sender:
 
 
 def modelled(event: Found) -> Model:
-    """The event as azure-eventgrid's model; raises BadParameter for one that misses what the model needs."""
+    """The event as azure-eventgrid's model; raises Mistake for one that misses what the model needs."""
     try:
         if event.body.get("specversion"):
             return CloudEvent.from_dict(event.body)
         return EventGridEvent.from_json(json.dumps(event.body))
     except (ValueError, TypeError, KeyError, AzureError) as error:
-        raise typer.BadParameter(f"{event.place} is no event that can be sent: {_why(error)}") from None
+        raise Mistake(f"{event.place} is no event that can be sent: {_why(error)}") from None
 
 
 def _why(error: Exception) -> str:
-    found = re.search(r"Invalid datetime string: \S+|[^'\"(),]{12,}", str(error))
-    return found[0].strip() if found else type(error).__name__
+    """Of an error that quotes errors, the innermost sentence."""
+    time = re.search(r"Invalid datetime string: [^'\")\s]+", str(error))
+    return time[0] if time else str(error).splitlines()[0]
 
 
 def as_sent(model: Model) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.codes import Mistake
 from cli.options import SOMEBODY, Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
 from cli.running import asked
 
@@ -23,7 +24,7 @@ def release(
 ) -> None:
     """Release an image whatever its tag and soak say; a hold on it is lifted."""
     if image is None:
-        raise typer.BadParameter("say which image: --image REF; what is wanted already: slipway again")
+        raise Mistake("say which image: --image REF; what is wanted already: slipway again")
     _say("release_now", agent, local, as_json, watch, by=by, image=image)
 
 

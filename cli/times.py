@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import typer
+from cli.codes import Mistake
 
 
 def how_long(text: str) -> timedelta:
@@ -14,7 +14,7 @@ def how_long(text: str) -> timedelta:
     try:
         return timedelta(seconds=duration(text).total_seconds())  # type: ignore[attr-defined]
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise Mistake(str(error)) from None
 
 
 def short(at: datetime | None) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from cli.codes import DONE, NOT_WELL
 from cli.running import Answer, House
-from cli.screen import columns, show
+from cli.screen import about, columns, show
 from core.delivery import Outcome, awaits_approval, outcome
 from core.reasons import Reason, by_code
 from core.record import Record, Wanted
@@ -71,5 +71,5 @@ def _show(line: Mapping[str, object], as_json: bool) -> None:
         print(json.dumps(line), flush=True)
         return
     what = str(line.get("detail") or by_code(str(line["reason"])).meaning)
-    about = f"version {line['version']}" if line.get("version") else str(line.get("tag") or "")
-    show(columns([(str(line["at"])[11:19], str(line["agent"]), str(line["reason"]).ljust(16), about.ljust(10), what)]))
+    at, reason = str(line["at"])[11:19], str(line["reason"]).ljust(16)
+    show(columns([(at, str(line["agent"]), reason, about(line).ljust(10), what)]))

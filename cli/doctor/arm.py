@@ -23,8 +23,8 @@ Json = dict[str, Any]
 class Arm:
     """Every method raises TransientError or PermanentError."""
 
-    def __init__(self, credential: AsyncTokenCredential) -> None:
-        address = os.environ.get("ARM_ENDPOINT", ADDRESS).rstrip("/")
+    def __init__(self, credential: AsyncTokenCredential, address: str = "", **options: Any) -> None:
+        address = (address or os.environ.get("ARM_ENDPOINT", ADDRESS)).rstrip("/")
         self._client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             base_url=address,
             policies=[
@@ -34,6 +34,7 @@ class Arm:
             ],
             connection_timeout=5,
             read_timeout=15,
+            **options,
         )
 
     async def get(self, path: str, version: str, **query: str) -> Json | None:

@@ -60,7 +60,12 @@ def rules(given: Settings) -> tuple[Agents | None, list[Check]]:
         found = load_rules(given)
     except ConfigInvalid as error:
         return None, [wrong("agents.yaml", line, "slipway validate") for line in str(error).splitlines()]
-    return found, [
+    return found, of_rules(found)
+
+
+def of_rules(found: Agents) -> list[Check]:
+    """What is known of each rule; a file with a reserved name would not have been read."""
+    return [
         ok("agents.yaml", f"{len(found.agents)} agents, no mistake"),
         ok("variables", "none has a name that Foundry reserves"),
         *(check for name in sorted(found.agents) for check in _rule(name, found)),

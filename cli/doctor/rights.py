@@ -79,7 +79,7 @@ class Rights:
             return unclear(
                 what, "has the right under a condition alone", "see whether the condition names every repository"
             )
-        names = [await self._name(str(one["roleDefinitionId"])) for one in there]
+        names = {await self._name(str(one["roleDefinitionId"])) for one in there}
         lacks = f"lacks {right.role}" + (f"; it has {', '.join(sorted(names))}, which is not enough" if names else "")
         return wrong(what, lacks, grant(principal, right, scope))
 

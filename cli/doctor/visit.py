@@ -25,14 +25,14 @@ from handlers.gateways import GatewayError
 class Asked:
     """What doctor was given."""
 
-    identity: str | None
+    client_id: str | None
     subscription: str | None
 
 
-def visit(as_json: bool, identity: str | None, subscription: str | None) -> int:
+def visit(as_json: bool, client_id: str | None, subscription: str | None) -> int:
     """0 where nothing is wrong; what nobody can tell is no reason for another code."""
     try:
-        told = asyncio.run(_visit(Asked(identity, subscription)))
+        told = asyncio.run(_visit(Asked(client_id, subscription)))
     except KeyboardInterrupt:
         return INTERRUPTED
     bad = any(one.verdict == "wrong" for one in told)
@@ -73,14 +73,14 @@ async def _outside(given: Settings, agents: Agents, asked: Asked, progress: Prog
 
 async def _control_plane(given: Settings, agents: Agents, asked: Asked, arm: Arm) -> list[Check]:
     try:
-        found = await find(arm, given, asked.identity or given.client_id, asked.subscription)
+        found = await find(arm, given, asked.client_id or given.client_id, asked.subscription)
     except GatewayError as error:
         detail, _, mend = sentence(error).partition("\n")
         return [unclear("roles, policies and subscriptions", detail, mend)]
     rights = Rights(arm)
     groups: list[Callable[[], Awaitable[list[Check]]]] = [
         lambda: registry.checks(found, rights, given.registry_login_server),
-        lambda: _identity(found, rights),
+        lambda: identity(found, rights),
         lambda: events.checks(found, arm, agents),
         lambda: buried.checks(found, arm),
     ]
@@ -94,7 +94,7 @@ async def _control_plane(given: Settings, agents: Agents, asked: Asked, arm: Arm
     return told
 
 
-async def _identity(found: Resources, rights: Rights) -> list[Check]:
+async def identity(found: Resources, rights: Rights) -> list[Check]:
     """What the app's identity may do on project, vault and storage."""
     who, app = "identity of the app", found.app
     return [
