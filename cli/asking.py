@@ -37,8 +37,9 @@ def plan(
 ) -> None:
     """The steps that would follow, with reasons: of events, of an image, or of what is wanted now; nothing is done."""
     from cli import planning
+    from cli.plan_asked import Asked
 
-    asked_for = planning.Asked.read(what, image)
+    asked_for = Asked.read(what, image)
     if world is not None:
         tell(planning.offline(asked_for, world, agents or Path("agents.yaml"), registry), as_json)
         return

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli import event_files
 from cli.codes import Mistake
-from cli.event_files import Found
+from cli.event_files import RELEASE, Found
 from cli.imagined import ANSWER, Assumed, Clock
 from cli.imagined_reads import Journal, Queue, gateways
+from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
 from cli.screen import about, columns
-from core.events import IMAGE_PUSHED
 from core.reasons import Reason
 from core.rules import AgentRule, Agents, Probe
 from core.rules_file import RulesError, read_rules
@@ -28,26 +27,6 @@ from handlers.gateways import Gateways
 
 MOST_TURNS = 20
 """Of one agent: each is a wait, for soak or settle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Events, or an agent with or without an image."""
-
-    events: tuple[Found, ...] = ()
-    agent: str | None = None
-    image: str | None = None
-
-    @classmethod
-    def read(cls, what: list[str], image: str | None) -> Asked:
-        """A single word that is no file is an agent; raises Mistake for what is neither."""
-        (first, *more) = what
-        is_file = more or first == event_files.INPUT or Path(first).exists() or "." in first or "/" in first
-        if not is_file:
-            return cls(agent=first, image=image)
-        if image:
-            raise Mistake("--image goes with an agent: slipway plan AGENT --image REF")
-        return cls(events=tuple(event_files.read(what)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +85,7 @@ async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at
         if asked.agent not in rules.agents:
             raise unknown_agent(asked.agent, rules)
         rules = Agents(agents={asked.agent: rules.agents[asked.agent]})
-    events = asked.events or await _as_event(asked, rules, settings, outside)
+    events = asked.events or await as_event(asked, rules, settings, outside)
     rows = [row for one in events for row in await _event(one, rules, settings, outside)]
     if asked.agent is not None and not asked.image:
         await outside.queue.send(asked.agent)
@@ -124,27 +103,8 @@ def _expecting(rule: AgentRule) -> AgentRule:
     return rule.model_copy(update={"release": rule.release.model_copy(update=asks)})
 
 
-async def _as_event(asked: Asked, rules: Agents, settings: Settings, outside: Gateways) -> tuple[Found, ...]:
-    """An image as if it were pushed now."""
-    if asked.agent is None or asked.image is None:
-        return ()
-    from cli.images import resolve
-
-    push = await resolve(asked.image, rules.agents[asked.agent], settings.registry_login_server, outside)
-    target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    body = {
-        "id": "plan",
-        "topic": f"/registries/{settings.registry_name}",
-        "subject": f"{push.repository}:{push.tag}",
-        "eventType": IMAGE_PUSHED,
-        "eventTime": outside.clock.now().isoformat(),
-        "data": {"target": target},
-    }
-    return (Found(body, asked.image),)
-
-
 async def _event(event: Found, rules: Agents, settings: Settings, outside: Gateways) -> list[dict[str, Any]]:
-    if event.kind == event_files.RELEASE:
+    if event.kind == RELEASE:
         await outside.queue.send(event.id)
         return []
     await event_received.handle(json.dumps(event.body), rules, settings, outside)

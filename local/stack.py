@@ -78,16 +78,10 @@ class Stack:
         url = await self._start("registry", registry)
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
-        foundry = Foundry(registry_url=url)
-        self.endpoints["foundry"] = await foundry.start(self._port("foundry"), tls.server())
-        vault = Vault("demo-vault", on_event=events.publish)
-        self.endpoints["vault"] = await vault.start(self._port("vault"), tls.server())
-        arm = Arm()
+        vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
+        for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
+            await self._start(name, part, tls)
         furnish(arm, self.endpoints)
-        self.endpoints["arm"] = await arm.start(self._port("arm"), tls.server())
-        for part in (foundry, vault, arm):
-            self._parts.append(part)
-            self.say(f"{part.name:12} {part.url}")
         for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
@@ -118,8 +112,8 @@ class Stack:
     def _port(self, name: str) -> int:
         return 0 if self.options.free_ports else PORTS[name]
 
-    async def _start(self, name: str, part: StandIn) -> str:
-        self.endpoints[name] = await part.start(self._port(name))
+    async def _start(self, name: str, part: StandIn, tls: Authority | None = None) -> str:
+        self.endpoints[name] = await part.start(self._port(name), tls.server() if tls else None)
         self._parts.append(part)
         self.say(f"{part.name:12} {part.url}")
         return part.url

@@ -1,4 +1,4 @@
-"""Doctor against the Resource Manager stand-in: each cause behind an ImageError or a 403 is found, and what mends it."""
+"""Doctor against the Resource Manager stand-in: each cause of an ImageError or a 403 is found, and what mends it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from azure.core.credentials import AccessToken
 
@@ -22,6 +21,7 @@ from handlers.config import Settings
 from handlers.gateways import PermanentError
 from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
 from local.arm_world import furnish
+from local.server import Fault
 from local.tls import Authority
 from tests.simulation.scenery import ENVIRONMENT
 
@@ -209,16 +209,13 @@ async def test_what_cannot_be_seen_is_no_reason_to_call_it_wrong(patient: Patien
 
 
 async def test_lists_are_read_to_their_end_and_a_refusal_is_ours(patient: Patient) -> None:
-    async with aiohttp.ClientSession() as session:
-        url = f"{patient.arm.url}/_local/faults"
-        page = {"value": [{"subscriptionId": "s"}], "nextLink": f"{patient.arm.url}/subscriptions?api-version=1&page=2"}
-        faults = [{"path": "^/subscriptions\\?api-version=1$", "status": 200, "body": page}]
-        await session.put(url, json=faults)
-        listed = await patient.client.list("/subscriptions", "1")
-        assert [one["subscriptionId"] for one in listed] == ["s", GROUP.split("/")[2]]
-        await session.put(url, json=[{"path": ".*", "status": 403, "body": {"error": {"code": "AuthorizationFailed"}}}])
-        with pytest.raises(PermanentError, match="ARM: 403"):
-            await patient.found()
+    page = {"value": [{"subscriptionId": "s"}], "nextLink": f"{patient.arm.url}/subscriptions?api-version=1&page=2"}
+    patient.arm.faults = [Fault("^/subscriptions\\?api-version=1$", status=200, body=page)]
+    listed = await patient.client.list("/subscriptions", "1")
+    assert [one["subscriptionId"] for one in listed] == ["s", GROUP.split("/")[2]]
+    patient.arm.faults = [Fault(".*", status=403, body={"error": {"code": "AuthorizationFailed"}})]
+    with pytest.raises(PermanentError, match="ARM: 403"):
+        await patient.found()
 
 
 def test_what_can_be_seen_here(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cli import planning, recorded
 from cli.codes import Mistake
 from cli.event_files import of_text
-from cli.planning import Asked
+from cli.plan_asked import Asked
 from cli.running import House as Running
 from cli.screen import Progress
 from core.model import Routing
