@@ -45,7 +45,7 @@ lock: $(READY)  ## make the lock files anew from the .in files
 clean:  ## what can be made again
 	rm -rf $(VENV) node_modules .local .mypy_cache .ruff_cache .pytest_cache
 
-$(READY): requirements-dev.txt
+$(READY): requirements-dev.txt local/install.py
 	@$(PYTHON) local/install.py $(VENV) requirements-dev.txt
 	@touch $@
 

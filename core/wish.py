@@ -12,7 +12,7 @@ from core.reasons import Reason, by_code
 from core.record import Good
 from core.rules import AgentRule
 from core.steps import Begin, Done, End, Pin, Step, Wait, Yield
-from core.world import World, lives, should_run
+from core.world import World, back_to, lives, should_run
 
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""
@@ -36,7 +36,7 @@ def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def paused(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 5: a person asked to stop."""
     pause = world.wanted.paused
-    if pause is None or not pause.holds(now):
+    if pause is None or not pause.holds(now) or back_to(world.wanted):  # the way back is what a pause makes time for
         return None
     return Done(Reason.PAUSED, f"by {pause.by}: {pause.why}")
 
@@ -136,7 +136,11 @@ def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return None
     routing = world.agent.routing if world.agent else None
     record = notes.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
-    if record.candidate is not None and not lives(world.version(record.candidate)):
+    number = back_to(world.wanted)
+    back = world.version(number) if number else None
+    if back is not None:
+        record = notes.has_candidate(record, back)
+    elif record.candidate is not None and not lives(world.version(record.candidate)):
         record = notes.without_candidate(record)
     return Begin(record, superseded=world.record if world.record.open else None)
 
