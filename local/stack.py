@@ -22,7 +22,7 @@ from local.foundry import Foundry
 from local.identity import Identity
 from local.registry import Registry
 from local.server import StandIn
-from local.settings import PORTS, ROOT, environment, secret_names
+from local.settings import PORTS, ROOT, environment, secret_names, taken
 from local.storage import connection_string
 from local.telemetry import Telemetry
 from local.tls import Authority
@@ -61,9 +61,8 @@ class Stack:
     _processes: dict[str, Process] = field(default_factory=dict)
 
     async def up(self) -> None:
-        """Start everything; raises PartDiedError."""
-        folder = self.options.folder
-        (folder / "endpoints.json").unlink(missing_ok=True)
+        """Start everything; raises PartDiedError, also where a port is taken."""
+        folder = self._cleared()
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self._storage(tls)
@@ -109,6 +108,15 @@ class Stack:
         await asyncio.gather(*(process.wait() for process in self._processes.values()))
         for part in reversed(self._parts):
             await part.stop()
+
+    def _cleared(self) -> Path:
+        """The folder, without what an earlier stack said, and with nobody on its ports."""
+        busy = {} if self.options.free_ports else taken(PORTS)
+        if busy:
+            told = ", ".join(f"{port} ({name})" for name, port in busy.items())
+            raise PartDiedError(f'port {told} is taken: end what listens there, or make up ARGS="--ports 0"')
+        (self.options.folder / "endpoints.json").unlink(missing_ok=True)
+        return self.options.folder
 
     def _port(self, name: str) -> int:
         return 0 if self.options.free_ports else PORTS[name]
