@@ -21,6 +21,8 @@ from handlers.together import together
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
+UNANSWERED_ACTS = 2
+"""Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
 
 
 async def run(holder: Holder) -> Ending:
@@ -45,7 +47,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     try:
         glance = holder.ahead or await _look_ahead(holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
     world = World(glance.wanted, holder.acts.record, holder.facts)
     step: Step = Look("agent")
@@ -55,7 +57,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         holder.facts = world.facts
         ending = await taking.take(step, holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
@@ -81,16 +83,17 @@ async def _waited_for(holder: Holder) -> Facts:
     return holder.facts.with_version(number, version)
 
 
-async def _wait_out(holder: Holder, error: TransientError, now: datetime) -> Ending | None:
+async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     """Faults of others are waited out here: redeliveries of a message are few, and are for bugs."""
     if error.service == STORAGE:
         raise error
     holder.facts = Facts()
     await holder.acts.save()
     await holder.decisions.flush()
-    if await holder.pace.back_off(error):
+    holder.unanswered += error.unclear
+    if holder.unanswered < UNANSWERED_ACTS and await holder.pace.back_off(error):
         return None
-    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, now + BACK_IN), str(error))
+    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now() + BACK_IN), str(error))
 
 
 async def _stop(holder: Holder, error: PermanentError, step: Step, world: World, now: datetime) -> Ending | None:

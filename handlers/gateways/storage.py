@@ -12,7 +12,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import BUSY
+from handlers.gateways.http import may_pass
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -71,13 +71,25 @@ def our_errors(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         code = code_of(error)
-        if error.status_code is None or error.status_code in BUSY:
+        if may_pass(error):
             raise TransientError(STORAGE, code, what, unclear=True) from error
         raise PermanentError(STORAGE, code, what, status=error.status_code) from error
-    except AzureError as error:
+    except (AzureError, ValueError) as error:  # ValueError: a page in place of a blob, which has no Content-Range
         raise TransientError(STORAGE, "no answer", what, unclear=True) from error
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status."""
-    return str(getattr(error, "error_code", None) or error.status_code)
+    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status where that says more than a 2xx."""
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    return str(error.status_code) if error.status_code and error.status_code >= 300 else "no answer"
+
+
+def is_storages_own(error: HttpResponseError) -> bool:
+    """True where storage itself says what is wrong.
+
+    A 404 or 409 without a code is from whatever stands between us: it does not say that a record is not there, or that
+    somebody else was as early.
+    """
+    return bool(getattr(error, "error_code", None))

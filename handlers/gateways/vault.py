@@ -12,7 +12,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, retry_after
+from handlers.gateways.http import may_pass, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -37,7 +37,7 @@ class AzureVault:
             except ResourceNotFoundError:
                 return Unreadable.MISSING
             except HttpResponseError as error:
-                if error.status_code == 403:
+                if error.status_code in (401, 403):
                     return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
                 raise
         told = found.properties
@@ -75,8 +75,10 @@ def _our_errors(what: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
+        if error.status_code is not None and error.status_code < 300:
+            raise TransientError(SERVICE, "no answer", what) from error
         code = error.error.code if error.error and error.error.code else str(error.status_code)
-        if error.status_code is None or error.status_code in BUSY:
+        if may_pass(error):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
         shown = "FORBIDDEN" if error.status_code == 403 else code
         raise PermanentError(SERVICE, shown, what, status=error.status_code) from error
