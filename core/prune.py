@@ -123,7 +123,7 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
-    if version.draft or number(version) < 0:
+    if not version.released:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED

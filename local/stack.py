@@ -101,7 +101,9 @@ class Stack:
         raise PartDiedError(f"{waits[done.pop()]} ended by itself")
 
     async def down(self) -> None:
-        """End every process by its id, then every server."""
+        """End every process by its id, then every server; nobody is told any more where they were."""
+        if "env" in self.endpoints:  # else the file is another stack's
+            (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         for process in reversed(self._processes.values()):
             if process.returncode is None:
                 process.terminate()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
+from core.prune import number
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
 from handlers.gateways import Deleted, PermanentError
@@ -137,6 +138,5 @@ def _import() -> type[AIProjectClient]:
 
 
 def _ordered(versions: list[Version]) -> list[Version]:
-    """Oldest first, without drafts; one that was told on two pages counts once."""
-    released = {one.number: one for one in versions if one.number.isdecimal() and not one.draft}
-    return sorted(released.values(), key=lambda one: int(one.number))
+    """Oldest first, names that are no number before all; one that was told on two pages counts once."""
+    return sorted({one.number: one for one in versions}.values(), key=number)

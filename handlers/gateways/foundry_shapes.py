@@ -35,13 +35,14 @@ def _failure(told: Mapping[str, Any]) -> Failure | None:
 
 def agent_of(told: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
-    latest = (told.get("versions") or {}).get("latest")
+    newest = (told.get("versions") or {}).get("latest")
+    latest = version_of(newest) if newest else None
     identity = told.get("instance_identity") or {}
     return Agent(
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=version_of(latest) if latest else None,
+        latest=latest if latest and latest.released else None,
         identity=identity.get("principal_id"),
     )
 
