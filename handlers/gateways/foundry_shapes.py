@@ -7,18 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.numbers import is_number
 from handlers.redaction import shown
-
-LONGEST_NUMBER = 18
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key.
-
-    Raises ValueError where it has no number: which of two is newer could not be said.
-    """
-    if not is_numbered(told):
-        raise ValueError("a version without a number")
+    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
     definition = told.get("definition") or {}
     error = told.get("error") or {}
     return Version(
@@ -33,10 +27,12 @@ def version_of(told: Mapping[str, Any]) -> Version:
     )
 
 
-def is_numbered(told: Mapping[str, Any]) -> bool:
-    """Whether a version has a number, as every released one has."""
-    number = str(told["version"])
-    return number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER
+def numbered_of(told: Mapping[str, Any]) -> Version:
+    """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
+    version = version_of(told)
+    if not is_number(version.number):
+        raise ValueError("a version without a number")
+    return version
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -48,13 +44,14 @@ def _failure(told: Mapping[str, Any]) -> Failure | None:
 
 def agent_of(told: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
-    latest = (told.get("versions") or {}).get("latest")
+    newest = (told.get("versions") or {}).get("latest")
+    latest = version_of(newest) if newest else None
     identity = told.get("instance_identity") or {}
     return Agent(
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=version_of(latest) if latest and is_numbered(latest) else None,
+        latest=latest if latest and latest.released else None,
         identity=identity.get("principal_id"),
     )
 
