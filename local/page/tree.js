@@ -40,7 +40,11 @@ export function rows(trace) {
 /** What a release waited for before it was taken up: since its push, or since it was last laid down. */
 function waited(trace, release, depth) {
   const before = [...trace.spans.values()].filter(
-    (one) => one !== release && /^(push|rotation|catch_up|release)$/.test(one.name) && one.at < release.at,
+    (one) =>
+      one !== release &&
+      /^(push|rotation|catch_up|release)$/.test(one.name) &&
+      one.at < release.at &&
+      one.about.agent === release.about.agent, // a push may be followed by several
   );
   if (before.length === 0) return [];
   const from = Math.max(...before.map((one) => one.at + one.took));
