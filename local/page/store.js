@@ -11,6 +11,8 @@ const GOOD = new Set(["LIVE"]);
 const UNEVENTFUL = new Set(["prune", "resume"]);
 
 export class Store {
+  serial = 0; // of records; it goes on after a restart of the stack, so that no key means two things
+
   constructor() {
     this.clear();
   }
@@ -20,7 +22,10 @@ export class Store {
     this.traces = new Map();
     this.metrics = new Map(); // name -> series key -> {about, points}
     this.newest = 0;
-    this.serial = 0;
+  }
+
+  get empty() {
+    return this.traces.size + this.decisions.length + this.metrics.size === 0;
   }
 
   add(records) {

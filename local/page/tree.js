@@ -16,7 +16,8 @@ export function rows(trace) {
   const below = new Map();
   for (const span of spans) {
     const parent = trace.spans.has(span.parent) && span.parent !== span.id ? span.parent : "";
-    below.set(parent, [...(below.get(parent) ?? []), span]);
+    if (!below.has(parent)) below.set(parent, []);
+    below.get(parent).push(span);
   }
   const found = [];
   const seen = new Set(); // ids are a stranger's: a circle must not hang the page
