@@ -4,10 +4,11 @@ const DECISIONS = 20_000; // as many envelopes as the server keeps
 const TRACES = 2_000;
 const POINTS = 1_000;
 /** Reasons of steps: a release whose last line is one of these goes on. */
-const GOES_ON = new Set(
-  "DESIRED BEGIN PIN CREATE ADOPT CLEAR_TWIN MAKE_ROOM CONFIRM VERIFY CHECK PROMOTE ROLLBACK APPROVED RESUMED BACK_SOON NOT_DUE".split(" "),
+export const GOES_ON = new Set(
+  ("DESIRED BEGIN PIN CREATE ADOPT CLEAR_TWIN MAKE_ROOM CONFIRM VERIFY CHECK PROMOTE ROLLBACK BACK_SOON NOT_DUE RESUMED " +
+    "APPROVED RELEASE_ASKED HOLD_LIFTED RESUMED_BY_PERSON").split(" "),
 );
-const GOOD = new Set(["LIVE"]);
+export const GOOD = new Set(["LIVE"]);
 const UNEVENTFUL = new Set(["prune", "resume"]);
 
 export class Store {

@@ -1,7 +1,7 @@
 // A trace as rows: its spans from the first to the deepest, and between them what it waited for.
 
 const OURS = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
-const WAITED_FOR = new Map([
+export const WAITED_FOR = new Map([
   ["AWAITING_APPROVAL", "waits for a person"],
   ["PAUSED", "is paused"],
   ["NOT_DUE", "quiet time"],

@@ -15,6 +15,8 @@ from tests.browser.told import decision, everything, metric, push, span
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
 KNOWN = "import('/page/metrics.js').then(({KNOWN}) => KNOWN.map(([name, , ...rest]) => [name, ...rest]))"
+NAMED = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
+  .then(([store, tree]) => [...store.GOES_ON, ...store.GOOD, ...tree.WAITED_FOR.keys()])"""
 WRITTEN = """async (code) => {
   const text = await (await fetch(`/reasons/${code}`)).text();
   const { written } = await import("/page/reasons.js");
@@ -63,6 +65,11 @@ def test_the_metrics_are_those_of_the_reference(served: Served, at: Open) -> Non
     known = page.evaluate(KNOWN)
     rows = re.findall(r"^\| `(slipway\.[\w.]+)` \| (counter|histogram|gauge) \| `([^`]+)`", TELEMETRY, re.MULTILINE)
     assert sorted(map(tuple, known)) == sorted(rows)
+
+
+def test_every_reason_that_the_page_knows_is_one(served: Served, at: Open) -> None:
+    named = at().evaluate(NAMED)
+    assert {"LIVE", "BEGIN", "AWAITING_APPROVAL"} <= set(named) <= set(Reason.__members__)
 
 
 def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open) -> None:
