@@ -42,7 +42,7 @@ def test_another_stack_s_decisions_take_the_place_of_the_first_s(served: Served,
     served.stop()
     served.start_anew()
     served.send(push("t9", "another-agent"))
-    expect(page.locator(f"{LINES} .who")).to_have_text(["another-agent"] * 3, timeout=15_000)
+    expect(page.locator(f"{LINES} .who")).to_have_text(["another-agent"] * 3)
 
 
 def test_a_break_in_the_connection_loses_and_doubles_nothing(served: Served, at: Open) -> None:
@@ -52,7 +52,7 @@ def test_a_break_in_the_connection_loses_and_doubles_nothing(served: Served, at:
     served.hang_up()
     served.send(push("t2", "hello-agent", 4))
     served.pick_up()
-    expect(page.locator(LINES)).to_have_count(6, timeout=15_000)
+    expect(page.locator(LINES)).to_have_count(6)
 
 
 def test_ten_thousand_decisions_are_all_found_and_few_are_drawn(served: Served, at: Open) -> None:
