@@ -11,7 +11,7 @@ from bench.apps import beside_an_empty_one
 from bench.machine import resident
 from bench.report import Row
 from bench.scene import Choice, Scene, scene
-from bench.trigger import turn_about
+from bench.trigger import turn_about, undisturbed
 from local.running import host
 
 OFF = {"PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false"}
@@ -47,8 +47,8 @@ def _event(often: int) -> Iterator[Row]:
         with host(stage.running, app=app) as on, host(stage.running, app=app, settings=OFF) as off:
             targets = {"on": (on.url, "image_pushed"), "off": (off.url, "image_pushed")}
             took, memory = turn_about(targets, often), {"on": resident(on.pid), "off": resident(off.pid)}
-    how = f"Two hosts, {often} deliveries each, turn about; one exports all it can, one has telemetry switched off"
-    with_it, without = (1000 * median(took[name]) for name in ("on", "off"))
+    how = f"Lower quartiles of {often} deliveries to each of two hosts, turn about; one of them exports all"
+    with_it, without = (undisturbed(took[name]) for name in ("on", "off"))
     yield Row(
         name="telemetry, image_pushed",
         what="image_pushed, warm, with telemetry over the same without",

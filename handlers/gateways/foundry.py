@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.rules import Probe
@@ -15,11 +15,14 @@ from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
 from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import UNTRACED
+from handlers.gateways.http import UNTRACED, connections
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
+
+CLIENT: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 30}
+"""Seconds."""
 
 
 class AzureFoundry:
@@ -111,7 +114,7 @@ class AzureFoundry:
         if self._made is None:
             project_client = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = project_client(self._endpoint, self._credential, connection_timeout=5, read_timeout=30)
+                self._made = project_client(self._endpoint, self._credential, **CLIENT, **connections())
         return self._made
 
 
