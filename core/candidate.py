@@ -60,11 +60,11 @@ def gone(world: World, rule: AgentRule, now: datetime) -> Step | None:
 
 
 def creating(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 20: Foundry is at work; an unknown status is waited for like it."""
+    """Row 20: Foundry is at work, by its own clock, since ours may be wrong; an unknown status is waited for too."""
     version = _seen(world)
     if version.status not in (Status.CREATING, Status.UNKNOWN):
         return None
-    if now - version.created_at >= rule.release.provision_within:
+    if (version.told_at or now) - version.created_at >= rule.release.provision_within:
         return End(Reason.TIMED_OUT, notes.ended(world.record, Reason.TIMED_OUT, now))
     return Wait(Reason.CREATE, version.number)
 

@@ -108,6 +108,8 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
+    told_at: datetime | None = field(default=None, compare=False)
+    """When the service said so, by the clock that also wrote ``created_at``; None where a list told it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
+from handlers.gateways.foundry_shapes import agent_of, dated, dated_version, definition_to, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
 from handlers.gateways.http import UNTRACED, connections
 
@@ -42,7 +42,7 @@ class AzureFoundry:
         """One version."""
         client = await self._client()
         what = f"get version {number} of {agent}"
-        return await read(what, lambda: client.agents.get_version(agent, number, **UNTRACED), version_of)
+        return await read(what, lambda: client.agents.get_version(agent, number, cls=dated, **UNTRACED), dated_version)
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
