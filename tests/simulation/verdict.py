@@ -50,7 +50,7 @@ def _as_expected(history: History) -> None:
         and history.watch.moved is None
         and not history.watch.deleted
         and newest
-        and not _held(history)
+        and not _goes_on(history)
     ):
         agent = history.foundry.agents[AGENT]
         live = agent.versions[agent.routing.pinned or ""]
@@ -60,10 +60,11 @@ def _as_expected(history: History) -> None:
         _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
 
 
-def _held(history: History) -> bool:
-    """True where what was good goes on in place of the newest push, which was held at some time."""
+def _goes_on(history: History) -> bool:
+    """True where what was good goes on in place of the newest push: that was held at some time, or cannot run."""
     record, wanted = history.watch.record, history.watch.wanted
-    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted)
+    cannot = history.newest is not None and history.foundry.images[history.newest.digest] in ENDED_BY
+    return record.push != wanted.push and (cannot or bool(record.holds or wanted.held or wanted.lifted))
 
 
 def _told_once(history: History) -> None:
