@@ -1,9 +1,10 @@
-"""What being watched costs: a warm event, memory, a release while nobody takes its telemetry, envelopes."""
+"""What telemetry costs: time and memory beside the same app without it, and a release while ingestion is not well."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -11,102 +12,80 @@ from bench.apps import beside_an_empty_one
 from bench.machine import resident
 from bench.report import Row
 from bench.scene import Choice, Scene, scene
-from bench.trigger import turn_about, undisturbed
-from local.running import host
+from bench.trigger import deliveries, undisturbed
+from local.running import Host, host
 
 OFF = {"PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false"}
-PROVISIONING = 1.5
-BAD: Mapping[str, dict[str, Any]] = {
-    "down": {"drop": True},
-    "slow": {"delay_s": 10.0},
-    "429": {"status": 429, "headers": {"Retry-After": "1"}},
-    "500": {"status": 500},
+PROVISIONING = 4.0
+INGESTION: Mapping[str, Mapping[str, Any]] = {
+    "well": {},
+    "answers 429": {"status": 429, "headers": {"Retry-After": "2"}},
+    "answers 500": {"status": 500},
+    "answers after 20 s": {"delay_s": 20.0},
+    "hangs up": {"drop": True},
 }
-"""What the ingestion does to every request."""
-FINE = "fine"
+AGENT = "told"
 ALL_STEPS = {"release": {one: {"ask": "ping", "expect": "pong"} for one in ("verify", "check")}}
+NONE, WELL = "the same app without telemetry", "the same release while ingestion is well"
 EXPORTED = 7.0
 """Seconds after which everything of a release has been sent: spans and metrics go every 5."""
-EVENTS, RELEASE = "event_queued", "release_agent"
 
 
 def rows(choice: Choice) -> Iterator[Row]:
-    """Time and memory of an event, then releases."""
-    yield from _event(choice.of(600, 150))
-    with scene({"agent": 1}) as stage, host(stage.running, only=[EVENTS, RELEASE]) as functions:
-        stage.provisioning(PROVISIONING)
-        yield _ingestion(_releases(stage, lambda: functions.invocations(RELEASE), choice.of(5, 2)))
-    with scene({"agent": 1}, ALL_STEPS) as stage, host(stage.running, only=[EVENTS, RELEASE]):
-        stage.provisioning(PROVISIONING)
+    """Time and memory, one row for each way in which ingestion can be unwell, and how much it gets of a release."""
+    with scene({"hello": 1, AGENT: 1}) as stage:
+        app = beside_an_empty_one(stage.running.folder / "app")
+        with host(stage.running, app=app) as on, host(stage.running, app=app, settings=OFF) as off:
+            yield from _beside_none(on, off, choice.of(600, 150))
+        with host(stage.running, only=["release_agent", "event_queued"]) as functions:
+            yield from _unwell(stage, functions, choice.of(5, 2))
+    with scene({AGENT: 1}, ALL_STEPS) as stage, host(stage.running, only=["release_agent", "event_queued"]):
         yield _envelopes(stage)
 
 
-def _event(often: int) -> Iterator[Row]:
-    with scene({"hello": 1}) as stage:
-        app = beside_an_empty_one(stage.running.folder / "app")
-        with host(stage.running, app=app) as on, host(stage.running, app=app, settings=OFF) as off:
-            targets = {"on": (on.url, "image_pushed"), "off": (off.url, "image_pushed")}
-            took, memory = turn_about(targets, often), {"on": resident(on.pid), "off": resident(off.pid)}
-    how = f"Lower quartiles of {often} deliveries to each of two hosts, turn about; one of them exports all"
-    with_it, without = (undisturbed(took[name]) for name in ("on", "off"))
+def _beside_none(on: Host, off: Host, often: int) -> Iterator[Row]:
+    took = deliveries({"with": (on.url, "image_pushed"), "without": (off.url, "image_pushed")}, often)
+    told, silent = (undisturbed(took[one]) for one in ("with", "without"))
+    how = f"Lower quartiles of {often} deliveries each, turn about to two hosts of the same app; ingestion answers"
+    what = "image_pushed with telemetry, over the same without"
+    also = {"with, ms": told, "without, ms": silent}
+    yield Row("telemetry, time", what, "ms", told - silent, 0.5, 0.0, NONE, how, also)
+    memory = {"with, MiB": resident(on.pid), "without, MiB": resident(off.pid)}
+    what = "resident memory of that host with telemetry, over the same without"
     yield Row(
-        name="telemetry, image_pushed",
-        what="image_pushed, warm, with telemetry over the same without",
-        unit="ms",
-        value=with_it - without,
-        target=0.5,
-        bound=0.0,
-        bound_is="the same host without telemetry",
-        how=how,
-        also={"with, ms": with_it, "without, ms": without},
-    )
-    yield Row(
-        name="telemetry, memory",
-        what="resident memory of the host with telemetry over the same without",
-        unit="MiB",
-        value=memory["on"] - memory["off"],
-        target=50,
-        bound=0.0,
-        bound_is="the same host without telemetry",
-        how=how,
-        also={"with, MiB": memory["on"], "without, MiB": memory["off"]},
+        "telemetry, memory", what, "MiB", memory["with, MiB"] - memory["without, MiB"], 50, 0.0, NONE, how, memory
     )
 
 
-def _releases(stage: Scene, invocations: Any, often: int) -> dict[str, list[float]]:
-    """Seconds from the message to the moved selector, one release after another, the ingestion turn about."""
-    took: dict[str, list[float]] = {one: [] for one in (FINE, *BAD)}
-    stage.moved("agent", stage.push("agent"))
-    for _ in range(often):
-        for name, times in took.items():
-            faults = [{"path": "/track", **BAD[name]}] if name in BAD else []
-            stage.running.put("telemetry", "/_local/faults", faults)
-            since = stage.push("agent")
-            moved = stage.moved("agent", since)["answered"]
-            began = [one["began"] for one in invocations() if since <= one["began"] <= moved]
-            times.append(moved - began[-1])
-    stage.running.put("telemetry", "/_local/faults", [])
-    return took
+def _unwell(stage: Scene, functions: Host, times: int) -> Iterator[Row]:
+    stage.provisioning(PROVISIONING)
+    _release(stage, functions)  # the first makes connections
+    took: dict[str, list[float]] = {name: [] for name in INGESTION}
+    for _, (name, fault) in product(range(times), INGESTION.items()):
+        stage.running.put("telemetry", "/_local/faults", [{"path": "/track", **fault}] if fault else [])
+        took[name].append(_release(stage, functions))
+    usual = median(took.pop("well"))
+    for name, seconds in took.items():
+        what = f"a release while ingestion {name} ÷ one while it is well"
+        how = f"Medians of {times} releases each, turn about, on one host; a version takes {PROVISIONING:.0f} s"
+        also = {"s": median(seconds), "well, s": usual}
+        yield Row(f"ingestion {name}", what, "ratio", median(seconds) / usual, 1.05, 1.0, WELL, how, also)
 
 
-def _ingestion(took: Mapping[str, list[float]]) -> Row:
-    seconds = {name: median(times) for name, times in took.items()}
-    worst = max(abs(seconds[name] / seconds[FINE] - 1) for name in BAD)
-    return Row(
-        name="telemetry, ingestion in trouble",
-        what="a release while the ingestion is down, slow (10 s), or answers 429 or 500: the largest difference",
-        unit="%",
-        value=100 * worst,
-        target=5,
-        bound=0.0,
-        bound_is="the same release with an ingestion that takes everything",
-        how=f"Medians of {len(took[FINE])} releases each, turn about; message handed over → selector moved",
-        also={f"{name}, s": value for name, value in seconds.items()},
-    )
+def _release(stage: Scene, functions: Host) -> float:
+    """Seconds of one release, as the host counts them."""
+
+    def ended() -> list[dict[str, Any]]:
+        return [one for one in functions.invocations("release_agent") if one["ended"]]
+
+    before = len(ended())
+    stage.push(AGENT)
+    (last, *_) = stage.wait(lambda: ended()[before:], "the release ended")
+    return float(last["ended"] - last["began"])
 
 
 def _envelopes(stage: Scene) -> Row:
-    stage.moved("agent", stage.push("agent"))
+    stage.moved(AGENT, stage.push(AGENT))
     stage.wait(lambda: stage.running.journal("LIVE"), "the release was told of")
     time.sleep(EXPORTED)
     items = stage.running.get("telemetry", "/_local/items")

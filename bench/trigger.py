@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
+from itertools import product
 from statistics import quantiles
 from urllib.parse import urlsplit
 
@@ -34,8 +35,6 @@ EVENT = {
     "metadataVersion": "1",
 }
 
-BODY = json.dumps([EVENT]).encode()
-
 
 def rows(choice: Choice) -> Iterator[Row]:
     """One row."""
@@ -43,8 +42,7 @@ def rows(choice: Choice) -> Iterator[Row]:
     with scene({"hello": 1}) as stage:
         app = beside_an_empty_one(stage.running.folder / "app")
         with host(stage.running, app=app) as functions:
-            both = {name: (functions.url, name) for name in ("empty", "image_pushed")}
-            took = turn_about(both, often)
+            took = deliveries({name: (functions.url, name) for name in ("empty", "image_pushed")}, often)
     empty, pushed = (undisturbed(took[name]) for name in ("empty", "image_pushed"))
     yield Row(
         name="image_pushed",
@@ -54,19 +52,26 @@ def rows(choice: Choice) -> Iterator[Row]:
         target=0.5,
         bound=0.0,
         bound_is="a handler that does nothing",
-        how=f"Lower quartiles of {often} deliveries each, turn about on one host, a connection each; ledger, journal "
-        "and queue answer at once",
+        how=f"Lower quartiles of {often} deliveries each, turn about on one host, a connection each; ledger, "
+        "journal and queue answer at once",
         also={"empty, ms": empty, "image_pushed, ms": pushed},
     )
 
 
-def turn_about(targets: Mapping[str, tuple[str, str]], often: int) -> dict[str, list[float]]:
-    """Seconds of so many deliveries to each target (host and function), one after another, warm."""
-    connections = {name: HTTPConnection(urlsplit(url).netloc) for name, (url, _) in targets.items()}
-    took: dict[str, list[float]] = {name: [] for name in targets}
-    for _ in range(WARM_UP + often):
-        for name, (_, function) in targets.items():
-            took[name].append(_delivered(connections[name], function))
+def deliveries(to: Mapping[str, tuple[str, str]], often: int) -> dict[str, list[float]]:
+    """Seconds of each delivery of the event, turn about: name -> a host's address and the function there."""
+    body = json.dumps([EVENT]).encode()
+    headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
+    connections = {name: HTTPConnection(urlsplit(url).netloc) for name, (url, _) in to.items()}
+    took: dict[str, list[float]] = {name: [] for name in to}
+    for _, (name, (_, function)) in product(range(WARM_UP + often), to.items()):
+        connection, began = connections[name], time.perf_counter()
+        connection.request("POST", f"/runtime/webhooks/EventGrid?functionName={function}", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        took[name].append(time.perf_counter() - began)
+        if answer.status != 202:
+            raise NotMeasuredError(f"{name} was answered with {answer.status}")
     for connection in connections.values():
         connection.close()
     return {name: times[WARM_UP:] for name, times in took.items()}
@@ -75,14 +80,3 @@ def turn_about(targets: Mapping[str, tuple[str, str]], often: int) -> dict[str, 
 def undisturbed(seconds: list[float]) -> float:
     """The lower quartile in ms: what else a machine does makes some deliveries slower, and none faster."""
     return 1000 * quantiles(seconds, n=4)[0]
-
-
-def _delivered(connection: HTTPConnection, function: str) -> float:
-    headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
-    began = time.perf_counter()
-    connection.request("POST", f"/runtime/webhooks/EventGrid?functionName={function}", BODY, headers)
-    answer = connection.getresponse()
-    answer.read()
-    if answer.status != 202:
-        raise NotMeasuredError(f"{function} was answered with {answer.status}")
-    return time.perf_counter() - began

@@ -101,7 +101,7 @@ async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None
         return Done(step.reason, step.detail)
     if isinstance(step, Begin):
         holder.trail.at("begin")
-        holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish)
+        holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish if newer else holder.facts.resolved)
     holder.tell(step.reason, step.record)
     return None
 

@@ -15,6 +15,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from local.arm import Arm
+from local.arm_world import furnish
 from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
 from local.foundry import Foundry
 from local.identity import Identity
@@ -75,13 +77,10 @@ class Stack:
         url = await self._start("registry", registry)
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
-        foundry = Foundry(registry_url=url)
-        self.endpoints["foundry"] = await foundry.start(self._port("foundry"), tls.server())
-        vault = Vault("demo-vault", on_event=events.publish)
-        self.endpoints["vault"] = await vault.start(self._port("vault"), tls.server())
-        for part in (foundry, vault):
-            self.parts[part.name] = part
-            self.say(f"{part.name:12} {part.url}")
+        vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
+        for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
+            await self._start(name, part, tls)
+        furnish(arm, self.endpoints)
         for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
@@ -116,8 +115,8 @@ class Stack:
             return urlsplit(self.endpoints[name]).port or 0
         return 0 if self.options.free_ports else PORTS[name]
 
-    async def _start(self, name: str, part: StandIn) -> str:
-        self.endpoints[name] = await part.start(self._port(name))
+    async def _start(self, name: str, part: StandIn, tls: Authority | None = None) -> str:
+        self.endpoints[name] = await part.start(self._port(name), tls.server() if tls else None)
         self.parts[name] = part
         self.say(f"{part.name:12} {part.url}")
         return part.url

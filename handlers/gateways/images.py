@@ -12,18 +12,17 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, connections, retry_after
+from handlers.gateways.http import BUSY, UNREADABLE, connections, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
     from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "registry"
-CLIENT: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10}
-"""Seconds."""
 LARGEST_CONFIG = 1_000_000
 """Bytes of a configuration that are read."""
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
+"""Seconds; a bad status is not asked again in here, as with Foundry."""
 
 
 class AzureImages:
@@ -82,7 +81,7 @@ class AzureImages:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, **CLIENT, **connections())
+                self._made = made(self._endpoint, self._credential, **OPTIONS, **connections())
         return self._made
 
 
