@@ -98,8 +98,8 @@ def _why(version: Version) -> Reason:
     return Reason.PRUNED_FAILED if version.status is Status.FAILED else Reason.PRUNED_STALE
 
 
-def _age_order(version: Version) -> tuple[int, datetime]:
-    return (number(version), version.created_at)
+def _age_order(version: Version) -> tuple[int, datetime, str]:
+    return (number(version), version.created_at, version.number)
 
 
 def _needed(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> dict[str, Reason]:
@@ -118,14 +118,14 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
     yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(record))
     yield from ((version.number, why) for version in ordered if (why := _by_itself(version, keep)) is not None)
     yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
-    if len(ordered) == 1:
-        yield ordered[0].number, Reason.KEPT_LAST
+    if numbered and not any(routing.names(version.number) for version in numbered):
+        yield numbered[-1].number, Reason.KEPT_LAST  # the traffic goes nowhere: something must be left to send it to
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
     if version.draft or number(version) < 0:
         return Reason.KEPT_DRAFT
-    if version.status in (Status.CREATING, Status.DELETING, Status.UNKNOWN):
+    if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED
     if version.created_at == NO_TIME:
         return Reason.KEPT_UNDATED

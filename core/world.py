@@ -24,7 +24,7 @@ MENDED_BY_A_SECRET = frozenset(
         Reason.ENV_CLASH,
     }
 )
-"""Ends after which a new version of a secret releases the very push that ended so."""
+"""Ends after which a new version of a secret releases the very push that ended so, which may be the good one's."""
 
 
 class Unread(Exception):  # noqa: N818 - not an error: it stops a row until its fact is read
@@ -151,7 +151,8 @@ def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
     push, good = wanted.push, record.good.push if record.good else None
     if push is not None and of_digest(active(wanted, record, now), push.digest) is not None:
         return good
-    unanswered = record.open or wanted.by_people > record.seen or record.reason in MENDED_BY_A_SECRET
+    waits_for_a_secret = record.reason in MENDED_BY_A_SECRET and record.push == push
+    unanswered = record.open or wanted.by_people > record.seen or waits_for_a_secret
     return push if unanswered or push is None else good or push
 
 

@@ -41,6 +41,8 @@ def up(
     folder.mkdir(parents=True, exist_ok=True)
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: leave --no-functions out")
+    if _cli("validate", str(agents.resolve())):  # it says what is wrong, and where
+        raise typer.Exit(1)
     options = Options(folder.resolve(), agents.resolve(), deliver, free_ports=ports == 0, functions=functions)
     raise typer.Exit(asyncio.run(_up(options)))
 
@@ -161,17 +163,17 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The one way here: the timer deletes.")] = True,
 ) -> None:
     """What the next prune would do with each version, and why: the command line's, against what runs here."""
-    raise typer.Exit(_cli("prune", "--dry-run"))
+    raise typer.Exit(_cli("prune", "--dry-run", "--local"))
 
 
 @app.command()
 def digests() -> None:
     """The images that versions need: the command line's, against what runs here."""
-    raise typer.Exit(_cli("digests"))
+    raise typer.Exit(_cli("digests", "--local"))
 
 
 def _cli(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "cli", *arguments, "--local"], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "cli", *arguments], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
 from handlers.redaction import shown
 
 LONGEST_NUMBER = 18
@@ -29,7 +29,7 @@ def version_of(told: Mapping[str, Any]) -> Version:
         created_at=time_of(told.get("created_at")),
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
-        metadata=dict(told.get("metadata") or {}),
+        metadata={str(key): str(value) for key, value in (told.get("metadata") or {}).items()},
         failure=_failure(error),
         draft=bool(told.get("draft")),
     )
@@ -104,9 +104,11 @@ def _status(text: str) -> Status:
 
 
 def time_of(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said."""
-    if isinstance(told, datetime):
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
-    if isinstance(told, str):
-        return datetime.fromisoformat(told).astimezone(UTC)
-    return datetime.fromtimestamp(float(told or 0), UTC)
+    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said that is a time."""
+    try:
+        found = datetime.fromisoformat(told) if isinstance(told, str) else told
+        if isinstance(found, datetime):
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(float(found or 0), UTC)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME
