@@ -1,28 +1,28 @@
-"""How clients reach the network: through a proxy where the environment names one."""
+"""How clients reach the network: through a proxy where the environment of the process names one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
 
 import pytest
 
-from handlers.gateways.http import connections
+from local.settings import ROOT
+
+ASK = "from handlers.gateways.http import connections; print(connections()['use_env_settings'])"
 
 
-@pytest.fixture(autouse=True)
-def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [one for one in os.environ if one.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    connections.cache_clear()
-    yield
-    connections.cache_clear()
-
-
-def test_the_environment_is_left_alone_where_it_names_no_proxy() -> None:
-    assert connections() == {"use_env_settings": False}
-
-
-def test_a_proxy_that_the_environment_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:8080")
-    assert connections() == {"use_env_settings": True}
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        pytest.param({}, "False", id="no proxy: the environment is left alone"),
+        pytest.param({"HTTPS_PROXY": "http://proxy.example:8080"}, "True", id="a proxy is used"),
+    ],
+)
+def test_connections_ask_the_environment_where_it_names_a_proxy(more: dict[str, str], asked: str) -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, env=bare | more, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == asked
