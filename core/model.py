@@ -103,11 +103,12 @@ class Version:
     status: Status
     created_at: datetime
     image: str
-    variables: frozenset[str]
-    """Names of the container's environment variables."""
+    variables: frozenset[str]  # names of the container's environment variables
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
+    told_at: datetime | None = field(default=None, compare=False)
+    """When the service said so, by the clock that also wrote ``created_at``; None where a list told it."""
 
     @property
     def released(self) -> bool:
@@ -123,8 +124,7 @@ class Agent:
     enabled: bool
     routing: Routing
     latest: Version | None
-    identity: str | None = None
-    """The principal id that the agent runs as; a change is worth a warning."""
+    identity: str | None = None  # the principal id that the agent runs as; a change is worth a warning
 
     @property
     def live(self) -> str | None:

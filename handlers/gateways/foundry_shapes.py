@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
@@ -33,6 +35,21 @@ def numbered_of(told: Mapping[str, Any]) -> Version:
     if not is_number(version.number):
         raise ValueError("a version without a number")
     return version
+
+
+def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
+    """An answer with the time at which the service gave it, where its header says so (RFC 9110, Date)."""
+    try:
+        at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
+    except ValueError:
+        return told, None
+    return told, at if at.tzinfo else None
+
+
+def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
+    """A version with the time at which it was told."""
+    told, at = answer
+    return replace(numbered_of(told), told_at=at)
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
