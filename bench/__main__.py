@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import create_request, imports, many, overhead, pruning, trigger
+from bench import command_line, create_request, imports, many, overhead, pruning, trigger
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
@@ -26,6 +26,7 @@ GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "overhead": overhead.rows,
     "many": many.rows,
     "prune": pruning.rows,
+    "command line": command_line.rows,
 }
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 FAILURES = (NotMeasuredError, AssertionError, AzureError, OSError, subprocess.SubprocessError, LookupError)

@@ -68,6 +68,11 @@ def _credential() -> DefaultAzureCredential:
     return DefaultAzureCredential(require_envvar=True)
 
 
+def signed_in() -> DefaultAzureCredential:
+    """The one credential of the process."""
+    return _credential()
+
+
 @cache
 def _account() -> StorageAccount:
     from handlers.gateways.storage import StorageAccount
