@@ -135,7 +135,7 @@ def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
-    record = notes.begun(world.record, world.wanted, push, world.wish, routing, now)
+    record = notes.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
     number = back_to(world.wanted)
     back = world.version(number) if number else None
     if back is not None:

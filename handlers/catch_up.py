@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.catch_up import newest
 from core.desired import Noted, desire
 from core.images import Tagged
+from core.model import NO_TIME
 from core.reasons import Reason
 from core.record import Wanted
 from core.rules import AgentRule, Agents
@@ -30,8 +31,9 @@ async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_
     It counts as done once every agent's ledger says so: a crash or an outage on the way is followed by another try.
     ``at_once``: also where it was done, because agents.yaml may follow another repository, or other tags, now.
     """
-    now, done = outside.clock.now(), await outside.ledger.remembered(DONE)
-    if done and now - datetime.fromisoformat(done) < EVERY and not at_once:
+    now = outside.clock.now()
+    since = now - _when(await outside.ledger.remembered(DONE))
+    if timedelta(0) <= since < EVERY and not at_once:
         return
     turns = asyncio.Semaphore(AT_ONCE)
     repositories = sorted({rule.repository for rule in agents.agents.values()})
@@ -45,6 +47,14 @@ async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_
         await _catch_up(rule, tags[rule.repository] or (), decisions, outside)
     if None not in tags.values():
         await outside.ledger.remember(DONE, now.isoformat())
+
+
+def _when(told: str) -> datetime:
+    """When it was last done; what cannot be read, because a person wrote it, is as good as never."""
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return NO_TIME
 
 
 async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Sequence[Tagged] | None:

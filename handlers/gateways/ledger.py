@@ -13,7 +13,7 @@ from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.http import UNTRACED
-from handlers.gateways.records import Codec
+from handlers.gateways.records import Codec, text_in
 from handlers.gateways.storage import StorageAccount, our_errors
 
 CONTAINER = "slipway"
@@ -79,7 +79,7 @@ class AzureLedger:
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
         blob = await self._blobs.read(f"notes/{what}.json")
-        return str(json.loads(blob.data)["value"]) if blob else ""
+        return text_in(blob.data, "value") if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
@@ -169,7 +169,11 @@ def _metadata(record: Record) -> dict[str, str]:
 
 
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
-    newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
+    try:
+        newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    except (ValueError, TypeError):
+        return "open"
     if newer and wanted.get("due"):
         return "due"
     return "open" if newer else release.get("state", "ended")

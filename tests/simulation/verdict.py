@@ -24,11 +24,13 @@ def judge(history: History) -> None:
     """Raises BrokenError."""
     record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
     _told_once(history)
+    touched = history.watch.touched or bool(history.watch.deleted)
+    _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
     noted = wanted.push and (wanted.push.tag, wanted.push.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = wanted.paused is not None or history.watch.moved is not None or bool(history.watch.deleted)
+    rests = wanted.paused is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
     waits = history.scene.mode == "manual" and record.stage in (Stage.CONFIRMED, Stage.VERIFIED)
     _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")

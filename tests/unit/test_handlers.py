@@ -347,8 +347,13 @@ async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_qu
 async def test_what_somebody_changed_is_told_once_and_never_touched(house: House) -> None:
     await house.pushed()
     await house.released()
+    house.foundry.agents[AGENT].routing = Routing()  # what a read that lags shows of our own change
     for _ in range(2):
         await resume.handle(house.agents, house.outside)
+    assert "DRIFT" not in house.journal.reasons()
+    house.foundry.agents[AGENT].routing = Routing.to("1")
+    house.clock.passed += 300
+    await resume.handle(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing()
     for _ in range(3):
@@ -366,6 +371,7 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
 async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> None:
     await house.pushed()
     await house.released()
+    house.clock.passed += 300
     house.foundry.agents[AGENT].routing = Routing()
     lease = await house.ledger.lease(AGENT)
     await resume.handle(house.agents, house.outside)
