@@ -57,7 +57,7 @@ async def _take_over(house: House, found: Found, written: AgentRule | None, yaml
     what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
     if how.dry_run:
         return Answer(f"{intro}\nthe ledger would say that {what} is good", {"rule": yaml, "taken_over": False})
-    if not await sure(how, intro, f"Write down that {what} is good?"):
+    if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
         return Answer("nothing was written", {"rule": yaml, "taken_over": False})
     rule = written or read_rules(f"agents:\n{yaml}".encode()).agents[name]
     noted = await people.take_over(rule, found.agent, found.serves, found.push, by, house.outside)

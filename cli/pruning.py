@@ -31,7 +31,7 @@ async def prune(house: House, agent: str | None, how: How) -> Answer:
         rows, going = rows + told, going + [one for one in told if one["goes"]]
     if how.dry_run or not going:
         return Answer(_text(rows), rows)
-    if not await sure(how, _text(rows), f"Delete {len(going)} of {len(rows)} versions?"):
+    if not sure(how, house.progress, _text(rows), f"Delete {len(going)} of {len(rows)} versions?"):
         return Answer("nothing was deleted", [])
     return await _do(house, agent, len(going))
 

@@ -56,7 +56,7 @@ async def replay(house: House, source: Source, how: How) -> Answer:
     text = "\n".join(part for part in (_text(rows), twice) if part) or "there is nothing to send"
     if how.dry_run or not events:
         return Answer(text, rows)
-    if not await sure(how, text, f"Send {len(events)} of them?"):
+    if not sure(how, house.progress, text, f"Send {len(events)} of them?"):
         return Answer("nothing was sent", [])
     house.progress.what = f"sending {len(events)} events"
     await _send(house, list(zip(events, models, strict=True)), how.topic)

@@ -98,7 +98,7 @@ def run(local: bool, question: Question) -> Answer:
 
         print(sentence(error), file=sys.stderr)
         raise typer.Exit(UNANSWERED) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also as the answer to a question
         print("stopped; what was written stays, and the app goes on with it", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 

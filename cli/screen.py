@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 PATIENCE = 1.0
 """Seconds before somebody is told what is waited for."""
@@ -52,6 +56,20 @@ class Progress:
 
     def __init__(self) -> None:
         self.what = "asking"
+        self._spinner: Status | None = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Without a spinner, so that a person can be asked."""
+        spinner, self._spinner = self._spinner, None
+        if spinner is not None:
+            spinner.stop()
+        try:
+            yield
+        finally:
+            if spinner is not None:
+                spinner.start()
+                self._spinner = spinner
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
@@ -76,7 +94,7 @@ class Progress:
                 await asyncio.sleep(PATIENCE)
         from rich.console import Console
 
-        with Console(stderr=True).status(self.what) as status:
+        with Console(stderr=True).status(self.what) as self._spinner:
             while True:
-                status.update(f"{self.what} (Ctrl-C stops)")
+                self._spinner.update(f"{self.what} (Ctrl-C stops)")
                 await asyncio.sleep(PATIENCE / 4)

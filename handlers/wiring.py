@@ -86,8 +86,10 @@ def _account() -> StorageAccount:
 async def close() -> None:
     """Close what was opened: for a process that ends after one command; a Functions host never does."""
     made: Any = gateways()
-    for one in (made.foundry, made.vault, made.images, _account(), _credential()):
-        await one.close()
+    opened = (made.foundry, made.vault, made.images, made.outcomes, _account(), _credential())
+    for one in opened:
+        if hasattr(one, "close"):  # where nobody is told outcomes, nothing is open
+            await one.close()
 
 
 def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -146,6 +147,31 @@ def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops
     assert process.returncode == 130
     assert rest == "stopped; what was written stays, and the app goes on with it\n"
     assert out == ""
+
+
+def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: Running) -> None:
+    assert asked(running, b"n\n") == (0, "nothing was sent")
+    code, told = asked(running, b"\x03")
+    assert (code, told.rpartition("\r\n")[2]) == (130, "stopped; what was written stays, and the app goes on with it")
+
+
+def asked(running: Running, keys: bytes) -> tuple[int, str]:
+    """What a replay comes to on a terminal, where these keys are the answer to its question."""
+    (running.folder / "one.json").write_text(json.dumps(push_event()))
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "cli", "replay", str(running.folder / "one.json")]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(running, TERM="dumb"), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Send 1 of them? [y/N]: " not in shown:
+            shown += os.read(ours, 1000)
+        os.write(ours, keys)
+        process.wait(timeout=20)
+        rest = os.read(ours, 1000).decode()
+        os.close(ours)
+    return process.returncode, rest.strip().rpartition("\n")[2] if process.returncode == 0 else rest.strip()
 
 
 def test_an_event_is_published_again_to_a_custom_topic(running: Running, tmp_path: Path) -> None:
