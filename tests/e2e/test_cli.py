@@ -152,7 +152,8 @@ def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops
 def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: Running) -> None:
     assert asked(running, b"n\n") == (0, "nothing was sent")
     code, told = asked(running, b"\x03")
-    assert (code, told.rpartition("\r\n")[2]) == (130, "stopped; what was written stays, and the app goes on with it")
+    assert code == 130
+    assert told.endswith("stopped; what was written stays, and the app goes on with it")
 
 
 def asked(running: Running, keys: bytes) -> tuple[int, str]:
