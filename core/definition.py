@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.events import event_time
 from core.images import ImageFacts
 from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable, Version
 from core.reasons import Reason
@@ -184,8 +185,7 @@ def push_of(version: Version) -> Push | None:
     repository, digest = told.get("slipway.repository", repository), told.get("slipway.digest", digest)
     if not repository or not digest:
         return None
-    at = told.get("slipway.pushed_at")
-    pushed_at = datetime.fromisoformat(at) if at else version.created_at
+    pushed_at = event_time(told.get("slipway.pushed_at", "")) or version.created_at
     return Push(repository, digest, told.get(TAG, ""), pushed_at, told.get("slipway.event", ""))
 
 
