@@ -29,8 +29,8 @@ def sure(how: How, progress: Progress, plan: str, question: str) -> bool:
         raise Mistake("nobody can be asked here: say --yes, or look first with --dry-run")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
     try:
-        with progress.paused():
-            print(plan)
-            return typer.confirm(question)
+        progress.pause()
+        print(plan)
+        return typer.confirm(question)
     finally:
         signal.signal(signal.SIGINT, before)

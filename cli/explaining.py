@@ -10,7 +10,7 @@ from typing import Any
 from cli.codes import DONE, REFUSED
 from cli.running import Answer, House
 from cli.screen import about, columns
-from cli.times import how_long, short
+from cli.times import short
 from core.holds import active
 from core.model import Push
 from core.reasons import by_code
@@ -22,11 +22,6 @@ SHORTEST = 6
 KEPT = ("at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest")
 MORE = ("version", "from_version", "to_version", "serial", "took_s", "since_push_s", "fingerprint")
 Line = Mapping[str, object]
-
-
-def how_far(since: str) -> timedelta:
-    """How far back to read."""
-    return how_long(since)
 
 
 async def why(house: House, what: str, back: timedelta) -> Answer:

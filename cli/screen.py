@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,20 +56,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.what = "asking"
+        self.hushed = False
+        """True where what is done tells of itself, line by line."""
         self._spinner: Status | None = None
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Without a spinner, so that a person can be asked."""
-        spinner, self._spinner = self._spinner, None
-        if spinner is not None:
-            spinner.stop()
-        try:
-            yield
-        finally:
-            if spinner is not None:
-                spinner.start()
-                self._spinner = spinner
+    def pause(self) -> None:
+        """Take the spinner away, so that a person can be asked; it comes back with the next thing that takes long."""
+        if self._spinner is not None:
+            self._spinner.stop()
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
@@ -94,7 +88,14 @@ class Progress:
                 await asyncio.sleep(PATIENCE)
         from rich.console import Console
 
-        with Console(stderr=True).status(self.what) as self._spinner:
+        self._spinner = Console(stderr=True).status(self.what)
+        try:
             while True:
-                self._spinner.update(f"{self.what} (Ctrl-C stops)")
+                if self.hushed:
+                    self._spinner.stop()
+                else:
+                    self._spinner.update(f"{self.what} (Ctrl-C stops)")
+                    self._spinner.start()
                 await asyncio.sleep(PATIENCE / 4)
+        finally:
+            self._spinner.stop()
