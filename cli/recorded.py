@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.codes import Mistake
+from cli.many import each, reading
 from cli.running import Answer, House
 from core.images import ImageFacts, Tagged
 from core.model import Agent, Secret, SecretValue, Unreadable, Version
@@ -63,7 +64,8 @@ def read(file: Path) -> World:
 async def record(house: House, agent: str | None) -> Answer:
     """The world of now."""
     names, outside = house.named(agent), house.outside
-    agents = {name: await _agent(house, name) for name in names}
+    house.progress.what = reading(names)
+    agents = dict(zip(names, await each(names, lambda name: _agent(house, name)), strict=True))
     rules = [house.agents.agents[name] for name in names]
     refs = {value.secret for rule in rules for value in rule.env.values() if isinstance(value, SecretRef)}
     house.progress.what = "reading which versions the secrets have"
@@ -82,7 +84,6 @@ async def record(house: House, agent: str | None) -> Answer:
 
 
 async def _agent(house: House, name: str) -> AgentWorld:
-    house.progress.what = f"reading {name}"
     ledger, foundry = house.outside.ledger, house.outside.foundry
     records = together(ledger.wanted(name), ledger.record(name))
     (wanted, kept), (agent, versions) = await together(records, together(foundry.agent(name), foundry.versions(name)))

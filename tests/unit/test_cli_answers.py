@@ -106,6 +106,14 @@ async def test_a_watch_stops_where_a_person_is_waited_for(house: House) -> None:
     assert told.data == {AGENT: "PAUSED"}
 
 
+async def test_a_release_that_is_held_is_not_well(house: House) -> None:
+    await house.pushed()
+    await say(house, "hold", why="a rumour")
+    await house.released()
+    told = await watching.watch(running(house), {AGENT: 1}, house.clock.now(), as_json=True)
+    assert (told.data, told.code) == ({AGENT: "HELD"}, NOT_WELL)
+
+
 async def test_why_tells_the_whole_way_of_an_image_and_of_an_event_of_no_agent(house: House) -> None:
     await live(house, "a")
     found = await explaining.why(running(house), "v1", DAY)
