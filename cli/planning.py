@@ -47,7 +47,8 @@ def offline(asked: Asked, file: Path, agents: Path, registry: str | None) -> Ans
     name = registry or world.registry or _registry_of(asked.events)
     empty: dict[str, Any] = dict.fromkeys((one.name for one in fields(Settings)), "")
     server = world.login_server or f"{name.lower()}.azurecr.io"
-    settings = Settings(**empty | {"registry_name": name, "registry_login_server": server, "poll_seconds": 2.0})
+    said = {"registry_name": name, "registry_login_server": server, "foundry_project_endpoint": world.project}
+    settings = Settings(**empty | said | {"poll_seconds": 2.0})
     recorded = Recorded(world)
     seen = Seen(recorded, recorded, recorded, recorded)
     return asyncio.run(_plan(asked, seen, rules, settings, world.at or datetime.now(UTC)))
