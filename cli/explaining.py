@@ -9,11 +9,10 @@ from typing import Any
 from cli.codes import DONE, REFUSED
 from cli.many import each
 from cli.running import Answer, House
-from cli.screen import about, columns
+from cli.screen import about, columns, meaning
 from cli.times import short
 from core.holds import active
 from core.model import Push
-from core.reasons import by_code
 
 SHORTEST = 6
 """Digits that the beginning of a digest must have."""
@@ -101,7 +100,7 @@ def _text(lines: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> str:
             str(one.get("agent", "no agent")),
             str(one.get("reason", "")),
             about(one),
-            f"{by_code(str(one['reason'])).meaning}{': ' + str(one['detail']) if one.get('detail') else ''}",
+            meaning(one),
         )
         for one in lines
     ]

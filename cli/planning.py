@@ -17,7 +17,7 @@ from cli.imagined_reads import Journal, Queue, gateways
 from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
-from cli.screen import about, columns
+from cli.screen import about, columns, meaning
 from core.reasons import Reason
 from core.rules import AgentRule, Agents, Probe
 from core.rules_file import RulesError, read_rules
@@ -155,7 +155,7 @@ def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
             str(row.get("agent", row.get("event", ""))),
             about(row),
             str(row["reason"]),
-            f"{row['meaning']}{': ' + str(row['detail']) if row.get('detail') else ''}",
+            meaning(row),
         )
         for row in rows
     ]

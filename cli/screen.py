@@ -31,6 +31,15 @@ def about(line: Mapping[str, object]) -> str:
     return str(line.get("tag") or "")[:24]
 
 
+def meaning(line: Mapping[str, object]) -> str:
+    """What a reason means and what it is about; a code that a newer Slipway wrote means nothing here."""
+    from core.reasons import Reason
+
+    known = Reason.__members__.get(str(line.get("reason")))
+    told = [known.meaning if known else "", str(line.get("detail") or "")]
+    return ": ".join(part for part in told if part)
+
+
 def show(text: str) -> None:
     """Print, with reason codes in the colour of their severity where a person looks."""
     if not text:

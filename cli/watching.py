@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from cli.codes import DONE, NOT_WELL
 from cli.running import Answer, House
-from cli.screen import about, columns, show
+from cli.screen import about, columns, meaning, show
 from core.delivery import awaits_approval
-from core.reasons import Reason, by_code
+from core.reasons import Reason
 from core.record import Record, Wanted
 from core.world import back_to
 
@@ -70,6 +70,6 @@ def _show(line: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps(line), flush=True)
         return
-    what = str(line.get("detail") or by_code(str(line["reason"])).meaning)
+    what = str(line.get("detail") or meaning(line))
     at, reason = str(line["at"])[11:19], str(line["reason"]).ljust(16)
     show(columns([(at, str(line["agent"]), reason, about(line).ljust(10), what)]))

@@ -180,10 +180,12 @@ async def test_what_poisoned_messages_held_is_found_in_the_journal(house: House)
     from tests.builders import push_event
 
     await poisoned.handle("events", json.dumps(push_event()), house.outside)
+    await poisoned.handle("events", "rubbish", house.outside)
     await poisoned.handle("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
     source = replaying.Source.of(None, "1d")
     told = await replaying.replay(running(house), source, replaying.How(dry_run=True, yes=False, as_json=True))
     assert [(one["kind"], one["id"]) for one in told.data] == [("push", "event-1"), ("release", AGENT)]
+    assert "left out: the message of 2026-11-24T12:00:00+00:00, line 1 is no JSON" in told.text
     with pytest.raises(Mistake, match="name files of events"):
         replaying.Source.of(None, None)
     with pytest.raises(Mistake, match="name files of events"):
