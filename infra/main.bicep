@@ -296,6 +296,7 @@ module registryAccess 'modules/registry-access.bicep' = if (assignRoles) {
     registryName: registryName
     principalId: identity.outputs.principalId
     projectPrincipalId: grantProjectPull ? foundry.outputs.projectPrincipalId : ''
+    environmentName: environmentName
   }
   dependsOn: [
     registry
@@ -538,6 +539,8 @@ output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint
 output SLIPWAY_TOKEN string = token
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
+output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId
+output SLIPWAY_OUTCOME_TOPIC_ID string = outcomeTopic ? outcomes!.outputs.id : ''
 output SLIPWAY_REGISTRY_TOPIC_ID string = registryTopic.outputs.id
 output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registryTopic.outputs.principalId
 output SLIPWAY_VAULT_TOPIC_ID string = vaultTopic.outputs.id

@@ -15,5 +15,6 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   }
 }
 
+output id string = topic.id
 output name string = topic.name
 output endpoint string = topic.properties.endpoint

@@ -5,6 +5,9 @@ param principalId string
 @description('The Foundry project\'s identity; empty: whoever owns the registry gives it its roles.')
 param projectPrincipalId string = ''
 
+@description('Says whose assignments these are, so that azd down finds them again.')
+param environmentName string
+
 var roles = loadJsonContent('roles.json')
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
@@ -38,6 +41,7 @@ resource projectRepositoryReader 'Microsoft.Authorization/roleAssignments@2022-0
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectRepositoryReader.id)
     principalId: projectPrincipalId
     principalType: 'ServicePrincipal'
+    description: 'Slipway ${environmentName}'
   }
 }
 
@@ -48,5 +52,6 @@ resource projectAcrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = i
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectAcrPull.id)
     principalId: projectPrincipalId
     principalType: 'ServicePrincipal'
+    description: 'Slipway ${environmentName}'
   }
 }
