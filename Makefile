@@ -34,6 +34,8 @@ up: $(READY)  ## Azure on a laptop, until Ctrl-C
 lock: $(READY)  ## make the lock files anew from the .in files
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+	cd infra/hooks && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	cd tests/infra && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 
 clean:  ## what can be made again
 	rm -rf $(VENV) node_modules .local .mypy_cache .ruff_cache .pytest_cache

@@ -519,10 +519,7 @@ module alerts 'modules/alerts.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     emails: empty(alertEmails) ? [] : split(alertEmails, ',')
-    systemTopicIds: concat(
-      registrySubscription == here ? [ registryTopic.outputs.id ] : [],
-      vaultSubscription == here ? [ vaultTopic.outputs.id ] : []
-    )
+    systemTopicIds: concat(registrySubscription == here ? [registryTopic.outputs.id] : [], vaultSubscription == here ? [vaultTopic.outputs.id] : [])
   }
 }
 

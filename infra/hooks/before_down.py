@@ -80,7 +80,7 @@ def is_ours(topic: Json, environment: str) -> bool:
 
 
 def assignments(listed: Sequence[Json], wishes: Wishes, *, every: bool) -> list[Json]:
-    """Those outside of the own group: the app's all of them, of the project's those alone that say that they are ours."""
+    """Those outside of the own group: all of the app, and of the project those that say that they are ours."""
     own = group_id(wishes.subscription, wishes.group).lower()
     outside = [one for one in listed if not f"{one['properties']['scope'].lower()}/".startswith(f"{own}/")]
     ours = f"Slipway {wishes.environment}"
