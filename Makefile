@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench soak up lock clean azurite
+.PHONY: help demo test check infra bench soak up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -21,6 +21,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
+
+infra: $(READY)  ## infra/: promises, types, scan, hooks; compiled where BICEP is
+	$(BIN)/pytest tests/infra $(ARGS)
 
 demo: $(READY)  ## see it work: from a push to live in half a minute
 	@$(BIN)/python -m local demo $(ARGS)

@@ -15,7 +15,7 @@ param environmentName string
 param location string
 
 @maxLength(90)
-@description('The resource group of its own; rg-slipway-<environment> if empty')
+@description('The resource group of its own; `rg-slipway-<environment>` if empty')
 param resourceGroupName string = ''
 
 // What exists
@@ -32,10 +32,10 @@ param foundryResourceGroup string
 @description('The subscription of the Foundry account; this one if empty')
 param foundrySubscriptionId string = ''
 
-@description('The registry; with CREATE_REGISTRY a name that nobody has')
+@description('The registry; with `CREATE_REGISTRY` a name that nobody has')
 param registryName string
 
-@description('The resource group of the registry; not needed with CREATE_REGISTRY')
+@description('The resource group of the registry; not needed with `CREATE_REGISTRY`')
 param registryResourceGroup string = ''
 
 @description('The subscription of the registry; this one if empty')
@@ -53,10 +53,10 @@ param createRegistry bool = false
 @description('Give the Foundry project its two roles on the registry')
 param grantProjectPull bool = false
 
-@description('The vault; with CREATE_VAULT a name that nobody has')
+@description('The vault; with `CREATE_VAULT` a name that nobody has')
 param vaultName string
 
-@description('The resource group of the vault; not needed with CREATE_VAULT')
+@description('The resource group of the vault; not needed with `CREATE_VAULT`')
 param vaultResourceGroup string = ''
 
 @description('The subscription of the vault; this one if empty')
@@ -71,19 +71,19 @@ param vaultTopicGroup string = ''
 @description('Make a vault, for a first try')
 param createVault bool = false
 
-@description('Secrets that the app may read, with commas between; the whole vault if empty. Without it no env_from_vault')
+@description('Secrets that the app may read, with commas between; the whole vault if empty. With it no `env_from_vault`')
 param vaultSecrets string = ''
 
 // Rights
 
-@description('Assign the roles; false: they are printed as commands for whoever may')
+@description('Assign the roles; `false`: they are printed as commands for whoever may')
 param assignRoles bool = true
 
 @allowed([
   'user'
   'versions'
 ])
-@description('The role on the project: user, or a custom role of the agent actions only, versions, for rules without verify, check and tools')
+@description('The role on the project: `user`, or `versions`, the agent actions alone, for rules without `verify`, `check` and `tools`')
 param foundryRole string = 'user'
 
 @description('Who runs azd: reads the journal, sends the smoke check; azd gives it')
@@ -95,13 +95,13 @@ param principalId string = ''
   'queue'
   'function'
 ])
-@description('How events come: into the queue, or straight to the functions, which a hook subscribes after the deployment')
+@description('How events come: into the `queue`, or straight to the `function`, which a hook subscribes after the deployment')
 param eventDelivery string = 'queue'
 
-@description('When stale versions go: NCRONTAB, UTC; 0 0 3 * * * if empty')
+@description('When stale versions go: NCRONTAB, UTC; `0 0 3 * * *` if empty')
 param pruneSchedule string = ''
 
-@description('When what was missed is taken up: NCRONTAB, UTC; 0 */5 * * * * if empty')
+@description('When what was missed is taken up: NCRONTAB, UTC; `0 */5 * * * *` if empty')
 param resumeSchedule string = ''
 
 @description('Prune only says what it would do')
@@ -133,7 +133,7 @@ param maximumInstanceCount int = 40
 
 @minValue(0)
 @maxValue(20)
-@description('Instances of release_agent that are kept warm; 0 costs nothing at rest')
+@description('Instances of `release_agent` that are kept warm; 0 costs nothing at rest')
 param alwaysReady int = 0
 
 // Network and telemetry
@@ -141,8 +141,11 @@ param alwaysReady int = 0
 @description('A network of its own with private endpoints for storage and vault')
 param vnetEnabled bool = false
 
-@description('A subnet that is there, delegated to Microsoft.App/environments, instead of that network\'s')
+@description('A subnet that is there, delegated to `Microsoft.App/environments`, instead of that network\'s')
 param appSubnetId string = ''
+
+@description('Alert rules; they are most of what is paid at rest')
+param alertRules bool = true
 
 @description('Addresses that alerts go to, with commas between')
 param alertEmails string = ''
@@ -510,7 +513,7 @@ module workbook 'modules/workbook.bicep' = {
   }
 }
 
-module alerts 'modules/alerts.bicep' = {
+module alerts 'modules/alerts.bicep' = if (alertRules) {
   name: 'slipway-alerts'
   scope: group
   params: {

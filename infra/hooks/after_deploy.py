@@ -33,7 +33,7 @@ Wait = Callable[[float], None]
 
 def main(env: Mapping[str, str]) -> int:
     """All of it; the exit code."""
-    return report("after deploy", findings(from_env(env), env, Azure(), time.sleep))
+    return report("after deploy", findings(from_env(env), env, Azure(env), time.sleep))
 
 
 def findings(wishes: Wishes, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:

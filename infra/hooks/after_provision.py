@@ -21,7 +21,7 @@ API = "2022-04-01"
 def main(env: Mapping[str, str]) -> int:
     """Nothing to say where infra/ assigned the roles itself."""
     wishes = from_env(env)
-    return 0 if wishes.assign_roles else report("roles", findings(wishes, env, Azure()))
+    return 0 if wishes.assign_roles else report("roles", findings(wishes, env, Azure(env)))
 
 
 def findings(wishes: Wishes, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:

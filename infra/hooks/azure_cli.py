@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 HTTP_ERROR = re.compile(r"^(?:ERROR: )?([A-Z][A-Za-z ]+)\((.*)\)\s*$", re.MULTILINE | re.DOTALL)
@@ -19,7 +19,10 @@ class AzureError(Exception):
 
 
 class Azure:
-    """What is read and said; every method raises AzureError."""
+    """What is read and said, with the environment that azd hands to a hook; every method raises AzureError."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
 
     def get(self, path: str, api: str) -> Any:
         """A resource as Azure Resource Manager shows it, or None where there is none."""
@@ -47,11 +50,11 @@ class Azure:
 
     def run(self, *arguments: str, absent: object = ...) -> Any:
         """Any az command; its JSON. ``absent`` is what stands for a 404, where that is an answer."""
-        az = shutil.which("az")
+        az = shutil.which("az", path=self._env.get("PATH"))
         if az is None:
             raise AzureError("az is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli")
         command = [az, *arguments, "--output", "json", "--only-show-errors"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(self._env))
         if done.returncode == 0:
             return json.loads(done.stdout) if done.stdout.strip() else None
         if absent is not ... and NOT_THERE.search(done.stderr):

@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 
 def main(env: Mapping[str, str]) -> int:
     """All of it; the exit code."""
-    return report("before down", findings(from_env(env), env, Azure()))
+    return report("before down", findings(from_env(env), env, Azure(env)))
 
 
 def findings(wishes: Wishes, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:

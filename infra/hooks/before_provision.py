@@ -26,7 +26,7 @@ NAMES = {"REGISTRY": "2025-04-01", "VAULT": "2024-11-01"}
 
 def main(env: Mapping[str, str]) -> int:
     """All of it; the exit code."""
-    return report("preflight", findings(env, Azure()))
+    return report("preflight", findings(env, Azure(env)))
 
 
 def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:

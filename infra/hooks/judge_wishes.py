@@ -17,7 +17,7 @@ VAULT = re.compile(r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])+")
 TRUTH = re.compile(r"1|0|t|f|true|false", re.IGNORECASE)
 SWITCHES = (
     *("CREATE_REGISTRY", "CREATE_VAULT", "GRANT_PROJECT_PULL", "ASSIGN_ROLES"),
-    *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED"),
+    *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED", "ALERT_RULES"),
 )
 NUMBERS = {
     "MAXIMUM_INSTANCE_COUNT": (1, 1000),
