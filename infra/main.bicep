@@ -306,20 +306,30 @@ module registryAccess 'modules/registry-access.bicep' = if (assignRoles) {
   ]
 }
 
-module registryTopic 'modules/registry-topic.bicep' = {
-  name: 'slipway-registry-topic-${token}'
+module registryFacts 'modules/registry-facts.bicep' = {
+  name: 'slipway-registry-facts-${token}'
   scope: resourceGroup(registrySubscription, registryGroup)
   params: {
     registryName: registryName
+  }
+  dependsOn: [
+    registry
+  ]
+}
+
+module registryTopic 'modules/topic.bicep' = {
+  name: 'slipway-registry-topic-${token}'
+  scope: resourceGroup(registrySubscription, registryGroup)
+  params: {
+    sourceId: registryFacts.outputs.id
+    topicType: 'Microsoft.ContainerRegistry.Registries'
+    location: registryFacts.outputs.location
     topicName: 'evgs-slipway-registry-${token}'
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     existingTopicName: registryTopicName
     existingTopicGroup: empty(registryTopicGroup) ? registryGroup : registryTopicGroup
   }
-  dependsOn: [
-    registry
-  ]
 }
 
 module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
@@ -371,20 +381,30 @@ module vaultAccess 'modules/vault-access.bicep' = if (assignRoles) {
   ]
 }
 
-module vaultTopic 'modules/vault-topic.bicep' = {
-  name: 'slipway-vault-topic-${token}'
+module vaultFacts 'modules/vault-facts.bicep' = {
+  name: 'slipway-vault-facts-${token}'
   scope: resourceGroup(vaultSubscription, vaultGroup)
   params: {
     vaultName: vaultName
+  }
+  dependsOn: [
+    vault
+  ]
+}
+
+module vaultTopic 'modules/topic.bicep' = {
+  name: 'slipway-vault-topic-${token}'
+  scope: resourceGroup(vaultSubscription, vaultGroup)
+  params: {
+    sourceId: vaultFacts.outputs.id
+    topicType: 'Microsoft.KeyVault.vaults'
+    location: vaultFacts.outputs.location
     topicName: 'evgs-slipway-vault-${token}'
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     existingTopicName: vaultTopicName
     existingTopicGroup: empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup
   }
-  dependsOn: [
-    vault
-  ]
 }
 
 module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
@@ -421,11 +441,8 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     storageId: storage.outputs.id
-    vaultId: resourceId(vaultSubscription, vaultGroup, 'Microsoft.KeyVault/vaults', vaultName)
+    vaultId: vaultFacts.outputs.id
   }
-  dependsOn: [
-    vault
-  ]
 }
 
 module app 'modules/function.bicep' = {
@@ -453,7 +470,7 @@ module app 'modules/function.bicep' = {
       }
       {
         name: 'KEY_VAULT_URL'
-        value: vaultTopic.outputs.vaultUri
+        value: vaultFacts.outputs.vaultUri
       }
       {
         name: 'REGISTRY_NAME'
@@ -461,11 +478,11 @@ module app 'modules/function.bicep' = {
       }
       {
         name: 'REGISTRY_LOGIN_SERVER'
-        value: registryTopic.outputs.loginServer
+        value: registryFacts.outputs.loginServer
       }
       {
         name: 'REGISTRY_ENDPOINT'
-        value: 'https://${registryTopic.outputs.loginServer}'
+        value: 'https://${registryFacts.outputs.loginServer}'
       }
       {
         name: 'AGENTS_FILE'
@@ -533,8 +550,8 @@ output AZURE_FUNCTION_NAME string = app.outputs.name
 output SERVICE_SLIPWAY_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
-output KEY_VAULT_URL string = vaultTopic.outputs.vaultUri
-output REGISTRY_LOGIN_SERVER string = registryTopic.outputs.loginServer
+output KEY_VAULT_URL string = vaultFacts.outputs.vaultUri
+output REGISTRY_LOGIN_SERVER string = registryFacts.outputs.loginServer
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId

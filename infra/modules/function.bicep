@@ -62,7 +62,6 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     clientAffinityEnabled: false
     // azd uploads to the app's own deployment address, and Event Grid may deliver to its functions
     publicNetworkAccess: 'Enabled'
-    keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
       minTlsVersion: '1.2'

@@ -38,6 +38,8 @@ resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
         name: 'app'
         properties: {
           addressPrefix: '10.90.0.0/26'
+          // Foundry and the registry are outside; without this newer networks have no way out
+          defaultOutboundAccess: true
           delegations: [
             {
               name: 'functions'

@@ -85,6 +85,18 @@ def readable(infra: Infra) -> Iterator[str]:
         yield from (f"{file.path.name} never uses {name}" for name in sorted(declared - file.identifiers()))
 
 
+def readings(infra: Infra) -> Iterator[str]:
+    """What another resource says is known while a template runs, and ARM takes it inside ``properties`` only."""
+    for file in infra.files:
+        said = rf"\b(?:{'|'.join(file.resources) or '-'})\b[!\w\[\]]*\.(?!id\b|name\b|type\b)\w+"
+        for one in file.resources.values():
+            outside = {
+                key: content for key, content in one.body.items() if key not in ("properties", "parent", "scope")
+            }
+            for found in re.findall(said, repr(outside)):
+                yield f"{file.path.name}: {one.symbol} uses {found} outside of its properties"
+
+
 def contracts(infra: Infra) -> Iterator[str]:
     """Every module gets the parameters that it has, and is asked for outputs that it has."""
     used = set(re.findall(r"\b(\w+)!?\.outputs\.(\w+)", infra.main.text))
@@ -257,7 +269,7 @@ def variable_of(text: str) -> tuple[str, str]:
 
 
 CHECKS: tuple[Callable[[Infra], Iterator[str]], ...] = (
-    *(readable, contracts, events, topics, roles),
+    *(readable, readings, contracts, events, topics, roles),
     *(role_ids, storage, settings, secrets, parameters),
 )
 

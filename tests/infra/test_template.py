@@ -74,8 +74,13 @@ BREAKS = [
         "modules/subscription.bicep", "queueName: 'events'", "queueName: 'event'", "into events", id="another queue"
     ),
     pytest.param(
-        "modules/vault-topic.bicep", "type: 'SystemAssigned'", "type: 'None'", "identity of its own", id="a topic"
+        "modules/storage-access.bicep",
+        "name: guid(storage.id, p",
+        "name: guid(storage.location, p",
+        "outside",
+        id="too early",
     ),
+    pytest.param("modules/topic.bicep", "type: 'SystemAssigned'", "type: 'None'", "identity of its own", id="a topic"),
     pytest.param(
         "modules/roles.json", "4633458b-17de", "4633458b-17df", "Key Vault Secrets User", id="a wrong role id"
     ),

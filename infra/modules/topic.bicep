@@ -1,5 +1,15 @@
-// The registry's system topic; a source can have only one, so one that is there already is used as it is.
-param registryName string
+// The system topic of the registry or the vault; a source can have only one, so one that is there already is used as it is.
+param sourceId string
+
+@allowed([
+  'Microsoft.ContainerRegistry.Registries'
+  'Microsoft.KeyVault.vaults'
+])
+param topicType string
+
+@description('The source\'s own: a topic stands where its source stands.')
+param location string
+
 param topicName string
 param tags object
 param workspaceId string
@@ -8,23 +18,19 @@ param workspaceId string
 param existingTopicName string = ''
 
 @description('The resource group of that topic.')
-param existingTopicGroup string = resourceGroup().name
-
-resource source 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
-  name: registryName
-}
+param existingTopicGroup string
 
 resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existingTopicName)) {
   name: topicName
-  location: source.location
+  location: location
   tags: tags
   identity: {
     // with a firewall around the storage account Event Grid delivers with no other kind
     type: 'SystemAssigned'
   }
   properties: {
-    source: source.id
-    topicType: 'Microsoft.ContainerRegistry.Registries'
+    source: sourceId
+    topicType: topicType
   }
 }
 
@@ -40,7 +46,7 @@ resource failures 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = i
     workspaceId: workspaceId
     logs: [
       {
-        category: 'DeliveryFailures'
+        categoryGroup: 'allLogs'
         enabled: true
       }
     ]
@@ -50,4 +56,3 @@ resource failures 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = i
 output name string = empty(existingTopicName) ? made!.name : found!.name
 output id string = empty(existingTopicName) ? made!.id : found!.id
 output principalId string = empty(existingTopicName) ? made!.identity!.principalId : found!.identity!.principalId
-output loginServer string = source.properties.loginServer
