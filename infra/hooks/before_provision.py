@@ -129,8 +129,13 @@ def _rights(wishes: Wishes, azure: Azure) -> Iterator[Finding]:
     exists = azure.get(group_id(wishes.subscription, wishes.group), "2021-04-01") is not None
     lacks: list[Finding] = []
     for scope, actions in judge_rights.needed(wishes, exists).items():
-        effective = azure.list(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
-        lacks += judge_rights.lacking(scope, actions, effective)
+        try:
+            told = azure.get(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
+        except AzureError as refused:
+            lacks.append(note("rights", f"yours at {scope} could not be read: {refused}"))
+            continue
+        if told is not None:  # a scope that is not there was told already
+            lacks += judge_rights.lacking(scope, actions, told["value"])
     yield from lacks or [ok("rights", "you may do all that is needed")]
 
 

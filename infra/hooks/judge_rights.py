@@ -108,7 +108,9 @@ def used_in(subscription: str, wishes: Wishes) -> list[str]:
 
 def region(locations: Sequence[Json], location: str) -> Finding:
     """Whether Flex Consumption is there; az names regions in one way or the other."""
-    known = sorted({_plain(one["name"]) for one in locations})
+    known = sorted({_plain(one["name"]) for one in locations if one.get("name")})
+    if not known:
+        return note("region", f"az names no region with Flex Consumption; {location} will show at the deployment")
     if _plain(location) in known:
         return ok("region", f"{location} has Flex Consumption")
     told = f"{location} has no Flex Consumption"
@@ -117,7 +119,7 @@ def region(locations: Sequence[Json], location: str) -> Finding:
 
 def python(runtimes: Sequence[Json], version: str) -> Finding:
     """Whether the region runs that Python on Flex Consumption."""
-    known = [str(one.get("version")) for one in runtimes]
+    known = [str(one["version"]) for one in runtimes if one.get("version")]
     if version in known:
         return ok("region", f"Python {version} runs there")
     if not known:

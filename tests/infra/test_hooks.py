@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -119,7 +122,8 @@ class Cloud:
 
     def __post_init__(self) -> None:
         az = self.folder / "az"
-        az.write_text((ROOT / "tests/infra/fake_az.py").read_text().replace("/usr/bin/env python3", sys.executable, 1))
+        fake = (ROOT / "tests/infra/fake_az.py").read_text()
+        az.write_text(fake.replace("/usr/bin/env python3", f"{sys.executable} -IS", 1))
         az.chmod(0o755)
 
     def around(self) -> dict[str, str]:
@@ -129,11 +133,19 @@ class Cloud:
         return {**self.env, "PATH": path, "FAKE_AZ": str(self.folder / "state.json")}
 
     def run(self, hook: str) -> tuple[int, str]:
+        """In this process, which spares its imports each time."""
+        module: Any = importlib.import_module(f"infra.hooks.{hook}")
+        with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()):
+            code = module.main(self.around())
+        self.state = json.loads((self.folder / "state.json").read_text())
+        return code, told.getvalue()
+
+    def script(self, hook: str) -> tuple[int, str]:
+        """As azd runs it."""
         command = [sys.executable, str(ROOT / "infra" / "hooks" / f"{hook}.py")]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=self.around(), cwd=ROOT / "infra/hooks"
         )
-        self.state = json.loads((self.folder / "state.json").read_text())
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout
 
@@ -153,6 +165,13 @@ def deployed(cloud: Cloud) -> Cloud:
     up = [{"name": f"func-slipway/{one}"} for one in (*names, "prune_versions", "resume_releases")]
     cloud.state["listings"] |= {f"{APP}/functions": up}
     return cloud
+
+
+@pytest.mark.parametrize(
+    "hook", ["before_package", "before_provision", "after_provision", "after_deploy", "before_down"]
+)
+def test_every_hook_runs_as_a_script(cloud: Cloud, hook: str) -> None:
+    assert deployed(cloud).script(hook)[0] == 0
 
 
 def test_preflight_of_a_good_deployment_has_nothing_in_its_way(cloud: Cloud) -> None:
@@ -342,6 +361,23 @@ def test_a_topic_of_this_deployment_is_no_second_one(cloud: Cloud) -> None:
     assert cloud.run("before_provision")[0] == 0
 
 
+def test_preflight_goes_on_where_az_does_not_tell_everything(cloud: Cloud) -> None:
+    subscription = f"/subscriptions/{HERE}/{RIGHTS}"
+    cloud.state["refused"] = [subscription]
+    cloud.state["commands"]["functionapp list-flexconsumption-locations"] = []
+    cloud.state["commands"]["functionapp list-flexconsumption-runtimes"] = [{"runtime": "python"}]
+    cloud.state["commands"]["acr repository list"] = ["agents/other"]
+    code, told = cloud.run("before_provision")
+    assert code == 0, told
+    for line in (
+        "westeurope will show at the deployment",
+        "3.13 will show at the deployment",
+        f"yours at /subscriptions/{HERE} could not be read: AuthorizationFailed",
+        "agents/hello is not in the registry yet",
+    ):
+        assert line in told
+
+
 def test_without_az_it_says_so(cloud: Cloud) -> None:
     (cloud.folder / "az").unlink()
     code, told = cloud.run("before_provision")
@@ -491,6 +527,6 @@ def test_the_hooks_need_what_their_requirements_name_and_nothing_else() -> None:
     assert {"pydantic", "pyyaml"} <= used <= locked
 
 
-def test_the_files_of_this_repository_may_be_packaged(cloud: Cloud) -> None:
-    code, told = cloud.run("before_package")
-    assert (code, "no mistake" in told) == (0, True)
+def test_the_files_of_this_repository_may_be_packaged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert before_package.main() == 0
+    assert "no mistake" in capsys.readouterr().out
