@@ -129,6 +129,11 @@ class World:
         return ours and version.number != self.record.cleared
 
 
+def back_to(wanted: Wanted) -> str | None:
+    """The earlier version that is wanted as it is, while nothing newer is."""
+    return wanted.back.version if wanted.back is not None and wanted.back.serial == wanted.serial else None
+
+
 def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
     """True where the rows will surely ask for the agent, its versions and what the wish comes to.
 

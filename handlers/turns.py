@@ -9,9 +9,10 @@ from core import notes
 from core.reasons import Reason
 from core.record import Record, Stage
 from core.release import next_step
-from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
+from core.steps import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
+from handlers.acts import LOOK_IS_FRESH
 from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.holder import Ending, Holder
 from handlers.observe import Glance
@@ -21,6 +22,7 @@ from handlers.together import together
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
+FRESH = timedelta(seconds=LOOK_IS_FRESH)
 
 
 async def run(holder: Holder) -> Ending:
@@ -45,7 +47,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     try:
         glance = holder.ahead or await _look_ahead(holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
     world = World(glance.wanted, holder.acts.record, holder.facts)
     step: Step = Look("agent")
@@ -53,13 +55,27 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         while isinstance(step := next_step(world, holder.rule, glance.at), Look):
             world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
-        ending = await taking.take(step, holder)
+        ending = None if _hung(step, holder, glance) else await taking.take(step, holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
+    if isinstance(step, Begin | Pin) and holder.facts.agent is not None:
+        # the create that follows looks at what is wanted beside its intent, which is also the receipt of the pin
+        holder.ahead = replace(glance, record=holder.acts.record, facts=holder.facts)
     return ending
+
+
+def _hung(step: Step, holder: Holder, glance: Glance) -> bool:
+    """True where the turn stood still between its look and its act: a version may be gone since it was read.
+
+    What was resolved stays as it is: a vault or a registry that takes longer than this would be asked for ever.
+    """
+    if not isinstance(step, Create | Pin | Promote) or holder.outside.clock.now() - glance.at <= FRESH:
+        return False
+    holder.facts = Facts(wish=holder.facts.wish, resolved=holder.facts.resolved)
+    return True
 
 
 async def _look_ahead(holder: Holder) -> Glance:
@@ -81,7 +97,7 @@ async def _waited_for(holder: Holder) -> Facts:
     return holder.facts.with_version(number, version)
 
 
-async def _wait_out(holder: Holder, error: TransientError, now: datetime) -> Ending | None:
+async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     """Faults of others are waited out here: redeliveries of a message are few, and are for bugs."""
     if error.service == STORAGE:
         raise error
@@ -90,7 +106,9 @@ async def _wait_out(holder: Holder, error: TransientError, now: datetime) -> End
     await holder.decisions.flush()
     if await holder.pace.back_off(error):
         return None
-    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, now + BACK_IN), str(error))
+    wish = timedelta(seconds=error.retry_after or 0.0)
+    until = holder.outside.clock.now() + max(BACK_IN, wish)
+    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, until), str(error))
 
 
 async def _stop(holder: Holder, error: PermanentError, step: Step, world: World, now: datetime) -> Ending | None:

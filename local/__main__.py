@@ -16,8 +16,9 @@ import typer
 
 from local.control import tell
 from local.images import Kind, push
+from local.processes import PartDiedError
 from local.settings import ROOT
-from local.stack import Options, PartDiedError, Stack
+from local.stack import Options, Stack
 
 SINCE = "since"
 """The file that holds the time of the last push or secret."""
@@ -77,7 +78,7 @@ ready. Push an image of an agent that agents.yaml names:
 
 and look at
 
-  {endpoints["telemetry"]}/      what was decided, and why
+  {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics
   {folder / "endpoints.json"}      every address, and the environment for a client of your own
   {folder}/*.log      what the functions host and the storage printed
 

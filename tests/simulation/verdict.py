@@ -24,11 +24,13 @@ def judge(history: History) -> None:
     """Raises BrokenError."""
     record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
     _told_once(history)
+    touched = history.watch.touched or bool(history.watch.deleted)
+    _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
     noted = wanted.push and (wanted.push.tag, wanted.push.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = wanted.paused is not None or history.watch.moved is not None or bool(history.watch.deleted)
+    rests = wanted.paused is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
     waits = history.scene.mode == "manual" and record.stage in (Stage.CONFIRMED, Stage.VERIFIED)
     _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")
@@ -42,14 +44,14 @@ def _as_expected(history: History) -> None:
     record, newest = history.watch.record, history.newest
     image = history.foundry.images[newest.digest] if newest else Image.GOOD
     allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
-    allowed |= {"WOULD_RELEASE"} if "WOULD_RELEASE" in history.journal.reasons() else set()
+    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.paused else set()
     _expect(record.reason in allowed, f"the newest push ended as {record.reason}: {_last(history)}")
     if (
         record.reason in LIVE
         and history.watch.moved is None
         and not history.watch.deleted
         and newest
-        and not _held(history)
+        and not _good_goes_on(history)
     ):
         agent = history.foundry.agents[AGENT]
         live = agent.versions[agent.routing.pinned or ""]
@@ -59,10 +61,12 @@ def _as_expected(history: History) -> None:
         _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
 
 
-def _held(history: History) -> bool:
-    """True where what was good goes on in place of the newest push, which was held at some time."""
+def _good_goes_on(history: History) -> bool:
+    """True where a rotation keeps what was live: the newest push is held, or ended otherwise than live before."""
     record, wanted = history.watch.record, history.watch.wanted
-    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted)
+    digest = wanted.push.digest if wanted.push else ""
+    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in record.history)
+    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted or without)
 
 
 def _told_once(history: History) -> None:
