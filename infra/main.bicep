@@ -169,6 +169,8 @@ var vaultSubscription = empty(vaultSubscriptionId) ? here : vaultSubscriptionId
 var ownGroup = empty(resourceGroupName) ? 'rg-slipway-${environmentName}' : resourceGroupName
 var registryGroup = createRegistry ? ownGroup : registryResourceGroup
 var vaultGroup = createVault ? ownGroup : vaultResourceGroup
+var pruneTimes = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
+var resumeTimes = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 var toQueue = eventDelivery == 'queue'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -490,11 +492,11 @@ module app 'modules/function.bicep' = {
       }
       {
         name: 'PRUNE_SCHEDULE'
-        value: empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
+        value: pruneTimes
       }
       {
         name: 'RESUME_SCHEDULE'
-        value: empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
+        value: resumeTimes
       }
       {
         name: 'PRUNE_DRY_RUN'
@@ -552,6 +554,10 @@ output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
 output KEY_VAULT_URL string = vaultFacts.outputs.vaultUri
 output REGISTRY_LOGIN_SERVER string = registryFacts.outputs.loginServer
+// what the command line reads beside these: source <(azd env get-values)
+output AzureWebJobsStorage__accountName string = storage.outputs.name
+output PRUNE_SCHEDULE string = pruneTimes
+output RESUME_SCHEDULE string = resumeTimes
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId

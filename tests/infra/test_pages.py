@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.doctor import rights
 from handlers.config import Settings
 from tests.infra.checks import HOST, NOT_SET, Infra, variable_of
 
@@ -51,6 +52,26 @@ def test_the_page_has_every_setting() -> None:
     ours = {one.metadata["name"] for one in fields(Settings)} - NOT_SET
     wanted = dict.fromkeys(ours, "the product") | dict.fromkeys(HOST, "the host and its worker")
     assert listed == wanted
+
+
+def test_what_azd_knows_of_a_deployment_is_enough_for_the_command_line() -> None:
+    given = json.loads((ROOT / "infra/main.parameters.json").read_text())["parameters"]
+    known = {variable_of(one["value"])[0] for one in given.values()} | set(INFRA.main.outputs)
+    made_up = {
+        "REGISTRY_NAME": "contoso",
+        "FOUNDRY_PROJECT_ENDPOINT": "https://contoso.services.ai.azure.com/api/projects/agents",
+        "KEY_VAULT_URL": "https://contoso-kv.vault.azure.net/",
+        "AzureWebJobsStorage__accountName": "stslipway",
+        "PRUNE_SCHEDULE": "0 0 3 * * *",
+        "RESUME_SCHEDULE": "0 */5 * * * *",
+    }
+    assert set(made_up) <= known
+    assert Settings.from_env(made_up | {"AZURE_TOKEN_CREDENTIALS": "AzureCliCredential"}).registry_name == "contoso"
+
+
+def test_doctor_asks_for_roles_that_infra_gives() -> None:
+    asked = {one.role_id: one.role for one in vars(rights).values() if isinstance(one, rights.Right)}
+    assert asked.items() <= {row["id"]: row["role"] for row in INFRA.roles.values()}.items()
 
 
 def test_what_it_costs_is_reckoned_from_the_prices() -> None:
