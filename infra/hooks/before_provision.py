@@ -80,7 +80,7 @@ def _foundry(wishes: Wishes, azure: Azure) -> Generator[Finding, None, str]:
         told = f"{wishes.account} has no project {wishes.project}; it has: {names}"
         yield error("foundry", told, "azd env set FOUNDRY_PROJECT_NAME <one of them>")
         return ""
-    yield ok("foundry", f"project {wishes.project} of {wishes.account}")
+    yield from judge_sources.foundry(account, project, wishes)
     return str((project.get("identity") or {}).get("principalId", ""))
 
 

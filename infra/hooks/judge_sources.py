@@ -22,6 +22,20 @@ def missing(what: str, prefix: str, name: str, elsewhere: Sequence[str]) -> Find
     return error(what, told, f"mend {prefix}_NAME, or sign in where it is: az login --tenant <tenant>")
 
 
+def foundry(account: Json, project: Json, wishes: Wishes) -> Iterator[Finding]:
+    """Where the project is reached follows from the account's subdomain, and who pulls is the project's identity."""
+    if not (account.get("properties") or {}).get("customSubDomainName"):
+        told = f"{wishes.account} has no subdomain of its own, so its projects have no address"
+        given = f"-n {wishes.account} -g {wishes.foundry_group} --subscription {wishes.foundry_subscription}"
+        yield error("foundry", told, f"az cognitiveservices account update {given} --custom-domain {wishes.account}")
+    if not (project.get("identity") or {}).get("principalId"):
+        told = f"the project {wishes.project} has no identity, with which it would pull images"
+        yield error(
+            "foundry", told, "turn on its system-assigned identity: portal, the project, Resource management, Identity"
+        )
+    yield ok("foundry", f"project {wishes.project} of {wishes.account}")
+
+
 def registry(found: Json, wishes: Wishes) -> Iterator[Finding]:
     """Both of its modes work; what Foundry and the people who push need differs."""
     properties = found["properties"]

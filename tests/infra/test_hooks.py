@@ -79,7 +79,7 @@ def good() -> dict[str, Any]:
     owner = [{"actions": ["*"], "notActions": []}]
     return {
         "resources": {
-            ACCOUNT: {"id": ACCOUNT, "kind": "AIServices"},
+            ACCOUNT: {"id": ACCOUNT, "properties": {"customSubDomainName": "contoso-ai"}},
             f"{ACCOUNT}/projects/agents": {
                 "name": "contoso-ai/agents",
                 "identity": {"principalId": "project-principal"},
@@ -246,6 +246,14 @@ def other_project(cloud: Cloud) -> None:
     cloud.state["listings"][f"{ACCOUNT}/projects"] = [{"name": "contoso-ai/agent"}]
 
 
+def no_identity(cloud: Cloud) -> None:
+    cloud.state["resources"][f"{ACCOUNT}/projects/agents"]["identity"] = None
+
+
+def no_subdomain(cloud: Cloud) -> None:
+    cloud.state["resources"][ACCOUNT]["properties"] = {}
+
+
 def no_flex(cloud: Cloud) -> None:
     cloud.env["AZURE_LOCATION"] = "jioindiacentral"
 
@@ -312,6 +320,8 @@ IN_THE_WAY = [
     ),
     (project_elsewhere, f"it is in ai of {THERE}", f"azd env set FOUNDRY_SUBSCRIPTION_ID {THERE}"),
     (other_project, "has no project agents; it has: agent", "azd env set FOUNDRY_PROJECT_NAME"),
+    (no_identity, "the project agents has no identity", "turn on its system-assigned identity"),
+    (no_subdomain, "has no subdomain of its own", "--custom-domain contoso-ai"),
     (no_flex, "jioindiacentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of northeurope, westeurope>"),
     (no_provider, "Microsoft.EventGrid is NotRegistered", "az provider register --namespace Microsoft.EventGrid"),
     (taken, "the name contoso cannot be had: The registry contoso is already in use.", "azd env set REGISTRY_NAME"),
@@ -353,6 +363,22 @@ def test_preflight_takes_an_abac_registry_and_says_what_is_different_there(cloud
     assert 'az role assignment create --role "Container Registry Repository Reader"' in told, (
         "AcrPull is not enough there"
     )
+
+
+def test_preflight_asks_whether_foundry_can_pull(cloud: Cloud) -> None:
+    cloud.state["listings"][f"{REGISTRY}/{GRANTS}"] = []
+    code, told = cloud.run("before_provision")
+    assert code == 0, "roles of a group or of the account may do, so this is a note"
+    assert "its identity has no role on contoso by itself" in told
+    assert 'az role assignment create --role "AcrPull"' in told
+    cloud.env["GRANT_PROJECT_PULL"] = "true"
+    assert "its identity gets its roles on contoso" in cloud.run("before_provision")[1]
+
+
+def test_a_private_registry_is_a_note(cloud: Cloud) -> None:
+    registry(cloud)["publicNetworkAccess"] = "Disabled"
+    code, told = cloud.run("before_provision")
+    assert (code, "only for projects made after 2026-06-25" in told) == (0, True)
 
 
 def test_a_topic_of_this_deployment_is_no_second_one(cloud: Cloud) -> None:
