@@ -172,6 +172,8 @@ var vaultGroup = createVault ? ownGroup : vaultResourceGroup
 var pruneTimes = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeTimes = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 var toQueue = eventDelivery == 'queue'
+// the topics' roles come first: where others assign them, hooks/after_deploy.py subscribes
+var subscribeHere = toQueue && assignRoles
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: ownGroup
@@ -344,7 +346,7 @@ module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
   }
 }
 
-module pushes 'modules/subscription.bicep' = if (toQueue) {
+module pushes 'modules/subscription.bicep' = if (subscribeHere) {
   name: 'slipway-pushes-${token}'
   scope: resourceGroup(registrySubscription, empty(registryTopicGroup) ? registryGroup : registryTopicGroup)
   params: {
@@ -419,7 +421,7 @@ module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
   }
 }
 
-module rotations 'modules/subscription.bicep' = if (toQueue) {
+module rotations 'modules/subscription.bicep' = if (subscribeHere) {
   name: 'slipway-rotations-${token}'
   scope: resourceGroup(vaultSubscription, empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup)
   params: {

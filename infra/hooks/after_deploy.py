@@ -62,28 +62,30 @@ def _indexed(app: str, azure: Azure, wait: Wait) -> Finding:
 
 def _subscribed(source: Source, wishes: Wishes, app: str, env: Mapping[str, str], azure: Azure) -> Finding:
     """The way that is asked for is there before the other one goes; an event that comes twice is one push."""
+    other = "function" if wishes.delivery == "queue" else "queue"
+    if wishes.delivery == "function" or not wishes.assign_roles:
+        _subscribe(source, wishes, app, env, azure)
     name, topic = f"slipway-{env['SLIPWAY_TOKEN']}", env[f"SLIPWAY_{source.kind}_TOPIC_ID"]
-    about = source.kind.lower()
-    if wishes.delivery == "queue":
-        azure.delete(f"{topic}/eventSubscriptions/{name}-function", SUBSCRIPTIONS)
-        return ok(about, "its events go to the queue")
-    _, _, subscription, _, group, *_, topic_name = topic.split("/")
+    azure.delete(f"{topic}/eventSubscriptions/{name}-{other}", SUBSCRIPTIONS)
+    return ok(source.kind.lower(), f"its events go to the {wishes.delivery}")
+
+
+def _subscribe(source: Source, wishes: Wishes, app: str, env: Mapping[str, str], azure: Azure) -> None:
+    """What infra/main.bicep could not: a function was not there yet, or the topic's roles were not."""
     kind, function = EVENTS[source.kind]
+    _, _, subscription, _, group, *_, topic = env[f"SLIPWAY_{source.kind}_TOPIC_ID"].split("/")
+    own, name = app.partition("/providers/")[0], f"slipway-{env['SLIPWAY_TOKEN']}-{wishes.delivery}"
     given = {
-        "topicName": topic_name,
-        "subscriptionName": f"{name}-function",
+        "topicName": topic,
+        "subscriptionName": name,
         "eventType": kind,
-        "storageId": f"{app.partition('/providers/')[0]}/providers/Microsoft.Storage/storageAccounts/"
-        + env["AZURE_STORAGE_ACCOUNT_NAME"],
-        "functionAppId": app,
-        "functionName": function,
+        "storageId": f"{own}/providers/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}",
     }
-    template = str(ROOT / "infra" / "modules" / "subscription-function.bicep")
-    parameters = [f"{key}={value}" for key, value in given.items()]
-    where = ("--resource-group", group, "--subscription", subscription, "--name", f"{name}-{about}")
-    azure.run("deployment", "group", "create", *where, "--template-file", template, "--parameters", *parameters)
-    azure.delete(f"{topic}/eventSubscriptions/{name}-queue", SUBSCRIPTIONS)
-    return ok(about, f"its events go to {function}")
+    straight = {"functionAppId": app, "functionName": function} if wishes.delivery == "function" else {}
+    template = ROOT / "infra" / "modules" / f"subscription{'-function' if straight else ''}.bicep"
+    parameters = [f"{key}={value}" for key, value in {**given, **straight}.items()]
+    where = ("--resource-group", group, "--subscription", subscription, "--name", f"{name}-{source.kind.lower()}")
+    azure.run(*("deployment", "group", "create", *where), "--template-file", str(template), "--parameters", *parameters)
 
 
 def _smoke(wishes: Wishes, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:

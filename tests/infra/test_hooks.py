@@ -451,20 +451,29 @@ def test_the_smoke_check_is_answered_and_the_ledger_is_as_it_was(cloud: Cloud) -
     assert [one[4].split("/")[-1].partition("?")[0] for one in deleted] == ["slipway-abc-function"] * 2
 
 
-def test_straight_delivery_is_subscribed_before_the_queue_s_goes(cloud: Cloud) -> None:
-    deployed(cloud).env["EVENT_DELIVERY"] = "function"
+@pytest.mark.parametrize(
+    ("wished", "module", "other"),
+    [
+        ({"EVENT_DELIVERY": "function"}, "subscription-function.bicep", "queue"),
+        ({"ASSIGN_ROLES": "false"}, "subscription.bicep", "function"),
+    ],
+)
+def test_what_infra_could_not_subscribe_the_hook_does_before_the_other_way_goes(
+    cloud: Cloud, wished: dict[str, str], module: str, other: str
+) -> None:
+    deployed(cloud).env |= wished
     code, told = cloud.run("after_deploy")
     assert code == 0, told
     made = cloud.asked("deployment", "group", "create")
-    assert [f"functionName={one}" in made[n] for n, one in enumerate(("image_pushed", "secret_changed"))] == [
-        True,
-        True,
+    assert [Path(one[one.index("--template-file") + 1]).name for one in made] == [module, module]
+    given = [dict(text.split("=", 1) for text in one[one.index("--parameters") + 1 :] if "=" in text) for one in made]
+    assert all(set(one) == set(Infra(ROOT / "infra").modules[module].parameters) for one in given)
+    assert [one["topicName"] for one in given] == ["evgs-registry", "evgs-vault"]
+    order = [one[4].partition("?")[0] if one[0] == "rest" else one[1] for one in cloud.state["asked"]]
+    gone = f"eventSubscriptions/slipway-abc-{other}"
+    assert [one for one in order if one == "group" or one.endswith(gone)] == [
+        *("group", f"{TOPIC}/{gone}", "group", f"{VAULT_TOPIC}/{gone}")
     ]
-    template = made[0][made[0].index("--template-file") + 1]
-    given = {one.partition("=")[0] for one in made[0][made[0].index("--parameters") + 1 :] if "=" in one}
-    assert given == set(Infra(ROOT / "infra").modules[Path(template).name].parameters)
-    order = [one[:2] for one in cloud.state["asked"] if one[0] == "deployment" or "delete" in one]
-    assert order == [["deployment", "group"], ["rest", "--method"]] * 2
 
 
 def test_a_function_that_does_not_come_up_is_named(cloud: Cloud) -> None:
