@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ from infra.hooks.wishes import Source, Wishes, from_env, group_id
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES: Mapping[str, Any] = json.loads((ROOT / "infra" / "modules" / "roles.json").read_text())
-READ = {"registry": "2025-11-01", "vault": "2024-11-01", "foundry": "2025-06-01", "topics": "2025-02-15"}
+READ = {
+    "registry": "2025-11-01",
+    "vault": "2024-11-01",
+    "foundry": "2025-06-01",
+    "topics": "2025-02-15",
+    "network": "2024-07-01",
+}
 NAMES = {"REGISTRY": "2025-04-01", "VAULT": "2024-11-01"}
 
 
@@ -63,6 +70,8 @@ def _of_azure(wishes: Wishes, agents: Agents, azure: Azure) -> Iterator[Finding]
             f"/subscriptions/{source.subscription}/providers/Microsoft.EventGrid/systemTopics", READ["topics"]
         )
         yield from judge_sources.topics(listed, source, wishes.environment)
+    if wishes.subnet:
+        yield judge_sources.subnet(azure.get(wishes.subnet, READ["network"]), wishes)
     yield from _rights(wishes, azure)
 
 
@@ -111,8 +120,10 @@ def _vault(wishes: Wishes, azure: Azure) -> Iterator[Finding]:
     found = azure.get(wishes.vault.id, READ["vault"])
     if found is None:
         yield _absent(wishes.vault, wishes, azure)
-    else:
-        yield from judge_sources.vault(found, wishes)
+        return
+    yield from judge_sources.vault(found, wishes)
+    for name in wishes.secrets:
+        yield judge_sources.secret(azure.get(f"{wishes.vault.id}/secrets/{name}", READ["vault"]), name, wishes)
 
 
 def _absent(source: Source, wishes: Wishes, azure: Azure) -> Finding:
@@ -127,15 +138,18 @@ def _absent(source: Source, wishes: Wishes, azure: Azure) -> Finding:
 
 def _rights(wishes: Wishes, azure: Azure) -> Iterator[Finding]:
     exists = azure.get(group_id(wishes.subscription, wishes.group), "2021-04-01") is not None
-    lacks: list[Finding] = []
-    for scope, actions in judge_rights.needed(wishes, exists).items():
+
+    def at(place: tuple[str, list[str]]) -> list[Finding]:
+        scope, actions = place
         try:
             told = azure.get(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
         except AzureError as refused:
-            lacks.append(note("rights", f"yours at {scope} could not be read: {refused}"))
-            continue
-        if told is not None:  # a scope that is not there was told already
-            lacks += judge_rights.lacking(scope, actions, told["value"])
+            return [note("rights", f"yours at {scope} could not be read: {refused}")]
+        # a scope that is not there was told already
+        return [] if told is None else list(judge_rights.lacking(scope, actions, told["value"]))
+
+    with ThreadPoolExecutor(8) as pool:  # az takes a second to start
+        lacks = [one for found in pool.map(at, judge_rights.needed(wishes, exists).items()) for one in found]
     yield from lacks or [ok("rights", "you may do all that is needed")]
 
 

@@ -86,12 +86,33 @@ def vault(found: Json, wishes: Wishes) -> Iterator[Finding]:
         yield error("vault", told, f"{helps}\nafter giving roles to everybody who reads it by a policy now")
     closed = properties.get("publicNetworkAccess") == "Disabled"
     closed = closed or (properties.get("networkAcls") or {}).get("defaultAction") == "Deny"
-    if closed and not wishes.private:
+    if closed and not (wishes.private or wishes.subnet):
         told = f"{name} lets the public network in nowhere, or by its list alone: the app could not read a secret"
         yield error(
             "vault", told, "azd env set VNET_ENABLED true\nor: azd env set APP_SUBNET_ID <a subnet with a way to it>"
         )
     yield ok("vault", str(properties.get("vaultUri", name)))
+
+
+def secret(found: Json | None, name: str, wishes: Wishes) -> Finding:
+    """A role on a single secret needs the secret; the deployment would stop half-way."""
+    if found is not None:
+        return ok("vault", f"the secret {name} is there")
+    told = f"VAULT_SECRETS names {name}, which {wishes.vault.name} does not have"
+    return error("vault", told, f"az keyvault secret set --vault-name {wishes.vault.name} -n {name} --value <value>")
+
+
+def subnet(found: Json | None, wishes: Wishes) -> Finding:
+    """Where Flex Consumption is put into a network of somebody's."""
+    if found is None:
+        told = f"there is no subnet {wishes.subnet}, or you may not see it"
+        return error("network", told, "azd env set APP_SUBNET_ID <another>")
+    delegated = [one["properties"]["serviceName"] for one in found["properties"].get("delegations") or []]
+    if "Microsoft.App/environments" not in delegated:
+        told = f"{wishes.subnet.rpartition('/')[2]} is not delegated to Microsoft.App/environments"
+        helps = f"az network vnet subnet update --ids {wishes.subnet} --delegations Microsoft.App/environments"
+        return error("network", told, helps)
+    return ok("network", f"the app goes into {wishes.subnet.rpartition('/')[2]}")
 
 
 def topics(listed: Sequence[Json], source: Source, environment: str) -> Iterator[Finding]:

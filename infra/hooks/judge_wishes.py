@@ -14,6 +14,7 @@ ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
 REGISTRY = re.compile(r"[A-Za-z0-9]{5,50}")
 VAULT = re.compile(r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])+")
+SUBNET = re.compile(r"/subscriptions/[^/]+/resourceGroups/.+/virtualNetworks/[^/]+/subnets/[^/]+", re.IGNORECASE)
 TRUTH = re.compile(r"1|0|t|f|true|false", re.IGNORECASE)
 SWITCHES = (
     *("CREATE_REGISTRY", "CREATE_VAULT", "GRANT_PROJECT_PULL", "ASSIGN_ROLES"),
@@ -43,6 +44,7 @@ def names(env: Mapping[str, str], wishes: Wishes) -> Iterator[Finding]:
         ("AZURE_RESOURCE_GROUP_NAME", wishes.group, GROUP, "at most 90 characters, no dot at the end"),
         ("REGISTRY_NAME", wishes.registry.name, REGISTRY, "5 to 50 letters and digits, without .azurecr.io"),
         ("VAULT_NAME", wishes.vault.name, VAULT, "3 to 24 letters, digits and single hyphens, a letter first"),
+        ("APP_SUBNET_ID", wishes.subnet, SUBNET, "the form /subscriptions/<id>/resourceGroups/…/subnets/<name>"),
     )
     for name, value, shape, words in shapes:
         if value and not shape.fullmatch(value):

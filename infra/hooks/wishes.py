@@ -50,6 +50,7 @@ class Wishes:
     delivery: str
     python: str
     private: bool
+    subnet: str
 
     @property
     def project_id(self) -> str:
@@ -96,6 +97,7 @@ def from_env(env: Mapping[str, str]) -> Wishes:
         delivery=env.get("EVENT_DELIVERY") or "queue",
         python=env.get("PYTHON_VERSION") or "3.13",
         private=_yes(env, "VNET_ENABLED", "false"),
+        subnet=env.get("APP_SUBNET_ID", ""),
     )
 
 

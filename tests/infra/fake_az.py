@@ -9,6 +9,7 @@ gone; an event put into the queue is answered in the journal as the app would.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 FILE = Path(os.environ["FAKE_AZ"])
+LOCK = FILE.with_suffix(".lock").open("w")
+fcntl.flock(LOCK, fcntl.LOCK_EX)  # until the process ends: hooks ask several things at once
 STATE: dict[str, Any] = json.loads(FILE.read_text())
 
 

@@ -10,13 +10,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.checks import Infra
+from handlers.config import Settings
+from tests.infra.checks import HOST, NOT_SET, Infra
 
 ROOT = Path(__file__).resolve().parents[2]
 BICEP = os.environ.get("BICEP") or shutil.which("bicep")
@@ -70,6 +72,13 @@ def test_every_role_of_the_table_is_assigned() -> None:
     assert {row["id"] for row in Infra(ROOT / "infra").roles.values() if row["id"] in text} == {
         row["id"] for row in Infra(ROOT / "infra").roles.values() if " " not in row["id"]
     }
+
+
+def test_every_setting_of_the_source_is_in_it_and_no_key() -> None:
+    text = json.dumps(compiled())
+    names = {one.metadata["name"] for one in fields(Settings)} - NOT_SET | HOST
+    assert {name for name in names if name not in text} == set()
+    assert "listKeys" not in text
 
 
 def test_a_planted_mistake_does_not_compile(tmp_path: Path) -> None:

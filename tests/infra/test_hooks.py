@@ -30,6 +30,7 @@ GROUP = f"/subscriptions/{HERE}/resourceGroups/shared"
 REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contoso"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/contoso-kv"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/contoso-ai"
+SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub/subnets/app"
 TOPICS = f"/subscriptions/{HERE}/providers/Microsoft.EventGrid/systemTopics"
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-registry"
 VAULT_TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-vault"
@@ -189,12 +190,14 @@ def test_preflight_of_a_good_deployment_has_nothing_in_its_way(cloud: Cloud) -> 
 def test_preflight_says_all_that_is_missing_before_it_asks_azure(cloud: Cloud) -> None:
     cloud.env = {"AZURE_ENV_NAME": "x" * 41, "REGISTRY_NAME": "contoso.azurecr.io", "ASSIGN_ROLES": "maybe"}
     cloud.env |= {"PRUNE_SCHEDULE": "0 3 * * *", "INSTANCE_MEMORY_MB": "1024", "ALWAYS_READY": "21"}
+    cloud.env["APP_SUBNET_ID"] = "app"
     code, told = cloud.run("before_provision")
     assert code == 1
     for line in (
         "AZURE_ENV_NAME has 1 to 40 letters",
         "REGISTRY_NAME has 5 to 50 letters and digits",
         "VAULT_NAME is not set",
+        "APP_SUBNET_ID has the form /subscriptions/",
         "azd env set VAULT_RESOURCE_GROUP",
         "CREATE_VAULT=true for a first try",
         "ASSIGN_ROLES is true or false; it is 'maybe'",
@@ -292,6 +295,19 @@ def one_secret(cloud: Cloud) -> None:
     cloud.env["VAULT_SECRETS"] = "other-key"
 
 
+def no_such_secret(cloud: Cloud) -> None:
+    cloud.env["VAULT_SECRETS"] = "support-search-key"
+
+
+def odd_subnet(cloud: Cloud) -> None:
+    cloud.env["APP_SUBNET_ID"] = SUBNET
+    cloud.state["resources"][SUBNET] = {"properties": {"delegations": []}}
+
+
+def no_subnet(cloud: Cloud) -> None:
+    cloud.env["APP_SUBNET_ID"] = SUBNET
+
+
 def old_python(cloud: Cloud) -> None:
     cloud.env["PYTHON_VERSION"] = "3.9"
 
@@ -335,6 +351,17 @@ IN_THE_WAY = [
     (no_vault, "contoso-kv is in no subscription", "mend VAULT_NAME"),
     (few_rights_for_tools, "agent support-agent has tools", "azd env set FOUNDRY_ROLE user"),
     (one_secret, "agents.yaml uses support-search-key", "azd env set VAULT_SECRETS other-key,support-search-key"),
+    (
+        no_such_secret,
+        "support-search-key, which contoso-kv does not have",
+        "az keyvault secret set --vault-name contoso-kv",
+    ),
+    (
+        odd_subnet,
+        "app is not delegated to Microsoft.App/environments",
+        "az network vnet subnet update --ids /subscriptions",
+    ),
+    (no_subnet, "there is no subnet /subscriptions/", "azd env set APP_SUBNET_ID"),
     (old_python, "Python 3.9 does not run there", "azd env set PYTHON_VERSION <one of 3.12, 3.13>"),
     (refused, "AuthorizationFailed", "az login"),
 ]
@@ -373,6 +400,25 @@ def test_preflight_asks_whether_foundry_can_pull(cloud: Cloud) -> None:
     assert 'az role assignment create --role "AcrPull"' in told
     cloud.env["GRANT_PROJECT_PULL"] = "true"
     assert "its identity gets its roles on contoso" in cloud.run("before_provision")[1]
+
+
+def test_single_secrets_and_a_subnet_of_somebody_s_are_looked_at(cloud: Cloud) -> None:
+    cloud.env |= {"VAULT_SECRETS": "support-search-key,unused-key", "APP_SUBNET_ID": SUBNET}
+    delegated = [{"properties": {"serviceName": "Microsoft.App/environments"}}]
+    cloud.state["resources"] |= {
+        f"{VAULT}/secrets/support-search-key": {},
+        f"{VAULT}/secrets/unused-key": {},
+        SUBNET: {"properties": {"delegations": delegated}},
+    }
+    closed_vault(cloud)
+    code, told = cloud.run("before_provision")
+    assert code == 0, told
+    for line in (
+        "the secret support-search-key is there",
+        "VAULT_SECRETS names unused-key, which no agent",
+        "goes into app",
+    ):
+        assert line in told
 
 
 def test_a_private_registry_is_a_note(cloud: Cloud) -> None:
