@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-NO_TIME = datetime.fromtimestamp(0, UTC)
-"""Stands where the service does not say when something was made."""
-FOLLOWS_LATEST = "@latest"
-"""What a selector rule may name instead of a version number (see docs/reference/wire.md)."""
+from core.numbers import is_number
+
+NO_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
+FOLLOWS_LATEST = "@latest"  # what a selector rule may name instead of a version number (docs/reference/wire.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
+
+    @property
+    def released(self) -> bool:
+        """False for a draft, and for a name that is no number: neither is ever a release's."""
+        return is_number(self.number) and not self.draft
 
 
 @dataclass(frozen=True, slots=True)

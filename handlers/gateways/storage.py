@@ -80,5 +80,17 @@ def our_errors(what: str) -> Iterator[None]:
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status."""
-    return str(getattr(error, "error_code", None) or error.status_code)
+    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status where that says more than a 2xx."""
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    return str(error.status_code) if error.status_code and error.status_code >= 300 else "no answer"
+
+
+def is_storages_own(error: HttpResponseError) -> bool:
+    """True where storage itself says what is wrong.
+
+    A 404 or 409 without a code is from whatever stands between us: it does not say that a record is not there, or that
+    somebody else was as early.
+    """
+    return bool(getattr(error, "error_code", None))

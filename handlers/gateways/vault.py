@@ -38,7 +38,7 @@ class AzureVault:
             except ResourceNotFoundError:
                 return Unreadable.MISSING
             except HttpResponseError as error:
-                if error.status_code == 403:
+                if error.status_code in (401, 403):
                     return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
                 raise
 
@@ -84,6 +84,8 @@ def _our_errors(what: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
+        if error.status_code is not None and error.status_code < 300:
+            raise TransientError(SERVICE, "no answer", what) from error
         code = error.error.code if error.error and error.error.code else str(error.status_code)
         if may_help(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error

@@ -15,7 +15,7 @@ from core.record import Stage
 from handlers import image_pushed, people, prune, secret_changed
 from handlers.decisions import Decisions
 from tests.simulation import scenery
-from tests.simulation.history import History
+from tests.simulation.history import RESUME_EVERY, History
 from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
 from tests.simulation.virtual_time import START
 from tests.simulation.watch import Choice
@@ -79,7 +79,12 @@ async def rotate(history: History, number: int) -> None:
 
 
 async def deploy(history: History, number: int) -> None:
-    """The configuration changes: the app starts anew with another rule."""
+    """The configuration changes: the app starts anew with another rule.
+
+    Two changes between two runs of the timer are one to it: a mode that was notify in between is not noticed.
+    """
+    if history.clock.monotonic() - history.deployed_at < 2 * RESUME_EVERY:
+        history.disturbed("WOULD_RELEASE")
     history.deploy(history.scene.changed(history.random))
 
 
@@ -145,7 +150,7 @@ async def delete_agent(history: History, number: int) -> None:
 
 async def speak(history: History, number: int) -> None:
     """A person says one of the words that the command line knows."""
-    word = history.random.choice([_approve, _hold, _lift, _pause, _resume, _again])
+    word = history.random.choice([_approve, _hold, _lift, _pause, _resume, _again, _roll_back])
     history.spawn(word(history))
 
 
@@ -173,6 +178,11 @@ async def _resume(history: History) -> None:
 
 async def _again(history: History) -> None:
     await _said(history, lambda: people.release_now(AGENT, BY, history.outside))
+
+
+async def _roll_back(history: History) -> None:
+    history.disturbed("HELD", "CANDIDATE_GONE")
+    await _said(history, lambda: people.roll_back(AGENT, "bad", BY, history.outside))
 
 
 async def _said(history: History, word: Callable[[], Awaitable[Any]]) -> None:

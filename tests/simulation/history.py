@@ -47,7 +47,7 @@ class History:
         self.scene: Scene = scenery.scene(self.random)
         self.watch = Watch(self.foundry, self.ledger, self.vault, self.agents.agents[AGENT])
         self.foundry.before_create = lambda metadata: one_version_each(self.watch, metadata)
-        self.crashes, self.busy = 0, 0
+        self.crashes, self.busy, self.deployed_at = 0, 0, -1e9
         self.newest: Push | None = None
         self.excused: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,6 +140,7 @@ class History:
         """Every process ends, and the next ones have another rule."""
         for process in self._alive:
             process.dead = True
+        self.deployed_at = self.clock.monotonic()
         self.scene, self.watch.rule = scene, scene.agents.agents[AGENT]
         self.say(f"deployed: {scene}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.model import Status
 from core.record import Stage
+from core.world import back_to
 from tests.simulation.history import History
 from tests.simulation.scenery import AGENT, SECRET, Image
 from tests.simulation.watch import BrokenError
@@ -28,7 +29,8 @@ def judge(history: History) -> None:
     _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
-    noted = wanted.push and (wanted.push.tag, wanted.push.digest)
+    told = wanted.newest or wanted.push
+    noted = told and (told.tag, told.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
     rests = wanted.paused is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
@@ -37,7 +39,18 @@ def judge(history: History) -> None:
     _expect(record.seen == wanted.serial or bool(rests), f"serial {wanted.serial} was answered, not {record.seen}")
     if record.open or record.seen != wanted.serial:
         return
-    _as_expected(history)
+    if wanted.newest is not None or back_to(wanted):
+        _as_chosen(history)
+    else:
+        _as_expected(history)
+
+
+def _as_chosen(history: History) -> None:
+    """A person wants an earlier version: it serves, or the release says why it does not."""
+    record, watch, number = history.watch.record, history.watch, back_to(history.watch.wanted)
+    if record.reason in LIVE and number and watch.moved is None and not watch.deleted:
+        live = history.foundry.agents[AGENT].routing.pinned
+        _expect(live == number, f"version {number}, which a person wants back, serves, not version {live}")
 
 
 def _as_expected(history: History) -> None:

@@ -10,6 +10,7 @@ from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.record import Act, Hold, Record, Wanted
 from core.rules import AgentRule
+from core.world import back_to
 from handlers.gateways import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
@@ -163,8 +164,9 @@ def _may_by_people(watch: Watch, record: Record, version: str) -> None:
 
 
 def _is_paused(watch: Watch, wanted: Wanted) -> bool:
-    pause = wanted.paused
-    return pause is not None and (pause.until is None or pause.until > watch.foundry.clock.now())
+    """A person's way back goes through a pause."""
+    pause, now = wanted.paused, watch.foundry.clock.now()
+    return back_to(wanted) is None and pause is not None and pause.holds(now)
 
 
 def _is_held(watch: Watch, record: Record, wanted: Wanted) -> bool:

@@ -444,6 +444,28 @@ async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start
         assert version.image.endswith("a" * 64)
 
 
+async def test_a_secret_that_was_disabled_meanwhile_reaches_what_serves_and_tries_no_broken_push_again(
+    house: House,
+) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.failing["b" * 64] = Failure("ImageError", "exited with 1")
+    await house.pushed("v2", "b")
+    house.clock.passed += 60
+    assert await house.released() == "IMAGE_ERROR"
+    for value, enabled, ends in (("", False, "SECRET_DISABLED"), ("", False, "SECRET_DISABLED"), ("new", True, "LIVE")):
+        house.vault.put("hello-key", value, enabled=enabled)
+        await house.event(secret_event())
+        house.clock.passed += 60
+        before = len(house.foundry.agents[AGENT].versions)
+        assert await house.released() == ends
+        assert len(house.foundry.agents[AGENT].versions) - before == (1 if enabled else 0)
+    version = await house.foundry.version(AGENT, await house.live() or "")
+    assert version is not None
+    assert version.image.endswith("a" * 64)
+    assert house.foundry.values[AGENT, version.number]["KEY"] == "new"
+
+
 async def test_a_mended_secret_releases_the_push_that_it_stopped(house: House) -> None:
     await house.pushed()
     await house.released()
