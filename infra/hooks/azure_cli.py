@@ -27,7 +27,8 @@ class Azure:
     def get(self, path: str, api: str) -> Any:
         """A resource as Azure Resource Manager shows it, or None where there is none."""
         joined = "&" if "?" in path else "?"
-        return self.run("rest", "--method", "get", "--url", f"{path}{joined}api-version={api}", absent=None)
+        url = f"{path}{joined}api-version={api}".replace(" ", "%20")
+        return self.run("rest", "--method", "get", "--url", url, absent=None)
 
     def list(self, path: str, api: str) -> list[Any]:
         """The ``value`` of a listing, all pages; empty where the scope itself is not there."""
