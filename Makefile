@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench soak up lock clean azurite
+.PHONY: help demo screenshots test check bench soak fuzz scale up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -16,6 +16,9 @@ test: $(READY) azurite  ## every test, unit to end-to-end
 soak: $(READY)  ## 20,000 seeded histories on every core; SEEDS=1000 for fewer
 	$(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),20000)
 
+fuzz: $(READY)  ## a million inputs through every door; INPUTS=50000 for fewer, ARGS="--only events --seed 7"
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(ARGS)
+
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -25,6 +28,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 demo: $(READY)  ## see it work: from a push to live in half a minute
 	@$(BIN)/python -m local demo $(ARGS)
 
+screenshots: $(READY)  ## the README's pictures of the telemetry page, from a run of the demo
+	$(BIN)/python -m local.screenshots docs/images
+
 bench: $(READY)  ## what it costs: one JSON document and a table; ARGS="--quick --only import"
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -32,17 +38,18 @@ up: $(READY)  ## Azure on a laptop, until Ctrl-C
 	$(BIN)/python -m local up $(ARGS)
 
 lock: $(READY)  ## make the lock files anew from the .in files
+	@test -x $(BIN)/uv || $(BIN)/pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 
 clean:  ## what can be made again
 	rm -rf $(VENV) node_modules .local .mypy_cache .ruff_cache .pytest_cache
 
-$(READY): requirements-dev.txt
+$(READY): requirements-dev.txt local/install.py
 	@$(PYTHON) local/install.py $(VENV) requirements-dev.txt
 	@touch $@
 
-# Azurite is the second opinion of the storage tests, Microsoft's Kusto parser that of the queries; without Node their
-# tests say that they were skipped.
+# Azurite is the second opinion of the storage tests, Microsoft's Kusto parser that of the queries, Deque's axe that of the
+# page; without Node their tests say that they were skipped.
 azurite:
-	@if command -v npm >/dev/null && [ ! -x node_modules/.bin/azurite -o ! -d node_modules/@kusto ]; then npm ci --no-audit --no-fund --silent; fi
+	@if command -v npm >/dev/null && [ ! -x node_modules/.bin/azurite -o ! -d node_modules/@kusto -o ! -d node_modules/axe-core ]; then npm ci --no-audit --no-fund --silent; fi

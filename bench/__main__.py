@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import create_request, imports, many, overhead, pruning, trigger
+from bench import create_request, imports, many, overhead, pruning, telemetry, trigger
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
@@ -21,6 +21,7 @@ from local.settings import ROOT
 
 GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "image_pushed": trigger.rows,
+    "telemetry": telemetry.rows,
     "import": imports.rows,
     "create-request": create_request.rows,
     "overhead": overhead.rows,

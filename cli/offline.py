@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-from cli.running import WRONG_INPUT
+from cli.codes import WRONG_INPUT
 
 
-def validate(file: Path) -> int:
-    """0 for a file without mistakes."""
-    from core.rules_file import RulesError, read_rules
+def validate(file: Path, as_json: bool) -> int:
+    """0 for a file without mistakes; what is only unusual is told beside it."""
+    from core.rules_file import RulesError, read_rules, warnings
 
+    mistakes: list[str] = []
+    agents: list[str] = []
+    unusual: tuple[str, ...] = ()
     try:
         rules = read_rules(file.read_bytes())
+        agents, unusual = sorted(rules.agents), warnings(rules)
     except OSError as error:
-        print(f"{file}: {error.strerror}", file=sys.stderr)
-        return WRONG_INPUT
+        mistakes = [f"{file}: {error.strerror}"]
     except RulesError as error:
-        print(error, file=sys.stderr)
-        return WRONG_INPUT
-    print(f"{file}: {len(rules.agents)} agents, no mistake")
-    return 0
+        mistakes = str(error).splitlines()
+    if as_json:
+        print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))
+    elif mistakes:
+        print("\n".join(mistakes), file=sys.stderr)
+    else:
+        print(*(f"warning: {one}" for one in unusual), sep="\n", end="\n" if unusual else "", file=sys.stderr)
+        print(f"{file}: {len(agents)} agents, no mistake")
+    return WRONG_INPUT if mistakes else 0
 
 
 def schema() -> int:

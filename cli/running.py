@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.codes import INTERRUPTED, UNANSWERED, WRONG_INPUT, Mistake
+
 if TYPE_CHECKING:
+    from cli.screen import Progress
     from core.rules import Agents
     from handlers.config import Settings
     from handlers.gateways import Gateways
 
-ENDPOINTS = Path(".local/endpoints.json")
-WRONG_INPUT, UNANSWERED, REFUSED = 2, 3, 4
-"""Exit codes: what was asked is wrong; a service does not answer, or refuses; what was told does not apply."""
+ENDPOINTS = Path(os.environ.get("SLIPWAY_LOCAL", ".local")) / "endpoints.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +30,109 @@ class House:
     agents: Agents
     settings: Settings
     outside: Gateways
+    progress: Progress
 
     def named(self, agent: str | None) -> list[str]:
         """The agent, or all; an unknown one is a mistake that names the nearest."""
         if agent is None or agent == "all":
             return sorted(self.agents.agents)
         if agent not in self.agents.agents:
-            from difflib import get_close_matches
-
-            near = get_close_matches(agent, self.agents.agents, 1)
-            known = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(self.agents.agents))}"
-            raise typer.BadParameter(f"agents.yaml has no agent {agent}; {known}")
+            raise unknown_agent(agent, self.agents)
         return [agent]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command says, as text and as data."""
+    """What a command says, as text and as data, and what it comes to."""
 
     text: str
     data: Any
-    refused: bool = False
+    code: int = 0
 
 
-def asked(local: bool, as_json: bool, question: Callable[[House], Awaitable[Answer]]) -> None:
-    """Print the answer; ends the process with a code where there is none."""
-    answer = _run(local, question)
-    print(json.dumps(answer.data, indent=1, default=str) if as_json else answer.text)
-    if answer.refused:
-        raise typer.Exit(REFUSED)
+Question = Callable[[House], Awaitable[Answer]]
 
 
-def told(local: bool, word: Callable[[House], Awaitable[Answer]]) -> None:
-    """Say something and print what came of it."""
-    asked(local, False, word)
+def unknown_agent(agent: str, agents: Agents) -> Mistake:
+    """The mistake of a name that no rule has."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(agent, agents.agents, 1)
+    known = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(agents.agents)) or 'none'}"
+    return Mistake(f"agents.yaml has no agent {agent}; {known}")
 
 
-def _run(local: bool, question: Callable[[House], Awaitable[Answer]]) -> Answer:
+def asked(local: bool, as_json: bool, question: Question) -> None:
+    """Ask the outside world; prints the answer and ends the process with its code."""
+    tell(run(local, question), as_json)
+
+
+def tell(answer: Answer, as_json: bool) -> None:
+    """Print the answer, without any secret that was read; ends the process where its code is one."""
+    from cli.screen import show
+    from handlers.redaction import redact
+
+    if as_json:
+        print(redact(json.dumps(answer.data, indent=1, default=str, ensure_ascii=False)))
+    else:
+        show(redact(answer.text))
+    if answer.code:
+        raise typer.Exit(answer.code)
+
+
+def run(local: bool, question: Question) -> Answer:
+    """The answer; ends the process with one clear sentence where there is none."""
+    import asyncio
+
     from handlers.config import ConfigInvalid
     from handlers.gateways import GatewayError
 
-    if local:
-        _stand_ins()
+    prepare(local)
     try:
         return asyncio.run(_asked(question))
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:
-        print(f"{error}; signed in with the right tenant, and with a role on it?", file=sys.stderr)
+        from cli.failing import sentence
+
+        print(sentence(error), file=sys.stderr)
         raise typer.Exit(UNANSWERED) from None
+    except KeyboardInterrupt:
+        print("stopped; what was written stays, and the app goes on with it", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
-def _stand_ins() -> None:
+def prepare(local: bool) -> None:
+    """The settings, before anything of Azure's is imported: aiohttp reads the trusted certificates at its import."""
+    quiet()
+    if local:
+        stand_ins()
+
+
+def quiet() -> None:
+    """Nobody exports telemetry here; without a handler Python would print each warning to the terminal."""
+    import logging
+
+    logging.getLogger("slipway").addHandler(logging.NullHandler())
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+def stand_ins() -> None:
+    """Take the settings of what `make up` started; raises Mistake where nothing runs."""
     if not ENDPOINTS.exists():
-        raise typer.BadParameter(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
+        raise Mistake(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
     os.environ.update(json.loads(ENDPOINTS.read_text())["env"])
 
 
-async def _asked(question: Callable[[House], Awaitable[Answer]]) -> Answer:
+async def _asked(question: Question) -> Answer:
+    from cli.screen import Progress
     from handlers import wiring
 
-    house = House(wiring.agents(), wiring.settings(), wiring.gateways())
+    house = House(wiring.agents(), wiring.settings(), wiring.gateways(), Progress())
     try:
-        return await question(house)
+        async with house.progress.told():
+            return await question(house)
     finally:
         await wiring.close()

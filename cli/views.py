@@ -2,60 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from cli.running import Answer, House
+from cli.times import short
+from core.delivery import awaits_approval
 from core.holds import active
-from handlers.prune import planned
+from core.model import Agent, Version
+from core.prune import crowded
+from core.record import Hold, Record, Wanted
+from core.rules import KeepRule
 from handlers.together import together
+from local.ncrontab import Schedule
 
 
 async def status(house: House, agent: str | None) -> Answer:
     """Live, wanted, under way, held, paused; for one agent or all."""
-    found = [await _status(house, name) for name in house.named(agent)]
-    return Answer("\n".join(_line(one) for one in found), found)
+    found = []
+    prune = Schedule(house.settings.prune_schedule).next(house.outside.clock.now())
+    for name in house.named(agent):
+        house.progress.what = f"reading {name}"
+        found.append(await _status(house, name) | {"next_prune": prune.isoformat()})
+    dry = " (dry run: PRUNE_DRY_RUN is set)" if house.settings.prune_dry_run else ""
+    lines = [line for one in found for line in _lines(one)]
+    return Answer("\n".join([*lines, f"next prune {short(prune)}{dry}"]), found)
 
 
 async def _status(house: House, name: str) -> dict[str, Any]:
-    ledger, now = house.outside.ledger, house.outside.clock.now()
-    told, (wanted, record) = await together(
-        house.outside.foundry.agent(name), together(ledger.wanted(name), ledger.record(name))
-    )
-    pause = wanted.paused if wanted.paused and wanted.paused.holds(now) else None
+    ledger, foundry, now = house.outside.ledger, house.outside.foundry, house.outside.clock.now()
+    reads = together(foundry.agent(name), foundry.versions(name))
+    (told, versions), (wanted, record) = await together(reads, together(ledger.wanted(name), ledger.record(name)))
+    keep = house.agents.agents[name].keep
     return {
         "agent": name,
-        "live": told.live if told else None,
-        "wanted": wanted.push.tag if wanted.push else None,
-        "digest": wanted.push.digest if wanted.push else None,
-        "stage": str(record.stage),
-        "reason": str(record.reason),
-        "candidate": record.candidate if record.open else None,
-        "held": [f"{one.digest or one.fingerprint} {one.reason}" for one in active(wanted, record, now)],
-        "paused": f"by {pause.by}: {pause.why}" if pause else None,
+        **_traffic(told, versions, record),
+        **_wish(wanted, record, now),
+        "held": [_hold(one) for one in active(wanted, record, now)],
+        "versions": len(versions),
+        "limit": keep.limit,
+        "quota": _quota(len(versions), keep),
     }
 
 
-def _line(one: dict[str, Any]) -> str:
+def _traffic(told: Agent | None, versions: Sequence[Version], record: Record) -> dict[str, Any]:
+    live = told.live if told else None
+    serves = next((one for one in versions if one.number == live), None)
+    return {
+        "live": live,
+        "running": serves.image if serves else None,
+        "follows_latest": told.routing.follows_latest if told else None,
+        "enabled": told.enabled if told else None,
+        "moved_by_hand": bool(told and record.selector is not None and told.routing != record.selector),
+    }
+
+
+def _wish(wanted: Wanted, record: Record, now: datetime) -> dict[str, Any]:
+    pause = wanted.paused if wanted.paused and wanted.paused.holds(now) else None
+    until = f" until {short(pause.until)}" if pause and pause.until else ""
+    waits_until = wanted.due if wanted.due and wanted.serial > record.seen and wanted.due > now else None
+    return {
+        "wanted": wanted.push.tag if wanted.push else None,
+        "digest": wanted.push.digest if wanted.push else None,
+        "stage": str(record.stage),
+        "reason": "AWAITING_APPROVAL" if awaits_approval(record) else str(record.reason),
+        "detail": record.detail,
+        "candidate": record.candidate if record.open else None,
+        "due": waits_until.isoformat() if waits_until else None,
+        "paused": f"by {pause.by}{until}: {pause.why}" if pause else None,
+    }
+
+
+def _hold(hold: Hold) -> str:
+    until = f"until {short(hold.until)}" if hold.until else "until it is lifted"
+    by = f" by {hold.by}" if hold.by else ""
+    return f"{hold.digest or hold.fingerprint} {hold.reason}{by}, {until}: {hold.detail}"
+
+
+def _quota(count: int, keep: KeepRule) -> str:
+    return "full" if count >= keep.limit else "crowded" if crowded(count, keep) else "ok"
+
+
+def _lines(one: dict[str, Any]) -> list[str]:
     live = f"version {one['live']} live" if one["live"] else "nothing live"
-    parts = [live, f"wanted {one['wanted'] or 'nothing'}", one["reason"] if one["stage"] == "ended" else one["stage"]]
+    image = str(one["running"] or "").partition("@")
+    running = f" ({image[0].rpartition('/')[2]}@{image[2][:19]})" if image[2] else ""
+    over = one["reason"] if one["stage"] == "ended" or one["reason"] == "AWAITING_APPROVAL" else one["stage"]
+    parts = [f"{live}{running}", f"wanted {one['wanted'] or 'nothing'}", over]
     parts += [f"version {one['candidate']} under way"] if one["candidate"] else []
-    parts += [f"held {held}" for held in one["held"]]
-    parts += [f"paused {one['paused']}"] if one["paused"] else []
-    return f"{one['agent']}: " + ", ".join(part for part in parts if part)
-
-
-async def prune(house: House, agent: str | None) -> Answer:
-    """The plan, version by version."""
-    rows: list[dict[str, str]] = []
-    for name in house.named(agent):
-        found = await planned(house.agents.agents[name], house.outside)
-        rows += [{"agent": name, "version": one.version.number, "reason": one.reason} for one in found.lines]
-    return Answer("\n".join(f"{one['agent']} {one['version']} {one['reason']}" for one in rows), rows)
+    parts += [f"{one['versions']} of {one['limit']} versions" + (f", {one['quota']}" if one["quota"] != "ok" else "")]
+    notes = [f"  held {held}" for held in one["held"]]
+    notes += [f"  paused {one['paused']}"] if one["paused"] else []
+    notes += [f"  not before {one['due']}"] if one["due"] else []
+    notes += ["  the traffic was moved by somebody else: DRIFT"] if one["moved_by_hand"] else []
+    notes += ["  the agent is disabled"] if one["enabled"] is False else []
+    return [f"{one['agent']}: " + ", ".join(part for part in parts if part), *notes]
 
 
 async def digests(house: House) -> Answer:
     """One image a line."""
     found: set[str] = set()
     for name in house.named(None):
+        house.progress.what = f"listing the versions of {name}"
         found |= {one.image for one in await house.outside.foundry.versions(name) if one.image}
     return Answer("\n".join(sorted(found)), sorted(found))

@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from cli.codes import DONE, REFUSED
 from cli.running import Answer, House
+from cli.times import how_long
+from core.desired import Noted
 from core.reasons import Reason
 from handlers import people
 
 FOR_MANY = ("pause", "resume")
 NOTHING_DONE = frozenset(
-    {Reason.NOTHING_TO_APPROVE, Reason.NOTHING_HELD, Reason.NOTHING_PAUSED, Reason.NOTHING_DESIRED}
+    {
+        Reason.NOTHING_TO_APPROVE,
+        Reason.NOTHING_HELD,
+        Reason.NOTHING_PAUSED,
+        Reason.NOTHING_DESIRED,
+        Reason.NO_WAY_BACK,
+    }
 )
 
 
-async def say(house: House, word: str, agent: str, given: dict[str, Any]) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A word, whom it is for, and what comes with it."""
+
+    word: str
+    agent: str
+    given: Mapping[str, Any]
+
+
+async def say(house: House, told: Told, watch: bool, as_json: bool) -> Answer:
     """A ledger write and a queue message; the app does the rest under its own lease."""
-    names = house.named(agent)
-    if word in FOR_MANY:
-        noted = list(await getattr(people, word)(tuple(names), outside=house.outside, **given))
+    names = house.named(told.agent)
+    given = await _given(house, told)
+    house.progress.what = "writing down what was said"
+    since = house.outside.clock.now()
+    if told.word in FOR_MANY:
+        noted = list(await getattr(people, told.word)(tuple(names), outside=house.outside, **given))
     else:
-        noted = [await getattr(people, word)(name, outside=house.outside, **given) for name in names]
-    lines = [f"{name}: {one.reason} {one.detail}".rstrip() for name, one in zip(names, noted, strict=True)]
-    lines += sorted({f"  {one.reason.help}" for one in noted})
-    data = [{"agent": name, "reason": one.reason, "detail": one.detail} for name, one in zip(names, noted, strict=True)]
-    return Answer("\n".join(lines), data, refused=all(one.reason in NOTHING_DONE for one in noted))
+        noted = [await getattr(people, told.word)(name, outside=house.outside, **given) for name in names]
+    said = dict(zip(names, noted, strict=True))
+    if watch and any(one.asks for one in noted):
+        from cli.watching import watch as watched
+
+        print(_text(said), flush=True) if not as_json else None
+        return await watched(house, {name: one.wanted.serial for name, one in said.items() if one.asks}, since, as_json)
+    data = [{"agent": name, "reason": one.reason, "detail": one.detail} for name, one in said.items()]
+    refused = all(one.reason in NOTHING_DONE for one in noted)
+    return Answer(_text(said), data, REFUSED if refused else DONE)
+
+
+async def _given(house: House, told: Told) -> dict[str, Any]:
+    """What the word takes: an image as the push that it means, an end as a time."""
+    given = dict(told.given)
+    if "image" in given:
+        from cli.images import resolve
+
+        house.progress.what = "asking the registry what the image is"
+        rule = house.agents.agents[house.named(told.agent)[0]]
+        server = house.settings.registry_login_server
+        given["push"] = await resolve(given.pop("image"), rule, server, house.outside)
+    if "until" in given:
+        given["until"] = house.outside.clock.now() + how_long(given["until"])
+    return given
+
+
+def _text(said: Mapping[str, Noted]) -> str:
+    lines = [f"{name}: {one.reason} {one.detail}".rstrip() for name, one in said.items()]
+    return "\n".join([*lines, *sorted({f"  {one.reason.help}" for one in said.values()})])

@@ -36,10 +36,11 @@ def create(world: World, rule: AgentRule, now: datetime) -> Step | None:
         reason, detail = world.resolved.reason, world.resolved.detail
         return End(reason, notes.ended(world.record, reason, now, detail), detail)
     if world.resolved.fingerprint != world.record.fingerprint:
-        # agents.yaml was deployed anew since this release began: what would be made now is another definition
-        routing = world.record.back
-        before = replace(world.record, stage=Stage.ENDED)
-        return Begin(notes.begun(before, world.wanted, world.record.push, world.resolved, routing, now))
+        # agents.yaml was deployed anew since this release began: what would be made now is another definition. It
+        # answers no newer wish by that, and has been overtaken as often as before.
+        record, before = world.record, replace(world.record, stage=Stage.ENDED)
+        again = notes.begun(before, record.seen, record.push, world.resolved, record.back, now)
+        return Begin(replace(again, overtaken=record.overtaken))
     agent = world.agent
     known = [int(version.number) for version in world.listed]
     known += [int(agent.latest.number)] if agent and agent.latest else []

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.events import event_time
 from core.images import ImageFacts
-from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable
+from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable, Version
 from core.reasons import Reason
 from core.rules import AgentRule, ConnectionRef, SecretRef
 
@@ -168,6 +169,24 @@ def metadata(push: Push, resolved: Resolved, previous: str | None, attempt: int)
         "enableVnextExperience": "true",
     }
     return {key: value[:METADATA_VALUE] for key, value in pairs.items() if value}
+
+
+def as_it_is(version: Version) -> Resolved:
+    """What a version that is there already comes to: nothing of it is made anew."""
+    environment = dict.fromkeys(version.variables, "")
+    made = version.metadata.get(FINGERPRINT) or f"version {version.number}"
+    return Resolved(Definition(version.image, "", "", (), environment), made, {})
+
+
+def push_of(version: Version) -> Push | None:
+    """The push that a version was made of, as far as it tells; None where not even its image names a digest."""
+    told = version.metadata
+    repository, _, digest = version.image.partition("/")[2].partition("@")
+    repository, digest = told.get("slipway.repository", repository), told.get("slipway.digest", digest)
+    if not repository or not digest:
+        return None
+    pushed_at = event_time(told.get("slipway.pushed_at", "")) or version.created_at
+    return Push(repository, digest, told.get(TAG, ""), pushed_at, told.get("slipway.event", ""))
 
 
 def own_variables(names: frozenset[str]) -> frozenset[str]:

@@ -21,6 +21,7 @@ ASKING = frozenset(
         Reason.CONFIGURED,
         Reason.APPROVED,
         Reason.RELEASE_ASKED,
+        Reason.ROLLBACK_ASKED,
         Reason.HOLD_LIFTED,
         Reason.RESUMED_BY_PERSON,
     }

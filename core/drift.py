@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from core.finish import SETTLE
 from core.model import Agent, Status, Version
 from core.record import Record
 
 
-def watched(record: Record) -> bool:
-    """True for an agent that is live by our doing and that no release is at now."""
-    return record.good is not None and not record.open and record.doing is None
+def watched(record: Record, now: datetime) -> bool:
+    """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
+    settled = record.routed_at is None or now - record.routed_at >= SETTLE
+    return record.good is not None and not record.open and record.doing is None and settled
 
 
 def drift(record: Record, agent: Agent | None, live: Version | None) -> dict[str, str]:

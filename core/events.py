@@ -104,8 +104,8 @@ def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> Pa
         return Ignored(
             event_id, reason, what, _told(repository), _told(tag), digest if DIGEST.fullmatch(digest) else ""
         )
-    times = (_time(_text(body, key)) for key in ("eventTime", "time"))
-    at = next((time for time in (*times, _time(_text(data, "timestamp"))) if time is not None), received_at)
+    times = (event_time(_text(body, key)) for key in ("eventTime", "time"))
+    at = next((time for time in (*times, event_time(_text(data, "timestamp"))) if time is not None), received_at)
     return Pushed(Push(repository, digest, tag, at, event_id), _traceparent(body))
 
 
@@ -147,8 +147,9 @@ def _data(body: Json) -> Json:
 
 
 def _text(body: Json, key: str) -> str:
+    """A text of the event; half a character, which JSON can escape and nothing can store, is read as ``?``."""
     value = body.get(key)
-    return value if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _told(value: object) -> str:
@@ -157,7 +158,7 @@ def _told(value: object) -> str:
     return "".join(letter for letter in text[:LONGEST_TOLD] if letter.isprintable())
 
 
-def _time(text: str) -> datetime | None:
+def event_time(text: str) -> datetime | None:
     """An aware time in UTC; fractions of 7 or 9 digits are cut to microseconds, what is odd reads as None."""
     found = TIME.fullmatch(text)
     if found is None:

@@ -109,11 +109,6 @@ class Version:
     failure: Failure | None = None
     draft: bool = False
 
-    @property
-    def released(self) -> bool:
-        """False for a draft, and for a name that is no number: neither is ever a release's."""
-        return self.number.isdecimal() and not self.draft
-
 
 @dataclass(frozen=True, slots=True)
 class Agent:

@@ -18,13 +18,13 @@ BY_PROOF = "slipway"
 
 
 def begun(
-    record: Record, wanted: Wanted, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
+    record: Record, serial: int, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
 ) -> Record:
-    """Take up what is wanted; a candidate of the same fingerprint is kept by the caller's leave alone."""
+    """Take up what a serial wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == record.fingerprint
     return replace(
         record if not record.open else _remembered(record, Reason.SUPERSEDED, now),
-        seen=wanted.serial,
+        seen=serial,
         push=push,
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,
@@ -40,7 +40,7 @@ def begun(
         cleared=record.cleared if same else None,
         back=routing,
         selector=routing,
-        routed_at=None,
+        routed_at=record.routed_at if routing == record.selector else None,  # a pin of just now may not show yet
         doing=None,
         overtaken=record.overtaken + 1 if record.open else 0,
         attempt=record.attempt if same else 0,

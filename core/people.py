@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core import holds
+from core.definition import as_it_is, push_of
 from core.desired import Noted
-from core.model import Push
+from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
-from core.record import Approval, Cause, Hold, Pause, Record, Stage, Wanted
+from core.record import Approval, Cause, Good, Hold, Pause, Record, Stage, Wanted
+from core.way_back import WayBack
 
 MAY_BE_APPROVED = (Stage.CONFIRMED, Stage.VERIFIED)
 
@@ -68,6 +71,69 @@ def release_now(wanted: Wanted, record: Record, push: Push | None, by: str, now:
     newest = wanted.newest or wanted.push
     asked = replace(_asked(lifted, now), push=chosen, newest=newest if newest != chosen else None)
     return Noted(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
+
+
+def way_back(record: Record, agent: Agent | None, versions: Sequence[Version], to: str | None) -> Version | str:
+    """The version that a rollback goes to, or why there is none.
+
+    Where none is named: what was good before what serves, or what is good where something else serves.
+    """
+    if agent is None:
+        return "the agent does not exist"
+    known = [one.version for one in (record.good, record.previous) if one is not None and one.version != agent.live]
+    number = to or next(iter(known), None)
+    if number is None:
+        return "nothing was good before what serves"
+    found = next((one for one in versions if one.number == number), None)
+    if found is None:
+        return f"version {number} is not there; there are {', '.join(one.number for one in versions) or 'none'}"
+    if number == agent.live:
+        return f"version {number} serves already"
+    if found.status is not Status.ACTIVE:
+        return f"version {number} is {found.status}"
+    return found if push_of(found) is not None else f"version {number} does not name its image by digest"
+
+
+def roll_back(
+    wanted: Wanted, record: Record, to: Version, serves: Version | None, why: str, by: str, now: datetime
+) -> Noted:
+    """Have an earlier version serve again, as it is; what serves is held, its image too where the other has another."""
+    push, left = push_of(to), push_of(serves) if serves else None
+    fingerprint = as_it_is(to).fingerprint
+    keys = {key for key in (fingerprint, push.digest if push else "") if key}
+    asked = _asked(_lifted(wanted, keys, now), now)
+    digest = left.digest if left is not None and push is not None and left.digest != push.digest else ""
+    held = Hold(as_it_is(serves).fingerprint if serves else "", digest, Reason.HOLD_SET.value, why, now, None, by)
+    others = tuple(one for one in wanted.held if one.digest not in (digest, push.digest if push else ""))
+    newest = wanted.newest or wanted.push
+    chosen = replace(
+        asked,
+        push=push,
+        newest=newest if newest != push else None,
+        back=WayBack(to.number, asked.serial),
+        approved=Approval(to.number, fingerprint, by, now),
+        held=(*others, held) if serves else others,
+    )
+    return Noted(chosen, Reason.ROLLBACK_ASKED, f"to version {to.number} by {by}: {why}")
+
+
+def take_over(agent: Agent, serves: Version, push: Push, runs: str, by: str, now: datetime) -> tuple[Wanted, Record]:
+    """The first two records of an agent that ran before: what serves is good, and what it was made of is wanted."""
+    wanted = Wanted(serial=1, by_people=1, push=push, cause=Cause.PERSON, noted_at=now, rule=runs)
+    good = Good(push, as_it_is(serves).fingerprint, serves.number)
+    record = Record(
+        seen=1,
+        push=push,
+        fingerprint=good.fingerprint,
+        reason=Reason.TAKEN_OVER.value,
+        detail=f"by {by}",
+        candidate=serves.number,
+        selector=agent.routing,
+        good=good,
+        identity=agent.identity,
+        born={serves.number: serves.created_at},
+    )
+    return wanted, record
 
 
 def _ours(hold: Hold, record: Record, push: Push) -> bool:

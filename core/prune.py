@@ -12,6 +12,7 @@ from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
 from core.reasons import Reason
 from core.record import Record
+from core.released import is_number, released
 from core.rules import KeepRule
 
 NOTHING: Mapping[str, Reason] = {}
@@ -91,7 +92,7 @@ def look_again(
 
 def number(version: Version) -> int:
     """The version's number; -1 for a name that is none, which is never ours to delete."""
-    return int(version.number) if version.number.isdecimal() else -1
+    return int(version.number) if is_number(version.number) else -1
 
 
 def _why(version: Version) -> Reason:
@@ -123,7 +124,7 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
-    if not version.released:
+    if not released(version):
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED

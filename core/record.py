@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from core.images import ImageFacts
 from core.model import Push, Routing
+from core.way_back import WayBack
 
-IMAGES = 20  # digests whose facts a record remembers
-HISTORY = 50  # ended releases that it remembers
+IMAGES, HISTORY = 20, 50  # digests whose facts, and ended releases, that a record remembers
 
 
 class Cause(StrEnum):
@@ -65,8 +65,7 @@ class Approval:
 class Wanted:
     """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
 
-    serial: int = 0
-    """Grows by one with every change that asks for a release."""
+    serial: int = 0  # grows by one with every change that asks for a release
     by_people: int = 0
     """The serial of the last push, changed agents.yaml or person's word; a rotation leaves it."""
     push: Push | None = None
@@ -86,6 +85,7 @@ class Wanted:
     """A hash of what the agent's rule last said of what runs."""
     traceparent: str | None = None
     """Of what last asked, so that a release taken up later still belongs to its push's trace."""
+    back: WayBack | None = None
 
 
 class Stage(StrEnum):

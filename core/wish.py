@@ -12,7 +12,7 @@ from core.reasons import Reason, by_code
 from core.record import Good
 from core.rules import AgentRule
 from core.steps import Begin, Done, End, Pin, Step, Wait, Yield
-from core.world import World, lives, should_run
+from core.world import World, back_to, lives, should_run
 
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""
@@ -36,7 +36,7 @@ def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def paused(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 5: a person asked to stop."""
     pause = world.wanted.paused
-    if pause is None or not pause.holds(now):
+    if pause is None or not pause.holds(now) or back_to(world.wanted):  # the way back is what a pause makes time for
         return None
     return Done(Reason.PAUSED, f"by {pause.by}: {pause.why}")
 
@@ -51,9 +51,15 @@ def nothing_desired(world: World, rule: AgentRule, now: datetime) -> Step | None
 
 
 def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None:
-    """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again."""
+    """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again.
+
+    A release under way is over by that: a second hand that puts the traffic back does not set it going again.
+    """
     overwrites = world.newer_by_people and not _is_held(world, now)
-    return Done(Reason.ROUTING_CHANGED) if not overwrites and world.moved else None
+    if overwrites or not world.moved:
+        return None
+    reason, record = Reason.ROUTING_CHANGED, world.record
+    return End(reason, notes.ended(record, reason, now)) if record.open else Done(reason)
 
 
 def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -129,8 +135,12 @@ def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
-    record = notes.begun(world.record, world.wanted, push, world.wish, routing, now)
-    if record.candidate is not None and not lives(world.version(record.candidate)):
+    record = notes.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
+    number = back_to(world.wanted)
+    back = world.version(number) if number else None
+    if back is not None:
+        record = notes.has_candidate(record, back)
+    elif record.candidate is not None and not lives(world.version(record.candidate)):
         record = notes.without_candidate(record)
     return Begin(record, superseded=world.record if world.record.open else None)
 

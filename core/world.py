@@ -11,6 +11,7 @@ from core.holds import active, of_digest
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.record import Record, Wanted
+from core.released import released
 from core.steps import Fact, Look
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
@@ -84,7 +85,7 @@ class World:
         if self.facts.listed is None:
             raise Unread("versions")
         gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.facts.listed if version.released and version.number not in gone)
+        left = (version for version in self.facts.listed if released(version) and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
@@ -127,6 +128,11 @@ class World:
         """True when the version says that it was made for the release under way."""
         ours = version.metadata.get(FINGERPRINT) == self.record.fingerprint
         return ours and version.number != self.record.cleared
+
+
+def back_to(wanted: Wanted) -> str | None:
+    """The earlier version that is wanted as it is, while nothing newer is."""
+    return wanted.back.version if wanted.back is not None and wanted.back.serial == wanted.serial else None
 
 
 def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:

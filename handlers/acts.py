@@ -9,10 +9,10 @@ from core import notes
 from core.candidate import mismatch
 from core.definition import Resolved, metadata
 from core.model import Routing, Status, Version
-from core.record import Act, Record
+from core.record import Act, Record, Wanted
 from core.steps import ClearTwin, Create, Pin, Promote, Rollback
 from core.world import Facts
-from handlers.gateways import Clock, Foundry, GatewayError, Lease, TransientError
+from handlers.gateways import Clock, Foundry, GatewayError, Lease, Ledger, TransientError
 from handlers.pace import LeaseLostError
 from handlers.together import together
 
@@ -29,12 +29,15 @@ ACT_TAKES = 35.0
 class Acts:
     """The hands of the release loop for one agent; ``record`` is the truth as far as this holder knows it."""
 
-    def __init__(self, agent: str, lease: Lease, foundry: Foundry, clock: Clock) -> None:
+    def __init__(self, agent: str, lease: Lease, foundry: Foundry, ledger: Ledger, clock: Clock) -> None:
         self.record: Record = lease.record
+        self.overtaken = False
+        """By the time of the last look something else was wanted."""
         self._owed = False
         self._agent = agent
         self._lease = lease
         self._foundry = foundry
+        self._ledger = ledger
         self._clock = clock
 
     async def save(self) -> None:
@@ -48,15 +51,15 @@ class Acts:
         if self._owed:
             await self.save()
 
-    async def create(self, step: Create, facts: Facts) -> bool:
-        """Ask for a version once; False when the routing was no longer what the decision saw."""
+    async def create(self, step: Create, facts: Facts, considered: Wanted) -> bool:
+        """Ask for a version once; False when the routing, or what is wanted, was no longer what the decision saw."""
         push, record, resolved = self.record.push, self.record, facts.resolved
         if push is None or not isinstance(resolved, Resolved):
             raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(push, resolved, step.previous, record.attempt + 1)
         intent = notes.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
         made = await self._once(
-            intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs)
+            intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
         )
         if made is not None:
             self.record, self._owed = notes.has_candidate(self.record, made, highest=step.highest), True
@@ -91,9 +94,15 @@ class Acts:
             self.record = notes.confirmed(self.record)
         return wrong
 
-    async def _once(self, intent: Record, seen: Routing | None, send: Callable[[], Awaitable[T]]) -> T | None:
+    async def _once(
+        self,
+        intent: Record,
+        seen: Routing | None,
+        send: Callable[[], Awaitable[T]],
+        considered: Wanted | None = None,
+    ) -> T | None:
         """Send once, or not at all; whatever is clear about the outcome is in ``record`` afterwards."""
-        if not await self._intend(intent, seen):
+        if not await self._intend(intent, seen, considered):
             return None
         before, self.record = self.record, intent
         try:
@@ -103,11 +112,17 @@ class Acts:
                 self.record = before  # what may have landed stays noted: whoever comes next looks first
             raise
 
-    async def _intend(self, intent: Record, seen: Routing | None) -> bool:
+    async def _intend(self, intent: Record, seen: Routing | None, considered: Wanted | None) -> bool:
         """Store the intent beside the last look; True when the act may be sent."""
         looked_at = self._clock.monotonic()
-        wrote, agent = await together(self._lease.write(intent), self._foundry.agent(self._agent))
+        looks = together(self._foundry.agent(self._agent), self._wanted(considered))
+        wrote, (agent, wanted) = await together(self._lease.write(intent), looks)
         if not wrote:
             raise LeaseLostError
+        self.overtaken = wanted != considered
         fresh = self._clock.monotonic() - looked_at <= LOOK_IS_FRESH and self._lease.remaining > ACT_TAKES
-        return fresh and (agent.routing if agent else None) == seen
+        return fresh and not self.overtaken and (agent.routing if agent else None) == seen
+
+    async def _wanted(self, considered: Wanted | None) -> Wanted | None:
+        """What is wanted now, where the act was decided on that."""
+        return await self._ledger.wanted(self._agent) if considered is not None else None

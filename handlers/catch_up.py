@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.catch_up import newest
 from core.desired import Noted, desire
 from core.images import Tagged
+from core.model import NO_TIME
 from core.reasons import Reason
 from core.record import Wanted
 from core.rules import AgentRule, Agents
 from handlers import telemetry
 from handlers.decisions import Decisions
-from handlers.gateways import GatewayError, Gateways
+from handlers.gateways import GatewayError, Gateways, TransientError
 from handlers.noting import note_and_ask
 
 EVERY = timedelta(days=1)
+DONE = "catch-up"
 AT_ONCE = 4
 """Repositories listed side by side."""
 
@@ -26,28 +28,42 @@ AT_ONCE = 4
 async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_once: bool = False) -> None:
     """Ask the registry for each followed repository, where nobody did today; raises where the ledger does.
 
-    ``at_once``: also where somebody did, because agents.yaml may follow another repository, or other tags, now.
+    It counts as done once every agent's ledger says so: a crash or an outage on the way is followed by another try.
+    ``at_once``: also where it was done, because agents.yaml may follow another repository, or other tags, now.
     """
-    if not await outside.ledger.turn("catch-up", timedelta(0) if at_once else EVERY):
+    now = outside.clock.now()
+    since = now - _when(await outside.ledger.remembered(DONE))
+    if timedelta(0) <= since < EVERY and not at_once:
         return
     turns = asyncio.Semaphore(AT_ONCE)
     repositories = sorted({rule.repository for rule in agents.agents.values()})
 
-    async def listed(repository: str) -> tuple[str, Sequence[Tagged]]:
+    async def listed(repository: str) -> tuple[str, Sequence[Tagged] | None]:
         async with turns:
             return repository, await _tags(repository, decisions, outside)
 
     tags = dict(await asyncio.gather(*(listed(one) for one in repositories)))
     for rule in agents.agents.values():
-        await _catch_up(rule, tags[rule.repository], decisions, outside)
+        await _catch_up(rule, tags[rule.repository] or (), decisions, outside)
+    if None not in tags.values():
+        await outside.ledger.remember(DONE, now.isoformat())
 
 
-async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Sequence[Tagged]:
+def _when(told: str) -> datetime:
+    """When it was last done; what cannot be read, because a person wrote it, is as good as never."""
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return NO_TIME
+
+
+async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Sequence[Tagged] | None:
+    """None where the registry may answer the next time: it is asked again by the next run, not a day later."""
     try:
         return await outside.images.tags(repository)
     except GatewayError as error:
         decisions.tell(Reason.CATCH_UP_FAILED, str(error), repository=repository)
-        return ()
+        return None if isinstance(error, TransientError) else ()
 
 
 async def _catch_up(rule: AgentRule, tags: Sequence[Tagged], decisions: Decisions, outside: Gateways) -> None:

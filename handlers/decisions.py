@@ -39,6 +39,11 @@ class Decisions:
         telemetry.decision(kept, severity=reason.severity)
         self._kept.append({**kept, **redacted(kept_only or {}, LONGEST_KEPT)})
 
+    def join(self, others: Decisions) -> None:
+        """Keep what the others told and did not write yet: several tellers, one write."""
+        self._kept += others._kept
+        others._kept = []
+
     async def flush(self, *, required: bool = False) -> None:
         """Write what was told to the journal; where it does not answer, telemetry has the lines all the same.
 

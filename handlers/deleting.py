@@ -14,11 +14,12 @@ from core.rules import AgentRule
 from core.world import PRUNED
 from handlers import measures, telemetry
 from handlers.decisions import Decisions
-from handlers.gateways import Deleted, Gateways, TransientError
-from handlers.pace import Pace
+from handlers.gateways import Deleted, GatewayError, Gateways, TransientError
+from handlers.pace import LeaseLostError, Pace
 from handlers.together import together
 
-AT_ONCE = 8
+WIDTH = 4
+"""Versions in a batch. Two batches are under way at once: while one waits for its answers, the other is worked on."""
 
 
 @dataclass
@@ -31,6 +32,11 @@ class Deleting:
     outside: Gateways
     decisions: Decisions
     done: dict[str, Reason] = field(default_factory=dict)
+    _left: list[Delete] = field(default_factory=list)
+    _width: int = WIDTH
+    _stopped: bool = False
+    _trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a fault is waited out: nobody begins anything meanwhile."""
 
     @property
     def stayed(self) -> dict[str, Reason]:
@@ -42,29 +48,47 @@ class Deleting:
 
         A fault is waited out and slows down; raises TransientError where it stays, PermanentError, LeaseLostError.
         """
-        left, width = list(lines), AT_ONCE
-        while left:
-            await self.pace.keep_lease()
-            batch, left = left[:width], left[width:]
-            try:
-                stop, looked = await together(interrupted(), self._look(batch))
-            except TransientError as error:
-                await self._wait_out(error)
-                left, width = batch + left, 1
-                continue
-            if stop:
-                self.decisions.tell(Reason.PRUNE_STOPPED, "a release is waiting")
-                return
-            again = await self._batch(batch, *looked)
-            width = 1 if again else min(AT_ONCE, width * 2)
-            left = again + left
+        self._left, self._width, self._stopped = list(lines), WIDTH, False
+        await together(self._lane(interrupted), self._lane(interrupted))
+
+    async def _lane(self, interrupted: Callable[[], Awaitable[bool]]) -> None:
+        try:
+            while self._left and not self._stopped:
+                await self.pace.keep_lease()
+                batch, self._left = self._left[: self._width], self._left[self._width :]
+                await self._attempt(batch, interrupted)
+        except (GatewayError, LeaseLostError):
+            self._stopped = True  # and the other lane begins nothing more
+            raise
+
+    async def _attempt(self, batch: list[Delete], interrupted: Callable[[], Awaitable[bool]]) -> None:
+        """Look and delete; what met a fault goes back to the others, and is waited out."""
+        try:
+            stop, looked = await together(interrupted(), self._look(batch))
+        except TransientError as error:
+            await self._again(batch, error)
+            return
+        if stop and not self._stopped:
+            self._stopped = True
+            self.decisions.tell(Reason.PRUNE_STOPPED, "a release is waiting")
+        if self._stopped:
+            return
+        faults = await self._batch(batch, *looked)
+        if faults:
+            worst = max((error for _, error in faults), key=lambda error: error.retry_after or 0.0)
+            await self._again([line for line, _ in faults], worst)
+            return
+        self.pace.answered()
+        self._width = min(WIDTH, self._width * 2)
 
     async def _look(self, batch: Sequence[Delete]) -> tuple[Agent | None, list[Version | None]]:
         foundry, name = self.outside.foundry, self.rule.name
         reads = asyncio.gather(*(foundry.version(name, line.version.number) for line in batch))
         return await together(foundry.agent(name), reads)
 
-    async def _batch(self, batch: Sequence[Delete], agent: Agent | None, found: list[Version | None]) -> list[Delete]:
+    async def _batch(
+        self, batch: Sequence[Delete], agent: Agent | None, found: list[Version | None]
+    ) -> list[tuple[Delete, TransientError]]:
         """Delete what still may go; returns what is to be tried again."""
         now, going = self.outside.clock.now(), []
         for line, version in zip(batch, found, strict=True):
@@ -76,12 +100,7 @@ class Deleting:
                 self._tell(version.number, again.reason)
             else:
                 going.append(again)
-        faults = [fault for fault in await asyncio.gather(*map(self._delete, going)) if fault is not None]
-        if not faults:
-            self.pace.answered()
-            return []
-        await self._wait_out(max((error for _, error in faults), key=lambda error: error.retry_after or 0.0))
-        return [line for line, _ in faults]
+        return [fault for fault in await asyncio.gather(*map(self._delete, going)) if fault is not None]
 
     async def _delete(self, line: Delete) -> tuple[Delete, TransientError] | None:
         number = line.version.number
@@ -93,9 +112,13 @@ class Deleting:
         self._tell(number, Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason)
         return None
 
-    async def _wait_out(self, error: TransientError) -> None:
-        if not await self.pace.back_off(error):
-            raise error
+    async def _again(self, batch: list[Delete], error: TransientError) -> None:
+        """Put the batch back and slow down; whoever meets a fault while one is waited out waits for the same."""
+        self._left, self._width = batch + self._left, 1
+        waited_out = self._trouble.locked()
+        async with self._trouble:
+            if not waited_out and not await self.pace.back_off(error):
+                raise error
 
     def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
         self.done[number] = reason

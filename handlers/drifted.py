@@ -30,7 +30,7 @@ async def tell(agents: tuple[str, ...], decisions: Decisions, outside: Gateways)
 async def _look(agent: str, decisions: Decisions, outside: Gateways) -> None:
     try:
         record = await outside.ledger.record(agent)
-        if not watched(record):
+        if not watched(record, outside.clock.now()):
             return
         found = await _drift(agent, record, outside)
         new = [name for name in found if name not in record.drift]

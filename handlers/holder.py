@@ -62,7 +62,7 @@ class Holder:
     def ended(self, reason: Reason, record: Record, detail: str = "") -> None:
         """A release is over: the line, the measures, and what the world is told once the lease is given back."""
         self.tell(reason, record, detail)
-        measures.release_ended(self.rule.name, reason, record, self.outside.clock.now())
+        measures.release_ended(self.rule.name, reason, record, self.wanted.cause, self.outside.clock.now())
         self.announce(reason, record, detail)
 
     def announce(self, reason: Reason, record: Record, detail: str = "") -> None:

@@ -8,22 +8,23 @@ from datetime import datetime
 
 from core import delivery
 from core.delivery import Outcome
-from core.model import Version
+from core.model import Status, Version
 from core.reasons import Reason
-from core.record import Record
+from core.record import Cause, Record
 from handlers import telemetry
 
 SECONDS = "s"
+USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 
-def release_ended(agent: str, reason: Reason, record: Record, now: datetime) -> None:
-    """One release more, and what it says about lead time and time to restore."""
+def release_ended(agent: str, reason: Reason, record: Record, cause: Cause | None, now: datetime) -> None:
+    """One release more, and what it says about lead time (of a push alone) and time to restore."""
     came_to = delivery.outcome(reason)
     telemetry.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
     if came_to is not Outcome.LIVE:
         return
     lead = delivery.since(record.push.pushed_at if record.push else None, now)
-    if lead is not None:
+    if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
         telemetry.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
     if record.history and (broken := delivery.restored_after(record.history)) is not None:
         telemetry.measure("release.time_to_restore", broken.total_seconds(), unit=SECONDS, agent=agent)
@@ -42,8 +43,9 @@ def verified(agent: str, seconds: float) -> None:
 
 def versions(agent: str, found: Sequence[Version], limit: int) -> None:
     """How many versions there are by status, and how much of the limit that is."""
-    for status, number in Counter(version.status.value for version in found).items():
-        telemetry.level("versions", number, unit="{version}", agent=agent, status=status)
+    none = dict.fromkeys(USUAL, 0)  # the last of a status that went must not seem to be there still
+    for status, number in (none | Counter(version.status for version in found)).items():
+        telemetry.level("versions", number, unit="{version}", agent=agent, status=status.value)
     telemetry.level("versions.quota", round(len(found) / limit, 4), unit="1", agent=agent)
 
 

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core import people
-from core.desired import Noted
-from core.model import Push
+from core.desired import Noted, what_runs
+from core.model import Agent, Push, Version
+from core.reasons import Reason
 from core.record import Cause, Record, Wanted
+from core.rules import AgentRule
+from core.world import lives
 from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways import STORAGE, Gateways, PermanentError
 from handlers.noting import note_and_ask
+from handlers.together import together
 
 COMMON = {"cause": Cause.PERSON.value, "step": "person"}
 Word = Callable[[Wanted, datetime], Noted]
@@ -54,6 +58,42 @@ async def release_now(agent: str, by: str, outside: Gateways, push: Push | None 
     """Release a push, or what is wanted once more."""
     record: Record = await outside.ledger.record(agent)
     return await _say(agent, lambda wanted, now: people.release_now(wanted, record, push, by, now), outside)
+
+
+async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> Noted:
+    """Have an earlier version serve again; the one that was good before, where none is named."""
+    reads = together(outside.foundry.agent(agent), outside.foundry.versions(agent))
+    (told, versions), record = await together(reads, outside.ledger.record(agent))
+    way = people.way_back(record, told, versions, to)
+    if isinstance(way, str):
+        return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, way), outside)
+    # its own read is the only one whose status can be trusted
+    back = await outside.foundry.version(agent, way.number)
+    if back is None or not lives(back):
+        gone = f"version {way.number} is {back.status if back else 'gone'}"
+        return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, gone), outside)
+    serves = next((one for one in versions if told is not None and one.number == told.live), None)
+    return await _say(agent, lambda wanted, now: people.roll_back(wanted, record, back, serves, why, by, now), outside)
+
+
+async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, by: str, outside: Gateways) -> Noted:
+    """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
+    lease = await outside.ledger.lease(rule.name)
+    if lease is None or lease.record != Record():
+        if lease is not None:
+            await lease.give_back()
+        raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{rule.name}.json is there: Slipway follows it already")
+    wanted, record = people.take_over(told, serves, push, what_runs(rule), by, outside.clock.now())
+    try:
+        await lease.write(record)
+    finally:
+        await lease.give_back()
+    detail = f"version {serves.number} by {by}"
+
+    def first(before: Wanted, _: datetime) -> Noted:
+        return Noted(wanted if before == Wanted() else before, Reason.TAKEN_OVER, detail)
+
+    return await _say(rule.name, first, outside)
 
 
 async def _say(agent: str, word: Word, outside: Gateways) -> Noted:

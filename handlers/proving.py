@@ -14,6 +14,9 @@ from handlers.gateways import Clock, Foundry, GatewayError, TransientError
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between two questions, growing: a container that just became active may need some to come up."""
 
+OVERSLEPT = 5.0
+"""Seconds past the end at which it is this process that hung, not the agent: no question takes longer than its time."""
+
 
 class Prover:
     """Asks one version of an agent."""
@@ -66,13 +69,20 @@ class Prover:
         ends, pause = self._clock.monotonic() + within, FIRST_PAUSE
         while True:
             judged, wish = await self._once(ask, ends - self._clock.monotonic())
+            ends = self._unless_we_hung(ends, within)
             left = ends - self._clock.monotonic()
             if not may_ask_again(judged) or left <= 0:
                 return when_time_is_up(judged)
             await self._clock.sleep(min(max(pause, wish), left))
+            ends = self._unless_we_hung(ends, within)
             pause = min(pause * 2, LONGEST_PAUSE)
             if self._clock.monotonic() >= ends:
                 return when_time_is_up(judged)
+
+    def _unless_we_hung(self, ends: float, within: float) -> float:
+        """When the time is up; anew where this process missed it: a good version is not held because we stood still."""
+        now = self._clock.monotonic()
+        return now + within if now - ends > OVERSLEPT else ends
 
     async def _once(self, ask: Callable[[float], Awaitable[Judged]], within: float) -> tuple[Judged, float]:
         try:

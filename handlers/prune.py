@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.model import Routing, Version
 from core.prune import Delete, Keep, Line, crowded, plan
 from core.reasons import Reason
-from core.record import Record, Wanted
+from core.record import Record
 from core.rules import AgentRule, Agents
 from core.world import PRUNED
 from handlers import measures, outcomes, prune_toolbox, telemetry
@@ -33,7 +33,6 @@ class Planned:
     lines: tuple[Line, ...]
     routing: Routing
     record: Record
-    wanted: Wanted
 
     @property
     def going(self) -> list[Delete]:
@@ -43,16 +42,22 @@ class Planned:
 
 async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
     """Prune every agent that agents.yaml names; what one agent's reads or deletes meet stops none of the others."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns, all_quiet = asyncio.Semaphore(AT_ONCE), Decisions(outside.journal, outside.clock, {})
 
     async def one(rule: AgentRule) -> None:
         with telemetry.span(STEP, agent=rule.name):
-            await _agent(rule, settings, outside, turns)
+            await _agent(rule, settings, outside, turns, all_quiet)
 
-    await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
+    try:
+        await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
+    finally:
+        await all_quiet.flush()
 
 
-async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, turns: asyncio.Semaphore) -> None:
+async def _agent(
+    rule: AgentRule, settings: Settings, outside: Gateways, turns: asyncio.Semaphore, all_quiet: Decisions
+) -> None:
+    """What is told where nothing goes is written with that of the other agents, at the run's end."""
     about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
     decisions, gone = Decisions(outside.journal, outside.clock, about), set[str]()
     try:
@@ -60,27 +65,30 @@ async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, turns: 
             await _prune(rule, settings, outside, decisions, gone)
     except GatewayError as error:
         decisions.tell(Reason.PRUNE_STOPPED, str(error))
-    told = [outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())] if gone else []
-    await outcomes.publish(told, decisions, outside)
+    if not gone:
+        all_quiet.join(decisions)
+        return
+    event = outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())
+    await outcomes.publish([event], decisions, outside)
     await decisions.flush()
 
 
 async def planned(rule: AgentRule, outside: Gateways) -> Planned:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
-    foundry, ledger, name = outside.foundry, outside.ledger, rule.name
+    foundry, name = outside.foundry, rule.name
     reads = together(foundry.agent(name), foundry.versions(name))
-    (agent, versions), (record, wanted) = await together(reads, together(ledger.record(name), ledger.wanted(name)))
+    (agent, versions), record = await together(reads, outside.ledger.record(name))
     if agent is None:
-        return Planned((), Routing(), record, wanted)
+        return Planned((), Routing(), record)
     lines = plan(versions, agent.routing, record, rule.keep, outside.clock.now())
-    return Planned(lines, agent.routing, record, wanted)
+    return Planned(lines, agent.routing, record)
 
 
 async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
     found = await planned(rule, outside)
     measures.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
-    pause = found.wanted.paused
+    pause = (await outside.ledger.wanted(rule.name)).paused if found.going else None
     if pause is not None and pause.holds(outside.clock.now()):
         decisions.tell(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
         return

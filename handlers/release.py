@@ -27,12 +27,15 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
         with telemetry.span("release.look", agent=rule.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
             glance, lease = await together(observer.glance(), outside.ledger.lease(rule.name))
+            push = glance.wanted.push if glance else None
+            if push:
+                telemetry.describe(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
             # its holder looks at what is wanted when it gives the lease back
             decisions.tell(Reason.LEASE_TAKEN, step="release.look")
             await decisions.flush()
             return Reason.LEASE_TAKEN
-        acts = Acts(rule.name, lease, outside.foundry, outside.clock)
+        acts = Acts(rule.name, lease, outside.foundry, outside.ledger, outside.clock)
         pace = Pace(outside.clock, lease, settings.poll_seconds)
         holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
         holder.ahead = glance if glance is not None and glance.record == lease.record else None

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.definition import Resolved, Unresolved, resolve, secret_refs
+from core.definition import Resolved, Unresolved, as_it_is, resolve, secret_refs
 from core.images import ImageFacts
 from core.model import Push, Secret, Toolbox, Unreadable
 from core.reasons import Reason
 from core.record import Record, Wanted
 from core.rules import AgentRule, SecretRef
-from core.world import should_run
+from core.world import back_to, lives, should_run
 from handlers.gateways import GatewayError, Gateways, PermanentError, TransientError
 from handlers.redaction import remember
 from handlers.together import together
@@ -32,7 +32,16 @@ class Resolver:
 
     async def wish(self, wanted: Wanted, record: Record, now: datetime) -> Resolved | Unresolved:
         """What should run, with today's rule and secrets; raises TransientError or PermanentError."""
+        if number := back_to(wanted):
+            return await self._as_it_is(number)
         return await self._resolve(should_run(wanted, record, now), {}, record)
+
+    async def _as_it_is(self, number: str) -> Resolved | Unresolved:
+        """An earlier version that a person wants back: as it is, whatever rule and secrets say today."""
+        version = await self._outside.foundry.version(self._agent, number)
+        if version is None or not lives(version):
+            return Unresolved(Reason.CANDIDATE_GONE, f"version {number} is {version.status if version else 'gone'}")
+        return as_it_is(version)
 
     async def again(self, record: Record) -> Resolved | Unresolved:
         """The release under way, with the secrets that it was resolved to."""

@@ -101,7 +101,7 @@ async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None
         return Done(step.reason, step.detail)
     if isinstance(step, Begin):
         holder.trail.at("begin")
-        holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish)
+        holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish if newer else holder.facts.resolved)
     holder.tell(step.reason, step.record)
     return None
 
@@ -125,8 +125,9 @@ async def _act(step: Create | Pin | Promote | Rollback | ClearTwin, holder: Hold
     holder.facts = Facts(resolved=facts.resolved)
     if isinstance(step, ClearTwin):
         await acts.clear_twin(step)
-    elif not await (acts.create(step, facts) if isinstance(step, Create) else acts.route(step)):
-        await holder.poll()  # the routing moved between two reads: decide again
+    elif not await (acts.create(step, facts, holder.wanted) if isinstance(step, Create) else acts.route(step)):
+        if not acts.overtaken:
+            await holder.poll()  # the routing moved between two reads: decide again
         return
     if isinstance(step, Pin):
         holder.facts = facts.routed(acts.record.selector)  # the list has not changed, and a look precedes the next act

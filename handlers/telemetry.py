@@ -104,8 +104,9 @@ def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:
 
 
 def level(name: str, value: float, *, unit: str, **attributes: Value) -> None:
-    """How much there is of something now."""
-    _instrument("create_gauge", name, unit).set(value, _attributes(attributes))
+    """How much there is of something now: exported once, so that what is seldom looked at does not seem to be new."""
+    kept = _attributes(attributes)
+    _levels(name, unit)[tuple(sorted(kept.items()))] = (value, kept)
 
 
 @cache
@@ -113,6 +114,21 @@ def _instrument(kind: str, name: str, unit: str) -> Any:
     from opentelemetry import metrics
 
     return getattr(metrics.get_meter("slipway"), kind)(PREFIX + name, unit=unit)
+
+
+@cache
+def _levels(name: str, unit: str) -> dict[Any, tuple[float, dict[str, str | int | float | bool]]]:
+    """What waits for the next export; a plain gauge would export its last value every minute for as long as we live."""
+    from opentelemetry import metrics
+
+    waiting: dict[Any, tuple[float, dict[str, str | int | float | bool]]] = {}
+
+    def told(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        while waiting:
+            yield metrics.Observation(*waiting.popitem()[1])
+
+    metrics.get_meter("slipway").create_observable_gauge(PREFIX + name, [told], unit=unit)
+    return waiting
 
 
 def _attributes(given: Mapping[str, Value]) -> dict[str, str | int | float | bool]:

@@ -24,6 +24,7 @@ class Trail:
         self._of = traceparent
         self._span = ExitStack()
         self._describe: telemetry.Describe = telemetry.describe
+        self._about: dict[str, Value] = {}
 
     def __enter__(self) -> Trail:
         """Open the span."""
@@ -48,7 +49,7 @@ class Trail:
             return
         now = self._clock.now()
         if self.step == WAIT:
-            telemetry.past_span(f"release.{WAIT}", self.since, now, agent=self._agent)
+            telemetry.past_span(f"release.{WAIT}", self.since, now, agent=self._agent, **self._about)
         self.step, self.since = step, now
 
     def follow(self, traceparent: str | None) -> None:
@@ -57,11 +58,12 @@ class Trail:
             return
         self.at(LOOK)
         self._span.close()
-        self._of = traceparent
+        self._of, self._about = traceparent, {}
         self._open()
 
     def describe(self, *, failed: bool = False, **attributes: Value) -> None:
         """Say of the release, and of the step that goes on, what it is about."""
+        self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait is of no decision
         telemetry.describe(failed=failed, **attributes)
         self._describe(failed=failed, **attributes)
 

@@ -9,9 +9,10 @@ from core import notes
 from core.reasons import Reason
 from core.record import Record, Stage
 from core.release import next_step
-from core.steps import Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
+from core.steps import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
 from core.world import Facts, World
 from handlers import taking
+from handlers.acts import LOOK_IS_FRESH
 from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.holder import Ending, Holder
 from handlers.observe import Glance
@@ -23,6 +24,7 @@ BUDGET = timedelta(minutes=20)
 BACK_IN = timedelta(seconds=60)
 UNANSWERED_ACTS = 2
 """Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
+FRESH = timedelta(seconds=LOOK_IS_FRESH)
 
 
 async def run(holder: Holder) -> Ending:
@@ -55,13 +57,27 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         while isinstance(step := next_step(world, holder.rule, glance.at), Look):
             world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
-        ending = await taking.take(step, holder)
+        ending = None if _hung(step, holder, glance) else await taking.take(step, holder)
     except TransientError as error:
         return await _wait_out(holder, error)
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
+    if isinstance(step, Begin | Pin) and holder.facts.agent is not None:
+        # the create that follows looks at what is wanted beside its intent, which is also the receipt of the pin
+        holder.ahead = replace(glance, record=holder.acts.record, facts=holder.facts)
     return ending
+
+
+def _hung(step: Step, holder: Holder, glance: Glance) -> bool:
+    """True where the turn stood still between its look and its act: a version may be gone since it was read.
+
+    What was resolved stays as it is: a vault or a registry that takes longer than this would be asked for ever.
+    """
+    if not isinstance(step, Create | Pin | Promote) or holder.outside.clock.now() - glance.at <= FRESH:
+        return False
+    holder.facts = Facts(wish=holder.facts.wish, resolved=holder.facts.resolved)
+    return True
 
 
 async def _look_ahead(holder: Holder) -> Glance:
@@ -93,7 +109,9 @@ async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     holder.unanswered += error.unclear
     if holder.unanswered < UNANSWERED_ACTS and await holder.pace.back_off(error):
         return None
-    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now() + BACK_IN), str(error))
+    wish = timedelta(seconds=error.retry_after or 0.0)
+    until = holder.outside.clock.now() + max(BACK_IN, wish)
+    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, until), str(error))
 
 
 async def _stop(holder: Holder, error: PermanentError, step: Step, world: World, now: datetime) -> Ending | None:

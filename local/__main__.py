@@ -18,8 +18,9 @@ from aiohttp import ClientError, ClientResponseError
 
 from local.control import tell
 from local.images import Kind, push
+from local.processes import PartDiedError
 from local.settings import ROOT
-from local.stack import Options, PartDiedError, Stack
+from local.stack import Options, Stack
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ ready. Push an image of an agent that agents.yaml names:
 
 and look at
 
-  {endpoints["telemetry"]}/      what was decided, and why
+  {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics
   {folder / "endpoints.json"}      every address, and the environment for a client of your own
   {folder}/*.log      what the functions host and the storage printed
 

@@ -100,7 +100,7 @@ class EventGrid(StandIn):
         self.manners = Manners()
         self._dead_letters = dead_letters
         self._factor = factor
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_their_way: set[asyncio.Task[None]] = set()
         self._random = Random(0)  # noqa: S311 - the order of events is no secret
 
     def routes(self) -> list[web.RouteDef]:
@@ -120,14 +120,14 @@ class EventGrid(StandIn):
             if kind in subscription.event_types:
                 for _ in range(1 + self.manners.duplicates):
                     task = asyncio.create_task(self._deliver(self._dressed(event), subscription.delivery))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self.on_their_way.add(task)
+                    task.add_done_callback(self.on_their_way.discard)
 
     async def stopped(self) -> None:
         """Give up what is on its way."""
-        for task in self._tasks:
+        for task in self.on_their_way:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.on_their_way, return_exceptions=True)
 
     async def _deliver(self, event: Event, delivery: Delivery) -> None:
         if self.manners.reorder:

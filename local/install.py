@@ -33,7 +33,34 @@ def main(folder: str, lock: str) -> int:
         last = _follow(process.stdout or (), pins)
     if process.returncode:
         print(f"\npip could not install {last or lock}; the lines above say why", file=sys.stderr)
-    return process.returncode
+        return process.returncode
+    scripts(folder, Path("pyproject.toml"))
+    return 0
+
+
+def scripts(folder: str, project: Path) -> None:
+    """The console scripts of pyproject.toml, which run what is in the checkout that the folder stands in.
+
+    The checkout is never installed: the app is deployed from its folders as they are, and so they are run here.
+    """
+    table = re.search(r"^\[project\.scripts\]\n((?:[^\[\n].*\n)+)", project.read_text(), re.MULTILINE)
+    for name, module, function in re.findall(r'^(\S+) = "([\w.]+):(\w+)"', table[1] if table else "", re.MULTILINE):
+        script = Path(folder) / "bin" / name
+        script.write_text(
+            SCRIPT.format(python=Path(folder).absolute() / "bin" / "python", module=module, call=function)
+        )
+        script.chmod(0o755)
+
+
+SCRIPT = """#!{python}
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from {module} import {call}
+
+sys.exit({call}())
+"""
 
 
 def _problem() -> str | None:

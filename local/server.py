@@ -10,7 +10,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -86,6 +86,7 @@ class StandIn:
         app.add_routes(
             [
                 web.get("/_local/requests", self._requests),
+                web.get("/_local/faults", self._list_faults),
                 web.put("/_local/faults", self._set_faults),
                 web.delete("/_local/faults", self._clear_faults),
                 *self.routes(),
@@ -161,6 +162,9 @@ class StandIn:
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"faults: {error}"}, status=400)
         return web.json_response({"faults": len(self.faults)})
+
+    async def _list_faults(self, _: web.Request) -> web.Response:
+        return web.json_response([asdict(one) for one in self.faults])
 
     async def _clear_faults(self, _: web.Request) -> web.Response:
         self.faults = []

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from local.arm import CLIENT
 from local.identity import HEADER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,7 @@ PORTS = {
     "telemetry": 8182,
     "eventgrid": 8183,
     "eventgrid_tls": 8184,
+    "arm": 8185,
 }
 """Where a person finds things; 127.0.0.1 only."""
 
@@ -52,11 +54,13 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "AzureWebJobsStorage__blobServiceUri": at["blob"],
         "AzureWebJobsStorage__queueServiceUri": at["queue"],
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "AZURE_CLIENT_ID": CLIENT,
         "IDENTITY_ENDPOINT": f"{at['identity']}/msi/token",
         "IDENTITY_HEADER": HEADER,
         "PRUNE_SCHEDULE": "0 0 3 * * *",
         "RESUME_SCHEDULE": "0 */5 * * * *",
         "POLL_SECONDS": "0.5",
+        "ARM_ENDPOINT": at["arm"],
         "OUTCOME_TOPIC_ENDPOINT": f"{at['eventgrid_tls']}/api/events",
         "SSL_CERT_FILE": at["ca"],
         "REQUESTS_CA_BUNDLE": at["ca"],

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 import uuid
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from local.arm import Arm
+from local.arm_world import furnish
 from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
 from local.foundry import Foundry
 from local.identity import Identity
+from local.processes import PartDiedError, Processes
 from local.registry import Registry
 from local.server import StandIn
 from local.settings import PORTS, ROOT, environment, secret_names, taken
@@ -30,10 +31,6 @@ from local.vault import SecretVersion, Vault
 
 ImageTypes = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
 SecretTypes = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
-
-
-class PartDiedError(Exception):
-    """A process of the stack ended by itself."""
 
 
 @dataclass
@@ -57,15 +54,19 @@ class Stack:
     options: Options
     say: Callable[[str], None] = print
     endpoints: dict[str, Any] = field(default_factory=dict)
-    _parts: list[StandIn] = field(default_factory=list)
-    _processes: dict[str, Process] = field(default_factory=dict)
+    parts: dict[str, StandIn] = field(default_factory=dict)
+    """The stand-ins of this very process, by name."""
+    processes: Processes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.processes = Processes(self.options.folder)
 
     async def up(self) -> None:
         """Start everything; raises PartDiedError, also where a port is taken."""
         folder = self._cleared()
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
-        await self._storage(tls)
+        await self.start_storage()
         events = EventGrid(folder / "dead-letters", factor=self.options.factor)
         await self._start("eventgrid", events)
         self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
@@ -75,13 +76,10 @@ class Stack:
         url = await self._start("registry", registry)
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
-        foundry = Foundry(registry_url=url)
-        self.endpoints["foundry"] = await foundry.start(self._port("foundry"), tls.server())
-        vault = Vault("demo-vault", on_event=events.publish)
-        self.endpoints["vault"] = await vault.start(self._port("vault"), tls.server())
-        for part in (foundry, vault):
-            self._parts.append(part)
-            self.say(f"{part.name:12} {part.url}")
+        vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
+        for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
+            await self._start(name, part, tls)
+        furnish(arm, self.endpoints)
         for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
@@ -94,21 +92,14 @@ class Stack:
 
     async def watch(self) -> None:
         """Return never; raises PartDiedError when a process ends."""
-        waits = {asyncio.create_task(one.wait()): name for name, one in self._processes.items()}
-        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        raise PartDiedError(f"{waits[done.pop()]} ended by itself")
+        await self.processes.watch()
 
     async def down(self) -> None:
         """End every process by its id, then every server; nobody is told any more where they were."""
         if "env" in self.endpoints:  # else the file is another stack's
             (self.options.folder / "endpoints.json").unlink(missing_ok=True)
-        for process in reversed(self._processes.values()):
-            if process.returncode is None:
-                process.terminate()
-        await asyncio.gather(*(process.wait() for process in self._processes.values()))
-        for part in reversed(self._parts):
+        await self.processes.down()
+        for part in reversed(self.parts.values()):
             await part.stop()
 
     def _cleared(self) -> Path:
@@ -120,50 +111,32 @@ class Stack:
         (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         return self.options.folder
 
-    def _port(self, name: str) -> int:
-        return 0 if self.options.free_ports else PORTS[name]
-
-    async def _start(self, name: str, part: StandIn) -> str:
-        self.endpoints[name] = await part.start(self._port(name))
-        self._parts.append(part)
-        self.say(f"{part.name:12} {part.url}")
-        return part.url
-
-    async def _storage(self, tls: Authority) -> None:
+    async def start_storage(self) -> None:
+        """Start the storage account; after a kill it has its state and its addresses again."""
         folder = str(self.options.folder / "storage")
         ports = ["--blob-port", str(self._port("blob")), "--queue-port", str(self._port("queue"))]
-        arguments = ["local.storage", folder, *ports, "--cert", str(tls.server_pem)]
-        self.endpoints |= await self._process("storage", arguments, {**os.environ})
+        arguments = ["local.storage", folder, *ports, "--cert", str(self.options.folder / "tls" / "server.pem")]
+        self.endpoints |= await self.processes.start("storage", arguments, {**os.environ})
         self.say(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
+
+    def _port(self, name: str) -> int:
+        """Where the part listens already, or is to listen."""
+        if name in self.endpoints:
+            return urlsplit(self.endpoints[name]).port or 0
+        return 0 if self.options.free_ports else PORTS[name]
+
+    async def _start(self, name: str, part: StandIn, tls: Authority | None = None) -> str:
+        self.endpoints[name] = await part.start(self._port(name), tls.server() if tls else None)
+        self.parts[name] = part
+        self.say(f"{part.name:12} {part.url}")
+        return part.url
 
     async def _functions(self) -> None:
         arguments = ["local.host", "--app", str(ROOT), "--port", str(self._port("functions"))]
         environment = {**os.environ, **self.endpoints["env"]}
         arguments += ["--folder", str(self.options.folder)]
-        self.endpoints |= await self._process("functions", arguments, environment)
+        self.endpoints |= await self.processes.start("functions", arguments, environment)
         self.say(f"{'functions':12} {self.endpoints['functions']}")
-
-    async def _process(self, name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
-        """Start a process of ours; its first line says where it listens, the rest goes to a log of its name."""
-        log = (self.options.folder / f"{name}.log").open("ab")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *arguments, stdout=PIPE, stderr=log, env=environment, cwd=ROOT
-        )
-        self._processes[name] = process
-        line = await process.stdout.readline() if process.stdout else b""
-        if not line:
-            raise PartDiedError(f"{name} did not start; see {log.name}")
-        told: dict[str, Any] = json.loads(line)
-        self._parts_log(process, log)
-        return told
-
-    def _parts_log(self, process: Process, log: Any) -> None:
-        async def copy() -> None:
-            while process.stdout and (line := await process.stdout.readline()):
-                log.write(line)
-                log.flush()
-
-        self._copying = [*getattr(self, "_copying", []), asyncio.create_task(copy())]
 
     def _subscribe(self, events: EventGrid) -> None:
         if self.options.deliver == "straight":
@@ -182,6 +155,7 @@ class Stack:
             "events",
             message_encode_policy=TextBase64EncodePolicy(),
             connection_verify=self.endpoints["ca"],
+            retry_total=0,  # Event Grid has a schedule of its own
         )
         async with client:
             try:

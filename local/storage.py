@@ -20,7 +20,8 @@ class Storage:
     """Both services over one file."""
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
-        clock = clock or Clock()
+        folder.mkdir(parents=True, exist_ok=True)
+        clock = clock or Clock(folder / "clock")
         self.store = Store(folder, clock)
         self.blobs, self.queues = Blobs(self.store, clock), Queues(self.store, clock)
 

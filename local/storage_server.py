@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -19,14 +20,21 @@ Answer = Callable[[web.Request], Awaitable[web.Response] | web.Response]
 
 
 class Clock:
-    """The time of the storage account; a test may set it forward."""
+    """The time of the storage account; a test may set it forward, and with a file it stays so after a kill."""
 
-    def __init__(self) -> None:
-        self.ahead = 0.0
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self.ahead = float(file.read_text()) if file is not None and file.exists() else 0.0
 
     def __call__(self) -> float:
         """Unix seconds."""
         return time.time() + self.ahead
+
+    def advance(self, seconds: float) -> None:
+        """Set it forward."""
+        self.ahead += seconds
+        if self._file is not None:
+            self._file.write_text(str(self.ahead))
 
 
 class StorageService(StandIn):
@@ -42,7 +50,7 @@ class StorageService(StandIn):
         return web.put("/_local/clock", self._advance)
 
     async def _advance(self, request: web.Request) -> web.Response:
-        self._clock.ahead += float((await request.json())["advance_s"])
+        self._clock.advance(float((await request.json())["advance_s"]))
         return web.json_response({"ahead_s": self._clock.ahead})
 
     async def answered(self, request: web.Request, answer: Answer) -> web.Response:

@@ -14,16 +14,17 @@ from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
+from handlers.gateways.foundry_shapes import agent_of, definition_to, listed_of, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import UNTRACED, BriefRetries
+from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
 
-OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 30, "retry_policy": BriefRetries()}
-"""Seconds, and which reads are asked again."""
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 30, "retry_status": 0}
+"""Seconds. A bad status is not asked again in here: azure-core would sleep for as long as Retry-After says, without
+anybody renewing the lease meanwhile; the release loop waits just as long, and renews."""
 
 
 class AzureFoundry:
@@ -53,7 +54,7 @@ class AzureFoundry:
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([version_of(one) for one in await every(what, paged)])
+            return _ordered([listed_of(one) for one in await every(what, paged)])
 
         return await read(what, collect, list) or []
 

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.released import is_number, released
 from handlers.redaction import shown
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
+    """A version; raises ValueError or OverflowError where it has no number, or a time that is none.
+
+    Which of two is newer could not be said, or how long it takes already.
+    """
+    if not is_numbered(told):
+        raise ValueError("a version without a number")
+    return replace(listed_of(told), created_at=time_of(told.get("created_at")))
+
+
+def listed_of(told: Mapping[str, Any]) -> Version:
+    """A version, or whatever else a list has; ``error`` is no attribute of the SDK's model and is read by its key."""
     definition = told.get("definition") or {}
     error = told.get("error") or {}
     return Version(
         number=str(told["version"]),
         status=_status(str(told.get("status") or "")),
-        created_at=time_of(told.get("created_at")),
+        created_at=_listed_time(told.get("created_at")),
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
         metadata={str(key): str(value) for key, value in (told.get("metadata") or {}).items()},
         failure=_failure(error),
         draft=bool(told.get("draft")),
     )
+
+
+def is_numbered(told: Mapping[str, Any]) -> bool:
+    """Whether a version has a number, as every released one has."""
+    return is_number(str(told["version"]))
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -36,13 +53,13 @@ def _failure(told: Mapping[str, Any]) -> Failure | None:
 def agent_of(told: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
     newest = (told.get("versions") or {}).get("latest")
-    latest = version_of(newest) if newest else None
+    latest = listed_of(newest) if newest else None
     identity = told.get("instance_identity") or {}
     return Agent(
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=latest if latest and latest.released else None,
+        latest=latest if latest and released(latest) else None,
         identity=identity.get("principal_id"),
     )
 
@@ -75,11 +92,16 @@ def _status(text: str) -> Status:
 
 
 def time_of(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said that is a time."""
+    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said."""
+    found = datetime.fromisoformat(told) if isinstance(told, str) else told
+    if isinstance(found, datetime):
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(float(found or 0), UTC)
+
+
+def _listed_time(told: Any) -> datetime:
+    """The same; one version whose time is none does not hide all the others."""
     try:
-        found = datetime.fromisoformat(told) if isinstance(told, str) else told
-        if isinstance(found, datetime):
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(float(found or 0), UTC)
+        return time_of(told)
     except (ValueError, OverflowError, OSError):
         return NO_TIME

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, BriefRetries, retry_after
+from handlers.gateways.http import BUSY, UNREADABLE, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 SERVICE = "registry"
 LARGEST_CONFIG = 1_000_000
 """Bytes of a configuration that are read."""
-OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_policy": BriefRetries()}
-"""Seconds, and which requests are sent again."""
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
+"""Seconds; a bad status is not asked again in here, as with Foundry."""
 
 
 class AzureImages:
@@ -33,6 +32,8 @@ class AzureImages:
         self._endpoint = endpoint
         self._credential = credential
         self._made: ContainerRegistryClient | None = None
+        self._tokens: dict[str, _Token] = {}
+        """By repository, which is what a token is for."""
 
     async def facts(self, repository: str, digest: str) -> ImageFacts | None:
         """Manifest first, then the configuration that it names; the client checks both against their digests."""
@@ -45,12 +46,11 @@ class AzureImages:
             raise _ours(what, error) from error
 
     async def _facts(self, repository: str, digest: str) -> ImageFacts:
-        client, token = await self._client(), _Token()
-        found = await client.get_manifest(repository, digest, raw_response_hook=token.keep)
+        client, token = await self._client(), self._tokens.setdefault(repository, _Token())
+        found = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=token.keep)
         facts = of_manifest(found.manifest, found.media_type or "", digest)
         if isinstance(facts, ImageFacts):
             return facts
-        # the client fetches a new token for every call: the one that just served the manifest serves the blob too
         stream = await client.download_blob(repository, facts, headers=token.headers)
         data = bytearray()
         async for chunk in stream:
@@ -86,7 +86,11 @@ class AzureImages:
 
 
 class _Token:
-    """The header with which a request was at last let in."""
+    """The header with which a request was at last let in.
+
+    The client fetches a new token for every call, three round trips each; the last one serves until the registry says
+    no, and then the client fetches one after all.
+    """
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}

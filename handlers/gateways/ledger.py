@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -14,7 +13,7 @@ from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.http import UNTRACED
-from handlers.gateways.records import Codec
+from handlers.gateways.records import Codec, text_in
 from handlers.gateways.storage import StorageAccount, our_errors
 
 CONTAINER = "slipway"
@@ -77,23 +76,14 @@ class AzureLedger:
         except GatewayError:
             return None
 
-    async def turn(self, what: str, every: timedelta) -> bool:
-        """A blob whose last write says when; whoever replaces it has the turn."""
-        name, now = f"turns/{what}.json", self._clock.now()
-        blob = await self._blobs.read(name)
-        if blob is not None and now - datetime.fromisoformat(json.loads(blob.data)["at"]) < every:
-            return False
-        data = json.dumps({"at": now.isoformat()}).encode()
-        return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
-
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
-        blob = await self._blobs.read(f"turns/{what}.json")
-        return str(json.loads(blob.data)["value"]) if blob else ""
+        blob = await self._blobs.read(f"notes/{what}.json")
+        return text_in(blob.data, "value") if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
-        name = f"turns/{what}.json"
+        name = f"notes/{what}.json"
         blob = await self._blobs.read(name)
         await self._blobs.write(name, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 
@@ -179,7 +169,11 @@ def _metadata(record: Record) -> dict[str, str]:
 
 
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
-    newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
+    try:
+        newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    except (ValueError, TypeError):
+        return "open"
     if newer and wanted.get("due"):
         return "due"
     return "open" if newer else release.get("state", "ended")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Protocol
 
 from core.record import Record, Wanted
@@ -47,9 +46,6 @@ class Ledger(Protocol):
 
     async def lease(self, agent: str) -> Lease | None:
         """Become the one writer for 60 s, or None while somebody else is."""
-
-    async def turn(self, what: str, every: timedelta) -> bool:
-        """True for one caller in each period: the others find that the turn was taken."""
 
     async def remembered(self, what: str) -> str:
         """What was last remembered under the name; empty where nothing was."""

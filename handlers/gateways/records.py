@@ -42,3 +42,11 @@ class Codec(Generic[T]):
             return self._adapter.validate_python(body)
         except (ValueError, ValidationError, AttributeError, KeyError, TypeError) as error:
             raise PermanentError(STORAGE, "LEDGER_UNREADABLE", f"{blob} is no record of ours") from error
+
+
+def text_in(data: bytes, key: str) -> str:
+    """A small blob's only value; what cannot be read is as good as never written, and the next write mends it."""
+    try:
+        return str(json.loads(data)[key])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""

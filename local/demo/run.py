@@ -10,7 +10,8 @@ from pathlib import Path
 from local.demo.scenes import SECONDS, STORY, Story
 from local.demo.screen import Screen, console
 from local.demo.world import World
-from local.stack import Options, PartDiedError, Stack
+from local.processes import PartDiedError
+from local.stack import Options, Stack
 
 AGENTS = Path(__file__).with_name("agents.yaml")
 
@@ -37,17 +38,22 @@ async def _tell(stack: Stack, screen: Screen, picture: Path | None) -> int:
     screen.opening(time.monotonic() - began, stack.endpoints["registry"])
     world = World(stack.endpoints)
     try:
-        await world.tell("foundry", "provisioning", {"seconds": SECONDS})
-        for agent in ("careful", "billing"):  # they go live while the first scenes are shown
-            await world.push(f"agents/{agent}", "v1", f"first-{agent}")
-        for scene in STORY:
-            await scene(Story(world, screen))
+        await story(world, screen)
     finally:
         await world.close()
     true = screen.closing(time.monotonic() - began, "To keep it running: make up")
     if picture is not None:
         screen.console.save_svg(str(picture), title="make demo")
     return 0 if true else 1
+
+
+async def story(world: World, screen: Screen) -> None:
+    """Every scene, on a stack that runs."""
+    await world.tell("foundry", "provisioning", {"seconds": SECONDS})
+    for agent in ("careful", "billing"):  # they go live while the first scenes are shown
+        await world.push(f"agents/{agent}", "v1", f"first-{agent}")
+    for scene in STORY:
+        await scene(Story(world, screen))
 
 
 def main(picture: Path | None = None) -> int:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ def on_time(timer: func.TimerRequest) -> None:
     print("time", timer.past_due, flush=True)
 """
 WITHIN = 20.0
+QUIET = {
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+}
+"""Nothing that would leave the machine."""
 
 
 @dataclass
@@ -126,6 +133,30 @@ async def test_a_message_is_handled_once_and_a_failing_one_five_times_and_then_p
             while not await _exists(poison) or not await poison.peek_messages():
                 await asyncio.sleep(0.1)
         assert [message.content for message in await poison.peek_messages()] == ["boom"]
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        pytest.param("nonsense", id="wrong"),
+        pytest.param("InstrumentationKey=not-a-guid", id="wrong key"),
+        pytest.param(f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint=http://127.0.0.1:9", id="nobody there"),
+    ],
+)
+async def test_functions_run_whatever_is_the_matter_with_telemetry(
+    tmp_path: Path, storage_servers: Callable[[str], str], connection: str
+) -> None:
+    """With the exporter that the worker uses; on 3.13 the worker itself is asked the same."""
+    told = {"APPLICATIONINSIGHTS_CONNECTION_STRING": connection, "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"}
+    storage, timer = storage_servers("stand-in"), {"EVERY": "0 0 0 1 1 *"}
+    process = await started(tmp_path, APP, storage, **QUIET, **timer, **told)
+    assert process.stdout is not None
+    url = json.loads(await asyncio.wait_for(process.stdout.readline(), WITHIN))["functions"]
+    host = Host(url, process, storage)
+    assert (await host.post([{"id": 1}], "Notification"))[0] == 202
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), WITHIN)
+    assert process.returncode == 0, "and nothing hangs at the end"
 
 
 async def test_a_timer_runs_on_its_schedule(host: Host) -> None:

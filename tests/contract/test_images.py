@@ -80,11 +80,23 @@ async def test_what_was_pushed_is_what_it_is(served: Served, kind: Kind, reason:
         assert child == ImageFacts(amd64=facts.amd64)
 
 
-async def test_asking_takes_five_round_trips(served: Served) -> None:
-    """Challenge, exchange, token, manifest; and the configuration with the same token."""
+async def test_asking_takes_five_round_trips_and_two_the_next_time(served: Served) -> None:
+    """Challenge, exchange, token, manifest; and the configuration with the same token, which serves the next image."""
+    for count in (5, 2):
+        digest = await served.push("v1", salt=str(count))
+        served.registry.requests.clear()
+        assert await served.images.facts(REPOSITORY, digest)
+        assert len(served.registry.requests) == count
+
+
+async def test_a_token_that_the_registry_takes_no_more_is_fetched_anew(served: Served) -> None:
     digest = await served.push("v1")
-    served.registry.requests.clear()
     await served.images.facts(REPOSITORY, digest)
+    challenge = f'Bearer realm="{served.url}/oauth2/token",service="demo",scope="repository:{REPOSITORY}:pull"'
+    refused = {"path": "/manifests/", "status": 401, "times": 1, "headers": {"WWW-Authenticate": challenge}}
+    await plan_faults(served.registry.url, refused)
+    served.registry.requests.clear()
+    assert await served.images.facts(REPOSITORY, digest)
     assert len(served.registry.requests) == 5
 
 

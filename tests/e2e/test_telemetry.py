@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,7 +18,8 @@ from local.running import Running, eventually, stack
 pytestmark = pytest.mark.timeout(300)
 
 AGENT, REPOSITORY = "support-agent", "agents/support"
-LONGEST_NAME = "a-9" + "z" * 59 + "9"
+LONGEST_NAME = string.ascii_letters + "-" + string.digits
+"""Every character that there may be, and as many as there may be: 63."""
 CANARY = "canary+7d1f/not for anybody's=eyes"
 TAG_CANARY = "canary-4711-in-a-tag"
 AGENTS = f"""
@@ -295,9 +297,12 @@ def test_ingestion_that_is_not_well_holds_nothing_up(
     running.put("telemetry", "/_local/faults", [{"path": "/track", **fault}])
     took = _release(running, f"4.{INGESTION_ORDER.index(request.node.callspec.id)}.0")
     running.put("telemetry", "/_local/faults", [])
-    assert took <= usual * 1.05, f"{took:.3f} s, usually {usual:.3f} s"
+    assert took < usual + WAITED_FOR, f"{took:.3f} s, usually {usual:.3f} s"
 
 
+WAITED_FOR = 3.0
+"""Seconds: less than the exporter's tries cost whoever waits for them (500: 4.9 s, 429: 6 s, slow: 20 s), more than a
+busy machine does; ``make bench`` has the ratio."""
 INGESTION_ORDER = ["429", "500", "slow", "down"]
 
 

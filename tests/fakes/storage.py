@@ -44,7 +44,6 @@ class FakeLedger:
         self.clock = clock
         self.wishes: dict[str, Wanted] = {}
         self.releases: dict[str, _Release] = {}
-        self.turns: dict[str, datetime] = {}
         self.notes: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
@@ -65,13 +64,6 @@ class FakeLedger:
             return None
         release.holder, release.until = next(self._numbers), now + LEASE
         return FakeLease(release, release.holder, self.clock, now)
-
-    async def turn(self, what: str, every: timedelta) -> bool:
-        now, last = self.clock.now(), self.turns.get(what)
-        if last is not None and now - last < every:
-            return False
-        self.turns[what] = now
-        return True
 
     async def remembered(self, what: str) -> str:
         return self.notes.get(what, "")

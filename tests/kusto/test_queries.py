@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.delivery import Outcome, outcome
 from core.reasons import Reason
 from infra.monitoring import generate
 
@@ -107,3 +108,65 @@ def test_the_modules_take_what_is_made() -> None:
     for rule in generate.alerts():
         assert all(f"one.{key}" in alerts for key in rule), rule["key"]
         assert "{" not in rule["query"], "an alert has no parameters"
+
+
+GAUGES = set(re.findall(r"^\| `(slipway\.[\w.]+)` \| gauge", TELEMETRY, re.MULTILINE))
+
+
+@pytest.mark.parametrize("one", generate.queries(), ids=lambda one: one.name)
+def test_what_is_measured_now_has_neither_least_nor_most(one: generate.Query) -> None:
+    """The exporter's envelope of a gauge has a value and a count alone; Min and Max are ingestion's guess."""
+    if set(re.findall(r'"(slipway\.[\w.]+)"', one.kql)) & GAUGES:
+        assert not re.search(r"\b(Max|Min)\b", one.kql)
+
+
+WANTED_ALERTS: dict[str, dict[str, Any]] = {
+    "alert-release-failed": {"severity": 1},
+    "alert-heartbeat": {"window": "PT15M", "fires": "LessThan", "rows": 1},
+    "alert-poison": {"severity": 1},
+    "alert-quota": {"fires": "GreaterThan"},
+    "alert-unfinished": {"fires": "GreaterThan"},
+    "alert-approval": {"fires": "GreaterThan"},
+}
+THRESHOLDS = {"alert-quota": "level > 0.8", "alert-unfinished": "level > 1800", "alert-approval": "level > 86400"}
+DELIVERIES = ("DeadLetteredCount", "DroppedEventCount", "DeliveryAttemptFailCount")
+"""learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-eventgrid-systemtopics-metrics."""
+
+
+def test_somebody_is_called_for_whatever_needs_a_person() -> None:
+    parts = {part["query"]: part for part in generate._part("alerts.yaml")}
+    assert parts.keys() == WANTED_ALERTS.keys()
+    for name, wanted in WANTED_ALERTS.items():
+        assert wanted.items() <= parts[name].items(), name
+        assert THRESHOLDS.get(name, "") in generate.query(name).kql
+    bicep = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
+    assert all(f"metric: '{metric}'" in bicep for metric in DELIVERIES)
+
+
+def test_whatever_wants_a_person_during_a_release_is_called_an_error() -> None:
+    """The alert looks at the severity: every way in which a release can fail has it."""
+    assert 'severity == "error" and step startswith "release."' in generate.query("alert-release-failed").kql
+    bad = {reason for reason in Reason if outcome(reason) in (Outcome.FAILED, Outcome.ROLLED_BACK)}
+    assert bad
+    assert {reason.severity for reason in bad} == {"error"}
+
+
+QUESTIONS = {
+    "what is live per agent": {"live"},
+    "timeline of releases": {"timeline", "releases-by-day"},
+    "one push explained step by step": {"one-push", "one-push-steps", "parameter-digests"},
+    "failures by reason with their help line": {"failures"},
+    "versions and quota": {"versions", "quota"},
+    "prune history": {"pruned", "pruned-by-day"},
+    "DORA": {"dora-summary", "dora-lead-time", "dora-frequency", "dora-change-fail-rate", "dora-time-to-restore"},
+}
+
+
+def test_the_workbook_answers_every_daily_question() -> None:
+    asked = {one.name for one in generate.queries()}
+    shown = json.dumps(generate.workbook())
+    for question, names in QUESTIONS.items():
+        assert names <= asked, question
+        assert all(json.dumps(generate.query(name).kql)[1:-1] in shown for name in names), question
+    assert "help = take_any(help) by reason" in generate.query("failures").kql
+    assert "digest == '{Digest}'" in generate.query("one-push").kql

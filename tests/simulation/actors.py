@@ -15,7 +15,7 @@ from core.record import Stage
 from handlers import image_pushed, people, prune, secret_changed
 from handlers.decisions import Decisions
 from tests.simulation import scenery
-from tests.simulation.history import History
+from tests.simulation.history import RESUME_EVERY, History
 from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
 from tests.simulation.virtual_time import START
 from tests.simulation.watch import Choice
@@ -37,6 +37,23 @@ async def push(history: History, number: int) -> None:
     if random.random() < 0.1:
         old = Push(REPOSITORY, f"sha256:{0:064x}", "old", START - timedelta(days=1), "old")
         history.spawn(_delivered(history, old, 1.0))
+
+
+async def beginning(history: History) -> None:
+    """Most agents have lived before: some good images went live, one after the other, while nothing went wrong."""
+    history.dice.still = True
+    for number in range(history.random.choice([0, 0, 0, 2, 3])):
+        digest, at = f"sha256:{EARLIER + number:064x}", history.clock.now()
+        history.foundry.images[digest] = scenery.Image.GOOD
+        pushed = Push(REPOSITORY, digest, f"v0.{number}", at, f"event-0.{number}")
+        history.pushed(pushed, Tagged(pushed.tag, digest, at))
+        history.spawn(_delivered(history, pushed, 0.0))
+        await asyncio.sleep(90 + 60 * history.random.random())
+    history.dice.still = False
+
+
+EARLIER = 1_000
+"""What the digests of such images count from."""
 
 
 async def _delivered(history: History, pushed: Push, delay: float) -> None:
@@ -62,7 +79,12 @@ async def rotate(history: History, number: int) -> None:
 
 
 async def deploy(history: History, number: int) -> None:
-    """The configuration changes: the app starts anew with another rule."""
+    """The configuration changes: the app starts anew with another rule.
+
+    Two changes between two runs of the timer are one to it: a mode that was notify in between is not noticed.
+    """
+    if history.clock.monotonic() - history.deployed_at < 2 * RESUME_EVERY:
+        history.disturbed("WOULD_RELEASE")
     history.deploy(history.scene.changed(history.random))
 
 
@@ -72,7 +94,11 @@ async def pruned(history: History, number: int) -> None:
 
 
 async def route(history: History, number: int) -> None:
-    """A person moves the traffic to an active version, though not to the one that a release is at."""
+    """A person moves the traffic to an active version, though not to the one that a release is at.
+
+    Nor back to where it came from while a move is noted and its answer is not: nobody can tell that from a move that
+    never landed (docs/how-to/incident.md says to pause first).
+    """
     agent, record = history.foundry.agents.get(AGENT), history.watch.record
     found = agent.versions.values() if agent else ()
     active = [
@@ -82,12 +108,20 @@ async def route(history: History, number: int) -> None:
         and agent
         and one.number != agent.routing.pinned
         and one.metadata.get(FINGERPRINT) != record.fingerprint
+        and not (record.doing and record.selector and record.selector.names(one.number))
     ]
     if active and agent:
-        agent.routing = Routing.to(history.random.choice(active))
-        history.watch.moved = Choice(history.clock.monotonic(), record.seen)
+        history.foundry.turned(AGENT, Routing.to(history.random.choice(active)))
+        back = agent.routing == record.selector and record.doing is None
+        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.seen)
+        history.watch.touched = True
         history.disturbed("ROUTING_CHANGED")
         history.say(f"a person moves the traffic to {agent.routing.pinned}")
+
+
+AFTER_DELETION = ("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_WAY_BACK",
+                  "CHECK_FAILED", "ROUTE_REFUSED", "HELD", "ROLLBACK_REFUSED", "LIVE")  # fmt: skip
+"""How a release may end under which somebody deletes."""
 
 
 async def delete(history: History, number: int) -> None:
@@ -98,14 +132,25 @@ async def delete(history: History, number: int) -> None:
     gone = history.random.choice(list(agent.versions))
     del agent.versions[gone], agent.definitions[gone]
     history.watch.deleted[gone] = history.clock.monotonic()
-    history.disturbed("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_WAY_BACK",
-                      "CHECK_FAILED", "ROUTE_REFUSED", "HELD", "ROLLBACK_REFUSED", "LIVE")  # fmt: skip
+    history.disturbed(*AFTER_DELETION)
     history.say(f"a person deletes version {gone}")
+
+
+async def delete_agent(history: History, number: int) -> None:
+    """A person deletes the agent with all its versions."""
+    agent = history.foundry.agents.get(AGENT)
+    if agent is None:
+        return
+    history.watch.deleted |= dict.fromkeys(agent.versions, history.clock.monotonic())
+    history.watch.moved = None  # a choice among versions that are gone
+    history.foundry.ended(AGENT)
+    history.disturbed(*AFTER_DELETION)
+    history.say("a person deletes the agent")
 
 
 async def speak(history: History, number: int) -> None:
     """A person says one of the words that the command line knows."""
-    word = history.random.choice([_approve, _hold, _lift, _pause, _resume, _again])
+    word = history.random.choice([_approve, _hold, _lift, _pause, _resume, _again, _roll_back])
     history.spawn(word(history))
 
 
@@ -135,6 +180,11 @@ async def _again(history: History) -> None:
     await _said(history, lambda: people.release_now(AGENT, BY, history.outside))
 
 
+async def _roll_back(history: History) -> None:
+    history.disturbed("HELD", "CANDIDATE_GONE")
+    await _said(history, lambda: people.roll_back(AGENT, "bad", BY, history.outside))
+
+
 async def _said(history: History, word: Callable[[], Awaitable[Any]]) -> None:
     history.say(f"a person says {word.__code__.co_names[1]}")
     await history.until_done("person", word)
@@ -148,4 +198,13 @@ async def tidy(history: History) -> None:
         await _approve(history)
 
 
-HAPPENINGS = ((push, 8), (rotate, 2), (route, 1.2), (delete, 0.8), (speak, 3), (pruned, 1.5), (deploy, 0.8))
+HAPPENINGS = (
+    (push, 8),
+    (rotate, 2),
+    (route, 1.2),
+    (delete, 0.7),
+    (delete_agent, 0.2),
+    (speak, 3),
+    (pruned, 2),
+    (deploy, 0.8),
+)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from core.model import Answer, Definition, Failure, Status, Version
+from core.model import Agent, Answer, Definition, Failure, Routing, Status, Version
 from core.rules import Probe
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.scenery import AGENT, Image
@@ -21,6 +21,9 @@ class SimulatedFoundry(FakeFoundry):
         lag, provisioning = random.choice([0.0, 10.0, 30.0]), random.choice([5.0, 20.0])
         super().__init__(clock, provisioning=provisioning, list_lag=lag)
         self.same = random.choice(["definition", "metadata", "never"])
+        self.selector_lag = random.choice([0.0, 0.0, 3.0, 20.0])
+        """Seconds until a moved selector shows in a read of the agent."""
+        self._turns: list[tuple[float, Routing]] = []
         self.images: dict[str, Image] = {}
         """Digest -> how it behaves."""
         self.before_create: Callable[[Mapping[str, str]], None] = lambda _: None
@@ -34,6 +37,35 @@ class SimulatedFoundry(FakeFoundry):
         """The status of this moment; None for a version that is gone."""
         found = self.agents[AGENT].versions.get(number) if AGENT in self.agents else None
         return self._now(found).status if found else None
+
+    async def agent(self, name: str) -> Agent | None:
+        found = await super().agent(name)
+        return replace(found, routing=self._shown(found.routing)) if found else None
+
+    def turned(self, agent: str, to: Routing) -> None:
+        """Somebody moves the selector: reads show it later."""
+        if not self._turns:
+            self._turns.append((-self.selector_lag, self.agents[agent].routing))
+        self._turns.append((self.clock.monotonic(), to))
+        self.agents[agent].routing = to
+
+    def ended(self, agent: str) -> None:
+        """The whole agent is deleted; its numbers begin anew with the next one."""
+        del self.agents[agent]
+        self._turns.clear()
+        self.verified.clear()
+        self.checked.clear()
+
+    def _shown(self, now: Routing) -> Routing:
+        until = self.clock.monotonic() - self.selector_lag
+        return next((routing for at, routing in reversed(self._turns) if at <= until), now)
+
+    async def route(self, agent: str, to: Routing) -> Routing:
+        before = self.agents[agent].routing if agent in self.agents else to
+        told = await super().route(agent, to)
+        self.agents[agent].routing = before
+        self.turned(agent, to)
+        return told
 
     def behaves(self, version: Version) -> Image:
         return self.images.get(version.image.rpartition("@")[2], Image.GOOD)

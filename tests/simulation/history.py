@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from core.images import Tagged
@@ -30,6 +30,8 @@ CALM, LONGEST = 4, 60
 """Runs of the timer in which nothing may change at the end, and how many it may take to come to that."""
 SETTINGS = Settings.from_env(ENVIRONMENT)
 Plant = Callable[[Gateways], Gateways]
+Act = Callable[["History"], Awaitable[None]]
+Happening = Callable[["History", int], Awaitable[None]]
 
 
 class History:
@@ -45,7 +47,7 @@ class History:
         self.scene: Scene = scenery.scene(self.random)
         self.watch = Watch(self.foundry, self.ledger, self.vault, self.agents.agents[AGENT])
         self.foundry.before_create = lambda metadata: one_version_each(self.watch, metadata)
-        self.crashes, self.busy = 0, 0
+        self.crashes, self.busy, self.deployed_at = 0, 0, -1e9
         self.newest: Push | None = None
         self.excused: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,7 +75,7 @@ class History:
             images=cast("Images", faulty(self.images, "registry")),
         )
 
-    async def run(self, happenings: Any, tidy: Callable[[History], Awaitable[None]]) -> None:
+    async def run(self, beginning: Act, happenings: Sequence[tuple[Happening, float]], tidy: Act) -> None:
         """Live through it, then let everything settle."""
         self.vault.put(SECRET, "value-0")
         workers = [asyncio.create_task(self._work(f"worker {one}")) for one in range(WORKERS)]
@@ -81,6 +83,7 @@ class History:
         self._tasks |= {*workers, timer}
         choices, weights = zip(*happenings, strict=True)
         try:
+            await beginning(self)
             for number in range(self.random.randint(3, 9)):
                 await self.random.choices(choices, weights)[0](self, number + 1)
                 await asyncio.sleep(self.random.choice([1, 20, 90, 300]) * self.random.random())
@@ -94,10 +97,11 @@ class History:
             await asyncio.gather(*self._tasks, *LATE, return_exceptions=True)
 
     async def _settle(self) -> None:
-        self.ledger.turns.clear()  # a day has passed: the registry is asked what was missed
         calm, last = 0, None
-        for _ in range(LONGEST):
+        for run in range(LONGEST):
             await asyncio.sleep(RESUME_EVERY)
+            if run == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
+                self.ledger.notes.pop("catch-up", None)
             self._fail_if_broken()
             agent = self.foundry.agents.get(AGENT)
             now = (self.watch.wanted, self.watch.record, agent.routing if agent else None, self.busy)
@@ -136,6 +140,7 @@ class History:
         """Every process ends, and the next ones have another rule."""
         for process in self._alive:
             process.dead = True
+        self.deployed_at = self.clock.monotonic()
         self.scene, self.watch.rule = scene, scene.agents.agents[AGENT]
         self.say(f"deployed: {scene}")
 

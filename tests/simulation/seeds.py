@@ -23,7 +23,7 @@ def live(
 
 
 async def _lived(history: History) -> None:
-    await history.run(actors.HAPPENINGS, actors.tidy)
+    await history.run(actors.beginning, actors.HAPPENINGS, actors.tidy)
     judge(history)
 
 

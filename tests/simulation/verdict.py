@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.model import Status
 from core.record import Stage
+from core.world import back_to
 from tests.simulation.history import History
 from tests.simulation.scenery import AGENT, SECRET, Image
 from tests.simulation.watch import BrokenError
@@ -24,32 +25,46 @@ def judge(history: History) -> None:
     """Raises BrokenError."""
     record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
     _told_once(history)
+    touched = history.watch.touched or bool(history.watch.deleted)
+    _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
-    noted = wanted.push and (wanted.push.tag, wanted.push.digest)
+    told = wanted.newest or wanted.push
+    noted = told and (told.tag, told.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = wanted.paused is not None or history.watch.moved is not None or bool(history.watch.deleted)
+    rests = wanted.paused is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
     waits = history.scene.mode == "manual" and record.stage in (Stage.CONFIRMED, Stage.VERIFIED)
     _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")
     _expect(record.seen == wanted.serial or bool(rests), f"serial {wanted.serial} was answered, not {record.seen}")
     if record.open or record.seen != wanted.serial:
         return
-    _as_expected(history)
+    if wanted.newest is not None or back_to(wanted):
+        _as_chosen(history)
+    else:
+        _as_expected(history)
+
+
+def _as_chosen(history: History) -> None:
+    """A person wants an earlier version: it serves, or the release says why it does not."""
+    record, watch, number = history.watch.record, history.watch, back_to(history.watch.wanted)
+    if record.reason in LIVE and number and watch.moved is None and not watch.deleted:
+        live = history.foundry.agents[AGENT].routing.pinned
+        _expect(live == number, f"version {number}, which a person wants back, serves, not version {live}")
 
 
 def _as_expected(history: History) -> None:
     record, newest = history.watch.record, history.newest
     image = history.foundry.images[newest.digest] if newest else Image.GOOD
     allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
-    allowed |= {"WOULD_RELEASE"} if "WOULD_RELEASE" in history.journal.reasons() else set()
+    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.paused else set()
     _expect(record.reason in allowed, f"the newest push ended as {record.reason}: {_last(history)}")
     if (
         record.reason in LIVE
         and history.watch.moved is None
         and not history.watch.deleted
         and newest
-        and not _held(history)
+        and not _good_goes_on(history)
     ):
         agent = history.foundry.agents[AGENT]
         live = agent.versions[agent.routing.pinned or ""]
@@ -59,10 +74,12 @@ def _as_expected(history: History) -> None:
         _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
 
 
-def _held(history: History) -> bool:
-    """True where what was good goes on in place of the newest push, which was held at some time."""
+def _good_goes_on(history: History) -> bool:
+    """True where a rotation keeps what was live: the newest push is held, or ended otherwise than live before."""
     record, wanted = history.watch.record, history.watch.wanted
-    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted)
+    digest = wanted.push.digest if wanted.push else ""
+    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in record.history)
+    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted or without)
 
 
 def _told_once(history: History) -> None:

@@ -10,15 +10,16 @@ from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.record import Act, Hold, Record, Wanted
 from core.rules import AgentRule
+from core.world import back_to
 from handlers.gateways import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
-from tests.simulation.chaos import PROCESS
+from tests.simulation.chaos import LATEST, PROCESS
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.scenery import AGENT, SECRET
 
 FRESH = 20.0
-"""Seconds that a look at the traffic may be old when an act follows it (design §6)."""
+"""Seconds that a look at the traffic may be old when an act follows it (design §6); a late one lands LATEST later."""
 HEARD = 60.0
 """Seconds after which a word of people's must have been heard: as long as a lease, and so a turn, may last."""
 
@@ -45,6 +46,9 @@ class Watch:
     vault: FakeVault
     rule: AgentRule
     moved: Choice | None = None
+    """Their last choice, until they put the traffic back to where Slipway had left it."""
+    touched: bool = False
+    """True once a person moved the traffic at all."""
     deleted: dict[str, float] = field(default_factory=dict)
     """Versions that a person deleted, and when."""
     words: list[tuple[float, Wanted]] = field(default_factory=list)
@@ -89,7 +93,7 @@ class WatchedFoundry:
     async def agent(self, name: str) -> Agent | None:
         asked_at = self._watch.now
         found: Agent | None = await self._target.agent(name)
-        PROCESS.get().looked_at = asked_at
+        PROCESS.get().looked_at = asked_at - self._watch.foundry.selector_lag
         return found
 
     async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
@@ -128,15 +132,15 @@ def _may_route(watch: Watch, to: Routing) -> None:
     if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
         watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
     moved = watch.moved
-    if moved and watch.wanted.by_people <= moved.seen and _was_told(moved.at, watch.now, process.looked_at):
+    if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
     if doing is not None and doing.act is Act.PROMOTE:
         _may_promote(watch, record, version)
 
 
-def _was_told(at: float, now: float, looked_at: float) -> bool:
+def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
     """True where whoever acts must know of what happened then."""
-    return at <= looked_at or now - at > FRESH
+    return at <= looked_at or watch.now - at > FRESH + LATEST + watch.foundry.selector_lag
 
 
 def _may_promote(watch: Watch, record: Record, version: str) -> None:
@@ -160,8 +164,9 @@ def _may_by_people(watch: Watch, record: Record, version: str) -> None:
 
 
 def _is_paused(watch: Watch, wanted: Wanted) -> bool:
-    pause = wanted.paused
-    return pause is not None and (pause.until is None or pause.until > watch.foundry.clock.now())
+    """A person's way back goes through a pause."""
+    pause, now = wanted.paused, watch.foundry.clock.now()
+    return back_to(wanted) is None and pause is not None and pause.holds(now)
 
 
 def _is_held(watch: Watch, record: Record, wanted: Wanted) -> bool:
@@ -187,7 +192,7 @@ def _may_delete(watch: Watch, number: str) -> None:
     serves = routing.names(number) or (routing.follows_latest and number == newest)
     serves = serves and watch.foundry.status(number) is not Status.FAILED
     moved = watch.moved
-    if serves and (moved is None or _was_told(moved.at, watch.now, PROCESS.get().looked_at)):
+    if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
         watch.broken(f"version {number} was deleted while it served")
     named = [good.version for good in (record.good, record.previous) if good]
     for kept in (record.back, record.selector, record.doing.to if record.doing else None):

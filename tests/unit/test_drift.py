@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.drift import drift, watched
+from core.finish import SETTLE
 from core.model import Agent, Routing, Status, TrafficRule, Version
 from core.record import Act, Doing, Record, Stage
 from tests.unit.test_release import NOW, SERVING, version
@@ -40,7 +41,13 @@ def test_what_was_never_noted_cannot_have_changed() -> None:
 
 
 def test_only_what_is_live_by_our_doing_and_at_rest_is_watched() -> None:
-    assert watched(RECORD)
-    assert not watched(Record())
-    assert not watched(replace(RECORD, stage=Stage.BEGUN))
-    assert not watched(replace(RECORD, doing=Doing(Act.PIN, NOW)))
+    assert watched(RECORD, NOW)
+    assert not watched(Record(), NOW)
+    assert not watched(replace(RECORD, stage=Stage.BEGUN), NOW)
+    assert not watched(replace(RECORD, doing=Doing(Act.PIN, NOW)), NOW)
+
+
+def test_a_change_of_ours_that_reads_do_not_show_yet_is_nobodys_drift() -> None:
+    moved = replace(RECORD, routed_at=NOW)
+    assert not watched(moved, NOW + SETTLE / 2)
+    assert watched(moved, NOW + SETTLE)

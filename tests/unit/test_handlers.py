@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from core.images import Tagged
-from core.model import Failure, Routing, Unreadable
+from core.model import Definition, Failure, Routing, Secret, Unreadable, Version
 from core.record import Act, Doing, Pause, Stage, Wanted
 from core.rules import Agents
 from core.rules_file import read_rules
@@ -78,6 +80,30 @@ class House:
         return agent.routing.pinned if agent else None
 
 
+class SlowVault(FakeVault):
+    """One whose every read takes longer than a look at the traffic stays fresh."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+        await self._clock.sleep(25)
+        return await super().read(name, version)
+
+
+class Dying(FakeFoundry):
+    """One at whose first create the process dies, and nothing was sent."""
+
+    died = False
+
+    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        if not self.died:
+            self.died = True
+            raise asyncio.CancelledError
+        return await super().create(agent, definition, metadata)
+
+
 @pytest.fixture
 def house() -> House:
     return House()
@@ -111,6 +137,28 @@ async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house
     assert await house.live() == "1"
     assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
     assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
+
+
+async def test_a_vault_that_takes_longer_than_a_look_stays_fresh_delays_a_release_and_does_not_stop_it() -> None:
+    clock = FakeClock()
+    house = House(clock=clock, vault=SlowVault(clock))
+    await house.pushed()
+    assert await house.released() == "LIVE"
+    house.foundry.agents[AGENT].routing = Routing()
+    await house.pushed("v2", "b")
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+    assert clock.passed < 300
+
+
+async def test_a_crash_between_begin_and_create_is_made_good_with_a_slow_vault_too() -> None:
+    clock = FakeClock()
+    house = House(clock=clock, vault=SlowVault(clock), kind=Dying)
+    await house.pushed()
+    with pytest.raises(asyncio.CancelledError):
+        await house.released()
+    clock.passed += 60
+    assert await house.released() == "LIVE"
 
 
 async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None:
@@ -299,8 +347,13 @@ async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_qu
 async def test_what_somebody_changed_is_told_once_and_never_touched(house: House) -> None:
     await house.pushed()
     await house.released()
+    house.foundry.agents[AGENT].routing = Routing()  # what a read that lags shows of our own change
     for _ in range(2):
         await resume.handle(house.agents, house.outside)
+    assert "DRIFT" not in house.journal.reasons()
+    house.foundry.agents[AGENT].routing = Routing.to("1")
+    house.clock.passed += 300
+    await resume.handle(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing()
     for _ in range(3):
@@ -318,6 +371,7 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
 async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> None:
     await house.pushed()
     await house.released()
+    house.clock.passed += 300
     house.foundry.agents[AGENT].routing = Routing()
     lease = await house.ledger.lease(AGENT)
     await resume.handle(house.agents, house.outside)

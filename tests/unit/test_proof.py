@@ -112,6 +112,24 @@ async def test_a_version_is_asked_until_it_answers_or_its_time_is_up(
     assert foundry.ended == (["s"] if "s" in opened else [])
 
 
+class Hanging(FakeClock):
+    """A clock of a process that stands still for a while in its second sleep."""
+
+    sleeps = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        await super().sleep(seconds + (90 if self.sleeps == 2 else 0))
+
+
+async def test_an_agent_is_given_its_time_anew_where_it_was_we_who_stood_still() -> None:
+    clock = Hanging()
+    foundry = Script(clock, [DOWN, DOWN, DOWN, PONG], ["s"])
+    assert (await Prover("hello", "2", foundry, clock).verify((ASK,))).outcome is Outcome.PASSED
+    silent = await Prover("hello", "2", Script(Hanging(), [DOWN], ["s"]), Hanging()).verify((ASK,))
+    assert silent.outcome is Outcome.FAILED
+
+
 async def test_every_question_must_be_answered_and_the_one_that_is_not_is_named() -> None:
     clock = FakeClock()
     foundry = Script(clock, [PONG, WRONG], ["s"])

@@ -165,7 +165,7 @@ async def test_an_agent_that_a_release_holds_is_left_to_the_next_run(house: OddH
 
 async def test_a_lease_that_is_lost_stops_the_deletions(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
-    house.foundry.errors = [TransientError("Foundry", "429", "delete", retry_after=90)]
+    house.foundry.errors = [TransientError("Foundry", "429", "delete", retry_after=50)]
 
     def frozen_and_overtaken() -> None:
         house.ledger.releases[AGENT].holder = 99

@@ -114,6 +114,7 @@ ENDS = [
         id="1 a number was born again",
     ),
     pytest.param(PROMOTED, facts(AT_2), SEEN, Reason.LIVE, id="4 promoted and nothing to check"),
+    pytest.param(CONFIRMED, facts(AT_2), SEEN, Reason.ROUTING_CHANGED, id="7 moved by a person while under way"),
     pytest.param(PROMOTED, facts(AT_1), SEEN, Reason.ROUTING_CHANGED, id="4 promoted, then moved by a person"),
     pytest.param(
         FIRST,
@@ -715,3 +716,26 @@ def test_what_a_list_says_of_metadata_spares_a_read() -> None:
 def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
     assert facts(AT_1).routed(TO_2).agent == (replace(AT_1, routing=TO_2),)
     assert facts(AT_1).routed(None).agent is None
+
+
+def test_a_pin_that_reads_do_not_show_yet_is_no_persons_hand() -> None:
+    pinned = replace(SERVING, selector=TO_1, routed_at=JUST_NOW)
+    begun = step(pinned, facts(AT_1, version("1")))
+    assert isinstance(begun, Begin)
+    assert step(begun.record, facts(agent(LATEST, version("1")))) == Wait(Reason.PROMOTE)
+
+
+def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:
+    begun = step(replace(SERVING, routed_at=JUST_NOW - timedelta(3)), facts(AT_2, version("1"), version("2")))
+    assert isinstance(begun, Begin)
+    assert begun.record.routed_at is None
+
+
+def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml_changed() -> None:
+    starving = replace(UNDER_WAY, overtaken=3, push=OLD_PUSH, fingerprint="fp-of-yesterday")
+    newer = replace(WANTED, serial=9, by_people=9)
+    again = step(starving, facts(AT_1, version("1")), newer)
+    assert isinstance(again, Begin)
+    assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
+    assert again.record.fingerprint == RESOLVED.fingerprint
+    assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)

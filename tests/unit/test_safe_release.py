@@ -357,6 +357,16 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
     assert "CATCH_UP_FAILED" in house.journal.reasons()
 
 
+@pytest.mark.parametrize("told", ["soon", "3", "0001-01-01T00:00:00+14:00", "9999-12-31T00:00:00+00:00"])
+@in_virtual_time
+async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
+    house = house_with()
+    house.ledger.notes["catch-up"] = told
+    house.images.tagged[REPOSITORY] = [Tagged("v1", f"sha256:{'a' * 64}", house.clock.now())]
+    await resume.handle(house.agents, house.outside)
+    assert "CATCH_UP" in house.journal.reasons()
+
+
 @in_virtual_time
 async def test_catch_up_never_goes_back() -> None:
     house = await live_house()

@@ -247,3 +247,66 @@ async def test_a_release_that_yields_goes_on_in_its_pushs_trace(seen: Seen) -> N
     (trace_id,) = traces(seen, "push")
     assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
     assert traces(seen, "release.create") == [trace_id]
+
+
+def points(seen: Seen, name: str) -> dict[str, float]:
+    """What is exported next of a metric: each series' value, or how many values a histogram had."""
+    data: Any = seen.reader.get_metrics_data()
+    scopes = [scope for told in data.resource_metrics for scope in told.scope_metrics] if data else []
+    found = [point for scope in scopes for one in scope.metrics if one.name == name for point in one.data.data_points]
+    return {" ".join(map(str, one.attributes.values())): getattr(one, "count", None) or one.value for one in found}
+
+
+def test_how_much_there_is_is_exported_once(seen: Seen) -> None:
+    """An instance that looked an hour ago and lives on would else say every minute what was true then."""
+    for number in (3, 4):
+        telemetry.level("queue.depth", number, unit="{message}", queue="of-this-test")
+    assert points(seen, "slipway.queue.depth")["of-this-test"] == 4
+    assert "of-this-test" not in points(seen, "slipway.queue.depth")
+    telemetry.level("queue.depth", 0, unit="{message}", queue="of-this-test")
+    assert points(seen, "slipway.queue.depth")["of-this-test"] == 0
+
+
+@in_virtual_time
+async def test_a_rotation_is_no_lead_time_of_a_push(seen: Seen) -> None:
+    """It releases an image that was pushed a year ago, perhaps."""
+    name = "slipway.release.lead_time"
+    before = points(seen, name).get(AGENT, 0)
+    house = await live_house()
+    assert points(seen, name)[AGENT] == before + 1
+    await rotate(house, "another value of it")
+    await house.clock.sleep(60)
+    assert await house.released() == "LIVE"
+    assert points(seen, name)[AGENT] == before + 1
+    assert await again(house, "v9", "9") == "LIVE"
+    assert points(seen, name)[AGENT] == before + 2
+
+
+@in_virtual_time
+async def test_a_status_that_no_version_has_is_told_as_none(seen: Seen) -> None:
+    house = await live_house()
+    await again(house, "v2", "b")
+    told = points(seen, "slipway.versions")
+    assert {told[f"{AGENT} {status}"] for status in ("creating", "failed")} == {0}
+    assert told[f"{AGENT} active"] >= 1
+
+
+@in_virtual_time
+async def test_the_journal_holds_the_lines_that_application_insights_is_told(seen: Seen) -> None:
+    seen.lines.clear()
+    house = await live_house()
+    house.foundry.answers["b" * 64] = "no idea"
+    await again(house, "v2", "b")
+    await house.event("odd")
+    kept = [{f"slipway.{key}": value for key, value in line.items()} for line in house.journal.lines]
+    assert {"LIVE", "VERIFY_FAILED", "MALFORMED_EVENT"} <= set(house.journal.reasons()), "skipped events, too"
+    assert sorted(kept, key=str) == sorted(seen.lines, key=str)
+
+
+def test_every_step_says_which_image_it_is_about(seen: Seen) -> None:
+    """So that a query for a digest finds the waits and the looks, too."""
+    _run()
+    image = {"agent", "repository", "tag", "digest"}
+    told = {name: keys for name, keys in seen.spans().items() if name.startswith("release") and name != "release.pin"}
+    assert {"release.wait", "release.look", "release.create"} <= told.keys(), "a pin may come before there is a release"
+    assert {name: image - keys for name, keys in told.items() if image - keys} == {}

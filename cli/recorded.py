@@ -1,0 +1,159 @@
+"""A world as a file: what was wanted, done, there and known at one moment; `slipway world` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cli.codes import Mistake
+from cli.running import Answer, House
+from core.images import ImageFacts, Tagged
+from core.model import Agent, Secret, SecretValue, Unreadable, Version
+from core.record import Record, Wanted
+from core.rules import SecretRef
+from handlers.gateways import GatewayError
+from handlers.together import together
+
+TAGS = 50
+"""Of each repository, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWorld:
+    """One agent in ledger and Foundry."""
+
+    wanted: Wanted = field(default_factory=Wanted)
+    record: Record = field(default_factory=Record)
+    agent: Agent | None = None
+    versions: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a plan reads; what is left out is assumed, and said to be."""
+
+    at: datetime | None = None
+    registry: str = ""
+    login_server: str = ""
+    agents: Mapping[str, AgentWorld] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Name -> the id of its newest version, or missing, disabled, forbidden; never a value."""
+    images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    tags: Mapping[str, tuple[Tagged, ...]] = field(default_factory=dict)
+
+
+def read(file: Path) -> World:
+    """The world of a file; a mistake says where it is."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(World).validate_json(file.read_bytes())
+    except OSError as error:
+        raise Mistake(f"{file}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise Mistake(f"{file}: {where}: {first['msg']}; `slipway world` writes one that is right") from None
+
+
+async def record(house: House, agent: str | None) -> Answer:
+    """The world of now."""
+    names, outside = house.named(agent), house.outside
+    agents = {name: await _agent(house, name) for name in names}
+    rules = [house.agents.agents[name] for name in names]
+    refs = {value.secret for rule in rules for value in rule.env.values() if isinstance(value, SecretRef)}
+    house.progress.what = "reading which versions the secrets have"
+    noted = {name: version for one in agents.values() for name, version in one.record.secrets.items()}
+    secrets = {name: await _secret(house, name, noted) for name in sorted(refs)}
+    house.progress.what = "listing the newest tags"
+    tags = {rule.repository: tuple(islice(await outside.images.tags(rule.repository), TAGS)) for rule in rules}
+    images = {digest: facts for one in agents.values() for digest, facts in one.record.images.items()}
+    settings = house.settings
+    made = World(
+        outside.clock.now(), settings.registry_name, settings.registry_login_server, agents, secrets, images, tags
+    )
+    from pydantic import TypeAdapter
+
+    return Answer("", TypeAdapter(World).dump_python(made, mode="json"))
+
+
+async def _agent(house: House, name: str) -> AgentWorld:
+    house.progress.what = f"reading {name}"
+    ledger, foundry = house.outside.ledger, house.outside.foundry
+    records = together(ledger.wanted(name), ledger.record(name))
+    (wanted, kept), (agent, versions) = await together(records, together(foundry.agent(name), foundry.versions(name)))
+    true = [
+        await foundry.version(name, one.number) or one for one in versions[-10:]
+    ]  # lists tell a status of their own
+    return AgentWorld(wanted, kept, agent, (*versions[:-10], *true))
+
+
+async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
+    """The newest version's id; where this person may not read it, the one that was last released."""
+    try:
+        found = await house.outside.vault.read(name, None)
+    except GatewayError:
+        return noted.get(name, Unreadable.FORBIDDEN.value)
+    if found is Unreadable.FORBIDDEN:
+        return noted.get(name, found.value)
+    return found.version if isinstance(found, Secret) else found.value
+
+
+class Recorded:
+    """A recorded world as the gateways that a plan reads: ledger, Foundry, Key Vault and registry in one."""
+
+    assumes = True
+    """What the file does not name is taken for granted."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def _of(self, agent: str) -> AgentWorld:
+        return self._world.agents.get(agent, AgentWorld())
+
+    async def wanted(self, agent: str) -> Wanted:
+        """From the file."""
+        return self._of(agent).wanted
+
+    async def record(self, agent: str) -> Record:
+        """From the file."""
+        return self._of(agent).record
+
+    async def agent(self, name: str) -> Agent | None:
+        """From the file."""
+        return self._of(name).agent
+
+    async def versions(self, agent: str) -> Sequence[Version]:
+        """From the file."""
+        return self._of(agent).versions
+
+    async def version(self, agent: str, number: str) -> Version | None:
+        """From the file."""
+        return next((one for one in self._of(agent).versions if one.number == number), None)
+
+    async def toolbox_versions(self, name: str) -> Sequence[Any]:
+        """Not recorded."""
+        return ()
+
+    async def read(self, name: str, version: str | None) -> Secret | Unreadable | None:
+        """The recorded version without a value; None where the file does not say."""
+        told = self._world.secrets.get(name)
+        if told in {one.value for one in Unreadable}:
+            return Unreadable(told)
+        return Secret(name, version or told, SecretValue("")) if told else None
+
+    async def tagged(self, agent: str) -> Mapping[str, str]:
+        """Not recorded."""
+        return {}
+
+    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+        """From the file; None where it does not say."""
+        return self._world.images.get(digest)
+
+    async def tags(self, repository: str) -> Sequence[Tagged]:
+        """From the file."""
+        return self._world.tags.get(repository, ())

@@ -1,0 +1,75 @@
+"""Shows a release happen: the journal's lines as they come, until the ledger says that it is over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from cli.codes import DONE, NOT_WELL
+from cli.running import Answer, House
+from cli.screen import about, columns, show
+from core.delivery import Outcome, awaits_approval, outcome
+from core.reasons import Reason, by_code
+from core.record import Record, Wanted
+
+LOOK_EVERY = 1.0
+WELL = (Outcome.LIVE, Outcome.SKIPPED, Outcome.SUPERSEDED)
+
+
+async def watch(house: House, serials: Mapping[str, int], since: datetime, as_json: bool) -> Answer:
+    """Return once each agent's release is over, or waits for somebody."""
+    shown, left = set[str](), dict(serials)
+    ends: dict[str, str] = {}
+    house.progress.what = "waiting for the app"
+    while left:
+        for agent, serial in list(left.items()):
+            wanted, record = await house.outside.ledger.wanted(agent), await house.outside.ledger.record(agent)
+            await _lines(house, serials, since, shown, as_json)
+            end = _end(wanted, record, serial, house.outside.clock.now())
+            if end is not None:
+                ends[agent] = end
+                del left[agent]
+        if left:
+            await house.outside.clock.sleep(LOOK_EVERY)
+    await _lines(house, serials, since, shown, as_json)
+    code = DONE if all(_is_well(end) for end in ends.values()) else NOT_WELL
+    return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
+
+
+def _end(wanted: Wanted, record: Record, serial: int, now: datetime) -> str | None:
+    """What it came to, or what it waits for; None while it goes on."""
+    if record.seen >= serial and not record.open and record.doing is None:
+        return record.reason
+    approved = wanted.approved is not None and wanted.approved.version == record.candidate
+    if awaits_approval(record) and not approved:
+        return Reason.AWAITING_APPROVAL.value
+    if wanted.paused is not None and wanted.paused.holds(now) and wanted.back is None:
+        return Reason.PAUSED.value
+    return None
+
+
+def _is_well(end: str) -> bool:
+    return outcome(by_code(end)) in WELL
+
+
+async def _lines(house: House, agents: Mapping[str, int], since: datetime, shown: set[str], as_json: bool) -> None:
+    """What the journal has that was not shown yet; past midnight it goes on in the next day's."""
+    now = house.outside.clock.now()
+    days = {since.date(): since, now.date(): now, (now - timedelta(seconds=5)).date(): now - timedelta(seconds=5)}
+    for day in sorted(days):
+        for line in await house.outside.journal.read(days[day]):
+            key = json.dumps(line, sort_keys=True)
+            if key in shown or line.get("agent") not in agents or str(line.get("at", "")) < since.isoformat():
+                continue
+            shown.add(key)
+            _show(line, as_json)
+
+
+def _show(line: Mapping[str, object], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(line), flush=True)
+        return
+    what = str(line.get("detail") or by_code(str(line["reason"])).meaning)
+    at, reason = str(line["at"])[11:19], str(line["reason"]).ljust(16)
+    show(columns([(at, str(line["agent"]), reason, about(line).ljust(10), what)]))

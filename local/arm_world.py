@@ -1,0 +1,96 @@
+"""The resources of a laptop's Azure as Resource Manager tells them, all as they should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.arm import (
+    ACCOUNT,
+    ACCOUNT_ID,
+    ACR_PULL,
+    APP,
+    BLOB_OWNER,
+    CLIENT,
+    FOUNDRY_USER,
+    GROUP,
+    OWNER,
+    PROJECT,
+    QUEUE_CONTRIBUTOR,
+    REGISTRY,
+    REPOSITORY_READER,
+    ROLES,
+    SECRETS_USER,
+    STORAGE,
+    TOPIC,
+    VAULT,
+    VAULT_TOPIC,
+    Arm,
+)
+
+DEFINITIONS: dict[str, tuple[str, list[str], list[str]]] = {
+    FOUNDRY_USER: ("Foundry User", [], ["Microsoft.CognitiveServices/*"]),
+    SECRETS_USER: ("Key Vault Secrets User", [], ["Microsoft.KeyVault/vaults/secrets/getSecret/action"]),
+    ACR_PULL: ("AcrPull", ["Microsoft.ContainerRegistry/registries/pull/read"], []),
+    REPOSITORY_READER: (
+        "Container Registry Repository Reader",
+        [],
+        ["Microsoft.ContainerRegistry/registries/repositories/content/read"],
+    ),
+    BLOB_OWNER: ("Storage Blob Data Owner", [], ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*"]),
+    QUEUE_CONTRIBUTOR: (
+        "Storage Queue Data Contributor",
+        [],
+        ["Microsoft.Storage/storageAccounts/queueServices/queues/messages/*"],
+    ),
+    OWNER: ("Owner", ["*"], []),
+}
+GRANTS = (
+    (APP, FOUNDRY_USER, f"{ACCOUNT_ID}/projects/demo"),
+    (APP, SECRETS_USER, VAULT),
+    (APP, ACR_PULL, REGISTRY),
+    (APP, BLOB_OWNER, STORAGE),
+    (APP, QUEUE_CONTRIBUTOR, STORAGE),
+    (PROJECT, ACR_PULL, REGISTRY),
+    (ACCOUNT, ACR_PULL, REGISTRY),
+)
+
+
+def furnish(arm: Arm, endpoints: dict[str, Any]) -> None:
+    """Put everything there, at the addresses at which the other stand-ins listen."""
+    for role, (name, actions, data) in DEFINITIONS.items():
+        permissions = [{"actions": actions, "notActions": [], "dataActions": data, "notDataActions": []}]
+        arm.put(f"{ROLES}/{role}", properties={"roleName": name, "permissions": permissions})
+    for number, (principal, role, scope) in enumerate(GRANTS):
+        told = {"principalId": principal, "roleDefinitionId": f"{ROLES}/{role}", "scope": scope}
+        arm.put(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{number}", properties=told)
+    policies = {"azureADAuthenticationAsArmPolicy": {"status": "enabled"}}
+    mode = {"roleAssignmentMode": "LegacyRegistryPermissions", "publicNetworkAccess": "Enabled", "policies": policies}
+    arm.put(REGISTRY, properties={"loginServer": "demo.azurecr.io", **mode})
+    foundry = {"endpoints": {"AI Foundry API": f"{endpoints['foundry']}/"}}
+    arm.put(ACCOUNT_ID, identity={"principalId": ACCOUNT}, properties=foundry)
+    arm.put(f"{ACCOUNT_ID}/projects/demo", identity={"principalId": PROJECT}, properties={})
+    connection = {"category": "ContainerRegistry", "target": "https://demo.azurecr.io", "authType": "ManagedIdentity"}
+    arm.put(f"{ACCOUNT_ID}/projects/demo/connections/registry", properties=connection)
+    arm.put(VAULT, properties={"vaultUri": f"{endpoints['vault']}/", "enableRbacAuthorization": True})
+    arm.put(STORAGE, properties={"primaryEndpoints": {"blob": endpoints["blob"], "queue": endpoints["queue"]}})
+    identity = {"clientId": CLIENT, "principalId": APP}
+    arm.put(f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway", properties=identity)
+    for topic, source, kind in (
+        (TOPIC, REGISTRY, "Microsoft.ContainerRegistry.ImagePushed"),
+        (VAULT_TOPIC, VAULT, "Microsoft.KeyVault.SecretNewVersionCreated"),
+    ):
+        arm.put(topic, properties={"source": source})
+        arm.put(f"{topic}/eventSubscriptions/slipway", properties=_subscription(kind))
+
+
+def _subscription(kind: str) -> dict[str, Any]:
+    """To the queue, with the topic's identity, as infra/ deploys it."""
+    queue = {"endpointType": "StorageQueue", "properties": {"resourceId": STORAGE, "queueName": "events"}}
+    buried = {"endpointType": "StorageBlob", "properties": {"resourceId": STORAGE, "blobContainerName": "deadletter"}}
+    identity = {"type": "SystemAssigned"}
+    return {
+        "provisioningState": "Succeeded",
+        "deliveryWithResourceIdentity": {"identity": identity, "destination": queue},
+        "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": buried},
+        "filter": {"includedEventTypes": [kind]},
+    }

@@ -1,0 +1,111 @@
+"""Whoever reads keeps the place: while more arrives, among very much, and when the stack stops."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.chromium import LINES, Open
+from tests.browser.served import Served
+from tests.browser.told import decision, everything, push, span
+
+TOPMOST = """[...document.querySelectorAll("#decisions .line")]
+  .find((one) => one.getBoundingClientRect().top > 100).innerText"""
+
+
+def test_nothing_yet_says_what_to_do(served: Served, at: Open) -> None:
+    page = at()
+    expect(page.get_by_role("heading", name="Nothing has arrived yet")).to_be_visible()
+    expect(page.locator("#empty code").last).to_contain_text("python -m local push")
+    served.send(push("t1", "hello-agent"))
+    expect(page.locator(".push")).to_have_count(1)
+    expect(page.locator("#empty")).to_be_hidden()
+
+
+def test_a_stack_that_stops_is_said_and_one_that_comes_back_is_taken_up(served: Served, at: Open) -> None:
+    served.send(push("t1", "hello-agent"))
+    page = at()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    served.stop()
+    expect(page.get_by_role("alert")).to_contain_text("The stack has stopped")
+    expect(page.get_by_role("alert")).to_contain_text("make up")
+    expect(page.locator(".push")).to_have_count(1)
+    served.start_anew()
+    served.send(push("t9", "another-agent"))
+    expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
+    expect(page.locator(".push strong")).to_have_text(["another-agent"])
+
+
+def test_a_break_in_the_connection_loses_and_doubles_nothing(served: Served, at: Open) -> None:
+    served.send(push("t1", "hello-agent"))
+    page = at("decisions")
+    expect(page.locator(LINES)).to_have_count(3)
+    served.hang_up()
+    served.send(push("t2", "hello-agent", 4))
+    served.pick_up()
+    expect(page.locator(LINES)).to_have_count(6, timeout=15_000)
+
+
+def test_ten_thousand_decisions_are_all_found_and_few_are_drawn(served: Served, at: Open) -> None:
+    many = [decision("NOT_NEWER", after=n * 0.001, trace=f"t{n % 500}", agent=f"agent-{n % 7}", tag=f"v{n}")
+            for n in range(10_000)]  # fmt: skip
+    served.send(many)
+    page = at("decisions")
+    expect(page.locator(".found")).to_have_text("10,000 of 10,000")
+    assert page.locator(LINES).count() <= 500
+    page.get_by_label("Words").fill("v4711")
+    expect(page.locator(LINES)).to_have_count(1)
+    page.get_by_role("button", name="Clear").click()
+    drawn = page.locator(LINES).count()
+    page.locator("#decisions > .plain").scroll_into_view_if_needed()
+    expect(page.locator(LINES).nth(drawn + 10)).to_be_attached()
+    page.goto(f"{served.url}/#/releases")
+    expect(page.locator(".push")).to_have_count(100)
+
+
+def test_what_is_new_waits_while_somebody_reads(served: Served, at: Open) -> None:
+    served.send([decision("NOT_NEWER", after=n, trace=f"t{n}", agent="hello-agent", tag=f"v{n}") for n in range(80)])
+    page = at("decisions")
+    expect(page.locator(LINES)).to_have_count(80)
+    page.mouse.wheel(0, 900)
+    page.wait_for_function("() => scrollY > 500")
+    place = page.evaluate(TOPMOST)
+    served.send([decision("LIVE", after=100 + n, trace=f"n{n}", agent="hello-agent") for n in range(3)])
+    fresh = page.get_by_role("button", name="Show 3 newer")
+    expect(fresh).to_be_visible()
+    assert page.evaluate(TOPMOST) == place
+    fresh.click()
+    expect(page.locator(f"{LINES} .reason").first).to_contain_text("LIVE")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_what_was_opened_stays_open_and_what_is_looked_at_stays(served: Served, at: Open) -> None:
+    served.send(push("t1", "hello-agent"))
+    page = at()
+    page.locator(".span button.label").filter(has_text="create").click()
+    expect(page.locator(".span .rest")).to_contain_text("began")
+    focused = page.evaluate("document.activeElement.dataset.focus")
+    served.send([span("release.wait", "later", parent="t1-release", after=1, took=0.5), *push("t2", "other-agent", 60)])
+    expect(page.locator(".push")).to_have_count(2)
+    expect(page.locator(".one h2")).to_have_text("hello-agent")
+    expect(page.locator(".span").filter(has_text="release.wait")).to_be_visible()
+    expect(page.locator(".span .rest")).to_contain_text("began")
+    assert page.evaluate("document.activeElement.dataset.focus") == focused
+
+
+def test_the_address_of_a_filter_is_kept(served: Served, at: Open) -> None:
+    served.send(everything())
+    page = at("decisions")
+    page.get_by_label("Agent", exact=True).select_option("careful-agent")
+    expect(page.locator(LINES)).to_have_count(3)
+    page.get_by_label("Reason").select_option("CHECK_FAILED")
+    expect(page.locator(LINES)).to_have_count(1)
+    page.reload()
+    expect(page.locator(f"{LINES} .reason")).to_have_text(["✕CHECK_FAILED"])
+    page.locator(f"{LINES} .trace").click()
+    expect(page.locator(".one h2")).to_have_text("careful-agent")
+    page.go_back()
+    expect(page.locator(LINES)).to_have_count(1)
+    page.get_by_label("Words").fill("no such words")
+    expect(page.get_by_text("No decision is like that")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(LINES)).to_have_count(10)

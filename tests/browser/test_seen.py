@@ -1,0 +1,85 @@
+"""What is shown is what was told: the times, the sums, the words of the reference."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from core.reasons import Reason
+from tests.browser.chromium import Open
+from tests.browser.served import Served
+from tests.browser.told import decision, everything, metric, push, span
+
+ROOT = Path(__file__).resolve().parents[2]
+TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
+KNOWN = "import('/page/metrics.js').then(({KNOWN}) => KNOWN.map(([name, , ...rest]) => [name, ...rest]))"
+WRITTEN = """async (code) => {
+  const text = await (await fetch(`/reasons/${code}`)).text();
+  const { written } = await import("/page/reasons.js");
+  const div = document.createElement("div");
+  div.append(...written(text));
+  for (const one of div.querySelectorAll("code")) one.remove();
+  return div.textContent;
+}"""
+
+
+def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: Open) -> None:
+    day = 86_400.0
+    again = span("release", "r2", parent="t1-push", after=day, took=1, agent="billing-agent")
+    served.send([*push("t1", "billing-agent", reason="AWAITING_APPROVAL"), again])
+    page = at()
+    pause = page.locator(".pause").filter(has_text="waits for a person")
+    expect(pause.locator(".took")).to_have_text("23 h 59 min")
+    expect(pause.locator(".cut")).to_be_visible()
+    create = page.locator(".span").filter(has_text="create").locator(".bar").bounding_box()
+    assert create is not None
+    assert create["width"] > 20
+
+
+def test_a_circle_of_spans_ends(served: Served, at: Open) -> None:
+    loop = [span("release", "a", parent="b"), span("release.look", "b", parent="a"), span("push", "c", parent="c")]
+    served.send([decision("LIVE", agent="x", parent="a"), *loop])
+    expect(at().locator(".span")).to_have_count(3)
+
+
+def test_the_metrics_are_those_of_the_reference(served: Served, at: Open) -> None:
+    page = at("metrics")
+    known = page.evaluate(KNOWN)
+    rows = re.findall(r"^\| `(slipway\.[\w.]+)` \| (counter|histogram|gauge) \| `([^`]+)`", TELEMETRY, re.MULTILINE)
+    assert sorted(map(tuple, known)) == sorted(rows)
+
+
+def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open) -> None:
+    served.send(everything())
+    page = at("metrics")
+    expect(page.locator(".figures dd")).to_have_count(4)
+    figures = dict(
+        zip(page.locator(".figures dt").all_inner_texts(), page.locator(".figures dd").all_inner_texts(), strict=True)
+    )
+    assert figures["Lead time"].startswith("3.00 s")
+    assert figures["Deployments"].startswith("2")
+    assert figures["Change-fail rate"].startswith("33 %")
+    card = page.get_by_role("region", name="Versions", exact=True)
+    expect(card.get_by_role("row", name="hello-agent · active")).to_contain_text("4")
+    assert card.locator("path.level").count() == 2
+    served.send([metric("slipway.queue.depth", n, queue=f"queue-{n}") for n in range(9)])
+    more = page.get_by_text("3 more")
+    more.click()
+    served.send([metric("slipway.queue.depth", 7, queue="queue-8", after=70)])
+    expect(page.get_by_role("row", name="queue-8")).to_contain_text("7")
+    expect(page.get_by_role("row", name="queue-0")).to_be_visible()
+    assert "hello-agent · failed 1" in (card.get_by_role("img").get_attribute("aria-label") or "")
+
+
+def test_every_reason_s_page_is_shown_without_a_trace_of_its_markup(served: Served, at: Open) -> None:
+    served.send(everything())
+    page = at()
+    for reason in Reason:
+        shown = page.evaluate(WRITTEN, reason.value)
+        assert "What you can do" in shown, reason
+        assert not re.search(r"\]\(|```|\*\*|^#", shown, re.MULTILINE), reason
+    page.locator(".one .outcome .reason").click()
+    expect(page.locator("dialog h2")).to_have_text("NOT_FOLLOWED")
+    expect(page.locator("dialog")).to_contain_text("What Slipway did")

@@ -1,0 +1,76 @@
+"""Envelopes of Application Insights as the product's telemetry makes them, made up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Item = dict[str, Any]
+NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def envelope(kind: str, data: Item, *, trace: str = "", parent: str = "", after: float = 0.0) -> Item:
+    """An envelope of so many seconds after noon."""
+    tags = {"ai.operation.id": trace, "ai.operation.parentId": parent, "ai.cloud.role": "slipway"}
+    time = (NOON + timedelta(seconds=after)).isoformat()
+    return {"name": f"Microsoft.ApplicationInsights.{kind}", "time": time, "tags": tags,
+            "data": {"baseType": f"{kind}Data", "baseData": data}}  # fmt: skip
+
+
+def decision(reason: str, *, after: float = 0.0, trace: str = "t1", parent: str = "", **about: str) -> Item:
+    """A line of the product."""
+    at = (NOON + timedelta(seconds=after)).isoformat()
+    told = {"at": at, "reason": reason, "severity": "info", "help": "Nothing to do.", "step": "push"} | about
+    properties = {f"slipway.{key}": value for key, value in told.items()}
+    data = {"message": "slipway.decision", "severityLevel": 1, "properties": properties}
+    return envelope("Message", data, trace=trace, parent=parent, after=after)
+
+
+def span(name: str, id_: str, *, parent: str = "", trace: str = "t1", after: float = 0.0, took: float = 0.1,
+         good: bool = True, **about: str) -> Item:  # fmt: skip
+    """A step, of so many seconds."""
+    properties = {f"slipway.{key}": value for key, value in about.items()}
+    length = timedelta(seconds=took)
+    duration = f"{length.days}.{timedelta(seconds=length.seconds)!s:0>8}.{length.microseconds // 1000:03}"
+    data = {"name": name, "id": id_, "duration": duration, "success": good, "type": "InProc", "properties": properties}
+    return envelope("RemoteDependency", data, trace=trace, parent=parent, after=after)
+
+
+def metric(name: str, value: float, *, after: float = 0.0, spread: tuple[float, float] | None = None, count: int = 1,
+           **about: str) -> Item:  # fmt: skip
+    """A point as the exporter sends it."""
+    one: Item = {"name": name, "value": value, "count": count}
+    one |= {"min": spread[0], "max": spread[1]} if spread else {}
+    properties = {f"slipway.{key}": said for key, said in about.items()}
+    return envelope("Metric", {"metrics": [one], "properties": properties}, after=after)
+
+
+def push(trace: str, agent: str, after: float = 0.0, reason: str = "LIVE", **about: str) -> list[Item]:
+    """A small release: three lines and four spans."""
+    told: Item = {"agent": agent, "repository": f"agents/{agent}", "tag": "v1", "trace": trace}
+    return [
+        decision("DESIRED", after=after + 0.01, parent=f"{trace}-push", **told),
+        decision("CREATE", after=after + 0.4, parent=f"{trace}-create", to_version="1", **told),
+        decision(reason, after=after + 2, parent=f"{trace}-release", to_version="1", **told | about),
+        span("push", f"{trace}-push", trace=trace, after=after, took=0.02),
+        span(
+            "release", f"{trace}-release", parent=f"{trace}-push", trace=trace, after=after + 0.3, took=1.7, agent=agent
+        ),
+        span("release.create", f"{trace}-create", parent=f"{trace}-release", trace=trace, after=after + 0.3, took=0.2),
+        span("POST /versions", f"{trace}-call", parent=f"{trace}-create", trace=trace, after=after + 0.35, took=0.1),
+    ]
+
+
+def everything() -> list[Item]:
+    """Something of each kind."""
+    return [
+        *push("t1", "hello-agent"),
+        *push("t2", "careful-agent", 5, "CHECK_FAILED", severity="error", help="Mend it.", detail="answered wrongly"),
+        *push("t3", "billing-agent", 9, "AWAITING_APPROVAL", severity="warning", help="Approve it."),
+        decision("NOT_FOLLOWED", after=12, trace="t4", repository="agents/stranger", tag="v1"),
+        metric("slipway.releases", 2, agent="hello-agent", outcome="live"),
+        metric("slipway.releases", 1, agent="careful-agent", outcome="rolled_back", after=5),
+        metric("slipway.release.lead_time", 6, count=2, spread=(2, 4), agent="hello-agent"),
+        metric("slipway.versions", 4, agent="hello-agent", status="active"),
+        metric("slipway.versions", 1, agent="hello-agent", status="failed", after=8),
+    ]
