@@ -10,9 +10,9 @@ import re2
 
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
+from core.numbers import is_number
 from core.reasons import Reason
 from core.record import Record
-from core.released import is_number, released
 from core.rules import KeepRule
 
 NOTHING: Mapping[str, Reason] = {}
@@ -124,7 +124,7 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
-    if not released(version):
+    if not version.released:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED

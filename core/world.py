@@ -11,7 +11,6 @@ from core.holds import active, of_digest
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.record import Record, Wanted
-from core.released import released
 from core.steps import Fact, Look
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
@@ -85,7 +84,7 @@ class World:
         if self.facts.listed is None:
             raise Unread("versions")
         gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.facts.listed if released(version) and version.number not in gone)
+        left = (version for version in self.facts.listed if version.released and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property

@@ -22,9 +22,9 @@ from handlers.together import together
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
+FRESH = timedelta(seconds=LOOK_IS_FRESH)
 UNANSWERED_ACTS = 2
 """Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
-FRESH = timedelta(seconds=LOOK_IS_FRESH)
 
 
 async def run(holder: Holder) -> Ending:

@@ -68,6 +68,11 @@ def _credential() -> DefaultAzureCredential:
     return DefaultAzureCredential(require_envvar=True)
 
 
+def signed_in() -> DefaultAzureCredential:
+    """The one credential of the process."""
+    return _credential()
+
+
 @cache
 def _account() -> StorageAccount:
     from handlers.gateways.storage import StorageAccount
@@ -81,8 +86,10 @@ def _account() -> StorageAccount:
 async def close() -> None:
     """Close what was opened: for a process that ends after one command; a Functions host never does."""
     made: Any = gateways()
-    for one in (made.foundry, made.vault, made.images, _account(), _credential()):
-        await one.close()
+    opened = (made.foundry, made.vault, made.images, made.outcomes, _account(), _credential())
+    for one in opened:
+        if hasattr(one, "close"):  # where nobody is told outcomes, nothing is open
+            await one.close()
 
 
 def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:

@@ -82,6 +82,10 @@ ready. Push an image of an agent that agents.yaml names:
   skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
   .venv/bin/python -m local push agents/hello:v1      (a tiny image, made on the spot)
 
+ask and tell
+
+  .venv/bin/slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
+
 and look at
 
   {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics

@@ -89,6 +89,11 @@ def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
 
 
+def test_the_command_line_takes_a_timer_of_the_laptop_and_nothing_else() -> None:
+    for path in files("cli"):
+        assert {module for module in imports(path) if module.startswith("local")} <= {"local.ncrontab"}, name(path)
+
+
 def test_no_double_patches_our_code() -> None:
     banned = re.compile(r"unittest\.mock|monkeypatch|MagicMock|mocker\b")
     for path in files("tests"):

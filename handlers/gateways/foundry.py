@@ -14,9 +14,17 @@ from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import agent_of, definition_to, listed_of, routing_of, version_of
+from handlers.gateways.foundry_shapes import (
+    agent_of,
+    dated,
+    dated_version,
+    definition_to,
+    numbered_of,
+    routing_of,
+    version_of,
+)
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import UNTRACED
+from handlers.gateways.http import UNTRACED, connections
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -44,7 +52,7 @@ class AzureFoundry:
         """One version."""
         client = await self._client()
         what = f"get version {number} of {agent}"
-        return await read(what, lambda: client.agents.get_version(agent, number, **UNTRACED), version_of)
+        return await read(what, lambda: client.agents.get_version(agent, number, cls=dated, **UNTRACED), dated_version)
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
@@ -54,7 +62,7 @@ class AzureFoundry:
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([listed_of(one) for one in await every(what, paged)])
+            return _ordered([version_of(one) for one in await every(what, paged)])
 
         return await read(what, collect, list) or []
 
@@ -63,7 +71,7 @@ class AzureFoundry:
         client = await self._client()
         body = {"definition": definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
-        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), version_of, definition)
+        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), numbered_of, definition)
 
     async def route(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -116,7 +124,7 @@ class AzureFoundry:
         if self._made is None:
             project_client = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = project_client(self._endpoint, self._credential, **OPTIONS)
+                self._made = project_client(self._endpoint, self._credential, **OPTIONS, **connections())
         return self._made
 
 

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, UNREADABLE, retry_after
+from handlers.gateways.http import BUSY, UNREADABLE, connections, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -81,7 +81,7 @@ class AzureImages:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, **OPTIONS)
+                self._made = made(self._endpoint, self._credential, **OPTIONS, **connections())
         return self._made
 
 

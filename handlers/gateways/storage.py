@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, may_help
+from handlers.gateways.http import UNREADABLE, connections, may_help
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -39,16 +39,16 @@ class StorageAccount:
     def from_connection_string(cls, text: str) -> StorageAccount:
         """With a key: a laptop, or an account that still has keys."""
         return cls(
-            BlobServiceClient.from_connection_string(text, **CLIENT),
-            QueueServiceClient.from_connection_string(text, **CLIENT),
+            BlobServiceClient.from_connection_string(text, **CLIENT, **connections()),
+            QueueServiceClient.from_connection_string(text, **CLIENT, **connections()),
         )
 
     @classmethod
     def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential) -> StorageAccount:
         """With an identity, as infra deploys it."""
         return cls(
-            BlobServiceClient(blob_uri, credential=credential, **CLIENT),
-            QueueServiceClient(queue_uri, credential=credential, **CLIENT),
+            BlobServiceClient(blob_uri, credential=credential, **CLIENT, **connections()),
+            QueueServiceClient(queue_uri, credential=credential, **CLIENT, **connections()),
         )
 
     def container(self, name: str) -> ContainerClient:

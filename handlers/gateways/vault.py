@@ -13,7 +13,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, may_help, retry_after
+from handlers.gateways.http import UNREADABLE, connections, may_help, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -28,7 +28,7 @@ class AzureVault:
     """See the Vault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, **OPTIONS)
+        self._client = SecretClient(url, credential, **OPTIONS, **connections())
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable:
         """A secret's value and the version id that came with it."""

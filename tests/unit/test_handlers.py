@@ -189,6 +189,7 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     house.foundry.route = push_comes_meanwhile  # type: ignore[method-assign]
     assert await house.released() == "LIVE"
     assert house.foundry.agents[AGENT].versions["2"].image.endswith("c" * 64)
+    assert house.foundry.creates == 2  # the first push's and this one's: what is wanted is looked at beside the intent
 
 
 async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house: House) -> None:
