@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo screenshots test check bench chaos soak fuzz scale audit up lock clean azurite
+.PHONY: help install demo screenshots test check infra bench chaos soak fuzz scale audit up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -36,6 +36,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
 
+infra: $(READY)  ## infra/: promises, types, scan, hooks; compiled where BICEP is
+	$(BIN)/pytest tests/infra $(ARGS)
+
 demo: $(READY)  ## see it work: from a push to live in half a minute
 	@$(BIN)/python -m local demo $(ARGS)
 
@@ -52,6 +55,8 @@ lock: $(READY)  ## make the lock files anew from the .in files, and the SBOM
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+	cd infra/hooks && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	cd tests/infra && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/python -m tests.security.sbom --write
 
 clean:  ## what can be made again
