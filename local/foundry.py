@@ -59,12 +59,11 @@ class Foundry(StandIn):
             if not request.headers.get("Authorization", "").startswith("Bearer "):
                 return _error(Refused(401, "Unauthorized", "a bearer token is needed"))
             try:
-                answer = await handler(request)
+                response = await handler(request)
             except Refused as refused:
-                answer = _error(refused)
-            if not answer.prepared:  # its hour is that of the clock that dates the versions
-                answer.headers["Date"] = formatdate(self.project.clock(), usegmt=True)
-            return answer
+                response = _error(refused)
+            response.headers["Date"] = formatdate(self.project.clock(), usegmt=True)  # of the clock that dates versions
+            return response
 
         return answered
 
