@@ -156,6 +156,7 @@ class Parts:
     async def restore(self, before: Before) -> None:
         """The same world once more, with everything that happened since undone."""
         await self.mend()
+        self._images._tokens.clear()  # or no case after the first would ask for one
         store, project = self.storage.store, self.foundry.project
         self.clock.passed = before.passed
         project.agents = {one.name: one for one in _copied(before.agents)}
