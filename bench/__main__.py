@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import command_line, create_request, imports, many, overhead, pruning, telemetry, trigger
+from bench import command_line, create_request, imports, many, overhead, pruning, safety, telemetry, trigger
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
@@ -27,8 +27,10 @@ GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "overhead": overhead.rows,
     "many": many.rows,
     "prune": pruning.rows,
+    "safety": safety.rows,
     "command line": command_line.rows,
 }
+"""What is measured, in the order of the page: one line a module."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 FAILURES = (NotMeasuredError, AssertionError, AzureError, OSError, subprocess.SubprocessError, LookupError)
 """What can come of a stack that does not do as it should; anything else is a bug of the bench."""

@@ -18,6 +18,10 @@ from local.settings import ROOT
 DELAY = 0.1
 QUICKLY = {"POLL_SECONDS": "0.5"}
 """What comes after the create request is not measured here."""
+READS, INTENT = ("lease and records", "agent, versions, secrets"), ("intent beside the last look",)
+PIN = ("the version that serves", "intent beside the last look", "the pin itself")
+INSPECTION = ("the image's configuration, which its manifest names",)
+"""What has to wait for what came before it, one round trip each."""
 RELEASE, EVENTS = "release_agent", "event_queued"
 ASKED = ("blob", "foundry", "vault", "identity", "registry_tls")
 
@@ -44,17 +48,20 @@ def rows(choice: Choice) -> Iterator[Row]:
             stage.delay(DELAY)
             yield _row("warm, 1 secret", 4, [_taken(stage, functions, "one") for _ in range(often)])
             yield _row("warm, 40 secrets", 4, [_taken(stage, functions, "many") for _ in range(often)])
-            yield _row("warm, inspected", None, [_taken(stage, functions, INSPECTED) for _ in range(often)])
+            yield _row("warm, inspected", None, [_taken(stage, functions, INSPECTED) for _ in range(often)], INSPECTION)
             for agent in pinned:
                 _follows_latest(stage, agent)
-            yield _row("warm, with a pin", 6, [_taken(stage, functions, agent) for agent in pinned])
-        _cold(stage, "cold")  # the agent is there, and its version live
-        stage.delay(DELAY)
-        slow = [_cold(stage, "cold") for _ in range(often)]
+            yield _row("warm, with a pin", 6, [_taken(stage, functions, agent) for agent in pinned], PIN)
         stage.delay(0)
-        fast = [_cold(stage, "cold") for _ in range(often)]
-    yield _cold_row(slow, fast)
-    yield _start_row(fast)
+        _cold(stage, "cold")  # the agent is there, and its version live
+        pairs = []
+        for _ in range(often):
+            stage.delay(DELAY)
+            slow = _cold(stage, "cold")
+            stage.delay(0)
+            pairs.append((slow, _cold(stage, "cold")))
+    yield _cold_row(pairs)
+    yield _start_row([fast for _, fast in pairs])
 
 
 def _taken(stage: Scene, functions: Host, agent: str) -> Taken:
@@ -85,10 +92,10 @@ def _followed(stage: Scene, functions: Host, agent: str, since: float) -> Taken:
     stage.wait(lambda: all(one["ended"] for one in functions.invocations(RELEASE)), f"the release of {agent} ended")
     seen = [line for part in ASKED for line in stage.seen(part, handed["began"]) if line["at"] >= handed["began"]]
     before = [line for line in seen if line["answered"] <= create["at"]]
-    return Taken(create["at"] - handed["began"], create["at"] - functions.started, _in_a_row(before))
+    return Taken(create["at"] - handed["began"], create["at"] - functions.started, in_a_row(before))
 
 
-def _in_a_row(lines: Sequence[Line]) -> int:
+def in_a_row(lines: Sequence[Line]) -> int:
     """The most requests of which each began after another was answered."""
     count, free_at = 0, 0.0
     for line in sorted(lines, key=lambda one: float(one["answered"])):
@@ -97,35 +104,41 @@ def _in_a_row(lines: Sequence[Line]) -> int:
     return count
 
 
-def _row(case: str, target: int | None, taken: Sequence[Taken]) -> Row:
+def _row(case: str, target: int | None, taken: Sequence[Taken], more: tuple[str, ...] = ()) -> Row:
+    waits = READS + more + INTENT
     return Row(
         name=f"create-request, {case}",
         what=f"queue message → create request, {case}: requests that waited for each other",
         unit="round trips",
         value=median(one.trips for one in taken),
         target=target,
+        bound=len(waits),
+        bound_is="; ".join(waits),
         how=f"Median of {len(taken)} releases, each of a new image; from the invocation's begin at the host to the "
         "POST's arrival at Foundry",
         also={
             f"ms, with {DELAY * 1000:.0f} ms on every answer": 1000 * median(one.seconds for one in taken),
+            "round trips by the delay, ms": 1000 * DELAY * median(one.trips for one in taken),
             "ms, the slowest": 1000 * max(one.seconds for one in taken),
         },
     )
 
 
-def _cold_row(slow: Sequence[Taken], fast: Sequence[Taken]) -> Row:
-    with_delay, without = (median(one.seconds for one in taken) for taken in (slow, fast))
+def _cold_row(pairs: Sequence[tuple[Taken, Taken]]) -> Row:
     return Row(
         name="create-request, cold",
         what="queue message → create request in a fresh process: what the delay of every answer adds, ÷ the delay",
         unit="round trips",
-        value=(with_delay - without) / DELAY,
+        value=median(slow.seconds - fast.seconds for slow, fast in pairs) / DELAY,
         target=7,
-        bound=median(one.trips for one in slow),
+        bound=median(slow.trips for slow, _ in pairs),
         bound_is=f"requests that waited for each other, as the stand-ins saw them, {DELAY * 1000:.0f} ms each",
-        how=f"Medians of {len(slow)} fresh processes with {DELAY * 1000:.0f} ms on every answer and {len(fast)} with "
-        "none: the difference leaves out the imports, which the row cold start has",
-        also={"with the delay, ms": 1000 * with_delay, "without, ms": 1000 * without},
+        how=f"Median of {len(pairs)} pairs of fresh processes, one with {DELAY * 1000:.0f} ms on every answer and one "
+        "with none: the difference leaves out the imports, which the row cold start has",
+        also={
+            "with the delay, ms": 1000 * median(slow.seconds for slow, _ in pairs),
+            "without, ms": 1000 * median(fast.seconds for _, fast in pairs),
+        },
     )
 
 

@@ -26,8 +26,18 @@ def machine(began: datetime) -> dict[str, object]:
 
 def resident(pid: int) -> float:
     """MiB of a process's memory that are in use now."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        raise NotMeasuredError("not measured here: this system has no /proc")
-    line = next(one for one in status.read_text().splitlines() if one.startswith("VmRSS:"))
+    line = next(one for one in _proc(pid, "status").splitlines() if one.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process has used so far."""
+    fields = _proc(pid, "stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _proc(pid: int, name: str) -> str:
+    file = Path(f"/proc/{pid}/{name}")
+    if not file.exists():
+        raise NotMeasuredError("not measured here: this system has no /proc")
+    return file.read_text()

@@ -34,8 +34,9 @@ class Overhead:
 
 
 def rows(choice: Choice) -> Iterator[Row]:
-    """Provisioning times around 20 s, so that nobody's poll is favoured by falling on the very end of it."""
-    times = [16.0, 18.0, 20.0, 22.0, 24.0] if not choice.quick else [18.0, 22.0]
+    """Provisioning times around 20 s, spread evenly over one of their polls, so that nobody's look is favoured."""
+    count = choice.of(10, 2)
+    times = [20 + THEIR_POLL * ((n + 0.5) / count - 0.5) for n in range(count)]
     agents = {f"ours-{n}": 1 for n in range(len(times))}
     with scene(agents) as stage, host(stage.running, only=["release_agent", "event_queued"]):
         stage.provisioning(0)
@@ -116,7 +117,7 @@ def _definition(agent: str, digest: str) -> HostedAgentDefinition:
 
 def _rows(taken: list[Overhead], times: list[float]) -> Iterator[Row]:
     ours, azd, seed = (mean(getattr(one, who) for one in taken) for who in ("ours", "azd", "seed"))
-    how = f"Means of {len(times)} provisioning times, {times[0]:.0f} to {times[-1]:.0f} s; {DELAY * 1000:.0f} ms a call"
+    how = f"Means of {len(times)} provisioning times, {times[0]:.1f} to {times[-1]:.1f} s; {DELAY * 1000:.0f} ms a call"
     bound = POLL / 2 + CONFIRM + TRIPS * DELAY
     after_active = mean(one.after_active for one in taken)
     yield _bounded("active to live", "version active → selector moved", after_active, bound, bound, how, {})

@@ -31,6 +31,8 @@ class Row:
     """Other numbers of the same measurement."""
     why: str = ""
     """Why there is no value."""
+    missed: str = ""
+    """Where the rest goes, if the target is missed."""
 
     @property
     def met(self) -> bool | None:
@@ -93,7 +95,8 @@ def page(rows: Sequence[Row], machine: Machine) -> str:
     for row in rows:
         also = "; ".join(f"{key}: {number(value)}" for key, value in row.also.items())
         bound = f" Bound: {row.bound_is}." if row.bound_is else ""
-        lines.append(f"- **{row.name}.** {row.how}.{bound}{f' Also: {also}.' if also else ''}")
+        missed = f" Missed: {row.missed}." if row.met is False and row.missed else ""
+        lines.append(f"- **{row.name}.** {row.how}.{bound}{f' Also: {also}.' if also else ''}{missed}")
     return "\n".join(lines) + "\n"
 
 

@@ -21,6 +21,14 @@ SETTLE = timedelta(seconds=75)
 REASON_OF = {Act.PIN: Reason.PIN, Act.PROMOTE: Reason.PROMOTE, Act.ROLLBACK: Reason.ROLLBACK}
 
 
+def noted_by_another_clock(world: World, rule: AgentRule, now: datetime) -> Step | None:
+    """Row 2, before anything else of it: an act that began in our future counts from now: nobody waits until then."""
+    doing = world.record.doing
+    if doing is None or doing.since - now <= SETTLE:
+        return None
+    return Note(Reason.UNCLEAR_ANSWER, replace(world.record, doing=replace(doing, since=now)))
+
+
 def unfinished_act(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 2: somebody began an act and did not note its end; look until it shows or can no more."""
     doing = world.record.doing
@@ -42,7 +50,7 @@ def unfinished_act(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def own_change_not_visible(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 3: what differs so soon after our own change is a read that lags, not a person."""
     routed_at = world.record.routed_at
-    if routed_at is not None and now - routed_at < SETTLE and world.moved:
+    if routed_at is not None and abs(now - routed_at) < SETTLE and world.moved:
         return Wait(Reason.PROMOTE)
     return None
 

@@ -11,6 +11,7 @@ from core.images import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
 from core.record import HISTORY, IMAGES, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
+from core.world import MENDED_BY_A_SECRET, should_run
 
 BY_PROOF = "slipway"
 """Who set a hold that no person set."""
@@ -109,9 +110,13 @@ def ended(record: Record, reason: Reason, now: datetime, detail: str = "") -> Re
 
 
 def answered(record: Record, wanted: Wanted, reason: Reason, now: datetime, detail: str = "") -> Record:
-    """A newer wish is answered without anything to release; a release under way is over too."""
+    """A newer wish is answered without anything to release; a release under way is over too.
+
+    What a secret stopped is remembered by the push that it was wanted for: that is the one to go on with.
+    """
+    push = should_run(wanted, record, now) if reason in MENDED_BY_A_SECRET else wanted.push
     before = _remembered(record, Reason.SUPERSEDED, now) if record.open else record
-    taken = replace(before, seen=wanted.serial, push=wanted.push, doing=None, candidate=None, twin=False)
+    taken = replace(before, seen=wanted.serial, push=push, doing=None, candidate=None, twin=False)
     return ended(taken, reason, now, detail)
 
 

@@ -10,6 +10,7 @@ import re2
 
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
+from core.numbers import is_number
 from core.reasons import Reason
 from core.record import Record
 from core.rules import KeepRule
@@ -91,15 +92,15 @@ def look_again(
 
 def number(version: Version) -> int:
     """The version's number; -1 for a name that is none, which is never ours to delete."""
-    return int(version.number) if version.number.isdecimal() else -1
+    return int(version.number) if is_number(version.number) else -1
 
 
 def _why(version: Version) -> Reason:
     return Reason.PRUNED_FAILED if version.status is Status.FAILED else Reason.PRUNED_STALE
 
 
-def _age_order(version: Version) -> tuple[int, datetime]:
-    return (number(version), version.created_at)
+def _age_order(version: Version) -> tuple[int, datetime, str]:
+    return (number(version), version.created_at, version.number)
 
 
 def _needed(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> dict[str, Reason]:
@@ -118,14 +119,14 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
     yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(record))
     yield from ((version.number, why) for version in ordered if (why := _by_itself(version, keep)) is not None)
     yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
-    if len(ordered) == 1:
-        yield ordered[0].number, Reason.KEPT_LAST
+    if numbered and not any(routing.names(version.number) for version in numbered):
+        yield numbered[-1].number, Reason.KEPT_LAST  # the traffic goes nowhere: something must be left to send it to
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
-    if version.draft or number(version) < 0:
+    if not version.released:
         return Reason.KEPT_DRAFT
-    if version.status in (Status.CREATING, Status.DELETING, Status.UNKNOWN):
+    if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED
     if version.created_at == NO_TIME:
         return Reason.KEPT_UNDATED

@@ -141,7 +141,7 @@ class Reason(StrEnum):
     KEPT_UNDATED = "KEPT_UNDATED", "info", "Foundry does not say when the version was made", "Delete it in Foundry if it is of no use."
     KEPT_FOREIGN = "KEPT_FOREIGN", "info", "Slipway did not make the version", "Set keep.foreign: false to have such versions pruned too."
     KEPT_RECENT = "KEPT_RECENT", "info", "one of the newest that could serve again", "Lower keep.newest to keep fewer."
-    KEPT_LAST = "KEPT_LAST", "info", "the agent's only version", "Nothing to do."
+    KEPT_LAST = "KEPT_LAST", "info", "the agent's only version, or the newest of one whose traffic goes to none", "Nothing to do."
     KEPT_YOUNG = "KEPT_YOUNG", "info", "younger than keep.min_age or keep.failed", "Nothing to do."
     KEPT_TAGGED = "KEPT_TAGGED", "info", "its tag matches keep.tags", "Nothing to do."
     KEPT_FOR_NEXT_RUN = "KEPT_FOR_NEXT_RUN", "info", "keep.max_deletes is reached", "Nothing to do; the next run goes on."

@@ -18,6 +18,7 @@ Row = Callable[[World, AgentRule, datetime], Step | None]
 
 ROWS: tuple[Row, ...] = (
     wish.agent_deleted,  # 1
+    finish.noted_by_another_clock,  # 2
     finish.unfinished_act,  # 2
     finish.own_change_not_visible,  # 3
     finish.promoted,  # 4

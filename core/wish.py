@@ -9,7 +9,7 @@ from core.definition import FINGERPRINT, Resolved, Unresolved
 from core.finish import SETTLE
 from core.model import Status, Version
 from core.reasons import Reason, by_code
-from core.record import Good
+from core.record import Cause, Good
 from core.rules import AgentRule
 from core.steps import Begin, Done, End, Pin, Step, Wait, Yield
 from core.world import World, back_to, lives, should_run
@@ -45,9 +45,15 @@ def nothing_desired(world: World, rule: AgentRule, now: datetime) -> Step | None
     """Row 6: nobody pushed yet, or what was asked for is not due."""
     if world.wanted.push is None:
         return Done(Reason.NOTHING_DESIRED)
-    if world.wanted.due is not None and now < world.wanted.due:
+    if world.wanted.due is not None and now < world.wanted.due and not _settled_by_another_clock(world, now):
         return Yield(Reason.NOT_DUE, world.wanted.due)
     return None
+
+
+def _settled_by_another_clock(world: World, now: datetime) -> bool:
+    """True for a quiet time that began in our future: nobody knows when it ends. Soak counts from the push itself."""
+    noted_at = world.wanted.noted_at
+    return world.wanted.cause is not Cause.PUSH and noted_at is not None and noted_at - now > SETTLE
 
 
 def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None:

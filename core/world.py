@@ -24,7 +24,7 @@ MENDED_BY_A_SECRET = frozenset(
         Reason.ENV_CLASH,
     }
 )
-"""Ends after which a new version of a secret releases the very push that ended so."""
+"""Ends after which a new version of a secret releases the very push that ended so, which may be the good one's."""
 
 
 class Unread(Exception):  # noqa: N818 - not an error: it stops a row until its fact is read
@@ -78,13 +78,13 @@ class World:
 
     @property
     def listed(self) -> tuple[Version, ...]:
-        """Every version, newest first; their status is not to be trusted (docs/reference/wire.md)."""
+        """Every version but drafts, newest first; their status is not to be trusted (docs/reference/wire.md)."""
         if self.agent is None:
             return ()
         if self.facts.listed is None:
             raise Unread("versions")
         gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.facts.listed if version.number not in gone)
+        left = (version for version in self.facts.listed if version.released and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
@@ -151,7 +151,8 @@ def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
     push, good = wanted.push, record.good.push if record.good else None
     if push is not None and of_digest(active(wanted, record, now), push.digest) is not None:
         return good
-    unanswered = record.open or wanted.by_people > record.seen or record.reason in MENDED_BY_A_SECRET
+    waits_for_a_secret = record.reason in MENDED_BY_A_SECRET and record.push == push
+    unanswered = record.open or wanted.by_people > record.seen or waits_for_a_secret
     return push if unanswered or push is None else good or push
 
 

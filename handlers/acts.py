@@ -124,5 +124,10 @@ class Acts:
         return fresh and not self.overtaken and (agent.routing if agent else None) == seen
 
     async def _wanted(self, considered: Wanted | None) -> Wanted | None:
-        """What is wanted now, where the act was decided on that."""
-        return await self._ledger.wanted(self._agent) if considered is not None else None
+        """What is wanted now, where the act was decided on that; unreadable, it is what was read a moment ago."""
+        if considered is None:
+            return None
+        try:
+            return await self._ledger.wanted(self._agent)
+        except GatewayError:
+            return considered  # the intent is written by now: who raised would have the follower wait for SETTLE

@@ -40,6 +40,8 @@ class Holder:
     """What the last step already read for the next turn."""
     waits_for: str = ""
     """The version that a Wait wants to be read again."""
+    unanswered: int = 0
+    """Acts that may or may not have taken effect."""
     events: list[Told] = field(default_factory=list)
     """What the world is told afterwards."""
 

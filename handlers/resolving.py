@@ -50,12 +50,7 @@ class Resolver:
     async def _resolve(self, push: Push | None, noted: Mapping[str, str], record: Record) -> Resolved | Unresolved:
         if push is None:
             return Unresolved(Reason.NOTHING_DESIRED, "no push is noted")
-        try:
-            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
-        except PermanentError as error:
-            reason = Reason.ENV_AMBIGUOUS if error.code == "AMBIGUOUS" else Reason.SECRET_FORBIDDEN
-            return Unresolved(reason, error.message)
-        refs = secret_refs(self._rule, tagged)
+        refs = await self._refs()
         if isinstance(refs, Unresolved):
             return refs
         reads = together(self._secrets(refs, noted), self._toolbox())
@@ -65,6 +60,18 @@ class Resolver:
         if isinstance(image, Unresolved):
             return image
         return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now(), image)
+
+    async def _refs(self) -> Mapping[str, SecretRef] | Unresolved:
+        """Which secret each variable takes, by the rule and by the vault's tags."""
+        try:
+            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
+        except PermanentError as error:
+            if error.code == "AMBIGUOUS":
+                return Unresolved(Reason.ENV_AMBIGUOUS, error.message)
+            if error.status in (401, 403):
+                return Unresolved(Reason.SECRET_FORBIDDEN, str(error))
+            raise
+        return secret_refs(self._rule, tagged)
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | Unresolved | None:
         """What was pushed: asked once per digest, never where the rule says so, and needed where it says that."""
@@ -107,4 +114,4 @@ class Resolver:
             return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
         except PermanentError as error:
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
-            return Unresolved(reason, error.message)
+            return Unresolved(reason, str(error))

@@ -23,6 +23,8 @@ BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
 FRESH = timedelta(seconds=LOOK_IS_FRESH)
+UNANSWERED_ACTS = 2
+"""Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
 
 
 async def run(holder: Holder) -> Ending:
@@ -104,7 +106,8 @@ async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     holder.facts = Facts()
     await holder.acts.save()
     await holder.decisions.flush()
-    if await holder.pace.back_off(error):
+    holder.unanswered += error.unclear
+    if holder.unanswered < UNANSWERED_ACTS and await holder.pace.back_off(error):
         return None
     wish = timedelta(seconds=error.retry_after or 0.0)
     until = holder.outside.clock.now() + max(BACK_IN, wish)

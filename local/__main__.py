@@ -8,17 +8,21 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from aiohttp import ClientError, ClientResponseError
 
 from local.control import tell
 from local.images import Kind, push
 from local.processes import PartDiedError
 from local.settings import ROOT
 from local.stack import Options, Stack
+
+T = TypeVar("T")
 
 SINCE = "since"
 """The file that holds the time of the last push or secret."""
@@ -41,6 +45,8 @@ def up(
     folder.mkdir(parents=True, exist_ok=True)
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: leave --no-functions out")
+    if _cli("validate", str(agents.resolve())):  # it says what is wrong, and where
+        raise typer.Exit(1)
     options = Options(folder.resolve(), agents.resolve(), deliver, free_ports=ports == 0, functions=functions)
     raise typer.Exit(asyncio.run(_up(options)))
 
@@ -111,7 +117,7 @@ def push_image(
     repository, _, tag = reference.partition(":")
     registry = _endpoints(folder)["registry"]
     _since(folder)
-    print(asyncio.run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+    print(_done(push(registry, repository, tag or None, salt=salt, kind=kind)))
 
 
 @app.command("answer")
@@ -121,7 +127,7 @@ def set_answer(
     folder: Folder = Path(".local"),
 ) -> None:
     """Have the local Foundry answer for every version whose image matches."""
-    asyncio.run(tell(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
+    _done(tell(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
 
 
 @app.command("secret")
@@ -129,7 +135,7 @@ def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
     """Write a new version of a secret into the local Key Vault, which tells Event Grid."""
     endpoints = _endpoints(folder)
     _since(folder)
-    asyncio.run(tell(endpoints, "vault", f"secrets/{name}", {"value": value}))
+    _done(tell(endpoints, "vault", f"secrets/{name}", {"value": value}))
 
 
 @app.command("watch")
@@ -144,7 +150,18 @@ def watch_decisions(
     marker = folder / SINCE
     since = marker.read_text() if marker.exists() else ""
     with contextlib.suppress(KeyboardInterrupt):
-        raise typer.Exit(asyncio.run(watch(_endpoints(folder), agent, until, since)))
+        raise typer.Exit(_done(watch(_endpoints(folder), agent, until, since)))
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """The result; one line where a part is not there any more, or refuses."""
+    try:
+        return asyncio.run(work)
+    except ClientResponseError as error:
+        print(f"refused: {error.status} {error.message} for {error.request_info.url}", file=sys.stderr)
+    except ClientError as error:
+        print(f"{error}: is `make up` still running?", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 def _since(folder: Path) -> None:
@@ -165,17 +182,17 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The one way here: the timer deletes.")] = True,
 ) -> None:
     """What the next prune would do with each version, and why: the command line's, against what runs here."""
-    raise typer.Exit(_cli("prune", "--dry-run"))
+    raise typer.Exit(_cli("prune", "--dry-run", "--local"))
 
 
 @app.command()
 def digests() -> None:
     """The images that versions need: the command line's, against what runs here."""
-    raise typer.Exit(_cli("digests"))
+    raise typer.Exit(_cli("digests", "--local"))
 
 
 def _cli(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "cli", *arguments, "--local"], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "cli", *arguments], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -67,12 +67,13 @@ def _problem() -> str | None:
     """What is missing on this machine, and the one command that brings it."""
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
-        return f"Slipway needs Python 3.11 or newer, and this is {found}: make PYTHON=python3.13 …"
+        return f"Slipway needs Python 3.11 or newer; this is {found}: name another, as in make demo PYTHON=python3.13"
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return "Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install -y python3-venv"
+        package = f"python3.{sys.version_info[1]}-venv"  # python3-venv is for Debian's own Python alone
+        return f"Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install -y {package}"
     return None
 
 

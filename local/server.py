@@ -43,13 +43,17 @@ class Fault:
     """Let the request take effect first."""
     used: int = 0
 
-    def strikes(self, request: web.Request) -> bool:
-        """True when this fault is due for the request; counts it."""
-        due = (
+    def meets(self, method: str, path: str) -> bool:
+        """True when this fault is due for such a request."""
+        return (
             (not self.times or self.used < self.times)
-            and re.fullmatch(self.method, request.method, re.IGNORECASE) is not None
-            and re.search(self.path, request.raw_path) is not None
+            and re.fullmatch(self.method, method, re.IGNORECASE) is not None
+            and re.search(self.path, path) is not None
         )
+
+    def strikes(self, request: web.Request) -> bool:
+        """The same, and counts it."""
+        due = self.meets(request.method, request.raw_path)
         self.used += due
         return due
 

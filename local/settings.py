@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,16 @@ PORTS = {
     "arm": 8185,
 }
 """Where a person finds things; 127.0.0.1 only."""
+
+
+def taken(ports: Mapping[str, int]) -> dict[str, int]:
+    """The ports that somebody listens on already."""
+
+    def answers(port: int) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", port)) == 0
+
+    return {name: port for name, port in ports.items() if answers(port)}
 
 
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:

@@ -20,10 +20,10 @@ from local.arm_world import furnish
 from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
 from local.foundry import Foundry
 from local.identity import Identity
-from local.processes import Processes
+from local.processes import PartDiedError, Processes
 from local.registry import Registry
 from local.server import StandIn
-from local.settings import PORTS, ROOT, environment, secret_names
+from local.settings import PORTS, ROOT, environment, secret_names, taken
 from local.storage import connection_string
 from local.telemetry import Telemetry
 from local.tls import Authority
@@ -62,9 +62,8 @@ class Stack:
         self.processes = Processes(self.options.folder)
 
     async def up(self) -> None:
-        """Start everything; raises PartDiedError."""
-        folder = self.options.folder
-        (folder / "endpoints.json").unlink(missing_ok=True)
+        """Start everything; raises PartDiedError, also where a port is taken."""
+        folder = self._cleared()
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self.start_storage()
@@ -96,10 +95,21 @@ class Stack:
         await self.processes.watch()
 
     async def down(self) -> None:
-        """End every process by its id, then every server."""
+        """End every process by its id, then every server; nobody is told any more where they were."""
+        if "env" in self.endpoints:  # else the file is another stack's
+            (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         await self.processes.down()
         for part in reversed(self.parts.values()):
             await part.stop()
+
+    def _cleared(self) -> Path:
+        """The folder, without what an earlier stack said, and with nobody on its ports."""
+        busy = {} if self.options.free_ports else taken(PORTS)
+        if busy:
+            told = ", ".join(f"{port} ({name})" for name, port in busy.items())
+            raise PartDiedError(f'port {told} is taken: end what listens there, or make up ARGS="--ports 0"')
+        (self.options.folder / "endpoints.json").unlink(missing_ok=True)
+        return self.options.folder
 
     async def start_storage(self) -> None:
         """Start the storage account; after a kill it has its state and its addresses again."""

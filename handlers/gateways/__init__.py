@@ -61,7 +61,7 @@ class Foundry(Protocol):
         """One version, the only read whose status can be trusted; None where it does not exist."""
 
     async def versions(self, agent: str) -> Sequence[Version]:
-        """Every version without drafts, all pages, oldest first; empty where the agent does not exist."""
+        """Every version, drafts too, all pages, oldest first; empty where the agent does not exist."""
 
     async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """Ask for a version (and the agent, where there is none); what comes back need not be new, nor ours."""

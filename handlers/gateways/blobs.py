@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from handlers.gateways import TransientError
 from handlers.gateways.http import UNTRACED
-from handlers.gateways.storage import code_of, our_errors
+from handlers.gateways.storage import code_of, is_storages_own, our_errors
 
 LEASE_SECONDS = 60
 WRITE = "write"
@@ -43,8 +43,10 @@ class Blobs:
                 stream = await self._container.download_blob(name, **UNTRACED)
                 told = stream.properties
                 return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE, ""))
-            except ResourceNotFoundError:
-                return None
+            except ResourceNotFoundError as error:
+                if is_storages_own(error):
+                    return None
+                raise
 
     async def write(
         self,
@@ -84,12 +86,14 @@ class Blobs:
             done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition, **UNTRACED)
             return str(done["etag"])
         except ResourceNotFoundError as error:
+            if not is_storages_own(error):
+                raise
             if code_of(error) != "ContainerNotFound":
                 return None
             await self._create_container()
             return await self._upload(name, data, metadata, lease, condition)
         except HttpResponseError as error:
-            if error.status_code in (409, 412):
+            if error.status_code in (409, 412) and is_storages_own(error):
                 return await self._ours(name, metadata[WRITE])
             raise
 
@@ -115,8 +119,10 @@ class Blobs:
                 except ResourceNotFoundError:
                     await self.write(name, empty, metadata, None)
                     await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
-            except ResourceExistsError:
-                return None
+            except ResourceExistsError as error:
+                if is_storages_own(error):
+                    return None
+                raise
         return lease
 
     async def list(self, prefixes: tuple[str, ...]) -> AsyncIterator[tuple[str, Mapping[str, str]]]:

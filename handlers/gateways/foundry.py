@@ -7,15 +7,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
+from core.prune import number
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
 from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import agent_of, definition_to, is_numbered, routing_of, version_of
+from handlers.gateways.foundry_shapes import (
+    agent_of,
+    dated,
+    dated_version,
+    definition_to,
+    numbered_of,
+    routing_of,
+    version_of,
+)
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import UNTRACED
+from handlers.gateways.http import UNTRACED, connections
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -43,7 +52,7 @@ class AzureFoundry:
         """One version."""
         client = await self._client()
         what = f"get version {number} of {agent}"
-        return await read(what, lambda: client.agents.get_version(agent, number, **UNTRACED), version_of)
+        return await read(what, lambda: client.agents.get_version(agent, number, cls=dated, **UNTRACED), dated_version)
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
@@ -53,7 +62,7 @@ class AzureFoundry:
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([version_of(one) for one in await every(what, paged) if is_numbered(one)])
+            return _ordered([version_of(one) for one in await every(what, paged)])
 
         return await read(what, collect, list) or []
 
@@ -62,7 +71,7 @@ class AzureFoundry:
         client = await self._client()
         body = {"definition": definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
-        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), version_of, definition)
+        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), numbered_of, definition)
 
     async def route(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -115,7 +124,7 @@ class AzureFoundry:
         if self._made is None:
             project_client = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = project_client(self._endpoint, self._credential, **OPTIONS)
+                self._made = project_client(self._endpoint, self._credential, **OPTIONS, **connections())
         return self._made
 
 
@@ -138,6 +147,5 @@ def _import() -> type[AIProjectClient]:
 
 
 def _ordered(versions: list[Version]) -> list[Version]:
-    """Oldest first, without drafts; one that was told on two pages counts once."""
-    released = {one.number: one for one in versions if not one.draft}
-    return sorted(released.values(), key=lambda one: int(one.number))
+    """Oldest first, names that are no number before all; one that was told on two pages counts once."""
+    return sorted({one.number: one for one in versions}.values(), key=number)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.numbers import is_number
 from handlers.redaction import shown
-
-LONGEST_NUMBER = 18
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key.
-
-    Raises ValueError where it has no number: which of two is newer could not be said.
-    """
-    if not is_numbered(told):
-        raise ValueError("a version without a number")
+    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
     definition = told.get("definition") or {}
     error = told.get("error") or {}
     return Version(
@@ -27,16 +23,33 @@ def version_of(told: Mapping[str, Any]) -> Version:
         created_at=time_of(told.get("created_at")),
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
-        metadata=dict(told.get("metadata") or {}),
+        metadata={str(key): str(value) for key, value in (told.get("metadata") or {}).items()},
         failure=_failure(error),
         draft=bool(told.get("draft")),
     )
 
 
-def is_numbered(told: Mapping[str, Any]) -> bool:
-    """Whether a version has a number, as every released one has."""
-    number = str(told["version"])
-    return number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER
+def numbered_of(told: Mapping[str, Any]) -> Version:
+    """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
+    version = version_of(told)
+    if not is_number(version.number):
+        raise ValueError("a version without a number")
+    return version
+
+
+def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
+    """An answer with the time at which the service gave it, where its header says so (RFC 9110, Date)."""
+    try:
+        at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
+    except ValueError:
+        return told, None
+    return told, at if at.tzinfo else None
+
+
+def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
+    """A version with the time at which it was told."""
+    told, at = answer
+    return replace(numbered_of(told), told_at=at)
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -48,13 +61,14 @@ def _failure(told: Mapping[str, Any]) -> Failure | None:
 
 def agent_of(told: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
-    latest = (told.get("versions") or {}).get("latest")
+    newest = (told.get("versions") or {}).get("latest")
+    latest = version_of(newest) if newest else None
     identity = told.get("instance_identity") or {}
     return Agent(
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=version_of(latest) if latest and is_numbered(latest) else None,
+        latest=latest if latest and latest.released else None,
         identity=identity.get("principal_id"),
     )
 
@@ -87,9 +101,11 @@ def _status(text: str) -> Status:
 
 
 def time_of(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said."""
-    if isinstance(told, datetime):
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
-    if isinstance(told, str):
-        return datetime.fromisoformat(told).astimezone(UTC)
-    return datetime.fromtimestamp(float(told or 0), UTC)
+    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said that is a time."""
+    try:
+        found = datetime.fromisoformat(told) if isinstance(told, str) else told
+        if isinstance(found, datetime):
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(float(found or 0), UTC)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
+from urllib.request import getproxies
 
 from azure.core.exceptions import HttpResponseError
 
@@ -17,6 +19,16 @@ LONGEST_WISH = 3600.0
 """Seconds of a Retry-After that are believed: one of years would be a release that nobody takes up again."""
 UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
+
+
+@cache
+def connections() -> dict[str, Any]:
+    """How clients reach the network: past what the environment says of proxies where it says nothing.
+
+    aiohttp 3.14 reads the environment and ~/.netrc in a thread of its own, for every request anew, and the request
+    waits for both.
+    """
+    return {"use_env_settings": bool(getproxies())}
 
 
 def may_help(status: int | None) -> bool:

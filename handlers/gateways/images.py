@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, UNREADABLE, retry_after
+from handlers.gateways.http import BUSY, UNREADABLE, connections, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -40,9 +40,9 @@ class AzureImages:
         what = f"read {repository}@{digest[:19]}"
         try:
             return await self._facts(repository, digest)
-        except ResourceNotFoundError:
-            return None
         except (AzureError, *UNREADABLE) as error:
+            if _is_missing(error):
+                return None
             raise _ours(what, error) from error
 
     async def _facts(self, repository: str, digest: str) -> ImageFacts:
@@ -65,9 +65,9 @@ class AzureImages:
         try:
             listed = client.list_tag_properties(repository, order_by="timedesc")
             return [Tagged(one.name, one.digest, one.last_updated_on) async for one in listed]
-        except ResourceNotFoundError:
-            return []
         except (AzureError, *UNREADABLE) as error:
+            if _is_missing(error):
+                return []
             raise _ours(f"list the tags of {repository}", error) from error
 
     async def close(self) -> None:
@@ -81,7 +81,7 @@ class AzureImages:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, **OPTIONS)
+                self._made = made(self._endpoint, self._credential, **OPTIONS, **connections())
         return self._made
 
 
@@ -104,6 +104,12 @@ def _import() -> type[ContainerRegistryClient]:
     from azure.containerregistry.aio import ContainerRegistryClient
 
     return ContainerRegistryClient
+
+
+def _is_missing(error: Exception) -> bool:
+    """True for a 404 about what was asked for, and not about the tokens that are fetched on the way there."""
+    asked: Any = getattr(error, "response", None)
+    return isinstance(error, ResourceNotFoundError) and "/oauth2/" not in getattr(asked, "url", "")
 
 
 def _ours(what: str, error: Exception) -> TransientError | PermanentError:

@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, may_help
+from handlers.gateways.http import UNREADABLE, connections, may_help
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -39,16 +39,16 @@ class StorageAccount:
     def from_connection_string(cls, text: str) -> StorageAccount:
         """With a key: a laptop, or an account that still has keys."""
         return cls(
-            BlobServiceClient.from_connection_string(text, **CLIENT),
-            QueueServiceClient.from_connection_string(text, **CLIENT),
+            BlobServiceClient.from_connection_string(text, **CLIENT, **connections()),
+            QueueServiceClient.from_connection_string(text, **CLIENT, **connections()),
         )
 
     @classmethod
     def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential) -> StorageAccount:
         """With an identity, as infra deploys it."""
         return cls(
-            BlobServiceClient(blob_uri, credential=credential, **CLIENT),
-            QueueServiceClient(queue_uri, credential=credential, **CLIENT),
+            BlobServiceClient(blob_uri, credential=credential, **CLIENT, **connections()),
+            QueueServiceClient(queue_uri, credential=credential, **CLIENT, **connections()),
         )
 
     def container(self, name: str) -> ContainerClient:
@@ -80,5 +80,17 @@ def our_errors(what: str) -> Iterator[None]:
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status."""
-    return str(getattr(error, "error_code", None) or error.status_code)
+    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status where that says more than a 2xx."""
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    return str(error.status_code) if error.status_code and error.status_code >= 300 else "no answer"
+
+
+def is_storages_own(error: HttpResponseError) -> bool:
+    """True where storage itself says what is wrong.
+
+    A 404 or 409 without a code is from whatever stands between us: it does not say that a record is not there, or that
+    somebody else was as early.
+    """
+    return bool(getattr(error, "error_code", None))

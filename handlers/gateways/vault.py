@@ -13,7 +13,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, may_help, retry_after
+from handlers.gateways.http import UNREADABLE, connections, may_help, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -28,7 +28,7 @@ class AzureVault:
     """See the Vault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, **OPTIONS)
+        self._client = SecretClient(url, credential, **OPTIONS, **connections())
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable:
         """A secret's value and the version id that came with it."""
@@ -38,7 +38,7 @@ class AzureVault:
             except ResourceNotFoundError:
                 return Unreadable.MISSING
             except HttpResponseError as error:
-                if error.status_code == 403:
+                if error.status_code in (401, 403):
                     return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
                 raise
 
@@ -84,6 +84,8 @@ def _our_errors(what: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
+        if error.status_code is not None and error.status_code < 300:
+            raise TransientError(SERVICE, "no answer", what) from error
         code = error.error.code if error.error and error.error.code else str(error.status_code)
         if may_help(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error

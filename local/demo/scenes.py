@@ -14,7 +14,25 @@ HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
 SECONDS = 0.4
 """How long Foundry takes for a version here; in Azure it is half a minute to five."""
 HIDDEN = frozenset({"BEGIN", "RESUMED", "LEASE_TAKEN"})
-SHOWN = {"DESIRED": "wanted from now on"}
+SHOWN = {
+    "DESIRED": "its event came: wanted from now on",
+    "PIN": "keeps the traffic while the next one is made",
+    "CONFIRM": "is active, and what was asked for",
+    "VERIFY": "answered as it must, before any traffic",
+    "PROMOTE": "gets every new session",
+    "LIVE": "is live",
+    "ALREADY_LIVE": "is this very image: nothing to do",
+    "SUPERSEDED": "waits no longer: a newer push came",
+    "AWAITING_APPROVAL": "is ready, and waits for a person",
+    "ARTIFACT_TAG": "skipped: a signature is no image",
+    "UNTAGGED_PUSH": "skipped: a child of an index has no tag of its own",
+    "NOT_FOLLOWED": "skipped: no agent follows this repository",
+    "KEPT_IN_RELEASE": "stays: the way back",
+    "KEPT_LIVE": "stays: it serves",
+    "PRUNED_STALE": "goes: nothing needs it",
+    "PRUNED_FAILED": "goes: it had failed",
+}
+"""What a code means in this story, where the line itself says no more."""
 
 
 @dataclass
@@ -116,7 +134,7 @@ async def rotation(story: Story) -> None:
     await story.world.tell("vault", "secrets/hello-key", {"value": "made-up-for-the-demo"})
     story.screen.step(0.0, "rotation", "a new version of hello-key in Key Vault")
     await story.follow(HELLO, began, mark, lambda line: line["reason"] == "LIVE" and line["agent"] == HELLO)
-    await story.claims(HELLO, ("version 3 serves", live("3")))
+    await story.claims(HELLO, ("version 3 serves", live("3")), ("exactly one was made", holds(3)))
 
 
 async def wrong_answer(story: Story) -> None:

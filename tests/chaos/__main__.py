@@ -32,7 +32,7 @@ def main(
 def told(report: Report) -> str:
     """The report as a person reads it."""
     count = sum(report.faults.values())
-    survived = "none survived as they should" if report.broken else f"{count} survived"
+    survived = "and something broke" if report.broken else f"{count} survived"
     lines = [f"seed {report.seed}, {report.seconds:.0f} s: {count} faults injected, {survived}"]
     lines += _block("what was done", report.faults)
     lines += _block("requests that met a fault", report.met)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.chaos.footprint import Footprint, footprint
 from tests.chaos.load import Load
 from tests.chaos.schedule import HOSTS, Due, schedule
+from tests.chaos.trouble import Trouble
 from tests.chaos.verdict import FOLLOWS, Verdict
 from tests.chaos.watch import Watch
 from tests.chaos.world import World
@@ -59,7 +60,7 @@ async def run(seed: int, seconds: float, say: Say) -> Report:
 
 async def _lived(world: World, report: Report, say: Say) -> None:
     load = Load(world)
-    watch, verdict = Watch(world, load), Verdict(world, load)
+    watch, verdict, trouble = Watch(world, load), Verdict(world, load), Trouble(world)
     world.foundry.project.provisioning.seconds = 1.0
     await load.first_versions()
     if left := await _settled(verdict, FIRST_WITHIN):
@@ -69,8 +70,8 @@ async def _lived(world: World, report: Report, say: Say) -> None:
     before = _footprint(world)
     say(f"first versions are live; {report.seconds:.0f} s of trouble begin")
     looking = asyncio.create_task(watch.run())
-    await _storm(schedule(report.seed, report.seconds), world, load, say)
-    await world.calm()
+    await _storm(schedule(report.seed, report.seconds), trouble, load, say)
+    await trouble.end()
     say("calm")
     began = time.monotonic()
     left = await _calmed(world, load, verdict, say)
@@ -81,17 +82,18 @@ async def _lived(world: World, report: Report, say: Say) -> None:
     watch.look()
     report.broken = [*watch.broken, *left, *await asyncio.to_thread(verdict.lost)]
     report.broken += await _back_to(before, world, report)
+    report.faults, report.met, report.sets_clocks = trouble.done, trouble.met, world.sets_clocks
     await _sum_up(report, world, verdict, watch)
     verdict.close()
 
 
-async def _storm(due: list[Due], world: World, load: Load, say: Say) -> None:
+async def _storm(due: list[Due], trouble: Trouble, load: Load, say: Say) -> None:
     """Everything at its time; what takes a while goes on beside the rest."""
     began, going = time.monotonic(), set[asyncio.Task[None]]()
     for one in due:
         await asyncio.sleep(max(0.0, began + one.at - time.monotonic()))
         say(str(one))
-        going.add(asyncio.create_task(load.do(one) if one.kind in ("push", "secret") else world.meet(one)))
+        going.add(asyncio.create_task(load.do(one) if one.kind in ("push", "secret") else trouble.make(one)))
     await asyncio.gather(*going)
 
 
@@ -141,7 +143,6 @@ async def _sum_up(report: Report, world: World, verdict: Verdict, watch: Watch) 
     lines = await asyncio.to_thread(verdict.lines)
     reasons = Counter(one["reason"] for one in lines)
     versions = sum(len(world.foundry.project.agents[name].versions) for name in FOLLOWS)
-    report.faults, report.met, report.sets_clocks = world.done, world.met, world.sets_clocks
     report.load = Counter(
         {
             "events": len(world.events.published),

@@ -81,7 +81,7 @@ def _push(at: float, random: Random) -> Due:
 
 
 def _trouble(at: float, random: Random) -> Due:
-    draw = random.choices((_fault, _process, _manners, _clock, _lag), (12, 5, 2, 1, 1))[0]
+    draw = random.choices((_fault, _process, _manners, _clock, _lag), (12, 5, 2, 3, 1))[0]
     return draw(at, random)
 
 
@@ -120,9 +120,9 @@ def _manners(at: float, random: Random) -> Due:
 
 def _clock(at: float, random: Random) -> Due:
     """A host's clock is set; that of storage only goes forward: leases and hidden messages run out early."""
-    if random.random() < 0.5:
+    if random.random() < 0.3:
         return Due(at, "clock", {"who": "storage", "by_s": random.choice((61, 601))})
-    return Due(at, "clock", {"who": random.choice(HOSTS), "by_s": random.choice((-3600, -30, 0, 30, 3600))})
+    return Due(at, "clock", {"who": random.choice(HOSTS), "by_s": random.choice((-3600, -30, 0, 30, 3600, 3600))})
 
 
 def _lag(at: float, random: Random) -> Due:

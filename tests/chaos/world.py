@@ -1,45 +1,41 @@
-"""The local stack with two Functions hosts, and everything that can be done to it."""
+"""The local stack with two Functions hosts, each with a clock of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, TCPConnector
+from aiohttp import ClientSession
 
 from local.control import tell
-from local.eventgrid import EventGrid, Manners
+from local.eventgrid import EventGrid
 from local.foundry import Foundry
-from local.server import Fault
 from local.settings import ROOT
 from local.stack import Options, Stack
 from tests.chaos.clocks import HostClock, library
-from tests.chaos.schedule import HOSTS, Due
+from tests.chaos.schedule import HOSTS
 
 AGENTS = Path(__file__).with_name("agents.yaml")
 SETTINGS = {"RESUME_SCHEDULE": "*/10 * * * * *", "PRUNE_SCHEDULE": "*/15 * * * * *", "POLL_SECONDS": "0.5"}
 TIMERS = ("resume_releases", "prune_versions")
-IN_STORAGE = ("blob", "queue")
+HIDDEN = 601
+"""Seconds after which a message is there again whose host died."""
 
 
 @dataclass
 class World:
-    """A stack in a folder; ``done`` counts what was really done to it, ``met`` the requests that met a fault."""
+    """A stack in a folder."""
 
     folder: Path
-    done: Counter[str] = field(default_factory=Counter)
-    met: Counter[str] = field(default_factory=Counter)
+    down_now: set[str] = field(default_factory=set)
+    """Processes that were killed and are not back yet."""
     _clocks: dict[str, HostClock] = field(default_factory=dict)
     _ports: dict[str, int] = field(default_factory=dict)
-    _down: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         options = Options(self.folder, AGENTS, free_ports=True, functions=False, factor=0.005)
@@ -110,109 +106,30 @@ class World:
         told = await self.stack.processes.start(name, arguments, environment)
         self._ports[name] = urlsplit(told["functions"]).port or 0
 
-    # What is done to it
-
-    async def meet(self, due: Due) -> None:
-        """Have it happen; counted once it did."""
-        acts: dict[str, Callable[[Due], Awaitable[bool]]] = {
-            "kill -9": self._kill,
-            "freeze": self._freeze,
-            "delivery": self._deliver,
-            "clock": self._set_clock,
-            "list lag": self._lag,
-        }
-        try:
-            happened = await acts.get(due.kind, self._fault)(due)
-        except (ClientError, OSError):  # storage was killed in this very moment
-            happened = False
-        if happened:
-            self.done[f"{due.kind} {due.what.get('who', '')}".strip()] += 1
-
-    async def _kill(self, due: Due) -> bool:
-        name = due.what["who"]
-        if name in self._down:
-            return False
-        self._down.add(name)
-        if name == "storage":
-            await self._count_storage()
+    async def kill(self, name: str, for_seconds: float) -> None:
+        """``kill -9``, and start it again at its address with its state."""
         await self.stack.processes.kill(name)
-        await asyncio.sleep(due.what["for_s"])
+        await asyncio.sleep(for_seconds)
         await (self.stack.start_storage() if name == "storage" else self._start(name))
-        self._down.discard(name)
-        return True
+        self.down_now.discard(name)
 
-    async def _freeze(self, due: Due) -> bool:
-        os.kill(self.pid(due.what["who"]), signal.SIGSTOP)
-        await asyncio.sleep(due.what["for_s"])
-        self.thaw()
-        return True
+    def set_clock(self, host: str, seconds: int) -> bool:
+        """Set a host's clock ahead of ours; False where that cannot be done."""
+        if self._clocks:
+            self._clocks[host].set(seconds)
+        return bool(self._clocks)
 
-    async def _deliver(self, due: Due) -> bool:
-        self.events.manners = Manners(**due.what)
-        return True
-
-    async def _lag(self, due: Due) -> bool:
-        foundry = self.foundry.project
-        foundry.provisioning = with_changes(foundry.provisioning, list_lag_s=due.what["seconds"])
-        return True
-
-    async def _set_clock(self, due: Due) -> bool:
-        who, seconds = due.what["who"], due.what["by_s"]
-        if who == "storage":
-            return await self.advance_storage(seconds)
-        if not self._clocks:
-            return False
-        self._clocks[who].set(seconds)
-        return True
-
-    async def advance_storage(self, seconds: float) -> bool:
-        """Let leases and hidden messages run out; False while storage is down."""
-        if "storage" in self._down:
-            return False
-        await tell(self._control("blob"), "blob", "clock", {"advance_s": seconds})
-        return True
-
-    async def _fault(self, due: Due) -> bool:
-        part = due.what["part"]
-        if part in IN_STORAGE:
-            if "storage" in self._down:
-                return False
-            await self._count_storage((part,))
-            await tell(self._control(part), part, "faults", [due.what["fault"]])
-        else:
-            standin = self.stack.parts[part]
-            self._count(part, [vars(one) for one in standin.faults])
-            standin.faults = [Fault(**due.what["fault"])]
-        return True
-
-    async def calm(self) -> None:
-        """No faults any more; what was begun with somebody's clock ahead goes on as if the time had come."""
-        await self._count_storage()
-        for name, part in self.stack.parts.items():
-            self._count(name, [vars(one) for one in part.faults])
-            part.faults = []
-        for part_name in IN_STORAGE:
-            await tell(self._control(part_name), part_name, "faults", [])
-        self.events.manners = Manners()
-        await self._lag(Due(0, "list lag", {"seconds": 0}))
+    async def advance_storage(self, seconds: float) -> None:
+        """Let leases and hidden messages run out."""
+        await tell(self.control("blob"), "blob", "clock", {"advance_s": seconds})
 
     async def pass_time(self, seconds: int) -> None:
         """Storage and both hosts believe that so much time has gone by since they were started."""
-        for clock in self._clocks.values():
-            clock.set(seconds)
-        await self.advance_storage(601)
+        for host in HOSTS:
+            self.set_clock(host, seconds)
+        await self.advance_storage(HIDDEN)
 
-    async def _count_storage(self, parts: tuple[str, ...] = IN_STORAGE) -> None:
-        async with ClientSession(connector=TCPConnector(ssl=False)) as session:
-            for part in parts:
-                async with session.get(f"{self._control(part)[part]}/_local/faults") as answer:
-                    self._count(part, await answer.json())
-
-    def _count(self, part: str, faults: list[dict[str, Any]]) -> None:
-        for one in faults:
-            self.met[part] += one["used"]
-
-    def _control(self, part: str) -> dict[str, str]:
+    def control(self, part: str) -> dict[str, str]:
         """Control routes are above the account that the address of a storage service ends with."""
         where = urlsplit(self.stack.endpoints[part])
         return {part: f"{where.scheme}://{where.netloc}"}

@@ -189,6 +189,7 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     house.foundry.route = push_comes_meanwhile  # type: ignore[method-assign]
     assert await house.released() == "LIVE"
     assert house.foundry.agents[AGENT].versions["2"].image.endswith("c" * 64)
+    assert house.foundry.creates == 2  # the first push's and this one's: what is wanted is looked at beside the intent
 
 
 async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house: House) -> None:
@@ -431,6 +432,28 @@ async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start
         version = await house.foundry.version(AGENT, live)
         assert version is not None
         assert version.image.endswith("a" * 64)
+
+
+async def test_a_secret_that_was_disabled_meanwhile_reaches_what_serves_and_tries_no_broken_push_again(
+    house: House,
+) -> None:
+    await house.pushed()
+    await house.released()
+    house.foundry.failing["b" * 64] = Failure("ImageError", "exited with 1")
+    await house.pushed("v2", "b")
+    house.clock.passed += 60
+    assert await house.released() == "IMAGE_ERROR"
+    for value, enabled, ends in (("", False, "SECRET_DISABLED"), ("", False, "SECRET_DISABLED"), ("new", True, "LIVE")):
+        house.vault.put("hello-key", value, enabled=enabled)
+        await house.event(secret_event())
+        house.clock.passed += 60
+        before = len(house.foundry.agents[AGENT].versions)
+        assert await house.released() == ends
+        assert len(house.foundry.agents[AGENT].versions) - before == (1 if enabled else 0)
+    version = await house.foundry.version(AGENT, await house.live() or "")
+    assert version is not None
+    assert version.image.endswith("a" * 64)
+    assert house.foundry.values[AGENT, version.number]["KEY"] == "new"
 
 
 async def test_a_mended_secret_releases_the_push_that_it_stopped(house: House) -> None:

@@ -49,7 +49,7 @@ def house() -> OddHouse:
 
 async def versions_of_ours(house: OddHouse, count: int) -> None:
     for number in range(count):
-        await house.pushed(f"v{number}", "abcdef"[number])
+        await house.pushed(f"v{number}", "abcdef0123456789"[number])
         await house.released()
         house.clock.passed += 120
     house.journal.lines.clear()
@@ -153,6 +153,28 @@ async def test_a_refused_delete_says_so(house: OddHouse) -> None:
     await run(house)
     (line,) = [line for line in house.journal.lines if line["reason"] == "PRUNE_STOPPED"]
     assert "Forbidden" in str(line["detail"])
+
+
+async def test_more_versions_than_a_batch_all_go(house: OddHouse) -> None:
+    await versions_of_ours(house, 12)
+    await run(house)
+    assert left(house) == {"11", "12"}
+
+
+async def test_a_refusal_in_one_batch_lets_nothing_more_begin_in_the_other(house: OddHouse) -> None:
+    await versions_of_ours(house, 12)
+    house.foundry.errors = [PermanentError("Foundry", "Forbidden", "delete", status=403)]
+    await run(house)
+    assert left(house) >= {"9", "10", "11", "12"}
+    assert house.journal.reasons().count("PRUNE_STOPPED") == 1
+
+
+async def test_a_busy_service_keeps_both_batches_waiting_and_loses_nothing(house: OddHouse) -> None:
+    await versions_of_ours(house, 12)
+    house.foundry.errors = [BUSY, LOST] * 3
+    await run(house)
+    assert left(house) == {"11", "12"}
+    assert house.journal.reasons().count("PRUNED_STALE") == 10
 
 
 async def test_an_agent_that_a_release_holds_is_left_to_the_next_run(house: OddHouse) -> None:

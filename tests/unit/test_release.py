@@ -11,10 +11,10 @@ import pytest
 from core.candidate import after_verify
 from core.definition import FINGERPRINT, Resolved, Unresolved
 from core.finish import after_check
-from core.model import Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
+from core.model import NO_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.proof import Outcome, Proof
 from core.reasons import Reason
-from core.record import Act, Approval, Doing, Good, Hold, Pause, Record, Stage, Wanted
+from core.record import Act, Approval, Cause, Doing, Good, Hold, Pause, Record, Stage, Wanted
 from core.release import next_step
 from core.rules import AgentRule
 from core.steps import (
@@ -330,6 +330,42 @@ def test_doing_nothing_has_a_reason(record: Record, known: Facts, wanted: Wanted
     decided = step(record, known, wanted)
     assert isinstance(decided, Done)
     assert decided.reason is reason
+
+
+AN_HOUR_AHEAD = NOW + timedelta(hours=1)
+"""By the clock of another host, which was set, and of nobody else."""
+
+
+def test_an_act_that_another_host_noted_with_its_clock_ahead_counts_from_now() -> None:
+    """Or the release would wait for an hour and 75 seconds."""
+    noted = replace(CONFIRMED, doing=Doing(Act.PROMOTE, AN_HOUR_AHEAD, to=TO_2))
+    decided = step(noted, facts(AT_1, version("2")), SEEN)
+    assert isinstance(decided, Note)
+    assert decided.record.doing == Doing(Act.PROMOTE, NOW, to=TO_2)
+    assert isinstance(step(decided.record, facts(AT_1, version("2")), SEEN), Wait)
+
+
+def test_a_quiet_time_that_began_with_a_clock_ahead_is_over() -> None:
+    """Or a rotated secret would reach nobody for an hour."""
+    settling = replace(WANTED, cause=Cause.SECRET, noted_at=AN_HOUR_AHEAD, due=AN_HOUR_AHEAD + timedelta(seconds=30))
+    assert not isinstance(step(SERVING, facts(AT_1), settling), Yield)
+
+
+def test_a_soak_is_waited_for_whatever_the_clock_that_noted_the_push() -> None:
+    soaking = replace(WANTED, cause=Cause.PUSH, noted_at=AN_HOUR_AHEAD, due=NOW + timedelta(seconds=30))
+    assert isinstance(step(SERVING, facts(AT_1), soaking), Yield)
+
+
+def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_was_created() -> None:
+    """A host whose clock is an hour ahead would end every release as timed out."""
+    made = NOW - timedelta(hours=1)
+    fresh = replace(version("2", Status.CREATING), created_at=made, told_at=made + timedelta(seconds=5))
+    old = replace(fresh, told_at=NOW)
+    record = replace(CONFIRMED, stage=Stage.BEGUN, born={"2": made})
+    assert isinstance(step(record, facts(AT_1, fresh), SEEN), Wait)
+    decided = step(record, facts(AT_1, old), SEEN)
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.TIMED_OUT
 
 
 def test_what_is_not_due_is_yielded_until_then() -> None:
@@ -739,3 +775,13 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
     assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
     assert again.record.fingerprint == RESOLVED.fingerprint
     assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)
+
+
+def test_a_version_that_nobody_dates_is_waited_for_since_its_release_began() -> None:
+    undated = version("2", Status.CREATING, created_at=NO_TIME)
+    young = replace(WITH_CANDIDATE, born={"2": NO_TIME}, begun_at=NOW - timedelta(minutes=1))
+    assert step(young, facts(AT_1, undated), SEEN) == Wait(Reason.CREATE, "2")
+    old = replace(young, begun_at=NOW - timedelta(minutes=11))
+    decided = step(old, facts(AT_1, undated), SEEN)
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.TIMED_OUT

@@ -1,0 +1,96 @@
+"""What a newcomer meets before anything runs: a machine that lacks something, a port that is taken, a wrong file."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.settings import PORTS, ROOT, taken
+
+INSTALL = (
+    "import runpy, sys; {}; sys.argv[1:] = [{!r}, 'requirements-dev.txt']; runpy.run_path({!r}, run_name='__main__')"
+)
+
+
+def install(machine: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The installer on a machine that is what the statement makes of this one."""
+    return python("-c", INSTALL.format(machine, str(folder / "venv"), str(ROOT / "local" / "install.py")))
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", ["venv", "ensurepip"])
+def test_where_venv_is_missing_the_one_command_that_installs_it_is_printed(tmp_path: Path, module: str) -> None:
+    done = install(f"sys.modules[{module!r}] = None", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    minor = sys.version_info.minor
+    assert done.stderr.splitlines() == [
+        f"Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install -y python3.{minor}-venv"
+    ]
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_older_python_is_told_and_how_to_choose_another(tmp_path: Path) -> None:
+    done = install("sys.version_info = (3, 9, 6)", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "Slipway needs Python 3.11 or newer; this is 3.9.6: name another, as in make demo PYTHON=python3.13"
+    )
+
+
+def test_installing_shows_how_far_it_is_also_in_a_log() -> None:
+    lines = [f"Collecting package-{number}\n" for number in range(1, 101)]
+    told = f"from local.install import _follow; _follow({[*lines, 'Installing collected packages: all']!r}, 100)"
+    shown = python("-c", told).stdout
+    assert [line.split()[0] for line in shown.splitlines() if line] == ["25", "50", "75", "100", "100"]
+    assert "\r" not in shown
+    assert "\x1b" not in shown
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert taken({"registry": port}) == {"registry": port}
+    assert taken({"registry": port}) == {}
+    assert len(set(PORTS.values())) == len(PORTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("agents:\n  a: [\n", r"line 3: this is not YAML"),
+        ("", r"line 1: the file is empty"),
+        ("agents: {x: {repository: 3}}", r"agents\.x\.repository, line 1: expected text, not 3"),
+        (None, r"No such file or directory"),
+    ],
+)
+def test_up_with_a_wrong_file_says_what_is_wrong_before_it_starts_anything(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    file = tmp_path / "agents.yaml"
+    if text is not None:
+        file.write_text(text)
+    done = python("-m", "local", "up", "--ports", "0", "--folder", str(tmp_path / "local"), "--agents", str(file))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.search(told, line)
+    assert "Traceback" not in done.stdout
+    assert "storage" not in done.stdout
+
+
+def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (tmp_path / "endpoints.json").write_text(f'{{"registry": "127.0.0.1:{port}"}}')
+    done = python("-m", "local", "push", "agents/hello:v1", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert line.endswith("is `make up` still running?")
