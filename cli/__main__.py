@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -27,6 +28,7 @@ for part in (asking, telling, moving):
 
 def main() -> None:
     """The console script."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for one in every package there is
     try:
         app(standalone_mode=True, prog_name="slipway")
     except KeyboardInterrupt:

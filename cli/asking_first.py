@@ -32,5 +32,7 @@ def sure(how: How, progress: Progress, plan: str, question: str) -> bool:
         progress.pause()
         print(plan)
         return typer.confirm(question)
+    except KeyboardInterrupt:  # before the answer is awaited: in a task of asyncio's it would stop the loop, not us
+        raise typer.Abort from None
     finally:
         signal.signal(signal.SIGINT, before)
