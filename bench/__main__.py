@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import create_request, imports, many, overhead, pruning, safety, telemetry, trigger
+from bench import command_line, create_request, imports, many, overhead, pruning, safety, telemetry, trigger
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
@@ -28,6 +28,7 @@ GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "many": many.rows,
     "prune": pruning.rows,
     "safety": safety.rows,
+    "command line": command_line.rows,
 }
 """What is measured, in the order of the page: one line a module."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"

@@ -57,6 +57,10 @@ def _beside_none(on: Host, off: Host, often: int) -> Iterator[Row]:
     )
 
 
+def _difference(took: Mapping[str, list[float]]) -> float:
+    return median(took["with"]) - median(took["without"])
+
+
 def _unwell(stage: Scene, functions: Host, times: int) -> Iterator[Row]:
     stage.provisioning(PROVISIONING)
     _release(stage, functions)  # the first makes connections

@@ -12,7 +12,7 @@ from cli.running import Answer, House
 from core.definition import push_of
 from core.model import Agent, Push, Version
 from core.rules import AgentRule
-from core.rules_file import read_rules
+from core.rules_file import RulesError, read_rules
 from handlers import people
 
 __all__ = ["How", "adopt"]
@@ -57,12 +57,21 @@ async def _take_over(house: House, found: Found, written: AgentRule | None, yaml
     what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
     if how.dry_run:
         return Answer(f"{intro}\nthe ledger would say that {what} is good", {"rule": yaml, "taken_over": False})
-    if not await sure(how, intro, f"Write down that {what} is good?"):
+    if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
         return Answer("nothing was written", {"rule": yaml, "taken_over": False})
-    rule = written or read_rules(f"agents:\n{yaml}".encode()).agents[name]
-    noted = await people.take_over(rule, found.agent, found.serves, found.push, by, house.outside)
+    noted = await people.take_over(
+        written or _read(yaml, name), found.agent, found.serves, found.push, by, house.outside
+    )
     text = f"{intro}\n{name}: {noted.reason} {noted.detail}\n  {noted.reason.help}"
     return Answer(text, {"rule": yaml, "taken_over": True, "version": found.serves.number})
+
+
+def _read(yaml: str, name: str) -> AgentRule:
+    """The rule that was printed, as the app will read it."""
+    try:
+        return read_rules(f"agents:\n{yaml}".encode()).agents[name]
+    except RulesError as error:
+        raise Mistake(f"write the rule into agents.yaml first: what Foundry tells makes none\n{error}") from None
 
 
 async def _as_tagged(house: House, push: Push) -> Push:

@@ -63,9 +63,10 @@ def why(
 ) -> None:
     """What was decided about an image or an event, and why, step by step; also about events of no agent."""
     from cli import explaining
+    from cli.times import how_long
 
-    how_far = explaining.how_far(since)
-    asked(local, as_json, lambda house: explaining.why(house, what, how_far))
+    back = how_long(since)
+    asked(local, as_json, lambda house: explaining.why(house, what, back))
 
 
 @app.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import signal
 import sys
 from dataclasses import dataclass
 
 import typer
 
 from cli.codes import Mistake
+from cli.screen import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,16 @@ class How:
     as_json: bool
 
 
-async def sure(how: How, plan: str, question: str) -> bool:
+def sure(how: How, progress: Progress, plan: str, question: str) -> bool:
     """True where the person, or ``--yes``, says so; a script that cannot be asked must say it beforehand."""
     if how.yes:
         return True
     if how.as_json or not sys.stdin.isatty():
         raise Mistake("nobody can be asked here: say --yes, or look first with --dry-run")
-    print(plan)
-    return await asyncio.to_thread(typer.confirm, question)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
+    try:
+        progress.pause()
+        print(plan)
+        return typer.confirm(question)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from cli.codes import DONE, REFUSED
+from cli.many import each
 from cli.running import Answer, House
-from cli.screen import about, columns
-from cli.times import how_long, short
+from cli.screen import about, columns, meaning
+from cli.times import short
 from core.holds import active
 from core.model import Push
-from core.reasons import by_code
 
-AT_ONCE = 8
-"""Days of the journal read side by side."""
 SHORTEST = 6
 """Digits that the beginning of a digest must have."""
 KEPT = ("at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest")
 MORE = ("version", "from_version", "to_version", "serial", "took_s", "since_push_s", "fingerprint")
 Line = Mapping[str, object]
-
-
-def how_far(since: str) -> timedelta:
-    """How far back to read."""
-    return how_long(since)
 
 
 async def why(house: House, what: str, back: timedelta) -> Answer:
@@ -35,25 +27,23 @@ async def why(house: House, what: str, back: timedelta) -> Answer:
     digests = {str(one["digest"]) for one in lines if one.get("digest") and _is_about(one, what)}
     found = [one for one in lines if _is_about(one, what)]
     found = _with_their_release(lines, found)
-    ledger = [told for name in sorted(house.agents.agents) for told in await _ledger(house, name, what, digests)]
+    house.progress.what = "reading the ledger"
+    kept = await each(sorted(house.agents.agents), lambda name: _ledger(house, name, what, digests))
+    ledger = [told for one in kept for told in one]
     if not found and not ledger:
         days = max(1, back.days)
         text = f"nothing is known of {what} in the last {days} days: no event of it came, or REGISTRY_NAME is another"
         return Answer(text, {"decisions": [], "ledger": []}, REFUSED)
-    kept = [{key: one[key] for key in (*KEPT, *MORE) if key in one} for one in found]
-    return Answer(_text(kept, ledger), {"decisions": kept, "ledger": ledger}, DONE)
+    decisions = [{key: one[key] for key in (*KEPT, *MORE) if key in one} for one in found]
+    return Answer(_text(decisions, ledger), {"decisions": decisions, "ledger": ledger}, DONE)
 
 
 async def journal(house: House, back: timedelta) -> list[Line]:
     """Every line of the days that the journal may have, oldest first."""
-    now, turns = house.outside.clock.now(), asyncio.Semaphore(AT_ONCE)
+    now = house.outside.clock.now()
     house.progress.what = "reading the journal"
-
-    async def day(number: int) -> Iterable[Line]:
-        async with turns:
-            return await house.outside.journal.read(now - timedelta(days=number))
-
-    days = await asyncio.gather(*(day(number) for number in range(back.days + 1, -1, -1)))
+    numbers = [str(number) for number in range(back.days + 1, -1, -1)]
+    days = await each(numbers, lambda number: house.outside.journal.read(now - timedelta(days=int(number))))
     since = (now - back).isoformat()
     lines = [one for lines in days for one in lines if str(one.get("at", "")) >= since]
     once = {repr(sorted(one.items(), key=str)): one for one in lines}  # a lost answer may have written a line twice
@@ -110,7 +100,7 @@ def _text(lines: list[dict[str, Any]], ledger: list[dict[str, Any]]) -> str:
             str(one.get("agent", "no agent")),
             str(one.get("reason", "")),
             about(one),
-            f"{by_code(str(one['reason'])).meaning}{': ' + str(one['detail']) if one.get('detail') else ''}",
+            meaning(one),
         )
         for one in lines
     ]

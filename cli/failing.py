@@ -46,6 +46,7 @@ def _no_login(error: BaseException) -> str | None:
     seen: BaseException | None = error
     while seen is not None:
         if type(seen).__name__ in NO_LOGIN and getattr(seen, "status_code", None) is None:
-            return str(seen).strip().splitlines()[0][:200]
+            told = [line.strip() for line in str(seen).strip().splitlines()]
+            return next((line for line in told if ": " in line), told[0])[:200]
         seen = seen.__cause__ or seen.__context__
     return None

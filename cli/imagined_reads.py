@@ -32,7 +32,9 @@ class Vault:
         return Secret(name, known, SecretValue(""))
 
     async def tagged(self, agent: str) -> Mapping[str, str]:
-        """As the vault says."""
+        """As the vault says; a file does not."""
+        if getattr(self._seen, "assumes", False):
+            self._assumed("no secret of the vault is tagged for the agent")
         found: Mapping[str, str] = await self._seen.tagged(agent)
         return found
 

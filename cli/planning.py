@@ -17,7 +17,7 @@ from cli.imagined_reads import Journal, Queue, gateways
 from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
-from cli.screen import about, columns
+from cli.screen import about, columns, meaning
 from core.reasons import Reason
 from core.rules import AgentRule, Agents, Probe
 from core.rules_file import RulesError, read_rules
@@ -47,7 +47,8 @@ def offline(asked: Asked, file: Path, agents: Path, registry: str | None) -> Ans
     name = registry or world.registry or _registry_of(asked.events)
     empty: dict[str, Any] = dict.fromkeys((one.name for one in fields(Settings)), "")
     server = world.login_server or f"{name.lower()}.azurecr.io"
-    settings = Settings(**empty | {"registry_name": name, "registry_login_server": server, "poll_seconds": 2.0})
+    said = {"registry_name": name, "registry_login_server": server, "foundry_project_endpoint": world.project}
+    settings = Settings(**empty | said | {"poll_seconds": 2.0})
     recorded = Recorded(world)
     seen = Seen(recorded, recorded, recorded, recorded)
     return asyncio.run(_plan(asked, seen, rules, settings, world.at or datetime.now(UTC)))
@@ -154,7 +155,7 @@ def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
             str(row.get("agent", row.get("event", ""))),
             about(row),
             str(row["reason"]),
-            f"{row['meaning']}{': ' + str(row['detail']) if row.get('detail') else ''}",
+            meaning(row),
         )
         for row in rows
     ]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cli.asking_first import How, sure
 from cli.codes import DONE, NOT_WELL
+from cli.many import each, reading
 from cli.running import Answer, House
 from cli.screen import columns
 from core.prune import Delete
@@ -23,15 +24,18 @@ GONE = (Reason.PRUNED_STALE.value, Reason.PRUNED_FAILED.value)
 
 async def prune(house: House, agent: str | None, how: How) -> Answer:
     """The plan, version by version; without ``dry_run`` it is then done."""
-    rows, going = list[Row](), list[Row]()
-    for name in house.named(agent):
-        house.progress.what = f"reading {name}"
-        found = await pruner.planned(house.agents.agents[name], house.outside)
-        told = [_row(name, line.version.number, line.reason, goes=isinstance(line, Delete)) for line in found.lines]
-        rows, going = rows + told, going + [one for one in told if one["goes"]]
+    names = house.named(agent)
+    house.progress.what = reading(names)
+    plans = await each(names, lambda name: pruner.planned(house.agents.agents[name], house.outside))
+    rows = [
+        _row(name, line.version.number, line.reason, goes=isinstance(line, Delete))
+        for name, found in zip(names, plans, strict=True)
+        for line in found.lines
+    ]
+    going = [one for one in rows if one["goes"]]
     if how.dry_run or not going:
         return Answer(_text(rows), rows)
-    if not await sure(how, _text(rows), f"Delete {len(going)} of {len(rows)} versions?"):
+    if not sure(how, house.progress, _text(rows), f"Delete {len(going)} of {len(rows)} versions?"):
         return Answer("nothing was deleted", [])
     return await _do(house, agent, len(going))
 

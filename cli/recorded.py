@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from cli.codes import Mistake
+from cli.many import each, reading
 from cli.running import Answer, House
 from core.images import ImageFacts, Tagged
-from core.model import Agent, Secret, SecretValue, Unreadable, Version
+from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
 from core.record import Record, Wanted
 from core.rules import SecretRef
+from core.toolboxes import ToolboxVersion
 from handlers.gateways import GatewayError
 from handlers.together import together
 
 TAGS = 50
 """Of each repository, the newest."""
+READ = 10
+"""The newest versions, read one by one: a list's status is not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,13 @@ class World:
     at: datetime | None = None
     registry: str = ""
     login_server: str = ""
+    project: str = ""
+    """The Foundry project's address, which a toolbox's begins with."""
     agents: Mapping[str, AgentWorld] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Name -> the id of its newest version, or missing, disabled, forbidden; never a value."""
+    toolboxes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> its newest version."""
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
     tags: Mapping[str, tuple[Tagged, ...]] = field(default_factory=dict)
 
@@ -63,7 +70,8 @@ def read(file: Path) -> World:
 async def record(house: House, agent: str | None) -> Answer:
     """The world of now."""
     names, outside = house.named(agent), house.outside
-    agents = {name: await _agent(house, name) for name in names}
+    house.progress.what = reading(names)
+    agents = dict(zip(names, await each(names, lambda name: _agent(house, name)), strict=True))
     rules = [house.agents.agents[name] for name in names]
     refs = {value.secret for rule in rules for value in rule.env.values() if isinstance(value, SecretRef)}
     house.progress.what = "reading which versions the secrets have"
@@ -72,24 +80,33 @@ async def record(house: House, agent: str | None) -> Answer:
     house.progress.what = "listing the newest tags"
     tags = {rule.repository: tuple(islice(await outside.images.tags(rule.repository), TAGS)) for rule in rules}
     images = {digest: facts for one in agents.values() for digest, facts in one.record.images.items()}
-    settings = house.settings
     made = World(
-        outside.clock.now(), settings.registry_name, settings.registry_login_server, agents, secrets, images, tags
+        at=outside.clock.now(),
+        registry=house.settings.registry_name,
+        login_server=house.settings.registry_login_server,
+        project=house.settings.foundry_project_endpoint,
+        agents=agents,
+        secrets=secrets,
+        toolboxes={f"{rule.name}-tools": await _toolbox(house, f"{rule.name}-tools") for rule in rules if rule.tools},
+        images=images,
+        tags=tags,
     )
     from pydantic import TypeAdapter
 
     return Answer("", TypeAdapter(World).dump_python(made, mode="json"))
 
 
+async def _toolbox(house: House, name: str) -> str:
+    there = await house.outside.foundry.toolbox_versions(name)
+    return max((one.version for one in there), key=int, default="1")
+
+
 async def _agent(house: House, name: str) -> AgentWorld:
-    house.progress.what = f"reading {name}"
     ledger, foundry = house.outside.ledger, house.outside.foundry
     records = together(ledger.wanted(name), ledger.record(name))
     (wanted, kept), (agent, versions) = await together(records, together(foundry.agent(name), foundry.versions(name)))
-    true = [
-        await foundry.version(name, one.number) or one for one in versions[-10:]
-    ]  # lists tell a status of their own
-    return AgentWorld(wanted, kept, agent, (*versions[:-10], *true))
+    newest = await each([one.number for one in versions[-READ:]], lambda number: foundry.version(name, number))
+    return AgentWorld(wanted, kept, agent, (*versions[:-READ], *(one for one in newest if one is not None)))
 
 
 async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
@@ -135,9 +152,10 @@ class Recorded:
         """From the file."""
         return next((one for one in self._of(agent).versions if one.number == number), None)
 
-    async def toolbox_versions(self, name: str) -> Sequence[Any]:
-        """Not recorded."""
-        return ()
+    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """The newest, which is all that a plan looks at."""
+        newest = self._world.toolboxes.get(name)
+        return (ToolboxVersion(newest, NO_TIME, ours=True),) if newest else ()
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable | None:
         """The recorded version without a value; None where the file does not say."""

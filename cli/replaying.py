@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +20,7 @@ from cli.sending import Model, Sender, modelled
 from cli.times import how_long, short
 from core.events import Ignored, parse
 from core.reasons import Reason
+from handlers.gateways import GatewayError
 
 LAST = 9999
 
@@ -46,38 +49,47 @@ class Source:
 
 async def replay(house: House, source: Source, how: How) -> Answer:
     """Say what would be sent, ask, and send; raises PermanentError or TransientError where nobody takes it."""
-    found = read(source.files) if source.back is None else await _poisoned(house, source.back)
+    found, left = (read(source.files), list[str]()) if source.back is None else await _poisoned(house, source.back)
     events = in_order(found)
-    if how.topic:
+    left += [f"{len(found) - len(events)} left out: they are here twice"] if len(found) > len(events) else []
+    if how.topic:  # a message of the queue is no event
         events = [one for one in events if one.kind != RELEASE]
     models = [None if one.kind == RELEASE else modelled(one) for one in events]  # all of them, before any is sent
     rows = [_row(one, house) for one in events]
-    twice = f"{len(found) - len(events)} left out: they are here twice" if len(found) > len(events) else ""
-    text = "\n".join(part for part in (_text(rows), twice) if part) or "there is nothing to send"
+    text = "\n".join(part for part in (_text(rows), *left) if part) or "there is nothing to send"
     if how.dry_run or not events:
         return Answer(text, rows)
-    if not await sure(how, text, f"Send {len(events)} of them?"):
+    if not sure(how, house.progress, text, f"Send {len(events)} of them?"):
         return Answer("nothing was sent", [])
     house.progress.what = f"sending {len(events)} events"
     await _send(house, list(zip(events, models, strict=True)), how.topic)
     return Answer(f"{text}\n{len(events)} sent", rows)
 
 
-async def _poisoned(house: House, back: timedelta) -> list[Found]:
-    """What the journal keeps of messages that failed five times."""
-    lines = await journal(house, back)
-    kept = [one for one in lines if one.get("reason") == Reason.POISONED and isinstance(one.get("message"), str)]
-    return [event for one in kept for event in of_text(str(one["message"]), f"the message of {one.get('at')}")]
+async def _poisoned(house: House, back: timedelta) -> tuple[list[Found], list[str]]:
+    """What the journal keeps of messages that failed five times; some may have failed because they are no events."""
+    found, left = list[Found](), list[str]()
+    for one in await journal(house, back):
+        if one.get("reason") == Reason.POISONED and isinstance(one.get("message"), str):
+            try:
+                found += of_text(str(one["message"]), f"the message of {one.get('at')}")
+            except Mistake as mistake:
+                left.append(f"left out: {mistake.message}")
+    return found, left
 
 
 async def _send(house: House, events: Sequence[tuple[Found, Model | None]], topic: str | None) -> None:
-    sender = Sender(house.settings, topic)
+    sender, sent = Sender(house.settings, topic), 0
     try:
         for one, model in events:
             if model is None:
                 await house.outside.queue.send(one.id, traceparent=one.body.get("traceparent"))
             else:
                 await sender.send(model)
+            sent += 1
+    except GatewayError:
+        print(f"{sent} of {len(events)} were sent; once it is mended run it again, twice does no harm", file=sys.stderr)
+        raise
     finally:
         await sender.close()
 
@@ -88,8 +100,6 @@ def _row(event: Found, house: House) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "place": event.place}
     if event.kind == RELEASE:
         return row
-    import json
-
     (parsed,) = parse(json.dumps(event.body), house.settings.registry_name, house.outside.clock.now())
     return row | ({"skipped": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 

@@ -98,7 +98,7 @@ def run(local: bool, question: Question) -> Answer:
 
         print(sentence(error), file=sys.stderr)
         raise typer.Exit(UNANSWERED) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also as the answer to a question
         print("stopped; what was written stays, and the app goes on with it", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
@@ -128,11 +128,12 @@ def stand_ins() -> None:
 
 async def _asked(question: Question) -> Answer:
     from cli.screen import Progress
+    from cli.signing import signed_in
     from handlers import wiring
 
     house = House(wiring.agents(), wiring.settings(), wiring.gateways(), Progress())
     try:
         async with house.progress.told():
-            return await question(house)
+            return await signed_in(house.settings, question(house))
     finally:
         await wiring.close()

@@ -6,6 +6,10 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 PATIENCE = 1.0
 """Seconds before somebody is told what is waited for."""
@@ -25,6 +29,15 @@ def about(line: Mapping[str, object]) -> str:
     if line.get("version") and line.get("reason") != "BEGIN":
         return f"version {line['version']}"
     return str(line.get("tag") or "")[:24]
+
+
+def meaning(line: Mapping[str, object]) -> str:
+    """What a reason means and what it is about; a code that a newer Slipway wrote means nothing here."""
+    from core.reasons import Reason
+
+    known = Reason.__members__.get(str(line.get("reason")))
+    told = [known.meaning if known else "", str(line.get("detail") or "")]
+    return ": ".join(part for part in told if part)
 
 
 def show(text: str) -> None:
@@ -52,6 +65,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.what = "asking"
+        self.hushed = False
+        """True where what is done tells of itself, line by line."""
+        self._spinner: Status | None = None
+
+    def pause(self) -> None:
+        """Take the spinner away, so that a person can be asked; it comes back with the next thing that takes long."""
+        if self._spinner is not None:
+            self._spinner.stop()
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
@@ -76,7 +97,14 @@ class Progress:
                 await asyncio.sleep(PATIENCE)
         from rich.console import Console
 
-        with Console(stderr=True).status(self.what) as status:
+        self._spinner = Console(stderr=True).status(self.what)
+        try:
             while True:
-                status.update(f"{self.what} (Ctrl-C stops)")
+                if self.hushed:
+                    self._spinner.stop()
+                else:
+                    self._spinner.update(f"{self.what} (Ctrl-C stops)")
+                    self._spinner.start()
                 await asyncio.sleep(PATIENCE / 4)
+        finally:
+            self._spinner.stop()

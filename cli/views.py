@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from cli.many import each, reading
 from cli.running import Answer, House
 from cli.times import short
 from core.delivery import awaits_approval
@@ -20,11 +21,10 @@ from local.ncrontab import Schedule
 
 async def status(house: House, agent: str | None) -> Answer:
     """Live, wanted, under way, held, paused; for one agent or all."""
-    found = []
+    names = house.named(agent)
+    house.progress.what = reading(names)
     prune = Schedule(house.settings.prune_schedule).next(house.outside.clock.now())
-    for name in house.named(agent):
-        house.progress.what = f"reading {name}"
-        found.append(await _status(house, name) | {"next_prune": prune.isoformat()})
+    found = [one | {"next_prune": prune.isoformat()} for one in await each(names, lambda name: _status(house, name))]
     dry = " (dry run: PRUNE_DRY_RUN is set)" if house.settings.prune_dry_run else ""
     lines = [line for one in found for line in _lines(one)]
     return Answer("\n".join([*lines, f"next prune {short(prune)}{dry}"]), found)
@@ -102,8 +102,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
 
 async def digests(house: House) -> Answer:
     """One image a line."""
-    found: set[str] = set()
-    for name in house.named(None):
-        house.progress.what = f"listing the versions of {name}"
-        found |= {one.image for one in await house.outside.foundry.versions(name) if one.image}
+    names = house.named(None)
+    house.progress.what = reading(names)
+    found = {one.image for listed in await each(names, house.outside.foundry.versions) for one in listed if one.image}
     return Answer("\n".join(sorted(found)), sorted(found))

@@ -8,20 +8,24 @@ from datetime import datetime, timedelta
 
 from cli.codes import DONE, NOT_WELL
 from cli.running import Answer, House
-from cli.screen import about, columns, show
-from core.delivery import Outcome, awaits_approval, outcome
-from core.reasons import Reason, by_code
+from cli.screen import about, columns, meaning, show
+from core.delivery import awaits_approval
+from core.reasons import Reason
 from core.record import Record, Wanted
+from core.world import back_to
 
 LOOK_EVERY = 1.0
-WELL = (Outcome.LIVE, Outcome.SKIPPED, Outcome.SUPERSEDED)
+WELL = frozenset(
+    {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.AWAITING_APPROVAL, Reason.WOULD_RELEASE}
+)
+"""What a pipeline may go on after: it serves, or the rule wants no more than this."""
 
 
 async def watch(house: House, serials: Mapping[str, int], since: datetime, as_json: bool) -> Answer:
     """Return once each agent's release is over, or waits for somebody."""
     shown, left = set[str](), dict(serials)
     ends: dict[str, str] = {}
-    house.progress.what = "waiting for the app"
+    house.progress.hushed = True
     while left:
         for agent, serial in list(left.items()):
             wanted, record = await house.outside.ledger.wanted(agent), await house.outside.ledger.record(agent)
@@ -33,7 +37,7 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
         if left:
             await house.outside.clock.sleep(LOOK_EVERY)
     await _lines(house, serials, since, shown, as_json)
-    code = DONE if all(_is_well(end) for end in ends.values()) else NOT_WELL
+    code = DONE if WELL.issuperset(ends.values()) else NOT_WELL
     return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 
@@ -44,13 +48,9 @@ def _end(wanted: Wanted, record: Record, serial: int, now: datetime) -> str | No
     approved = wanted.approved is not None and wanted.approved.version == record.candidate
     if awaits_approval(record) and not approved:
         return Reason.AWAITING_APPROVAL.value
-    if wanted.paused is not None and wanted.paused.holds(now) and wanted.back is None:
+    if wanted.paused is not None and wanted.paused.holds(now) and back_to(wanted) is None:
         return Reason.PAUSED.value
     return None
-
-
-def _is_well(end: str) -> bool:
-    return outcome(by_code(end)) in WELL
 
 
 async def _lines(house: House, agents: Mapping[str, int], since: datetime, shown: set[str], as_json: bool) -> None:
@@ -70,6 +70,6 @@ def _show(line: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps(line), flush=True)
         return
-    what = str(line.get("detail") or by_code(str(line["reason"])).meaning)
+    what = str(line.get("detail") or meaning(line))
     at, reason = str(line["at"])[11:19], str(line["reason"]).ljust(16)
     show(columns([(at, str(line["agent"]), reason, about(line).ljust(10), what)]))

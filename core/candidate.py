@@ -8,7 +8,7 @@ from datetime import datetime
 from core import holds, notes
 from core.definition import Unresolved, own_variables
 from core.finish import SETTLE
-from core.model import Status, Version
+from core.model import NO_TIME, Status, Version
 from core.proof import Outcome, Proof
 from core.reasons import Reason, from_service
 from core.record import Act, Record, Stage
@@ -65,7 +65,9 @@ def creating(world: World, rule: AgentRule, now: datetime) -> Step | None:
     version = _seen(world)
     if version.status not in (Status.CREATING, Status.UNKNOWN):
         return None
-    if (version.told_at or now) - version.created_at >= rule.release.provision_within:
+    undated = version.created_at == NO_TIME
+    took = now - (world.record.begun_at or now) if undated else (version.told_at or now) - version.created_at
+    if took >= rule.release.provision_within:
         return End(Reason.TIMED_OUT, notes.ended(world.record, Reason.TIMED_OUT, now))
     return Wait(Reason.CREATE, version.number)
 

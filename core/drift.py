@@ -11,7 +11,7 @@ from core.record import Record
 
 def watched(record: Record, now: datetime) -> bool:
     """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
-    settled = record.routed_at is None or now - record.routed_at >= SETTLE
+    settled = record.routed_at is None or abs(now - record.routed_at) >= SETTLE
     return record.good is not None and not record.open and record.doing is None and settled
 
 

@@ -36,6 +36,8 @@ class Pushed:
 
     push: Push
     traceparent: str | None = None
+    dry_run: bool = False
+    """The decision is told, and nothing is changed: ``data.dry_run`` of a smoke check, never of the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class SecretChanged:
     version: str
     event_id: str
     traceparent: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> Pa
         )
     times = (event_time(_text(body, key)) for key in ("eventTime", "time"))
     at = next((time for time in (*times, event_time(_text(data, "timestamp"))) if time is not None), received_at)
-    return Pushed(Push(repository, digest, tag, at, event_id), _traceparent(body))
+    return Pushed(Push(repository, digest, tag, at, event_id), _traceparent(body), data.get("dry_run") is True)
 
 
 def _not_ours(data: Json, topic: str, registry: str) -> Reason | None:
@@ -128,11 +131,14 @@ def _not_deployable(tag: str, digest: str) -> Reason | None:
 
 def _secret(body: Json, event_id: str) -> Parsed:
     # the sample's other keys carry stray spaces ("ObjectName "), so the identifier is read instead
-    found = SECRET_ID.fullmatch(_text(_data(body), "Id").strip())
+    data = _data(body)
+    found = SECRET_ID.fullmatch(_text(data, "Id").strip())
     if found is None:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is no secret version's identifier")
     host, name, version = found.groups()
-    return SecretChanged(host.split(".")[0].lower(), name.lower(), version, event_id, _traceparent(body))
+    return SecretChanged(
+        host.split(".")[0].lower(), name.lower(), version, event_id, _traceparent(body), data.get("dry_run") is True
+    )
 
 
 def _data(body: Json) -> Json:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-NO_TIME = datetime.fromtimestamp(0, UTC)
-"""Stands where the service does not say when something was made."""
-FOLLOWS_LATEST = "@latest"
-"""What a selector rule may name instead of a version number (see docs/reference/wire.md)."""
+from core.numbers import is_number
+
+NO_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
+FOLLOWS_LATEST = "@latest"  # what a selector rule may name instead of a version number (docs/reference/wire.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,17 @@ class Version:
     status: Status
     created_at: datetime
     image: str
-    variables: frozenset[str]
-    """Names of the container's environment variables."""
+    variables: frozenset[str]  # names of the container's environment variables
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
     told_at: datetime | None = field(default=None, compare=False)
     """When the service said so, by the clock that also wrote ``created_at``; None where a list told it."""
+
+    @property
+    def released(self) -> bool:
+        """False for a draft, and for a name that is no number: neither is ever a release's."""
+        return is_number(self.number) and not self.draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,7 @@ class Agent:
     enabled: bool
     routing: Routing
     latest: Version | None
-    identity: str | None = None
-    """The principal id that the agent runs as; a change is worth a warning."""
+    identity: str | None = None  # the principal id that the agent runs as; a change is worth a warning
 
     @property
     def live(self) -> str | None:

@@ -10,6 +10,7 @@ import re2
 
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
+from core.numbers import is_number
 from core.reasons import Reason
 from core.record import Record
 from core.rules import KeepRule
@@ -91,7 +92,7 @@ def look_again(
 
 def number(version: Version) -> int:
     """The version's number; -1 for a name that is none, which is never ours to delete."""
-    return int(version.number) if version.number.isdecimal() else -1
+    return int(version.number) if is_number(version.number) else -1
 
 
 def _why(version: Version) -> Reason:
@@ -123,7 +124,7 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
 
 
 def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
-    if version.draft or number(version) < 0:
+    if not version.released:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED

@@ -78,13 +78,13 @@ class World:
 
     @property
     def listed(self) -> tuple[Version, ...]:
-        """Every version, newest first; their status is not to be trusted (docs/reference/wire.md)."""
+        """Every version but drafts, newest first; their status is not to be trusted (docs/reference/wire.md)."""
         if self.agent is None:
             return ()
         if self.facts.listed is None:
             raise Unread("versions")
         gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.facts.listed if version.number not in gone)
+        left = (version for version in self.facts.listed if version.released and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property

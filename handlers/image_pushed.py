@@ -14,7 +14,7 @@ from core.rules import AgentRule, Agents, match
 from handlers import telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways
-from handlers.noting import note_and_ask
+from handlers.noting import note_and_ask, said_at
 
 STEP = "push"
 """The first span of a release's trace, below the function's own."""
@@ -24,7 +24,7 @@ async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: 
     """Note the push where it is wanted and hand over; Foundry is never asked: Event Grid waits 30 s at most."""
     push = pushed.push
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    line = {**about, "event": push.event_id, "cause": Cause.PUSH.value, "step": STEP}
+    line: dict[str, Any] = {**about, "event": push.event_id, "cause": Cause.PUSH.value, **said_at(STEP, pushed.dry_run)}
     followers = match(agents, push.repository)
     if not followers:
         decisions.tell(Reason.NOT_FOLLOWED, **line)
@@ -33,12 +33,12 @@ async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: 
             noted = await _note(rule, pushed, outside)
             describe(reason=noted.reason.value)
             took = since(push.pushed_at, outside.clock.now())
-            common: dict[str, Any] = {"agent": rule.name, "serial": noted.wanted.serial, "since_push_s": took}
-            decisions.tell(noted.reason, noted.detail, **common, **line)
+            serial = None if pushed.dry_run else noted.wanted.serial
+            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=serial, since_push_s=took, **line)
 
 
 async def _note(rule: AgentRule, pushed: Pushed, outside: Gateways) -> Noted:
     def judge(wanted: Wanted, now: datetime) -> Noted:
         return desire(wanted, rule, pushed.push, telemetry.carrier() or pushed.traceparent, now)
 
-    return await note_and_ask(rule.name, judge, outside)
+    return await note_and_ask(rule.name, judge, outside, dry_run=pushed.dry_run)

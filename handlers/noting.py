@@ -10,12 +10,17 @@ from core.record import Wanted
 from handlers.gateways import Gateways
 
 
-async def note_and_ask(agent: str, judge: Callable[[Wanted, datetime], Noted], outside: Gateways) -> Noted:
+async def note_and_ask(
+    agent: str, judge: Callable[[Wanted, datetime], Noted], outside: Gateways, *, dry_run: bool = False
+) -> Noted:
     """Hold something against what is wanted, store what comes of it, and have the release taken up.
 
-    In this order, so that a message never finds the ledger without its wish. Raises TransientError or PermanentError.
+    In this order, so that a message never finds the ledger without its wish. ``dry_run``: nothing is stored and nobody
+    asked. Raises TransientError or PermanentError.
     """
     now = outside.clock.now()
+    if dry_run:
+        return judge(await outside.ledger.wanted(agent), now)
     judged: list[Noted] = []
 
     def change(before: Wanted) -> Wanted:
@@ -29,3 +34,8 @@ async def note_and_ask(agent: str, judge: Callable[[Wanted, datetime], Noted], o
         delay = max(0.0, (due - now).total_seconds()) if due else 0.0
         await outside.queue.send(agent, delay=delay, traceparent=noted.wanted.traceparent)
     return noted
+
+
+def said_at(step: str, dry_run: bool) -> dict[str, object]:
+    """Where a line was decided; that of a dry run has a step of its own, so that no figure counts it."""
+    return {"step": "dry_run", "dry_run": True} if dry_run else {"step": step}

@@ -13,7 +13,7 @@ from core.record import Cause, Record, Wanted
 from core.rules import AgentRule
 from core.world import lives
 from handlers.decisions import Decisions
-from handlers.gateways import STORAGE, Gateways, PermanentError
+from handlers.gateways import STORAGE, Gateways, PermanentError, TransientError
 from handlers.noting import note_and_ask
 from handlers.together import together
 
@@ -85,7 +85,8 @@ async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, b
         raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{rule.name}.json is there: Slipway follows it already")
     wanted, record = people.take_over(told, serves, push, what_runs(rule), by, outside.clock.now())
     try:
-        await lease.write(record)
+        if not await lease.write(record):
+            raise TransientError(STORAGE, "lost", f"write release/{rule.name}.json: somebody else did")
     finally:
         await lease.give_back()
     detail = f"version {serves.number} by {by}"

@@ -13,14 +13,15 @@ from core.rules import AgentRule, Agents, SecretRef
 from handlers import telemetry
 from handlers.decisions import Decisions
 from handlers.gateways import Gateways, PermanentError
-from handlers.noting import note_and_ask
+from handlers.noting import note_and_ask, said_at
 
 CAUSE, STEP = Cause.SECRET.value, "rotation"
 
 
 async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
-    about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, "step": STEP}
+    said = said_at(STEP, changed.dry_run)
+    about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, **said}
     users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
     if not users:
         decisions.tell(Reason.SECRET_NOT_USED, **about)
@@ -28,7 +29,8 @@ async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, o
         with telemetry.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
             noted = await _note(rule, changed, outside)
             describe(reason=noted.reason.value)
-            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=noted.wanted.serial, **about)
+            serial = None if changed.dry_run else noted.wanted.serial
+            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=serial, **about)
 
 
 async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
@@ -51,4 +53,4 @@ async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> N
     def judge(wanted: Wanted, now: datetime) -> Noted:
         return rotate(wanted, rule, telemetry.carrier() or changed.traceparent, now)
 
-    return await note_and_ask(rule.name, judge, outside)
+    return await note_and_ask(rule.name, judge, outside, dry_run=changed.dry_run)

@@ -30,6 +30,7 @@ PREFIX = "slipway."
 LONGEST = 1000
 """Characters of an attribute's value; what an event or a service says may have any length."""
 Value = str | int | float | bool | None
+Attributes = dict[str, str | int | float | bool]
 
 
 class Describe(Protocol):
@@ -117,11 +118,11 @@ def _instrument(kind: str, name: str, unit: str) -> Any:
 
 
 @cache
-def _levels(name: str, unit: str) -> dict[Any, tuple[float, dict[str, str | int | float | bool]]]:
+def _levels(name: str, unit: str) -> dict[Any, tuple[float, Attributes]]:
     """What waits for the next export; a plain gauge would export its last value every minute for as long as we live."""
     from opentelemetry import metrics
 
-    waiting: dict[Any, tuple[float, dict[str, str | int | float | bool]]] = {}
+    waiting: dict[Any, tuple[float, Attributes]] = {}
 
     def told(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
         while waiting:
@@ -131,7 +132,7 @@ def _levels(name: str, unit: str) -> dict[Any, tuple[float, dict[str, str | int 
     return waiting
 
 
-def _attributes(given: Mapping[str, Value]) -> dict[str, str | int | float | bool]:
+def _attributes(given: Mapping[str, Value]) -> Attributes:
     return {
         PREFIX + key: shown(value, LONGEST) if isinstance(value, str) else value
         for key, value in given.items()

@@ -25,6 +25,20 @@ BACK_IN = timedelta(seconds=60)
 FRESH = timedelta(seconds=LOOK_IS_FRESH)
 UNANSWERED_ACTS = 2
 """Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
+CROWDED = "Foundry refuses requests (429), and other releases are before this one"
+
+
+async def in_turn(holder: Holder) -> Ending:
+    """Take turns once Foundry has room for this release; raises TransientError where storage does not answer."""
+    try:
+        if not await holder.pace.turn_comes():
+            return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), CROWDED)
+    except LeaseLostError:
+        return holder.told(Done(Reason.LEASE_LOST))
+    try:
+        return await run(holder)
+    finally:
+        holder.outside.looks.done()
 
 
 async def run(holder: Holder) -> Ending:

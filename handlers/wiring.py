@@ -47,10 +47,12 @@ def gateways() -> Gateways:
     from handlers.gateways.ledger import AzureLedger
     from handlers.gateways.queue import AzureQueue
     from handlers.gateways.vault import AzureVault
+    from handlers.looks import Looks
 
     given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
+    looks = Looks(given.looks_per_second)
     return Gateways(
-        foundry=AzureFoundry(given.foundry_project_endpoint, credential),
+        foundry=AzureFoundry(given.foundry_project_endpoint, credential, looks, clock),
         vault=AzureVault(given.key_vault_url, credential),
         ledger=AzureLedger(account, clock),
         journal=AzureJournal(account, clock),
@@ -58,6 +60,7 @@ def gateways() -> Gateways:
         clock=clock,
         images=AzureImages(given.registry_endpoint, credential),
         outcomes=_outcomes(given, credential),
+        looks=looks,
     )
 
 
@@ -66,6 +69,11 @@ def _credential() -> DefaultAzureCredential:
     from azure.identity.aio import DefaultAzureCredential
 
     return DefaultAzureCredential(require_envvar=True)
+
+
+def signed_in() -> DefaultAzureCredential:
+    """The one credential of the process."""
+    return _credential()
 
 
 @cache
@@ -81,8 +89,10 @@ def _account() -> StorageAccount:
 async def close() -> None:
     """Close what was opened: for a process that ends after one command; a Functions host never does."""
     made: Any = gateways()
-    for one in (made.foundry, made.vault, made.images, _account(), _credential()):
-        await one.close()
+    opened = (made.foundry, made.vault, made.images, made.outcomes, _account(), _credential())
+    for one in opened:
+        if hasattr(one, "close"):  # where nobody is told outcomes, nothing is open
+            await one.close()
 
 
 def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:

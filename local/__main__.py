@@ -8,17 +8,21 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from aiohttp import ClientError, ClientResponseError
 
 from local.control import tell
 from local.images import Kind, push
 from local.processes import PartDiedError
 from local.settings import ROOT
 from local.stack import Options, Stack
+
+T = TypeVar("T")
 
 SINCE = "since"
 """The file that holds the time of the last push or secret."""
@@ -78,6 +82,10 @@ ready. Push an image of an agent that agents.yaml names:
   skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
   .venv/bin/python -m local push agents/hello:v1      (a tiny image, made on the spot)
 
+ask and tell
+
+  .venv/bin/slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
+
 and look at
 
   {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics
@@ -109,7 +117,7 @@ def push_image(
     repository, _, tag = reference.partition(":")
     registry = _endpoints(folder)["registry"]
     _since(folder)
-    print(asyncio.run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+    print(_done(push(registry, repository, tag or None, salt=salt, kind=kind)))
 
 
 @app.command("answer")
@@ -119,7 +127,7 @@ def set_answer(
     folder: Folder = Path(".local"),
 ) -> None:
     """Have the local Foundry answer for every version whose image matches."""
-    asyncio.run(tell(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
+    _done(tell(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
 
 
 @app.command("secret")
@@ -127,7 +135,7 @@ def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
     """Write a new version of a secret into the local Key Vault, which tells Event Grid."""
     endpoints = _endpoints(folder)
     _since(folder)
-    asyncio.run(tell(endpoints, "vault", f"secrets/{name}", {"value": value}))
+    _done(tell(endpoints, "vault", f"secrets/{name}", {"value": value}))
 
 
 @app.command("watch")
@@ -142,7 +150,18 @@ def watch_decisions(
     marker = folder / SINCE
     since = marker.read_text() if marker.exists() else ""
     with contextlib.suppress(KeyboardInterrupt):
-        raise typer.Exit(asyncio.run(watch(_endpoints(folder), agent, until, since)))
+        raise typer.Exit(_done(watch(_endpoints(folder), agent, until, since)))
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """The result; one line where a part is not there any more, or refuses."""
+    try:
+        return asyncio.run(work)
+    except ClientResponseError as error:
+        print(f"refused: {error.status} {error.message} for {error.request_info.url}", file=sys.stderr)
+    except ClientError as error:
+        print(f"{error}: is `make up` still running?", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 def _since(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -58,9 +59,11 @@ class Foundry(StandIn):
             if not request.headers.get("Authorization", "").startswith("Bearer "):
                 return _error(Refused(401, "Unauthorized", "a bearer token is needed"))
             try:
-                return await handler(request)
+                response = await handler(request)
             except Refused as refused:
-                return _error(refused)
+                response = _error(refused)
+            response.headers["Date"] = formatdate(self.project.clock(), usegmt=True)  # of the clock that dates versions
+            return response
 
         return answered
 

@@ -95,7 +95,9 @@ class Stack:
         await self.processes.watch()
 
     async def down(self) -> None:
-        """End every process by its id, then every server."""
+        """End every process by its id, then every server; nobody is told any more where they were."""
+        if "env" in self.endpoints:  # else the file is another stack's
+            (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         await self.processes.down()
         for part in reversed(self.parts.values()):
             await part.stop()

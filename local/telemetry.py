@@ -101,7 +101,7 @@ class Telemetry(StandIn):
 
     async def _tell(self, write: Callable[[bytes], Awaitable[None]], at: int, news: asyncio.Event) -> None:
         if at == 0:  # a first look, or another life than the reader knows: what it has is not ours
-            await write(b"event: begin\ndata: {}\n\n")
+            await write(b"retry: 1000\nevent: begin\ndata: {}\n\n")
         while not self._ended:
             news.clear()
             while at < self.received:

@@ -21,8 +21,9 @@ MAY_IMPORT = {
     "local": {"local"},
     "bench": {"bench", "local", "core", "handlers"},
     "cli": {"cli", "core", "handlers", "local"},  # local.ncrontab alone: neither ships
+    "infra": {"infra", "core", "handlers"},
 }
-OURS = {"function_app", "core", "handlers", "local", "bench", "cli", "tests"}
+OURS = {"function_app", "core", "handlers", "local", "bench", "cli", "infra", "tests"}
 LONGEST_MODULE, LONGEST_FUNCTION = 200, 30
 
 
@@ -64,7 +65,7 @@ def test_azure_is_known_to_the_gateways_and_the_wiring_alone() -> None:
             assert name(path) in allowed or name(path).startswith("handlers/gateways/"), name(path)
 
 
-@pytest.mark.parametrize("path", files(*PRODUCT, "local", "bench", "cli"), ids=name)
+@pytest.mark.parametrize("path", files(*PRODUCT, "local", "bench", "cli", "infra"), ids=name)
 def test_pieces_are_small(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST_MODULE
@@ -87,6 +88,11 @@ def test_nothing_is_caught_broadly_and_no_cause_is_lost(path: Path) -> None:
 
 def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
+
+
+def test_the_command_line_takes_a_timer_of_the_laptop_and_nothing_else() -> None:
+    for path in files("cli"):
+        assert {module for module in imports(path) if module.startswith("local")} <= {"local.ncrontab"}, name(path)
 
 
 def test_no_double_patches_our_code() -> None:

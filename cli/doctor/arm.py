@@ -62,7 +62,10 @@ class Arm:
         if response.status_code >= 400:
             status = int(response.status_code)
             raise PermanentError(SERVICE, str(status), what, status=status)
-        body: Json = response.json()
+        try:
+            body: Json = response.json()
+        except ValueError as error:
+            raise TransientError(SERVICE, "no JSON", what) from error
         return body
 
     async def close(self) -> None:

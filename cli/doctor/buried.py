@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -35,6 +35,8 @@ async def _container(arm: Arm, account: str, container: str) -> Check:
         return ok(what, "none")
     except HttpResponseError as error:
         return unclear(what, f"storage answers {error.status_code}", f"get Storage Blob Data Reader on {account}")
+    except AzureError:
+        return unclear(what, "storage does not answer", f"see whether this machine reaches {address}")
     if not count:
         return ok(what, "none")
     name = account.rpartition("/")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ def visit(as_json: bool, client_id: str | None, subscription: str | None) -> int
     try:
         told = asyncio.run(_visit(Asked(client_id, subscription)))
     except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
         return INTERRUPTED
     bad = any(one.verdict == "wrong" for one in told)
     running.tell(Answer(_text(told), [one.told for one in told]), as_json)

@@ -23,6 +23,7 @@ from core.toolboxes import ToolboxVersion
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.ledgers import Lease, Ledger
 from handlers.gateways.told import Nobody, Outcomes, Told
+from handlers.looks import Looks
 
 __all__ = [
     "STORAGE",
@@ -61,7 +62,7 @@ class Foundry(Protocol):
         """One version, the only read whose status can be trusted; None where it does not exist."""
 
     async def versions(self, agent: str) -> Sequence[Version]:
-        """Every version without drafts, all pages, oldest first; empty where the agent does not exist."""
+        """Every version, drafts too, all pages, oldest first; empty where the agent does not exist."""
 
     async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """Ask for a version (and the agent, where there is none); what comes back need not be new, nor ours."""
@@ -162,3 +163,5 @@ class Gateways:
     clock: Clock
     images: Images
     outcomes: Outcomes = field(default_factory=Nobody)
+    looks: Looks = field(default_factory=Looks)
+    """How many of this process wait for Foundry, and how busy it is."""

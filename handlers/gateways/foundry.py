@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
+from core.prune import number
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
-from handlers.gateways import Deleted, PermanentError
+from handlers.gateways import Clock, Deleted, PermanentError
+from handlers.gateways.clock import SystemClock
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
@@ -18,12 +20,13 @@ from handlers.gateways.foundry_shapes import (
     dated,
     dated_version,
     definition_to,
-    is_numbered,
+    numbered_of,
     routing_of,
     version_of,
 )
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
 from handlers.gateways.http import UNTRACED, connections
+from handlers.looks import Looks
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -37,31 +40,33 @@ anybody renewing the lease meanwhile; the release loop waits just as long, and r
 class AzureFoundry:
     """See the Foundry protocol."""
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
+    def __init__(
+        self, endpoint: str, credential: AsyncTokenCredential, looks: Looks | None = None, clock: Clock | None = None
+    ) -> None:
+        self._looks, self._clock = looks or Looks(), clock or SystemClock()
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
         self._made: AIProjectClient | None = None
 
     async def agent(self, name: str) -> Agent | None:
         """The agent with its routing."""
-        client = await self._client()
+        client = await self._in_turn()
         return await read(f"get agent {name}", lambda: client.agents.get(name, **UNTRACED), agent_of)
 
     async def version(self, agent: str, number: str) -> Version | None:
         """One version."""
-        client = await self._client()
+        client = await self._in_turn()
         what = f"get version {number} of {agent}"
         return await read(what, lambda: client.agents.get_version(agent, number, cls=dated, **UNTRACED), dated_version)
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
-        client = await self._client()
-
+        client = await self._in_turn()
         what = f"list versions of {agent}"
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([version_of(one) for one in await every(what, paged) if is_numbered(one)])
+            return _ordered([version_of(one) for one in await every(what, paged)])
 
         return await read(what, collect, list) or []
 
@@ -70,7 +75,7 @@ class AzureFoundry:
         client = await self._client()
         body = {"definition": definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
-        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), version_of, definition)
+        return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), numbered_of, definition)
 
     async def route(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -118,6 +123,11 @@ class AzureFoundry:
         if self._made is not None:
             await self._made.close()
 
+    async def _in_turn(self) -> AIProjectClient:
+        """For what is read: after a 429 one read follows another; an act follows a fresh look, and goes at once."""
+        await self._looks.turn(self._clock)
+        return await self._client()
+
     async def _client(self) -> AIProjectClient:
         """Import and build at first use: the import alone takes most of a second."""
         if self._made is None:
@@ -146,6 +156,5 @@ def _import() -> type[AIProjectClient]:
 
 
 def _ordered(versions: list[Version]) -> list[Version]:
-    """Oldest first, without drafts; one that was told on two pages counts once."""
-    released = {one.number: one for one in versions if not one.draft}
-    return sorted(released.values(), key=lambda one: int(one.number))
+    """Oldest first, names that are no number before all; one that was told on two pages counts once."""
+    return sorted({one.number: one for one in versions}.values(), key=number)

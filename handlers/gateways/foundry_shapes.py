@@ -9,18 +9,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
+from core.numbers import is_number
 from handlers.redaction import shown
-
-LONGEST_NUMBER = 18
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key.
-
-    Raises ValueError where it has no number: which of two is newer could not be said.
-    """
-    if not is_numbered(told):
-        raise ValueError("a version without a number")
+    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
     definition = told.get("definition") or {}
     error = told.get("error") or {}
     return Version(
@@ -35,6 +29,14 @@ def version_of(told: Mapping[str, Any]) -> Version:
     )
 
 
+def numbered_of(told: Mapping[str, Any]) -> Version:
+    """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
+    version = version_of(told)
+    if not is_number(version.number):
+        raise ValueError("a version without a number")
+    return version
+
+
 def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
     """An answer with the time at which the service gave it, where its header says so (RFC 9110, Date)."""
     try:
@@ -47,13 +49,7 @@ def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, 
 def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
     """A version with the time at which it was told."""
     told, at = answer
-    return replace(version_of(told), told_at=at)
-
-
-def is_numbered(told: Mapping[str, Any]) -> bool:
-    """Whether a version has a number, as every released one has."""
-    number = str(told["version"])
-    return number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER
+    return replace(numbered_of(told), told_at=at)
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -65,13 +61,14 @@ def _failure(told: Mapping[str, Any]) -> Failure | None:
 
 def agent_of(told: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
-    latest = (told.get("versions") or {}).get("latest")
+    newest = (told.get("versions") or {}).get("latest")
+    latest = version_of(newest) if newest else None
     identity = told.get("instance_identity") or {}
     return Agent(
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=version_of(latest) if latest and is_numbered(latest) else None,
+        latest=latest if latest and latest.released else None,
         identity=identity.get("principal_id"),
     )
 

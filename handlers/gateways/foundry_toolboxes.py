@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox
+from core.numbers import is_number
 from core.toolboxes import ToolboxVersion
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
-from handlers.gateways.foundry_shapes import is_numbered, time_of
+from handlers.gateways.foundry_shapes import time_of
 from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _newest_first(versions: list[Any]) -> list[_Made]:
 
 def _made(told: Any) -> _Made:
     version = told.as_dict()
-    if not is_numbered(version):
+    if not is_number(str(version["version"])):
         raise ValueError("a toolbox version without a number")
     made_of = (version.get("metadata") or {}).get(MADE_OF)
     return _Made(

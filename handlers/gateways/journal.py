@@ -15,8 +15,8 @@ from handlers.gateways.http import UNTRACED
 from handlers.gateways.ledger import CONTAINER
 from handlers.gateways.storage import StorageAccount, code_of, our_errors
 
-LARGEST_BLOCK = 4 * 1024**2
-"""Bytes that one append may have."""
+LARGEST_BLOCK = 1024**2
+"""Bytes of one append: the service takes four times as much, and aiohttp holds the event loop up for it."""
 LONGEST_TORN = 200
 """Bytes that are shown of a line that cannot be read."""
 FULL = "BlockCountExceedsLimit"

@@ -19,14 +19,15 @@ export class Decisions {
     this.reason = h("select", { id: "reason-code", change: () => this.#asked() });
     this.words = h("input", { id: "words", type: "search", placeholder: "tag, digest, detail …", autocomplete: "off", spellcheck: "false", input: () => this.#asked() });
     this.clear = h("button", { type: "button", class: "plain", click: () => this.go({}) }, "Clear");
-    this.found = h("p", { class: "found quiet", role: "status" });
+    this.found = h("p", { class: "found quiet" });
+    this.spoken = h("p", { class: "hidden", role: "status" }); // when asked, and not with everything that arrives
     this.fresh = h("button", { type: "button", class: "fresh", hidden: true, click: () => this.#catchUp() });
     this.list = h("ol", { class: "lines", role: "list", "aria-label": "Decisions, newest first" });
     this.none = h("p", { class: "empty", hidden: true }, "No decision is like that. ", h("button", { type: "button", class: "plain", click: () => this.go({}) }, "Show all"));
     this.more = h("button", { type: "button", class: "plain", hidden: true, click: () => this.#older() });
     element.append(
       h("form", { class: "filter", role: "search", "aria-label": "Filter decisions", submit: (event) => event.preventDefault() },
-        field("Agent", this.agent), field("Reason", this.reason), field("Words", this.words), this.clear, this.found),
+        field("Agent", this.agent), field("Reason", this.reason), field("Words", this.words), this.clear, this.found, this.spoken),
       this.fresh, this.list, this.none, this.more,
     );
     new IntersectionObserver(([entry]) => entry.isIntersecting && !this.more.hidden && this.#older(), { rootMargin: "600px" }).observe(this.more);
@@ -34,7 +35,8 @@ export class Decisions {
 
   show({ filter = {}, arrived = false }) {
     const asked = JSON.stringify(filter);
-    if (arrived || asked !== this.asked) [this.#limit, this.#upTo] = [PAGE, Infinity];
+    const anew = arrived || asked !== this.asked;
+    if (anew) [this.#limit, this.#upTo] = [PAGE, Infinity];
     this.asked = asked;
     this.filter = filter;
     this.#choices(filter);
@@ -42,6 +44,7 @@ export class Decisions {
     const all = this.store.decisions.filter((line) => fits(line, filter));
     const shown = all.filter((line) => line.key <= this.#upTo).reverse();
     this.#count(shown.length, all.length - shown.length);
+    if (anew) say(this.spoken, `${shown.length} decisions`);
     keyed(this.list, shown.slice(0, this.#limit), {
       key: (line) => line.key,
       make: (line) => decided(line, { open: this.#open.has(line.key), onOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)) }),

@@ -1,6 +1,8 @@
 // Elements made of text: nothing here, or anywhere in this page, reads a string as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
+/** Characters that turn the direction of what follows, also beyond the text that they stand in. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** An element; attributes that are functions are listeners, `false`, `null` and `undefined` ones are left out. */
 export function h(tag, attributes = {}, ...children) {
@@ -19,8 +21,14 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
   }
-  element.append(...children.flat(2).filter((one) => one !== null && one !== undefined && one !== false));
+  const there = children.flat(2).filter((one) => one !== null && one !== undefined && one !== false);
+  element.append(...there.map((one) => (one instanceof Node ? one : seen(one))));
   return element;
+}
+
+/** A text in which nothing is reordered unseen. */
+function seen(text) {
+  return String(text).replace(TURNS, "\ufffd");
 }
 
 /** Set text only where it changed, so that a selection and a screen reader are left in peace. */

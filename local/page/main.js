@@ -51,7 +51,7 @@ function show(arrived = false) {
   due = false;
   if (!ready) return;
   const { view, ...rest } = route();
-  const nothing = store.serial === 0;
+  const nothing = store.empty;
   section("empty").hidden = !nothing;
   for (const name of VIEWS) section(name).hidden = nothing || name !== view;
   for (const link of document.querySelectorAll("nav a")) {

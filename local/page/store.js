@@ -4,13 +4,16 @@ const DECISIONS = 20_000; // as many envelopes as the server keeps
 const TRACES = 2_000;
 const POINTS = 1_000;
 /** Reasons of steps: a release whose last line is one of these goes on. */
-const GOES_ON = new Set(
-  "DESIRED BEGIN PIN CREATE ADOPT CLEAR_TWIN MAKE_ROOM CONFIRM VERIFY CHECK PROMOTE ROLLBACK APPROVED RESUMED BACK_SOON NOT_DUE".split(" "),
+export const GOES_ON = new Set(
+  ("DESIRED BEGIN PIN CREATE ADOPT CLEAR_TWIN MAKE_ROOM CONFIRM VERIFY CHECK PROMOTE ROLLBACK BACK_SOON NOT_DUE RESUMED " +
+    "APPROVED RELEASE_ASKED HOLD_LIFTED RESUMED_BY_PERSON").split(" "),
 );
-const GOOD = new Set(["LIVE"]);
+export const GOOD = new Set(["LIVE"]);
 const UNEVENTFUL = new Set(["prune", "resume"]);
 
 export class Store {
+  serial = 0; // of records; it goes on after a restart of the stack, so that no key means two things
+
   constructor() {
     this.clear();
   }
@@ -20,7 +23,10 @@ export class Store {
     this.traces = new Map();
     this.metrics = new Map(); // name -> series key -> {about, points}
     this.newest = 0;
-    this.serial = 0;
+  }
+
+  get empty() {
+    return this.traces.size + this.decisions.length + this.metrics.size === 0;
   }
 
   add(records) {

@@ -1,7 +1,7 @@
 // A trace as rows: its spans from the first to the deepest, and between them what it waited for.
 
 const OURS = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
-const WAITED_FOR = new Map([
+export const WAITED_FOR = new Map([
   ["AWAITING_APPROVAL", "waits for a person"],
   ["PAUSED", "is paused"],
   ["NOT_DUE", "quiet time"],
@@ -16,7 +16,8 @@ export function rows(trace) {
   const below = new Map();
   for (const span of spans) {
     const parent = trace.spans.has(span.parent) && span.parent !== span.id ? span.parent : "";
-    below.set(parent, [...(below.get(parent) ?? []), span]);
+    if (!below.has(parent)) below.set(parent, []);
+    below.get(parent).push(span);
   }
   const found = [];
   const seen = new Set(); // ids are a stranger's: a circle must not hang the page
@@ -40,7 +41,11 @@ export function rows(trace) {
 /** What a release waited for before it was taken up: since its push, or since it was last laid down. */
 function waited(trace, release, depth) {
   const before = [...trace.spans.values()].filter(
-    (one) => one !== release && /^(push|rotation|catch_up|release)$/.test(one.name) && one.at < release.at,
+    (one) =>
+      one !== release &&
+      /^(push|rotation|catch_up|release)$/.test(one.name) &&
+      one.at < release.at &&
+      one.about.agent === release.about.agent, // a push may be followed by several
   );
   if (before.length === 0) return [];
   const from = Math.max(...before.map((one) => one.at + one.took));

@@ -1,7 +1,7 @@
 // One trace: what it is about, its spans on a line of time, and what was decided meanwhile.
 
 import { axis } from "./axis.js";
-import { h, keyed } from "./dom.js";
+import { h, keyed, say } from "./dom.js";
 import { badge, decided, facts, image, other, versions } from "./lines.js";
 import { tone } from "./store.js";
 import { clock, lasted, stamp } from "./time.js";
@@ -9,11 +9,12 @@ import { rows } from "./tree.js";
 
 const SAID = { decision: "a decision", step: "a step", waiting: "waits for Foundry", call: "a call of an SDK", nothing: "nothing ran" };
 const DEEPEST = 100; // parents up: ids are a stranger's, and may go in a circle
+const MOST = 500; // rows, and lines
 const LEAST = 0.004; // of the width: what took no time is still seen
 
 /** Shows traces in an element; remembers what a person opened. */
 export class Waterfall {
-  #opened = new Set();
+  #opened = new Set(); // spans, and keys of lines
   #unfolded = new Set();
 
   constructor(element) {
@@ -31,13 +32,24 @@ export class Waterfall {
     this.#about(trace);
     this.table.hidden = this.key.hidden = found.length === 0;
     this.lines.classList.toggle("same", new Set(trace.decisions.map((line) => line.about.agent)).size < 2);
-    this.note.hidden = trace.spans.size > 0;
-    this.note.textContent = "No step has arrived yet: a span is sent when it ends, at most five seconds later.";
-    if (found.length > 0) this.#spans(trace, found);
-    keyed(this.lines, trace.lines, {
+    const left = found.length > 0 ? this.#spans(trace, found) : 0;
+    this.#say(trace, left, trace.lines.length - MOST);
+    const onOpen = (key, open) => (open ? this.#opened.add(key) : this.#opened.delete(key));
+    keyed(this.lines, trace.lines.slice(0, MOST), {
       key: (line) => line.key,
-      make: (line) => (line.kind === "decision" ? decided(line, { since: trace.begun }) : other(line, trace.begun)),
+      version: () => trace.begun, // a span that arrives later may have begun earlier
+      make: (line) => (line.kind === "decision" ? decided(line, { since: trace.begun, open: this.#opened.has(line.key), onOpen }) : other(line, trace.begun)),
     });
+  }
+
+  #say(trace, steps, lines) {
+    const notes = [
+      trace.spans.size === 0 ? "No step has arrived yet: a span is sent when it ends, at most five seconds later." : "",
+      steps > 0 ? `${steps} more steps are not shown.` : "",
+      lines > 0 ? `${lines} more decisions are not shown here; the view of all has them.` : "",
+    ].filter(Boolean);
+    this.note.hidden = notes.length === 0;
+    say(this.note, notes.join(" "));
   }
 
   #about(trace) {
@@ -60,16 +72,19 @@ export class Waterfall {
     keyed(this.head, [parts], { key: () => trace.id, version: () => trace.changes, make: () => h("div", {}, parts) });
   }
 
+  /** Draws them; returns how many there was no room for. */
   #spans(trace, found) {
     const spans = found.filter((row) => row.span).map(({ span }) => [span.at, span.at + span.took]);
     const scale = axis([...spans, ...trace.decisions.map((line) => [line.at, line.at])]);
-    const shown = found.filter((row) => !row.call || !row.within || this.#unfolded.has(row.within.span.id));
+    const wanted = found.filter((row) => !row.call || !row.within || this.#unfolded.has(row.within.span.id));
+    const shown = wanted.slice(0, MOST);
     const marks = marked(trace, shown);
     keyed(this.table, [{ head: true }, ...shown], {
       key: (row) => (row.head ? "head" : (row.span?.id ?? `wait-${row.from}`)),
       version: (row) => `${trace.id} ${trace.changes} ${this.#opened.has(row.span?.id)} ${this.#unfolded.has(row.span?.id)}`,
       make: (row) => (row.head ? header(scale) : row.span ? this.#span(row, scale, marks.get(row.span.id) ?? []) : wait(row, scale)),
     });
+    return wanted.length - shown.length;
   }
 
   #span(row, scale, marks) {

@@ -51,7 +51,9 @@ def test_nothing_that_is_told_becomes_markup(served: Served, at: Open) -> None:
         expect(page.locator(f"#{view.split('/')[0]}")).to_be_visible()
     page.goto(f"{served.url}/#/decisions")
     expect(page.locator("#decisions .detail").filter(has_text="onerror")).to_have_text(HOSTILE[0])
+    expect(page.locator("#decisions .who").filter(has_text="evil")).to_contain_text("\ufffdevil")
     assert page.evaluate("window.pwned") is None
+    assert "\u202e" not in page.evaluate("document.body.textContent")
     assert page.locator("img").count() == 1, "the page's own"
 
 

@@ -15,6 +15,8 @@ from tests.browser.told import decision, everything, metric, push, span
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
 KNOWN = "import('/page/metrics.js').then(({KNOWN}) => KNOWN.map(([name, , ...rest]) => [name, ...rest]))"
+NAMED = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
+  .then(([store, tree]) => [...store.GOES_ON, ...store.GOOD, ...tree.WAITED_FOR.keys()])"""
 WRITTEN = """async (code) => {
   const text = await (await fetch(`/reasons/${code}`)).text();
   const { written } = await import("/page/reasons.js");
@@ -38,6 +40,20 @@ def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: O
     assert create["width"] > 20
 
 
+def test_two_agents_of_one_push_wait_each_for_their_own(served: Served, at: Open) -> None:
+    """The second begins while the first goes on: it waited since its push all the same."""
+    served.send([
+        *push("t1", "first-agent"),
+        span("push", "p2", after=0.02, took=0.02, agent="second-agent"),
+        span("release", "r2", parent="p2", after=1.04, took=1, agent="second-agent"),
+        decision("DESIRED", after=0.03, parent="p2", agent="second-agent"),
+    ])  # fmt: skip
+    page = at()
+    expect(page.locator(".pause .took")).to_have_text(["280 ms", "1.00 s"])
+    expect(page.locator(".pause .label")).to_have_text(["in the queue", "in the queue"])
+    expect(page.locator(".one h2")).to_have_text("first-agent, second-agent")
+
+
 def test_a_circle_of_spans_ends(served: Served, at: Open) -> None:
     loop = [span("release", "a", parent="b"), span("release.look", "b", parent="a"), span("push", "c", parent="c")]
     served.send([decision("LIVE", agent="x", parent="a"), *loop])
@@ -49,6 +65,11 @@ def test_the_metrics_are_those_of_the_reference(served: Served, at: Open) -> Non
     known = page.evaluate(KNOWN)
     rows = re.findall(r"^\| `(slipway\.[\w.]+)` \| (counter|histogram|gauge) \| `([^`]+)`", TELEMETRY, re.MULTILINE)
     assert sorted(map(tuple, known)) == sorted(rows)
+
+
+def test_every_reason_that_the_page_knows_is_one(served: Served, at: Open) -> None:
+    named = at().evaluate(NAMED)
+    assert {"LIVE", "BEGIN", "AWAITING_APPROVAL"} <= set(named) <= set(Reason.__members__)
 
 
 def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open) -> None:

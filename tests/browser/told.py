@@ -52,7 +52,7 @@ def push(trace: str, agent: str, after: float = 0.0, reason: str = "LIVE", **abo
         decision("DESIRED", after=after + 0.01, parent=f"{trace}-push", **told),
         decision("CREATE", after=after + 0.4, parent=f"{trace}-create", to_version="1", **told),
         decision(reason, after=after + 2, parent=f"{trace}-release", to_version="1", **told | about),
-        span("push", f"{trace}-push", trace=trace, after=after, took=0.02),
+        span("push", f"{trace}-push", trace=trace, after=after, took=0.02, agent=agent),
         span(
             "release", f"{trace}-release", parent=f"{trace}-push", trace=trace, after=after + 0.3, took=1.7, agent=agent
         ),

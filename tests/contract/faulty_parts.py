@@ -156,6 +156,8 @@ class Parts:
         self.clock.passed = before.passed
         project.agents = {one.name: one for one in _copied(before.agents)}
         project.toolboxes = copy.deepcopy(before.toolboxes)
+        for part in self.all.values():
+            part.requests.clear()
         store.clear(QUEUE)
         for name, _ in store.list_blobs(CONTAINER, ""):
             store.delete_blob(CONTAINER, name)

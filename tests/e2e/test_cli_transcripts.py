@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from azure.keyvault.secrets import SecretClient
 from typer.main import get_command
 
 from cli.__main__ import app
-from local.running import stack
-from tests.e2e.transcripts import PAGE, agrees, blocks, rules, story, stray
+from local.running import Anybody, Running, stack
+from tests.e2e.transcripts import CANARY, PAGE, agrees, blocks, rules, story, stray
 
 pytestmark = pytest.mark.timeout(300)
 TEXT = PAGE.read_text()
@@ -21,10 +22,26 @@ def test_the_page_is_what_is_printed(tmp_path: Path) -> None:
     with stack(tmp_path, "--agents", str(tmp_path / "agents.yaml")) as running:
         running.put("foundry", "/_local/provisioning", {"seconds": 0.2})
         stray(running)
-        other = [
-            f"$ {one}\n{printed}" for one, printed, told in story(running, tmp_path, TEXT) if not agrees(printed, told)
-        ]
+        told = list(story(running, tmp_path, TEXT))
+        secrets = [value_of("shop-key", running), CANARY]
+    other = [f"$ {command}\n{printed}" for command, printed, page in told if not agrees(printed, page)]
     assert other == [], "python -m tests.e2e.transcripts writes the page anew"
+    said = "".join(printed for _, printed, _ in told) + (tmp_path / "world.json").read_text()
+    assert [one for one in secrets if one in said] == []
+
+
+def value_of(secret: str, running: Running) -> str:
+    """What the vault holds."""
+    client = SecretClient(
+        running.endpoints["vault"],
+        Anybody(),
+        connection_verify=running.endpoints["ca"],
+        verify_challenge_resource=False,
+    )
+    with client:
+        value = client.get_secret(secret).value
+    assert value
+    return value
 
 
 def test_every_command_is_shown() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from azure.ai.projects.models import AgentVersionDetails
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+from azure.storage.queue import QueueClient
 
-from local.running import Running, eventually, stack
+from core.rules import Agents
+from infra.hooks import smoke
+from infra.hooks.before_package import rules
+from local.running import Anybody, Running, eventually, stack
+from local.settings import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -111,6 +119,29 @@ def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running
     version = live(running)
     assert version is not None
     assert version.version == "2"
+
+
+def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running: Running) -> None:
+    agents = rules(ROOT / "agents.yaml")
+    assert isinstance(agents, Agents)
+    env, identity, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
+    given: dict[str, Any] = {"credential": Anybody(), "connection_verify": running.endpoints["ca"]}
+    registry = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
+    with (
+        QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **given) as queue,
+        ContainerClient(env["AzureWebJobsStorage__blobServiceUri"], "slipway", **given) as container,
+    ):
+        before = {one.name: one.etag for one in container.list_blobs(name_starts_with="wanted/")}
+        queue.send_message(smoke.message(smoke.event(agents, registry, identity, now)))
+
+        def answers() -> list[Mapping[str, Any]]:
+            journal = container.download_blob(f"journal/{now:%Y-%m-%d}.jsonl").readall().decode()
+            return smoke.answers(journal, identity)
+
+        lines = eventually(answers, "the decision is in the journal")
+        after = {one.name: one.etag for one in container.list_blobs(name_starts_with="wanted/")}
+    assert {one.level for one in smoke.judge(lines, before, after, 1)} == {"ok"}
+    assert lines[0]["agent"] == "hello-agent"
 
 
 def test_no_secret_value_is_in_a_log_a_journal_line_or_telemetry(running: Running) -> None:

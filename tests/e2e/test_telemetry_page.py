@@ -110,4 +110,4 @@ def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, run
     expect(page.locator(".push").first).to_contain_text("LIVE", timeout=20_000)
     expect(page.locator(".one")).to_contain_text(digest)
     page.goto(f"{page.url.split('#')[0]}#/decisions?words={digest}")
-    expect(page.locator(LINES)).to_have_count(len(DECISIONS), timeout=10_000)
+    expect(page.locator(LINES)).to_have_count(len(DECISIONS))

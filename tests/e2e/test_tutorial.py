@@ -37,8 +37,9 @@ def follow(line: str, environment: dict[str, str]) -> None:
     words = shlex.split(line, comments=True)
     if words[:2] == ["make", "up"]:
         return
-    assert words[0] == ".venv/bin/python", line
-    run([sys.executable, *words[1:]], environment)
+    assert words[0] in (".venv/bin/python", ".venv/bin/slipway"), line
+    module = ["-m", "cli"] if words[0].endswith("slipway") else []
+    run([sys.executable, *module, *words[1:]], environment)
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:

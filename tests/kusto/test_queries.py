@@ -121,9 +121,9 @@ def test_what_is_measured_now_has_neither_least_nor_most(one: generate.Query) ->
 
 
 WANTED_ALERTS: dict[str, dict[str, Any]] = {
-    "alert-release-failed": {"severity": 1},
+    "alert-release-failed": {"severity": 1, "window": "PT15M", "every": "PT5M"},
     "alert-heartbeat": {"window": "PT15M", "fires": "LessThan", "rows": 1},
-    "alert-poison": {"severity": 1},
+    "alert-poison": {"severity": 1, "window": "PT15M", "every": "PT5M"},
     "alert-quota": {"fires": "GreaterThan"},
     "alert-unfinished": {"fires": "GreaterThan"},
     "alert-approval": {"fires": "GreaterThan"},

@@ -106,6 +106,14 @@ async def test_a_watch_stops_where_a_person_is_waited_for(house: House) -> None:
     assert told.data == {AGENT: "PAUSED"}
 
 
+async def test_a_release_that_is_held_is_not_well(house: House) -> None:
+    await house.pushed()
+    await say(house, "hold", why="a rumour")
+    await house.released()
+    told = await watching.watch(running(house), {AGENT: 1}, house.clock.now(), as_json=True)
+    assert (told.data, told.code) == ({AGENT: "HELD"}, NOT_WELL)
+
+
 async def test_why_tells_the_whole_way_of_an_image_and_of_an_event_of_no_agent(house: House) -> None:
     await live(house, "a")
     found = await explaining.why(running(house), "v1", DAY)
@@ -172,10 +180,12 @@ async def test_what_poisoned_messages_held_is_found_in_the_journal(house: House)
     from tests.builders import push_event
 
     await poisoned.handle("events", json.dumps(push_event()), house.outside)
+    await poisoned.handle("events", "rubbish", house.outside)
     await poisoned.handle("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
     source = replaying.Source.of(None, "1d")
     told = await replaying.replay(running(house), source, replaying.How(dry_run=True, yes=False, as_json=True))
     assert [(one["kind"], one["id"]) for one in told.data] == [("push", "event-1"), ("release", AGENT)]
+    assert "left out: the message of 2026-11-24T12:00:00+00:00, line 1 is no JSON" in told.text
     with pytest.raises(Mistake, match="name files of events"):
         replaying.Source.of(None, None)
     with pytest.raises(Mistake, match="name files of events"):

@@ -16,6 +16,7 @@ from cli.plan_asked import Asked
 from cli.running import House as Running
 from cli.screen import Progress
 from core.model import Routing
+from core.rules_file import read_rules
 from tests.builders import push_data, push_event, secret_event
 from tests.unit.test_handlers import AGENT, House
 
@@ -29,6 +30,7 @@ agents:
   manual-agent: {repository: agents/hello, release: {mode: manual}}
   soaking-agent: {repository: agents/soak, release: {soak: 1h}}
 """
+WITH_A_SECRET = b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}"
 STEPS = ["BEGIN", "CREATE", "CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
 
 
@@ -132,7 +134,7 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
 
 
 def test_a_recorded_world_gives_the_plan_that_the_real_one_gave(tmp_path: Path) -> None:
-    made = House()
+    made = House(agents=read_rules(WITH_A_SECRET))
     told = asyncio.run(_recorded(made))
     assert "canary-3c2d" not in json.dumps(told.data)
     (tmp_path / "world.json").write_text(json.dumps(told.data))
@@ -140,9 +142,13 @@ def test_a_recorded_world_gives_the_plan_that_the_real_one_gave(tmp_path: Path) 
     assert world.agents[AGENT].record == asyncio.run(made.ledger.record(AGENT))
     assert world.agents[AGENT].versions == tuple(asyncio.run(made.foundry.versions(AGENT)))
     rules = tmp_path / "agents.yaml"
-    rules.write_bytes(b"agents: {hello-agent: {repository: agents/hello}}")
+    rules.write_bytes(WITH_A_SECRET)
     again = planning.offline(Asked(agent=AGENT), tmp_path / "world.json", rules, None)
     assert reasons(again) == ["LIVE"]
+    assert "is there, as it was last released" not in " ".join(again.data["assumed"])
+    same = push_event(id="again", eventTime="2026-11-25T00:00:00Z", data=push_data(tag="v1-again"))
+    answer = planning.offline(Asked(events=tuple(of_text(json.dumps(same), "f"))), tmp_path / "world.json", rules, None)
+    assert reasons(answer) == ["DESIRED", "ALREADY_LIVE"], "the fingerprint is the very one"
 
 
 async def _recorded(made: House) -> Any:

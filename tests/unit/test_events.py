@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_a_push_without_any_time_was_pushed_when_it_was_received() -> None:
 def test_a_valid_traceparent_comes_along_and_an_odd_one_does_not() -> None:
     assert one(cloud_event(traceparent=TRACE)) == Pushed(PUSH, TRACE)
     assert one(cloud_event(traceparent="00-nope")) == Pushed(PUSH)
+
+
+@pytest.mark.parametrize("event", [push_event, cloud_event])
+def test_an_event_may_ask_for_a_decision_alone(event: Any) -> None:
+    asking = push_data() | {"dry_run": True}
+    assert one(event(data=asking)) == Pushed(PUSH, dry_run=True)
+    assert one(event(data=json.dumps(asking))) == Pushed(PUSH, dry_run=True)
+    odds: tuple[Any, ...] = ("true", 1, None, {})
+    for odd in odds:
+        assert one(event(data=push_data() | {"dry_run": odd})) == Pushed(PUSH)
+
+
+def test_so_may_a_rotation() -> None:
+    plain = one(secret_event())
+    assert isinstance(plain, SecretChanged)
+    assert one(secret_event(data=secret_event()["data"] | {"dry_run": True})) == replace(plain, dry_run=True)
 
 
 IGNORED = [

@@ -83,3 +83,14 @@ def test_up_with_a_wrong_file_says_what_is_wrong_before_it_starts_anything(
     assert re.search(told, line)
     assert "Traceback" not in done.stdout
     assert "storage" not in done.stdout
+
+
+def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (tmp_path / "endpoints.json").write_text(f'{{"registry": "127.0.0.1:{port}"}}')
+    done = python("-m", "local", "push", "agents/hello:v1", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert line.endswith("is `make up` still running?")

@@ -122,6 +122,17 @@ async def test_the_same_push_delivered_twice_changes_nothing_but_asks_again(hous
     assert [agent for agent, _ in house.queue.sent].count(AGENT) == 2
 
 
+async def test_a_dry_run_is_answered_with_its_decision_and_changes_nothing(house: House) -> None:
+    await house.event(push_event(id="try", data=push_data() | {"dry_run": True}))
+    await house.event(secret_event(id="try", data=secret_event()["data"] | {"dry_run": True}))
+    told = [(line["agent"], line["reason"], line["step"]) for line in house.journal.lines if line["dry_run"] is True]
+    both = [(agent, "DESIRED", "dry_run") for agent in (AGENT, "twin-agent")]
+    assert told == [*both, (AGENT, "NOTHING_DESIRED", "dry_run")]
+    assert not any("serial" in line for line in house.journal.lines)
+    assert house.queue.sent == []
+    assert await house.ledger.wanted(AGENT) == Wanted()
+
+
 async def test_what_is_not_for_us_is_journalled_and_answered(house: House) -> None:
     await house.event(push_event(data=push_data(repository="agents/nobody")), push_event(topic="x"), 7)
     assert house.journal.reasons() == ["NOT_FOLLOWED", "OTHER_REGISTRY", "MALFORMED_EVENT"]

@@ -11,7 +11,7 @@ import pytest
 from core.candidate import after_verify
 from core.definition import FINGERPRINT, Resolved, Unresolved
 from core.finish import after_check
-from core.model import Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
+from core.model import NO_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.proof import Outcome, Proof
 from core.reasons import Reason
 from core.record import Act, Approval, Cause, Doing, Good, Hold, Pause, Record, Stage, Wanted
@@ -775,3 +775,13 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
     assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
     assert again.record.fingerprint == RESOLVED.fingerprint
     assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)
+
+
+def test_a_version_that_nobody_dates_is_waited_for_since_its_release_began() -> None:
+    undated = version("2", Status.CREATING, created_at=NO_TIME)
+    young = replace(WITH_CANDIDATE, born={"2": NO_TIME}, begun_at=NOW - timedelta(minutes=1))
+    assert step(young, facts(AT_1, undated), SEEN) == Wait(Reason.CREATE, "2")
+    old = replace(young, begun_at=NOW - timedelta(minutes=11))
+    decided = step(old, facts(AT_1, undated), SEEN)
+    assert isinstance(decided, End)
+    assert decided.reason is Reason.TIMED_OUT

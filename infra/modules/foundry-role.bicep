@@ -1,0 +1,36 @@
+// A role with the agent actions only. It can neither ask an agent nor make a toolbox.
+targetScope = 'subscription'
+
+param environmentName string
+
+@description('Where it may be assigned: the resource group of the Foundry account.')
+param assignableScope string
+
+var roles = loadJsonContent('roles.json')
+
+resource agentVersions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, 'slipway', environmentName)
+  properties: {
+    // role names are unique in a tenant
+    roleName: '${roles.agentVersions.role} (${environmentName})'
+    type: 'CustomRole'
+    description: 'Reads, makes and deletes agents and agent versions, and moves their traffic.'
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: [
+          'Microsoft.CognitiveServices/accounts/AIServices/agents/read'
+          'Microsoft.CognitiveServices/accounts/AIServices/agents/write'
+          'Microsoft.CognitiveServices/accounts/AIServices/agents/delete'
+        ]
+        notDataActions: []
+      }
+    ]
+    assignableScopes: [
+      assignableScope
+    ]
+  }
+}
+
+output id string = agentVersions.name

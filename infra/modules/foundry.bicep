@@ -1,0 +1,15 @@
+// The Foundry project as it stands: where it is reached, and who pulls its images.
+param accountName string
+param projectName string
+
+resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' existing = {
+  name: accountName
+}
+
+resource project 'Microsoft.CognitiveServices/accounts/projects@2025-06-01' existing = {
+  parent: account
+  name: projectName
+}
+
+output endpoint string = 'https://${account.properties.customSubDomainName}.services.ai.azure.com/api/projects/${projectName}'
+output projectPrincipalId string = project.identity.principalId

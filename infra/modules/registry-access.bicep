@@ -1,0 +1,57 @@
+// Reading the registry, in both of its modes: an ABAC registry ignores AcrPull, any other knows no Repository Reader.
+param registryName string
+param principalId string
+
+@description('The Foundry project\'s identity; empty: whoever owns the registry gives it its roles.')
+param projectPrincipalId string = ''
+
+@description('Says whose assignments these are, so that azd down finds them again.')
+param environmentName string
+
+var roles = loadJsonContent('roles.json')
+
+resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
+  name: registryName
+}
+
+resource repositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, principalId, roles.repositoryReader.id)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.repositoryReader.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource acrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, principalId, roles.acrPull.id)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.acrPull.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource projectRepositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(projectPrincipalId)) {
+  name: guid(registry.id, projectPrincipalId, roles.projectRepositoryReader.id)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectRepositoryReader.id)
+    principalId: projectPrincipalId
+    principalType: 'ServicePrincipal'
+    description: 'Slipway ${environmentName}'
+  }
+}
+
+resource projectAcrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(projectPrincipalId)) {
+  name: guid(registry.id, projectPrincipalId, roles.projectAcrPull.id)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectAcrPull.id)
+    principalId: projectPrincipalId
+    principalType: 'ServicePrincipal'
+    description: 'Slipway ${environmentName}'
+  }
+}

@@ -1,0 +1,52 @@
+// Events of one type, of every repository or secret, into our queue with the topic's own identity.
+// Nothing has to run for it, no key is in it, and a new agent changes nothing here.
+param topicName string
+param subscriptionName string
+param eventType string
+param storageId string
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
+
+resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+  parent: topic
+  name: subscriptionName
+  properties: {
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    deliveryWithResourceIdentity: {
+      identity: {
+        type: 'SystemAssigned'
+      }
+      destination: {
+        endpointType: 'StorageQueue'
+        properties: {
+          resourceId: storageId
+          queueName: 'events'
+          queueMessageTimeToLiveInSeconds: 604800
+        }
+      }
+    }
+    filter: {
+      includedEventTypes: [
+        eventType
+      ]
+    }
+    retryPolicy: {
+      maxDeliveryAttempts: 30
+      eventTimeToLiveInMinutes: 1440
+    }
+    deadLetterWithResourceIdentity: {
+      identity: {
+        type: 'SystemAssigned'
+      }
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: {
+          resourceId: storageId
+          blobContainerName: 'deadletters'
+        }
+      }
+    }
+  }
+}

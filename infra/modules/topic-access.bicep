@@ -1,0 +1,50 @@
+// What a system topic may do in our storage: put events into the queue, and dead letters into their container.
+param storageName string
+param principalId string
+param toQueue bool = true
+
+var roles = loadJsonContent('roles.json')
+
+resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: storageName
+}
+
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' existing = {
+  parent: storage
+  name: 'default'
+}
+
+resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' existing = {
+  parent: queueService
+  name: 'events'
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' existing = {
+  parent: storage
+  name: 'default'
+}
+
+resource deadletters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = {
+  parent: blobs
+  name: 'deadletters'
+}
+
+resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (toQueue) {
+  name: guid(events.id, principalId, roles.eventSender.id)
+  scope: events
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.eventSender.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource deadLetterWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(deadletters.id, principalId, roles.deadLetterWriter.id)
+  scope: deadletters
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.deadLetterWriter.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}

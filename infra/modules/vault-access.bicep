@@ -1,0 +1,37 @@
+// Reading secrets: on the vault, or on each secret alone (then env_from_vault cannot list them).
+param vaultName string
+param principalId string
+
+@description('Grant on these secrets, which must exist; empty: on the vault.')
+param secretNames array = []
+
+var roles = loadJsonContent('roles.json')
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: vaultName
+}
+
+resource secrets 'Microsoft.KeyVault/vaults/secrets@2024-11-01' existing = [for secret in secretNames: {
+  parent: vault
+  name: secret
+}]
+
+resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (empty(secretNames)) {
+  name: guid(vault.id, principalId, roles.secretsUser.id)
+  scope: vault
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsUser.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource onSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (secret, i) in secretNames: {
+  name: guid(vault.id, secret, principalId, roles.secretsUser.id)
+  scope: secrets[i]
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsUser.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}]

@@ -1,0 +1,147 @@
+"""azure.yaml and the workflows: what azd and GitHub take, and nothing more rights than needed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft201909Validator
+
+from tests.infra.checks import Infra
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+HOOK = {
+    "type": "object",
+    "required": ["run"],
+    "additionalProperties": False,
+    "properties": {
+        "run": {"type": "string", "pattern": r"^\./.+\.py$"},
+        "kind": {"enum": ["sh", "pwsh", "js", "ts", "python", "dotnet"]},
+        **{name: {"type": "boolean"} for name in ("interactive", "continueOnError")},
+    },
+}
+COMMANDS = ("infracreate", "infradelete", "provision", "package", "publish", "deploy", "restore", "down", "up")
+SCHEMA = {
+    "type": "object",
+    "required": ["name", "services"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "minLength": 2, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
+        "metadata": {"type": "object", "properties": {"template": {"type": "string", "pattern": "^[a-z]+@[0-9.]+$"}}},
+        "requiredVersions": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"azd": {"type": "string", "pattern": r"^>= [0-9]+\.[0-9]+\.[0-9]+$"}},
+        },
+        "infra": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"provider": {"const": "bicep"}, "path": {"type": "string"}, "module": {"type": "string"}},
+        },
+        "services": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {
+                "type": "object",
+                "required": ["project", "language", "host"],
+                "additionalProperties": False,
+                "properties": {
+                    "project": {"type": "string"},
+                    "language": {"enum": ["py", "python"]},
+                    "host": {"const": "function"},
+                    "remoteBuild": {"type": "boolean"},
+                },
+            },
+        },
+        "hooks": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {f"{when}{command}": HOOK for when in ("pre", "post") for command in COMMANDS},
+        },
+        "pipeline": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "provider": {"enum": ["github", "azdo"]},
+                "variables": {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
+            },
+        },
+    },
+}
+"""The part that is used of Azure/azure-dev, schemas/v1.0/azure.yaml.json, written anew and narrower: a key that azd
+would take and we do not use is a mistake too. The workflow holds azure.yaml against the whole one."""
+
+
+def azure() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    return found
+
+
+def mistakes(given: dict[str, Any]) -> list[str]:
+    return [f"{one.json_path}: {one.message}" for one in Draft201909Validator(SCHEMA).iter_errors(given)]
+
+
+def test_azure_yaml_is_what_azd_takes() -> None:
+    assert mistakes(azure()) == []
+    Draft201909Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ({"hooks": {"preprovison": {"run": "./x.py"}}}, "preprovison"),
+        ({"hooks": {"predown": {"runs": "./x.py"}}}, "runs"),
+        ({"services": {"slipway": {"project": ".", "language": "python", "host": "functions"}}}, "was expected"),
+        ({"pipelines": {}}, "pipelines"),
+    ],
+)
+def test_a_planted_slip_is_seen(change: dict[str, Any], seen: str) -> None:
+    assert any(seen in one for one in mistakes(azure() | change))
+
+
+def test_every_hook_is_there_and_its_requirements_beside_it() -> None:
+    hooks = {ROOT / one["run"] for one in azure()["hooks"].values()}
+    assert {path.name for path in hooks if path.is_file()} == {path.name for path in hooks}
+    assert all((path.parent / "requirements.txt").is_file() for path in hooks)
+    runnable = {path for path in (ROOT / "infra/hooks").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
+    assert runnable == hooks
+
+
+def test_the_service_is_found_again_by_its_tag() -> None:
+    (service,) = azure()["services"]
+    infra = Infra(ROOT / "infra")
+    assert f"'azd-service-name': '{service}'" in infra.modules["function.bicep"].text
+    assert f"SERVICE_{service.upper()}_NAME" in infra.main.outputs
+    assert "'azd-env-name': environmentName" in infra.main.text
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_action_is_pinned_and_says_its_version(path: Path) -> None:
+    text = path.read_text()
+    used = re.findall(r"uses: (\S+)(.*)", text)
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_workflow_has_more_rights_than_it_needs_nor_a_secret(path: Path) -> None:
+    told = yaml.safe_load(path.read_text())
+    assert told["permissions"] == {"contents": "read"}
+    for job in told["jobs"].values():
+        more = {"contents": "read", "id-token": "write"} if path.stem == "azure-dev" else None
+        assert job.get("permissions") == more
+    assert "secrets." not in path.read_text()
+    assert "pull_request_target" not in path.read_text()
+
+
+def test_the_deployment_is_handed_every_variable() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/azure-dev.yml").read_text())["jobs"].values()
+    of_azd = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"]
+    assert job["env"] == {name: f"${{{{ vars.{name} }}}}" for name in [*of_azd, *azure()["pipeline"]["variables"]]}

@@ -1,0 +1,45 @@
+"""The page's own files: small, without a word to anybody else, and with no way to make markup of text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from local.telemetry_page import FILES, KINDS
+
+PAGE = sorted(FILES.iterdir())
+MAKES_MARKUP = re.compile(
+    r"\b(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|"
+    r"setAttribute\(\"style\""
+)
+ELSEWHERE = re.compile(r"(?<![:\w])(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
+NAMESPACE = "http://www.w3.org/2000/svg"
+LONGEST = 200
+
+
+def name(path: Path) -> str:
+    return path.name
+
+
+@pytest.mark.parametrize("path", PAGE, ids=name)
+def test_a_file_is_small_and_asks_nobody(path: Path) -> None:
+    text = path.read_text()
+    assert path.suffix in KINDS
+    assert len(text.splitlines()) <= LONGEST
+    assert not MAKES_MARKUP.search(text)
+    assert not ELSEWHERE.search(text.replace(NAMESPACE, ""))
+
+
+@pytest.mark.parametrize("path", PAGE, ids=name)
+def test_what_a_file_names_is_there(path: Path) -> None:
+    text = path.read_text()
+    named = re.findall(r"\"/page/([\w.-]+)\"", text) + re.findall(r"from \"\./([\w.-]+)\"", text)
+    assert {one for one in named if not (FILES / one).is_file()} == set()
+
+
+def test_every_file_is_used() -> None:
+    texts = "".join(path.read_text() for path in PAGE)
+    unused = {path.name for path in PAGE if not re.search(rf"[./]{re.escape(path.name)}\"", texts)}
+    assert unused == {"index.html"}
