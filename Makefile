@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench soak up lock clean azurite
+.PHONY: help demo test check bench soak fuzz scale up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -15,6 +15,9 @@ test: $(READY) azurite  ## every test, unit to end-to-end
 
 soak: $(READY)  ## 20,000 seeded histories on every core; SEEDS=1000 for fewer
 	$(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),20000)
+
+fuzz: $(READY)  ## a million inputs through every door; INPUTS=50000 for fewer, ARGS="--only events --seed 7"
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(ARGS)
 
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .

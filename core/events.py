@@ -147,8 +147,9 @@ def _data(body: Json) -> Json:
 
 
 def _text(body: Json, key: str) -> str:
+    """A text of the event; half a character, which JSON can escape and nothing can store, is read as ``?``."""
     value = body.get(key)
-    return value if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _told(value: object) -> str:

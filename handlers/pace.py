@@ -16,6 +16,8 @@ POLL_SHARE = 0.1
 RENEW_BELOW = 40.0
 """Seconds left of a 60 s lease: it is renewed every 20 s."""
 LONGEST_SLEEP = 20.0
+LONGEST_BACK_OFF = 60.0
+"""Seconds that a fault is waited out under the lease: a longer wish is waited for in the queue, where it is free."""
 PATIENCE = 6
 """Faults in a row, 63 s of waiting in all, before the message goes back to the queue."""
 
@@ -56,9 +58,10 @@ class Pace:
     async def back_off(self, error: TransientError) -> bool:
         """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""
         self._faults += 1
-        if self._faults > PATIENCE:
+        seconds = max(error.retry_after or 0.0, 2.0 ** (self._faults - 1))
+        if self._faults > PATIENCE or seconds > LONGEST_BACK_OFF:
             return False
-        await self._sleep(max(error.retry_after or 0.0, 2.0 ** (self._faults - 1)))
+        await self._sleep(seconds)
         return True
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:

@@ -45,7 +45,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     try:
         glance = holder.ahead or await _look_ahead(holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
     world = World(glance.wanted, holder.acts.record, holder.facts)
     step: Step = Look("agent")
@@ -55,7 +55,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         holder.facts = world.facts
         ending = await taking.take(step, holder)
     except TransientError as error:
-        return await _wait_out(holder, error, now)
+        return await _wait_out(holder, error)
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
@@ -81,7 +81,7 @@ async def _waited_for(holder: Holder) -> Facts:
     return holder.facts.with_version(number, version)
 
 
-async def _wait_out(holder: Holder, error: TransientError, now: datetime) -> Ending | None:
+async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     """Faults of others are waited out here: redeliveries of a message are few, and are for bugs."""
     if error.service == STORAGE:
         raise error
@@ -90,7 +90,9 @@ async def _wait_out(holder: Holder, error: TransientError, now: datetime) -> End
     await holder.decisions.flush()
     if await holder.pace.back_off(error):
         return None
-    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, now + BACK_IN), str(error))
+    wish = timedelta(seconds=error.retry_after or 0.0)
+    until = holder.outside.clock.now() + max(BACK_IN, wish)
+    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, until), str(error))
 
 
 async def _stop(holder: Holder, error: PermanentError, step: Step, world: World, now: datetime) -> Ending | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.rules import Probe
@@ -13,13 +13,17 @@ from handlers.gateways import Deleted, PermanentError
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import agent_of, definition_to, routing_of, version_of
+from handlers.gateways.foundry_shapes import agent_of, definition_to, is_numbered, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
 from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
+
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 30, "retry_status": 0}
+"""Seconds. A bad status is not asked again in here: azure-core would sleep for as long as Retry-After says, without
+anybody renewing the lease meanwhile; the release loop waits just as long, and renews."""
 
 
 class AzureFoundry:
@@ -49,7 +53,7 @@ class AzureFoundry:
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([version_of(one) for one in await every(what, paged)])
+            return _ordered([version_of(one) for one in await every(what, paged) if is_numbered(one)])
 
         return await read(what, collect, list) or []
 
@@ -111,7 +115,7 @@ class AzureFoundry:
         if self._made is None:
             project_client = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = project_client(self._endpoint, self._credential, connection_timeout=5, read_timeout=30)
+                self._made = project_client(self._endpoint, self._credential, **OPTIONS)
         return self._made
 
 
@@ -135,5 +139,5 @@ def _import() -> type[AIProjectClient]:
 
 def _ordered(versions: list[Version]) -> list[Version]:
     """Oldest first, without drafts; one that was told on two pages counts once."""
-    released = {one.number: one for one in versions if one.number.isdecimal() and not one.draft}
+    released = {one.number: one for one in versions if not one.draft}
     return sorted(released.values(), key=lambda one: int(one.number))

@@ -10,6 +10,7 @@ from azure.core.exceptions import AzureError
 from core.model import Definition
 from handlers.gateways import PermanentError
 from handlers.gateways.foundry_errors import SERVICE, act_failed, read_failed
+from handlers.gateways.http import UNREADABLE
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
@@ -19,8 +20,6 @@ T = TypeVar("T")
 ONCE: dict[str, Any] = {"retry_total": 0}
 """azure-core repeats a POST on 500, 503, 504 and on any Retry-After: a second create is a second version."""
 PAGE = 100
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
-"""What reading an answer raises that is not what the contract says: HTML, half of it, a list, a missing key."""
 
 
 async def read(what: str, send: Callable[[], Awaitable[Any]], shape: Callable[[Any], T]) -> T | None:

@@ -16,8 +16,8 @@ from azure.core.rest import HttpRequest
 from core.model import Answer
 from core.rules import Probe
 from handlers.gateways import TransientError
-from handlers.gateways.foundry_calls import UNREADABLE
 from handlers.gateways.foundry_errors import SERVICE, act_failed
+from handlers.gateways.http import UNREADABLE
 from handlers.redaction import shown
 
 if TYPE_CHECKING:

@@ -9,9 +9,16 @@ from typing import Any
 from core.model import Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
 from handlers.redaction import shown
 
+LONGEST_NUMBER = 18
+
 
 def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
+    """A version; ``error`` is no attribute of the SDK's model and is read by its key.
+
+    Raises ValueError where it has no number: which of two is newer could not be said.
+    """
+    if not is_numbered(told):
+        raise ValueError("a version without a number")
     definition = told.get("definition") or {}
     error = told.get("error") or {}
     return Version(
@@ -24,6 +31,12 @@ def version_of(told: Mapping[str, Any]) -> Version:
         failure=_failure(error),
         draft=bool(told.get("draft")),
     )
+
+
+def is_numbered(told: Mapping[str, Any]) -> bool:
+    """Whether a version has a number, as every released one has."""
+    number = str(told["version"])
+    return number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -41,7 +54,7 @@ def agent_of(told: Mapping[str, Any]) -> Agent:
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=version_of(latest) if latest else None,
+        latest=version_of(latest) if latest and is_numbered(latest) else None,
         identity=identity.get("principal_id"),
     )
 

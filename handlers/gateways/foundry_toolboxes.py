@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox
 from core.toolboxes import ToolboxVersion
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
-from handlers.gateways.foundry_shapes import time_of
+from handlers.gateways.foundry_shapes import is_numbered, time_of
 from handlers.gateways.http import UNTRACED
 
 if TYPE_CHECKING:
@@ -21,49 +23,64 @@ MADE_OF = "slipway.tools"
 compared as told would then differ for ever, a new version each time."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A version as Foundry tells it."""
+
+    number: str
+    tools: list[dict[str, Any]]
+    made_of: str | None
+    created_at: datetime
+
+
 async def toolbox(client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
     """The newest version if it was made of exactly these tools, else a new one; its address is that version's own."""
     wanted = canonical(tools)
     made_of = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    listed = await read(f"get toolbox {name}", lambda: _versions(client, name), _newest_first) or []
+    listed = await _listed(client, name)
     found = listed[0] if listed else None
-    if found is None or not (made_of == _made_of(found) or canonical(found["tools"]) == wanted):
+    if found is None or not (made_of == found.made_of or found.tools == wanted):
         body = {"tools": wanted, "metadata": {MADE_OF: made_of}}
         what = f"create a version of toolbox {name}"
-        made: Any = await act(what, lambda: client.toolboxes.create_version(name, body, **ONCE), dict)
-        found = made
-    number = str(found["version"])
-    return Toolbox(name, number, f"{project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
+        found = await act(what, lambda: client.toolboxes.create_version(name, body, **ONCE), _made)
+    return Toolbox(name, found.number, f"{project}/toolboxes/{name}/versions/{found.number}/mcp?api-version=v1")
 
 
 async def toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
     """Every version with what pruning must know of it; empty where there is no such toolbox."""
-    found = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), dict)
-    listed = await read(f"list versions of toolbox {name}", lambda: _versions(client, name), _newest_first)
-    default = str((found or {}).get("default_version") or "")
+    default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default)
+    listed = await _listed(client, name)
     return [
-        ToolboxVersion(
-            str(one["version"]),
-            time_of(one.get("created_at")),
-            _made_of(one) is not None,
-            str(one["version"]) == default,
-        )
-        for one in listed or []
+        ToolboxVersion(one.number, one.created_at, one.made_of is not None, one.number == default) for one in listed
     ]
 
 
-async def _versions(client: AIProjectClient, name: str) -> list[dict[str, Any]]:
+async def _listed(client: AIProjectClient, name: str) -> list[_Made]:
+    """Every version, the newest first."""
     what = f"list versions of toolbox {name}"
-    listed = await every(what, client.toolboxes.list_versions(name, limit=PAGE, **UNTRACED))
-    return [one.as_dict() for one in listed]
+
+    async def versions() -> list[Any]:
+        return await every(what, client.toolboxes.list_versions(name, limit=PAGE, **UNTRACED))
+
+    return await read(what, versions, _newest_first) or []
 
 
-def _newest_first(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(versions, key=lambda one: int(one["version"]), reverse=True)
+def _newest_first(versions: list[Any]) -> list[_Made]:
+    return sorted((_made(one) for one in versions), key=lambda one: int(one.number), reverse=True)
 
 
-def _made_of(version: Mapping[str, Any]) -> str | None:
-    return (version.get("metadata") or {}).get(MADE_OF)
+def _made(told: Any) -> _Made:
+    version = told.as_dict()
+    if not is_numbered(version):
+        raise ValueError("a toolbox version without a number")
+    made_of = (version.get("metadata") or {}).get(MADE_OF)
+    return _Made(
+        str(version["version"]), canonical(version.get("tools") or ()), made_of, time_of(version.get("created_at"))
+    )
+
+
+def _default(told: Mapping[str, Any]) -> str:
+    return str(told.get("default_version") or "")
 
 
 def canonical(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,22 @@ from azure.core.exceptions import HttpResponseError
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which asking again may help."""
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
+"""What reading an answer raises that is not what the contract says: HTML, half of it, a list, a missing key, a time
+beyond all calendars, a nest without end, and what calls itself gzip and is none."""
+LONGEST_WISH = 3600.0
+"""Seconds of a Retry-After that are believed: one of years would be a release that nobody takes up again."""
 UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
 
 
+def may_help(status: int | None) -> bool:
+    """True where asking again may help: nobody answered, the service is busy, or it said yes in words that are none."""
+    return status is None or status < 300 or status in BUSY
+
+
 def retry_after(error: HttpResponseError) -> float | None:
-    """Seconds that the service asks us to wait, where it says so as a number."""
+    """Seconds that the service asks us to wait, where it says so as a number; an hour at most."""
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     text = headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+    return min(float(text), LONGEST_WISH) if text.isdecimal() else None

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, retry_after
+from handlers.gateways.http import BUSY, UNREADABLE, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SERVICE = "registry"
 LARGEST_CONFIG = 1_000_000
 """Bytes of a configuration that are read."""
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
+"""Seconds; a bad status is not asked again in here, as with Foundry."""
 
 
 class AzureImages:
@@ -79,7 +80,7 @@ class AzureImages:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, connection_timeout=5, read_timeout=10)
+                self._made = made(self._endpoint, self._credential, **OPTIONS)
         return self._made
 
 

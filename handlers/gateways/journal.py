@@ -17,6 +17,8 @@ from handlers.gateways.storage import StorageAccount, code_of, our_errors
 
 LARGEST_BLOCK = 4 * 1024**2
 """Bytes that one append may have."""
+LONGEST_TORN = 200
+"""Bytes that are shown of a line that cannot be read."""
 FULL = "BlockCountExceedsLimit"
 """An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
 
@@ -34,7 +36,7 @@ class AzureJournal:
         block = b""
         with our_errors("write the journal"):
             for line in lines:
-                data = (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode()
+                data = as_line(line)
                 if block and len(block) + len(data) > LARGEST_BLOCK:
                     await self._append(block)
                     block = b""
@@ -71,8 +73,22 @@ class AzureJournal:
                     stream = await self._container.download_blob(_name(day, part))
                 except ResourceNotFoundError:
                     break
-                lines += [json.loads(line) for line in (await stream.readall()).splitlines() if line]
+                lines += [_line(line) for line in (await stream.readall()).splitlines() if line]
         return lines
+
+
+def _line(data: bytes) -> Mapping[str, object]:
+    """A line as it was told; what is none, torn off or written by a person, hides no other line of the day."""
+    try:
+        line = json.loads(data)
+    except (ValueError, RecursionError):
+        line = None
+    return line if isinstance(line, dict) else {"unreadable": data[:LONGEST_TORN].decode("utf-8", "replace")}
+
+
+def as_line(line: Mapping[str, object]) -> bytes:
+    """A line as it is stored; half a character, which UTF-8 cannot say, stays the escape that JSON has for it."""
+    return (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _name(day: datetime, part: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -14,7 +14,7 @@ from core.record import Record, Wanted
 from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
 from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.http import UNTRACED
-from handlers.gateways.records import Codec
+from handlers.gateways.records import Codec, text_in, time_in
 from handlers.gateways.storage import StorageAccount, our_errors
 
 CONTAINER = "slipway"
@@ -81,7 +81,7 @@ class AzureLedger:
         """A blob whose last write says when; whoever replaces it has the turn."""
         name, now = f"turns/{what}.json", self._clock.now()
         blob = await self._blobs.read(name)
-        if blob is not None and now - datetime.fromisoformat(json.loads(blob.data)["at"]) < every:
+        if blob is not None and now - time_in(blob.data, "at") < every:
             return False
         data = json.dumps({"at": now.isoformat()}).encode()
         return await self._blobs.write(name, data, {}, blob.etag if blob else None) is not None
@@ -89,7 +89,7 @@ class AzureLedger:
     async def remembered(self, what: str) -> str:
         """A blob of its own."""
         blob = await self._blobs.read(f"turns/{what}.json")
-        return str(json.loads(blob.data)["value"]) if blob else ""
+        return text_in(blob.data, "value") if blob else ""
 
     async def remember(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
@@ -179,7 +179,11 @@ def _metadata(record: Record) -> dict[str, str]:
 
 
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
-    newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
+    try:
+        newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+    except (ValueError, TypeError):
+        return "open"
     if newer and wanted.get("due"):
         return "due"
     return "open" if newer else release.get("state", "ended")

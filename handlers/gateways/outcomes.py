@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, retry_after
+from handlers.gateways.http import may_help, retry_after
 from handlers.gateways.told import Told
 
 if TYPE_CHECKING:
@@ -81,6 +81,6 @@ def _import() -> type[EventGridPublisherClient]:
 
 def _ours(what: str, error: HttpResponseError) -> TransientError | PermanentError:
     status = 404 if isinstance(error, ResourceNotFoundError) else error.status_code  # azure-eventgrid 4.22.1 forgets it
-    if status is None or status in BUSY:
+    if may_help(status):
         return TransientError(SERVICE, str(status or "no answer"), what, unclear=True, retry_after=retry_after(error))
     return PermanentError(SERVICE, str(status), what, status=status)

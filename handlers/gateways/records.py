@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from core.model import NO_TIME
 from handlers.gateways import STORAGE, PermanentError
 
 SCHEMA = 1
@@ -42,3 +44,19 @@ class Codec(Generic[T]):
             return self._adapter.validate_python(body)
         except (ValueError, ValidationError, AttributeError, KeyError, TypeError) as error:
             raise PermanentError(STORAGE, "LEDGER_UNREADABLE", f"{blob} is no record of ours") from error
+
+
+def text_in(data: bytes, key: str) -> str:
+    """A small blob's only value; what cannot be read is as good as never written, and the next write mends it."""
+    try:
+        return str(json.loads(data)[key])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def time_in(data: bytes, key: str) -> datetime:
+    """The time that a small blob keeps, or one long ago."""
+    try:
+        return datetime.fromisoformat(text_in(data, key)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return NO_TIME

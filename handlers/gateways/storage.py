@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
@@ -12,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import BUSY
+from handlers.gateways.http import UNREADABLE, may_help
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -71,10 +72,10 @@ def our_errors(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         code = code_of(error)
-        if error.status_code is None or error.status_code in BUSY:
+        if may_help(error.status_code):
             raise TransientError(STORAGE, code, what, unclear=True) from error
         raise PermanentError(STORAGE, code, what, status=error.status_code) from error
-    except AzureError as error:
+    except (AzureError, ParseError, *UNREADABLE) as error:  # ParseError: storage speaks XML
         raise TransientError(STORAGE, "no answer", what, unclear=True) from error
 
 

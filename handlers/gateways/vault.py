@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.keyvault.secrets import SecretProperties
+from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, retry_after
+from handlers.gateways.http import UNREADABLE, may_help, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -33,15 +34,13 @@ class AzureVault:
         """A secret's value and the version id that came with it."""
         with _our_errors(f"read secret {name}"):
             try:
-                found = await self._client.get_secret(name, version)
+                return _secret(name, await self._client.get_secret(name, version))
             except ResourceNotFoundError:
                 return Unreadable.MISSING
             except HttpResponseError as error:
                 if error.status_code == 403:
                     return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
                 raise
-        told = found.properties
-        return Secret(name, told.version or "", SecretValue(found.value or ""), told.expires_on, told.not_before)
 
     async def tagged(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name, by the tags ``agent`` and ``env``."""
@@ -62,6 +61,16 @@ class AzureVault:
         await self._client.close()
 
 
+def _secret(name: str, found: KeyVaultSecret) -> Secret:
+    """The secret; raises what is read as an unreadable answer where the SDK passes on what is no text and no date."""
+    told = found.properties
+    value: object = found.value or ""
+    dates: tuple[object, object] = told.expires_on, told.not_before
+    if not isinstance(value, str) or not all(isinstance(one, datetime | None) for one in dates):
+        raise TypeError("a secret has a text, and dates")
+    return Secret(name, told.version or "", SecretValue(value), told.expires_on, told.not_before)
+
+
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:
     """The variable that a secret is tagged to give the agent; a certificate's own secret never is one."""
     tags = secret.tags or {}
@@ -76,11 +85,11 @@ def _our_errors(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         code = error.error.code if error.error and error.error.code else str(error.status_code)
-        if error.status_code is None or error.status_code in BUSY:
+        if may_help(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
         shown = "FORBIDDEN" if error.status_code == 403 else code
         raise PermanentError(SERVICE, shown, what, status=error.status_code) from error
-    except (AzureError, ValueError) as error:  # ValueError: half an answer, which is no JSON
+    except (AzureError, *UNREADABLE) as error:
         raise TransientError(SERVICE, "no answer", what) from error
 
 

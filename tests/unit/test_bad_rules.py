@@ -305,7 +305,8 @@ def test_a_repository_is_written_alone(repository: str, what: str) -> None:
             "line 2: this is not YAML: expected a single document",
             id="two documents",
         ),
-        pytest.param("[" * 5000, "line 1: this is not YAML: it is nested too deeply", id="brackets"),
+        pytest.param("[" * 5000, "line 1: nested deeper than 32 levels", id="brackets"),
+        pytest.param("- " * 5000, "line 1: this is not YAML: it is nested too deeply", id="dashes"),
         pytest.param(
             f"agents: {'[' * 40}{']' * 40}\n", "agents.0.0.0, line 1: nested deeper than 32 levels", id="a deep list"
         ),

@@ -1,0 +1,62 @@
+"""Events, and messages of the queues: whatever somebody sends is answered, and told in a line that can be written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from core.rules_file import read_rules
+from handlers import event_received, poisoned, release_asked
+from tests.builders import cloud_event, push_data, push_event, secret_event
+from tests.fuzz.outside import SETTINGS, world
+from tests.fuzz.target import Target
+from tests.fuzz.values import VALUES, bent, utf8, written
+
+AGENTS = read_rules(b"""
+agents:
+  pushed: {repository: agents/hello, env: {KEY: {secret: hello-key}}}
+  semver: {repository: agents/hello, tags: {order: semver, range: ">=1.0.0", extract: "^v?(.+)$"}}
+  number: {repository: agents/hello, tags: {order: number, allow: ["^[0-9]+$"], ignore: ["^0"]}, release: {soak: 5m}}
+  letters: {repository: agents/hello, tags: {order: alphabetical, extract: "([a-z]*)"}, release: {mode: notify}}
+""")
+TAGS = ["v1", "1.2.3", "42", "v1.0.0-rc.1+build", "latest", "sha256-" + "a" * 64, "x.sig", "1" * 128, "\ud800", "é"]
+
+
+def _push(tag: str) -> dict[str, Any]:
+    return push_event(data=push_data(tag=tag))
+
+
+EVENTS: list[Any] = [
+    *(_push(tag) for tag in TAGS),
+    push_event(data=json.dumps(push_data())),
+    cloud_event(),
+    secret_event(),
+    [push_event(), secret_event(), cloud_event()],
+]
+MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+
+
+async def _deliver(deliveries: list[str]) -> None:
+    outside = world()
+    for event in deliveries:
+        await event_received.handle(event, AGENTS, SETTINGS, outside)
+
+
+async def _ask(message: str) -> None:
+    outside = world()
+    await release_asked.handle(message, AGENTS, SETTINGS, outside)
+    await poisoned.handle("releases", message, outside)
+
+
+TARGETS = (
+    Target(
+        "events",
+        "one or two deliveries, to the ledger's bytes",
+        st.lists(written(bent(*EVENTS) | VALUES) | st.text(max_size=40).map(utf8), min_size=1, max_size=2),
+        _deliver,
+        share=24,
+    ),
+    Target("messages", "messages of the two queues", written(bent(MESSAGE) | VALUES), _ask, share=5),
+)

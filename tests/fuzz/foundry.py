@@ -1,0 +1,142 @@
+"""Foundry's answers, below azure-ai-projects: values of ours come back, or one of the two errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from azure.ai.projects.aio import AIProjectClient
+from hypothesis import strategies as st
+
+from core.model import Definition, Routing, SecretValue, Version
+from core.proof import judge, when_time_is_up
+from core.rules import Probe
+from handlers.gateways import GatewayError
+from handlers.gateways.foundry import OPTIONS, AzureFoundry
+from local.credentials import Anybody
+from tests.fuzz.target import Target
+from tests.fuzz.wire import Answer, Line, script
+
+PROJECT = "https://local.services.ai.azure.com/api/projects/demo"
+CANARY = "canary-4c1f-secret"
+IMAGE = f"demo.azurecr.io/agents/hello@sha256:{'a' * 64}"
+DEFINITION = Definition(IMAGE, "1", "2Gi", (("responses", "2.0.0"),), {"KEY": SecretValue(CANARY)})
+VERSION = {
+    "object": "agent.version",
+    "id": "a:3",
+    "name": "a",
+    "version": "3",
+    "status": "active",
+    "created_at": 1790000000,
+    "definition": {
+        "kind": "hosted", "cpu": "1", "memory": "2Gi", "container_configuration": {"image": IMAGE},
+        "environment_variables": {"KEY": CANARY}, "protocol_versions": [{"protocol": "responses", "version": "2.0.0"}],
+    },
+    "metadata": {"slipway.fingerprint": "f"},
+    "error": {"code": "ImageError", "message": "cannot start"},
+    "draft": False,
+}  # fmt: skip
+AGENT = {
+    "object": "agent",
+    "id": "a",
+    "name": "a",
+    "state": "enabled",
+    "versions": {"latest": VERSION},
+    "instance_identity": {"principal_id": "p", "client_id": "c"},
+    "agent_endpoint": {
+        "version_selector": {
+            "version_selection_rules": [{"type": "FixedRatio", "agent_version": "3", "traffic_percentage": 100}]
+        }
+    },
+}
+VERSIONS = {
+    "object": "list",
+    "data": [VERSION, VERSION | {"version": "2"}],
+    "first_id": "a:3",
+    "last_id": "a:2",
+    "has_more": True,
+}
+TOOLBOX = {
+    "name": "a-tools",
+    "version": "1",
+    "default_version": "1",
+    "tools": [{"type": "code_interpreter"}],
+    "created_at": 1,
+}
+TOOLBOXES = {"object": "list", "data": [TOOLBOX], "last_id": "x", "has_more": False}
+SESSION = {"agent_session_id": "s", "status": "active"}
+RESPONSE = {
+    "id": "r",
+    "object": "response",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": "pong"}]}],
+    "agent_reference": {"type": "agent_reference", "name": "a", "version": "3"},
+}
+LINE = Line()
+
+
+class Reached(AzureFoundry):
+    """The gateway as it ships, on a line that we play."""
+
+    def __init__(self) -> None:
+        super().__init__(PROJECT, Anybody())
+        self._made = AIProjectClient(PROJECT, Anybody(), transport=LINE.transport(), **OPTIONS)
+
+
+FOUNDRY = Reached()
+ACTS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
+    "agent": (lambda: FOUNDRY.agent("a"), [AGENT]),
+    "version": (lambda: FOUNDRY.version("a", "3"), [VERSION]),
+    "versions": (lambda: FOUNDRY.versions("a"), [VERSIONS]),
+    "create": (lambda: FOUNDRY.create("a", DEFINITION, {"m": "1"}), [VERSION]),
+    "route": (lambda: FOUNDRY.route("a", Routing.to("3")), [AGENT]),
+    "delete": (lambda: FOUNDRY.delete("a", "3"), [{"deleted": True}]),
+    "open_session": (lambda: FOUNDRY.open_session("a", "3", 5.0), [SESSION]),
+    "end_session": (lambda: FOUNDRY.end_session("a", "s"), [{}]),
+    "toolbox": (lambda: FOUNDRY.toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
+    "toolbox_versions": (lambda: FOUNDRY.toolbox_versions("a-tools"), [TOOLBOX, TOOLBOXES]),
+}
+PROBES = (
+    Probe(ask="ping", expect="^pong$"),
+    Probe(ask="ping", expect="(?i)a.*b"),
+    Probe(post={"a": 1}, status=200, expect="pong"),
+    Probe(post=[], status=404),
+)
+
+
+async def _answer(given: tuple[str, list[Answer]]) -> None:
+    act, LINE.answers = given[0], list(given[1])
+    try:
+        came = await ACTS[act][0]()
+    except GatewayError as error:
+        assert CANARY not in str(error), "the secret is in the error"
+        raise
+    for version in came if isinstance(came, list) else [came]:
+        if isinstance(version, Version):
+            assert int(version.number) >= 0
+
+
+async def _ask(given: tuple[Probe, str | None, list[Answer]]) -> None:
+    probe, session, answers = given
+    LINE.answers = list(answers)
+    judged = judge(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
+    assert len(when_time_is_up(judged).detail) < 1_000, "an agent's words fill the ledger"
+
+
+TARGETS = (
+    Target(
+        "foundry",
+        "Foundry's answers to eleven calls, through azure-ai-projects",
+        st.one_of(*(st.tuples(st.just(act), script(*bodies)) for act, (_, bodies) in ACTS.items())),
+        _answer,
+        (GatewayError,),
+        share=10,
+    ),
+    Target(
+        "answers",
+        "an agent's answers to verify and check, to their verdict",
+        st.tuples(st.sampled_from(PROBES), st.sampled_from([None, "s"]), script(RESPONSE, longest=1)),
+        _ask,
+        (GatewayError,),
+        share=10,
+    ),
+)

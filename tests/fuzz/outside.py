@@ -1,0 +1,55 @@
+"""A world in memory that stores as the real one does: what cannot be written as bytes cannot be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from core.record import Record, Wanted
+from handlers.config import Settings
+from handlers.gateways import Gateways
+from handlers.gateways.journal import as_line
+from handlers.gateways.ledger import RECORD, WANTED
+from tests.fakes.foundry import FakeFoundry
+from tests.fakes.images import FakeImages
+from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
+from tests.fakes.vault import FakeVault
+from tests.simulation.scenery import ENVIRONMENT
+
+SETTINGS = Settings.from_env(ENVIRONMENT)
+
+
+class WrittenLedger(FakeLedger):
+    """What is wanted goes through the product's own codec."""
+
+    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+        noted = await super().note(agent, change)
+        assert WANTED.decode(WANTED.encode(noted), agent) == noted, "what is written is not what is read"
+        return noted
+
+    async def record(self, agent: str) -> Record:
+        record = await super().record(agent)
+        return RECORD.decode(RECORD.encode(record), agent)
+
+
+class WrittenJournal(FakeJournal):
+    """Lines go through the product's own writer."""
+
+    async def write(self, *lines: Mapping[str, object]) -> None:
+        for line in lines:
+            as_line(line)
+        await super().write(*lines)
+
+
+def world() -> Gateways:
+    """Nothing happened in it yet."""
+    clock, vault = FakeClock(), FakeVault()
+    vault.put("hello-key", "value-of-hello-key")
+    return Gateways(
+        foundry=FakeFoundry(clock, provisioning=5.0),
+        vault=vault,
+        ledger=WrittenLedger(clock),
+        journal=WrittenJournal(),
+        queue=FakeQueue(),
+        clock=clock,
+        images=FakeImages(),
+    )

@@ -1,0 +1,63 @@
+"""The ledger's records as stored bytes: read back as the same value, or refused and left alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from core.images import ImageFacts
+from core.model import Push, Routing
+from core.record import Act, Approval, Cause, Doing, Ended, Good, Hold, Pause, Record, Stage, Wanted
+from handlers.gateways import PermanentError
+from handlers.gateways.ledger import RECORD, WANTED
+from handlers.gateways.records import Codec
+from tests.fuzz.target import Target
+from tests.fuzz.values import VALUES, as_bytes, bent, written
+
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", AT, "event-1")
+HOLD = Hold("f" * 64, PUSH.digest, "VERIFY_FAILED", "sorry", AT, AT + timedelta(days=7), "somebody")
+WHOLE_WANTED = Wanted(
+    serial=7, by_people=6, push=PUSH, cause=Cause.PUSH, noted_at=AT, due=AT, paused=Pause("why", "who", AT, AT),
+    approved=Approval("3", "f" * 64, "who", AT), held=(HOLD,), lifted={"f" * 64: AT}, newest=PUSH, rule="0" * 16,
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)  # fmt: skip
+WHOLE_RECORD = Record(
+    seen=7, push=PUSH, fingerprint="f" * 64, secrets={"key": "0" * 32}, image="demo.azurecr.io/a@sha256:0",
+    variables=frozenset({"KEY"}), stage=Stage.BEGUN, begun_at=AT, candidate="3", back=Routing.to("2"),
+    selector=Routing.to("2"), routed_at=AT, doing=Doing(Act.PROMOTE, AT, Routing.to("3"), 3),
+    good=Good(PUSH, "e" * 64, "2"), previous=Good(PUSH, "d" * 64, "1"), holds=(HOLD,),
+    images={PUSH.digest: ImageFacts(amd64=PUSH.digest)}, identity="id", drift=("x",), born={"3": AT},
+    history=(Ended(AT, "LIVE", PUSH.digest, "2"),),
+)  # fmt: skip
+STORED: list[Any] = [json.loads(WANTED.encode(WHOLE_WANTED)), json.loads(RECORD.encode(WHOLE_RECORD))]
+
+
+async def _decode(data: bytes) -> None:
+    codecs: tuple[Codec[Any], ...] = (WANTED, RECORD)
+    refused = []
+    for codec in codecs:
+        try:
+            record = codec.decode(data, "a blob")
+        except PermanentError as error:
+            assert error.code == "LEDGER_UNREADABLE"
+            refused.append(error)
+            continue
+        assert codec.decode(codec.encode(record), "a blob") == record, "what is written is not what is read"
+    if len(refused) == len(codecs):
+        raise refused[0]
+
+
+TARGETS = (
+    Target(
+        "records",
+        "bytes of the ledger's two blobs, read, written and read again",
+        (written(bent(*STORED) | VALUES).map(as_bytes)) | st.binary(max_size=60),
+        _decode,
+        (PermanentError,),
+        share=15,
+    ),
+)

@@ -1,0 +1,149 @@
+"""agents.yaml: whatever is in the file is either rules that work or mistakes that can be read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from core.definition import Resolved, metadata, resolve, secret_refs
+from core.desired import what_runs
+from core.model import Push, Secret, SecretValue
+from core.rules import AgentRule
+from core.rules_file import RulesError, read_rules, warnings
+from core.tags import judge, newer
+from tests.fuzz.target import Target
+from tests.fuzz.values import DEEP, LEAVES, VALUES, as_bytes, bent
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+TAGS = ("v1.2.3", "1.0.0-rc.1", "42", "latest", "_", "0" * 128)
+RULE: dict[str, Any] = {
+    "repository": "agents/support",
+    "tags": {"order": "semver", "range": ">=1.0.0 <2.0.0", "allow": ["^v"], "ignore": ["-dev$"], "extract": "v(.*)"},
+    "cpu": "1",
+    "memory": "2Gi",
+    "image": "amd64",
+    "inspect": "never",
+    "protocols": {"responses": "2.0.0", "invocations": "1.0.0"},
+    "env": {
+        "MODEL": "gpt-4o-mini",
+        "KEY": {"secret": "search-key"},
+        "PINNED": {"secret": "crm-key", "version": "4387e9f3d6e14c459867679a90fd0f79"},
+        "TOKEN": {"connection": "crm.credentials.key"},
+    },
+    "env_from_vault": False,
+    "tools": [{"type": "code_interpreter"}, {"type": "mcp", "server_label": "d", "server_url": "https://d.example"}],
+    "more_definition": {"session_configuration": {"idle_timeout_seconds": 900}},
+    "release": {
+        "mode": "manual",
+        "soak": "1h30m",
+        "settle": "30s",
+        "on_secret_change": "notify",
+        "provision_within": "10m",
+        "verify": [{"ask": "ping", "expect": "pong", "within": "60s"}, {"post": {"a": 1}, "status": 200}],
+        "check": {"ask": "ping", "expect": "(?i)pong"},
+        "hold_for": "7d",
+    },
+    "keep": {"newest": 5, "min_age": "14d", "failed": "2d", "tags": [r"^v\d+$"], "foreign": True, "limit": 100},
+}
+FILES: list[Any] = [
+    {"agents": {"hello-agent": {"repository": "agents/hello"}}},
+    {"defaults": {"cpu": "2", "memory": "4Gi", "env": {"A": "b"}}, "agents": {"a": RULE, "b": {"repository": "b"}}},
+    *({"agents": {"a": {"repository": "a/b", key: value}}} for key, value in RULE.items() if key != "repository"),
+]
+LINES = [
+    "agents:", "  a:", "    repository: agents/a", "    env:", "      A: no", "      B: {secret: key}", "defaults: {}",
+    "    release: {mode: auto", "    tags: &t [", "    keep: *t", "  <<: *t", "- a", "? x", ": y", "%YAML 1.2", "---",
+    "...", "\tx: 1", "    cpu: 0x1F", "    memory: 1_0:30", "    at: 2026-11-24", "    on: !!python/object:os.system x",
+    "    s: |", "      text", "    'q: 1", '    "\\ud800": 1', "    n: .nan", "    d: 2026-13-45",
+    "    m: 9" + "9" * 99, "# comment", "  b: {repository: agents/a}", "  a: {repository: agents/b}",
+    "    more_definition: " + DEEP,
+    "    env: {A: &a [*a]}", "\ufeff", "\x00", "    x: !!binary =", "    f: !!float x", "    i: !!int ''",
+]  # fmt: skip
+
+
+def _dumped(value: Any) -> str:
+    """Plain YAML, as people write it, where that can say it."""
+    try:
+        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    except (yaml.YAMLError, RecursionError):
+        return json.dumps(value)
+
+
+@st.composite
+def _file(draw: st.DrawFn) -> bytes:
+    how = draw(st.sampled_from(["json", "json", "json", "yaml", "lines", "lines", "bytes", "value"]))
+    if how == "lines":
+        return as_bytes("\n".join(draw(st.lists(st.sampled_from(LINES), max_size=12))))
+    if how == "bytes":
+        return draw(st.binary(max_size=60))
+    if how == "value":
+        return as_bytes(
+            json.dumps({"agents": {"a": {"repository": "a", draw(st.sampled_from(list(RULE))): draw(VALUES)}}})
+        )
+    value = draw(bent(*FILES))
+    return as_bytes(_dumped(value) if how == "yaml" else json.dumps(value))
+
+
+async def _read(data: bytes) -> None:
+    try:
+        agents = read_rules(data)
+    except RulesError as wrong:
+        assert wrong.mistakes, "refused, and nobody says why"
+        for mistake in wrong.mistakes:
+            told = str(mistake)
+            told.encode()
+            assert "\n" not in told, "a mistake of several lines"
+            assert len(told) < 1_000, f"a mistake of {len(told)} characters"
+        raise
+    warnings(agents)
+    for rule in agents.agents.values():
+        _work(rule)
+
+
+def _work(rule: AgentRule) -> None:
+    """What a rule is for: it judges tags, and becomes a definition that can be sent."""
+    what_runs(rule)
+    push = Push(rule.repository, f"sha256:{'a' * 64}", "v1", NOW, "event")
+    for tag in TAGS:
+        if judge(rule.tags, tag) is None:
+            newer(rule.tags, Push(rule.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
+    refs = secret_refs(rule, {})
+    assert isinstance(refs, dict), "secrets without any tag clash"
+    read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue("value"))) for name, ref in refs.items()}
+    resolved = resolve(rule, push, "demo.azurecr.io", read, None, NOW)
+    assert isinstance(resolved, Resolved), "nothing is missing, and it does not resolve"
+    json.dumps(metadata(push, resolved, None, 1)).encode()
+
+
+TARGETS = (
+    Target("agents.yaml", "bytes of the file, to definitions", _file(), _read, (RulesError,), share=20),
+    Target(
+        "tags",
+        "tags against every kind of rule",
+        st.tuples(
+            st.sampled_from(["pushed", "semver", "number", "alphabetical"]), st.text(max_size=40) | LEAVES.map(str)
+        ),
+        lambda given: _judged(*given),
+        share=5,
+    ),
+)
+
+
+async def _judged(order: str, tag: str) -> None:
+    text = tag.encode("utf-8", "replace").decode()  # as events bring it
+    for extract in (None, "v?(.*)", "([0-9]+)"):
+        rules = read_rules(json.dumps({"agents": {"a": {"repository": "a", "tags": {"order": order, "extract": extract}
+            if extract else {"order": order}}}}).encode())  # fmt: skip
+        rule = rules.agents["a"].tags
+        push, known = (
+            Push("a", f"sha256:{letter * 64}", one, NOW, "event") for letter, one in (("a", text), ("b", "42"))
+        )
+        if judge(rule, text) or judge(rule, known.tag):
+            continue
+        assert newer(rule, push, push) is not None, "a push is newer than itself"
+        one, other = newer(rule, push, known), newer(rule, known, push)
+        assert (one is None) != (other is None), "neither, or both, are newer"

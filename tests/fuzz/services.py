@@ -1,0 +1,214 @@
+"""What Key Vault, the registry and storage answer, below their SDKs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from azure.containerregistry.aio import ContainerRegistryClient
+from azure.keyvault.secrets.aio import SecretClient
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+from hypothesis import strategies as st
+
+from core.definition import unusable
+from core.model import Secret
+from core.record import Wanted
+from handlers.gateways import GatewayError
+from handlers.gateways.images import OPTIONS as IMAGES
+from handlers.gateways.images import AzureImages
+from handlers.gateways.journal import AzureJournal
+from handlers.gateways.ledger import AzureLedger
+from handlers.gateways.queue import AzureQueue
+from handlers.gateways.storage import CLIENT, StorageAccount
+from handlers.gateways.vault import OPTIONS as VAULT
+from handlers.gateways.vault import AzureVault
+from local.credentials import Anybody
+from tests.fakes.storage import FakeClock
+from tests.fuzz.records import AT, STORED
+from tests.fuzz.target import Target
+from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
+from tests.fuzz.wire import Answer, Line, answer, refused, script
+
+Calls = dict[str, Callable[[], Awaitable[Any]]]
+LINE, CLOCK = Line(), FakeClock()
+VAULT_URL, REGISTRY_URL = "https://demo.vault.azure.net", "https://demo.azurecr.io"
+LOGIN = "https://login.microsoftonline.com/tenant"
+CHALLENGE = refused(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')
+SECRET = {
+    "value": "canary-77c0-secret",
+    "id": f"{VAULT_URL}/secrets/hello-key/4387e9f3d6e14c459867679a90fd0f79",
+    "attributes": {"enabled": True, "created": 1790000000, "updated": 1790000000, "exp": 1990000000, "nbf": 1690000000},
+    "tags": {"agent": "a", "env": "KEY"},
+    "contentType": "text/plain",
+}
+LISTED = {"value": [{key: value for key, value in SECRET.items() if key != "value"}], "nextLink": None}
+
+
+class ReachedVault(AzureVault):
+    """The gateway as it ships, on a line that we play."""
+
+    def __init__(self) -> None:
+        super().__init__(VAULT_URL, Anybody())
+        self._client = SecretClient(VAULT_URL, Anybody(), transport=LINE.transport(), **VAULT)
+
+
+class ReachedImages(AzureImages):
+    """The gateway as it ships, on a line that we play."""
+
+    def __init__(self) -> None:
+        super().__init__(REGISTRY_URL, Anybody())
+        self._made = ContainerRegistryClient(REGISTRY_URL, Anybody(), transport=LINE.transport(), **IMAGES)
+
+
+def _account() -> StorageAccount:
+    options = {"credential": Anybody(), "transport": LINE.transport(), **CLIENT}
+    blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
+    return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
+
+
+ACCOUNT = _account()
+LEDGER, JOURNAL, QUEUE = AzureLedger(ACCOUNT, CLOCK), AzureJournal(ACCOUNT, CLOCK), AzureQueue(ACCOUNT)
+IMAGES_GATEWAY = ReachedImages()
+
+
+async def _vault(given: tuple[str, list[Answer]]) -> None:
+    LINE.answers = [CHALLENGE, *given[1]]
+    vault = ReachedVault()
+    try:
+        came = await (vault.read("hello-key", None) if given[0] == "read" else vault.tagged("a"))
+        if isinstance(came, Secret):
+            unusable(came, AT)
+    except GatewayError as error:
+        assert "canary" not in str(error)
+        raise
+
+
+CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
+CONFIG_MEDIA = "application/vnd.oci.image.config.v1+json"
+MEDIA = "application/vnd.oci.image.manifest.v1+json"
+INDEX = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.oci.image.index.v1+json",
+    "manifests": [{"digest": f"sha256:{'b' * 64}", "platform": {"os": "linux", "architecture": "amd64"}}],
+}
+TOKEN = Answer(body=b'{"refresh_token": "r", "access_token": "a"}')
+TAGS = {"registry": "demo.azurecr.io", "imageName": "agents/hello", "tags": [
+    {"name": "v1", "digest": f"sha256:{'a' * 64}", "createdTime": "2026-11-24T12:00:00.1Z",
+     "lastUpdateTime": "2026-11-24T12:00:00.1234567Z", "changeableAttributes": {}}]}  # fmt: skip
+
+ODD_ANSWERS = answer(INDEX, CONFIG)
+
+
+@st.composite
+def _image(draw: st.DrawFn) -> tuple[str, list[Answer]]:
+    """A manifest under its own digest, as the client checks it, and the configuration that it names."""
+    config = as_bytes(draw(written(bent(CONFIG))))
+    about = {"mediaType": CONFIG_MEDIA, "digest": _digest(config), "size": len(config)}
+    named = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": about}
+    manifest = as_bytes(draw(written(bent(named, named, INDEX))))
+    honest = [_of(manifest), _of(config)]
+    code, odd = pick(draw(CODES), [True, False])
+    at = code % 3
+    return _digest(manifest), [*honest[:at], *([draw(ODD_ANSWERS)] if odd else ()), *honest[at:]]
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _of(data: bytes) -> Answer:
+    told = {"Docker-Content-Digest": _digest(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
+    return Answer(headers=tuple(told.items()), body=data)
+
+
+async def _registry(given: tuple[str, list[Answer]]) -> None:
+    """Each call of the client first asks who it is, and then for a token."""
+    what, answers = given
+    LINE.answers = [one for real in answers for one in (WHO, TOKEN, TOKEN, real)]
+    await (IMAGES_GATEWAY.tags("agents/hello") if what == "tags" else IMAGES_GATEWAY.facts("agents/hello", what))
+
+
+WHO = refused('Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"')
+_BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType></Properties>{1}</Blob>"
+LISTING = (
+    '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
+    'ContainerName="slipway"><Blobs>'
+    + _BLOB.format("wanted", "<Metadata><serial>{0}</serial></Metadata>")
+    + _BLOB.format("release", "<Metadata><seen>{1}</seen><state>{2}</state></Metadata>")
+    + "</Blobs><NextMarker/></EnumerationResults>"
+)
+STORAGE: Calls = {
+    "wanted": lambda: LEDGER.wanted("a"),
+    "record": lambda: LEDGER.record("a"),
+    "note": lambda: LEDGER.note("a", lambda wanted: Wanted(serial=wanted.serial + 1)),
+    "lease": lambda: LEDGER.lease("a"),
+    "agents": lambda: LEDGER.agents(frozenset({"open", "due"})),
+    "turn": lambda: LEDGER.turn("catch-up", timedelta(days=1)),
+    "remembered": lambda: LEDGER.remembered("deployed"),
+    "journal": lambda: JOURNAL.read(AT),
+    "told": lambda: JOURNAL.write({"reason": "LIVE"}),
+    "send": lambda: QUEUE.send("a"),
+    "depth": lambda: QUEUE.depth("releases"),
+}
+TURN, VALUE, LINES = {"at": AT.isoformat()}, {"value": "0" * 64}, {"reason": "LIVE", "agent": "a", "at": AT.isoformat()}
+
+
+@st.composite
+def _listing(draw: st.DrawFn) -> Answer:
+    told = [str(draw(LEAVES)).replace("<", "")[:40] if draw(st.booleans()) else "3" for _ in range(3)]
+    return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(LISTING.format(*told)))
+
+
+BLOBS = answer(*STORED, TURN, VALUE)
+STORED_FOR = dict.fromkeys(STORAGE, BLOBS) | {"agents": _listing() | BLOBS, "journal": answer(LINES)}
+"""Call -> what storage has for it."""
+
+
+def _stored(call: str) -> st.SearchStrategy[tuple[str, list[Answer]]]:
+    answers = st.lists(STORED_FOR[call].map(as_blob), min_size=1, max_size=3)
+    return st.tuples(st.just(call), answers)
+
+
+def as_blob(told: Answer) -> Answer:
+    """With the headers that a blob's download has, where nothing else was drawn."""
+    if told.headers or told.breaks:
+        return told
+    size = len(told.body)
+    ranged = (("Content-Range", f"bytes 0-{max(0, size - 1)}/{size}"), ("Content-Length", str(size)), ("ETag", '"1"'))
+    return Answer(206 if told.status == 200 else told.status, (*ranged, ("x-ms-blob-type", "BlockBlob")), told.body)
+
+
+async def _storage(given: tuple[str, list[Answer]]) -> None:
+    LINE.answers = list(given[1])
+    await STORAGE[given[0]]()
+
+
+TARGETS = (
+    Target(
+        "vault",
+        "Key Vault's answers, through azure-keyvault-secrets",
+        st.tuples(st.just("read"), script(SECRET)) | st.tuples(st.just("tagged"), script(LISTED)),
+        _vault,
+        (GatewayError,),
+        share=4,
+    ),
+    Target(
+        "registry",
+        "manifests, configurations and tags, through azure-containerregistry",
+        _image() | st.tuples(st.just("tags"), script(TAGS)),
+        _registry,
+        (GatewayError,),
+        share=4,
+    ),
+    Target(
+        "storage",
+        "what storage answers to the ledger, the journal and the queue",
+        st.sampled_from(list(STORAGE)).flatmap(_stored),
+        _storage,
+        (GatewayError,),
+        share=4,
+    ),
+)
