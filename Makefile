@@ -19,6 +19,9 @@ soak: $(READY)  ## 20,000 seeded histories on every core; SEEDS=1000 for fewer
 fuzz: $(READY)  ## a million inputs through every door; INPUTS=50000 for fewer, ARGS="--only events --seed 7"
 	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(ARGS)
 
+scale: $(READY)  ## lead time, calls and cost from 10 agents to 200, in virtual time; ARGS="--write"
+	@$(BIN)/python -m tests.scale $(ARGS)
+
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -61,6 +61,12 @@ class Settings:
     outcome_topic_endpoint: str = _setting("OUTCOME_TOPIC_ENDPOINT", "an Event Grid topic that is told outcomes", "")
     poll_seconds: float = _setting("POLL_SECONDS", "seconds between looks at a version, growing to 10", "2")  # type: ignore[assignment]
 
+    looks_per_second: float = _setting(  # type: ignore[assignment]
+        "LOOKS_PER_SECOND",
+        "looks at versions a second that an instance makes; where more wait, each looks less often",
+        "5",
+    )
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check every setting; raises ConfigInvalid that names all that is missing or wrong."""
@@ -84,6 +90,7 @@ class Settings:
                 **values,
                 "prune_dry_run": values["prune_dry_run"].lower() in YES,
                 "poll_seconds": float(values["poll_seconds"]),
+                "looks_per_second": float(values["looks_per_second"]),
             }
         )
 

@@ -149,12 +149,15 @@ def _yes_or_no(value: str) -> str | None:
     return None if value.lower() in YES | NO else f"is true or false; {_shown(value)}"
 
 
-def _seconds(value: str) -> str | None:
-    try:
-        fits = 0.05 <= float(value) <= 10
-    except ValueError:
-        fits = False
-    return None if fits else f"is a number of seconds from 0.05 to 10; {_shown(value)}"
+def _number(what: str, least: float, most: float) -> Check:
+    def check(value: str) -> str | None:
+        try:
+            fits = least <= float(value) <= most
+        except ValueError:
+            fits = False
+        return None if fits else f"is a number {what} from {least:g} to {most:g}; {_shown(value)}"
+
+    return check
 
 
 CHECKS: Mapping[str, Check] = {
@@ -175,6 +178,7 @@ CHECKS: Mapping[str, Check] = {
     "RESUME_SCHEDULE": _schedule,
     "PRUNE_DRY_RUN": _yes_or_no,
     "OUTCOME_TOPIC_ENDPOINT": _topic,
-    "POLL_SECONDS": _seconds,
+    "POLL_SECONDS": _number("of seconds", 0.05, 10),
+    "LOOKS_PER_SECOND": _number("a second", 0.1, 1000),
 }
 """A check for each setting; of what is free text only quotes around it are a mistake."""

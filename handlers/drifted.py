@@ -12,6 +12,8 @@ from handlers.decisions import Decisions
 from handlers.gateways import GatewayError, Gateways
 from handlers.together import together
 
+FEW, A_SECOND = 20, 1.0
+"""More agents than that are looked at one a second: two requests each, of the few that Foundry may take."""
 AT_ONCE = 4
 """Agents looked at side by side: Foundry's rate limit is per token, and azd keeps to four as well."""
 
@@ -19,10 +21,12 @@ AT_ONCE = 4
 async def tell(agents: tuple[str, ...], decisions: Decisions, outside: Gateways) -> None:
     """Look at every agent that is at rest; what cannot be read now is read by the next run."""
     turns = asyncio.Semaphore(AT_ONCE)
+    pause = AT_ONCE / A_SECOND if len(agents) > FEW else 0.0
 
     async def look(agent: str) -> None:
         async with turns:
             await _look(agent, decisions, outside)
+            await outside.clock.sleep(pause)
 
     await asyncio.gather(*(look(agent) for agent in agents))
 

@@ -42,7 +42,7 @@ class Observer:
             wanted, record = await together(ledger.wanted(self._agent), ledger.record(self._agent))
         except GatewayError:
             return None
-        if not release_expected(wanted, record, at):
+        if not release_expected(wanted, record, at) or not self._outside.looks.calm(self._outside.clock.monotonic()):
             return Glance(at, wanted, record)
         try:
             (agent, listed), wish = await together(self._versions(), self._resolver.wish(wanted, record, at))

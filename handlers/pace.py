@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from core.looks import until_next
 from handlers.gateways import Clock, Lease, TransientError
+from handlers.looks import Looks
 
 T = TypeVar("T")
 
-LONGEST_POLL = 10.0
-POLL_SHARE = 0.1
-"""Of the time waited so far: a look that comes late delays a release by a tenth at most."""
 RENEW_BELOW = 40.0
 """Seconds left of a 60 s lease: it is renewed every 20 s."""
 LONGEST_SLEEP = 20.0
-LONGEST_BACK_OFF = 60.0
+LONGEST_BACK_OFF = 120.0
 """Seconds that a fault is waited out under the lease: a longer wish is waited for in the queue, where it is free."""
+ASK_AGAIN, LONGEST_QUEUE = 2.0, 300.0
+"""Seconds between two tries to get a turn at Foundry, and until others of the queue get a try."""
 PATIENCE = 6
 """Faults in a row, 63 s of waiting in all, before the message goes back to the queue."""
 
@@ -29,16 +30,24 @@ class LeaseLostError(Exception):
 class Pace:
     """The waits of one lease holder; every method but the counters may raise LeaseLostError."""
 
-    def __init__(self, clock: Clock, lease: Lease, first_poll: float) -> None:
+    def __init__(self, clock: Clock, lease: Lease, first_poll: float, looks: Looks) -> None:
         self._clock = clock
         self._lease = lease
         self._first_poll = first_poll
+        self._looks = looks
         self._waits_since = clock.monotonic()
+        self._looked = False
         self._faults = 0
 
     def acted(self) -> None:
         """Something happened: look often again."""
         self._waits_since = self._clock.monotonic()
+        self._looked = False
+
+    def became_active(self) -> None:
+        """What was waited for is there: others may take as long."""
+        if self._looked:
+            self._looks.became_active(self._clock.monotonic() - self._waits_since)
 
     def answered(self) -> None:
         """A turn met no fault."""
@@ -49,15 +58,31 @@ class Pace:
         if self._lease.remaining < RENEW_BELOW and not await self._lease.renew():
             raise LeaseLostError
 
+    async def turn_comes(self) -> bool:
+        """Wait under the lease until Foundry has room for one more release; False: not within five minutes.
+
+        Whoever asks for the same agent meanwhile finds the lease taken, and goes: what is wanted is read afterwards.
+        """
+        ends = self._clock.monotonic() + LONGEST_QUEUE
+        while not self._looks.take(self._clock.monotonic()):
+            if self._clock.monotonic() >= ends:
+                return False
+            await self._sleep(ASK_AGAIN)
+        return True
+
     async def poll(self) -> None:
-        """Wait for the next look: ``POLL_SECONDS``, growing to 10 s with the time that was waited already."""
-        longest = max(LONGEST_POLL, self._first_poll)
-        waited = self._clock.monotonic() - self._waits_since
-        await self._sleep(min(longest, max(self._first_poll, waited * POLL_SHARE)))
+        """Wait for the next look: ``POLL_SECONDS``, growing with the time that was waited and with the crowd."""
+        self._looked = True
+        now = self._clock.monotonic()
+        seconds = until_next(now - self._waits_since, self._first_poll, self._looks.crowd(now))
+        with self._looks.waiting():
+            await self._sleep(seconds)
 
     async def back_off(self, error: TransientError) -> bool:
         """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""
         self._faults += 1
+        if error.throttled:
+            self._looks.refused(self._clock.monotonic())
         seconds = max(error.retry_after or 0.0, 2.0 ** (self._faults - 1))
         if self._faults > PATIENCE or seconds > LONGEST_BACK_OFF:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from core.model import Routing, Version
 from core.prune import Delete, Keep, Line, crowded, plan
@@ -22,6 +23,8 @@ from handlers.together import together
 STEP = "prune"
 AT_ONCE = 8
 """Agents looked at side by side."""
+BUDGET = timedelta(minutes=20)
+"""After which no other agent is begun: at functionTimeout the host kills the process, in the middle of a deletion."""
 PER_LINE = 40
 """Image names in one line of telemetry, whose values are cut at 8,192 characters."""
 
@@ -43,21 +46,26 @@ class Planned:
 
 async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
     """Prune every agent that agents.yaml names; what one agent's reads or deletes meet stops none of the others."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns, ends = asyncio.Semaphore(AT_ONCE), outside.clock.now() + BUDGET
 
     async def one(rule: AgentRule) -> None:
         with telemetry.span(STEP, agent=rule.name):
-            await _agent(rule, settings, outside, turns)
+            await _agent(rule, settings, outside, turns, ends)
 
     await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
 
 
-async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, turns: asyncio.Semaphore) -> None:
+async def _agent(
+    rule: AgentRule, settings: Settings, outside: Gateways, turns: asyncio.Semaphore, ends: datetime
+) -> None:
     about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
     decisions, gone = Decisions(outside.journal, outside.clock, about), set[str]()
     try:
         async with turns:  # what is told afterwards keeps no other agent waiting
-            await _prune(rule, settings, outside, decisions, gone)
+            if outside.clock.now() < ends:
+                await _prune(rule, settings, outside, decisions, gone)
+            else:
+                decisions.tell(Reason.PRUNE_STOPPED, "20 minutes are up; the next run goes on")
     except GatewayError as error:
         decisions.tell(Reason.PRUNE_STOPPED, str(error))
     told = [outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())] if gone else []
@@ -107,7 +115,7 @@ async def _delete(
     try:
         found = await planned(rule, outside)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
-        deleting = Deleting(rule, lease.record, Pace(outside.clock, lease, settings.poll_seconds), outside, decisions)
+        deleting = Deleting(rule, lease.record, _pace(lease, settings, outside), outside, decisions)
         try:
             await deleting.all(found.going, lambda: _newer_wish(rule.name, lease, outside))
             await deleting.all(_instead(rule, found, deleting), lambda: _newer_wish(rule.name, lease, outside))
@@ -131,6 +139,10 @@ def _instead(rule: AgentRule, found: Planned, deleting: Deleting) -> list[Delete
     now = deleting.outside.clock.now()
     again = plan(left, found.routing, found.record, rule.keep, now, deleting.stayed)
     return [line for line in again if isinstance(line, Delete)]
+
+
+def _pace(lease: Lease, settings: Settings, outside: Gateways) -> Pace:
+    return Pace(outside.clock, lease, settings.poll_seconds, outside.looks)
 
 
 async def _newer_wish(agent: str, lease: Lease, outside: Gateways) -> bool:

@@ -33,7 +33,7 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
             await decisions.flush()
             return Reason.LEASE_TAKEN
         acts = Acts(rule.name, lease, outside.foundry, outside.clock)
-        pace = Pace(outside.clock, lease, settings.poll_seconds)
+        pace = Pace(outside.clock, lease, settings.poll_seconds, outside.looks)
         holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
         holder.ahead = glance if glance is not None and glance.record == lease.record else None
         return await _held(holder, lease)
@@ -43,7 +43,7 @@ async def _held(holder: Holder, lease: Lease) -> Reason:
     if holder.ahead is not None and holder.ahead.facts.listed is not None:
         measures.versions(holder.rule.name, holder.ahead.facts.listed, holder.rule.keep.limit)
     try:
-        ending = await turns.run(holder)
+        ending = await turns.in_turn(holder)
     finally:
         await lease.give_back()
         await together(holder.decisions.flush(), outcomes.publish(holder.events, holder.decisions, holder.outside))

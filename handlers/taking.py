@@ -41,6 +41,8 @@ async def take(step: Step, holder: Holder) -> Ending | None:
         return await _write_down(step, holder)
     if isinstance(step, Look):  # pragma: no cover - the turn answered it
         return None
+    if isinstance(step, Confirm):
+        holder.pace.became_active()
     holder.pace.acted()
     holder.trail.at(step.reason.value.lower())
     with telemetry.span(f"release.{holder.trail.step}", agent=holder.rule.name):

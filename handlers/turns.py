@@ -21,6 +21,20 @@ from handlers.together import together
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 BACK_IN = timedelta(seconds=60)
+CROWDED = "Foundry refuses requests (429), and other releases are before this one"
+
+
+async def in_turn(holder: Holder) -> Ending:
+    """Take turns once Foundry has room for this release; raises TransientError where storage does not answer."""
+    try:
+        if not await holder.pace.turn_comes():
+            return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), CROWDED)
+    except LeaseLostError:
+        return holder.told(Done(Reason.LEASE_LOST))
+    try:
+        return await run(holder)
+    finally:
+        holder.outside.looks.done()
 
 
 async def run(holder: Holder) -> Ending:

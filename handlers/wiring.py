@@ -47,10 +47,12 @@ def gateways() -> Gateways:
     from handlers.gateways.ledger import AzureLedger
     from handlers.gateways.queue import AzureQueue
     from handlers.gateways.vault import AzureVault
+    from handlers.looks import Looks
 
     given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
+    looks = Looks(given.looks_per_second)
     return Gateways(
-        foundry=AzureFoundry(given.foundry_project_endpoint, credential),
+        foundry=AzureFoundry(given.foundry_project_endpoint, credential, looks, clock),
         vault=AzureVault(given.key_vault_url, credential),
         ledger=AzureLedger(account, clock),
         journal=AzureJournal(account, clock),
@@ -58,6 +60,7 @@ def gateways() -> Gateways:
         clock=clock,
         images=AzureImages(given.registry_endpoint, credential),
         outcomes=_outcomes(given, credential),
+        looks=looks,
     )
 
 

@@ -23,6 +23,7 @@ from core.toolboxes import ToolboxVersion
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.ledgers import Lease, Ledger
 from handlers.gateways.told import Nobody, Outcomes, Told
+from handlers.looks import Looks
 
 __all__ = [
     "STORAGE",
@@ -162,3 +163,5 @@ class Gateways:
     clock: Clock
     images: Images
     outcomes: Outcomes = field(default_factory=Nobody)
+    looks: Looks = field(default_factory=Looks)
+    """How many of this process wait for Foundry, and how busy it is."""

@@ -30,14 +30,23 @@ class TransientError(GatewayError):
     """Asking again later may help.
 
     ``unclear`` is True when the request may have taken effect although its answer was lost or an error (a timeout, a
-    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds.
+    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds;
+    ``throttled`` is True for a 429 of Foundry's: we asked too often.
     """
 
     def __init__(
-        self, service: str, code: str, message: str, *, unclear: bool = False, retry_after: float | None = None
+        self,
+        service: str,
+        code: str,
+        message: str,
+        *,
+        unclear: bool = False,
+        retry_after: float | None = None,
+        throttled: bool = False,
     ) -> None:
         super().__init__(service, code, message)
         self.unclear = unclear
+        self.throttled = throttled
         self.retry_after = retry_after
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.rules import Probe
 from core.toolboxes import ToolboxVersion
-from handlers.gateways import Deleted, PermanentError
+from handlers.gateways import Clock, Deleted, PermanentError
+from handlers.gateways.clock import SystemClock
 from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry_errors import missing
 from handlers.gateways.foundry_questions import ask, open_session
 from handlers.gateways.foundry_shapes import agent_of, definition_to, is_numbered, routing_of, version_of
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
 from handlers.gateways.http import UNTRACED
+from handlers.looks import Looks
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -29,26 +31,28 @@ anybody renewing the lease meanwhile; the release loop waits just as long, and r
 class AzureFoundry:
     """See the Foundry protocol."""
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
+    def __init__(
+        self, endpoint: str, credential: AsyncTokenCredential, looks: Looks | None = None, clock: Clock | None = None
+    ) -> None:
+        self._looks, self._clock = looks or Looks(), clock or SystemClock()
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
         self._made: AIProjectClient | None = None
 
     async def agent(self, name: str) -> Agent | None:
         """The agent with its routing."""
-        client = await self._client()
+        client = await self._in_turn()
         return await read(f"get agent {name}", lambda: client.agents.get(name, **UNTRACED), agent_of)
 
     async def version(self, agent: str, number: str) -> Version | None:
         """One version."""
-        client = await self._client()
+        client = await self._in_turn()
         what = f"get version {number} of {agent}"
         return await read(what, lambda: client.agents.get_version(agent, number, **UNTRACED), version_of)
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
-        client = await self._client()
-
+        client = await self._in_turn()
         what = f"list versions of {agent}"
 
         async def collect() -> list[Version]:
@@ -109,6 +113,11 @@ class AzureFoundry:
         """Close the connections."""
         if self._made is not None:
             await self._made.close()
+
+    async def _in_turn(self) -> AIProjectClient:
+        """For what is read: after a 429 one read follows another; an act follows a fresh look, and goes at once."""
+        await self._looks.turn(self._clock)
+        return await self._client()
 
     async def _client(self) -> AIProjectClient:
         """Import and build at first use: the import alone takes most of a second."""

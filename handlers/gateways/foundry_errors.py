@@ -48,8 +48,10 @@ def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool
     if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
         told = f"{what}: {_hidden(_message(error), sent)[:LONGEST]}"
         if error.status_code in BUSY or error.status_code >= 500:
-            landed = unclear and error.status_code != 429
-            return TransientError(SERVICE, _code(error), told, unclear=landed, retry_after=retry_after(error))
+            busy, wish = error.status_code == 429, retry_after(error)
+            return TransientError(
+                SERVICE, _code(error), told, unclear=unclear and not busy, retry_after=wish, throttled=busy
+            )
         code = TOO_MANY_VERSIONS if "Too many valid agent revisions" in _message(error) else _code(error)
         return PermanentError(SERVICE, code, told, status=error.status_code)
     if _never_sent(error):

@@ -16,7 +16,6 @@ from tests.fuzz.targets import TARGETS, named
 
 INPUTS = 2_000
 """Of one seed: enough to be worth a start, few enough that a finding is soon lived through again."""
-SHOWN = 10
 
 
 @dataclass
@@ -54,6 +53,7 @@ class Run:
         if block.finding:
             again = f"python -m tests.fuzz --only {block.target} --seed {block.seed} --inputs {INPUTS}"
             self.findings.append(f"{block.target}: {block.finding}\n  again with: {again}")
+            _say(f"\n{self.findings[-1]}")
 
 
 def block(name: str, seed: int, inputs: int) -> tuple[Block, float]:
@@ -124,8 +124,6 @@ def _report(run: Run, seconds: float) -> None:
     _say(f"\n{run.inputs:,} inputs ({different:,} different) in {seconds / 60:.1f} min, {len(run.findings)} findings")
     _say("refused: answered by an error of our own; slowest: processor time, the least of several measurements;")
     _say(f"over once: above {SLOWEST * 1000:.0f} ms when first measured, and not again")
-    for finding in run.findings[:SHOWN]:
-        _say(f"\n{finding}")
 
 
 def _say(text: str, end: str = "\n") -> None:

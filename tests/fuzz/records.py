@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,10 @@ WHOLE_RECORD = Record(
 STORED: list[Any] = [json.loads(WANTED.encode(WHOLE_WANTED)), json.loads(RECORD.encode(WHOLE_RECORD))]
 
 
+HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""Half a character, which only a person can have written there: pydantic writes another in its place."""
+
+
 async def _decode(data: bytes) -> None:
     codecs: tuple[Codec[Any], ...] = (WANTED, RECORD)
     refused = []
@@ -46,7 +51,9 @@ async def _decode(data: bytes) -> None:
             assert error.code == "LEDGER_UNREADABLE"
             refused.append(error)
             continue
-        assert codec.decode(codec.encode(record), "a blob") == record, "what is written is not what is read"
+        again = codec.decode(codec.encode(record), "a blob")
+        assert again == record or HALF.search(data), "what is written is not what is read"
+        assert codec.decode(codec.encode(again), "a blob") == again, "what is read is not read twice alike"
     if len(refused) == len(codecs):
         raise refused[0]
 

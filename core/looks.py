@@ -1,0 +1,64 @@
+"""When to look at a version next: often where few wait, and as seldom as it delays nobody by much where many do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LONGEST = 10.0
+"""Seconds between two looks where few wait."""
+SHARE = 0.1
+"""Of the time waited so far: a look that comes late delays a release by a tenth at most."""
+HEAD_START = 0.8
+"""Of the shortest time that a version took lately: before it, looking is of no use to anybody."""
+THROTTLED_FOR = 60.0
+"""Seconds after a 429 in which the fair share counts more than the tenth: a look that is refused delays everybody."""
+LONGEST_THROTTLED = 60.0
+ASKS = 0.2
+"""Requests a second that a release in hand makes: some at its begin and end, a look now and then between."""
+BACKS_OFF = 0.7
+"""What is left of the looks a second after a 429."""
+RECOVERS = 30.0
+"""Seconds without a 429 after which twice as many looks are tried."""
+LEAST = 0.1
+"""Looks a second that are left, however often Foundry refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Everybody who waits for a version in this process."""
+
+    looking: int
+    a_second: float
+    """Looks a second that all of them may make together."""
+    soonest: float = 0.0
+    """Seconds: the shortest time that a version took lately; 0 where nothing is known."""
+    throttled: bool = False
+
+
+def until_next(waited: float, first: float, crowd: Crowd) -> float:
+    """Seconds until the next look of one who has waited for so long, and began with a look every ``first`` seconds."""
+    often = min(max(LONGEST, first), max(first, waited * SHARE))
+    fair = crowd.looking / crowd.a_second
+    if fair <= often:
+        return often
+    seldom = LONGEST_THROTTLED if crowd.throttled else max(often, waited * SHARE)
+    return max(min(fair, seldom), crowd.soonest * HEAD_START - waited)
+
+
+def has_room(in_hand: int, crowd: Crowd) -> bool:
+    """Whether one more release may begin: any while Foundry takes what comes, else as many as it has answers for.
+
+    Without it everybody's reads are refused in turn, and no release gets the several answers in a row that it needs.
+    """
+    return not crowd.throttled or in_hand < max(1.0, crowd.a_second / ASKS)
+
+
+def after_refusal(a_second: float) -> float:
+    """Looks a second once Foundry has answered 429."""
+    return max(LEAST, a_second * BACKS_OFF)
+
+
+def recovered(a_second: float, calm: float, most: float) -> float:
+    """Looks a second once it has not for so many seconds."""
+    return min(most, a_second * math.exp2(min(calm / RECOVERS, 60.0)))

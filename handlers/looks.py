@@ -1,0 +1,82 @@
+"""What this process knows of all its waits for versions; what is lost with it is learnt again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from core.looks import THROTTLED_FOR, Crowd, after_refusal, has_room, recovered
+
+if TYPE_CHECKING:
+    from handlers.gateways import Clock
+
+REMEMBERED = 20
+"""Versions whose time is remembered."""
+KNOWN = 5
+"""Versions that must have been seen before their time says anything of the next."""
+ONE_REFUSAL = 2.0
+"""Seconds in which several refusals count as one: they are of the same moment."""
+
+
+class Looks:
+    """One per process, shared by all lease holders; ``a_second`` is the budget of all, and inf is none."""
+
+    def __init__(self, a_second: float = 5.0) -> None:
+        self._most = self._a_second = a_second
+        self._refused_at = float("-inf")
+        self._looking = self._in_hand = 0
+        self._next = 0.0
+        self._took: deque[float] = deque(maxlen=REMEMBERED)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Somebody waits for the next look."""
+        self._looking += 1
+        try:
+            yield
+        finally:
+            self._looking -= 1
+
+    def crowd(self, now: float) -> Crowd:
+        """Everybody who waits, whoever asks among them; ``now`` in seconds of a clock that nobody sets."""
+        calm = now - self._refused_at
+        soonest = min(self._took) if len(self._took) >= KNOWN else 0.0
+        a_second = recovered(self._a_second, calm, self._most)
+        throttled = calm < THROTTLED_FOR and self._most < float("inf")
+        return Crowd(self._looking + 1, a_second, soonest, throttled)
+
+    def calm(self, now: float) -> bool:
+        """True where nothing was refused lately and nobody needs to queue."""
+        return not self.crowd(now).throttled
+
+    async def turn(self, clock: Clock) -> None:
+        """Before a read of Foundry's: at once while it takes what comes, else one after another."""
+        now = clock.monotonic()
+        crowd = self.crowd(now)
+        if crowd.throttled:
+            at = max(now, self._next)
+            self._next = at + 1 / crowd.a_second
+            await clock.sleep(at - now)
+
+    def take(self, now: float) -> bool:
+        """Take a release in hand, where there is room; who got True gives it back with ``done``."""
+        free = has_room(self._in_hand, self.crowd(now))
+        self._in_hand += free
+        return free
+
+    def done(self) -> None:
+        """A release is out of hand."""
+        self._in_hand -= 1
+
+    def became_active(self, seconds: float) -> None:
+        """A version took so long."""
+        self._took.append(seconds)
+
+    def refused(self, now: float) -> None:
+        """Foundry answered 429."""
+        calm = now - self._refused_at
+        if calm >= ONE_REFUSAL:
+            self._a_second = after_refusal(recovered(self._a_second, calm, self._most))
+            self._refused_at = now
