@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench soak fuzz scale up lock clean azurite
+.PHONY: help demo test check bench soak fuzz scale audit up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -22,6 +22,9 @@ fuzz: $(READY)  ## a million inputs through every door; INPUTS=50000 for fewer, 
 scale: $(READY)  ## lead time, calls and cost from 10 agents to 200, in virtual time; ARGS="--write"
 	@$(BIN)/python -m tests.scale $(ARGS)
 
+audit: $(READY)  ## what ships, held against the advisories of PyPI; ARGS="--required" where it must be answered
+	@$(BIN)/python -m tests.security.audit $(ARGS)
+
 check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,9 +40,11 @@ bench: $(READY)  ## what it costs: one JSON document and a table; ARGS="--quick 
 up: $(READY)  ## Azure on a laptop, until Ctrl-C
 	$(BIN)/python -m local up $(ARGS)
 
-lock: $(READY)  ## make the lock files anew from the .in files
+lock: $(READY)  ## make the lock files anew from the .in files, and the SBOM
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+	$(BIN)/python -m tests.security.sbom --write
 
 clean:  ## what can be made again
 	rm -rf $(VENV) node_modules .local .mypy_cache .ruff_cache .pytest_cache

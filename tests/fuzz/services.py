@@ -106,21 +106,21 @@ ODD_ANSWERS = answer(INDEX, CONFIG)
 def _image(draw: st.DrawFn) -> tuple[str, list[Answer]]:
     """A manifest under its own digest, as the client checks it, and the configuration that it names."""
     config = as_bytes(draw(written(bent(CONFIG))))
-    about = {"mediaType": CONFIG_MEDIA, "digest": _digest(config), "size": len(config)}
+    about = {"mediaType": CONFIG_MEDIA, "digest": digest_of(config), "size": len(config)}
     named = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": about}
     manifest = as_bytes(draw(written(bent(named, named, INDEX))))
     honest = [_of(manifest), _of(config)]
     code, odd = pick(draw(CODES), [True, False])
     at = code % 3
-    return _digest(manifest), [*honest[:at], *([draw(ODD_ANSWERS)] if odd else ()), *honest[at:]]
+    return digest_of(manifest), [*honest[:at], *([draw(ODD_ANSWERS)] if odd else ()), *honest[at:]]
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _of(data: bytes) -> Answer:
-    told = {"Docker-Content-Digest": _digest(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
+    told = {"Docker-Content-Digest": digest_of(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
     return Answer(headers=tuple(told.items()), body=data)
 
 
