@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from core.model import Definition, Routing, SecretValue, Version
 from core.proof import judge, when_time_is_up
 from core.rules import Probe
-from handlers.gateways import GatewayError
+from handlers.gateways import Clock, GatewayError
 from handlers.gateways.foundry import OPTIONS, AzureFoundry
+from handlers.looks import Looks
 from local.credentials import Anybody
 from tests.fuzz.target import Target
 from tests.fuzz.wire import Answer, Line, script
@@ -77,8 +78,8 @@ LINE = Line()
 class Reached(AzureFoundry):
     """The gateway as it ships, on a line that we play."""
 
-    def __init__(self) -> None:
-        super().__init__(PROJECT, Anybody())
+    def __init__(self, looks: Looks | None = None, clock: Clock | None = None) -> None:
+        super().__init__(PROJECT, Anybody(), looks, clock)
         self._made = AIProjectClient(PROJECT, Anybody(), transport=LINE.transport(), **OPTIONS)
 
 

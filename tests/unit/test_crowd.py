@@ -1,0 +1,122 @@
+"""Many agents at one Foundry: who waits for what, and for how long at most."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+from core.model import Agent
+from core.rules_file import read_rules
+from handlers import drifted, event_received, prune, release
+from handlers.decisions import Decisions
+from handlers.gateways import Gateways
+from handlers.looks import Looks
+from handlers.pace import LONGEST_QUEUE
+from tests.builders import push_data, push_event
+from tests.fakes.foundry import FakeFoundry
+from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
+from tests.fuzz.foundry import AGENT, LINE, Reached
+from tests.fuzz.outside import SETTINGS, world
+from tests.fuzz.wire import Answer
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+
+MANY = [f"agent-{number}" for number in range(25)]
+AGENTS = read_rules("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
+
+
+def crowded() -> Gateways:
+    """Foundry refused something just now, and takes one release at a time."""
+    made = replace(world(), looks=Looks(0.1))
+    made.looks.refused(made.clock.monotonic())
+    assert made.looks.take(made.clock.monotonic()), "somebody else's release"
+    return made
+
+
+async def pushed(outside: Gateways) -> None:
+    await event_received.handle(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
+
+
+async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
+    outside = crowded()
+    await pushed(outside)
+    clock = cast("FakeClock", outside.clock)
+    before = clock.sleep
+
+    class Helped(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await before(seconds)
+            self.passed = clock.passed
+            if clock.passed >= 30 and not done:
+                done.append(clock.passed)
+                outside.looks.done()
+
+    done, helped = list[float](), Helped()
+    assert await release.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
+    assert done, "it did wait"
+
+
+async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_to_be_taken_up() -> None:
+    outside = crowded()
+    await pushed(outside)
+    outside.looks.refused(outside.clock.monotonic())
+    looks = outside.looks
+    clock = cast("FakeClock", outside.clock)
+    before = clock.sleep
+
+    class Refusing(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await before(seconds)
+            self.passed = clock.passed
+            looks.refused(self.passed)
+
+    assert (
+        await release.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing()))
+        == "SERVICE_UNAVAILABLE"
+    )
+    assert clock.passed >= LONGEST_QUEUE
+    line = cast("FakeJournal", outside.journal).lines[-1]
+    assert "429" in str(line["detail"])
+    assert cast("FakeQueue", outside.queue).sent[-1] == ("agent-0", 0.0)
+    assert cast("FakeLedger", outside.ledger).releases["agent-0"].holder == 0
+
+
+@in_virtual_time
+async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
+    clock = VirtualClock()
+    outside = replace(world(), clock=clock)
+    decisions = Decisions(outside.journal, clock, {})
+    await drifted.tell(tuple(MANY[:20]), decisions, outside)
+    assert clock.monotonic() == 0.0
+    await drifted.tell(tuple(MANY), decisions, outside)
+    assert 20.0 < clock.monotonic() < 35.0
+
+
+async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
+    outside = world()
+    clock = cast("FakeClock", outside.clock)
+
+    class Slow(FakeFoundry):
+        async def agent(self, name: str) -> Agent | None:
+            clock.passed += prune.BUDGET.total_seconds() / 10
+            return None
+
+    slow = Slow(clock)
+    await prune.handle(AGENTS, SETTINGS, replace(outside, foundry=slow))
+    stopped = [line for line in cast("FakeJournal", outside.journal).lines if line["reason"] == "PRUNE_STOPPED"]
+    assert 5 <= len(stopped) < len(MANY)
+    assert "the next run goes on" in str(stopped[0]["detail"])
+    assert clock.passed < timedelta(minutes=45).total_seconds()
+
+
+async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
+    clock, looks = FakeClock(), Looks(0.5)
+    foundry = Reached(looks, clock)
+    LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
+    await foundry.agent("a")
+    assert clock.passed == 0.0
+    looks.refused(0.0)
+    for _ in range(3):
+        await foundry.agent("a")
+    assert clock.passed > 4.0
