@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import events, foundry, records, rules, services
+from tests.fuzz import events, foundry, records, rules, services, turns
 from tests.fuzz.target import Target
 
 TARGETS: tuple[Target, ...] = (
@@ -11,6 +11,7 @@ TARGETS: tuple[Target, ...] = (
     *records.TARGETS,
     *foundry.TARGETS,
     *services.TARGETS,
+    *turns.TARGETS,
 )
 
 

@@ -64,6 +64,8 @@ class Line:
 
     answers: list[Answer] = field(default_factory=list)
     requests: int = 0
+    then: Answer | None = None
+    """What comes once they are used up; None: nobody answers."""
 
     async def __aenter__(self) -> Line:
         return self
@@ -73,7 +75,7 @@ class Line:
 
     async def request(self, method: str, url: str, **_: Any) -> _Response:
         self.requests += 1
-        answer = self.answers.pop(0) if self.answers else Answer(breaks="closed")
+        answer = self.answers.pop(0) if self.answers else self.then or Answer(breaks="closed")
         if answer.breaks and answer.breaks != "half":
             raise BREAKS[answer.breaks]()
         return _Response(answer, method, url)

@@ -1,0 +1,112 @@
+"""Whole turns of the release loop, on a record that somebody bent and with a Foundry that says what it likes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+from hypothesis import strategies as st
+
+from core.model import Routing
+from core.record import Act, Doing, Record, Stage, Wanted
+from core.rules_file import read_rules
+from handlers import release
+from handlers.gateways import GatewayError
+from handlers.gateways.ledger import RECORD, WANTED
+from tests.fakes.storage import FakeLedger
+from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, RESPONSE, SESSION, VERSION, VERSIONS
+from tests.fuzz.outside import SETTINGS, world
+from tests.fuzz.records import AT, STORED, WHOLE_RECORD, WHOLE_WANTED
+from tests.fuzz.target import Target
+from tests.fuzz.values import as_bytes, bent, pick, written
+from tests.fuzz.wire import Answer, answer
+
+RULE = read_rules(b"""
+agents:
+  hello:
+    repository: agents/hello
+    env: {KEY: {secret: hello-key}}
+    release: {verify: {ask: ping, expect: pong, within: 2s}, check: {ask: ping, expect: pong, within: 2s}}
+""").agents["hello"]
+ENOUGH = Answer(400, (), json.dumps({"error": {"code": "enough", "message": "nothing more is said"}}).encode())
+Given = tuple[bytes, bytes, list[Answer]]
+
+
+async def _turn(given: Given) -> None:
+    wanted, record = WANTED.decode(given[0], "wanted"), RECORD.decode(given[1], "record")
+    outside = replace(world(), foundry=FOUNDRY)
+    ledger = cast("FakeLedger", outside.ledger)
+    await _keep(ledger, wanted, record)
+    LINE.answers, LINE.then = list(given[2]), ENOUGH
+    try:
+        await release.handle(RULE, SETTINGS, outside)
+    finally:
+        LINE.then = None
+    RECORD.encode(ledger.releases["hello"].record)
+
+
+async def _keep(ledger: FakeLedger, wanted: Wanted, record: Record) -> None:
+    ledger.wishes["hello"] = wanted
+    lease = await ledger.lease("hello")
+    if lease is not None:
+        await lease.write(record)
+        await lease.give_back()
+
+
+ROUTINGS = [None, Routing(), Routing.to("2"), Routing.to("3"), Routing.to("x")]
+ACTS = [None, None, *(Doing(act, AT, Routing.to("3") if act is not Act.CREATE else None, 2) for act in Act)]
+CHOICES: dict[str, list[Any]] = {
+    "seen": [6, 7, 8],
+    "push": [WHOLE_RECORD.push, WHOLE_RECORD.push, None],
+    "fingerprint": ["f" * 64, "", "e" * 64],
+    "stage": list(Stage),
+    "candidate": ["3", "3", "2", None, "x", ""],
+    "twin": [False, True],
+    "cleared": [None, "3"],
+    "back": ROUTINGS,
+    "selector": ROUTINGS,
+    "routed_at": [None, AT],
+    "doing": ACTS,
+    "good": [WHOLE_RECORD.good, None],
+    "holds": [(), WHOLE_RECORD.holds],
+    "born": [WHOLE_RECORD.born, {}],
+    "begun_at": [AT, None],
+    "overtaken": [0, 99],
+}
+"""What a person's hand, or an older Slipway, may have left in a record that can be read."""
+
+
+@st.composite
+def _readable(draw: st.DrawFn) -> bytes:
+    code, changes = draw(st.integers(0, 2**64 - 1)), dict[str, Any]()
+    for name, choices in CHOICES.items():
+        code, changes[name] = pick(code, choices)
+    return RECORD.encode(replace(WHOLE_RECORD, **changes))
+
+
+def _record(stored: Any) -> st.SearchStrategy[bytes]:
+    return written(bent(stored)).map(as_bytes)
+
+
+def _wanted() -> st.SearchStrategy[bytes]:
+    plain = replace(WHOLE_WANTED, paused=None, due=None, held=())
+    return st.sampled_from([WANTED.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), Wanted())])
+
+
+LIVE = AGENT | {"agent_endpoint": {"version_selector": {"version_selection_rules": [
+    {"type": "FixedRatio", "agent_version": "2", "traffic_percentage": 100}]}}}  # fmt: skip
+TARGETS = (
+    Target(
+        "turns",
+        "whole turns of the release loop: two bent records, and bent answers of Foundry one after another",
+        st.tuples(
+            _wanted() | _wanted() | _record(STORED[0]),
+            _readable() | _readable() | _record(STORED[1]),
+            st.lists(answer(AGENT, LIVE, VERSION, VERSION, VERSIONS, SESSION, RESPONSE), max_size=8),
+        ),
+        _turn,
+        (GatewayError,),
+        share=6,
+    ),
+)
