@@ -9,7 +9,7 @@ LONGEST = 10.0
 """Seconds between two looks where few wait."""
 SHARE = 0.1
 """Of the time waited so far: a look that comes late delays a release by a tenth at most."""
-HEAD_START = 0.8
+HEAD_START = 0.9
 """Of the shortest time that a version took lately: before it, looking is of no use to anybody."""
 THROTTLED_FOR = 60.0
 """Seconds after a 429 in which the fair share counts more than the tenth: a look that is refused delays everybody."""

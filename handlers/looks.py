@@ -71,7 +71,7 @@ class Looks:
         self._in_hand -= 1
 
     def became_active(self, seconds: float) -> None:
-        """A version took so long."""
+        """A version took so long, at least."""
         self._took.append(seconds)
 
     def refused(self, now: float) -> None:

@@ -36,18 +36,18 @@ class Pace:
         self._first_poll = first_poll
         self._looks = looks
         self._waits_since = clock.monotonic()
-        self._looked = False
+        self._not_yet = 0.0
         self._faults = 0
 
     def acted(self) -> None:
         """Something happened: look often again."""
         self._waits_since = self._clock.monotonic()
-        self._looked = False
+        self._not_yet = 0.0
 
     def became_active(self) -> None:
-        """What was waited for is there: others may take as long."""
-        if self._looked:
-            self._looks.became_active(self._clock.monotonic() - self._waits_since)
+        """What was waited for is there: it took at least until the look before this one."""
+        if self._not_yet:
+            self._looks.became_active(self._not_yet)
 
     def answered(self) -> None:
         """A turn met no fault."""
@@ -72,9 +72,9 @@ class Pace:
 
     async def poll(self) -> None:
         """Wait for the next look: ``POLL_SECONDS``, growing with the time that was waited and with the crowd."""
-        self._looked = True
         now = self._clock.monotonic()
-        seconds = until_next(now - self._waits_since, self._first_poll, self._looks.crowd(now))
+        self._not_yet = now - self._waits_since
+        seconds = until_next(self._not_yet, self._first_poll, self._looks.crowd(now))
         with self._looks.waiting():
             await self._sleep(seconds)
 

@@ -21,8 +21,8 @@ BEFORE, BUDGET = float("inf"), 5.0
 GIB = 2
 """Memory of an instance on the Flex Consumption plan."""
 GROWING = [Size(10, 2, 1), Size(25, 5, 1), Size(50, 10, 2), Size(100, 20, 2), Size(200, 40, 4), Size(200, 1000, 1)]
-GROWING += [Size(200, 1000, 2), Size(200, 1000, 13, minutes=10)]
-UNLIMITED = [Size(24, 15, 1, a_second=None), Size(200, 1000, 13, a_second=None, minutes=10)]
+GROWING += [Size(200, 1000, 2), Size(200, 1000, 13, minutes=5)]
+UNLIMITED = [Size(24, 15, 1, a_second=None), Size(100, 100, 5, a_second=None, minutes=10)]
 FULL = [Size(10, 2, 1, versions=990), Size(50, 10, 2, versions=990)]
 HEADINGS = ("agents", "pushes/min", "instances", "poll", "went live", "lead p50", "lead p95", "lead mean", "Foundry/s",
             "looks/s", "429", "storage/min", "GiB-s/h")  # fmt: skip

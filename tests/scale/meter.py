@@ -45,20 +45,18 @@ class Limit:
         self._clock = clock
         self._a_second = a_second
         self._left, self._at = a_second or 0.0, 0.0
-        self.refused = 0
 
-    def take(self, requests: int) -> float:
-        """0 where so many requests may pass, else the seconds to wait."""
+    def take(self) -> float:
+        """0 where a request may pass, else the seconds to wait."""
         if self._a_second is None:
             return 0.0
         now = self._clock.monotonic()
-        self._left = min(max(self._a_second, requests), self._left + (now - self._at) * self._a_second)
+        self._left = min(self._a_second, self._left + (now - self._at) * self._a_second)
         self._at = now
-        if self._left >= requests:
-            self._left -= requests
+        if self._left >= 1:
+            self._left -= 1
             return 0.0
-        self.refused += 1
-        return (requests - self._left) / self._a_second
+        return (1 - self._left) / self._a_second
 
 
 class Metered:
@@ -90,16 +88,19 @@ class Metered:
         async def call(*args: Any, **kwargs: Any) -> Any:
             if self._before and name in READS:
                 await self._before()
-            requests = self._requests(name, args)
-            self._counts[name] += requests
-            await asyncio.sleep(self._seconds * requests)
-            wait = self._limit.take(requests) if self._limit else 0.0
-            if wait:
-                self._counts["429"] += 1
-                raise TransientError("Foundry", "429", name, retry_after=math.ceil(wait), throttled=True)
+            for _ in range(self._requests(name, args)):
+                await self._request(name)
             return await method(*args, **kwargs)
 
         return call
+
+    async def _request(self, name: str) -> None:
+        self._counts[name] += 1
+        await asyncio.sleep(self._seconds)
+        wait = self._limit.take() if self._limit else 0.0
+        if wait:
+            self._counts["429"] += 1
+            raise TransientError("Foundry", "429", name, retry_after=math.ceil(wait), throttled=True)
 
     def _requests(self, name: str, args: Sequence[Any]) -> int:
         """Requests that the real gateway makes for a call: a list of many versions is several pages."""

@@ -22,7 +22,7 @@ def test_above_it_a_look_is_at_most_a_tenth_late() -> None:
 
 
 def test_above_it_nobody_looks_before_any_version_was_ever_ready() -> None:
-    assert until_next(10.0, 2.0, Crowd(100, 5.0, soonest=50.0)) == 30.0
+    assert until_next(10.0, 2.0, Crowd(100, 5.0, soonest=50.0)) == 35.0
     assert until_next(45.0, 2.0, Crowd(100, 5.0, soonest=50.0)) == 4.5
     assert until_next(10.0, 2.0, Crowd(1, 5.0, soonest=50.0)) == 2.0, "and alone one looks all the same"
 
