@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.run import run
 from tests.chaos.schedule import schedule
 
-SEED, SECONDS = 9, 30.0
+SEED, SECONDS = 5, 30.0
 """What the tests live through; ``make chaos`` draws a seed of its own, and takes longer."""
 
 
