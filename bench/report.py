@@ -84,6 +84,7 @@ def page(rows: Sequence[Row], machine: Machine) -> str:
         "carry over to Azure, milliseconds are this machine's. A target that is missed stands here as missed.",
         "",
         *(f"- {key.replace('_', ' ')}: {value}" for key, value in machine.items()),
+        *_busy(machine),
         "",
         "| row | measured | value | target | bound | unit | |",
         "|---|---|--:|--:|--:|---|---|",
@@ -98,6 +99,17 @@ def page(rows: Sequence[Row], machine: Machine) -> str:
         missed = f" Missed: {row.missed}." if row.met is False and row.missed else ""
         lines.append(f"- **{row.name}.** {row.how}.{bound}{f' Also: {also}.' if also else ''}{missed}")
     return "\n".join(lines) + "\n"
+
+
+def _busy(machine: Machine) -> list[str]:
+    """What a machine that does something else besides makes of the numbers."""
+    load, cores = machine["load_average"], machine["cores"]
+    if load <= cores:
+        return []
+    told = (
+        f"Others kept the {cores} cores busy meanwhile (load average {load}): round trips, calls and memory are as they"
+    )
+    return ["", told, "are, whatever the processor has a part in took several times as long as on a machine at rest."]
 
 
 def _numbers(row: Row) -> tuple[str, str, str]:

@@ -10,22 +10,25 @@ from cli.codes import WRONG_INPUT
 
 
 def validate(file: Path, as_json: bool) -> int:
-    """0 for a file without mistakes."""
-    from core.rules_file import RulesError, read_rules
+    """0 for a file without mistakes; what is only unusual is told beside it."""
+    from core.rules_file import RulesError, read_rules, warnings
 
     mistakes: list[str] = []
     agents: list[str] = []
+    unusual: tuple[str, ...] = ()
     try:
-        agents = sorted(read_rules(file.read_bytes()).agents)
+        rules = read_rules(file.read_bytes())
+        agents, unusual = sorted(rules.agents), warnings(rules)
     except OSError as error:
         mistakes = [f"{file}: {error.strerror}"]
     except RulesError as error:
         mistakes = str(error).splitlines()
     if as_json:
-        print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes}, indent=1))
+        print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))
     elif mistakes:
         print("\n".join(mistakes), file=sys.stderr)
     else:
+        print(*(f"warning: {one}" for one in unusual), sep="\n", end="\n" if unusual else "", file=sys.stderr)
         print(f"{file}: {len(agents)} agents, no mistake")
     return WRONG_INPUT if mistakes else 0
 

@@ -16,6 +16,8 @@ THROTTLED_FOR = 60.0
 LONGEST_THROTTLED = 60.0
 ASKS = 0.2
 """Requests a second that a release in hand makes: some at its begin and end, a look now and then between."""
+LONGEST_QUEUE = 2.0
+"""Seconds that a read waits for its turn while another release may still begin: ten pages then take half a lease."""
 BACKS_OFF = 0.7
 """What is left of the looks a second after a 429."""
 RECOVERS = 30.0
@@ -46,12 +48,14 @@ def until_next(waited: float, first: float, crowd: Crowd) -> float:
     return max(min(fair, seldom), crowd.soonest * HEAD_START - waited)
 
 
-def has_room(in_hand: int, crowd: Crowd) -> bool:
+def has_room(in_hand: int, queue: float, crowd: Crowd) -> bool:
     """Whether one more release may begin: any while Foundry takes what comes, else as many as it has answers for.
+
+    ``queue``: seconds until a read would have its turn; a list of many pages has as many turns to wait for.
 
     Without it everybody's reads are refused in turn, and no release gets the several answers in a row that it needs.
     """
-    return not crowd.throttled or in_hand < max(1.0, crowd.a_second / ASKS)
+    return not crowd.throttled or in_hand == 0 or (in_hand < crowd.a_second / ASKS and queue < LONGEST_QUEUE)
 
 
 def after_refusal(a_second: float) -> float:

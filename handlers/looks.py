@@ -62,7 +62,8 @@ class Looks:
 
     def take(self, now: float) -> bool:
         """Take a release in hand, where there is room; who got True gives it back with ``done``."""
-        free = has_room(self._in_hand, self.crowd(now))
+        queue = self._next - now
+        free = has_room(self._in_hand, queue, self.crowd(now))
         self._in_hand += free
         return free
 

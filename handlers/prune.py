@@ -18,6 +18,7 @@ from handlers.decisions import Decisions
 from handlers.deleting import Deleting
 from handlers.gateways import GatewayError, Gateways, Lease
 from handlers.pace import LeaseLostError, Pace
+from handlers.patience import patiently
 from handlers.together import together
 
 STEP = "prune"
@@ -97,7 +98,7 @@ async def planned(rule: AgentRule, outside: Gateways) -> Planned:
 
 async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
-    found = await planned(rule, outside)
+    found = await patiently(outside.clock, lambda: planned(rule, outside))
     measures.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
     pause = (await outside.ledger.wanted(rule.name)).paused if found.going else None
     if pause is not None and pause.holds(outside.clock.now()):

@@ -61,12 +61,12 @@ class AzureFoundry:
 
     async def versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
-        client = await self._in_turn()
+        client = await self._client()
         what = f"list versions of {agent}"
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE, order="asc", **UNTRACED)
-            return _ordered([version_of(one) for one in await every(what, paged)])
+            return _ordered([version_of(one) for one in await every(what, paged, self._turn)])
 
         return await read(what, collect, list) or []
 
@@ -125,8 +125,11 @@ class AzureFoundry:
 
     async def _in_turn(self) -> AIProjectClient:
         """For what is read: after a 429 one read follows another; an act follows a fresh look, and goes at once."""
-        await self._looks.turn(self._clock)
+        await self._turn()
         return await self._client()
+
+    async def _turn(self) -> None:
+        await self._looks.turn(self._clock)
 
     async def _client(self) -> AIProjectClient:
         """Import and build at first use: the import alone takes most of a second."""

@@ -47,17 +47,24 @@ async def act(
     raise failed from None
 
 
-async def every(what: str, paged: AsyncItemPaged[Any]) -> list[Any]:
+async def _at_once() -> None:
+    """No page waits."""
+
+
+async def every(what: str, paged: AsyncItemPaged[Any], turn: Callable[[], Awaitable[None]] = _at_once) -> list[Any]:
     """The items of all pages; raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
 
     azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and never looks at ``has_more``: a server that
-    echoes the cursor would be asked for ever. Nothing follows an empty page, whatever its cursor says.
+    echoes the cursor would be asked for ever. Nothing follows an empty page, whatever its cursor says. Each page waits
+    for its ``turn``: one that is refused has the whole list read again.
     """
     found: list[Any] = []
     cursors: set[str] = set()
     pages = paged.by_page()
-    async for page in pages:
-        items = [item async for item in page]
+    while True:
+        await turn()
+        page = await anext(pages, None)
+        items = [item async for item in page] if page is not None else []
         cursor: str | None = getattr(pages, "continuation_token", None)
         if not items:
             break

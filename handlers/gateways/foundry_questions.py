@@ -120,11 +120,12 @@ def _json(text: str) -> object:
 
 
 def _said(response: Mapping[str, Any]) -> str:
-    """The text parts of a response's messages, one a line."""
+    """The text parts of a response's messages, one a line; half a character, which RE2 does not take, as ``?``."""
     outputs = response.get("output")
     messages = [one for one in outputs if isinstance(one, Mapping)] if isinstance(outputs, list) else []
     parts = [part for one in messages for part in one.get("content") or () if isinstance(part, Mapping)]
-    return "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
+    said = "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
+    return said.encode("utf-8", "replace").decode()
 
 
 def _version(response: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ SECONDS = 0.4
 HIDDEN = frozenset({"BEGIN", "RESUMED", "LEASE_TAKEN"})
 SHOWN = {
     "DESIRED": "its event came: wanted from now on",
-    "PIN": "keeps the traffic while the next one is made",
+    "PIN": "keeps the traffic meanwhile",
     "CONFIRM": "is active, and what was asked for",
     "VERIFY": "answered as it must, before any traffic",
     "PROMOTE": "gets every new session",

@@ -125,6 +125,10 @@ class Parts:
         self._late = fault if fault.delay_s else None
         self.clock.plan(None if seconds is None else self.clock.passed + seconds, self.mend)
 
+    def forget_token(self) -> None:
+        """The registry's token of earlier has run out."""
+        self._images._tokens.clear()
+
     async def stop(self, part: str, *, seconds: float | None = None) -> None:
         """Have nobody listen any more, for so many seconds where they are given."""
         self._down.append(self.all[part])
@@ -152,6 +156,7 @@ class Parts:
     async def restore(self, before: Before) -> None:
         """The same world once more, with everything that happened since undone."""
         await self.mend()
+        self._images._tokens.clear()  # or no case after the first would ask for one
         store, project = self.storage.store, self.foundry.project
         self.clock.passed = before.passed
         project.agents = {one.name: one for one in _copied(before.agents)}

@@ -164,6 +164,29 @@ async def test_a_page_that_cannot_be_read_deletes_nothing(house: House, answer: 
     assert str(line["detail"]).startswith("Foundry: ")
 
 
+BUSY = {
+    "503": {"status": 503},
+    "429 that asks for a pause": {"status": 429, "headers": {"Retry-After": "7"}},
+    "HTML": {"status": 200, "body": "<html/>"},
+}
+
+
+@pytest.mark.parametrize("answer", BUSY.values(), ids=BUSY)
+async def test_a_list_that_is_busy_for_once_does_not_wait_for_the_next_night(house: House, answer: Odd) -> None:
+    house.parts.foundry.faults = [Fault(LIST, "GET", times=1, **answer)]
+    before = house.clock.passed
+    assert await pruned(house) == {"1", LIVE}
+    assert house.clock.passed - before == (7 if "headers" in answer else 1)
+
+
+async def test_a_list_that_asks_for_an_hour_is_left_to_the_next_run(house: House) -> None:
+    house.parts.foundry.faults = [Fault(LIST, "GET", status=429, headers={"Retry-After": "3600"})]
+    before = house.clock.passed
+    assert await pruned(house) == {"1", *PLANTED, LIVE}
+    assert house.clock.passed == before
+    assert [line["reason"] for line in house.ears.lines()] == ["PRUNE_STOPPED"]
+
+
 async def test_a_cursor_that_comes_again_deletes_nothing(house: House) -> None:
     answers(house, *[page(house, ("2", {}), then="hello-agent:2")] * 2)
     assert await pruned(house) == {"1", *PLANTED, LIVE}

@@ -52,6 +52,8 @@ def go_wrong(house: House, call: Call, kind: Kind, *, times: int = 0, seconds: f
     """Plan the fault."""
     if call.name == "create a toolbox":
         house.parts.foundry.project.toolboxes.clear()
+    if call.name == "get a token":
+        house.parts.forget_token()
     house.parts.plan(call.part, kind.on(call, times=times), seconds=seconds)
 
 

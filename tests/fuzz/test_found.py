@@ -57,6 +57,12 @@ async def test_an_agent_that_calls_its_answer_gzip_stopped_the_release_with_an_e
     assert judged.verdict is Verdict.NOT_YET
 
 
+async def test_half_a_character_in_an_agents_answer_stopped_the_release_with_an_error_of_re2() -> None:
+    await foundry(told({"output": [{"type": "message", "content": [{"text": "a\udfffb"}]}]}))
+    judged = judge(ASK, await FOUNDRY.ask("a", ASK, None, 5.0), "3")
+    assert judged.verdict is Verdict.WRONG
+
+
 @pytest.mark.parametrize("body", [b"pong", json.dumps(AGENT).encode()])
 async def test_an_answer_of_foundry_that_calls_itself_gzip_left_as_an_error_of_zlib(body: bytes) -> None:
     await foundry(Answer(200, GZIP, body))

@@ -86,8 +86,6 @@ class Metered:
 
     def _call(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:
-            if self._before and name in READS:
-                await self._before()
             for _ in range(self._requests(name, args)):
                 await self._request(name)
             return await method(*args, **kwargs)
@@ -95,6 +93,8 @@ class Metered:
         return call
 
     async def _request(self, name: str) -> None:
+        if self._before and name in READS:
+            await self._before()
         self._counts[name] += 1
         await asyncio.sleep(self._seconds)
         wait = self._limit.take() if self._limit else 0.0

@@ -17,7 +17,7 @@ from handlers.pace import LONGEST_QUEUE
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
-from tests.fuzz.foundry import AGENT, LINE, Reached
+from tests.fuzz.foundry import AGENT, LINE, VERSION, Reached
 from tests.fuzz.outside import SETTINGS, world
 from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
@@ -120,3 +120,13 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
     for _ in range(3):
         await foundry.agent("a")
     assert clock.passed > 4.0
+
+
+async def test_each_page_of_a_list_waits_for_its_turn() -> None:
+    clock, looks = FakeClock(), Looks(1.0)
+    foundry = Reached(looks, clock)
+    looks.refused(0.0)
+    pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
+    LINE.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
+    assert [one.number for one in await foundry.versions("a")] == ["1", "2", "3"]
+    assert clock.passed > 3.0

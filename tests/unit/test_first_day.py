@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -94,3 +95,13 @@ def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path
     (line,) = done.stderr.splitlines()
     assert f"127.0.0.1:{port}" in line
     assert line.endswith("is `make up` still running?")
+
+
+def test_a_size_that_is_not_documented_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text('agents: {a: {repository: agents/a, cpu: "1", memory: 4Gi}}')
+    done = python("-m", "cli", "validate", str(file))
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: agents.a: cpu 1 with memory 4Gi is no documented size")
+    assert json.loads(python("-m", "cli", "validate", str(file), "--json").stdout)["warnings"] == [line[9:]]

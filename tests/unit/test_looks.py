@@ -30,10 +30,11 @@ def test_above_it_nobody_looks_before_any_version_was_ever_ready() -> None:
 def test_after_a_429_everybody_gets_a_fair_share_and_few_begin() -> None:
     crowd = Crowd(20, 0.5, throttled=True)
     assert until_next(10.0, 2.0, crowd) == 40.0
-    assert has_room(1, crowd)
-    assert not has_room(3, crowd)
-    assert has_room(1000, replace(crowd, throttled=False))
-    assert has_room(0, replace(crowd, a_second=0.1)), "one always may"
+    assert has_room(1, 0.0, crowd)
+    assert not has_room(3, 0.0, crowd)
+    assert not has_room(1, 5.0, crowd), "reads wait already"
+    assert has_room(1000, 0.0, replace(crowd, throttled=False))
+    assert has_room(0, 5.0, replace(crowd, a_second=0.1)), "one always may"
 
 
 def test_the_budget_comes_back() -> None:
