@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.builders import push_data, push_event
 pytestmark = pytest.mark.timeout(180)
 
 AGENT = "billing-agent"
+QUESTION = b"Send 1 of them? [y/N]: "
 RULES = """
 agents:
   billing-agent:
@@ -167,12 +169,13 @@ def asked(running: Running, keys: bytes) -> tuple[int, str]:
         command, cwd=ROOT, env=environment(running, TERM="dumb"), stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
-        shown, answered = b"", False
+        shown = b""
         with suppress(OSError):  # how the end of a terminal reads; until then it is read, or its other side would wait
-            while chunk := os.read(ours, 1000):
-                shown += chunk
-                if b"Send 1 of them? [y/N]: " in shown and not answered:
-                    answered = os.write(ours, keys) > 0
+            while True:
+                if select.select([ours], [], [], 0.5)[0]:
+                    shown += os.read(ours, 1000)
+                elif QUESTION in shown:  # again where it came before Python waited for it
+                    os.write(ours, keys)
         os.close(ours)
         process.wait(timeout=20)
     return process.returncode, shown.decode().strip()
