@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from core.model import Agent, Version
 from core.prune import Delete, Keep, look_again
@@ -13,10 +14,13 @@ from core.record import Record
 from core.rules import AgentRule
 from core.world import PRUNED
 from handlers import measures, telemetry
+from handlers.acts import LOOK_IS_FRESH
 from handlers.decisions import Decisions
 from handlers.gateways import Deleted, GatewayError, Gateways, TransientError
 from handlers.pace import LeaseLostError, Pace
 from handlers.together import together
+
+T = TypeVar("T")
 
 WIDTH = 4
 """Versions in a batch. Two batches are under way at once: while one waits for its answers, the other is worked on."""
@@ -64,7 +68,7 @@ class Deleting:
     async def _attempt(self, batch: list[Delete], interrupted: Callable[[], Awaitable[bool]]) -> None:
         """Look and delete; what met a fault goes back to the others, and is waited out."""
         try:
-            stop, looked = await together(interrupted(), self._look(batch))
+            stop, looked = await self._fresh(together(interrupted(), self._look(batch)))
         except TransientError as error:
             await self._again(batch, error)
             return
@@ -80,6 +84,14 @@ class Deleting:
             return
         self.pace.answered()
         self._width = min(WIDTH, self._width * 2)
+
+    async def _fresh(self, look: Awaitable[T]) -> T:
+        """What was seen; raises TransientError where that took so long that a person may have moved the traffic."""
+        began = self.outside.clock.monotonic()
+        seen = await look
+        if self.outside.clock.monotonic() - began > LOOK_IS_FRESH:
+            raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
+        return seen
 
     async def _look(self, batch: Sequence[Delete]) -> tuple[Agent | None, list[Version | None]]:
         foundry, name = self.outside.foundry, self.rule.name

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.model import Routing, Status, Version
+from core.model import Agent, Routing, Status, Version
 from core.record import Pause
 from core.rules_file import read_rules
 from handlers import prune
@@ -26,7 +26,13 @@ class Odd(FakeFoundry):
         super().__init__(clock)
         self.lists: Callable[[Sequence[Version]], Sequence[Version]] = lambda found: found
         self.before_delete: Callable[[], None] = lambda: None
+        self.after_look: Callable[[], None] = lambda: None
         self.errors: list[GatewayError] = []
+
+    async def agent(self, name: str) -> Agent | None:
+        found = await super().agent(name)
+        self.after_look()
+        return found
 
     async def versions(self, agent: str) -> Sequence[Version]:
         return self.lists(await super().versions(agent))
@@ -195,6 +201,21 @@ async def test_a_lease_that_is_lost_stops_the_deletions(house: OddHouse) -> None
     house.foundry.before_delete = frozen_and_overtaken
     await run(house)
     assert "LEASE_LOST" in house.journal.reasons()
+
+
+async def test_a_look_that_hung_is_taken_again_before_anything_is_deleted(house: OddHouse) -> None:
+    await versions_of_ours(house, 4)
+
+    looks = iter(range(1, 9))  # plans are made first; then comes the look before the deletes
+
+    def hangs_while_a_person_moves_the_traffic() -> None:
+        if next(looks) == 4:
+            house.clock.passed += 90
+            house.foundry.agents[AGENT].routing = Routing.to("1")
+
+    house.foundry.after_look = hangs_while_a_person_moves_the_traffic
+    await run(house)
+    assert left(house) == {"1", "3", "4"}
 
 
 async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHouse) -> None:
