@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.settings import environment
+from local.settings import PORTS, environment
 from local.telemetry import Telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +40,7 @@ async def invoked(folder: Path, **changed: str) -> tuple[int, str]:
 
 
 def settings(url: str) -> dict[str, str]:
-    names = ("telemetry", "foundry", "vault", "registry_tls", "blob", "queue", "identity", "ca", "eventgrid_tls")
-    every = environment(dict.fromkeys(names, url), ROOT / "agents.yaml")
+    every = environment(dict.fromkeys((*PORTS, "ca"), url), ROOT / "agents.yaml")
     return {key: value for key, value in every.items() if key.startswith(("APPLICATIONINSIGHTS", "OTEL", "PYTHON"))}
 
 
