@@ -95,6 +95,7 @@ def _history(seeds: int) -> Row:
         target=10,
         how=f"Processor time of {seeds} seeds, imports aside; 10 ms are 100 seeds a second",
         also={"seeds a second": seeds / spent},
+        missed="two fifths of the histories begin with an agent that lived before, and all are longer by that",
     )
 
 
