@@ -25,16 +25,14 @@ from handlers.gateways.foundry_shapes import (
     version_of,
 )
 from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import UNTRACED, connections
+from handlers.gateways.http import ASKED_ONCE, UNTRACED, connections
 from handlers.looks import Looks
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
 
-OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 30, "retry_status": 0}
-"""Seconds. A bad status is not asked again in here: azure-core would sleep for as long as Retry-After says, without
-anybody renewing the lease meanwhile; the release loop waits just as long, and renews."""
+OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 30}
 
 
 class AzureFoundry:

@@ -17,6 +17,9 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticErro
 beyond all calendars, a nest without end, and what calls itself gzip and is none."""
 LONGEST_WISH = 3600.0
 """Seconds of a Retry-After that are believed: one of years would be a release that nobody takes up again."""
+ASKED_ONCE: dict[str, Any] = {"connection_timeout": 5, "retry_status": 0}
+"""Seconds. A bad status is not asked again inside an SDK: azure-core would sleep for as long as Retry-After says, and
+nobody would renew the lease meanwhile; the release loop waits just as long, and renews."""
 UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
 

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 
 from core.images import ImageFacts, Tagged, of_config, of_manifest
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import BUSY, UNREADABLE, connections, retry_after
+from handlers.gateways.http import ASKED_ONCE, BUSY, UNREADABLE, connections, retry_after
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 SERVICE = "registry"
 LARGEST_CONFIG = 1_000_000
 """Bytes of a configuration that are read."""
-OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
-"""Seconds; a bad status is not asked again in here, as with Foundry."""
+OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
 
 
 class AzureImages:

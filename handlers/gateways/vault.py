@@ -13,15 +13,13 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, connections, may_help, retry_after
+from handlers.gateways.http import ASKED_ONCE, UNREADABLE, connections, may_help, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "Key Vault"
-OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_status": 0}
-"""Seconds. A bad status is not asked again in here: azure-core would sleep for as long as Retry-After says, without
-anybody renewing the lease meanwhile; the release loop waits just as long, and renews."""
+OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
 
 
 class AzureVault:
