@@ -64,9 +64,9 @@ def _measured(count: int) -> tuple[float, float, float]:
 
 
 def _concurrency() -> int:
-    """What host.json lets run at once: a batch, and a new one once half of it is done."""
-    batch = int(json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]["batchSize"])
-    return batch + batch // 2
+    """What host.json lets run at once: a batch, and a new one while no more than the threshold run."""
+    queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+    return int(queues["batchSize"]) + int(queues["newBatchThreshold"])
 
 
 def _until_all_live(stage: Scene, functions: Host, count: int, began: float) -> float:

@@ -35,13 +35,13 @@ class Pace:
         self._lease = lease
         self._first_poll = first_poll
         self._looks = looks
-        self._waits_since = clock.monotonic()
+        self._waits_since = self._looks_since = clock.monotonic()
         self._not_yet = 0.0
         self._faults = 0
 
     def acted(self) -> None:
         """Something happened: look often again."""
-        self._waits_since = self._clock.monotonic()
+        self._waits_since = self._looks_since = self._clock.monotonic()
         self._not_yet = 0.0
 
     def became_active(self) -> None:
@@ -71,12 +71,17 @@ class Pace:
         return True
 
     async def poll(self) -> None:
-        """Wait for the next look: ``POLL_SECONDS``, growing with the time that was waited and with the crowd."""
+        """Wait for the next look: ``POLL_SECONDS``, growing with the time that was waited and with the crowd.
+
+        From the begin of one look to that of the next while Foundry takes what comes, and half of it at least.
+        """
         now = self._clock.monotonic()
         self._not_yet = now - self._waits_since
+        spent = now - self._looks_since if self._looks.calm(now) else 0.0
         seconds = until_next(self._not_yet, self._first_poll, self._looks.crowd(now))
         with self._looks.waiting():
-            await self._sleep(seconds)
+            await self._sleep(max(seconds - spent, seconds / 2))
+        self._looks_since = self._clock.monotonic()
 
     async def back_off(self, error: TransientError) -> bool:
         """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""

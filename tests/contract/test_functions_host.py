@@ -40,6 +40,20 @@ def on_message(message: func.QueueMessage) -> None:
 def on_time(timer: func.TimerRequest) -> None:
     print("time", timer.past_due, flush=True)
 """
+HELD = """
+import asyncio
+import azure.functions as func
+app = func.FunctionApp()
+running = 0
+
+@app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+async def on_message(message: str) -> None:
+    global running
+    running += 1
+    print("running", running, flush=True)
+    await asyncio.Event().wait()
+"""
+"""Its messages never end, as releases do not while a version starts."""
 WITHIN = 20.0
 QUIET = {
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
@@ -80,9 +94,13 @@ class Host:
         )
 
 
+OFTEN = {"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}
+
+
 async def started(folder: Path, app: str, connection: str, **settings: str) -> asyncio.subprocess.Process:
     (folder / "function_app.py").write_text(app)
-    (folder / "host.json").write_text(json.dumps({"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}))
+    if not (folder / "host.json").exists():
+        (folder / "host.json").write_text(json.dumps(OFTEN))
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local.host", "--app", str(folder), "--folder", str(folder)),
         stdout=subprocess.PIPE,
@@ -133,6 +151,25 @@ async def test_a_message_is_handled_once_and_a_failing_one_five_times_and_then_p
             while not await _exists(poison) or not await poison.peek_messages():
                 await asyncio.sleep(0.1)
         assert [message.content for message in await poison.peek_messages()] == ["boom"]
+
+
+async def test_messages_that_come_one_by_one_are_all_in_hand_and_the_tenth_does_not_wait_for_the_first(
+    tmp_path: Path, storage_servers: Callable[[str], str]
+) -> None:
+    """With the product's own host.json."""
+    (tmp_path / "host.json").write_text((ROOT / "host.json").read_text())
+    connection = storage_servers("stand-in")
+    process = await started(tmp_path, HELD, connection)
+    host = Host("", process, connection)
+    async with host.queue("work") as work:
+        async with asyncio.timeout(WITHIN):
+            while not await _exists(work):
+                await asyncio.sleep(0.1)
+        for number in range(1, 18):
+            await work.send_message(str(number))
+            assert await host.line("running") == f"running {number}"
+    process.kill()
+    await process.communicate()
 
 
 @pytest.mark.parametrize(
