@@ -22,7 +22,7 @@ def validate(file: Path, as_json: bool) -> int:
     except OSError as error:
         mistakes = [f"{file}: {error.strerror}"]
     except RulesError as error:
-        mistakes = str(error).splitlines()
+        mistakes = error.told(str(file)).splitlines()
     if as_json:
         print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))
     elif mistakes:

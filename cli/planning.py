@@ -69,7 +69,7 @@ def _rules(file: Path) -> Agents:
     except OSError as error:
         raise Mistake(f"{file}: {error.strerror}; --agents FILE names another") from None
     except RulesError as error:
-        raise Mistake(f"{file} is wrong:\n{error}") from None
+        raise Mistake(error.told(str(file))) from None
 
 
 def _registry_of(events: tuple[Found, ...]) -> str:

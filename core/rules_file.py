@@ -38,8 +38,12 @@ class RulesError(Exception):
     """agents.yaml is wrong; ``mistakes`` lists everything that is."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
-        super().__init__("\n".join(f"agents.yaml: {mistake}" for mistake in mistakes))
         self.mistakes = mistakes
+        super().__init__(self.told("agents.yaml"))
+
+    def told(self, file: str) -> str:
+        """A line for each mistake, beginning with the file's name as whoever asked knows it."""
+        return "\n".join(f"{file}: {mistake}" for mistake in self.mistakes)
 
 
 def read_rules(data: bytes) -> Agents:

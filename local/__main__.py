@@ -115,6 +115,8 @@ def push_image(
 ) -> None:
     """Push a tiny real image to the local registry."""
     repository, _, tag = reference.partition(":")
+    if ":" in tag:
+        raise typer.BadParameter(f"{reference}: a tag has no colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
     _since(folder)
     print(_done(push(registry, repository, tag or None, salt=salt, kind=kind)))

@@ -66,6 +66,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for one in 
           timeAggregation: 'Count'
           operator: one.operator
           threshold: one.threshold
+          dimensions: one.dimensions
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1

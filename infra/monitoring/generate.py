@@ -147,6 +147,7 @@ def _alert(part: dict[str, Any]) -> dict[str, Any]:
         "evaluationFrequency": part["every"],
         "operator": part["fires"],
         "threshold": part["rows"],
+        "dimensions": [{"name": part["by"], "operator": "Include", "values": ["*"]}] if "by" in part else [],
     }
 
 

@@ -121,12 +121,12 @@ def test_what_is_measured_now_has_neither_least_nor_most(one: generate.Query) ->
 
 
 WANTED_ALERTS: dict[str, dict[str, Any]] = {
-    "alert-release-failed": {"severity": 1, "window": "PT15M", "every": "PT5M"},
+    "alert-release-failed": {"severity": 1, "window": "PT15M", "every": "PT5M", "by": "agent"},
     "alert-heartbeat": {"window": "PT15M", "fires": "LessThan", "rows": 1},
-    "alert-poison": {"severity": 1, "window": "PT15M", "every": "PT5M"},
-    "alert-quota": {"fires": "GreaterThan"},
+    "alert-poison": {"severity": 1, "window": "PT15M", "every": "PT5M", "by": "queue"},
+    "alert-quota": {"fires": "GreaterThan", "by": "agent"},
     "alert-unfinished": {"fires": "GreaterThan"},
-    "alert-approval": {"fires": "GreaterThan"},
+    "alert-approval": {"fires": "GreaterThan", "by": "agent"},
 }
 THRESHOLDS = {"alert-quota": "level > 0.8", "alert-unfinished": "level > 1800", "alert-approval": "level > 86400"}
 DELIVERIES = ("DeadLetteredCount", "DroppedEventCount", "DeliveryAttemptFailCount")
@@ -141,6 +141,16 @@ def test_somebody_is_called_for_whatever_needs_a_person() -> None:
         assert THRESHOLDS.get(name, "") in generate.query(name).kql
     bicep = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
     assert all(f"metric: '{metric}'" in bicep for metric in DELIVERIES)
+
+
+def test_one_agents_open_alert_does_not_silence_another_agents() -> None:
+    """A rule that resolves itself tells nobody again while it is open: each value of the column has its own."""
+    for rule in generate.alerts():
+        for split in rule["dimensions"]:
+            last = rule["query"].rpartition("|")[2]
+            assert split == {"name": split["name"], "operator": "Include", "values": ["*"]}
+            assert re.search(rf"\b{split['name']}\b", last), f"{rule['key']}: the result has no column {split['name']}"
+    assert sum(bool(rule["dimensions"]) for rule in generate.alerts()) == 4
 
 
 def test_whatever_wants_a_person_during_a_release_is_called_an_error() -> None:

@@ -97,6 +97,20 @@ def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path
     assert line.endswith("is `make up` still running?")
 
 
+def test_a_reference_with_two_tags_is_refused_before_anything_is_pushed() -> None:
+    done = python("-m", "local", "push", "agents/hello:v1:v2")
+    assert done.returncode == 2
+    assert "agents/hello:v1:v2: a tag has no colon" in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_mistake_names_the_file_that_was_asked_about(tmp_path: Path) -> None:
+    file = tmp_path / "of-the-pull-request.yaml"
+    file.write_text("agents: {a: {repository: agents/a, memry: 4Gi}}")
+    done = python("-m", "cli", "validate", str(file))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{file}: agents.a.memry, line 1: unknown key; did you mean memory?")
+
+
 def test_a_size_that_is_not_documented_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text('agents: {a: {repository: agents/a, cpu: "1", memory: 4Gi}}')
