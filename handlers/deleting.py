@@ -116,12 +116,14 @@ class Deleting:
 
     async def _delete(self, line: Delete) -> tuple[Delete, TransientError] | None:
         number = line.version.number
-        with telemetry.span("prune.delete", agent=self.rule.name, version=number):
-            try:
+        try:
+            with telemetry.span("prune.delete", agent=self.rule.name, version=number) as describe:
                 deleted = await self.outside.foundry.delete(self.rule.name, number)
-            except TransientError as error:
-                return line, error  # whether it took effect, the look before the next try tells
-        self._tell(number, Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason)
+                reason = Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason
+                describe(reason=reason.value)
+        except TransientError as error:
+            return line, error  # whether it took effect, the look before the next try tells
+        self._tell(number, reason)
         return None
 
     async def _again(self, batch: list[Delete], error: TransientError) -> None:

@@ -161,15 +161,17 @@ async def test_messages_that_come_one_by_one_are_all_in_hand_and_the_tenth_does_
     connection = storage_servers("stand-in")
     process = await started(tmp_path, HELD, connection)
     host = Host("", process, connection)
-    async with host.queue("work") as work:
-        async with asyncio.timeout(WITHIN):
-            while not await _exists(work):
-                await asyncio.sleep(0.1)
-        for number in range(1, 18):
-            await work.send_message(str(number))
-            assert await host.line("running") == f"running {number}"
-    process.kill()
-    await process.communicate()
+    try:
+        async with host.queue("work") as work:
+            async with asyncio.timeout(WITHIN):
+                while not await _exists(work):
+                    await asyncio.sleep(0.1)
+            for number in range(1, 18):
+                await work.send_message(str(number))
+                assert await host.line("running") == f"running {number}"
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize(

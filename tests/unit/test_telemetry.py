@@ -215,6 +215,22 @@ async def test_a_step_that_ends_in_an_error_is_a_failed_one_and_so_is_its_releas
 
 
 @in_virtual_time
+async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fault_is_a_failed_one(seen: Seen) -> None:
+    """The SDK's own spans of it are not exported: a thousand versions would be two thousand more."""
+    house = OddHouse(kind=Odd)
+    await versions_of_ours(house, 4)
+    house.foundry.agents[AGENT].sessions = {"1"}
+    house.foundry.errors = [TransientError("Foundry", "503", "delete")]
+    seen.exporter.clear()
+    await prune.handle(house.agents, house.settings, house.outside)
+    spans = [span for span in seen.exporter.get_finished_spans() if span.name == "prune.delete"]
+    assert [span.status.description for span in spans if not span.status.is_ok] == ["TransientError"]
+    ended = {str((span.attributes or {}).get("slipway.reason")) for span in spans if span.status.is_ok}
+    assert "SESSIONS_ACTIVE" in ended
+    assert "None" not in ended
+
+
+@in_virtual_time
 async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(seen: Seen) -> None:
     house = house_with()
     await house.pushed()
