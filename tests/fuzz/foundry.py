@@ -111,9 +111,10 @@ async def _answer(given: tuple[str, list[Answer]]) -> None:
     except GatewayError as error:
         assert CANARY not in str(error), "the secret is in the error"
         raise
-    for version in came if isinstance(came, list) else [came]:
-        if isinstance(version, Version):
-            assert int(version.number) >= 0
+    if isinstance(came, Version):
+        assert int(came.number) >= 0, "it has a place in the order"
+    for version in came if isinstance(came, list) else []:
+        assert not isinstance(version, Version) or not version.released or int(version.number) >= 0, "never ours"
 
 
 async def _ask(given: tuple[Probe, str | None, list[Answer]]) -> None:
