@@ -129,7 +129,15 @@ def _kept(put: Callable[[], None], block: Block, last: list[Any]) -> None:
     try:
         put()
     except Exception as error:  # noqa: BLE001 - whatever is not the product's own is the finding
-        block.finding = f"{type(error).__name__}: {error}\n  at {_place(error)}\n  input: {shown(last[0])}"
+        told = [f"{type(one).__name__}: {one}\n  at {_place(one)}" for one in _each(error)]
+        block.finding = "\n".join([*told, f"  input: {shown(last[0])}"])
+
+
+def _each(error: Exception) -> list[Exception]:
+    """What Hypothesis found: where that is several things, each of them."""
+    if isinstance(error, ExceptionGroup):
+        return [part for one in error.exceptions for part in _each(one)]
+    return [error]
 
 
 def _place(error: BaseException) -> str:

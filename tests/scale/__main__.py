@@ -20,8 +20,8 @@ BEFORE, BUDGET = float("inf"), 5.0
 """LOOKS_PER_SECOND: none, which is the poll of before, and the default."""
 GIB = 2
 """Memory of an instance on the Flex Consumption plan."""
-GROWING = [Size(10, 2, 1), Size(25, 5, 1), Size(50, 10, 2), Size(100, 20, 2), Size(200, 40, 4), Size(200, 1000, 1)]
-GROWING += [Size(200, 1000, 2), Size(200, 1000, 13, minutes=5)]
+GROWING = [Size(10, 2, 1), Size(25, 5, 1), Size(50, 10, 2), Size(100, 20, 2), Size(200, 40, 4), Size(200, 40, 7)]
+GROWING += [Size(200, 1000, 1), Size(200, 1000, 2), Size(200, 1000, 7)]
 UNLIMITED = [Size(24, 15, 1, a_second=None), Size(100, 100, 5, a_second=None, minutes=10)]
 FULL = [Size(10, 2, 1, versions=990), Size(50, 10, 2, versions=990)]
 HEADINGS = ("agents", "pushes/min", "instances", "poll", "went live", "lead p50", "lead p95", "lead mean", "Foundry/s",
@@ -84,7 +84,7 @@ INTRODUCTION = """# Scale
 Written by `make scale ARGS="--write"`; do not edit. What follows from it: [how to set it](../how-to/scale.md).
 
 The product's own handlers on fakes, in virtual time: pushes come by chance, versions take 40 to 120 s, a request to
-Foundry 100 ms, one to storage 20 ms; an instance has 24 releases in hand at most. `poll` is `LOOKS_PER_SECOND`;
+Foundry 100 ms, one to storage 20 ms; an instance has 32 releases in hand at most. `poll` is `LOOKS_PER_SECOND`;
 `before` is the poll without any budget and without the queue in front of Foundry, in the same run; no SDK repeats a
 refused request in either. `lead` is from a push to its traffic, of the pushes that went
 live; the others were overtaken by newer ones, or still waited at the end. `Foundry/s` counts the pages of a list one by

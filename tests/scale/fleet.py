@@ -29,8 +29,8 @@ from tests.simulation.scenery import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
-AT_ONCE = 24
-"""Releases that one instance has in hand where many wait: 16 to 32, as batches of 16 are taken (host.json)."""
+AT_ONCE = 32
+"""Releases that one instance has in hand where many wait: 16 to 48, as batches of 32 are taken (host.json)."""
 FOUNDRY_SECONDS, STORAGE_SECONDS = 0.1, 0.02
 BACK_AFTER = 60.0
 """Seconds until a message that failed comes again (host.json)."""
