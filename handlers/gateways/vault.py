@@ -84,7 +84,7 @@ def _our_errors(what: str) -> Iterator[None]:
     except HttpResponseError as error:
         if error.status_code is not None and error.status_code < 300:
             raise TransientError(SERVICE, "no answer", what) from error
-        code = error.error.code if error.error and error.error.code else str(error.status_code)
+        code = str(error.error.code if error.error and error.error.code else error.status_code)  # JSON has numbers, too
         if may_help(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
         shown = "FORBIDDEN" if error.status_code == 403 else code

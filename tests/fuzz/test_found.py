@@ -12,8 +12,9 @@ from core.model import NO_TIME, Agent
 from core.proof import Verdict, judge
 from core.rules import Probe
 from handlers import event_received, release, release_asked
-from handlers.gateways import TransientError
+from handlers.gateways import GatewayError, PermanentError, TransientError
 from handlers.gateways.http import LONGEST_WISH
+from handlers.redaction import remember
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeJournal, FakeQueue
@@ -173,3 +174,12 @@ async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews
     with pytest.raises(TransientError):
         await FOUNDRY.agent("a")
     assert LINE.requests == before + 1
+
+
+@pytest.mark.parametrize(("status", "left_as"), [(500, TransientError), (416, PermanentError)])
+async def test_a_code_of_the_vault_that_is_a_number_left_as_a_type_error_once_a_secret_was_known(
+    status: int, left_as: type[GatewayError]
+) -> None:
+    remember("a secret that is looked for in every code")
+    with pytest.raises(left_as, match="Key Vault: 1"):
+        await services._vault(("read", [told({"error": {"code": 1}}, status=status)]))
