@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar, cast
 
 One = TypeVar("One")
 Two = TypeVar("Two")
@@ -12,8 +12,14 @@ Two = TypeVar("Two")
 
 async def together(one: Awaitable[One], two: Awaitable[Two]) -> tuple[One, Two]:
     """Both answers, or the first error in the order of the arguments once both have ended."""
-    answers = await asyncio.gather(one, two, return_exceptions=True)
+    both: tuple[Awaitable[Any], Awaitable[Any]] = (one, two)
+    return cast("tuple[One, Two]", tuple(await each(both)))
+
+
+async def each(many: Iterable[Awaitable[One]]) -> list[One]:
+    """The answers in the order of the arguments, or the first error in it, once all have ended."""
+    answers = await asyncio.gather(*many, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-    return cast("tuple[One, Two]", tuple(answers))
+    return cast("list[One]", answers)

@@ -113,7 +113,7 @@ async def route(history: History, number: int) -> None:
     if active and agent:
         history.foundry.turned(AGENT, Routing.to(history.random.choice(active)))
         back = agent.routing == record.selector and record.doing is None
-        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.seen)
+        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.seen, agent.routing)
         history.watch.touched = True
         history.disturbed("ROUTING_CHANGED")
         history.say(f"a person moves the traffic to {agent.routing.pinned}")

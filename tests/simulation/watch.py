@@ -35,6 +35,7 @@ class Choice:
     at: float
     seen: int
     """The serial that a release had answered by then."""
+    to: Routing
 
 
 @dataclass
@@ -131,8 +132,11 @@ def _may_route(watch: Watch, to: Routing) -> None:
     status = watch.foundry.status(version)
     if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
         watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
-    moved = watch.moved
-    if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
+    moved, agent = watch.moved, watch.foundry.agents.get(AGENT)
+    stands = (
+        moved and agent and agent.routing == moved.to
+    )  # what was overwritten before anybody could know of it is over
+    if moved and stands and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
     if doing is not None and doing.act is Act.PROMOTE:
         _may_promote(watch, record, version)

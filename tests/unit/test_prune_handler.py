@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,10 @@ class Odd(FakeFoundry):
         self.before_delete: Callable[[], None] = lambda: None
         self.after_look: Callable[[], None] = lambda: None
         self.errors: list[GatewayError] = []
+        self.reads: list[str] = []
+        self.crowds: list[int] = []
+        """How many deletions were under way when each of them ended."""
+        self._under_way = 0
 
     async def agent(self, name: str) -> Agent | None:
         found = await super().agent(name)
@@ -37,10 +42,18 @@ class Odd(FakeFoundry):
     async def versions(self, agent: str) -> Sequence[Version]:
         return self.lists(await super().versions(agent))
 
+    async def version(self, agent: str, number: str) -> Version | None:
+        self.reads.append(number)
+        return await super().version(agent, number)
+
     async def delete(self, agent: str, number: str) -> Deleted:
         self.before_delete()
         if self.errors:
             raise self.errors.pop(0)
+        self._under_way += 1
+        await asyncio.sleep(0.001)
+        self.crowds.append(self._under_way)
+        self._under_way -= 1
         return await super().delete(agent, number)
 
 
@@ -161,13 +174,13 @@ async def test_a_refused_delete_says_so(house: OddHouse) -> None:
     assert "Forbidden" in str(line["detail"])
 
 
-async def test_more_versions_than_a_batch_all_go(house: OddHouse) -> None:
+async def test_more_versions_than_are_under_way_at_once_all_go(house: OddHouse) -> None:
     await versions_of_ours(house, 12)
     await run(house)
     assert left(house) == {"11", "12"}
 
 
-async def test_a_refusal_in_one_batch_lets_nothing_more_begin_in_the_other(house: OddHouse) -> None:
+async def test_a_refusal_of_one_lets_no_other_begin(house: OddHouse) -> None:
     await versions_of_ours(house, 12)
     house.foundry.errors = [PermanentError("Foundry", "Forbidden", "delete", status=403)]
     await run(house)
@@ -175,12 +188,34 @@ async def test_a_refusal_in_one_batch_lets_nothing_more_begin_in_the_other(house
     assert house.journal.reasons().count("PRUNE_STOPPED") == 1
 
 
-async def test_a_busy_service_keeps_both_batches_waiting_and_loses_nothing(house: OddHouse) -> None:
+async def test_a_busy_service_keeps_all_waiting_and_loses_nothing(house: OddHouse) -> None:
     await versions_of_ours(house, 12)
     house.foundry.errors = [BUSY, LOST] * 3
     await run(house)
     assert left(house) == {"11", "12"}
     assert house.journal.reasons().count("PRUNED_STALE") == 10
+
+
+async def test_eight_go_at_once_and_after_a_fault_one_then_two_then_four(house: OddHouse) -> None:
+    await versions_of_ours(house, 16)
+    house.foundry.crowds.clear()
+    house.foundry.errors = [BUSY]
+    await run(house)
+    assert left(house) == {"15", "16"}
+    assert house.foundry.crowds == [7, 6, 5, 4, 3, 2, 1, 1, 2, 1, 4, 3, 2, 1]
+
+
+async def test_one_look_at_the_traffic_is_for_four_versions_at_most_and_each_is_looked_at_itself(
+    house: OddHouse,
+) -> None:
+    await versions_of_ours(house, 12)
+    house.foundry.reads.clear()
+    looks = list[float]()
+    house.foundry.after_look = lambda: looks.append(house.clock.passed)
+    await run(house)
+    assert sorted(house.foundry.reads, key=int) == [str(number) for number in range(1, 11)]
+    plans = 2 + 1  # without the lease and under it, and that of the other agent
+    assert len(looks) - plans == 3
 
 
 async def test_an_agent_that_a_release_holds_is_left_to_the_next_run(house: OddHouse) -> None:
