@@ -17,6 +17,7 @@ import typer
 from aiohttp import ClientError, ClientResponseError
 
 from local.control import tell
+from local.going_on import how_to_go_on
 from local.images import Kind, push
 from local.processes import PartDiedError
 from local.settings import ROOT
@@ -70,30 +71,6 @@ async def _up(options: Options) -> int:
     finally:
         await stack.down()
     return 0
-
-
-def how_to_go_on(endpoints: dict[str, Any], folder: Path) -> str:
-    """What a person may do once everything is up, and where to look."""
-    registry = endpoints["registry"]
-    return f"""
-ready. Push an image of an agent that agents.yaml names:
-
-  docker push {registry}/agents/hello:v1      (tag an image with this name before)
-  skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
-  .venv/bin/python -m local push agents/hello:v1      (a tiny image, made on the spot)
-
-ask and tell
-
-  .venv/bin/slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
-
-and look at
-
-  {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics
-  {folder / "endpoints.json"}      every address, and the environment for a client of your own
-  {folder}/*.log      what the functions host and the storage printed
-
-Ctrl-C ends it.
-"""
 
 
 @app.command("demo")
