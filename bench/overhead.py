@@ -137,7 +137,7 @@ def _rows(taken: list[Overhead], times: list[float]) -> Iterator[Row]:
 def _bounded(
     name: str, what: str, value: float, target: float, bound: float, how: str, also: Mapping[str, float]
 ) -> Row:
-    bound_is = "half a poll, the pause before the second read, and 4 round trips"
+    bound_is = "half a poll on average, the pause before the second read, 4 round trips; a few versions may be luckier"
     return Row(name, what, "s", value, target, bound, bound_is, how, also, missed=QUEUES)
 
 
