@@ -26,6 +26,7 @@ SHARED, NEAR = 4, 0.2
 """Versions that one look at the agent and its traffic is for, and the seconds within which their own looks begin."""
 
 Interrupted = Callable[[], Awaitable[bool]]
+"""Whether a release waits for the lease that the deletions are under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Deleting:
     pace: Pace
     outside: Gateways
     decisions: Decisions
+    interrupted: Interrupted
     done: dict[str, Reason] = field(default_factory=dict)
     _left: deque[Delete] = field(default_factory=deque)
     _stopped: bool = False
@@ -59,14 +61,14 @@ class Deleting:
         """The versions that could not be deleted, and why."""
         return {number: reason for number, reason in self.done.items() if reason not in PRUNED}
 
-    async def all(self, lines: Sequence[Delete], interrupted: Interrupted) -> None:
+    async def all(self, lines: Sequence[Delete]) -> None:
         """Delete oldest first until all are done or something else is waiting.
 
         A fault is waited out and slows down; raises TransientError where it stays, PermanentError, LeaseLostError.
         """
         self._left, self._stopped, width = deque(lines), False, AT_ONCE
         while self._left and not self._stopped:
-            faults = await self._some(width, interrupted)
+            faults = await self._some(width)
             if faults:
                 worst = max(faults, key=lambda error: error.retry_after or 0.0)
                 if not await self.pace.back_off(worst):
@@ -75,7 +77,7 @@ class Deleting:
                 self.pace.answered()
             width = 1 if faults else min(AT_ONCE, width * 2)
 
-    async def _some(self, width: int, interrupted: Interrupted) -> list[TransientError]:
+    async def _some(self, width: int) -> list[TransientError]:
         """Everything that is left, or after a fault one version in each of a few lanes; returns what ended it early."""
         faults = list[TransientError]()
         self._around = None
@@ -84,7 +86,7 @@ class Deleting:
             while self._left and not faults and not self._stopped:
                 line = self._left.popleft()
                 try:
-                    await self._one(line, interrupted)
+                    await self._one(line)
                 except TransientError as error:
                     self._left.appendleft(line)
                     faults.append(error)
@@ -97,12 +99,10 @@ class Deleting:
         await each(lane() for _ in range(width))
         return faults
 
-    async def _one(self, line: Delete, interrupted: Interrupted) -> None:
+    async def _one(self, line: Delete) -> None:
         """Look, and delete what still may go."""
         number = line.version.number
-        around, version = await together(
-            self._look_around(interrupted), self.outside.foundry.version(self.rule.name, number)
-        )
+        around, version = await together(self._look_around(), self.outside.foundry.version(self.rule.name, number))
         if self.outside.clock.monotonic() - around.began > LOOK_IS_FRESH:  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:
@@ -119,18 +119,18 @@ class Deleting:
         else:
             await self._delete(again)
 
-    def _look_around(self, interrupted: Interrupted) -> Awaitable[Around]:
+    def _look_around(self) -> Awaitable[Around]:
         """One look for a few versions whose own looks begin with it."""
         now = self.outside.clock.monotonic()
         if self._around is None or self._shared_by >= SHARED or now - self._asked > NEAR:
-            self._around, self._asked, self._shared_by = asyncio.ensure_future(self._seen(interrupted)), now, 0
+            self._around, self._asked, self._shared_by = asyncio.ensure_future(self._seen()), now, 0
         self._shared_by += 1
         return self._around
 
-    async def _seen(self, interrupted: Interrupted) -> Around:
+    async def _seen(self) -> Around:
         await self.pace.keep_lease()
         began = self.outside.clock.monotonic()
-        stop, agent = await together(interrupted(), self.outside.foundry.agent(self.rule.name))
+        stop, agent = await together(self.interrupted(), self.outside.foundry.agent(self.rule.name))
         return Around(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:

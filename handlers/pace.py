@@ -77,8 +77,9 @@ class Pace:
         """
         now = self._clock.monotonic()
         self._not_yet = now - self._waits_since
-        spent = now - self._looks_since if self._looks.calm(now) else 0.0
-        seconds = until_next(self._not_yet, self._first_poll, self._looks.crowd(now))
+        crowd = self._looks.crowd(now)
+        spent = 0.0 if crowd.throttled else now - self._looks_since
+        seconds = until_next(self._not_yet, self._first_poll, crowd)
         with self._looks.waiting():
             await self._sleep(max(seconds - spent, seconds / 2))
         self._looks_since = self._clock.monotonic()

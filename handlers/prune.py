@@ -127,10 +127,13 @@ async def _delete(
     try:
         found = await planned(rule, outside)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
-        deleting = Deleting(rule, lease.record, _pace(lease, settings, outside), outside, decisions)
+        pace = _pace(lease, settings, outside)
+        deleting = Deleting(
+            rule, lease.record, pace, outside, decisions, lambda: _newer_wish(rule.name, lease, outside)
+        )
         try:
-            await deleting.all(found.going, lambda: _newer_wish(rule.name, lease, outside))
-            await deleting.all(_instead(rule, found, deleting), lambda: _newer_wish(rule.name, lease, outside))
+            await deleting.all(found.going)
+            await deleting.all(_instead(rule, found, deleting))
         except LeaseLostError:
             decisions.tell(Reason.LEASE_LOST)
         finally:

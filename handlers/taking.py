@@ -111,9 +111,9 @@ async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None
 async def _make_room(step: Prune, holder: Holder) -> None:
     """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
     facts, record = holder.facts, holder.acts.record
-    deleting = Deleting(holder.rule, record, holder.pace, holder.outside, holder.decisions)
+    deleting = Deleting(holder.rule, record, holder.pace, holder.outside, holder.decisions, _nobody_waits)
     holder.tell(step.reason, record, f"{len(step.going)} versions may go")
-    await deleting.all(step.going, _nobody_waits)
+    await deleting.all(step.going)
     holder.facts = Facts(resolved=facts.resolved, pruned={**facts.pruned, **deleting.done})
 
 

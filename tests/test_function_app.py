@@ -42,8 +42,12 @@ def test_importing_the_app_imports_no_sdk_and_no_library_of_ours() -> None:
 
 def test_host_json_says_what_its_page_says() -> None:
     host = json.loads((ROOT / "host.json").read_text())
-    queues: dict[str, object] = {"visibilityTimeout": "00:01:00", "maxPollingInterval": "00:00:00.1"}
-    queues |= {"batchSize": 32, "newBatchThreshold": 16}
+    queues: dict[str, object] = {
+        "visibilityTimeout": "00:01:00",
+        "maxPollingInterval": "00:00:00.1",
+        "batchSize": 32,
+        "newBatchThreshold": 16,
+    }
     assert host["extensions"]["queues"] == queues
     assert host["telemetryMode"] == "OpenTelemetry"
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"

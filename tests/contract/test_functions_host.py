@@ -139,9 +139,7 @@ async def test_event_grid_is_answered_as_the_real_host_does(host: Host) -> None:
 async def test_a_message_is_handled_once_and_a_failing_one_five_times_and_then_poison(host: Host) -> None:
     async with host.queue("work") as work, host.queue("work-poison") as poison:
         await host.line("time")
-        async with asyncio.timeout(WITHIN):
-            while not await _exists(work):
-                await asyncio.sleep(0.1)
+        await _made(work)
         await work.send_message("well")
         assert await host.line("message") == "message 1 well"
         await work.send_message("boom")
@@ -163,9 +161,7 @@ async def test_messages_that_come_one_by_one_are_all_in_hand_and_the_tenth_does_
     host = Host("", process, connection)
     try:
         async with host.queue("work") as work:
-            async with asyncio.timeout(WITHIN):
-                while not await _exists(work):
-                    await asyncio.sleep(0.1)
+            await _made(work)
             for number in range(1, 18):
                 await work.send_message(str(number))
                 assert await host.line("running") == f"running {number}"
@@ -218,6 +214,13 @@ async def test_what_the_real_host_drops_is_refused_with_a_word(
     _, errors = await process.communicate()
     assert process.returncode != 0
     assert complaint in errors.decode()
+
+
+async def _made(queue: QueueClient) -> None:
+    """Wait until the host has made it."""
+    async with asyncio.timeout(WITHIN):
+        while not await _exists(queue):
+            await asyncio.sleep(0.1)
 
 
 async def _exists(queue: QueueClient) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, quantiles
 
-from tests.scale.fleet import Fleet, Seen, Size
+from tests.scale.fleet import AT_ONCE, Fleet, Seen, Size
 from tests.simulation.virtual_time import run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scale.md"
@@ -79,12 +79,12 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
 
 
-INTRODUCTION = """# Scale
+INTRODUCTION = f"""# Scale
 
 Written by `make scale ARGS="--write"`; do not edit. What follows from it: [how to set it](../how-to/scale.md).
 
 The product's own handlers on fakes, in virtual time: pushes come by chance, versions take 40 to 120 s, a request to
-Foundry 100 ms, one to storage 20 ms; an instance has 32 releases in hand at most. `poll` is `LOOKS_PER_SECOND`;
+Foundry 100 ms, one to storage 20 ms; an instance has {AT_ONCE} releases in hand at most. `poll` is `LOOKS_PER_SECOND`;
 `before` is the poll without any budget and without the queue in front of Foundry, in the same run; no SDK repeats a
 refused request in either. `lead` is from a push to its traffic, of the pushes that went
 live; the others were overtaken by newer ones, or still waited at the end. `Foundry/s` counts the pages of a list one by

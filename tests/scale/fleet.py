@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import heapq
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -29,8 +31,9 @@ from tests.simulation.scenery import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
-AT_ONCE = 32
-"""Releases that one instance has in hand where many wait: 16 to 48, as batches of 32 are taken (host.json)."""
+QUEUES = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text())["extensions"]["queues"]
+AT_ONCE = QUEUES["newBatchThreshold"] + QUEUES["batchSize"] // 2
+"""Releases that one instance has in hand where many wait: more and fewer by half a batch, as batches are taken."""
 FOUNDRY_SECONDS, STORAGE_SECONDS = 0.1, 0.02
 BACK_AFTER = 60.0
 """Seconds until a message that failed comes again (host.json)."""

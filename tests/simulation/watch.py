@@ -68,6 +68,12 @@ class Watch:
     def wanted(self) -> Wanted:
         return self.ledger.wishes.get(AGENT, Wanted())
 
+    @property
+    def standing(self) -> Choice | None:
+        """Their last choice while the traffic is as they chose; overwritten before anybody could know, it is over."""
+        agent = self.foundry.agents.get(AGENT)
+        return self.moved if self.moved and agent and agent.routing == self.moved.to else None
+
     def broken(self, what: str) -> None:
         """Kept as well, for what is noticed where nobody listens."""
         self.findings.append(what)
@@ -132,11 +138,8 @@ def _may_route(watch: Watch, to: Routing) -> None:
     status = watch.foundry.status(version)
     if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
         watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
-    moved, agent = watch.moved, watch.foundry.agents.get(AGENT)
-    stands = (
-        moved and agent and agent.routing == moved.to
-    )  # what was overwritten before anybody could know of it is over
-    if moved and stands and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
+    moved = watch.standing
+    if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
     if doing is not None and doing.act is Act.PROMOTE:
         _may_promote(watch, record, version)
