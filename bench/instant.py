@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
-from core.record import Wanted
-from handlers import event_received, wiring
-from handlers.gateways import Gateways
+from core.state.release import Wanted
+from handlers import bootstrap
+from handlers.events import event_queued
+from handlers.gateways.interfaces import Gateways
 
 
 class Instant:
@@ -29,9 +30,9 @@ class Instant:
 @cache
 def _gateways() -> Gateways:
     instant = cast("Any", Instant())
-    return replace(wiring.gateways(), ledger=instant, journal=instant, queue=instant)
+    return replace(bootstrap.gateways(), ledger=instant, journal=instant, queue=instant)
 
 
 async def handle(event: str) -> None:
     """What ``image_pushed`` does, its gateways' calls aside."""
-    await event_received.handle(event, wiring.agents(), wiring.settings(), _gateways())
+    await event_queued.handle(event, bootstrap.agents(), bootstrap.settings(), _gateways())

@@ -15,11 +15,11 @@ from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefiniti
 from bench.machine import processor, resident
 from bench.report import Row
 from bench.scene import BASE, Choice, Line, NotMeasuredError, Scene, scene
+from core.agents_file.spec import KeepRule
 from core.definition import FINGERPRINT
 from core.model import Routing, Status, Version
-from core.prune import plan
-from core.record import Record
-from core.rules import KeepRule
+from core.prune.retention import plan
+from core.state.release import Record
 from local.running import Host, host
 
 DELAY, AT_ONCE, PAGE, STAY = 0.05, 8, 100, 10

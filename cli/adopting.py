@@ -9,11 +9,11 @@ from typing import Any
 from cli.asking_first import How, sure
 from cli.codes import REFUSED, Mistake
 from cli.running import Answer, House
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import AgentRule
 from core.definition import push_of
 from core.model import Agent, Push, Version
-from core.rules import AgentRule
-from core.rules_file import RulesError, read_rules
-from handlers import people
+from handlers import user_commands
 
 __all__ = ["How", "adopt"]
 CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
@@ -59,7 +59,7 @@ async def _take_over(house: House, found: Found, written: AgentRule | None, yaml
         return Answer(f"{intro}\nthe ledger would say that {what} is good", {"rule": yaml, "taken_over": False})
     if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
         return Answer("nothing was written", {"rule": yaml, "taken_over": False})
-    noted = await people.take_over(
+    noted = await user_commands.take_over(
         written or _read(yaml, name), found.agent, found.serves, found.push, by, house.outside
     )
     text = f"{intro}\n{name}: {noted.reason} {noted.detail}\n  {noted.reason.help}"
@@ -89,7 +89,7 @@ async def _definition(house: House, agent: str, version: str) -> Json:
     from azure.core.exceptions import AzureError
     from azure.identity.aio import DefaultAzureCredential
 
-    from handlers.gateways import TransientError
+    from handlers.gateways.interfaces import TransientError
 
     async with (
         DefaultAzureCredential(require_envvar=True) as credential,

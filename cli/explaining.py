@@ -11,8 +11,8 @@ from cli.many import each
 from cli.running import Answer, House
 from cli.screen import about, columns, meaning
 from cli.times import short
-from core.holds import active
 from core.model import Push
+from core.state.holds import active
 
 SHORTEST = 6
 """Digits that the beginning of a digest must have."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from cli.codes import Mistake
+from core.agents_file.spec import AgentRule
 from core.events import DIGEST
 from core.model import Push
-from core.rules import AgentRule
-from handlers.gateways import Gateways
+from handlers.gateways.interfaces import Gateways
 
 EVENT = "person"
 """What stands in for the id of an event."""

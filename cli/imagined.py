@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Status, Toolbox, Version
-from core.record import Record, Wanted
-from core.rules import Probe
-from handlers.gateways import Deleted
+from core.state.release import Record, Wanted
+from handlers.gateways.interfaces import Deleted
 
 ANSWER = "assumed"
 NO_ID = "assumed"

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from cli.imagined import NO_ID, Assumed, Clock, Foundry, Ledger
-from core.images import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, Tagged
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways import GatewayError, Gateways
+from handlers.gateways.interfaces import GatewayError, Gateways
 
 
 class Vault:

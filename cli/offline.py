@@ -11,7 +11,7 @@ from cli.codes import WRONG_INPUT
 
 def validate(file: Path, as_json: bool) -> int:
     """0 for a file without mistakes; what is only unusual is told beside it."""
-    from core.rules_file import RulesError, read_rules, warnings
+    from core.agents_file.loader import RulesError, read_rules, warnings
 
     mistakes: list[str] = []
     agents: list[str] = []
@@ -35,7 +35,7 @@ def validate(file: Path, as_json: bool) -> int:
 
 def schema() -> int:
     """The JSON Schema of agents.yaml."""
-    from core import rules_schema
+    from core.agents_file import json_schema
 
-    print(rules_schema.text(), end="")
+    print(json_schema.text(), end="")
     return 0

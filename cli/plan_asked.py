@@ -8,10 +8,10 @@ from pathlib import Path
 from cli import event_files
 from cli.codes import Mistake
 from cli.event_files import Found
+from core.agents_file.spec import Agents
 from core.events import IMAGE_PUSHED
-from core.rules import Agents
-from handlers.config import Settings
-from handlers.gateways import Gateways
+from handlers.gateways.interfaces import Gateways
+from handlers.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
 from cli.screen import about, columns, meaning
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import AgentRule, Agents, Probe
 from core.reasons import Reason
-from core.rules import AgentRule, Agents, Probe
-from core.rules_file import RulesError, read_rules
-from handlers import event_received, release
-from handlers.config import Settings
-from handlers.gateways import Gateways
+from handlers.events import event_queued
+from handlers.gateways.interfaces import Gateways
+from handlers.release_agent import reconcile
+from handlers.settings import Settings
 
 MOST_TURNS = 20
 """Of one agent: each is a wait, for soak or settle."""
@@ -108,7 +109,7 @@ async def _event(event: Found, rules: Agents, settings: Settings, outside: Gatew
     if event.kind == RELEASE:
         await outside.queue.send(event.id)
         return []
-    await event_received.handle(json.dumps(event.body), rules, settings, outside)
+    await event_queued.handle(json.dumps(event.body), rules, settings, outside)
     return [_row(line, outside) for line in _taken(outside)]
 
 
@@ -122,7 +123,7 @@ async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> lis
         del queue.due[agent]
         await clock.sleep(max(0.0, due - clock.monotonic()))
         if agent in rules.agents:
-            end = await release.handle(rules.agents[agent], settings, outside)
+            end = await reconcile.handle(rules.agents[agent], settings, outside)
             lines = _taken(outside) or [
                 {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
             ]

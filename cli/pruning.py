@@ -11,11 +11,11 @@ from cli.codes import DONE, NOT_WELL
 from cli.many import each, reading
 from cli.running import Answer, House
 from cli.screen import columns
-from core.prune import Delete
+from core.agents_file.spec import Agents
+from core.prune.retention import Delete
 from core.reasons import Reason
-from core.rules import Agents
-from handlers import prune as pruner
-from handlers.gateways import Journal
+from handlers.gateways.interfaces import Journal
+from handlers.prune_versions import run as pruner
 
 __all__ = ["How", "prune"]
 Row = dict[str, str]

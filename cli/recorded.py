@@ -11,13 +11,13 @@ from pathlib import Path
 from cli.codes import Mistake
 from cli.many import each, reading
 from cli.running import Answer, House
-from core.images import ImageFacts, Tagged
+from core.agents_file.spec import SecretRef
+from core.image_manifest import ImageFacts, Tagged
 from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
-from core.record import Record, Wanted
-from core.rules import SecretRef
-from core.toolboxes import ToolboxVersion
-from handlers.gateways import GatewayError
-from handlers.together import together
+from core.prune.toolboxes import ToolboxVersion
+from core.state.release import Record, Wanted
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError
 
 TAGS = 50
 """Of each repository, the newest."""

@@ -20,7 +20,7 @@ from cli.sending import Model, Sender, modelled
 from cli.times import how_long, short
 from core.events import Ignored, parse
 from core.reasons import Reason
-from handlers.gateways import GatewayError
+from handlers.gateways.interfaces import GatewayError
 
 LAST = 9999
 

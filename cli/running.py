@@ -16,9 +16,9 @@ from cli.codes import INTERRUPTED, UNANSWERED, WRONG_INPUT, Mistake
 
 if TYPE_CHECKING:
     from cli.screen import Progress
-    from core.rules import Agents
-    from handlers.config import Settings
-    from handlers.gateways import Gateways
+    from core.agents_file.spec import Agents
+    from handlers.gateways.interfaces import Gateways
+    from handlers.settings import Settings
 
 ENDPOINTS = Path(os.environ.get("SLIPWAY_LOCAL", ".local")) / "endpoints.json"
 
@@ -84,8 +84,8 @@ def run(local: bool, question: Question) -> Answer:
     """The answer; ends the process with one clear sentence where there is none."""
     import asyncio
 
-    from handlers.config import ConfigInvalid
-    from handlers.gateways import GatewayError
+    from handlers.gateways.interfaces import GatewayError
+    from handlers.settings import ConfigInvalid
 
     prepare(local)
     try:
@@ -129,11 +129,11 @@ def stand_ins() -> None:
 async def _asked(question: Question) -> Answer:
     from cli.screen import Progress
     from cli.signing import signed_in
-    from handlers import wiring
+    from handlers import bootstrap
 
-    house = House(wiring.agents(), wiring.settings(), wiring.gateways(), Progress())
+    house = House(bootstrap.agents(), bootstrap.settings(), bootstrap.gateways(), Progress())
     try:
         async with house.progress.told():
             return await signed_in(house.settings, question(house))
     finally:
-        await wiring.close()
+        await bootstrap.close()

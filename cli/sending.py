@@ -15,9 +15,9 @@ from azure.storage.queue.aio import QueueClient
 
 from cli.codes import Mistake
 from cli.event_files import Found
-from handlers.config import Settings
-from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.storage import StorageAccount, our_errors
+from handlers.gateways.interfaces import PermanentError, TransientError
+from handlers.gateways.storage.account import StorageAccount, our_errors
+from handlers.settings import Settings
 
 Model = EventGridEvent | CloudEvent[Any]
 QUEUE = "events"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from azure.core.exceptions import ClientAuthenticationError
 
-from handlers import wiring
-from handlers.config import Settings
-from handlers.gateways import TransientError
+from handlers import bootstrap
+from handlers.gateways.interfaces import TransientError
+from handlers.settings import Settings
 
 T = TypeVar("T")
 TOKEN_FOR = "https://storage.azure.com/.default"  # what every command asks for
@@ -21,7 +21,7 @@ async def signed_in(settings: Settings, question: Awaitable[T]) -> T:
     asking: asyncio.Future[T] = asyncio.ensure_future(question)
     if settings.storage:  # a key: only some commands need a sign-in
         return await asking
-    signing: asyncio.Future[Any] = asyncio.ensure_future(wiring.signed_in().get_token(TOKEN_FOR))
+    signing: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.signed_in().get_token(TOKEN_FOR))
     try:
         await asyncio.wait({asking, signing}, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done():

@@ -9,7 +9,7 @@ from cli.codes import Mistake
 
 def how_long(text: str) -> timedelta:
     """``12h``, ``7d``: the durations of agents.yaml."""
-    from core.rule_values import duration
+    from core.agents_file.fields import duration
 
     try:
         return timedelta(seconds=duration(text).total_seconds())  # type: ignore[attr-defined]

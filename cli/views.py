@@ -9,13 +9,13 @@ from typing import Any
 from cli.many import each, reading
 from cli.running import Answer, House
 from cli.times import short
-from core.delivery import awaits_approval
-from core.holds import active
+from core.agents_file.spec import KeepRule
 from core.model import Agent, Version
-from core.prune import crowded
-from core.record import Hold, Record, Wanted
-from core.rules import KeepRule
-from handlers.together import together
+from core.prune.retention import crowded
+from core.release_outcome import awaits_approval
+from core.state.holds import active
+from core.state.release import Hold, Record, Wanted
+from handlers.concurrency import together
 from local.ncrontab import Schedule
 
 

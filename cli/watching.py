@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from cli.codes import DONE, NOT_WELL
 from cli.running import Answer, House
 from cli.screen import about, columns, meaning, show
-from core.delivery import awaits_approval
 from core.reasons import Reason
-from core.record import Record, Wanted
-from core.world import back_to
+from core.release.inputs import back_to
+from core.release_outcome import awaits_approval
+from core.state.release import Record, Wanted
 
 LOOK_EVERY = 1.0
 WELL = frozenset(

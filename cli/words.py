@@ -9,9 +9,9 @@ from typing import Any
 from cli.codes import DONE, REFUSED
 from cli.running import Answer, House
 from cli.times import how_long
-from core.desired import Noted
+from core.intake.events import Noted
 from core.reasons import Reason
-from handlers import people
+from handlers import user_commands
 
 FOR_MANY = ("pause", "resume")
 NOTHING_DONE = frozenset(
@@ -41,9 +41,9 @@ async def say(house: House, told: Told, watch: bool, as_json: bool) -> Answer:
     house.progress.what = "writing down what was said"
     since = house.outside.clock.now()
     if told.word in FOR_MANY:
-        noted = list(await getattr(people, told.word)(tuple(names), outside=house.outside, **given))
+        noted = list(await getattr(user_commands, told.word)(tuple(names), outside=house.outside, **given))
     else:
-        noted = [await getattr(people, told.word)(name, outside=house.outside, **given) for name in names]
+        noted = [await getattr(user_commands, told.word)(name, outside=house.outside, **given) for name in names]
     said = dict(zip(names, noted, strict=True))
     if watch and any(one.asks for one in noted):
         from cli.watching import watch as watched

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
 from core.events import event_time
-from core.images import ImageFacts
+from core.image_manifest import ImageFacts
 from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable, Version
 from core.reasons import Reason
-from core.rules import AgentRule, ConnectionRef, SecretRef
 
 SCHEMA = 1
 """Grows when the same rule and push would make another definition than before."""

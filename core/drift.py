@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.finish import SETTLE
 from core.model import Agent, Status, Version
-from core.record import Record
+from core.release.rules_pending_write import SETTLE
+from core.state.release import Record
 
 
 def watched(record: Record, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.reasons import Reason, by_code
-from core.record import Ended, Record, Wanted
+from core.state.release import Ended, Record, Wanted
 
 
 class Outcome(StrEnum):

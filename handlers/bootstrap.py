@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.identity.aio import DefaultAzureCredential
 
-    from core.rules import Agents
-    from handlers.config import Settings
-    from handlers.gateways import Gateways, Outcomes
-    from handlers.gateways.storage import StorageAccount
+    from core.agents_file.spec import Agents
+    from handlers.gateways.interfaces import Gateways, Outcomes
+    from handlers.gateways.storage.account import StorageAccount
+    from handlers.settings import Settings
 
 
 @cache
 def settings() -> Settings:
     """The environment, read once; raises ConfigInvalid that names what is missing."""
-    from handlers.config import Settings
+    from handlers.settings import Settings
 
     return Settings.from_env(os.environ)
 
 
 def agents() -> Agents:
     """The agent rules; raises ConfigInvalid, so that events are kept until the file is mended."""
-    from handlers.config import load_rules
+    from handlers.settings import load_rules
 
     return load_rules(settings())
 
@@ -39,15 +39,15 @@ def agents() -> Agents:
 @cache
 def gateways() -> Gateways:
     """The outside world, through one credential; nothing is connected before it is used."""
-    from handlers.gateways import Gateways
     from handlers.gateways.clock import SystemClock
-    from handlers.gateways.foundry import AzureFoundry
-    from handlers.gateways.images import AzureImages
-    from handlers.gateways.journal import AzureJournal
-    from handlers.gateways.ledger import AzureLedger
-    from handlers.gateways.queue import AzureQueue
-    from handlers.gateways.vault import AzureVault
-    from handlers.looks import Looks
+    from handlers.gateways.foundry.client import AzureFoundry
+    from handlers.gateways.foundry.rate_limiter import Looks
+    from handlers.gateways.interfaces import Gateways
+    from handlers.gateways.key_vault import AzureVault
+    from handlers.gateways.registry import AzureImages
+    from handlers.gateways.storage.journal import AzureJournal
+    from handlers.gateways.storage.release_queue import AzureQueue
+    from handlers.gateways.storage.state_store import AzureLedger
 
     given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
     looks = Looks(given.looks_per_second)
@@ -78,7 +78,7 @@ def signed_in() -> DefaultAzureCredential:
 
 @cache
 def _account() -> StorageAccount:
-    from handlers.gateways.storage import StorageAccount
+    from handlers.gateways.storage.account import StorageAccount
 
     given = settings()
     if given.storage:
@@ -96,8 +96,8 @@ async def close() -> None:
 
 
 def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:
-    from handlers.gateways import Nobody
-    from handlers.gateways.outcomes import AzureOutcomes
+    from handlers.gateways.event_grid import AzureOutcomes
+    from handlers.gateways.interfaces import Nobody
 
     topic = given.outcome_topic_endpoint
     return AzureOutcomes(topic, given.foundry_project_endpoint, credential) if topic else Nobody()
@@ -105,39 +105,39 @@ def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:
 
 async def event_received(event: str) -> None:
     """An event of the registry or of Key Vault."""
-    from handlers import event_received
+    from handlers.events import event_queued
 
     with Guard():
-        await event_received.handle(event, agents(), settings(), gateways())
+        await event_queued.handle(event, agents(), settings(), gateways())
 
 
 async def release_asked(message: str) -> None:
     """A message of the queue ``releases``."""
-    from handlers import release_asked
+    from handlers.release_agent import message as release_message
 
     with Guard():
-        await release_asked.handle(message, agents(), settings(), gateways())
+        await release_message.handle(message, agents(), settings(), gateways())
 
 
 async def poisoned(queue: str, message: str) -> None:
     """A message that failed five times."""
-    from handlers import poisoned
+    from handlers import poison
 
     with Guard():
-        await poisoned.handle(queue, message, gateways())
+        await poison.handle(queue, message, gateways())
 
 
 async def prune_due() -> None:
     """The timer of ``prune_versions``."""
-    from handlers import prune
+    from handlers.prune_versions import run
 
     with Guard():
-        await prune.handle(agents(), settings(), gateways())
+        await run.handle(agents(), settings(), gateways())
 
 
 async def resume_due() -> None:
     """The timer of ``resume_releases``."""
-    from handlers import resume
+    from handlers.resume_releases import run
 
     with Guard():
-        await resume.handle(agents(), gateways())
+        await run.handle(agents(), gateways())

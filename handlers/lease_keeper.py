@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from core.looks import until_next
-from handlers.gateways import Clock, Lease, TransientError
-from handlers.looks import Looks
+from core.foundry_rate import until_next
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.interfaces import Clock, Lease, TransientError
 
 T = TypeVar("T")
 

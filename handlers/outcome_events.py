@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.delivery import Outcome, outcome
 from core.reasons import Reason
-from core.record import Record
-from handlers import telemetry
-from handlers.decisions import Decisions
-from handlers.gateways import GatewayError, Gateways, Told
+from core.release_outcome import Outcome, outcome
+from core.state.release import Record
+from handlers.gateways.interfaces import GatewayError, Gateways, Told
 from handlers.redaction import line
+from handlers.telemetry import otel
+from handlers.telemetry.decision_log import Decisions
 
 TYPES = {
     Outcome.LIVE: "Slipway.Release.Live",
@@ -62,4 +62,4 @@ async def publish(events: list[Told], decisions: Decisions, outside: Gateways) -
 def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> Told:
     lists = {key: value for key, value in about.items() if isinstance(value, list)}
     texts = {key: value for key, value in about.items() if value not in (None, "") and key not in lists}
-    return Told(name, kind, f"agents/{agent}", {**line(texts, LONGEST), **lists}, telemetry.carrier())
+    return Told(name, kind, f"agents/{agent}", {**line(texts, LONGEST), **lists}, otel.carrier())

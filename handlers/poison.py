@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from core.reasons import Reason
-from handlers import measures
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry import metrics
+from handlers.telemetry.decision_log import Decisions
 
 
 async def handle(queue: str, message: str, outside: Gateways) -> None:
@@ -19,5 +19,5 @@ async def handle(queue: str, message: str, outside: Gateways) -> None:
     digest = hashlib.sha256(message.encode()).hexdigest()
     detail = f"a message of {queue} failed five times"
     decisions.tell(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
-    measures.poisoned(queue)
+    metrics.poisoned(queue)
     await decisions.flush(required=True)

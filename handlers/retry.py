@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from handlers.gateways import Clock, TransientError
+from handlers.gateways.interfaces import Clock, TransientError
 
 T = TypeVar("T")
 

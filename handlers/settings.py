@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handlers.config_checks import YES, mistakes
+from handlers.settings_validation import YES, mistakes
 
 if TYPE_CHECKING:
-    from core.rules import Agents
+    from core.agents_file.spec import Agents
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 
@@ -133,7 +133,7 @@ def load_rules(settings: Settings) -> Agents:
 
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int) -> Agents:
-    from core.rules_file import RulesError, read_rules
+    from core.agents_file.loader import RulesError, read_rules
 
     try:
         return read_rules(path.read_bytes())

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core import people
-from core.desired import Noted, what_runs
+from core.agents_file.spec import AgentRule
+from core.intake import user_commands
+from core.intake.events import Noted, what_runs
 from core.model import Agent, Push, Version
 from core.reasons import Reason
-from core.record import Cause, Record, Wanted
-from core.rules import AgentRule
-from core.world import lives
-from handlers.decisions import Decisions
-from handlers.gateways import STORAGE, Gateways, PermanentError, TransientError
-from handlers.noting import note_and_ask
-from handlers.together import together
+from core.release.inputs import lives
+from core.state.release import Cause, Record, Wanted
+from handlers.concurrency import together
+from handlers.events.update_desired import note_and_ask
+from handlers.gateways.interfaces import STORAGE, Gateways, PermanentError, TransientError
+from handlers.telemetry.decision_log import Decisions
 
 COMMON = {"cause": Cause.PERSON.value, "step": "person"}
 Word = Callable[[Wanted, datetime], Noted]
@@ -24,20 +24,20 @@ Word = Callable[[Wanted, datetime], Noted]
 async def approve(agent: str, by: str, outside: Gateways, version: str | None = None) -> Noted:
     """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
     record = await outside.ledger.record(agent)
-    return await _say(agent, lambda wanted, now: people.approve(wanted, record, version, by, now), outside)
+    return await _say(agent, lambda wanted, now: user_commands.approve(wanted, record, version, by, now), outside)
 
 
 async def hold(
     agent: str, why: str, by: str, outside: Gateways, digest: str | None = None, until: datetime | None = None
 ) -> Noted:
     """Keep an image from going live."""
-    return await _say(agent, lambda wanted, now: people.hold(wanted, digest, why, by, until, now), outside)
+    return await _say(agent, lambda wanted, now: user_commands.hold(wanted, digest, why, by, until, now), outside)
 
 
 async def lift(agent: str, by: str, outside: Gateways, digest: str | None = None) -> Noted:
     """End holds."""
     record = await outside.ledger.record(agent)
-    return await _say(agent, lambda wanted, now: people.lift(wanted, record, digest, by, now), outside)
+    return await _say(agent, lambda wanted, now: user_commands.lift(wanted, record, digest, by, now), outside)
 
 
 async def pause(
@@ -45,26 +45,29 @@ async def pause(
 ) -> tuple[Noted, ...]:
     """Stop one agent, or each of several."""
     return tuple(
-        [await _say(one, lambda wanted, now: people.pause(wanted, why, by, until, now), outside) for one in agents]
+        [
+            await _say(one, lambda wanted, now: user_commands.pause(wanted, why, by, until, now), outside)
+            for one in agents
+        ]
     )
 
 
 async def resume(agents: tuple[str, ...], by: str, outside: Gateways) -> tuple[Noted, ...]:
     """Go on with one agent, or each of several."""
-    return tuple([await _say(one, lambda wanted, _: people.resume(wanted, by), outside) for one in agents])
+    return tuple([await _say(one, lambda wanted, _: user_commands.resume(wanted, by), outside) for one in agents])
 
 
 async def release_now(agent: str, by: str, outside: Gateways, push: Push | None = None) -> Noted:
     """Release a push, or what is wanted once more."""
     record: Record = await outside.ledger.record(agent)
-    return await _say(agent, lambda wanted, now: people.release_now(wanted, record, push, by, now), outside)
+    return await _say(agent, lambda wanted, now: user_commands.release_now(wanted, record, push, by, now), outside)
 
 
 async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> Noted:
     """Have an earlier version serve again; the one that was good before, where none is named."""
     reads = together(outside.foundry.agent(agent), outside.foundry.versions(agent))
     (told, versions), record = await together(reads, outside.ledger.record(agent))
-    way = people.way_back(record, told, versions, to)
+    way = user_commands.way_back(record, told, versions, to)
     if isinstance(way, str):
         return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, way), outside)
     # its own read is the only one whose status can be trusted
@@ -73,7 +76,9 @@ async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | 
         gone = f"version {way.number} is {back.status if back else 'gone'}"
         return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, gone), outside)
     serves = next((one for one in versions if told is not None and one.number == told.live), None)
-    return await _say(agent, lambda wanted, now: people.roll_back(wanted, record, back, serves, why, by, now), outside)
+    return await _say(
+        agent, lambda wanted, now: user_commands.roll_back(wanted, record, back, serves, why, by, now), outside
+    )
 
 
 async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, by: str, outside: Gateways) -> Noted:
@@ -83,7 +88,7 @@ async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, b
         if lease is not None:
             await lease.give_back()
         raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{rule.name}.json is there: Slipway follows it already")
-    wanted, record = people.take_over(told, serves, push, what_runs(rule), by, outside.clock.now())
+    wanted, record = user_commands.take_over(told, serves, push, what_runs(rule), by, outside.clock.now())
     try:
         if not await lease.write(record):
             raise TransientError(STORAGE, "lost", f"write release/{rule.name}.json: somebody else did")

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from core.agents_file.spec import AgentRule
 from core.model import Agent
-from core.prune import Delete, Keep, look_again
+from core.prune.retention import Delete, Keep, look_again
 from core.reasons import Reason
-from core.record import Record
-from core.rules import AgentRule
-from core.world import PRUNED
-from handlers import measures, telemetry
-from handlers.acts import LOOK_IS_FRESH
-from handlers.decisions import Decisions
-from handlers.gateways import Deleted, GatewayError, Gateways, TransientError
-from handlers.pace import LeaseLostError, Pace
-from handlers.together import each, together
+from core.release.inputs import PRUNED
+from core.state.release import Record
+from handlers.concurrency import each, together
+from handlers.gateways.interfaces import Deleted, GatewayError, Gateways, TransientError
+from handlers.lease_keeper import LeaseLostError, Pace
+from handlers.release_agent.foundry_writer import LOOK_IS_FRESH
+from handlers.telemetry import metrics, otel
+from handlers.telemetry.decision_log import Decisions
 
 AT_ONCE = 8
 """Versions under way at once, each by itself: none waits for what is answered about another."""
@@ -136,7 +136,7 @@ class Deleting:
     async def _delete(self, line: Delete) -> None:
         """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
         number = line.version.number
-        with telemetry.span("prune.delete", agent=self.rule.name, version=number) as describe:
+        with otel.span("prune.delete", agent=self.rule.name, version=number) as describe:
             deleted = await self.outside.foundry.delete(self.rule.name, number)
             reason = Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason
             describe(reason=reason.value)
@@ -144,5 +144,5 @@ class Deleting:
 
     def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
         self.done[number] = reason
-        measures.pruned(self.rule.name, reason)
+        metrics.pruned(self.rule.name, reason)
         self.decisions.tell(reason, detail, version=number)

@@ -59,7 +59,7 @@ def test_core_is_pure(path: Path) -> None:
 
 
 def test_azure_is_known_to_the_gateways_and_the_wiring_alone() -> None:
-    allowed = {"function_app.py", "handlers/wiring.py"}
+    allowed = {"function_app.py", "handlers/bootstrap.py"}
     for path in files(*PRODUCT):
         if any(module.split(".")[0] == "azure" for module in imports(path)):
             assert name(path) in allowed or name(path).startswith("handlers/gateways/"), name(path)
@@ -110,7 +110,7 @@ def test_nobody_deletes_by_force() -> None:
 def test_only_telemetry_logs() -> None:
     for path in files(*PRODUCT):
         if "logging" in set(imports(path)):
-            assert name(path) == "handlers/telemetry.py"
+            assert name(path) == "handlers/telemetry/otel.py"
 
 
 def test_what_ships_is_the_app_and_nothing_else() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from cli.doctor.arm import Arm, Json
 from cli.doctor.checks import Check, ok, wrong
 from cli.doctor.resources import EVENT_GRID, Resources
+from core.agents_file.spec import Agents, SecretRef
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
-from core.rules import Agents, SecretRef
 
 QUEUE, FUNCTION = "events", "image_pushed"
 SECRET_FUNCTION = "secret_changed"

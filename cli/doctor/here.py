@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cli.doctor.checks import Check, ok, unclear, wrong
-from core.rules import Agents
-from handlers.config import APP_ROOT, ConfigInvalid, Settings, load_rules
+from core.agents_file.spec import Agents
+from handlers.settings import APP_ROOT, ConfigInvalid, Settings, load_rules
 
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.doctor.arm import Arm, Json
-from handlers.config import Settings
+from handlers.settings import Settings
 
 SUBSCRIPTIONS = "2022-12-01"
 AT_ONCE = 8

@@ -8,10 +8,10 @@ from typing import Any
 
 from cli.doctor.checks import Check, ok, unclear, wrong
 from cli.failing import sentence
-from core.images import ImageFacts
-from core.prune import crowded
-from core.rules import Agents, SecretRef
-from handlers.gateways import GatewayError, Gateways
+from core.agents_file.spec import Agents, SecretRef
+from core.image_manifest import ImageFacts
+from core.prune.retention import crowded
+from handlers.gateways.interfaces import GatewayError, Gateways
 
 WITHIN = 20.0
 POISON = ("events-poison", "releases-poison")

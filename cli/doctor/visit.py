@@ -17,9 +17,9 @@ from cli.doctor.rights import AGENTS, BLOBS, QUEUES, SECRETS, Rights
 from cli.failing import sentence
 from cli.running import Answer
 from cli.screen import Progress, columns
-from core.rules import Agents
-from handlers.config import Settings
-from handlers.gateways import GatewayError
+from core.agents_file.spec import Agents
+from handlers.gateways.interfaces import GatewayError
+from handlers.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ async def _visit(asked: Asked) -> list[Check]:
 async def _outside(given: Settings, agents: Agents, asked: Asked, progress: Progress) -> list[Check]:
     from azure.identity.aio import DefaultAzureCredential
 
-    from handlers import wiring
+    from handlers import bootstrap
 
-    outside = wiring.gateways()
+    outside = bootstrap.gateways()
     credential = DefaultAzureCredential(require_envvar=True)
     arm = Arm(credential)
     try:
@@ -70,7 +70,7 @@ async def _outside(given: Settings, agents: Agents, asked: Asked, progress: Prog
     finally:
         await arm.close()
         await credential.close()
-        await wiring.close()
+        await bootstrap.close()
 
 
 async def _control_plane(given: Settings, agents: Agents, asked: Asked, arm: Arm) -> list[Check]:

@@ -6,8 +6,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from core.rule_values import NAME
-from core.rules import AgentRule, KeepRule, Probe, ReleaseRule, TagRule
+from core.agents_file.fields import NAME
+from core.agents_file.spec import AgentRule, KeepRule, Probe, ReleaseRule, TagRule
 
 MERGED = (AgentRule, TagRule, ReleaseRule, Probe, KeepRule)
 """What defaults and agent give together: neither alone needs to be whole, so an editor asks for nothing there."""

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.positions import Document, Place, YamlMistake, read
-from core.rule_values import short
-from core.rules import AgentRule, Agents
-from core.rules_sentences import REFS, TOP, no_value, noun, sentence, unknown
+from core.agents_file.fields import short
+from core.agents_file.messages import REFS, TOP, no_value, noun, sentence, unknown
+from core.agents_file.spec import AgentRule, Agents
+from core.agents_file.yaml_positions import Document, Place, YamlMistake, read
 
 LARGEST = 1_000_000
 """Bytes: a thousand agents fit; what is larger is not an agents.yaml."""

@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from core.rule_values import short, shown
-from core.rules import AgentRule, ConnectionRef, SecretRef
+from core.agents_file.fields import short, shown
+from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
 
 TOP = ("defaults", "agents")
 REFS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}

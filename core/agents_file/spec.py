@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from core.rule_values import (
+from core.agents_file.fields import (
     ConnectionField,
     Cpu,
     Duration,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import nodesemver
 import re2
 
+from core.agents_file.spec import TagRule
 from core.model import Push
 from core.reasons import Reason
-from core.rules import TagRule
 
 
 @dataclass(frozen=True, slots=True)

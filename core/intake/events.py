@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from core.agents_file.spec import AgentRule
+from core.agents_file.tag_policy import NotNewer, Refused, judge, newer
 from core.model import Push
 from core.reasons import Reason
-from core.record import Cause, Wanted
-from core.rules import AgentRule
-from core.tags import NotNewer, Refused, judge, newer
+from core.state.release import Cause, Wanted
 
 RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
 ASKING = frozenset(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.agents_file.spec import AgentRule
+from core.agents_file.tag_policy import judge, newer
 from core.events import ARTIFACT_TAG
-from core.images import Tagged
+from core.image_manifest import Tagged
 from core.model import Push
-from core.rules import AgentRule
-from core.tags import judge, newer
 
 EVENT = "catch-up"
 """What stands in for the id of the event that never came."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core import holds
 from core.definition import as_it_is, push_of
-from core.desired import Noted
+from core.intake.events import Noted
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
-from core.record import Approval, Cause, Good, Hold, Pause, Record, Stage, Wanted
-from core.way_back import WayBack
+from core.state import holds
+from core.state.desired import WayBack
+from core.state.release import Approval, Cause, Good, Hold, Pause, Record, Stage, Wanted
 
 MAY_BE_APPROVED = (Stage.CONFIRMED, Stage.VERIFIED)
 

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import re2
 
+from core.agents_file.spec import KeepRule
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
 from core.numbers import is_number
 from core.reasons import Reason
-from core.record import Record
-from core.rules import KeepRule
+from core.state.release import Record
 
 NOTHING: Mapping[str, Reason] = {}
 CROWDED = 0.8

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.agents_file.spec import KeepRule
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
 from core.model import NO_TIME, Version
 from core.reasons import Reason
-from core.rules import KeepRule
 
 UNDER_WAY = timedelta(hours=1)
 """A toolbox version is made before the agent version that names it: a younger one may be waited for."""

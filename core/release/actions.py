@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from core.model import Routing, Version
-from core.prune import Delete
+from core.prune.retention import Delete
 from core.reasons import Reason
-from core.record import Record
+from core.state.release import Record
 
 Fact = Literal["agent", "versions", "version", "wish", "resolved"]
 

@@ -9,41 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core import candidate, finish, room, wish
-from core.rules import AgentRule
-from core.steps import Step
-from core.world import Unread, World
+from core.agents_file.spec import AgentRule
+from core.release import rules_candidate, rules_pending_write, rules_start, rules_version_limit
+from core.release.actions import Step
+from core.release.inputs import Unread, World
 
 Row = Callable[[World, AgentRule, datetime], Step | None]
 
 ROWS: tuple[Row, ...] = (
-    wish.agent_deleted,  # 1
-    finish.noted_by_another_clock,  # 2
-    finish.unfinished_act,  # 2
-    finish.own_change_not_visible,  # 3
-    finish.promoted,  # 4
-    wish.paused,  # 5
-    wish.nothing_desired,  # 6
-    wish.routing_changed,  # 7
-    wish.ended_stays_ended,  # 8
-    wish.held_back,  # 9
-    wish.unresolvable,  # 10
-    wish.already_live,  # 11
-    wish.not_to_release,  # 12
-    wish.pin,  # 13, 14
-    wish.begin,  # 13, 15
-    candidate.adopt,  # 16
-    room.make_room,  # 17
-    candidate.create,  # 18
-    candidate.gone,  # 19
-    candidate.creating,  # 20
-    candidate.failed,  # 21
-    candidate.confirm,  # 22
-    candidate.held_meanwhile,  # 23
-    candidate.unproven,  # 23
-    candidate.unapproved,  # 24
-    candidate.serves,  # 25
-    candidate.promote,  # 26
+    rules_start.agent_deleted,  # 1
+    rules_pending_write.noted_by_another_clock,  # 2
+    rules_pending_write.unfinished_act,  # 2
+    rules_pending_write.own_change_not_visible,  # 3
+    rules_pending_write.promoted,  # 4
+    rules_start.paused,  # 5
+    rules_start.nothing_desired,  # 6
+    rules_start.routing_changed,  # 7
+    rules_start.ended_stays_ended,  # 8
+    rules_start.held_back,  # 9
+    rules_start.unresolvable,  # 10
+    rules_start.already_live,  # 11
+    rules_start.not_to_release,  # 12
+    rules_start.pin,  # 13, 14
+    rules_start.begin,  # 13, 15
+    rules_candidate.adopt,  # 16
+    rules_version_limit.make_room,  # 17
+    rules_candidate.create,  # 18
+    rules_candidate.gone,  # 19
+    rules_candidate.creating,  # 20
+    rules_candidate.failed,  # 21
+    rules_candidate.confirm,  # 22
+    rules_candidate.held_meanwhile,  # 23
+    rules_candidate.unproven,  # 23
+    rules_candidate.unapproved,  # 24
+    rules_candidate.serves,  # 25
+    rules_candidate.promote,  # 26
 )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.holds import active, of_digest
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.record import Record, Wanted
-from core.steps import Fact, Look
+from core.release.actions import Fact, Look
+from core.state.holds import active, of_digest
+from core.state.release import Record, Wanted
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 MENDED_BY_A_SECRET = frozenset(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from core import holds, notes
+from core.agents_file.spec import AgentRule
 from core.definition import Unresolved, own_variables
-from core.finish import SETTLE
 from core.model import NO_TIME, Status, Version
-from core.proof import Outcome, Proof
 from core.reasons import Reason, from_service
-from core.record import Act, Record, Stage
-from core.rules import AgentRule
-from core.steps import Begin, ClearTwin, Confirm, Create, Done, End, Note, Promote, Step, Verify, Wait
-from core.world import Unread, World, lives
+from core.release import transitions
+from core.release.actions import Begin, ClearTwin, Confirm, Create, Done, End, Note, Promote, Step, Verify, Wait
+from core.release.gates.answers import Outcome, Proof
+from core.release.inputs import Unread, World, lives
+from core.release.rules_pending_write import SETTLE
+from core.state import holds
+from core.state.release import Act, Record, Stage
 
 
 def adopt(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -24,7 +25,7 @@ def adopt(world: World, rule: AgentRule, now: datetime) -> Step | None:
     for listed in (one for one in world.listed if world.is_ours(one)):
         version = world.version(listed.number)
         if version is not None and lives(version):
-            return Note(Reason.ADOPT, notes.has_candidate(world.record, version))
+            return Note(Reason.ADOPT, transitions.has_candidate(world.record, version))
     return None
 
 
@@ -34,12 +35,12 @@ def create(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return None
     if isinstance(world.resolved, Unresolved):
         reason, detail = world.resolved.reason, world.resolved.detail
-        return End(reason, notes.ended(world.record, reason, now, detail), detail)
+        return End(reason, transitions.ended(world.record, reason, now, detail), detail)
     if world.resolved.fingerprint != world.record.fingerprint:
         # agents.yaml was deployed anew since this release began: what would be made now is another definition. It
         # answers no newer wish by that, and has been overtaken as often as before.
         record, before = world.record, replace(world.record, stage=Stage.ENDED)
-        again = notes.begun(before, record.seen, record.push, world.resolved, record.back, now)
+        again = transitions.begun(before, record.seen, record.push, world.resolved, record.back, now)
         return Begin(replace(again, overtaken=record.overtaken))
     agent = world.agent
     known = [int(version.number) for version in world.listed]
@@ -56,8 +57,8 @@ def gone(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if version is None and now - world.record.born[_candidate(world)] < SETTLE:
         return Wait(Reason.CREATE, _candidate(world))  # just created: reads lag
     if world.record.twin and world.record.cleared is None:
-        return Note(Reason.CLEAR_TWIN, notes.cleared(world.record))  # whoever deleted it did what we wanted to
-    return End(Reason.CANDIDATE_GONE, notes.ended(world.record, Reason.CANDIDATE_GONE, now))
+        return Note(Reason.CLEAR_TWIN, transitions.cleared(world.record))  # whoever deleted it did what we wanted to
+    return End(Reason.CANDIDATE_GONE, transitions.ended(world.record, Reason.CANDIDATE_GONE, now))
 
 
 def creating(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -68,7 +69,7 @@ def creating(world: World, rule: AgentRule, now: datetime) -> Step | None:
     undated = version.created_at == NO_TIME
     took = now - (world.record.begun_at or now) if undated else (version.told_at or now) - version.created_at
     if took >= rule.release.provision_within:
-        return End(Reason.TIMED_OUT, notes.ended(world.record, Reason.TIMED_OUT, now))
+        return End(Reason.TIMED_OUT, transitions.ended(world.record, Reason.TIMED_OUT, now))
     return Wait(Reason.CREATE, version.number)
 
 
@@ -82,7 +83,7 @@ def failed(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return ClearTwin(version.number)
     code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")
     detail = f"{code}: {message}" if code else "Foundry gave no reason"
-    return End(from_service(code), notes.ended(world.record, from_service(code), now, detail), detail)
+    return End(from_service(code), transitions.ended(world.record, from_service(code), now, detail), detail)
 
 
 def confirm(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -99,7 +100,7 @@ def held_meanwhile(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if hold is None:
         return None
     detail = f"{hold.reason} by {hold.by}: {hold.detail}"
-    return End(Reason.HELD, notes.ended(record, Reason.HELD, now, detail), detail)
+    return End(Reason.HELD, transitions.ended(record, Reason.HELD, now, detail), detail)
 
 
 def unproven(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -110,11 +111,11 @@ def unproven(world: World, rule: AgentRule, now: datetime) -> Step | None:
 def after_verify(world: World, rule: AgentRule, proof: Proof, now: datetime) -> Step:
     """What the answers mean: on to the traffic, a hold, or the end without one where nothing is known."""
     if proof.outcome is Outcome.PASSED:
-        return Note(Reason.VERIFY, notes.verified(world.record))
+        return Note(Reason.VERIFY, transitions.verified(world.record))
     reason, record = NOT_VERIFIED[proof.outcome], world.record
     if proof.outcome is Outcome.FAILED:
-        record = notes.held(record, reason, proof.detail, rule.release.hold_for, now)
-    return End(reason, notes.ended(record, reason, now, proof.detail), proof.detail)
+        record = transitions.held(record, reason, proof.detail, rule.release.hold_for, now)
+    return End(reason, transitions.ended(record, reason, now, proof.detail), proof.detail)
 
 
 NOT_VERIFIED = {
@@ -132,7 +133,7 @@ def unapproved(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """
     approved, record = world.wanted.approved, world.record
     if rule.release.mode == "notify":
-        return End(Reason.WOULD_RELEASE, notes.ended(record, Reason.WOULD_RELEASE, now))
+        return End(Reason.WOULD_RELEASE, transitions.ended(record, Reason.WOULD_RELEASE, now))
     named = (approved.version, approved.fingerprint) if approved else None
     waits = rule.release.mode == "manual" and named != (record.candidate, record.fingerprint)
     return Done(Reason.AWAITING_APPROVAL) if waits else None
@@ -143,7 +144,7 @@ def serves(world: World, rule: AgentRule, now: datetime) -> Step | None:
     agent = world.agent
     if agent is None or agent.routing.pinned != world.record.candidate:
         return None
-    return Note(Reason.PROMOTE, notes.routed(world.record, agent.routing, Act.PROMOTE, now))
+    return Note(Reason.PROMOTE, transitions.routed(world.record, agent.routing, Act.PROMOTE, now))
 
 
 def promote(world: World, rule: AgentRule, now: datetime) -> Step | None:

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core import holds, notes
+from core.agents_file.spec import AgentRule
 from core.definition import FINGERPRINT
 from core.model import Routing, Status, Version
-from core.proof import Outcome, Proof
 from core.reasons import Reason
-from core.record import Act, Record, Stage
-from core.rules import AgentRule
-from core.steps import Check, End, Note, Rollback, Step, Wait
-from core.world import Unread, World
+from core.release import transitions
+from core.release.actions import Check, End, Note, Rollback, Step, Wait
+from core.release.gates.answers import Outcome, Proof
+from core.release.inputs import Unread, World
+from core.state import holds
+from core.state.release import Act, Record, Stage
 
 SETTLE = timedelta(seconds=75)
 """How long an act may take to show: an answer that was lost may still land, and reads lag up to 30 s."""
@@ -38,13 +39,13 @@ def unfinished_act(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if doing.act is Act.CREATE:
         ours = next((one for one in world.listed if world.is_ours(one) and int(one.number) > doing.highest), None)
         if ours is not None:
-            return Note(Reason.ADOPT, notes.has_candidate(world.record, ours))
+            return Note(Reason.ADOPT, transitions.has_candidate(world.record, ours))
     if not settled:
         return Wait(Reason.UNCLEAR_ANSWER)
     agent = world.agent
     if doing.act is not Act.CREATE and agent is not None and agent.routing == doing.to:
-        return Note(REASON_OF[doing.act], notes.routed(world.record, agent.routing, doing.act, doing.since))
-    return Note(Reason.DID_NOT_LAND, notes.not_landed(world.record))
+        return Note(REASON_OF[doing.act], transitions.routed(world.record, agent.routing, doing.act, doing.since))
+    return Note(Reason.DID_NOT_LAND, transitions.not_landed(world.record))
 
 
 def own_change_not_visible(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -59,26 +60,28 @@ def promoted(world: World, rule: AgentRule, now: datetime) -> Step | None:
     """Row 4: finish what is promoted first, also when paused and when something newer waits."""
     record = world.record
     if record.stage is Stage.ROLLED_BACK:
-        return End(Reason.CHECK_FAILED, notes.ended(record, Reason.CHECK_FAILED, now, record.detail), record.detail)
+        return End(
+            Reason.CHECK_FAILED, transitions.ended(record, Reason.CHECK_FAILED, now, record.detail), record.detail
+        )
     if record.stage not in (Stage.PROMOTED, Stage.CHECK_FAILED):
         return None
     if world.agent is None or world.agent.routing.pinned != record.candidate:
-        return End(Reason.ROUTING_CHANGED, notes.ended(record, Reason.ROUTING_CHANGED, now))
+        return End(Reason.ROUTING_CHANGED, transitions.ended(record, Reason.ROUTING_CHANGED, now))
     if record.stage is Stage.CHECK_FAILED:
         return _take_back(world, now)  # whoever saw it fail did not live to take the traffic back
     if rule.release.check:
         return Check(record.candidate or "", tuple(number for way in _ways(record) for number in _names(way)))
-    return End(Reason.LIVE, notes.live(record, world.agent.identity, now))
+    return End(Reason.LIVE, transitions.live(record, world.agent.identity, now))
 
 
 def after_check(world: World, rule: AgentRule, proof: Proof, now: datetime) -> Step:
     """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
     if proof.outcome is Outcome.PASSED:
-        return End(Reason.LIVE, notes.live(world.record, world.agent.identity if world.agent else None, now))
+        return End(Reason.LIVE, transitions.live(world.record, world.agent.identity if world.agent else None, now))
     if proof.outcome is not Outcome.FAILED:
         reason = Reason.CHECK_INCONCLUSIVE
-        return End(reason, notes.ended(world.record, reason, now, proof.detail), proof.detail)
-    held = notes.held(world.record, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
+        return End(reason, transitions.ended(world.record, reason, now, proof.detail), proof.detail)
+    held = transitions.held(world.record, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
     record = replace(held, stage=Stage.CHECK_FAILED)
     try:
         return _take_back(replace(world, record=record), now)
@@ -92,7 +95,7 @@ def _take_back(world: World, now: datetime) -> Step:
     way = next((way for way in _ways(record) if all(_serves(world, number, now) for number in _names(way))), None)
     if way is None:
         reason = Reason.CHECK_FAILED_NO_WAY_BACK
-        return End(reason, notes.ended(record, reason, now, record.detail), record.detail)
+        return End(reason, transitions.ended(record, reason, now, record.detail), record.detail)
     return Rollback(way, record, world.agent.routing if world.agent else None)
 
 

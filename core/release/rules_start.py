@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core import holds, notes
+from core.agents_file.spec import AgentRule
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.finish import SETTLE
 from core.model import Status, Version
 from core.reasons import Reason, by_code
-from core.record import Cause, Good
-from core.rules import AgentRule
-from core.steps import Begin, Done, End, Pin, Step, Wait, Yield
-from core.world import World, back_to, lives, should_run
+from core.release import transitions
+from core.release.actions import Begin, Done, End, Pin, Step, Wait, Yield
+from core.release.inputs import World, back_to, lives, should_run
+from core.release.rules_pending_write import SETTLE
+from core.state import holds
+from core.state.release import Cause, Good
 
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""
@@ -26,10 +27,10 @@ def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if world.agent is None:
         if any(now - at < SETTLE for at in born.values()):
             return Wait(Reason.CREATE)  # the agent came with its first version: reads lag
-        return End(Reason.AGENT_DELETED, notes.forgotten(world.record, world.wanted, now))
+        return End(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
     told = [world.agent.latest, *world.facts.versions.values()]
     if any(born.get(version.number, version.created_at) != version.created_at for version in told if version):
-        return End(Reason.AGENT_DELETED, notes.forgotten(world.record, world.wanted, now))
+        return End(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
     return None
 
 
@@ -65,7 +66,7 @@ def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None
     if overwrites or not world.moved:
         return None
     reason, record = Reason.ROUTING_CHANGED, world.record
-    return End(reason, notes.ended(record, reason, now)) if record.open else Done(reason)
+    return End(reason, transitions.ended(record, reason, now)) if record.open else Done(reason)
 
 
 def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -89,7 +90,7 @@ def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return None
     if isinstance(world.wish, Unresolved):
         reason, detail = world.wish.reason, world.wish.detail
-        return End(reason, notes.answered(world.record, world.wanted, reason, now, detail), detail)
+        return End(reason, transitions.answered(world.record, world.wanted, reason, now, detail), detail)
     hold = holds.of_fingerprint(holds.active(world.wanted, world.record, now), world.wish.fingerprint)
     return _held(world, now) if hold else None
 
@@ -107,7 +108,7 @@ def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return None
     if _is_held(world, now):
         return _held(world, now)
-    return End(Reason.ALREADY_LIVE, notes.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
+    return End(Reason.ALREADY_LIVE, transitions.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
 
 
 def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -118,7 +119,7 @@ def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if rule.release.mode != "notify" and not disabled:
         return None
     reason = Reason.WOULD_RELEASE if rule.release.mode == "notify" else Reason.AGENT_DISABLED
-    return End(reason, notes.answered(world.record, world.wanted, reason, now))
+    return End(reason, transitions.answered(world.record, world.wanted, reason, now))
 
 
 def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -141,13 +142,13 @@ def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
-    record = notes.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
+    record = transitions.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
     number = back_to(world.wanted)
     back = world.version(number) if number else None
     if back is not None:
-        record = notes.has_candidate(record, back)
+        record = transitions.has_candidate(record, back)
     elif record.candidate is not None and not lives(world.version(record.candidate)):
-        record = notes.without_candidate(record)
+        record = transitions.without_candidate(record)
     return Begin(record, superseded=world.record if world.record.open else None)
 
 
@@ -172,7 +173,7 @@ def _held(world: World, now: datetime) -> End:
     hold = holds.of_digest(found, push.digest if push else "") or holds.of_fingerprint(found, _fingerprint(world))
     until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold and hold.until else ""
     detail = f"{hold.reason} by {hold.by}{until}: {hold.detail}" if hold else ""
-    return End(Reason.HELD, notes.answered(world.record, world.wanted, Reason.HELD, now, detail), detail)
+    return End(Reason.HELD, transitions.answered(world.record, world.wanted, Reason.HELD, now, detail), detail)
 
 
 def _is(version: Version, fingerprint: str, good: Good) -> bool:

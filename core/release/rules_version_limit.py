@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from core import notes
+from core.agents_file.spec import AgentRule
 from core.model import Routing
-from core.prune import Delete, Line, crowded, plan
+from core.prune.retention import Delete, Line, crowded, plan
 from core.reasons import Reason
-from core.rules import AgentRule
-from core.steps import End, Prune, Step
-from core.world import World
+from core.release import transitions
+from core.release.actions import End, Prune, Step
+from core.release.inputs import World
 
 
 def make_room(world: World, rule: AgentRule, now: datetime) -> Step | None:
@@ -31,7 +31,7 @@ def make_room(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if not full:
         return None
     detail = f"{count} of {rule.keep.limit} versions: {what_holds(lines)}"
-    return End(Reason.VERSION_LIMIT, notes.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
+    return End(Reason.VERSION_LIMIT, transitions.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
 
 
 def what_holds(lines: Iterable[Line]) -> str:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.definition import Resolved
-from core.images import ImageFacts
+from core.image_manifest import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
-from core.record import HISTORY, IMAGES, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
-from core.world import MENDED_BY_A_SECRET, should_run
+from core.release.inputs import MENDED_BY_A_SECRET, should_run
+from core.state.release import HISTORY, IMAGES, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
 
 BY_PROOF = "slipway"
 """Who set a hold that no person set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.record import Hold, Record, Wanted
+from core.state.release import Hold, Record, Wanted
 
 
 def active(wanted: Wanted, record: Record, now: datetime) -> tuple[Hold, ...]:

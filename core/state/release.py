@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from core.images import ImageFacts
+from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.way_back import WayBack
+from core.state.desired import WayBack
 
 IMAGES, HISTORY = 20, 50  # digests whose facts, and ended releases, that a record remembers
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from core.agents_file.spec import Agents
 from core.events import Ignored, Parsed, Pushed, SecretChanged, parse
-from core.rules import Agents
-from handlers import image_pushed, secret_changed
-from handlers.config import Settings
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.events import image_pushed, secret_changed
+from handlers.gateways.interfaces import Gateways
 from handlers.redaction import redact
+from handlers.settings import Settings
+from handlers.telemetry.decision_log import Decisions
 
 
 async def handle(event: str, agents: Agents, settings: Settings, outside: Gateways) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.delivery import since
-from core.desired import Noted, desire
+from core.agents_file.spec import AgentRule, Agents, match
 from core.events import Pushed
+from core.intake.events import Noted, desire
 from core.reasons import Reason
-from core.record import Cause, Wanted
-from core.rules import AgentRule, Agents, match
-from handlers import telemetry
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
-from handlers.noting import note_and_ask, said_at
+from core.release_outcome import since
+from core.state.release import Cause, Wanted
+from handlers.events.update_desired import note_and_ask, said_at
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry import otel
+from handlers.telemetry.decision_log import Decisions
 
 STEP = "push"
 """The first span of a release's trace, below the function's own."""
@@ -29,7 +29,7 @@ async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: 
     if not followers:
         decisions.tell(Reason.NOT_FOLLOWED, **line)
     for rule in followers:
-        with telemetry.span(STEP, of=pushed.traceparent, agent=rule.name, **about) as describe:
+        with otel.span(STEP, of=pushed.traceparent, agent=rule.name, **about) as describe:
             noted = await _note(rule, pushed, outside)
             describe(reason=noted.reason.value)
             took = since(push.pushed_at, outside.clock.now())
@@ -39,6 +39,6 @@ async def handle(pushed: Pushed, agents: Agents, decisions: Decisions, outside: 
 
 async def _note(rule: AgentRule, pushed: Pushed, outside: Gateways) -> Noted:
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        return desire(wanted, rule, pushed.push, telemetry.carrier() or pushed.traceparent, now)
+        return desire(wanted, rule, pushed.push, otel.carrier() or pushed.traceparent, now)
 
     return await note_and_ask(rule.name, judge, outside, dry_run=pushed.dry_run)

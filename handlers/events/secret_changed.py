@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.desired import Noted, rotate
+from core.agents_file.spec import AgentRule, Agents, SecretRef
 from core.events import SecretChanged
+from core.intake.events import Noted, rotate
 from core.reasons import Reason
-from core.record import Cause, Wanted
-from core.rules import AgentRule, Agents, SecretRef
-from handlers import telemetry
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways, PermanentError
-from handlers.noting import note_and_ask, said_at
+from core.state.release import Cause, Wanted
+from handlers.events.update_desired import note_and_ask, said_at
+from handlers.gateways.interfaces import Gateways, PermanentError
+from handlers.telemetry import otel
+from handlers.telemetry.decision_log import Decisions
 
 CAUSE, STEP = Cause.SECRET.value, "rotation"
 
@@ -26,7 +26,7 @@ async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, o
     if not users:
         decisions.tell(Reason.SECRET_NOT_USED, **about)
     for rule in users:
-        with telemetry.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
+        with otel.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
             noted = await _note(rule, changed, outside)
             describe(reason=noted.reason.value)
             serial = None if changed.dry_run else noted.wanted.serial
@@ -51,6 +51,6 @@ async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
 
 async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> Noted:
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        return rotate(wanted, rule, telemetry.carrier() or changed.traceparent, now)
+        return rotate(wanted, rule, otel.carrier() or changed.traceparent, now)
 
     return await note_and_ask(rule.name, judge, outside, dry_run=changed.dry_run)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core.desired import Noted
-from core.record import Wanted
-from handlers.gateways import Gateways
+from core.intake.events import Noted
+from core.state.release import Wanted
+from handlers.gateways.interfaces import Gateways
 
 
 async def note_and_ask(

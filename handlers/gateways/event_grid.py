@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import may_help, retry_after
+from handlers.gateways.azure_http import may_help, retry_after
+from handlers.gateways.interfaces import PermanentError, TransientError
 from handlers.gateways.told import Told
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from core.images import ImageFacts, Tagged
+from core.agents_file.spec import Probe
+from core.image_manifest import ImageFacts, Tagged
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
-from core.rules import Probe
-from core.toolboxes import ToolboxVersion
+from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
+from handlers.gateways.foundry.rate_limiter import Looks
 from handlers.gateways.ledgers import Lease, Ledger
 from handlers.gateways.told import Nobody, Outcomes, Told
-from handlers.looks import Looks
 
 __all__ = [
     "STORAGE",

@@ -12,8 +12,8 @@ from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import ASKED_ONCE, UNREADABLE, connections, may_help, retry_after
+from handlers.gateways.azure_http import ASKED_ONCE, UNREADABLE, connections, may_help, retry_after
+from handlers.gateways.interfaces import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from core.record import Record, Wanted
+from core.state.release import Record, Wanted
 
 
 class Lease(Protocol):

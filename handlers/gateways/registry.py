@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from core.images import ImageFacts, Tagged, of_config, of_manifest
-from handlers.gateways import PermanentError, TransientError
-from handlers.gateways.http import ASKED_ONCE, BUSY, UNREADABLE, connections, retry_after
+from core.image_manifest import ImageFacts, Tagged, of_config, of_manifest
+from handlers.gateways.azure_http import ASKED_ONCE, BUSY, UNREADABLE, connections, retry_after
+from handlers.gateways.interfaces import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient

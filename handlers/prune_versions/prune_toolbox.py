@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.agents_file.spec import AgentRule
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
-from core.rules import AgentRule
-from core.toolboxes import ToolboxLine, plan_toolbox
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from core.prune.toolboxes import ToolboxLine, plan_toolbox
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry.decision_log import Decisions
 
 
 async def prune(

@@ -6,20 +6,22 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.agents_file.spec import AgentRule, Agents
 from core.model import Routing, Version
-from core.prune import Delete, Keep, Line, crowded, plan
+from core.prune.retention import Delete, Keep, Line, crowded, plan
 from core.reasons import Reason
-from core.record import Record
-from core.rules import AgentRule, Agents
-from core.world import PRUNED
-from handlers import measures, outcomes, prune_toolbox, telemetry
-from handlers.config import Settings
-from handlers.decisions import Decisions
-from handlers.deleting import Deleting
-from handlers.gateways import GatewayError, Gateways, Lease
-from handlers.pace import LeaseLostError, Pace
-from handlers.patience import patiently
-from handlers.together import together
+from core.release.inputs import PRUNED
+from core.state.release import Record
+from handlers import outcome_events
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError, Gateways, Lease
+from handlers.lease_keeper import LeaseLostError, Pace
+from handlers.prune_versions import prune_toolbox
+from handlers.retry import patiently
+from handlers.settings import Settings
+from handlers.telemetry import metrics, otel
+from handlers.telemetry.decision_log import Decisions
+from handlers.version_deleter import Deleting
 
 STEP = "prune"
 AT_ONCE = 8
@@ -50,7 +52,7 @@ async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
     all_quiet = Decisions(outside.journal, outside.clock, {})
 
     async def one(rule: AgentRule) -> None:
-        with telemetry.span(STEP, agent=rule.name):
+        with otel.span(STEP, agent=rule.name):
             async with turns:  # what is told afterwards keeps no other agent waiting
                 told, gone = await _agent(rule, settings, outside, ends)
             await _report(rule, told, gone, outside, all_quiet)
@@ -80,8 +82,8 @@ async def _report(rule: AgentRule, decisions: Decisions, gone: set[str], outside
     if not gone:
         quiet.join(decisions)
         return
-    event = outcomes.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())
-    await outcomes.publish([event], decisions, outside)
+    event = outcome_events.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())
+    await outcome_events.publish([event], decisions, outside)
     await decisions.flush()
 
 
@@ -99,7 +101,7 @@ async def planned(rule: AgentRule, outside: Gateways) -> Planned:
 async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
     found = await patiently(outside.clock, lambda: planned(rule, outside))
-    measures.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
+    metrics.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
     pause = (await outside.ledger.wanted(rule.name)).paused if found.going else None
     if pause is not None and pause.holds(outside.clock.now()):
         decisions.tell(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
@@ -142,7 +144,7 @@ async def _delete(
         await lease.give_back()
     wanted = await outside.ledger.wanted(rule.name)
     if wanted.serial > lease.record.seen:
-        await outside.queue.send(rule.name, traceparent=wanted.traceparent or telemetry.carrier())
+        await outside.queue.send(rule.name, traceparent=wanted.traceparent or otel.carrier())
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.reasons import Reason
-from core.steps import (
+from core.release.actions import (
     Begin,
     Check,
     ClearTwin,
@@ -25,12 +25,12 @@ from core.steps import (
     Wait,
     Yield,
 )
-from core.world import Facts
-from handlers import telemetry
-from handlers.deleting import Deleting
-from handlers.holder import Ending, Holder
-from handlers.proofs import prove
-from handlers.trail import WAIT
+from core.release.inputs import Facts
+from handlers.release_agent.holder import Ending, Holder
+from handlers.release_agent.proofs import prove
+from handlers.release_agent.release_trace import WAIT
+from handlers.telemetry import otel
+from handlers.version_deleter import Deleting
 
 
 async def take(step: Step, holder: Holder) -> Ending | None:
@@ -45,7 +45,7 @@ async def take(step: Step, holder: Holder) -> Ending | None:
         holder.pace.became_active()
     holder.pace.acted()
     holder.trail.at(step.reason.value.lower())
-    with telemetry.span(f"release.{holder.trail.step}", agent=holder.rule.name):
+    with otel.span(f"release.{holder.trail.step}", agent=holder.rule.name):
         after = await _to_foundry(step, holder)
         return await take(after, holder) if after else None
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from core import notes
-from core.candidate import mismatch
 from core.definition import Resolved, metadata
 from core.model import Routing, Status, Version
-from core.record import Act, Record, Wanted
-from core.steps import ClearTwin, Create, Pin, Promote, Rollback
-from core.world import Facts
-from handlers.gateways import Clock, Foundry, GatewayError, Lease, Ledger, TransientError
-from handlers.pace import LeaseLostError
-from handlers.together import together
+from core.release import transitions
+from core.release.actions import ClearTwin, Create, Pin, Promote, Rollback
+from core.release.inputs import Facts
+from core.release.rules_candidate import mismatch
+from core.state.release import Act, Record, Wanted
+from handlers.concurrency import together
+from handlers.gateways.interfaces import Clock, Foundry, GatewayError, Lease, Ledger, TransientError
+from handlers.lease_keeper import LeaseLostError
 
 T = TypeVar("T")
 
@@ -57,12 +57,12 @@ class Acts:
         if push is None or not isinstance(resolved, Resolved):
             raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(push, resolved, step.previous, record.attempt + 1)
-        intent = notes.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
+        intent = transitions.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
         made = await self._once(
             intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
         )
         if made is not None:
-            self.record, self._owed = notes.has_candidate(self.record, made, highest=step.highest), True
+            self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest), True
         return made is not None
 
     async def route(self, step: Pin | Promote | Rollback) -> bool:
@@ -72,17 +72,17 @@ class Acts:
         else:
             to = Routing.to(step.version)
         act = ACTS[type(step)]
-        intent = notes.intending(self.record, act, self._clock.now(), to=to)
+        intent = transitions.intending(self.record, act, self._clock.now(), to=to)
         told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, to))
         if told is not None:
-            self.record = notes.routed(self.record, to, act, self._clock.now())
+            self.record = transitions.routed(self.record, to, act, self._clock.now())
             self._owed = True
         return told is not None
 
     async def clear_twin(self, step: ClearTwin) -> None:
         """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
         await self._foundry.delete(self._agent, step.number)
-        self.record = notes.cleared(self.record)
+        self.record = transitions.cleared(self.record)
         await self.save()
 
     def confirm(self, version: Version | None) -> str | None:
@@ -91,7 +91,7 @@ class Acts:
             return None
         wrong = mismatch(self.record, version)
         if wrong is None:
-            self.record = notes.confirmed(self.record)
+            self.record = transitions.confirmed(self.record)
         return wrong
 
     async def _once(

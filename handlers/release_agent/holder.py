@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core import delivery
+from core import release_outcome
+from core.agents_file.spec import AgentRule
 from core.reasons import Reason
-from core.record import Record, Wanted
-from core.rules import AgentRule
-from core.steps import Done, Yield
-from core.world import Facts
-from handlers import measures, outcomes
-from handlers.acts import Acts
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways, Told
-from handlers.observe import Glance, Observer
-from handlers.pace import Pace
-from handlers.trail import Trail
+from core.release.actions import Done, Yield
+from core.release.inputs import Facts
+from core.state.release import Record, Wanted
+from handlers import outcome_events
+from handlers.gateways.interfaces import Gateways, Told
+from handlers.lease_keeper import Pace
+from handlers.release_agent.foundry_writer import Acts
+from handlers.release_agent.observe import Glance, Observer
+from handlers.release_agent.release_trace import Trail
+from handlers.telemetry import metrics
+from handlers.telemetry.decision_log import Decisions
 
 Ending = Done | Yield
 
@@ -62,12 +63,12 @@ class Holder:
     def ended(self, reason: Reason, record: Record, detail: str = "") -> None:
         """A release is over: the line, the measures, and what the world is told once the lease is given back."""
         self.tell(reason, record, detail)
-        measures.release_ended(self.rule.name, reason, record, self.wanted.cause, self.outside.clock.now())
+        metrics.release_ended(self.rule.name, reason, record, self.wanted.cause, self.outside.clock.now())
         self.announce(reason, record, detail)
 
     def announce(self, reason: Reason, record: Record, detail: str = "") -> None:
         """Have the world told of it, where it is the world's business."""
-        event = outcomes.of_release(self.rule.name, reason, record, detail)
+        event = outcome_events.of_release(self.rule.name, reason, record, detail)
         self.events += [event] if event else []
 
     def tell(self, reason: Reason, record: Record, detail: str = "") -> None:
@@ -89,8 +90,8 @@ class Holder:
             from_version=record.back.pinned if record.back else None,
             to_version=record.candidate,
             took_s=self.trail.took,
-            since_begin_s=delivery.since(record.begun_at, now),
-            since_push_s=delivery.since(push.pushed_at if push else None, now),
+            since_begin_s=release_outcome.since(record.begun_at, now),
+            since_push_s=release_outcome.since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=record.fingerprint,
             serial=record.seen,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from core.agents_file.spec import Agents
 from core.reasons import Reason
-from core.rules import Agents
-from handlers import release
-from handlers.config import Settings
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
+from handlers.gateways.interfaces import Gateways
+from handlers.release_agent import reconcile
+from handlers.settings import Settings
+from handlers.telemetry.decision_log import Decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ async def handle(message: str, agents: Agents, settings: Settings, outside: Gate
     asked = parse(message)
     rule = agents.agents.get(asked.agent) if asked else None
     if asked and rule:
-        await release.handle(rule, settings, outside, asked.traceparent)
+        await reconcile.handle(rule, settings, outside, asked.traceparent)
         return
     decisions = Decisions(outside.journal, outside.clock, {"step": "release"})
     if asked:

@@ -6,14 +6,14 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from core.agents_file.spec import AgentRule
 from core.model import Agent, Version
-from core.record import Record, Wanted
-from core.rules import AgentRule
-from core.steps import Look
-from core.world import Facts, World, release_expected
-from handlers.gateways import GatewayError, Gateways
-from handlers.resolving import Resolver
-from handlers.together import together
+from core.release.actions import Look
+from core.release.inputs import Facts, World, release_expected
+from core.state.release import Record, Wanted
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.release_agent.resolve_definition import Resolver
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from core.agents_file.spec import Probe
 from core.model import Answer
-from core.proof import Judged, Outcome, Proof, Verdict, judge, may_ask_again, refusal, when_time_is_up
-from core.rules import Probe
-from handlers.gateways import Clock, Foundry, GatewayError, TransientError
+from core.release.gates.answers import Judged, Outcome, Proof, Verdict, judge, may_ask_again, refusal, when_time_is_up
+from handlers.gateways.interfaces import Clock, Foundry, GatewayError, TransientError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between two questions, growing: a container that just became active may need some to come up."""

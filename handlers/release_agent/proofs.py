@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core import notes
-from core.candidate import after_verify
-from core.delivery import since
-from core.finish import after_check
 from core.reasons import Reason
-from core.record import Stage
-from core.steps import Check, Confirm, End, Step, Verify, Wait
-from core.world import Facts, World
-from handlers import measures
-from handlers.holder import Holder
-from handlers.observe import Glance
-from handlers.proving import Prover
-from handlers.together import together
+from core.release import transitions
+from core.release.actions import Check, Confirm, End, Step, Verify, Wait
+from core.release.inputs import Facts, World
+from core.release.rules_candidate import after_verify
+from core.release.rules_pending_write import after_check
+from core.release_outcome import since
+from core.state.release import Stage
+from handlers.concurrency import together
+from handlers.release_agent.holder import Holder
+from handlers.release_agent.observe import Glance
+from handlers.release_agent.prober import Prover
+from handlers.telemetry import metrics
 
 CONFIRM_GAP = 1.0
 """Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
@@ -39,7 +39,7 @@ async def _confirm(step: Confirm, holder: Holder) -> Step | None:
         return _confirmed(holder)
     return End(
         Reason.DEFINITION_MISMATCH,
-        notes.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),
+        transitions.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),
         wrong,
     )
 
@@ -48,7 +48,7 @@ def _confirmed(holder: Holder) -> Step | None:
     record = holder.acts.record
     if record.stage is not Stage.CONFIRMED:
         return Wait(Reason.CREATE)
-    measures.activated(holder.rule.name, since(record.begun_at, holder.outside.clock.now()))
+    metrics.activated(holder.rule.name, since(record.begun_at, holder.outside.clock.now()))
     return None
 
 
@@ -56,7 +56,7 @@ async def _verify(step: Verify, holder: Holder) -> Step:
     rule, outside = holder.rule, holder.outside
     prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
     proof = await holder.pace.during(prover.verify(rule.release.verify))
-    measures.verified(rule.name, holder.trail.took)
+    metrics.verified(rule.name, holder.trail.took)
     holder.ahead = await _look(step.version, holder)  # asking took its time
     return after_verify(World(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from core.agents_file.spec import AgentRule
 from core.reasons import Reason
-from core.record import Wanted
-from core.rules import AgentRule
-from core.steps import Yield
-from handlers import measures, outcomes, telemetry, turns
-from handlers.acts import Acts
-from handlers.config import Settings
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways, Lease
-from handlers.holder import Ending, Holder
-from handlers.observe import Observer
-from handlers.pace import Pace
-from handlers.together import together
-from handlers.trail import Trail
-from handlers.turns import BACK_IN
+from core.release.actions import Yield
+from core.state.release import Wanted
+from handlers import outcome_events
+from handlers.concurrency import together
+from handlers.gateways.interfaces import Gateways, Lease
+from handlers.lease_keeper import Pace
+from handlers.release_agent import turns
+from handlers.release_agent.foundry_writer import Acts
+from handlers.release_agent.holder import Ending, Holder
+from handlers.release_agent.observe import Observer
+from handlers.release_agent.release_trace import Trail
+from handlers.release_agent.turns import BACK_IN
+from handlers.settings import Settings
+from handlers.telemetry import metrics, otel
+from handlers.telemetry.decision_log import Decisions
 
 
 async def handle(rule: AgentRule, settings: Settings, outside: Gateways, traceparent: str | None = None) -> Reason:
@@ -24,12 +26,12 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
     decisions = Decisions(outside.journal, outside.clock, {"agent": rule.name})
     observer = Observer(rule, settings.registry_login_server, outside)
     with Trail(rule.name, outside.clock, traceparent) as trail:
-        with telemetry.span("release.look", agent=rule.name):
+        with otel.span("release.look", agent=rule.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
             glance, lease = await together(observer.glance(), outside.ledger.lease(rule.name))
             push = glance.wanted.push if glance else None
             if push:
-                telemetry.describe(repository=push.repository, tag=push.tag, digest=push.digest)
+                otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
             # its holder looks at what is wanted when it gives the lease back
             decisions.tell(Reason.LEASE_TAKEN, step="release.look")
@@ -44,12 +46,14 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
 
 async def _held(holder: Holder, lease: Lease) -> Reason:
     if holder.ahead is not None and holder.ahead.facts.listed is not None:
-        measures.versions(holder.rule.name, holder.ahead.facts.listed, holder.rule.keep.limit)
+        metrics.versions(holder.rule.name, holder.ahead.facts.listed, holder.rule.keep.limit)
     try:
         ending = await turns.in_turn(holder)
     finally:
         await lease.give_back()
-        await together(holder.decisions.flush(), outcomes.publish(holder.events, holder.decisions, holder.outside))
+        await together(
+            holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.outside)
+        )
         await holder.decisions.flush()
     await _go_on(holder.rule.name, ending, holder.wanted, holder.outside)
     return ending.reason
@@ -65,4 +69,4 @@ async def _go_on(agent: str, ending: Ending, considered: Wanted, outside: Gatewa
         considered, delay = wanted, 0.0
     else:
         return
-    await outside.queue.send(agent, delay=delay, traceparent=considered.traceparent or telemetry.carrier())
+    await outside.queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from datetime import datetime
 from types import TracebackType
 
-from handlers import telemetry
-from handlers.gateways import Clock
-from handlers.telemetry import Value
+from handlers.gateways.interfaces import Clock
+from handlers.telemetry import otel
+from handlers.telemetry.otel import Value
 
 LOOK, WAIT = "look", "wait"
 
@@ -23,7 +23,7 @@ class Trail:
         self._clock = clock
         self._of = traceparent
         self._span = ExitStack()
-        self._describe: telemetry.Describe = telemetry.describe
+        self._describe: otel.Describe = otel.describe
         self._about: dict[str, Value] = {}
 
     def __enter__(self) -> Trail:
@@ -49,7 +49,7 @@ class Trail:
             return
         now = self._clock.now()
         if self.step == WAIT:
-            telemetry.past_span(f"release.{WAIT}", self.since, now, agent=self._agent, **self._about)
+            otel.past_span(f"release.{WAIT}", self.since, now, agent=self._agent, **self._about)
         self.step, self.since = step, now
 
     def follow(self, traceparent: str | None) -> None:
@@ -64,8 +64,8 @@ class Trail:
     def describe(self, *, failed: bool = False, **attributes: Value) -> None:
         """Say of the release, and of the step that goes on, what it is about."""
         self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait is of no decision
-        telemetry.describe(failed=failed, **attributes)
+        otel.describe(failed=failed, **attributes)
         self._describe(failed=failed, **attributes)
 
     def _open(self) -> None:
-        self._describe = self._span.enter_context(telemetry.span("release", of=self._of, agent=self._agent))
+        self._describe = self._span.enter_context(otel.span("release", of=self._of, agent=self._agent))

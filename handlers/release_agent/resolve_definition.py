@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
+from core.agents_file.spec import AgentRule, SecretRef
 from core.definition import Resolved, Unresolved, as_it_is, resolve, secret_refs
-from core.images import ImageFacts
+from core.image_manifest import ImageFacts
 from core.model import Push, Secret, Toolbox, Unreadable
 from core.reasons import Reason
-from core.record import Record, Wanted
-from core.rules import AgentRule, SecretRef
-from core.world import back_to, lives, should_run
-from handlers.gateways import GatewayError, Gateways, PermanentError, TransientError
+from core.release.inputs import back_to, lives, should_run
+from core.state.release import Record, Wanted
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError, Gateways, PermanentError, TransientError
 from handlers.redaction import remember
-from handlers.together import together
 
 CONCURRENT_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""

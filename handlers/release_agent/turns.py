@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core import notes
 from core.reasons import Reason
-from core.record import Record, Stage
-from core.release import next_step
-from core.steps import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
-from core.world import Facts, World
-from handlers import taking
-from handlers.acts import LOOK_IS_FRESH
-from handlers.gateways import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
-from handlers.holder import Ending, Holder
-from handlers.observe import Glance
-from handlers.pace import LeaseLostError
-from handlers.together import together
+from core.release import transitions
+from core.release.actions import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
+from core.release.decide import next_step
+from core.release.inputs import Facts, World
+from core.state.release import Record, Stage
+from handlers.concurrency import together
+from handlers.gateways.interfaces import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
+from handlers.lease_keeper import LeaseLostError
+from handlers.release_agent import execute
+from handlers.release_agent.foundry_writer import LOOK_IS_FRESH
+from handlers.release_agent.holder import Ending, Holder
+from handlers.release_agent.observe import Glance
 
 BUDGET = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
@@ -71,7 +71,7 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         while isinstance(step := next_step(world, holder.rule, glance.at), Look):
             world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
-        ending = None if _hung(step, holder, glance) else await taking.take(step, holder)
+        ending = None if _hung(step, holder, glance) else await execute.take(step, holder)
     except TransientError as error:
         return await _wait_out(holder, error)
     except PermanentError as error:
@@ -134,10 +134,10 @@ async def _stop(holder: Holder, error: PermanentError, step: Step, world: World,
         raise error
     reason, record = _refusal(error, step, holder.acts.record), holder.acts.record
     if world.newer:
-        ended = notes.answered(record, world.wanted, reason, now, str(error))
+        ended = transitions.answered(record, world.wanted, reason, now, str(error))
     else:
-        ended = notes.ended(record, reason, now, str(error))
-    return await taking.take(End(reason, ended, str(error)), holder)
+        ended = transitions.ended(record, reason, now, str(error))
+    return await execute.take(End(reason, ended, str(error)), holder)
 
 
 def _refusal(error: PermanentError, step: Step, record: Record) -> Reason:

@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 from datetime import datetime
 
-from core.desired import Noted, configure, what_runs
+from core.agents_file.spec import AgentRule, Agents
+from core.intake.events import Noted, configure, what_runs
 from core.reasons import Reason
-from core.record import Wanted
-from core.rules import AgentRule, Agents
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
-from handlers.noting import note_and_ask
+from core.state.release import Wanted
+from handlers.events.update_desired import note_and_ask
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry.decision_log import Decisions
 
 DEPLOYED = "deployed"
 AT_ONCE = 8

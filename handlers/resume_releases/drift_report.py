@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from core.drift import drift, watched
 from core.reasons import Reason
-from core.record import Record
-from handlers.decisions import Decisions
-from handlers.gateways import GatewayError, Gateways
-from handlers.together import together
+from core.state.release import Record
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.telemetry.decision_log import Decisions
 
 FEW, A_SECOND = 20, 1.0
 """More agents than that are looked at one a second: two requests each, of the few that Foundry may take."""

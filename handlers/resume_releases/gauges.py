@@ -6,10 +6,11 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime
 
-from core import delivery, holds
-from handlers import measures
-from handlers.gateways import GatewayError, Gateways
-from handlers.together import together
+from core import release_outcome
+from core.state import holds
+from handlers.concurrency import together
+from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.telemetry import metrics
 
 AT_ONCE = 4
 QUEUES = ("releases", "events", "releases-poison", "events-poison")
@@ -29,17 +30,17 @@ async def tell(agents: tuple[str, ...], outside: Gateways) -> None:
         asyncio.gather(*(age(agent) for agent in agents)),
         asyncio.gather(*(_queue(name, outside) for name in QUEUES)),
     )
-    measures.unfinished(max(ages, default=0.0))
+    metrics.unfinished(max(ages, default=0.0))
 
 
 async def _agent(agent: str, now: datetime, outside: Gateways) -> float:
     """For how many seconds the agent's release should have ended."""
     wanted, record = await together(outside.ledger.wanted(agent), outside.ledger.record(agent))
-    waits = delivery.since(record.begun_at, now) if delivery.awaits_approval(record) else None
-    measures.standing(agent, len(holds.active(wanted, record, now)), waits or 0.0)
-    return delivery.since(delivery.unfinished_since(wanted, record, now), now) or 0.0
+    waits = release_outcome.since(record.begun_at, now) if release_outcome.awaits_approval(record) else None
+    metrics.standing(agent, len(holds.active(wanted, record, now)), waits or 0.0)
+    return release_outcome.since(release_outcome.unfinished_since(wanted, record, now), now) or 0.0
 
 
 async def _queue(name: str, outside: Gateways) -> None:
     with suppress(GatewayError):
-        measures.queue(name, await outside.queue.depth(name))
+        metrics.queue(name, await outside.queue.depth(name))

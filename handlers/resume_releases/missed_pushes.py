@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.catch_up import newest
-from core.desired import Noted, desire
-from core.images import Tagged
+from core.agents_file.spec import AgentRule, Agents
+from core.image_manifest import Tagged
+from core.intake.events import Noted, desire
+from core.intake.registry_check import newest
 from core.model import NO_TIME
 from core.reasons import Reason
-from core.record import Wanted
-from core.rules import AgentRule, Agents
-from handlers import telemetry
-from handlers.decisions import Decisions
-from handlers.gateways import GatewayError, Gateways, TransientError
-from handlers.noting import note_and_ask
+from core.state.release import Wanted
+from handlers.events.update_desired import note_and_ask
+from handlers.gateways.interfaces import GatewayError, Gateways, TransientError
+from handlers.telemetry import otel
+from handlers.telemetry.decision_log import Decisions
 
 EVERY = timedelta(days=1)
 DONE = "catch-up"
@@ -72,11 +72,11 @@ async def _catch_up(rule: AgentRule, tags: Sequence[Tagged], decisions: Decision
         return
 
     def judge(wanted: Wanted, now: datetime) -> Noted:
-        noted = desire(wanted, rule, push, telemetry.carrier(), now)
+        noted = desire(wanted, rule, push, otel.carrier(), now)
         return noted if noted.reason is Reason.DESIRED else Noted(wanted, Reason.NOT_NEWER)  # asks for nothing
 
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    with telemetry.span("catch_up", agent=rule.name, **about):
+    with otel.span("catch_up", agent=rule.name, **about):
         noted = await note_and_ask(rule.name, judge, outside)
     if noted.reason is Reason.DESIRED:
         decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, step="catch_up", **about)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from core.agents_file.spec import Agents
 from core.reasons import Reason
-from core.rules import Agents
-from handlers import catch_up, configured, drifted, measures, telemetry, vitals
-from handlers.decisions import Decisions, told
-from handlers.gateways import Gateways
+from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases import config_changes, drift_report, gauges, missed_pushes
+from handlers.telemetry import metrics, otel
+from handlers.telemetry.decision_log import Decisions, told
 
 STEP = "resume"
 UNFINISHED = frozenset({"open", "due"})
@@ -20,16 +21,16 @@ async def handle(agents: Agents, outside: Gateways) -> None:
         for agent in unfinished:
             if agent in agents.agents:
                 wanted = await outside.ledger.wanted(agent)  # its push's trace goes on
-                await outside.queue.send(agent, traceparent=wanted.traceparent or telemetry.carrier())
+                await outside.queue.send(agent, traceparent=wanted.traceparent or otel.carrier())
                 decisions.tell(Reason.RESUMED, agent=agent)
             else:
                 decisions.tell(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
-        await drifted.tell(at_rest, decisions, outside)
-        deployed = await configured.handle(agents, decisions, outside)
-        await catch_up.handle(agents, decisions, outside, at_once=deployed)
-        await vitals.tell(tuple(agents.agents), outside)
-        telemetry.decision({**told(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
-        measures.heartbeat()
+        await drift_report.tell(at_rest, decisions, outside)
+        deployed = await config_changes.handle(agents, decisions, outside)
+        await missed_pushes.handle(agents, decisions, outside, at_once=deployed)
+        await gauges.tell(tuple(agents.agents), outside)
+        otel.decision({**told(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
+        metrics.heartbeat()
     finally:
         await decisions.flush()

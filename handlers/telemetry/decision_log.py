@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.reasons import Reason
-from handlers import telemetry
-from handlers.gateways import Clock, GatewayError, Journal
+from handlers.gateways.interfaces import Clock, GatewayError, Journal
 from handlers.redaction import line as redacted
+from handlers.telemetry import otel
 
 LONGEST_KEPT = 100_000
 """Characters of what only the journal keeps: a queue's message is 64 KiB at most."""
@@ -35,8 +35,8 @@ class Decisions:
         ``kept_only`` goes to the journal and not to telemetry: it is long, and only a replay needs it.
         """
         line = {"at": self._clock.now().isoformat(), **told(reason), "detail": detail, **self._common, **fields}
-        kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, telemetry.LONGEST)
-        telemetry.decision(kept, severity=reason.severity)
+        kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, otel.LONGEST)
+        otel.decision(kept, severity=reason.severity)
         self._kept.append({**kept, **redacted(kept_only or {}, LONGEST_KEPT)})
 
     def join(self, others: Decisions) -> None:
@@ -58,4 +58,4 @@ class Decisions:
             if required:
                 raise
             for line in lines:
-                telemetry.decision({**line, "journal": str(error)}, severity="warning")
+                otel.decision({**line, "journal": str(error)}, severity="warning")

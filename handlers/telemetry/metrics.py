@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from core import delivery
-from core.delivery import Outcome
+from core import release_outcome
 from core.model import Status, Version
 from core.reasons import Reason
-from core.record import Cause, Record
-from handlers import telemetry
+from core.release_outcome import Outcome
+from core.state.release import Cause, Record
+from handlers.telemetry import otel
 
 SECONDS = "s"
 USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
@@ -19,65 +19,65 @@ USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 def release_ended(agent: str, reason: Reason, record: Record, cause: Cause | None, now: datetime) -> None:
     """One release more, and what it says about lead time (of a push alone) and time to restore."""
-    came_to = delivery.outcome(reason)
-    telemetry.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
+    came_to = release_outcome.outcome(reason)
+    otel.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
     if came_to is not Outcome.LIVE:
         return
-    lead = delivery.since(record.push.pushed_at if record.push else None, now)
+    lead = release_outcome.since(record.push.pushed_at if record.push else None, now)
     if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
-        telemetry.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
-    if record.history and (broken := delivery.restored_after(record.history)) is not None:
-        telemetry.measure("release.time_to_restore", broken.total_seconds(), unit=SECONDS, agent=agent)
+        otel.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
+    if record.history and (broken := release_outcome.restored_after(record.history)) is not None:
+        otel.measure("release.time_to_restore", broken.total_seconds(), unit=SECONDS, agent=agent)
 
 
 def activated(agent: str, seconds: float | None) -> None:
     """A version became active, so long after its release began."""
     if seconds is not None:
-        telemetry.measure("version.activation.duration", seconds, unit=SECONDS, agent=agent)
+        otel.measure("version.activation.duration", seconds, unit=SECONDS, agent=agent)
 
 
 def verified(agent: str, seconds: float) -> None:
     """A version was asked, and so long it took."""
-    telemetry.measure("version.verify.duration", seconds, unit=SECONDS, agent=agent)
+    otel.measure("version.verify.duration", seconds, unit=SECONDS, agent=agent)
 
 
 def versions(agent: str, found: Sequence[Version], limit: int) -> None:
     """How many versions there are by status, and how much of the limit that is."""
     none = dict.fromkeys(USUAL, 0)  # the last of a status that went must not seem to be there still
     for status, number in (none | Counter(version.status for version in found)).items():
-        telemetry.level("versions", number, unit="{version}", agent=agent, status=status.value)
-    telemetry.level("versions.quota", round(len(found) / limit, 4), unit="1", agent=agent)
+        otel.level("versions", number, unit="{version}", agent=agent, status=status.value)
+    otel.level("versions.quota", round(len(found) / limit, 4), unit="1", agent=agent)
 
 
 def pruned(agent: str, reason: Reason) -> None:
     """A version went, or stayed although it was to go."""
     if reason is Reason.SESSIONS_ACTIVE:
-        telemetry.count("versions.kept_for_sessions", unit="{version}", agent=agent)
+        otel.count("versions.kept_for_sessions", unit="{version}", agent=agent)
     elif reason in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED):
-        telemetry.count("versions.pruned", unit="{version}", agent=agent)
+        otel.count("versions.pruned", unit="{version}", agent=agent)
 
 
 def standing(agent: str, holds: int, approval: float) -> None:
     """What holds an agent up: how many holds, and for how long a version waits for a person (0: none does)."""
-    telemetry.level("holds", holds, unit="{hold}", agent=agent)
-    telemetry.level("approval.waiting", approval, unit=SECONDS, agent=agent)
+    otel.level("holds", holds, unit="{hold}", agent=agent)
+    otel.level("approval.waiting", approval, unit=SECONDS, agent=agent)
 
 
 def unfinished(seconds: float) -> None:
     """The age of the oldest release that should have ended; 0 where there is none."""
-    telemetry.level("release.oldest_unfinished", seconds, unit=SECONDS)
+    otel.level("release.oldest_unfinished", seconds, unit=SECONDS)
 
 
 def queue(name: str, messages: int) -> None:
     """About how many messages a queue has."""
-    telemetry.level("queue.depth", messages, unit="{message}", queue=name)
+    otel.level("queue.depth", messages, unit="{message}", queue=name)
 
 
 def poisoned(queue: str) -> None:
     """A message failed five times."""
-    telemetry.count("queue.poisoned", unit="{message}", queue=queue)
+    otel.count("queue.poisoned", unit="{message}", queue=queue)
 
 
 def heartbeat() -> None:
     """The timer ran to its end."""
-    telemetry.count("heartbeat", unit="{run}")
+    otel.count("heartbeat", unit="{run}")

@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core.rules import Agents
+from core.agents_file.spec import Agents
 from infra.hooks import smoke
 from infra.hooks.azure_cli import Azure, AzureError
 from infra.hooks.before_package import ROOT, rules

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core.rules import Agents
-from core.rules_file import RulesError, read_rules
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import Agents
 from infra.hooks.findings import Finding, error, ok, report
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from core.rules import AgentRule, Agents, SecretRef
-from handlers.config_checks import mistakes
+from core.agents_file.spec import AgentRule, Agents, SecretRef
+from handlers.settings_validation import mistakes
 from infra.hooks.findings import Finding, error, note, ok
 from infra.hooks.wishes import Wishes
 

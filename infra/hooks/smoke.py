@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.rules import Agents
+from core.agents_file.spec import Agents
 from infra.hooks.findings import Finding, error, note, ok
 
 FUNCTION = re.compile(r'@app\.function_name\("(\w+)"\)')

@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from core.record import Wanted
-from core.rules_file import read_rules
-from handlers import event_received, poisoned, release_asked, resume
-from handlers.config import Settings
-from handlers.gateways import GatewayError, Gateways
+from core.agents_file.loader import read_rules
+from core.state.release import Wanted
+from handlers import poison
+from handlers.events import event_queued
+from handlers.gateways.interfaces import GatewayError, Gateways
 from handlers.redaction import Guard, HiddenError
+from handlers.release_agent import message
+from handlers.resume_releases import run
+from handlers.settings import Settings
 from local.storage_state import Message
 from local.tls import Authority
 from local.vault import SecretVersion
@@ -63,13 +66,13 @@ class House:
 
     async def delivered(self, queue: str, text: str) -> None:
         """Hand a message over until it is taken, and bury it after five tries, as the host does."""
-        handle = event_received.handle if queue == "events" else release_asked.handle
+        handle = event_queued.handle if queue == "events" else message.handle
         for _ in range(TRIES):
             if await self._taken(handle(text, self.agents, self.settings, self.outside)):
                 return
             await self.clock.sleep(PAUSE)
         self.poison.append((queue, text))
-        await self._taken(poisoned.handle(queue, text, self.outside))  # where it is not, it stays in its queue
+        await self._taken(poison.handle(queue, text, self.outside))  # where it is not, it stays in its queue
 
     async def _taken(self, function: Awaitable[None]) -> bool:
         """True where the function returns; what it raises is told by the host."""
@@ -102,7 +105,7 @@ class House:
     async def resumed(self) -> None:
         """The timer takes up what is unfinished."""
         self.clock.passed += PAUSE
-        await resume.handle(self.agents, self.outside)
+        await run.handle(self.agents, self.outside)
         await self.work(wait=True)
 
     # What there is to see

@@ -15,14 +15,16 @@ from azure.keyvault.secrets.aio import SecretClient
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from handlers.gateways import Gateways, foundry, images, vault
-from handlers.gateways.foundry import AzureFoundry
-from handlers.gateways.images import AzureImages
-from handlers.gateways.journal import AzureJournal
-from handlers.gateways.ledger import AzureLedger
-from handlers.gateways.queue import AzureQueue
-from handlers.gateways.storage import CLIENT, StorageAccount
-from handlers.gateways.vault import AzureVault
+from handlers.gateways import key_vault, registry
+from handlers.gateways.foundry import client
+from handlers.gateways.foundry.client import AzureFoundry
+from handlers.gateways.interfaces import Gateways
+from handlers.gateways.key_vault import AzureVault
+from handlers.gateways.registry import AzureImages
+from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.journal import AzureJournal
+from handlers.gateways.storage.release_queue import AzureQueue
+from handlers.gateways.storage.state_store import AzureLedger
 from local.foundry import Foundry
 from local.foundry_state import AgentState
 from local.images import build
@@ -88,11 +90,11 @@ class Parts:
             await part.start(tls=self._authority.server())
         where = f"{self.foundry.url}/api/projects/demo"
         self._foundry, self._vault = AzureFoundry(where, Anybody()), AzureVault(self.vault.url, Anybody())
-        self._foundry._made = AIProjectClient(where, Anybody(), **foundry.OPTIONS, **self._transport())
-        self._vault._client = SecretClient(self.vault.url, Anybody(), **vault.OPTIONS, **self._transport())
+        self._foundry._made = AIProjectClient(where, Anybody(), **client.OPTIONS, **self._transport())
+        self._vault._client = SecretClient(self.vault.url, Anybody(), **key_vault.OPTIONS, **self._transport())
         self._images = AzureImages(self.registry.url, Anybody())
         self._images._made = ContainerRegistryClient(
-            self.registry.url, Anybody(), **images.OPTIONS, **self._transport()
+            self.registry.url, Anybody(), **registry.OPTIONS, **self._transport()
         )
         blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(

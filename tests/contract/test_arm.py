@@ -16,9 +16,9 @@ from cli.doctor.arm import Arm as Client
 from cli.doctor.checks import Check
 from cli.doctor.resources import Resources, find
 from cli.doctor.rights import Rights
-from core.rules_file import read_rules
-from handlers.config import Settings
-from handlers.gateways import PermanentError
+from core.agents_file.loader import read_rules
+from handlers.gateways.interfaces import PermanentError
+from handlers.settings import Settings
 from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
 from local.arm_world import furnish
 from local.server import Fault

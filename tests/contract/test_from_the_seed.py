@@ -17,15 +17,15 @@ import pytest
 from azure.ai.projects import models
 from azure.ai.projects.operations import AgentsOperations
 
+from core.agents_file.loader import read_rules
+from core.agents_file.spec import AgentRule
 from core.definition import Resolved, resolve
 from core.model import Push, Toolbox
 from core.reasons import Reason, from_service
-from core.rules import AgentRule
-from core.rules_file import read_rules
-from handlers.config import Settings
-from handlers.gateways.foundry import AzureFoundry
-from handlers.gateways.foundry_shapes import definition_to
-from handlers.gateways.foundry_toolboxes import canonical
+from handlers.gateways.foundry.client import AzureFoundry
+from handlers.gateways.foundry.mapping import definition_to
+from handlers.gateways.foundry.toolboxes import canonical
+from handlers.settings import Settings
 from local.foundry import Foundry
 from local.identity import HEADER, Identity
 from local.tls import Authority

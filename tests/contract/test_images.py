@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from azure.containerregistry.aio import ContainerRegistryClient
 
-from core.images import ImageFacts, Tagged
-from handlers.gateways import GatewayError, Images, PermanentError, TransientError
-from handlers.gateways.images import AzureImages
+from core.image_manifest import ImageFacts, Tagged
+from handlers.gateways.interfaces import GatewayError, Images, PermanentError, TransientError
+from handlers.gateways.registry import AzureImages
 from local.images import Kind, push
 from local.registry import Registry
 from local.tls import Authority

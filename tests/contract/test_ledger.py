@@ -16,13 +16,13 @@ from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from core.model import Push, Routing
-from core.record import Act, Cause, Doing, Good, Record, Stage, Wanted
-from handlers.gateways import Clock, Journal, Ledger, PermanentError, Queue
+from core.state.release import Act, Cause, Doing, Good, Record, Stage, Wanted
 from handlers.gateways.clock import SystemClock
-from handlers.gateways.journal import AzureJournal
-from handlers.gateways.ledger import AzureLedger
-from handlers.gateways.queue import AzureQueue
-from handlers.gateways.storage import StorageAccount
+from handlers.gateways.interfaces import Clock, Journal, Ledger, PermanentError, Queue
+from handlers.gateways.storage.account import StorageAccount
+from handlers.gateways.storage.journal import AzureJournal
+from handlers.gateways.storage.release_queue import AzureQueue
+from handlers.gateways.storage.state_store import AzureLedger
 from tests.contract.storage_servers import REAL
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 

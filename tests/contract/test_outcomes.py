@@ -14,10 +14,10 @@ from azure.eventgrid.aio import EventGridPublisherClient
 
 from core.model import Routing
 from core.reasons import Reason
-from core.record import Record
-from handlers import outcomes
-from handlers.gateways import GatewayError, Outcomes, PermanentError, Told, TransientError
-from handlers.gateways.outcomes import AzureOutcomes
+from core.state.release import Record
+from handlers import outcome_events
+from handlers.gateways.event_grid import AzureOutcomes
+from handlers.gateways.interfaces import GatewayError, Outcomes, PermanentError, Told, TransientError
 from local.eventgrid import EventGrid
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
@@ -28,11 +28,11 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events"
 SOURCE = "https://demo.services.ai.azure.com/api/projects/demo"
 RECORD = Record(seen=3, push=PUSH, fingerprint="f" * 64, candidate="2", back=Routing.to("1"))
 KINDS: dict[str, Any] = {
-    "Slipway.Release.Live": outcomes.of_release("hello-agent", Reason.LIVE, RECORD, ""),
-    "Slipway.Release.Failed": outcomes.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
-    "Slipway.Release.RolledBack": outcomes.of_release("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
-    "Slipway.Release.AwaitingApproval": outcomes.of_release("hello-agent", Reason.AWAITING_APPROVAL, RECORD, ""),
-    "Slipway.Versions.Pruned": outcomes.of_prune("hello-agent", ["1", "2"], "2026-11-24"),
+    "Slipway.Release.Live": outcome_events.of_release("hello-agent", Reason.LIVE, RECORD, ""),
+    "Slipway.Release.Failed": outcome_events.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
+    "Slipway.Release.RolledBack": outcome_events.of_release("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
+    "Slipway.Release.AwaitingApproval": outcome_events.of_release("hello-agent", Reason.AWAITING_APPROVAL, RECORD, ""),
+    "Slipway.Versions.Pruned": outcome_events.of_prune("hello-agent", ["1", "2"], "2026-11-24"),
 }
 
 
@@ -107,7 +107,7 @@ def test_every_type_has_a_schema_and_a_row() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.ALREADY_LIVE, Reason.SUPERSEDED, Reason.HELD])
 def test_what_is_nobody_elses_business_is_not_told(reason: Reason) -> None:
-    assert outcomes.of_release("hello-agent", reason, RECORD, "") is None
+    assert outcome_events.of_release("hello-agent", reason, RECORD, "") is None
 
 
 async def test_the_pushs_trace_goes_with_the_event(real: Topic) -> None:

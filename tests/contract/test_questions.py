@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from core.agents_file.spec import Probe
 from core.model import Answer
-from core.proof import Verdict, judge
-from core.rules import Probe
-from handlers.gateways import TransientError
+from core.release.gates.answers import Verdict, judge
+from handlers.gateways.interfaces import TransientError
 from tests.contract.local_clients import plan_faults
 from tests.contract.test_foundry import DEFINITION, Arranged, Faked, Served, arranged, served
 

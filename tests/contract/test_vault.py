@@ -12,8 +12,8 @@ import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways import PermanentError, TransientError, Vault
-from handlers.gateways.vault import AzureVault
+from handlers.gateways.interfaces import PermanentError, TransientError, Vault
+from handlers.gateways.key_vault import AzureVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from core.rules import Agents
+from core.agents_file.spec import Agents
 from infra.hooks import smoke
 from infra.hooks.before_package import rules
 from local.running import Anybody, Running, eventually, stack

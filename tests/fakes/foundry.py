@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from core.agents_file.spec import Probe
 from core.model import (
     Agent,
     Answer,
@@ -19,9 +20,8 @@ from core.model import (
     Toolbox,
     Version,
 )
-from core.rules import Probe
-from core.toolboxes import ToolboxVersion
-from handlers.gateways import Clock, Deleted, PermanentError
+from core.prune.toolboxes import ToolboxVersion
+from handlers.gateways.interfaces import Clock, Deleted, PermanentError
 
 GONE = ""
 """What is left of a deleted toolbox version."""

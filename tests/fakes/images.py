@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.images import ImageFacts, Tagged
-from handlers.gateways import GatewayError
+from core.image_manifest import ImageFacts, Tagged
+from handlers.gateways.interfaces import GatewayError
 
 
 class FakeImages:

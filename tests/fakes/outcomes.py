@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handlers.gateways import GatewayError, Told
+from handlers.gateways.interfaces import GatewayError, Told
 
 
 class FakeOutcomes:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.record import Record, Wanted
-from handlers.gateways import STORAGE, Clock, TransientError
+from core.state.release import Record, Wanted
+from handlers.gateways.interfaces import STORAGE, Clock, TransientError
 
 LEASE = 60.0
 

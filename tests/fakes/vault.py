@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways import PermanentError
+from handlers.gateways.interfaces import PermanentError
 
 
 @dataclass

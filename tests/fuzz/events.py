@@ -7,8 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.rules_file import read_rules
-from handlers import event_received, poisoned, release_asked
+from core.agents_file.loader import read_rules
+from handlers import poison
+from handlers.events import event_queued
+from handlers.release_agent import message as release_message
 from tests.builders import cloud_event, push_data, push_event, secret_event
 from tests.fuzz.outside import SETTINGS, world
 from tests.fuzz.target import Target
@@ -41,13 +43,13 @@ MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319
 async def _deliver(deliveries: list[str]) -> None:
     outside = world()
     for event in deliveries:
-        await event_received.handle(event, AGENTS, SETTINGS, outside)
+        await event_queued.handle(event, AGENTS, SETTINGS, outside)
 
 
 async def _ask(message: str) -> None:
     outside = world()
-    await release_asked.handle(message, AGENTS, SETTINGS, outside)
-    await poisoned.handle("releases", message, outside)
+    await release_message.handle(message, AGENTS, SETTINGS, outside)
+    await poison.handle("releases", message, outside)
 
 
 TARGETS = (

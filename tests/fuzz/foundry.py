@@ -8,12 +8,12 @@ from typing import Any
 from azure.ai.projects.aio import AIProjectClient
 from hypothesis import strategies as st
 
+from core.agents_file.spec import Probe
 from core.model import Definition, Routing, SecretValue, Version
-from core.proof import judge, when_time_is_up
-from core.rules import Probe
-from handlers.gateways import Clock, GatewayError
-from handlers.gateways.foundry import OPTIONS, AzureFoundry
-from handlers.looks import Looks
+from core.release.gates.answers import judge, when_time_is_up
+from handlers.gateways.foundry.client import OPTIONS, AzureFoundry
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.interfaces import Clock, GatewayError
 from local.credentials import Anybody
 from tests.fuzz.target import Target
 from tests.fuzz.wire import Answer, Line, script

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core.record import Record, Wanted
-from handlers.config import Settings
-from handlers.gateways import Gateways
-from handlers.gateways.journal import as_line
-from handlers.gateways.ledger import RECORD, WANTED
+from core.state.release import Record, Wanted
+from handlers.gateways.interfaces import Gateways
+from handlers.gateways.storage.journal import as_line
+from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.settings import Settings
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue

@@ -9,12 +9,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.images import ImageFacts
+from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.record import Act, Approval, Cause, Doing, Ended, Good, Hold, Pause, Record, Stage, Wanted
-from handlers.gateways import PermanentError
-from handlers.gateways.ledger import RECORD, WANTED
-from handlers.gateways.records import Codec
+from core.state.release import Act, Approval, Cause, Doing, Ended, Good, Hold, Pause, Record, Stage, Wanted
+from handlers.gateways.interfaces import PermanentError
+from handlers.gateways.storage.json_codec import Codec
+from handlers.gateways.storage.state_store import RECORD, WANTED
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, as_bytes, bent, written
 

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from core.agents_file.loader import RulesError, read_rules, warnings
+from core.agents_file.spec import AgentRule
+from core.agents_file.tag_policy import judge, newer
 from core.definition import Resolved, metadata, resolve, secret_refs
-from core.desired import what_runs
+from core.intake.events import what_runs
 from core.model import Push, Secret, SecretValue
-from core.rules import AgentRule
-from core.rules_file import RulesError, read_rules, warnings
-from core.tags import judge, newer
 from tests.fuzz.target import Target
 from tests.fuzz.values import DEEP, LEAVES, VALUES, as_bytes, bent
 

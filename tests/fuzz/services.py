@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from core.definition import unusable
 from core.model import Secret
-from core.record import Wanted
-from handlers.gateways import GatewayError
-from handlers.gateways.images import OPTIONS as IMAGES
-from handlers.gateways.images import AzureImages
-from handlers.gateways.journal import AzureJournal
-from handlers.gateways.ledger import AzureLedger
-from handlers.gateways.queue import AzureQueue
-from handlers.gateways.storage import CLIENT, StorageAccount
-from handlers.gateways.vault import OPTIONS as VAULT
-from handlers.gateways.vault import AzureVault
+from core.state.release import Wanted
+from handlers.gateways.interfaces import GatewayError
+from handlers.gateways.key_vault import OPTIONS as VAULT
+from handlers.gateways.key_vault import AzureVault
+from handlers.gateways.registry import OPTIONS as IMAGES
+from handlers.gateways.registry import AzureImages
+from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.journal import AzureJournal
+from handlers.gateways.storage.release_queue import AzureQueue
+from handlers.gateways.storage.state_store import AzureLedger
 from local.credentials import Anybody
 from tests.fakes.storage import FakeClock
 from tests.fuzz.records import AT, STORED

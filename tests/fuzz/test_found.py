@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.agents_file.spec import Probe
 from core.model import NO_TIME, Agent
-from core.proof import Verdict, judge
-from core.rules import Probe
-from handlers import event_received, release, release_asked
-from handlers.gateways import GatewayError, PermanentError, TransientError
-from handlers.gateways.http import LONGEST_WISH
+from core.release.gates.answers import Verdict, judge
+from handlers.events import event_queued
+from handlers.gateways.azure_http import LONGEST_WISH
+from handlers.gateways.interfaces import GatewayError, PermanentError, TransientError
 from handlers.redaction import remember
+from handlers.release_agent import message, reconcile
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeJournal, FakeQueue
@@ -39,7 +40,7 @@ async def foundry(*answers: Answer) -> None:
 
 async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_was_poison() -> None:
     outside = world()
-    await event_received.handle(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
+    await event_queued.handle(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
     noted = (await outside.ledger.wanted("pushed")).push
     assert noted is not None
     assert noted.tag == "v?"
@@ -47,7 +48,7 @@ async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_w
 
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
     outside = world()
-    await release_asked.handle('{"agent": "\\ud800"}', AGENTS, SETTINGS, outside)
+    await message.handle('{"agent": "\\ud800"}', AGENTS, SETTINGS, outside)
     assert isinstance(outside.journal, FakeJournal)
     assert outside.journal.reasons() == ["AGENT_UNKNOWN"]
 
@@ -151,9 +152,9 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
     throttled = Throttled(outside.clock)
     throttled.wish = 3600.0
     outside = replace(outside, foundry=throttled)
-    await event_received.handle(json.dumps(push_event()), AGENTS, SETTINGS, outside)
+    await event_queued.handle(json.dumps(push_event()), AGENTS, SETTINGS, outside)
     began = outside.clock.monotonic()
-    reason = await release.handle(AGENTS.agents["pushed"], SETTINGS, outside)
+    reason = await reconcile.handle(AGENTS.agents["pushed"], SETTINGS, outside)
     assert reason == "SERVICE_UNAVAILABLE"
     assert outside.clock.monotonic() - began < 60, "the lease is given back at once"
     assert isinstance(outside.queue, FakeQueue)

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from hypothesis import strategies as st
 
+from core.agents_file.loader import read_rules
 from core.model import Routing
-from core.record import Act, Doing, Record, Stage, Wanted
-from core.rules_file import read_rules
-from handlers import release
-from handlers.gateways import GatewayError
-from handlers.gateways.ledger import RECORD, WANTED
+from core.state.release import Act, Doing, Record, Stage, Wanted
+from handlers.gateways.interfaces import GatewayError
+from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.release_agent import reconcile
 from tests.fakes.storage import FakeLedger
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, RESPONSE, SESSION, VERSION, VERSIONS
 from tests.fuzz.outside import SETTINGS, world
@@ -40,7 +40,7 @@ async def _turn(given: Given) -> None:
     await _keep(ledger, wanted, record)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
-        await release.handle(RULE, SETTINGS, outside)
+        await reconcile.handle(RULE, SETTINGS, outside)
     finally:
         LINE.then = None
     RECORD.encode(ledger.releases["hello"].record)

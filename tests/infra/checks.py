@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
-from handlers.config import Settings
-from handlers.gateways.ledger import CONTAINER
+from handlers.gateways.storage.state_store import CONTAINER
+from handlers.settings import Settings
 from tests.infra import bicep
 from tests.infra.bicep import Code, Declared
 

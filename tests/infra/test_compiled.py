@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from handlers.config import Settings
+from handlers.settings import Settings
 from tests.infra.checks import HOST, NOT_SET, Infra
 
 ROOT = Path(__file__).resolve().parents[2]

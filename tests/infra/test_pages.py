@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.doctor import rights
-from handlers.config import Settings
+from handlers.settings import Settings
 from tests.infra.checks import HOST, NOT_SET, Infra, variable_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from core.delivery import Outcome, outcome
 from core.reasons import Reason
+from core.release_outcome import Outcome, outcome
 from infra.monitoring import generate
 
 ROOT = Path(__file__).resolve().parents[2]

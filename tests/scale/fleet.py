@@ -14,15 +14,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from core.agents_file.loader import read_rules
+from core.agents_file.spec import Agents
 from core.events import Pushed
 from core.model import Definition, Push, Routing, Status, Version
-from core.rules import Agents
-from core.rules_file import read_rules
-from handlers import image_pushed, release, resume
-from handlers.config import Settings
-from handlers.decisions import Decisions
-from handlers.gateways import GatewayError, Gateways
-from handlers.looks import Looks
+from handlers.events import image_pushed
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.release_agent import reconcile
+from handlers.resume_releases import run
+from handlers.settings import Settings
+from handlers.telemetry.decision_log import Decisions
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeJournal, FakeLedger
 from tests.fakes.vault import FakeVault
@@ -204,7 +206,7 @@ class Fleet:
             agent, tries = await self.queue.take()
             self._count(number, 1)
             try:
-                await release.handle(self.agents.agents[agent], SETTINGS, outside)
+                await reconcile.handle(self.agents.agents[agent], SETTINGS, outside)
             except GatewayError:
                 self.queue.put(agent, BACK_AFTER, tries + 1)
             finally:
@@ -213,7 +215,7 @@ class Fleet:
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await resume.handle(self.agents, self.instances[0])
+            await run.handle(self.agents, self.instances[0])
 
     def _count(self, number: int, change: int) -> None:
         """An instance costs while anything runs on it."""

@@ -12,14 +12,15 @@ from typing import Any, cast
 import pytest
 
 import function_app
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import Agents
 from core.definition import metadata, resolve, secret_refs
-from core.images import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, Tagged
 from core.model import Answer, Definition, Push, Secret, SecretValue
-from core.rules import Agents
-from core.rules_file import RulesError, read_rules
-from handlers import event_received, release
-from handlers.gateways import GatewayError, Gateways
-from handlers.gateways.ledger import RECORD
+from handlers.events import event_queued
+from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.gateways.storage.state_store import RECORD
+from handlers.release_agent import reconcile
 from tests.builders import DIGEST, REGISTRY, push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
@@ -51,13 +52,13 @@ def outside() -> Gateways:
 
 async def deliver(event: dict[str, Any], to: Gateways, agents: Agents = AGENTS) -> list[str]:
     """What was decided on an event."""
-    await event_received.handle(json.dumps(event), agents, SETTINGS, to)
+    await event_queued.handle(json.dumps(event), agents, SETTINGS, to)
     return cast("FakeJournal", to.journal).reasons()
 
 
 async def go(to: Gateways, agents: Agents = AGENTS) -> str:
     """What the release came to."""
-    return await release.handle(agents.agents["hello"], SETTINGS, to)
+    return await reconcile.handle(agents.agents["hello"], SETTINGS, to)
 
 
 def images(to: Gateways) -> list[str]:

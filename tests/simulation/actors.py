@@ -9,11 +9,13 @@ from typing import Any
 
 from core.definition import FINGERPRINT
 from core.events import Pushed, SecretChanged
-from core.images import Tagged
+from core.image_manifest import Tagged
 from core.model import Push, Routing, Status
-from core.record import Stage
-from handlers import image_pushed, people, prune, secret_changed
-from handlers.decisions import Decisions
+from core.state.release import Stage
+from handlers import user_commands
+from handlers.events import image_pushed, secret_changed
+from handlers.prune_versions import run
+from handlers.telemetry.decision_log import Decisions
 from tests.simulation import scenery
 from tests.simulation.history import RESUME_EVERY, History
 from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
@@ -90,7 +92,7 @@ async def deploy(history: History, number: int) -> None:
 
 async def pruned(history: History, number: int) -> None:
     """The timer of ``prune_versions``."""
-    history.spawn(history.until_done("prune", lambda: prune.handle(history.agents, history.settings, history.outside)))
+    history.spawn(history.until_done("prune", lambda: run.handle(history.agents, history.settings, history.outside)))
 
 
 async def route(history: History, number: int) -> None:
@@ -155,34 +157,34 @@ async def speak(history: History, number: int) -> None:
 
 
 async def _approve(history: History) -> None:
-    await _said(history, lambda: people.approve(AGENT, BY, history.outside))
+    await _said(history, lambda: user_commands.approve(AGENT, BY, history.outside))
 
 
 async def _hold(history: History) -> None:
     history.disturbed("HELD")
-    await _said(history, lambda: people.hold(AGENT, "wait", BY, history.outside))
+    await _said(history, lambda: user_commands.hold(AGENT, "wait", BY, history.outside))
 
 
 async def _lift(history: History) -> None:
-    await _said(history, lambda: people.lift(AGENT, BY, history.outside))
+    await _said(history, lambda: user_commands.lift(AGENT, BY, history.outside))
 
 
 async def _pause(history: History) -> None:
     until = history.clock.now() + timedelta(minutes=5) if history.random.random() < 0.5 else None
-    await _said(history, lambda: people.pause((AGENT,), "wait", BY, history.outside, until))
+    await _said(history, lambda: user_commands.pause((AGENT,), "wait", BY, history.outside, until))
 
 
 async def _resume(history: History) -> None:
-    await _said(history, lambda: people.resume((AGENT,), BY, history.outside))
+    await _said(history, lambda: user_commands.resume((AGENT,), BY, history.outside))
 
 
 async def _again(history: History) -> None:
-    await _said(history, lambda: people.release_now(AGENT, BY, history.outside))
+    await _said(history, lambda: user_commands.release_now(AGENT, BY, history.outside))
 
 
 async def _roll_back(history: History) -> None:
     history.disturbed("HELD", "CANDIDATE_GONE")
-    await _said(history, lambda: people.roll_back(AGENT, "bad", BY, history.outside))
+    await _said(history, lambda: user_commands.roll_back(AGENT, "bad", BY, history.outside))
 
 
 async def _said(history: History, word: Callable[[], Awaitable[Any]]) -> None:

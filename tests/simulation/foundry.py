@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Failure, Routing, Status, Version
-from core.rules import Probe
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.scenery import AGENT, Image
 from tests.simulation.virtual_time import VirtualClock

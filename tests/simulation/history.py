@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
-from core.images import Tagged
+from core.agents_file.spec import Agents
+from core.image_manifest import Tagged
 from core.model import Push
-from core.rules import Agents
-from handlers import release, resume
-from handlers.config import Settings
-from handlers.gateways import Foundry, GatewayError, Gateways, Images, Journal, Ledger, Queue, Vault
+from handlers.gateways.interfaces import Foundry, GatewayError, Gateways, Images, Journal, Ledger, Queue, Vault
+from handlers.release_agent import reconcile
+from handlers.resume_releases import run
+from handlers.settings import Settings
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeJournal, FakeLedger
 from tests.fakes.vault import FakeVault
@@ -98,9 +99,9 @@ class History:
 
     async def _settle(self) -> None:
         calm, last = 0, None
-        for run in range(LONGEST):
+        for attempt in range(LONGEST):
             await asyncio.sleep(RESUME_EVERY)
-            if run == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
+            if attempt == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
                 self.ledger.notes.pop("catch-up", None)
             self._fail_if_broken()
             agent = self.foundry.agents.get(AGENT)
@@ -173,7 +174,7 @@ class History:
             self.busy += 1
             before = self.crashes
             done = await self._once(
-                name, lambda: release.handle(self.agents.agents[AGENT], self.settings, self.outside)
+                name, lambda: reconcile.handle(self.agents.agents[AGENT], self.settings, self.outside)
             )
             self.busy -= 1
             if not done:  # the host's own figure for a worker that died
@@ -182,4 +183,4 @@ class History:
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await self._once("resume", lambda: resume.handle(self.agents, self.outside))
+            await self._once("resume", lambda: run.handle(self.agents, self.outside))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.record import Record, Wanted
+from core.state.release import Record, Wanted
 from tests.fakes.storage import FakeLedger
 from tests.simulation.chaos import Dice, Faulty, Tell
 from tests.simulation.scenery import AGENT

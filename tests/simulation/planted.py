@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from core.model import Agent, Answer, Version
-from core.record import Approval, Record, Wanted
-from handlers.gateways import Foundry, Ledger, TransientError
+from core.state.release import Approval, Record, Wanted
+from handlers.gateways.interfaces import Foundry, Ledger, TransientError
 from tests.simulation.chaos import PROCESS
 from tests.simulation.history import Plant
 

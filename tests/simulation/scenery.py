@@ -9,8 +9,8 @@ from functools import cache
 from random import Random
 from typing import Literal
 
-from core.rules import Agents
-from core.rules_file import read_rules
+from core.agents_file.loader import read_rules
+from core.agents_file.spec import Agents
 
 AGENT, REPOSITORY, SECRET = "hello-agent", "agents/hello", "hello-key"
 ENVIRONMENT = {

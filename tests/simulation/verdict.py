@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.model import Status
-from core.record import Stage
-from core.world import back_to
+from core.release.inputs import back_to
+from core.state.release import Stage
 from tests.simulation.history import History
 from tests.simulation.scenery import AGENT, SECRET, Image
 from tests.simulation.watch import BrokenError

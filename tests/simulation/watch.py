@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.agents_file.spec import AgentRule
 from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
-from core.record import Act, Hold, Record, Wanted
-from core.rules import AgentRule
-from core.world import back_to
-from handlers.gateways import Deleted
+from core.release.inputs import back_to
+from core.state.release import Act, Hold, Record, Wanted
+from handlers.gateways.interfaces import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
 from tests.simulation.chaos import LATEST, PROCESS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.rules_file import RulesError, read_rules
+from core.agents_file.loader import RulesError, read_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "an agent's name is letters, digits and hyphens inside, 63 characters at most"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.config import ConfigInvalid, Settings, load_rules
-from handlers.config_checks import CHECKS, CREDENTIALS
+from handlers.settings import ConfigInvalid, Settings, load_rules
+from handlers.settings_validation import CHECKS, CREDENTIALS
 
 GIVEN = {
     "FOUNDRY_PROJECT_ENDPOINT": "https://r.services.ai.azure.com/api/projects/p",

@@ -14,9 +14,9 @@ from cli.codes import DONE, NOT_WELL, REFUSED, Mistake
 from cli.running import House as Running
 from cli.screen import Progress
 from cli.times import how_long
-from core.images import Tagged
-from core.rules_file import read_rules
-from handlers.gateways import PermanentError, TransientError
+from core.agents_file.loader import read_rules
+from core.image_manifest import Tagged
+from handlers.gateways.interfaces import PermanentError, TransientError
 from tests.unit.test_handlers import AGENT, House
 
 DAY = timedelta(days=1)
@@ -176,12 +176,12 @@ async def test_a_version_with_sessions_stays_and_the_code_says_so(house: House) 
 
 
 async def test_what_poisoned_messages_held_is_found_in_the_journal(house: House) -> None:
-    from handlers import poisoned
+    from handlers import poison
     from tests.builders import push_event
 
-    await poisoned.handle("events", json.dumps(push_event()), house.outside)
-    await poisoned.handle("events", "rubbish", house.outside)
-    await poisoned.handle("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
+    await poison.handle("events", json.dumps(push_event()), house.outside)
+    await poison.handle("events", "rubbish", house.outside)
+    await poison.handle("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
     source = replaying.Source.of(None, "1d")
     told = await replaying.replay(running(house), source, replaying.How(dry_run=True, yes=False, as_json=True))
     assert [(one["kind"], one["id"]) for one in told.data] == [("push", "event-1"), ("release", AGENT)]

@@ -15,8 +15,8 @@ from cli.event_files import of_text
 from cli.plan_asked import Asked
 from cli.running import House as Running
 from cli.screen import Progress
+from core.agents_file.loader import read_rules
 from core.model import Routing
-from core.rules_file import read_rules
 from tests.builders import push_data, push_event, secret_event
 from tests.unit.test_handlers import AGENT, House
 

@@ -10,7 +10,7 @@ import pytest
 
 from local.settings import ROOT
 
-ASK = "from handlers.gateways.http import connections; print(connections()['use_env_settings'])"
+ASK = "from handlers.gateways.azure_http import connections; print(connections()['use_env_settings'])"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+from core.agents_file.loader import read_rules
 from core.model import Agent
-from core.rules_file import read_rules
-from handlers import drifted, event_received, prune, release
-from handlers.decisions import Decisions
-from handlers.gateways import Gateways
-from handlers.looks import Looks
-from handlers.pace import LONGEST_QUEUE
+from handlers.events import event_queued
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.interfaces import Gateways
+from handlers.lease_keeper import LONGEST_QUEUE
+from handlers.prune_versions import run
+from handlers.release_agent import reconcile
+from handlers.resume_releases import drift_report
+from handlers.telemetry.decision_log import Decisions
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
@@ -35,7 +38,7 @@ def crowded() -> Gateways:
 
 
 async def pushed(outside: Gateways) -> None:
-    await event_received.handle(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
+    await event_queued.handle(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
 
 
 async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
@@ -53,7 +56,7 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
                 outside.looks.done()
 
     done, helped = list[float](), Helped()
-    assert await release.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
+    assert await reconcile.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
     assert done, "it did wait"
 
 
@@ -72,7 +75,7 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
             looks.refused(self.passed)
 
     assert (
-        await release.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing()))
+        await reconcile.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing()))
         == "SERVICE_UNAVAILABLE"
     )
     assert clock.passed >= LONGEST_QUEUE
@@ -87,9 +90,9 @@ async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
     clock = VirtualClock()
     outside = replace(world(), clock=clock)
     decisions = Decisions(outside.journal, clock, {})
-    await drifted.tell(tuple(MANY[:20]), decisions, outside)
+    await drift_report.tell(tuple(MANY[:20]), decisions, outside)
     assert clock.monotonic() == 0.0
-    await drifted.tell(tuple(MANY), decisions, outside)
+    await drift_report.tell(tuple(MANY), decisions, outside)
     assert 20.0 < clock.monotonic() < 35.0
 
 
@@ -99,11 +102,11 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
 
     class Slow(FakeFoundry):
         async def agent(self, name: str) -> Agent | None:
-            clock.passed += prune.BUDGET.total_seconds() / 10
+            clock.passed += run.BUDGET.total_seconds() / 10
             return None
 
     slow = Slow(clock)
-    await prune.handle(AGENTS, SETTINGS, replace(outside, foundry=slow))
+    await run.handle(AGENTS, SETTINGS, replace(outside, foundry=slow))
     stopped = [line for line in cast("FakeJournal", outside.journal).lines if line["reason"] == "PRUNE_STOPPED"]
     assert 5 <= len(stopped) < len(MANY)
     assert "the next run goes on" in str(stopped[0]["detail"])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from core.agents_file.spec import AgentRule, SecretRef
 from core.definition import Resolved, Unresolved, metadata, resolve, secret_refs
 from core.model import Push, Secret, SecretValue, Toolbox, Unreadable
 from core.reasons import Reason
-from core.rules import AgentRule, SecretRef
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import delivery
-from core.delivery import Outcome
+from core import release_outcome
 from core.reasons import Reason
-from core.record import Ended, Pause, Record, Stage, Wanted
+from core.release_outcome import Outcome
+from core.state.release import Ended, Pause, Record, Stage, Wanted
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("reason", "outcome"), OUTCOMES)
 def test_what_a_release_came_to(reason: Reason, outcome: Outcome) -> None:
-    assert delivery.outcome(reason) is outcome
+    assert release_outcome.outcome(reason) is outcome
 
 
 def history(*reasons: str) -> tuple[Ended, ...]:
@@ -49,13 +49,13 @@ def test_restored_counts_from_the_first_failure_since_the_last_time_live(
     reasons: tuple[str, ...], minutes: int | None
 ) -> None:
     expected = None if minutes is None else timedelta(minutes=minutes)
-    assert delivery.restored_after(history(*reasons)) == expected
+    assert release_outcome.restored_after(history(*reasons)) == expected
 
 
 def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:
-    assert delivery.since(NOW + timedelta(seconds=5), NOW) == 0.0
-    assert delivery.since(NOW - timedelta(seconds=5), NOW) == 5.0
-    assert delivery.since(None, NOW) is None
+    assert release_outcome.since(NOW + timedelta(seconds=5), NOW) == 0.0
+    assert release_outcome.since(NOW - timedelta(seconds=5), NOW) == 5.0
+    assert release_outcome.since(None, NOW) is None
 
 
 BEGUN = NOW - timedelta(minutes=40)
@@ -81,4 +81,4 @@ UNFINISHED = [
 
 @pytest.mark.parametrize(("wanted", "record", "since"), UNFINISHED)
 def test_unfinished_is_what_nobody_waits_for(wanted: Wanted, record: Record, since: datetime | None) -> None:
-    assert delivery.unfinished_since(wanted, record, NOW) == since
+    assert release_outcome.unfinished_since(wanted, record, NOW) == since

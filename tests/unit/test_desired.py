@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from core.desired import configure, desire, rotate, what_runs
+from core.agents_file.spec import AgentRule
+from core.intake.events import configure, desire, rotate, what_runs
 from core.model import Push
 from core.reasons import Reason
-from core.record import Cause, Wanted
-from core.rules import AgentRule
+from core.state.release import Cause, Wanted
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from core.drift import drift, watched
-from core.finish import SETTLE
 from core.model import Agent, Routing, Status, TrafficRule, Version
-from core.record import Act, Doing, Record, Stage
+from core.release.rules_pending_write import SETTLE
+from core.state.release import Act, Doing, Record, Stage
 from tests.unit.test_release import NOW, SERVING, version
 
 LIVE = version("1")

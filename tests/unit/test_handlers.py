@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from core.images import Tagged
+from core.agents_file.loader import read_rules
+from core.agents_file.spec import Agents
+from core.image_manifest import Tagged
 from core.model import Definition, Failure, Routing, Secret, Unreadable, Version
-from core.record import Act, Doing, Pause, Stage, Wanted
-from core.rules import Agents
-from core.rules_file import read_rules
-from handlers import event_received, poisoned, release_asked, resume
-from handlers.config import Settings
-from handlers.gateways import Gateways, TransientError
+from core.state.release import Act, Doing, Pause, Stage, Wanted
+from handlers import poison
+from handlers.events import event_queued
+from handlers.gateways.interfaces import Gateways, TransientError
+from handlers.release_agent import message as release_message
+from handlers.resume_releases import run
+from handlers.settings import Settings
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
@@ -62,7 +65,7 @@ class House:
         )
 
     async def event(self, *events: Any) -> None:
-        await event_received.handle(json.dumps(list(events)), self.agents, self.settings, self.outside)
+        await event_queued.handle(json.dumps(list(events)), self.agents, self.settings, self.outside)
 
     async def pushed(self, tag: str = "v1", letter: str = "a") -> None:
         at = self.clock.now().isoformat()
@@ -72,7 +75,7 @@ class House:
     async def released(self, agent: str = AGENT) -> str:
         """Take the release up and return how the record then stands."""
         message = json.dumps({"agent": agent, "traceparent": None})
-        await release_asked.handle(message, self.agents, self.settings, self.outside)
+        await release_message.handle(message, self.agents, self.settings, self.outside)
         return (await self.ledger.record(agent)).reason
 
     async def live(self) -> str | None:
@@ -326,7 +329,7 @@ async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: H
 
 async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house: House) -> None:
     for message in ("{half", "[]", '{"agent": 7}', '{"agent": "nobody"}'):
-        await release_asked.handle(message, house.agents, house.settings, house.outside)
+        await release_message.handle(message, house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["MALFORMED_MESSAGE"] * 3 + ["AGENT_UNKNOWN"]
 
 
@@ -335,7 +338,7 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
     await house.released("twin-agent")
     await house.ledger.note("gone-agent", lambda _: Wanted(serial=1))
     house.queue.sent.clear()
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert house.queue.sent == [(AGENT, 0)]
     assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "RESUMED"]
 
@@ -343,7 +346,7 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
 async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_text(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await poisoned.handle("events", '{"id": "of-the-message"}', house.outside)
+    await poison.handle("events", '{"id": "of-the-message"}', house.outside)
     (line,) = house.journal.lines
     assert (line["reason"], line["queue"], line["message"]) == ("POISONED", "events", '{"id": "of-the-message"}')
     (told,) = caplog.records
@@ -353,7 +356,7 @@ async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_te
 async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_queue(house: House) -> None:
     house.journal.down = True
     with pytest.raises(TransientError):
-        await poisoned.handle("events", "{}", house.outside)
+        await poison.handle("events", "{}", house.outside)
 
 
 async def test_what_somebody_changed_is_told_once_and_never_touched(house: House) -> None:
@@ -361,22 +364,22 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()  # what a read that lags shows of our own change
     for _ in range(2):
-        await resume.handle(house.agents, house.outside)
+        await run.handle(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing.to("1")
     house.clock.passed += 300
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing()
     for _ in range(3):
-        await resume.handle(house.agents, house.outside)
+        await run.handle(house.agents, house.outside)
     (line,) = [one for one in house.journal.lines if one["reason"] == "DRIFT"]
     assert line["detail"] == "the traffic goes to the newest version; we left it at 1"
     assert house.foundry.agents[AGENT].routing == Routing()
     house.foundry.agents[AGENT].routing = Routing.to("1")
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     house.foundry.agents[AGENT].routing = Routing()
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert house.journal.reasons().count("DRIFT") == 2
 
 
@@ -386,22 +389,22 @@ async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> N
     house.clock.passed += 300
     house.foundry.agents[AGENT].routing = Routing()
     lease = await house.ledger.lease(AGENT)
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     assert lease is not None
     await lease.give_back()
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "DRIFT" in house.journal.reasons()
 
 
 async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(house: House) -> None:
     await house.pushed()
     await house.released()
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     house.agents = read_rules(RULES.replace(b"{KEY:", b"{MODE: fast, KEY:"))
     house.queue.sent.clear()
     for _ in range(2):
-        await resume.handle(house.agents, house.outside)
+        await run.handle(house.agents, house.outside)
     assert house.queue.sent.count((AGENT, 30.0)) == 1
     assert house.journal.reasons().count("CONFIGURED") == 1
     house.clock.passed += 30
@@ -410,10 +413,10 @@ async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(h
 
 
 async def test_a_deployment_asks_the_registry_for_what_the_new_rule_follows(house: House) -> None:
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     house.images.tagged["agents/other"] = [Tagged("v7", f"sha256:{'7' * 64}", house.clock.now())]
     house.agents = read_rules(RULES.replace(b"agents/hello", b"agents/other"))
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.catch_up import EVENT, newest
-from core.images import ImageFacts, Tagged, of_config, of_manifest
+from core.agents_file.spec import AgentRule
+from core.image_manifest import ImageFacts, Tagged, of_config, of_manifest
+from core.intake.registry_check import EVENT, newest
 from core.model import Push
 from core.reasons import Reason
-from core.rules import AgentRule
 
 DIGEST, CONFIG = f"sha256:{'a' * 64}", f"sha256:{'c' * 64}"
 OCI = "application/vnd.oci.image.manifest.v1+json"

@@ -10,7 +10,7 @@ import pytest
 
 from core.model import Failure, Routing, TrafficRule
 from core.reasons import Reason
-from core.record import Record
+from core.state.release import Record
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.unit.test_handlers import AGENT, House

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.looks import LEAST, Crowd, after_refusal, has_room, recovered, until_next
-from handlers.looks import Looks
+from core.foundry_rate import LEAST, Crowd, after_refusal, has_room, recovered, until_next
+from handlers.gateways.foundry.rate_limiter import Looks
 from tests.fakes.storage import FakeClock
 
 ALONE = Crowd(1, 5.0)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core import notes
-from core.candidate import mismatch
+from core.agents_file.fields import duration
 from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
-from core.record import Act, Record, Stage, Wanted
-from core.rule_values import duration
-from core.steps import Look
-from core.world import Facts, Unread, World
+from core.release import transitions
+from core.release.actions import Look
+from core.release.inputs import Facts, Unread, World
+from core.release.rules_candidate import mismatch
+from core.state.release import Act, Record, Stage, Wanted
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 IMAGE = "demo.azurecr.io/agents/hello@sha256:0"
@@ -59,8 +59,8 @@ def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, e
 def test_a_record_with_an_act_under_way_is_unfinished() -> None:
     assert Record().state == "ended"
     assert Record(stage=Stage.BEGUN).state == "open"
-    assert notes.intending(Record(), Act.PIN, NOW, to=Routing.to("1")).state == "open"
-    assert notes.confirmed(Record()).stage is Stage.CONFIRMED
+    assert transitions.intending(Record(), Act.PIN, NOW, to=Routing.to("1")).state == "open"
+    assert transitions.confirmed(Record()).stage is Stage.CONFIRMED
 
 
 def test_a_duration_that_is_one_stays_one() -> None:

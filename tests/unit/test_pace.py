@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from handlers.looks import Looks
-from handlers.pace import Pace
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.lease_keeper import Pace
 from tests.fakes.storage import FakeClock, FakeLedger
 
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import people
-from core.desired import Noted, desire
+from core.agents_file.spec import AgentRule
+from core.intake import user_commands
+from core.intake.events import Noted, desire
 from core.model import Push
 from core.reasons import Reason
-from core.record import Cause, Hold, Pause, Record, Stage, Wanted
-from core.rules import AgentRule
+from core.state.release import Cause, Hold, Pause, Record, Stage, Wanted
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)
@@ -23,7 +23,7 @@ HELD = Record(push=PUSH, fingerprint="fp-2", holds=(Hold("fp-2", PUSH.digest, "C
 
 
 def test_an_approval_names_what_waits() -> None:
-    noted = people.approve(WANTED, WAITING, None, "ann", NOW)
+    noted = user_commands.approve(WANTED, WAITING, None, "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.APPROVED, True)
     assert noted.wanted.approved is not None
     assert (noted.wanted.approved.version, noted.wanted.approved.fingerprint) == ("2", "fp-2")
@@ -39,65 +39,65 @@ def test_an_approval_names_what_waits() -> None:
     ],
 )
 def test_what_does_not_wait_cannot_be_approved(record: Record, version: str | None, told: str) -> None:
-    assert people.approve(WANTED, record, version, "ann", NOW) == Noted(WANTED, Reason.NOTHING_TO_APPROVE, told)
+    assert user_commands.approve(WANTED, record, version, "ann", NOW) == Noted(WANTED, Reason.NOTHING_TO_APPROVE, told)
 
 
 def test_a_hold_is_on_the_desired_image_or_the_one_that_is_named() -> None:
-    noted = people.hold(WANTED, None, "not today", "ann", None, NOW)
+    noted = user_commands.hold(WANTED, None, "not today", "ann", None, NOW)
     assert noted.reason is Reason.HOLD_SET
     assert not noted.asks
     assert [one.digest for one in noted.wanted.held] == [PUSH.digest]
-    again = people.hold(noted.wanted, PUSH.digest, "still not", "bob", NOW, NOW)
+    again = user_commands.hold(noted.wanted, PUSH.digest, "still not", "bob", NOW, NOW)
     assert [(one.detail, one.by) for one in again.wanted.held] == [("still not", "bob")]
-    assert people.hold(Wanted(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
+    assert user_commands.hold(Wanted(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
 
 
 @pytest.mark.parametrize("digest", [None, PUSH.digest])
 def test_lifting_a_hold_asks_for_what_is_wanted(digest: str | None) -> None:
-    noted = people.lift(WANTED, HELD, digest, "ann", NOW)
+    noted = user_commands.lift(WANTED, HELD, digest, "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.HOLD_LIFTED, True)
     assert (noted.wanted.serial, noted.wanted.by_people, noted.wanted.cause) == (5, 5, Cause.PERSON)
     assert noted.wanted.lifted == {"fp-2": NOW, PUSH.digest: NOW}
-    assert people.lift(noted.wanted, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
+    assert user_commands.lift(noted.wanted, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
 
 
 def test_an_old_lift_is_forgotten_when_no_hold_can_be_that_old() -> None:
     old = replace(WANTED, lifted={"sha256:old": NOW - timedelta(days=500), "sha256:new": EARLIER})
-    assert set(people.lift(old, HELD, None, "ann", NOW).wanted.lifted) == {"sha256:new", "fp-2", PUSH.digest}
+    assert set(user_commands.lift(old, HELD, None, "ann", NOW).wanted.lifted) == {"sha256:new", "fp-2", PUSH.digest}
 
 
 def test_a_pause_says_why_by_whom_and_until_when() -> None:
-    noted = people.pause(WANTED, "release freeze", "ann", NOW + timedelta(days=1), NOW)
+    noted = user_commands.pause(WANTED, "release freeze", "ann", NOW + timedelta(days=1), NOW)
     assert noted.reason is Reason.PAUSED
     assert not noted.asks
     assert noted.wanted.paused == Pause("release freeze", "ann", NOW, NOW + timedelta(days=1))
-    resumed = people.resume(noted.wanted, "bob")
+    resumed = user_commands.resume(noted.wanted, "bob")
     assert (resumed.reason, resumed.asks, resumed.wanted.paused) == (Reason.RESUMED_BY_PERSON, True, None)
-    assert people.resume(WANTED, "bob") == Noted(WANTED, Reason.NOTHING_PAUSED)
+    assert user_commands.resume(WANTED, "bob") == Noted(WANTED, Reason.NOTHING_PAUSED)
 
 
 def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
     other = replace(PUSH, digest=f"sha256:{'b' * 64}", tag="v2")
-    noted = people.release_now(WANTED, HELD, other, "ann", NOW)
+    noted = user_commands.release_now(WANTED, HELD, other, "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.RELEASE_ASKED, True)
     assert (noted.wanted.push, noted.wanted.due, noted.wanted.serial) == (other, None, 5)
     assert noted.wanted.lifted == {}
-    again = people.release_now(WANTED, HELD, None, "ann", NOW)
+    again = user_commands.release_now(WANTED, HELD, None, "ann", NOW)
     assert again.wanted.push == PUSH
     assert set(again.wanted.lifted) == {"fp-2", PUSH.digest}
     only_made = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
-    assert set(people.release_now(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
-    assert people.release_now(Wanted(), Record(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
+    assert set(user_commands.release_now(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
+    assert user_commands.release_now(Wanted(), Record(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
 
 
 def test_an_older_push_that_a_person_chose_is_replaced_by_a_newer_one_than_all_alone() -> None:
     rule = AgentRule(name="hello-agent", repository="agents/hello")
     older = replace(PUSH, tag="v0", digest=f"sha256:{'0' * 64}", pushed_at=EARLIER - timedelta(days=1))
-    chosen = people.release_now(WANTED, Record(), older, "ann", NOW).wanted
+    chosen = user_commands.release_now(WANTED, Record(), older, "ann", NOW).wanted
     assert (chosen.push, chosen.newest) == (older, PUSH)
     assert desire(chosen, rule, PUSH, None, NOW).wanted == chosen  # redelivered, or found by the catch-up
     newer = replace(PUSH, tag="v2", digest=f"sha256:{'2' * 64}", pushed_at=NOW)
     taken = desire(chosen, rule, newer, None, NOW).wanted
     assert (taken.push, taken.newest) == (newer, None)
-    again = people.release_now(chosen, Record(), PUSH, "ann", NOW).wanted
+    again = user_commands.release_now(chosen, Record(), PUSH, "ann", NOW).wanted
     assert (again.push, again.newest) == (PUSH, None)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.rules import Probe, ReleaseRule
-from core.rules_file import RulesError, read_rules
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import Probe, ReleaseRule
 
 FILE = """
 agents:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from core.agents_file.spec import Probe
 from core.model import Answer
-from core.proof import Judged, Outcome, Proof, Verdict, judge
-from core.rules import Probe
-from handlers.gateways import TransientError
-from handlers.proving import Prover
+from core.release.gates.answers import Judged, Outcome, Proof, Verdict, judge
+from handlers.gateways.interfaces import TransientError
+from handlers.release_agent.prober import Prover
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.agents_file.spec import KeepRule
 from core.definition import FINGERPRINT
 from core.model import NO_TIME, Agent, Push, Routing, Status, Version
-from core.prune import Delete, Keep, look_again, plan
+from core.prune.retention import Delete, Keep, look_again, plan
 from core.reasons import Reason
-from core.record import Act, Doing, Good, Record, Stage
-from core.rules import KeepRule
+from core.state.release import Act, Doing, Good, Record, Stage
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=90)

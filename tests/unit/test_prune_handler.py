@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from core.agents_file.loader import read_rules
 from core.model import Agent, Routing, Status, Version
-from core.record import Pause
-from core.rules_file import read_rules
-from handlers import prune
-from handlers.gateways import Clock, Deleted, GatewayError, PermanentError, TransientError
+from core.state.release import Pause
+from handlers.gateways.interfaces import Clock, Deleted, GatewayError, PermanentError, TransientError
+from handlers.prune_versions import run as prune_run
 from tests.fakes.foundry import GONE, FakeFoundry
 from tests.unit.test_handlers import AGENT, RULES, House
 
@@ -80,7 +80,7 @@ def told(house: OddHouse, *, toolbox: bool = False) -> dict[str, str]:
 
 
 async def run(house: OddHouse) -> None:
-    await prune.handle(house.agents, house.settings, house.outside)
+    await prune_run.handle(house.agents, house.settings, house.outside)
 
 
 def left(house: OddHouse) -> set[str]:

@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.agents_file.spec import KeepRule
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Push, Routing, Status, TrafficRule, Version
-from core.prune import Delete, Keep, Line, plan
-from core.record import Act, Doing, Good, Record, Stage
-from core.rules import KeepRule
+from core.prune.retention import Delete, Keep, Line, plan
+from core.state.release import Act, Doing, Good, Record, Stage
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")

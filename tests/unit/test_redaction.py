@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from core.model import Answer, Failure
-from handlers import event_received
-from handlers.gateways import PermanentError, TransientError
+from handlers.events import event_queued
+from handlers.gateways.interfaces import PermanentError, TransientError
 from handlers.redaction import HIDDEN, REMEMBERED, Guard, HiddenError, redact, remember, shown
 from tests.builders import push_data, push_event
 from tests.simulation.virtual_time import in_virtual_time
@@ -116,7 +116,7 @@ async def test_a_secret_in_an_event_that_is_not_for_us_is_told_nowhere() -> None
     remember(IN_A_TAG)
     house = house_with()
     await house.event(push_event(topic="x", id=IN_A_TAG), push_event(eventType="a" * 45 + IN_A_TAG))
-    await event_received.handle(json.dumps(IN_A_TAG), house.agents, house.settings, house.outside)
+    await event_queued.handle(json.dumps(IN_A_TAG), house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["OTHER_REGISTRY", "OTHER_EVENT_TYPE", "MALFORMED_EVENT"]
     assert "canary" not in left(house)
 

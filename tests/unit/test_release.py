@@ -8,16 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.candidate import after_verify
+from core.agents_file.spec import AgentRule
 from core.definition import FINGERPRINT, Resolved, Unresolved
-from core.finish import after_check
 from core.model import NO_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
-from core.proof import Outcome, Proof
 from core.reasons import Reason
-from core.record import Act, Approval, Cause, Doing, Good, Hold, Pause, Record, Stage, Wanted
-from core.release import next_step
-from core.rules import AgentRule
-from core.steps import (
+from core.release.actions import (
     Begin,
     Check,
     ClearTwin,
@@ -35,7 +30,12 @@ from core.steps import (
     Wait,
     Yield,
 )
-from core.world import Facts, World, release_expected, should_run
+from core.release.decide import next_step
+from core.release.gates.answers import Outcome, Proof
+from core.release.inputs import Facts, World, release_expected, should_run
+from core.release.rules_candidate import after_verify
+from core.release.rules_pending_write import after_check
+from core.state.release import Act, Approval, Cause, Doing, Good, Hold, Pause, Record, Stage, Wanted
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import people
+from core.agents_file.loader import read_rules
 from core.definition import FINGERPRINT, push_of
+from core.intake import user_commands
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.record import Good, Record, Wanted
-from core.rules_file import read_rules
-from handlers import people as saying
-from handlers.gateways import PermanentError
+from core.state.release import Good, Record, Wanted
+from handlers import user_commands as saying
+from handlers.gateways.interfaces import PermanentError
 from tests.unit.test_handlers import AGENT, House
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -34,9 +34,11 @@ BOTH = (version("1"), version("2", NEW))
 
 
 def test_it_goes_to_what_was_good_before_what_serves() -> None:
-    assert people.way_back(RECORD, AGENTS, BOTH, None) == BOTH[0]
+    assert user_commands.way_back(RECORD, AGENTS, BOTH, None) == BOTH[0]
     elsewhere = replace(AGENTS, routing=Routing.to("1"))
-    assert people.way_back(RECORD, elsewhere, BOTH, None) == BOTH[1], "somebody moved the traffic: back to what is good"
+    assert user_commands.way_back(RECORD, elsewhere, BOTH, None) == BOTH[1], (
+        "somebody moved the traffic: back to what is good"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,16 +53,16 @@ def test_it_goes_to_what_was_good_before_what_serves() -> None:
     ],
 )
 def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: str | None, why: str) -> None:
-    assert why in str(people.way_back(RECORD, agent, versions, to))
+    assert why in str(user_commands.way_back(RECORD, agent, versions, to))
 
 
 def test_nothing_was_good_before() -> None:
     alone = Record(good=RECORD.good)
-    assert people.way_back(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
+    assert user_commands.way_back(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
 
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
-    noted = people.roll_back(Wanted(serial=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    noted = user_commands.roll_back(Wanted(serial=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.ROLLBACK_ASKED, True)
     wanted = noted.wanted
     assert [(one.digest, one.detail) for one in wanted.held] == [(NEW, "it lies")]
@@ -70,9 +72,9 @@ def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_know
 
 
 def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
-    noted = people.roll_back(Wanted(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
+    noted = user_commands.roll_back(Wanted(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
     assert [(one.digest, one.fingerprint) for one in noted.wanted.held] == [("", "fp-2")]
-    nothing = people.roll_back(Wanted(), RECORD, BOTH[0], None, "why", "ann", NOW)
+    nothing = user_commands.roll_back(Wanted(), RECORD, BOTH[0], None, "why", "ann", NOW)
     assert nothing.wanted.held == ()
 
 

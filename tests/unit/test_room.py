@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from core.agents_file.spec import AgentRule
 from core.model import Version
-from core.prune import Keep
+from core.prune.retention import Keep
 from core.reasons import Reason
-from core.release import next_step
-from core.room import make_room, what_holds
-from core.rules import AgentRule
-from core.steps import End, Prune, Step
-from core.world import Facts, World
+from core.release.actions import End, Prune, Step
+from core.release.decide import next_step
+from core.release.inputs import Facts, World
+from core.release.rules_version_limit import make_room, what_holds
 from tests.unit.test_release import NOW, RESOLVED, TO_1, UNDER_WAY, WANTED, agent, version
 
 RULE = AgentRule.model_validate(

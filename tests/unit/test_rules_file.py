@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.rules import ConnectionRef, SecretRef, match
-from core.rules_file import read_rules, warnings
+from core.agents_file.loader import read_rules, warnings
+from core.agents_file.spec import ConnectionRef, SecretRef, match
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from core import rules_schema
-from core.rule_values import OWN_DEFINITION, PROTOCOLS, TOOLS, duration
-from core.rules import AgentRule, ConnectionRef, SecretRef
-from core.rules_file import RulesError, read_rules
+from core.agents_file import json_schema
+from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, duration
+from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/agents-yaml.md").read_text()
@@ -30,7 +30,7 @@ KINDS = {
     "boolean": bool,
     "null": type(None),
 }
-SCHEMA = rules_schema.schema()
+SCHEMA = json_schema.schema()
 
 
 def examples() -> list[str]:
@@ -109,7 +109,7 @@ def rows() -> dict[str, list[str]]:
 
 def test_the_schema_in_the_repository_is_the_one_of_the_rules() -> None:
     make = '.venv/bin/python -c "from core import rules_schema; print(rules_schema.text(), end=str())"'
-    assert (ROOT / "docs/agents.schema.json").read_text() == rules_schema.text(), f"{make} > docs/agents.schema.json"
+    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), f"{make} > docs/agents.schema.json"
 
 
 def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
@@ -202,4 +202,4 @@ def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
 def test_a_duration_is_written_as_one_reads_it(value: str, text: str) -> None:
     whole = duration(value)
     assert isinstance(whole, timedelta)
-    assert rules_schema.as_text(whole) == text
+    assert json_schema.as_text(whole) == text

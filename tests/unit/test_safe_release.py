@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from core.images import ImageFacts, Tagged
+from core.agents_file.loader import read_rules
+from core.image_manifest import ImageFacts, Tagged
 from core.model import Answer, Failure, Routing
 from core.reasons import Reason
-from core.rules_file import read_rules
-from handlers import people, resume
-from handlers.gateways import GatewayError, PermanentError, TransientError
+from handlers import user_commands
+from handlers.gateways.interfaces import GatewayError, PermanentError, TransientError
+from handlers.resume_releases import run
 from tests.builders import secret_event
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.unit.test_handlers import AGENT, House
@@ -136,7 +137,7 @@ async def test_lifting_a_hold_tries_again() -> None:
     house.foundry.answers["b" * 64] = "no idea"
     await again(house, "v2", "b")
     house.foundry.answers.clear()
-    noted = await people.lift(AGENT, "ann", house.outside)
+    noted = await user_commands.lift(AGENT, "ann", house.outside)
     assert noted.reason is Reason.HOLD_LIFTED
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
@@ -146,9 +147,9 @@ async def test_lifting_a_hold_tries_again() -> None:
 @in_virtual_time
 async def test_a_person_may_hold_and_release_what_they_like() -> None:
     house = await live_house()
-    await people.hold(AGENT, "freeze", "ann", house.outside, digest=f"sha256:{'b' * 64}")
+    await user_commands.hold(AGENT, "freeze", "ann", house.outside, digest=f"sha256:{'b' * 64}")
     assert await again(house, "v2", "b") == "HELD"
-    await people.release_now(AGENT, "bob", house.outside)
+    await user_commands.release_now(AGENT, "bob", house.outside)
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
 
@@ -161,9 +162,9 @@ async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
     await house.released()
     assert house.journal.reasons().count("AWAITING_APPROVAL") == 1
     assert len(house.foundry.asked) == asked
-    refused = await people.approve(AGENT, "ann", house.outside, version="7")
+    refused = await user_commands.approve(AGENT, "ann", house.outside, version="7")
     assert refused.reason is Reason.NOTHING_TO_APPROVE
-    await people.approve(AGENT, "ann", house.outside)
+    await user_commands.approve(AGENT, "ann", house.outside)
     assert await house.released() == "LIVE"
 
 
@@ -171,7 +172,7 @@ async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
 async def test_an_approval_dies_with_its_version() -> None:
     house = house_with("mode: manual")
     await again(house, "v1", "a")
-    await people.approve(AGENT, "ann", house.outside)
+    await user_commands.approve(AGENT, "ann", house.outside)
     assert await house.released() == "LIVE"
     await house.clock.sleep(60)
     await again(house, "v2", "b")
@@ -182,12 +183,12 @@ async def test_an_approval_dies_with_its_version() -> None:
 @in_virtual_time
 async def test_a_pause_stops_before_the_next_step_and_is_told_once() -> None:
     house = await live_house()
-    await people.pause((AGENT,), "freeze", "ann", house.outside)
+    await user_commands.pause((AGENT,), "freeze", "ann", house.outside)
     assert await again(house, "v2", "b") == "LIVE"
     await house.released()
     assert house.journal.reasons().count("PAUSED") == 2  # what ann said, and what it stopped
     assert await house.live() == "1"
-    await people.resume((AGENT,), "ann", house.outside)
+    await user_commands.resume((AGENT,), "ann", house.outside)
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
 
@@ -195,7 +196,7 @@ async def test_a_pause_stops_before_the_next_step_and_is_told_once() -> None:
 @in_virtual_time
 async def test_a_pause_ends_by_itself() -> None:
     house = await live_house()
-    await people.pause((AGENT,), "freeze", "ann", house.outside, until=house.clock.now() + timedelta(hours=1))
+    await user_commands.pause((AGENT,), "freeze", "ann", house.outside, until=house.clock.now() + timedelta(hours=1))
     await again(house, "v2", "b")
     await house.clock.sleep(3601)
     assert await house.released() == "LIVE"
@@ -336,15 +337,15 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
         Tagged("v2", f"sha256:{'b' * 64}", at),
         Tagged("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
     ]
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
     assert await house.released() == "LIVE"
     assert "b" * 64 in house.foundry.agents[AGENT].versions["2"].image
     asked = len(house.queue.sent)
     await house.clock.sleep(3600)
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     await house.clock.sleep(timedelta(days=1).total_seconds())
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert house.journal.reasons().count("CATCH_UP") == 1
     assert len(house.queue.sent) == asked
 
@@ -353,7 +354,7 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
 async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None:
     house = await live_house()
     house.images.failing = PermanentError("registry", "403", "list the tags", status=403)
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "CATCH_UP_FAILED" in house.journal.reasons()
 
 
@@ -363,7 +364,7 @@ async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(to
     house = house_with()
     house.ledger.notes["catch-up"] = told
     house.images.tagged[REPOSITORY] = [Tagged("v1", f"sha256:{'a' * 64}", house.clock.now())]
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
 
 
@@ -371,5 +372,5 @@ async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(to
 async def test_catch_up_never_goes_back() -> None:
     house = await live_house()
     house.images.tagged[REPOSITORY] = [Tagged("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
-    await resume.handle(house.agents, house.outside)
+    await run.handle(house.agents, house.outside)
     assert (await house.ledger.wanted(AGENT)).serial == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.config import ConfigInvalid, Settings, load_rules
+from handlers.settings import ConfigInvalid, Settings, load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.agents_file.spec import TagRule
+from core.agents_file.tag_policy import judge, newer
 from core.model import Push
 from core.reasons import Reason
-from core.rules import TagRule
-from core.tags import judge, newer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -20,9 +20,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from core.model import Answer, Routing
 from core.reasons import Reason
-from handlers import poisoned, prune, release_asked, resume, telemetry
-from handlers.gateways import TransientError
+from handlers import poison
+from handlers.gateways.interfaces import TransientError
+from handlers.prune_versions import run as prune_run
 from handlers.redaction import remember
+from handlers.release_agent import message as release_message
+from handlers.resume_releases import run as resume_run
+from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
 from tests.unit.test_handlers import AGENT, House
 from tests.unit.test_prune_handler import Odd, OddHouse, versions_of_ours
@@ -108,8 +112,8 @@ async def everything() -> None:
     await again(house, "v3", "c")
     await rotate(house, "another value of it")
     await house.released()
-    await resume.handle(house.agents, house.outside)
-    await poisoned.handle("events", "{}", house.outside)
+    await resume_run.handle(house.agents, house.outside)
+    await poison.handle("events", "{}", house.outside)
     house.journal.down = True
     await house.event("odd")
     await _pinned()
@@ -132,14 +136,14 @@ async def _pruned() -> None:
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
     house.foundry.agents[AGENT].sessions = {"1"}
-    await prune.handle(house.agents, house.settings, house.outside)
+    await prune_run.handle(house.agents, house.settings, house.outside)
 
 
 async def _approved_by_nobody() -> None:
     house = house_with(MANUAL)
     await house.pushed()
     await house.released()
-    await resume.handle(house.agents, house.outside)
+    await resume_run.handle(house.agents, house.outside)
 
 
 @in_virtual_time
@@ -182,16 +186,16 @@ def test_every_line_says_the_same_of_its_reason(seen: Seen) -> None:
 def test_a_value_of_a_hundred_kilobytes_is_cut_after_it_was_looked_through(seen: Seen) -> None:
     remember("a secret that stands at the cut")
     text = "x" * 990 + "a secret that stands at the cut" + "y" * 100_000
-    with telemetry.span("push", repository=text):
-        telemetry.decision({"repository": text}, severity="info")
+    with otel.span("push", repository=text):
+        otel.decision({"repository": text}, severity="info")
     (span,) = seen.exporter.get_finished_spans()
     for value in (str((span.attributes or {})["slipway.repository"]), str(seen.lines[-1]["slipway.repository"])):
-        assert len(value) == telemetry.LONGEST
+        assert len(value) == otel.LONGEST
         assert "a secret" not in value
 
 
 def test_an_error_is_told_by_its_type_alone(seen: Seen) -> None:
-    with pytest.raises(TransientError), telemetry.span("release.create"):
+    with pytest.raises(TransientError), otel.span("release.create"):
         raise TransientError("Foundry", "500", "what it said") from ValueError("what its cause said")
     (span,) = seen.exporter.get_finished_spans()
     assert span.status.description == "TransientError"
@@ -222,7 +226,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
     house.foundry.agents[AGENT].sessions = {"1"}
     house.foundry.errors = [TransientError("Foundry", "503", "delete")]
     seen.exporter.clear()
-    await prune.handle(house.agents, house.settings, house.outside)
+    await prune_run.handle(house.agents, house.settings, house.outside)
     spans = [span for span in seen.exporter.get_finished_spans() if span.name == "prune.delete"]
     assert [span.status.description for span in spans if not span.status.is_ok] == ["TransientError"]
     ended = {str((span.attributes or {}).get("slipway.reason")) for span in spans if span.status.is_ok}
@@ -234,7 +238,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
 async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(seen: Seen) -> None:
     house = house_with()
     await house.pushed()
-    await resume.handle(house.agents, house.outside)
+    await resume_run.handle(house.agents, house.outside)
     (trace_id,) = traces(seen, "push")
     assert len(house.queue.traces) == 2
     assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
@@ -247,7 +251,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
     await house.clock.sleep(60)
     await house.pushed("v2", "b")
     message = json.dumps({"agent": AGENT, "traceparent": house.queue.traces[0]})
-    await release_asked.handle(message, house.agents, house.settings, house.outside)
+    await release_message.handle(message, house.agents, house.settings, house.outside)
     first, second = traces(seen, "push")
     assert traces(seen, "release") == [first, second]
     assert traces(seen, "release.create") == traces(seen, "release.verify") == [second]
@@ -276,10 +280,10 @@ def points(seen: Seen, name: str) -> dict[str, float]:
 def test_how_much_there_is_is_exported_once(seen: Seen) -> None:
     """An instance that looked an hour ago and lives on would else say every minute what was true then."""
     for number in (3, 4):
-        telemetry.level("queue.depth", number, unit="{message}", queue="of-this-test")
+        otel.level("queue.depth", number, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 4
     assert "of-this-test" not in points(seen, "slipway.queue.depth")
-    telemetry.level("queue.depth", 0, unit="{message}", queue="of-this-test")
+    otel.level("queue.depth", 0, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 0
 
 

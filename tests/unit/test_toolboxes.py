@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from core.agents_file.spec import KeepRule
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
 from core.model import NO_TIME, Status, Version
+from core.prune.toolboxes import ToolboxVersion, plan_toolbox
 from core.reasons import Reason
-from core.rules import KeepRule
-from core.toolboxes import ToolboxVersion, plan_toolbox
 from tests.unit.test_prune import NOW, OLD
 
 KEEP = KeepRule.model_validate({"min_age": "0s"})

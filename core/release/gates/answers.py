@@ -7,8 +7,8 @@ from enum import StrEnum
 
 import re2
 
+from core.agents_file.spec import Probe
 from core.model import Answer
-from core.rules import Probe
 
 AGAIN = frozenset({404, 408, 409, 424})
 """Statuses that a version answers with while it comes up; those of 500 and above likewise."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core.exceptions import AzureError
 
 from core.model import Definition
-from handlers.gateways import PermanentError
-from handlers.gateways.foundry_errors import SERVICE, act_failed, read_failed
-from handlers.gateways.http import UNREADABLE
+from handlers.gateways.azure_http import UNREADABLE
+from handlers.gateways.foundry.errors import SERVICE, act_failed, read_failed
+from handlers.gateways.interfaces import PermanentError
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged

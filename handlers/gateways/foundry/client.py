@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
-from core.prune import number
-from core.rules import Probe
-from core.toolboxes import ToolboxVersion
-from handlers.gateways import Clock, Deleted, PermanentError
+from core.prune.retention import number
+from core.prune.toolboxes import ToolboxVersion
+from handlers.gateways.azure_http import ASKED_ONCE, UNTRACED, connections
 from handlers.gateways.clock import SystemClock
-from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
-from handlers.gateways.foundry_errors import missing
-from handlers.gateways.foundry_questions import ask, open_session
-from handlers.gateways.foundry_shapes import (
+from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read
+from handlers.gateways.foundry.errors import missing
+from handlers.gateways.foundry.invoke import ask, open_session
+from handlers.gateways.foundry.mapping import (
     agent_of,
     dated,
     dated_version,
@@ -24,9 +24,9 @@ from handlers.gateways.foundry_shapes import (
     routing_of,
     version_of,
 )
-from handlers.gateways.foundry_toolboxes import toolbox, toolbox_versions
-from handlers.gateways.http import ASKED_ONCE, UNTRACED, connections
-from handlers.looks import Looks
+from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.foundry.toolboxes import toolbox, toolbox_versions
+from handlers.gateways.interfaces import Clock, Deleted, PermanentError
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient

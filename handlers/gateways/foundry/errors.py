@@ -15,8 +15,8 @@ from azure.core.exceptions import (
 )
 
 from core.model import Definition, SecretValue
-from handlers.gateways import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
-from handlers.gateways.http import BUSY, retry_after
+from handlers.gateways.azure_http import BUSY, retry_after
+from handlers.gateways.interfaces import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.redaction import redact
 
 SERVICE = "Foundry"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import HttpRequest
 
+from core.agents_file.spec import Probe
 from core.model import Answer
-from core.rules import Probe
-from handlers.gateways import TransientError
-from handlers.gateways.foundry_errors import SERVICE, act_failed
-from handlers.gateways.http import UNREADABLE
+from handlers.gateways.azure_http import UNREADABLE
+from handlers.gateways.foundry.errors import SERVICE, act_failed
+from handlers.gateways.interfaces import TransientError
 from handlers.redaction import shown
 
 if TYPE_CHECKING:

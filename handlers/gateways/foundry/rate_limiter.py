@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.looks import THROTTLED_FOR, Crowd, after_refusal, has_room, recovered
+from core.foundry_rate import THROTTLED_FOR, Crowd, after_refusal, has_room, recovered
 
 if TYPE_CHECKING:
-    from handlers.gateways import Clock
+    from handlers.gateways.interfaces import Clock
 
 REMEMBERED = 20
 """Versions whose time is remembered."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox
 from core.numbers import is_number
-from core.toolboxes import ToolboxVersion
-from handlers.gateways.foundry_calls import ONCE, PAGE, act, every, read
-from handlers.gateways.foundry_shapes import time_of
-from handlers.gateways.http import UNTRACED
+from core.prune.toolboxes import ToolboxVersion
+from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read
+from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient

@@ -12,8 +12,8 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from handlers.gateways import STORAGE, PermanentError, TransientError
-from handlers.gateways.http import UNREADABLE, connections, may_help
+from handlers.gateways.azure_http import UNREADABLE, connections, may_help
+from handlers.gateways.interfaces import STORAGE, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

@@ -13,9 +13,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
-from handlers.gateways import TransientError
-from handlers.gateways.http import UNTRACED
-from handlers.gateways.storage import code_of, is_storages_own, our_errors
+from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.interfaces import TransientError
+from handlers.gateways.storage.account import code_of, is_storages_own, our_errors
 
 LEASE_SECONDS = 60
 CLIENTS = 512

@@ -10,10 +10,10 @@ from datetime import datetime
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from handlers.gateways import Clock
-from handlers.gateways.http import UNTRACED
-from handlers.gateways.ledger import CONTAINER
-from handlers.gateways.storage import StorageAccount, code_of, our_errors
+from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.interfaces import Clock
+from handlers.gateways.storage.account import StorageAccount, code_of, our_errors
+from handlers.gateways.storage.state_store import CONTAINER
 
 LARGEST_BLOCK = 1024**2
 """Bytes of one append: the service takes four times as much, and aiohttp holds the event loop up for it."""

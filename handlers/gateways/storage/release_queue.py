@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from handlers.gateways.http import UNTRACED
-from handlers.gateways.storage import StorageAccount, our_errors
+from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.storage.account import StorageAccount, our_errors
 
 LONGEST_DELAY = 7 * 24 * 3600
 """Seconds that a storage queue can hide a message."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
-from core.record import Record, Wanted
-from handlers.gateways import STORAGE, Clock, GatewayError, TransientError
-from handlers.gateways.blobs import LEASE_SECONDS, Blob, Blobs
-from handlers.gateways.http import UNTRACED
-from handlers.gateways.records import Codec, text_in
-from handlers.gateways.storage import StorageAccount, our_errors
+from core.state.release import Record, Wanted
+from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.interfaces import STORAGE, Clock, GatewayError, TransientError
+from handlers.gateways.storage.account import StorageAccount, our_errors
+from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, Blobs
+from handlers.gateways.storage.json_codec import Codec, text_in
 
 CONTAINER = "slipway"
 TRIES = 50

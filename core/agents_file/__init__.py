@@ -1,0 +1,1 @@
+"""agents.yaml: its typed spec, its loader and its messages."""

@@ -1,0 +1,1 @@
+"""How an event, a person or the registry changes the desired state."""

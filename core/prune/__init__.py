@@ -1,0 +1,1 @@
+"""Decides which versions may go."""

@@ -1,0 +1,1 @@
+"""What a candidate passes before and after it gets traffic."""

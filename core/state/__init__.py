@@ -1,0 +1,1 @@
+"""What Slipway stores per agent: the desired state, the release state and the holds."""

@@ -1,0 +1,1 @@
+"""Pushes and secret changes become updates of the desired state."""

@@ -1,0 +1,1 @@
+"""One gateway per Azure service, in our words."""

@@ -1,0 +1,1 @@
+"""The state store, the journal and the queue on Azure Storage."""

@@ -1,0 +1,1 @@
+"""Brings one agent's release as far as it goes."""

@@ -1,0 +1,1 @@
+"""Finds lost, stuck, drifted and missed work."""

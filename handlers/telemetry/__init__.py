@@ -1,0 +1,1 @@
+"""Spans, metrics and one line per decision."""
