@@ -15,53 +15,53 @@ STORAGE = "AzureWebJobsStorage"
 @app.event_grid_trigger(arg_name="event")
 async def image_pushed(event: str) -> None:
     """An image landed in the registry, delivered straight by Event Grid."""
-    await bootstrap.event_received(event)
+    await bootstrap.image_pushed(event)
 
 
 @app.function_name("secret_changed")
 @app.event_grid_trigger(arg_name="event")
 async def secret_changed(event: str) -> None:
     """A secret has a new version in Key Vault, delivered straight by Event Grid."""
-    await bootstrap.event_received(event)
+    await bootstrap.secret_changed(event)
 
 
 @app.function_name("event_queued")
 @app.queue_trigger(arg_name="message", queue_name="events", connection=STORAGE)
 async def event_queued(message: str) -> None:
     """One event of either kind, as Event Grid writes it to a storage queue."""
-    await bootstrap.event_received(message)
+    await bootstrap.event_queued(message)
 
 
 @app.function_name("release_agent")
 @app.queue_trigger(arg_name="message", queue_name="releases", connection=STORAGE)
 async def release_agent(message: str) -> None:
     """An agent's release is to be taken up."""
-    await bootstrap.release_asked(message)
+    await bootstrap.release_agent(message)
 
 
 @app.function_name("release_poisoned")
 @app.queue_trigger(arg_name="message", queue_name="releases-poison", connection=STORAGE)
 async def release_poisoned(message: str) -> None:
     """A message of ``releases`` failed five times."""
-    await bootstrap.poisoned("releases", message)
+    await bootstrap.release_poisoned(message)
 
 
 @app.function_name("event_poisoned")
 @app.queue_trigger(arg_name="message", queue_name="events-poison", connection=STORAGE)
 async def event_poisoned(message: str) -> None:
     """A message of ``events`` failed five times."""
-    await bootstrap.poisoned("events", message)
+    await bootstrap.event_poisoned(message)
 
 
 @app.function_name("prune_versions")
 @app.timer_trigger(arg_name="timer", schedule="%PRUNE_SCHEDULE%")
 async def prune_versions(timer: func.TimerRequest) -> None:
     """Stale versions go."""
-    await bootstrap.prune_due()
+    await bootstrap.prune_versions()
 
 
 @app.function_name("resume_releases")
 @app.timer_trigger(arg_name="timer", schedule="%RESUME_SCHEDULE%")
 async def resume_releases(timer: func.TimerRequest) -> None:
     """What was lost, stuck or missed is taken up again; also the heartbeat."""
-    await bootstrap.resume_due()
+    await bootstrap.resume_releases()

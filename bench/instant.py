@@ -7,18 +7,18 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
-from core.state.release import Wanted
+from core.state.release import DesiredState
 from handlers import bootstrap
-from handlers.events import event_queued
+from handlers.events.event_queued import handle_event
 from handlers.gateways.interfaces import Gateways
 
 
 class Instant:
     """Takes everything, keeps nothing."""
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """As the ledger of an agent of which nothing is known."""
-        return change(Wanted())
+        return change(DesiredState())
 
     async def write(self, *lines: Mapping[str, object]) -> None:
         """As the journal."""
@@ -35,4 +35,4 @@ def _gateways() -> Gateways:
 
 async def handle(event: str) -> None:
     """What ``image_pushed`` does, its gateways' calls aside."""
-    await event_queued.handle(event, bootstrap.agents(), bootstrap.settings(), _gateways())
+    await handle_event(event, bootstrap.agents(), bootstrap.settings(), _gateways())

@@ -15,11 +15,11 @@ from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefiniti
 from bench.machine import processor, resident
 from bench.report import Row
 from bench.scene import BASE, Choice, Line, NotMeasuredError, Scene, scene
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT
 from core.model import Routing, Status, Version
-from core.prune.retention import plan
-from core.state.release import Record
+from core.prune.retention import plan_prune
+from core.state.release import ReleaseState
 from local.running import Host, host
 
 DELAY, AT_ONCE, PAGE, STAY = 0.05, 8, 100, 10
@@ -54,10 +54,10 @@ def _planned(count: int, target: float, often: int) -> Row:
         Version(str(n), Status.ACTIVE, NOW - timedelta(minutes=count - n), "image", frozenset(), {FINGERPRINT: str(n)})
         for n in range(1, count + 1)
     ]
-    keep, routing, took = KeepRule.model_validate({"tags": [r"^v\d+\.0\.0$"]}), Routing.to(str(count)), list[float]()
+    keep, routing, took = KeepSpec.model_validate({"tags": [r"^v\d+\.0\.0$"]}), Routing.to(str(count)), list[float]()
     for _ in range(often):
         began = time.perf_counter()
-        plan(versions, routing, Record(), keep, NOW)
+        plan_prune(versions, routing, ReleaseState(), keep, NOW)
         took.append(1000 * (time.perf_counter() - began))
     return Row(
         name=f"plan, {count:,} versions",

@@ -9,9 +9,9 @@ from typing import Any
 from cli.asking_first import How, sure
 from cli.codes import REFUSED, Mistake
 from cli.running import Answer, House
-from core.agents_file.loader import RulesError, read_rules
-from core.agents_file.spec import AgentRule
-from core.definition import push_of
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import AgentSpec
+from core.definition import push_of_version
 from core.model import Agent, Push, Version
 from handlers import user_commands
 
@@ -29,7 +29,7 @@ async def adopt(house: House, agent: str, by: str, how: How) -> Answer:
         missing = "does not exist" if told is None else "serves nothing"
         raise Mistake(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
     serves = await house.outside.foundry.version(agent, told.live)
-    push = push_of(serves) if serves else None
+    push = push_of_version(serves) if serves else None
     if serves is None or push is None:
         raise Mistake(f"version {told.live} of {agent} does not name its image by digest: push it once more")
     server = serves.image.partition("/")[0]
@@ -47,7 +47,7 @@ class Found:
         self.agent, self.serves, self.push = agent, serves, push
 
 
-async def _take_over(house: House, found: Found, written: AgentRule | None, yaml: str, by: str, how: How) -> Answer:
+async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml: str, by: str, how: How) -> Answer:
     name = found.agent.name
     intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
     record = await house.outside.ledger.record(name)
@@ -66,11 +66,11 @@ async def _take_over(house: House, found: Found, written: AgentRule | None, yaml
     return Answer(text, {"rule": yaml, "taken_over": True, "version": found.serves.number})
 
 
-def _read(yaml: str, name: str) -> AgentRule:
+def _read(yaml: str, name: str) -> AgentSpec:
     """The rule that was printed, as the app will read it."""
     try:
-        return read_rules(f"agents:\n{yaml}".encode()).agents[name]
-    except RulesError as error:
+        return load_agents(f"agents:\n{yaml}".encode()).agents[name]
+    except AgentsFileError as error:
         raise Mistake(f"write the rule into agents.yaml first: what Foundry tells makes none\n{error}") from None
 
 
@@ -89,7 +89,7 @@ async def _definition(house: House, agent: str, version: str) -> Json:
     from azure.core.exceptions import AzureError
     from azure.identity.aio import DefaultAzureCredential
 
-    from handlers.gateways.interfaces import TransientError
+    from handlers.gateways.errors import TransientError
 
     async with (
         DefaultAzureCredential(require_envvar=True) as credential,

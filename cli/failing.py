@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.gateways.interfaces import GatewayError, PermanentError
+from handlers.gateways.errors import GatewayError, PermanentError
 
 ROLES = {
     "Foundry": "Foundry User on the project",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cli.codes import Mistake
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.events import DIGEST
 from core.model import Push
 from handlers.gateways.interfaces import Gateways
@@ -15,7 +15,7 @@ EVENT = "person"
 REFERENCE = re.compile(r"(?P<name>[^@:\s]+(?::[0-9]+/[^@:\s]+)?)(?::(?P<tag>[^@/\s]+))?(?:@(?P<digest>\S+))?")
 
 
-async def resolve(reference: str, rule: AgentRule, login_server: str, outside: Gateways) -> Push:
+async def resolve(reference: str, rule: AgentSpec, login_server: str, outside: Gateways) -> Push:
     """The digest that a tag means now, or a tag that means the digest; raises Mistake for what is not there."""
     repository, tag, digest = _parts(reference, rule, login_server)
     listed = await outside.images.tags(repository)
@@ -35,7 +35,7 @@ async def resolve(reference: str, rule: AgentRule, login_server: str, outside: G
     return Push(repository, digest or "", tag or (found.tag if found else ""), at, EVENT)
 
 
-def _parts(reference: str, rule: AgentRule, login_server: str) -> tuple[str, str | None, str | None]:
+def _parts(reference: str, rule: AgentSpec, login_server: str) -> tuple[str, str | None, str | None]:
     if DIGEST.fullmatch(reference):
         return rule.repository, None, reference
     found = REFERENCE.fullmatch(reference.removeprefix(f"{login_server}/"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Status, Toolbox, Version
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 from handlers.gateways.interfaces import Deleted
 
 ANSWER = "assumed"
@@ -135,21 +135,21 @@ class Ledger:
 
     def __init__(self, seen: Any) -> None:
         self._seen = seen
-        self._wanted: dict[str, Wanted] = {}
-        self.records: dict[str, Record] = {}
+        self._wanted: dict[str, DesiredState] = {}
+        self.records: dict[str, ReleaseState] = {}
 
-    async def wanted(self, agent: str) -> Wanted:
+    async def wanted(self, agent: str) -> DesiredState:
         """As it was, or as it was imagined to become."""
         if agent not in self._wanted:
             self._wanted[agent] = await self._seen.wanted(agent)
         return self._wanted[agent]
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Nobody comes between."""
         self._wanted[agent] = change(await self.wanted(agent))
         return self._wanted[agent]
 
-    async def record(self, agent: str) -> Record:
+    async def record(self, agent: str) -> ReleaseState:
         """As it was, or as it was imagined to become."""
         if agent not in self.records:
             self.records[agent] = await self._seen.record(agent)
@@ -165,10 +165,10 @@ class Lease:
 
     remaining = 60.0
 
-    def __init__(self, agent: str, ledger: Ledger, record: Record) -> None:
+    def __init__(self, agent: str, ledger: Ledger, record: ReleaseState) -> None:
         self._agent, self._ledger, self.record = agent, ledger, record
 
-    async def write(self, record: Record) -> bool:
+    async def write(self, record: ReleaseState) -> bool:
         """Into memory."""
         self.record = self._ledger.records[self._agent] = record
         return True

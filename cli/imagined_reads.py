@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from cli.imagined import NO_ID, Assumed, Clock, Foundry, Ledger
-from core.image_manifest import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
 
 
 class Vault:
@@ -53,9 +54,9 @@ class Images:
             return ImageFacts(amd64=digest)
         return found
 
-    async def tags(self, repository: str) -> Sequence[Tagged]:
+    async def tags(self, repository: str) -> Sequence[RegistryTag]:
         """As the registry, or the file, says."""
-        found: Sequence[Tagged] = await self._seen.tags(repository)
+        found: Sequence[RegistryTag] = await self._seen.tags(repository)
         return found
 
 

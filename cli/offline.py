@@ -11,17 +11,17 @@ from cli.codes import WRONG_INPUT
 
 def validate(file: Path, as_json: bool) -> int:
     """0 for a file without mistakes; what is only unusual is told beside it."""
-    from core.agents_file.loader import RulesError, read_rules, warnings
+    from core.agents_file.loader import AgentsFileError, load_agents, warnings
 
     mistakes: list[str] = []
     agents: list[str] = []
     unusual: tuple[str, ...] = ()
     try:
-        rules = read_rules(file.read_bytes())
+        rules = load_agents(file.read_bytes())
         agents, unusual = sorted(rules.agents), warnings(rules)
     except OSError as error:
         mistakes = [f"{file}: {error.strerror}"]
-    except RulesError as error:
+    except AgentsFileError as error:
         mistakes = error.told(str(file)).splitlines()
     if as_json:
         print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))

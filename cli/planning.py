@@ -18,12 +18,12 @@ from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
 from cli.screen import about, columns, meaning
-from core.agents_file.loader import RulesError, read_rules
-from core.agents_file.spec import AgentRule, Agents, Probe
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.reasons import Reason
-from handlers.events import event_queued
+from handlers.events.event_queued import handle_event
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent import reconcile
+from handlers.release_agent.reconcile import reconcile
 from handlers.settings import Settings
 
 MOST_TURNS = 20
@@ -66,10 +66,10 @@ async def live(house: House, asked: Asked, agents: Path | None) -> Answer:
 
 def _rules(file: Path) -> Agents:
     try:
-        return read_rules(file.read_bytes())
+        return load_agents(file.read_bytes())
     except OSError as error:
         raise Mistake(f"{file}: {error.strerror}; --agents FILE names another") from None
-    except RulesError as error:
+    except AgentsFileError as error:
         raise Mistake(error.told(str(file))) from None
 
 
@@ -95,7 +95,7 @@ async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at
     return Answer(_text(rows, assumed), {"at": at, "steps": rows, "assumed": list(assumed.said)})
 
 
-def _expecting(rule: AgentRule) -> AgentRule:
+def _expecting(rule: AgentSpec) -> AgentSpec:
     """The rule with questions that the imagined agent's answer passes."""
 
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
@@ -109,7 +109,7 @@ async def _event(event: Found, rules: Agents, settings: Settings, outside: Gatew
     if event.kind == RELEASE:
         await outside.queue.send(event.id)
         return []
-    await event_queued.handle(json.dumps(event.body), rules, settings, outside)
+    await handle_event(json.dumps(event.body), rules, settings, outside)
     return [_row(line, outside) for line in _taken(outside)]
 
 
@@ -123,7 +123,7 @@ async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> lis
         del queue.due[agent]
         await clock.sleep(max(0.0, due - clock.monotonic()))
         if agent in rules.agents:
-            end = await reconcile.handle(rules.agents[agent], settings, outside)
+            end = await reconcile(rules.agents[agent], settings, outside)
             lines = _taken(outside) or [
                 {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
             ]

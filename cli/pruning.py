@@ -16,6 +16,7 @@ from core.prune.retention import Delete
 from core.reasons import Reason
 from handlers.gateways.interfaces import Journal
 from handlers.prune_versions import run as pruner
+from handlers.prune_versions.run import prune_versions
 
 __all__ = ["How", "prune"]
 Row = dict[str, str]
@@ -46,7 +47,7 @@ async def _do(house: House, agent: str | None, planned: int) -> Answer:
     journal = Overheard(house.outside.journal)
     rules = Agents(agents={name: house.agents.agents[name] for name in house.named(agent)})
     settings = replace(house.settings, prune_dry_run=False)
-    await pruner.handle(rules, settings, replace(house.outside, journal=journal))
+    await prune_versions(rules, settings, replace(house.outside, journal=journal))
     rows = [
         _row(str(one["agent"]), str(one.get("version", "")), Reason[str(one["reason"])], goes=one["reason"] in GONE)
         for one in journal.lines

@@ -12,12 +12,12 @@ from cli.codes import Mistake
 from cli.many import each, reading
 from cli.running import Answer, House
 from core.agents_file.spec import SecretRef
-from core.image_manifest import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
 from core.prune.toolboxes import ToolboxVersion
-from core.state.release import Record, Wanted
-from handlers.concurrency import together
-from handlers.gateways.interfaces import GatewayError
+from core.state.release import DesiredState, ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
 
 TAGS = 50
 """Of each repository, the newest."""
@@ -29,8 +29,8 @@ READ = 10
 class AgentWorld:
     """One agent in ledger and Foundry."""
 
-    wanted: Wanted = field(default_factory=Wanted)
-    record: Record = field(default_factory=Record)
+    wanted: DesiredState = field(default_factory=DesiredState)
+    record: ReleaseState = field(default_factory=ReleaseState)
     agent: Agent | None = None
     versions: tuple[Version, ...] = ()
 
@@ -50,7 +50,7 @@ class World:
     toolboxes: Mapping[str, str] = field(default_factory=dict)
     """Name -> its newest version."""
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
-    tags: Mapping[str, tuple[Tagged, ...]] = field(default_factory=dict)
+    tags: Mapping[str, tuple[RegistryTag, ...]] = field(default_factory=dict)
 
 
 def read(file: Path) -> World:
@@ -103,8 +103,10 @@ async def _toolbox(house: House, name: str) -> str:
 
 async def _agent(house: House, name: str) -> AgentWorld:
     ledger, foundry = house.outside.ledger, house.outside.foundry
-    records = together(ledger.wanted(name), ledger.record(name))
-    (wanted, kept), (agent, versions) = await together(records, together(foundry.agent(name), foundry.versions(name)))
+    records = gather_two(ledger.wanted(name), ledger.record(name))
+    (wanted, kept), (agent, versions) = await gather_two(
+        records, gather_two(foundry.agent(name), foundry.versions(name))
+    )
     newest = await each([one.number for one in versions[-READ:]], lambda number: foundry.version(name, number))
     return AgentWorld(wanted, kept, agent, (*versions[:-READ], *(one for one in newest if one is not None)))
 
@@ -132,11 +134,11 @@ class Recorded:
     def _of(self, agent: str) -> AgentWorld:
         return self._world.agents.get(agent, AgentWorld())
 
-    async def wanted(self, agent: str) -> Wanted:
+    async def wanted(self, agent: str) -> DesiredState:
         """From the file."""
         return self._of(agent).wanted
 
-    async def record(self, agent: str) -> Record:
+    async def record(self, agent: str) -> ReleaseState:
         """From the file."""
         return self._of(agent).record
 
@@ -172,6 +174,6 @@ class Recorded:
         """From the file; None where it does not say."""
         return self._world.images.get(digest)
 
-    async def tags(self, repository: str) -> Sequence[Tagged]:
+    async def tags(self, repository: str) -> Sequence[RegistryTag]:
         """From the file."""
         return self._world.tags.get(repository, ())

@@ -18,9 +18,9 @@ from cli.running import Answer, House
 from cli.screen import columns
 from cli.sending import Model, Sender, modelled
 from cli.times import how_long, short
-from core.events import Ignored, parse
+from core.events import Ignored, parse_events
 from core.reasons import Reason
-from handlers.gateways.interfaces import GatewayError
+from handlers.gateways.errors import GatewayError
 
 LAST = 9999
 
@@ -100,7 +100,7 @@ def _row(event: Found, house: House) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "place": event.place}
     if event.kind == RELEASE:
         return row
-    (parsed,) = parse(json.dumps(event.body), house.settings.registry_name, house.outside.clock.now())
+    (parsed,) = parse_events(json.dumps(event.body), house.settings.registry_name, house.outside.clock.now())
     return row | ({"skipped": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

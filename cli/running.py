@@ -84,13 +84,13 @@ def run(local: bool, question: Question) -> Answer:
     """The answer; ends the process with one clear sentence where there is none."""
     import asyncio
 
-    from handlers.gateways.interfaces import GatewayError
-    from handlers.settings import ConfigInvalid
+    from handlers.gateways.errors import GatewayError
+    from handlers.settings import SettingsError
 
     prepare(local)
     try:
         return asyncio.run(_asked(question))
-    except ConfigInvalid as error:
+    except SettingsError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:

@@ -15,8 +15,8 @@ from azure.storage.queue.aio import QueueClient
 
 from cli.codes import Mistake
 from cli.event_files import Found
-from handlers.gateways.interfaces import PermanentError, TransientError
-from handlers.gateways.storage.account import StorageAccount, our_errors
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.settings import Settings
 
 Model = EventGridEvent | CloudEvent[Any]
@@ -48,7 +48,7 @@ class Sender:
             return
         text = json.dumps(as_sent(model))
         queue: QueueClient = self._account.queue(QUEUE)
-        with our_errors(f"send {model.id} to the queue {QUEUE}"):
+        with translate_errors(f"send {model.id} to the queue {QUEUE}"):
             try:
                 await queue.send_message(text)
             except ResourceNotFoundError:

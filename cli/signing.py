@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from azure.core.exceptions import ClientAuthenticationError
 
 from handlers import bootstrap
-from handlers.gateways.interfaces import TransientError
+from handlers.gateways.errors import TransientError
 from handlers.settings import Settings
 
 T = TypeVar("T")

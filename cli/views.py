@@ -9,13 +9,13 @@ from typing import Any
 from cli.many import each, reading
 from cli.running import Answer, House
 from cli.times import short
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.model import Agent, Version
-from core.prune.retention import crowded
+from core.prune.retention import near_limit
 from core.release_outcome import awaits_approval
 from core.state.holds import active
-from core.state.release import Hold, Record, Wanted
-from handlers.concurrency import together
+from core.state.release import DesiredState, Hold, ReleaseState
+from handlers.concurrency import gather_two
 from local.ncrontab import Schedule
 
 
@@ -32,8 +32,8 @@ async def status(house: House, agent: str | None) -> Answer:
 
 async def _status(house: House, name: str) -> dict[str, Any]:
     ledger, foundry, now = house.outside.ledger, house.outside.foundry, house.outside.clock.now()
-    reads = together(foundry.agent(name), foundry.versions(name))
-    (told, versions), (wanted, record) = await together(reads, together(ledger.wanted(name), ledger.record(name)))
+    reads = gather_two(foundry.agent(name), foundry.versions(name))
+    (told, versions), (wanted, record) = await gather_two(reads, gather_two(ledger.wanted(name), ledger.record(name)))
     keep = house.agents.agents[name].keep
     return {
         "agent": name,
@@ -46,7 +46,7 @@ async def _status(house: House, name: str) -> dict[str, Any]:
     }
 
 
-def _traffic(told: Agent | None, versions: Sequence[Version], record: Record) -> dict[str, Any]:
+def _traffic(told: Agent | None, versions: Sequence[Version], record: ReleaseState) -> dict[str, Any]:
     live = told.live if told else None
     serves = next((one for one in versions if one.number == live), None)
     return {
@@ -58,7 +58,7 @@ def _traffic(told: Agent | None, versions: Sequence[Version], record: Record) ->
     }
 
 
-def _wish(wanted: Wanted, record: Record, now: datetime) -> dict[str, Any]:
+def _wish(wanted: DesiredState, record: ReleaseState, now: datetime) -> dict[str, Any]:
     pause = wanted.paused if wanted.paused and wanted.paused.holds(now) else None
     until = f" until {short(pause.until)}" if pause and pause.until else ""
     waits_until = wanted.due if wanted.due and wanted.serial > record.seen and wanted.due > now else None
@@ -80,8 +80,8 @@ def _hold(hold: Hold) -> str:
     return f"{hold.digest or hold.fingerprint} {hold.reason}{by}, {until}: {hold.detail}"
 
 
-def _quota(count: int, keep: KeepRule) -> str:
-    return "full" if count >= keep.limit else "crowded" if crowded(count, keep) else "ok"
+def _quota(count: int, keep: KeepSpec) -> str:
+    return "full" if count >= keep.limit else "crowded" if near_limit(count, keep) else "ok"
 
 
 def _lines(one: dict[str, Any]) -> list[str]:

@@ -10,9 +10,9 @@ from cli.codes import DONE, NOT_WELL
 from cli.running import Answer, House
 from cli.screen import about, columns, meaning, show
 from core.reasons import Reason
-from core.release.inputs import back_to
+from core.release.inputs import rollback_version
 from core.release_outcome import awaits_approval
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 
 LOOK_EVERY = 1.0
 WELL = frozenset(
@@ -41,14 +41,14 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
     return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 
-def _end(wanted: Wanted, record: Record, serial: int, now: datetime) -> str | None:
+def _end(wanted: DesiredState, record: ReleaseState, serial: int, now: datetime) -> str | None:
     """What it came to, or what it waits for; None while it goes on."""
     if record.seen >= serial and not record.open and record.doing is None:
         return record.reason
     approved = wanted.approved is not None and wanted.approved.version == record.candidate
     if awaits_approval(record) and not approved:
         return Reason.AWAITING_APPROVAL.value
-    if wanted.paused is not None and wanted.paused.holds(now) and back_to(wanted) is None:
+    if wanted.paused is not None and wanted.paused.holds(now) and rollback_version(wanted) is None:
         return Reason.PAUSED.value
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 from cli.codes import DONE, REFUSED
 from cli.running import Answer, House
 from cli.times import how_long
-from core.intake.events import Noted
+from core.intake.events import DesiredUpdate
 from core.reasons import Reason
 from handlers import user_commands
 
@@ -70,6 +70,6 @@ async def _given(house: House, told: Told) -> dict[str, Any]:
     return given
 
 
-def _text(said: Mapping[str, Noted]) -> str:
+def _text(said: Mapping[str, DesiredUpdate]) -> str:
     lines = [f"{name}: {one.reason} {one.detail}".rstrip() for name, one in said.items()]
     return "\n".join([*lines, *sorted({f"  {one.reason.help}" for one in said.values()})])

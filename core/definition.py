@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
+from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
 from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable, Version
@@ -30,7 +30,7 @@ TOOLBOX_NAME = "SLIPWAY_TOOLBOX_NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedDefinition:
     """A definition with every reference followed."""
 
     definition: Definition
@@ -44,40 +44,42 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Unresolved:
+class UnresolvedDefinition:
     """Why a rule cannot become a definition now."""
 
     reason: Reason
     detail: str
 
 
-def secret_refs(rule: AgentRule, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | Unresolved:
+def secret_refs(rule: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
     """Environment name -> secret, from the rule and from the vault's tags; a name that both give is a mistake."""
     written = {name: value for name, value in rule.env.items() if isinstance(value, SecretRef)}
     clash = sorted(set(rule.env) & set(tagged))
     if clash:
-        return Unresolved(Reason.ENV_CLASH, f"{clash[0]} is given by env and by the tag of secret {tagged[clash[0]]}")
+        return UnresolvedDefinition(
+            Reason.ENV_CLASH, f"{clash[0]} is given by env and by the tag of secret {tagged[clash[0]]}"
+        )
     return written | {name: SecretRef(secret=secret) for name, secret in tagged.items()}
 
 
 def resolve(
-    rule: AgentRule,
+    rule: AgentSpec,
     push: Push,
     login_server: str,
     secrets: Mapping[str, tuple[SecretRef, Secret | Unreadable]],
     toolbox: Toolbox | None,
     now: datetime,
     image: ImageFacts | None = None,
-) -> Resolved | Unresolved:
+) -> ResolvedDefinition | UnresolvedDefinition:
     """Build the definition; ``secrets`` holds, per environment name, what was asked for and what came back."""
     if image is not None and image.reason:
-        return Unresolved(Reason[image.reason], image.detail)
+        return UnresolvedDefinition(Reason[image.reason], image.detail)
     for variable, (ref, secret) in sorted(secrets.items()):
         if (wrong := unusable(secret, now)) is not None:
-            return Unresolved(wrong, f"secret {ref.secret} of variable {variable}")
+            return UnresolvedDefinition(wrong, f"secret {ref.secret} of variable {variable}")
     read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     definition = Definition(
-        image=image_of(login_server, push.repository, _digest(rule, push, image)),
+        image=image_reference(login_server, push.repository, _digest(rule, push, image)),
         cpu=rule.cpu,
         memory=rule.memory,
         protocols=tuple(sorted(rule.protocols.items())),
@@ -85,15 +87,17 @@ def resolve(
         more=rule.more_definition,
     )
     newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
-    return Resolved(definition, fingerprint(definition, read), newest, image, toolbox.version if toolbox else "")
+    return ResolvedDefinition(
+        definition, fingerprint(definition, read), newest, image, toolbox.version if toolbox else ""
+    )
 
 
-def image_of(login_server: str, repository: str, digest: str) -> str:
+def image_reference(login_server: str, repository: str, digest: str) -> str:
     """Always by digest: a tag may mean something else a second later."""
     return f"{login_server}/{repository}@{digest}"
 
 
-def _digest(rule: AgentRule, push: Push, image: ImageFacts | None) -> str:
+def _digest(rule: AgentSpec, push: Push, image: ImageFacts | None) -> str:
     """What was pushed, or its linux/amd64 child where the rule wants that and the registry named one."""
     return image.amd64 if rule.image == "amd64" and image is not None and image.amd64 else push.digest
 
@@ -114,7 +118,7 @@ def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:
 
 
 def _environment(
-    rule: AgentRule, secrets: Mapping[str, Secret], toolbox: Toolbox | None
+    rule: AgentSpec, secrets: Mapping[str, Secret], toolbox: Toolbox | None
 ) -> Mapping[str, str | SecretValue]:
     environment: dict[str, str | SecretValue] = {}
     for name, value in rule.env.items():
@@ -149,7 +153,7 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def metadata(push: Push, resolved: Resolved, previous: str | None, attempt: int) -> Mapping[str, str]:
+def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, attempt: int) -> Mapping[str, str]:
     """What a version says about where it comes from: at most 16 pairs.
 
     ``enableVnextExperience`` is what azd and the official sample send with every hosted agent; it is harmless where
@@ -171,14 +175,14 @@ def metadata(push: Push, resolved: Resolved, previous: str | None, attempt: int)
     return {key: value[:METADATA_VALUE] for key, value in pairs.items() if value}
 
 
-def as_it_is(version: Version) -> Resolved:
+def existing_definition(version: Version) -> ResolvedDefinition:
     """What a version that is there already comes to: nothing of it is made anew."""
     environment = dict.fromkeys(version.variables, "")
     made = version.metadata.get(FINGERPRINT) or f"version {version.number}"
-    return Resolved(Definition(version.image, "", "", (), environment), made, {})
+    return ResolvedDefinition(Definition(version.image, "", "", (), environment), made, {})
 
 
-def push_of(version: Version) -> Push | None:
+def push_of_version(version: Version) -> Push | None:
     """The push that a version was made of, as far as it tells; None where not even its image names a digest."""
     told = version.metadata
     repository, _, digest = version.image.partition("/")[2].partition("@")

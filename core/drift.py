@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.model import Agent, Status, Version
-from core.release.rules_pending_write import SETTLE
-from core.state.release import Record
+from core.release.rules_pending_write import CONSISTENCY_LAG
+from core.state.release import ReleaseState
 
 
-def watched(record: Record, now: datetime) -> bool:
+def is_watched(record: ReleaseState, now: datetime) -> bool:
     """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
-    settled = record.routed_at is None or abs(now - record.routed_at) >= SETTLE
+    settled = record.routed_at is None or abs(now - record.routed_at) >= CONSISTENCY_LAG
     return record.good is not None and not record.open and record.doing is None and settled
 
 
-def drift(record: Record, agent: Agent | None, live: Version | None) -> dict[str, str]:
+def find_drift(record: ReleaseState, agent: Agent | None, live: Version | None) -> dict[str, str]:
     """What changed behind our back: a name that stays the same while the change does, and a sentence for each.
 
     ``live`` is the version that was last good, as its own read tells it.
@@ -30,7 +30,7 @@ def drift(record: Record, agent: Agent | None, live: Version | None) -> dict[str
     return found
 
 
-def _routing(record: Record, agent: Agent) -> dict[str, str]:
+def _routing(record: ReleaseState, agent: Agent) -> dict[str, str]:
     if record.selector is None or agent.routing == record.selector:
         return {}
     told = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
@@ -38,7 +38,7 @@ def _routing(record: Record, agent: Agent) -> dict[str, str]:
     return {f"routing {told}": f"the traffic goes to {told}; we left it at {left}"}
 
 
-def _live(record: Record, live: Version | None) -> dict[str, str]:
+def _live(record: ReleaseState, live: Version | None) -> dict[str, str]:
     good = record.good.version if record.good else ""
     status = "gone" if live is None else str(live.status)
     if live is not None and live.status is Status.ACTIVE:

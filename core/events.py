@@ -26,12 +26,12 @@ ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}.*|.*\.(sig|att|sbom)")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 SECRET_ID = re.compile(r"https?://([^/]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
-LONGEST_TOLD = 60
+MAX_QUOTED_CHARS = 60
 """Characters of an event's own text that may be told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class ImagePushed:
     """A tagged image landed in our registry."""
 
     push: Push
@@ -64,11 +64,11 @@ class Ignored:
     digest: str = ""
 
 
-Parsed = Pushed | SecretChanged | Ignored
+Parsed = ImagePushed | SecretChanged | Ignored
 Json = Mapping[str, object]
 
 
-def parse(payload: str, registry: str, received_at: datetime) -> tuple[Parsed, ...]:
+def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[Parsed, ...]:
     """Every event in a delivery; never raises, and no malformed one hides another.
 
     ``registry`` is the resource name that a topic must end with, ``received_at`` stands in for a time nobody can read.
@@ -109,7 +109,7 @@ def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> Pa
         )
     times = (event_time(_text(body, key)) for key in ("eventTime", "time"))
     at = next((time for time in (*times, event_time(_text(data, "timestamp"))) if time is not None), received_at)
-    return Pushed(Push(repository, digest, tag, at, event_id), _traceparent(body), data.get("dry_run") is True)
+    return ImagePushed(Push(repository, digest, tag, at, event_id), _traceparent(body), data.get("dry_run") is True)
 
 
 def _not_ours(data: Json, topic: str, registry: str) -> Reason | None:
@@ -161,7 +161,7 @@ def _text(body: Json, key: str) -> str:
 def _told(value: object) -> str:
     """At most so much of an event's own text, printable."""
     text = value if isinstance(value, str) else ""
-    return "".join(letter for letter in text[:LONGEST_TOLD] if letter.isprintable())
+    return "".join(letter for letter in text[:MAX_QUOTED_CHARS] if letter.isprintable())
 
 
 def event_time(text: str) -> datetime | None:

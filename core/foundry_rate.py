@@ -5,29 +5,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LONGEST = 10.0
+MAX_POLL_SECONDS = 10.0
 """Seconds between two looks where few wait."""
-SHARE = 0.1
+POLL_SHARE_OF_WAIT = 0.1
 """Of the time waited so far: a look that comes late delays a release by a tenth at most."""
-HEAD_START = 0.9
+FIRST_POLL_SHARE = 0.9
 """Of the shortest time that a version took lately: before it, looking is of no use to anybody."""
-THROTTLED_FOR = 60.0
+THROTTLED_SECONDS = 60.0
 """Seconds after a 429 in which the fair share counts more than the tenth: a look that is refused delays everybody."""
-LONGEST_THROTTLED = 60.0
-ASKS = 0.2
+MAX_THROTTLED_POLL_SECONDS = 60.0
+RELEASE_READS_PER_SECOND = 0.2
 """Requests a second that a release in hand makes: some at its begin and end, a look now and then between."""
-LONGEST_QUEUE = 2.0
+MAX_READ_QUEUE_SECONDS = 2.0
 """Seconds that a read waits for its turn while another release may still begin: ten pages then take half a lease."""
-BACKS_OFF = 0.7
+RATE_AFTER_REFUSAL = 0.7
 """What is left of the looks a second after a 429."""
-RECOVERS = 30.0
+RATE_DOUBLES_AFTER_SECONDS = 30.0
 """Seconds without a 429 after which twice as many looks are tried."""
-LEAST = 0.1
+MIN_READS_PER_SECOND = 0.1
 """Looks a second that are left, however often Foundry refuses."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class LoadSnapshot:
     """Everybody who waits for a version in this process."""
 
     looking: int
@@ -38,31 +38,35 @@ class Crowd:
     throttled: bool = False
 
 
-def until_next(waited: float, first: float, crowd: Crowd) -> float:
+def seconds_to_next_poll(waited: float, first: float, crowd: LoadSnapshot) -> float:
     """Seconds until the next look of one who has waited for so long, and began with a look every ``first`` seconds."""
-    often = min(max(LONGEST, first), max(first, waited * SHARE))
+    often = min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
     fair = crowd.looking / crowd.a_second
     if fair <= often:
         return often
-    seldom = LONGEST_THROTTLED if crowd.throttled else max(often, waited * SHARE)
-    return max(min(fair, seldom), crowd.soonest * HEAD_START - waited)
+    seldom = MAX_THROTTLED_POLL_SECONDS if crowd.throttled else max(often, waited * POLL_SHARE_OF_WAIT)
+    return max(min(fair, seldom), crowd.soonest * FIRST_POLL_SHARE - waited)
 
 
-def has_room(in_hand: int, queue: float, crowd: Crowd) -> bool:
+def may_start_release(in_hand: int, queue: float, crowd: LoadSnapshot) -> bool:
     """Whether one more release may begin: any while Foundry takes what comes, else as many as it has answers for.
 
     ``queue``: seconds until a read would have its turn; a list of many pages has as many turns to wait for.
 
     Without it everybody's reads are refused in turn, and no release gets the several answers in a row that it needs.
     """
-    return not crowd.throttled or in_hand == 0 or (in_hand < crowd.a_second / ASKS and queue < LONGEST_QUEUE)
+    return (
+        not crowd.throttled
+        or in_hand == 0
+        or (in_hand < crowd.a_second / RELEASE_READS_PER_SECOND and queue < MAX_READ_QUEUE_SECONDS)
+    )
 
 
-def after_refusal(a_second: float) -> float:
+def rate_after_refusal(a_second: float) -> float:
     """Looks a second once Foundry has answered 429."""
-    return max(LEAST, a_second * BACKS_OFF)
+    return max(MIN_READS_PER_SECOND, a_second * RATE_AFTER_REFUSAL)
 
 
-def recovered(a_second: float, calm: float, most: float) -> float:
+def recovered_rate(a_second: float, calm: float, most: float) -> float:
     """Looks a second once it has not for so many seconds."""
-    return min(most, a_second * math.exp2(min(calm / RECOVERS, 60.0)))
+    return min(most, a_second * math.exp2(min(calm / RATE_DOUBLES_AFTER_SECONDS, 60.0)))

@@ -16,7 +16,7 @@ CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vn
 """Media types of an image's configuration: whatever else a manifest configures is no image."""
 PLATFORM = ("linux", "amd64")
 """The only platform that hosted agents run on (docs/reference/wire.md)."""
-LONGEST = 80
+MAX_TEXT_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class RegistryTag:
     """A tag as the registry lists it."""
 
     tag: str
@@ -39,7 +39,7 @@ class Tagged:
     pushed_at: datetime
 
 
-def of_manifest(manifest: object, media_type: str, digest: str) -> ImageFacts | str:
+def inspect_manifest(manifest: object, media_type: str, digest: str) -> ImageFacts | str:
     """The facts, or the digest of the configuration that they are still to be read from."""
     if not isinstance(manifest, Mapping):
         return _no_image("its manifest is not an object")
@@ -55,7 +55,7 @@ def of_manifest(manifest: object, media_type: str, digest: str) -> ImageFacts | 
     return _text(config.get("digest")) or _no_image("its configuration has no digest")
 
 
-def of_config(config: object, digest: str) -> ImageFacts:
+def inspect_config(config: object, digest: str) -> ImageFacts:
     """The facts of a single image, from its configuration."""
     told = config if isinstance(config, Mapping) else {}
     platform = (_text(told.get("os")), _text(told.get("architecture")))
@@ -79,7 +79,7 @@ def _platform(child: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _wrong_platform(found: list[tuple[str, str]]) -> ImageFacts:
-    there = ", ".join("/".join(part or "unknown" for part in one) for one in found)[:LONGEST]
+    there = ", ".join("/".join(part or "unknown" for part in one) for one in found)[:MAX_TEXT_CHARS]
     return ImageFacts(Reason.WRONG_PLATFORM.value, f"linux/amd64 is needed; there is {there or 'no image'}")
 
 
@@ -90,4 +90,4 @@ def _no_image(detail: str) -> ImageFacts:
 def _text(value: object) -> str:
     """A text of the manifest, cut and printable: it is somebody else's."""
     text = value if isinstance(value, str) else ""
-    return "".join(letter for letter in text[: LONGEST * 2] if letter.isprintable())
+    return "".join(letter for letter in text[: MAX_TEXT_CHARS * 2] if letter.isprintable())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-LONGEST = 18
+MAX_VERSION_DIGITS = 18
 """Digits; Foundry counts from 1."""
 
 
 def is_number(name: str) -> bool:
     """Whether a name is a number, as that of every released version is; digits of other scripts are none."""
-    return name.isascii() and name.isdecimal() and len(name) <= LONGEST
+    return name.isascii() and name.isdecimal() and len(name) <= MAX_VERSION_DIGITS

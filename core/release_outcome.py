@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.reasons import Reason, by_code
-from core.state.release import Ended, Record, Wanted
+from core.state.release import DesiredState, HistoryEntry, ReleaseState
 
 
-class Outcome(StrEnum):
+class ReleaseOutcome(StrEnum):
     """What became of a release."""
 
     LIVE = "live"
@@ -22,44 +22,44 @@ class Outcome(StrEnum):
 
 
 OUTCOMES = {
-    Reason.LIVE: Outcome.LIVE,
-    Reason.CHECK_INCONCLUSIVE: Outcome.LIVE,
-    Reason.CHECK_FAILED: Outcome.ROLLED_BACK,
-    Reason.SUPERSEDED: Outcome.SUPERSEDED,
+    Reason.LIVE: ReleaseOutcome.LIVE,
+    Reason.CHECK_INCONCLUSIVE: ReleaseOutcome.LIVE,
+    Reason.CHECK_FAILED: ReleaseOutcome.ROLLED_BACK,
+    Reason.SUPERSEDED: ReleaseOutcome.SUPERSEDED,
 }
-BROKEN = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
+BROKEN = frozenset({ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK})
 
 
-def outcome(reason: Reason) -> Outcome:
+def outcome_of(reason: Reason) -> ReleaseOutcome:
     """What a release came to that ended with this reason."""
     if reason in OUTCOMES:
         return OUTCOMES[reason]
-    return Outcome.FAILED if reason.severity == "error" else Outcome.SKIPPED
+    return ReleaseOutcome.FAILED if reason.severity == "error" else ReleaseOutcome.SKIPPED
 
 
-def restored_after(history: Sequence[Ended]) -> timedelta | None:
+def restored_after(history: Sequence[HistoryEntry]) -> timedelta | None:
     """From the first failure since the last time live to the release that just went live; None where none failed."""
     *earlier, last = history
     broken: datetime | None = None
     for line in reversed(earlier):
-        came_to = outcome(by_code(line.reason))
-        if came_to is Outcome.LIVE:
+        came_to = outcome_of(by_code(line.reason))
+        if came_to is ReleaseOutcome.LIVE:
             break
         broken = line.at if came_to in BROKEN else broken
     return last.at - broken if broken else None
 
 
-def since(moment: datetime | None, now: datetime) -> float | None:
+def seconds_since(moment: datetime | None, now: datetime) -> float | None:
     """Seconds from a moment to now; a service's clock may be ahead of ours."""
     return round(max(0.0, (now - moment).total_seconds()), 3) if moment else None
 
 
-def awaits_approval(record: Record) -> bool:
+def awaits_approval(record: ReleaseState) -> bool:
     """True while the release under way waits for a person; the note is written when that is told."""
     return record.open and record.told.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
 
 
-def unfinished_since(wanted: Wanted, record: Record, now: datetime) -> datetime | None:
+def unfinished_since(wanted: DesiredState, record: ReleaseState, now: datetime) -> datetime | None:
     """Since when something should have ended; None where nothing is under way, or a person or a time is waited for."""
     paused = wanted.paused is not None and (wanted.paused.until is None or wanted.paused.until > now)
     if paused or awaits_approval(record):

@@ -1,6 +1,6 @@
-"""Builds the real gateways once per process, at the first event and never at import.
+"""Builds the gateways once per process, at the first event, and calls each trigger's handler.
 
-The imports are inside the functions on purpose: a cold start is a wait, and each trigger needs only its part.
+The imports stand inside the functions: each trigger loads only what it needs, which shortens the cold start.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from handlers.redaction import Guard
+from handlers.redaction import RedactedErrors
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.identity.aio import DefaultAzureCredential
 
     from core.agents_file.spec import Agents
-    from handlers.gateways.interfaces import Gateways, Outcomes
+    from handlers.gateways.interfaces import Gateways, OutcomePublisher
     from handlers.gateways.storage.account import StorageAccount
     from handlers.settings import Settings
 
@@ -31,9 +31,9 @@ def settings() -> Settings:
 
 def agents() -> Agents:
     """The agent rules; raises ConfigInvalid, so that events are kept until the file is mended."""
-    from handlers.settings import load_rules
+    from handlers.settings import load_agents_file
 
-    return load_rules(settings())
+    return load_agents_file(settings())
 
 
 @cache
@@ -41,24 +41,24 @@ def gateways() -> Gateways:
     """The outside world, through one credential; nothing is connected before it is used."""
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.foundry.client import AzureFoundry
-    from handlers.gateways.foundry.rate_limiter import Looks
+    from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
-    from handlers.gateways.key_vault import AzureVault
-    from handlers.gateways.registry import AzureImages
-    from handlers.gateways.storage.journal import AzureJournal
-    from handlers.gateways.storage.release_queue import AzureQueue
-    from handlers.gateways.storage.state_store import AzureLedger
+    from handlers.gateways.key_vault import AzureKeyVault
+    from handlers.gateways.registry import AzureRegistry
+    from handlers.gateways.storage.journal import BlobJournal
+    from handlers.gateways.storage.release_queue import StorageReleaseQueue
+    from handlers.gateways.storage.state_store import BlobStateStore
 
     given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
-    looks = Looks(given.looks_per_second)
+    looks = FoundryRateLimiter(given.looks_per_second)
     return Gateways(
         foundry=AzureFoundry(given.foundry_project_endpoint, credential, looks, clock),
-        vault=AzureVault(given.key_vault_url, credential),
-        ledger=AzureLedger(account, clock),
-        journal=AzureJournal(account, clock),
-        queue=AzureQueue(account),
+        vault=AzureKeyVault(given.key_vault_url, credential),
+        ledger=BlobStateStore(account, clock),
+        journal=BlobJournal(account, clock),
+        queue=StorageReleaseQueue(account),
         clock=clock,
-        images=AzureImages(given.registry_endpoint, credential),
+        images=AzureRegistry(given.registry_endpoint, credential),
         outcomes=_outcomes(given, credential),
         looks=looks,
     )
@@ -95,49 +95,68 @@ async def close() -> None:
             await one.close()
 
 
-def _outcomes(given: Settings, credential: AsyncTokenCredential) -> Outcomes:
-    from handlers.gateways.event_grid import AzureOutcomes
-    from handlers.gateways.interfaces import Nobody
+def _outcomes(given: Settings, credential: AsyncTokenCredential) -> OutcomePublisher:
+    from handlers.gateways.event_grid import EventGridPublisher
+    from handlers.gateways.interfaces import NoOutcomePublisher
 
     topic = given.outcome_topic_endpoint
-    return AzureOutcomes(topic, given.foundry_project_endpoint, credential) if topic else Nobody()
+    return EventGridPublisher(topic, given.foundry_project_endpoint, credential) if topic else NoOutcomePublisher()
 
 
-async def event_received(event: str) -> None:
-    """An event of the registry or of Key Vault."""
-    from handlers.events import event_queued
-
-    with Guard():
-        await event_queued.handle(event, agents(), settings(), gateways())
+async def image_pushed(event: str) -> None:
+    """Handle a push that Event Grid delivered."""
+    await event_queued(event)
 
 
-async def release_asked(message: str) -> None:
-    """A message of the queue ``releases``."""
-    from handlers.release_agent import message as release_message
-
-    with Guard():
-        await release_message.handle(message, agents(), settings(), gateways())
+async def secret_changed(event: str) -> None:
+    """Handle a secret's new version that Event Grid delivered."""
+    await event_queued(event)
 
 
-async def poisoned(queue: str, message: str) -> None:
-    """A message that failed five times."""
-    from handlers import poison
+async def event_queued(message: str) -> None:
+    """Handle an event of either kind, straight from Event Grid or from the queue ``events``."""
+    from handlers.events.event_queued import handle_event
 
-    with Guard():
-        await poison.handle(queue, message, gateways())
-
-
-async def prune_due() -> None:
-    """The timer of ``prune_versions``."""
-    from handlers.prune_versions import run
-
-    with Guard():
-        await run.handle(agents(), settings(), gateways())
+    with RedactedErrors():
+        await handle_event(message, agents(), settings(), gateways())
 
 
-async def resume_due() -> None:
-    """The timer of ``resume_releases``."""
-    from handlers.resume_releases import run
+async def release_agent(message: str) -> None:
+    """Handle a message of the queue ``releases``."""
+    from handlers.release_agent.message import handle_message
 
-    with Guard():
-        await run.handle(agents(), gateways())
+    with RedactedErrors():
+        await handle_message(message, agents(), settings(), gateways())
+
+
+async def release_poisoned(message: str) -> None:
+    """Handle a message of ``releases`` that failed five times."""
+    await _poisoned("releases", message)
+
+
+async def event_poisoned(message: str) -> None:
+    """Handle a message of ``events`` that failed five times."""
+    await _poisoned("events", message)
+
+
+async def prune_versions() -> None:
+    """Handle the timer that deletes stale versions."""
+    from handlers.prune_versions.run import prune_versions
+
+    with RedactedErrors():
+        await prune_versions(agents(), settings(), gateways())
+
+
+async def resume_releases() -> None:
+    """Handle the timer that finds lost, stuck, drifted and missed work."""
+    from handlers.resume_releases.run import resume_releases
+
+    with RedactedErrors():
+        await resume_releases(agents(), gateways())
+
+
+async def _poisoned(queue: str, message: str) -> None:
+    from handlers.poison import handle_poison_message
+
+    with RedactedErrors():
+        await handle_poison_message(queue, message, gateways())

@@ -6,20 +6,22 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from core.foundry_rate import until_next
-from handlers.gateways.foundry.rate_limiter import Looks
-from handlers.gateways.interfaces import Clock, Lease, TransientError
+from core.foundry_rate import seconds_to_next_poll
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import TransientError
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.interfaces import Lease
 
 T = TypeVar("T")
 
-RENEW_BELOW = 40.0
+RENEW_BELOW_SECONDS = 40.0
 """Seconds left of a 60 s lease: it is renewed every 20 s."""
-LONGEST_SLEEP = 20.0
-LONGEST_BACK_OFF = 120.0
+MAX_SLEEP_SECONDS = 20.0
+MAX_BACK_OFF_SECONDS = 120.0
 """Seconds that a fault is waited out under the lease: a longer wish is waited for in the queue, where it is free."""
-ASK_AGAIN, LONGEST_QUEUE = 2.0, 300.0
+SLOT_RETRY_SECONDS, MAX_SLOT_WAIT_SECONDS = 2.0, 300.0
 """Seconds between two tries to get a turn at Foundry, and until others of the queue get a try."""
-PATIENCE = 6
+MAX_FAULTS_IN_A_ROW = 6
 """Faults in a row, 63 s of waiting in all, before the message goes back to the queue."""
 
 
@@ -30,7 +32,7 @@ class LeaseLostError(Exception):
 class Pace:
     """The waits of one lease holder; every method but the counters may raise LeaseLostError."""
 
-    def __init__(self, clock: Clock, lease: Lease, first_poll: float, looks: Looks) -> None:
+    def __init__(self, clock: Clock, lease: Lease, first_poll: float, looks: FoundryRateLimiter) -> None:
         self._clock = clock
         self._lease = lease
         self._first_poll = first_poll
@@ -55,7 +57,7 @@ class Pace:
 
     async def keep_lease(self) -> None:
         """Renew the lease where a third of it is gone."""
-        if self._lease.remaining < RENEW_BELOW and not await self._lease.renew():
+        if self._lease.remaining < RENEW_BELOW_SECONDS and not await self._lease.renew():
             raise LeaseLostError
 
     async def turn_comes(self) -> bool:
@@ -63,11 +65,11 @@ class Pace:
 
         Whoever asks for the same agent meanwhile finds the lease taken, and goes: what is wanted is read afterwards.
         """
-        ends = self._clock.monotonic() + LONGEST_QUEUE
+        ends = self._clock.monotonic() + MAX_SLOT_WAIT_SECONDS
         while not self._looks.take(self._clock.monotonic()):
             if self._clock.monotonic() >= ends:
                 return False
-            await self._sleep(ASK_AGAIN)
+            await self._sleep(SLOT_RETRY_SECONDS)
         return True
 
     async def poll(self) -> None:
@@ -79,7 +81,7 @@ class Pace:
         self._not_yet = now - self._waits_since
         crowd = self._looks.crowd(now)
         spent = 0.0 if crowd.throttled else now - self._looks_since
-        seconds = until_next(self._not_yet, self._first_poll, crowd)
+        seconds = seconds_to_next_poll(self._not_yet, self._first_poll, crowd)
         with self._looks.waiting():
             await self._sleep(max(seconds - spent, seconds / 2))
         self._looks_since = self._clock.monotonic()
@@ -90,7 +92,7 @@ class Pace:
         if error.throttled:
             self._looks.refused(self._clock.monotonic())
         seconds = max(error.retry_after or 0.0, 2.0 ** (self._faults - 1))
-        if self._faults > PATIENCE or seconds > LONGEST_BACK_OFF:
+        if self._faults > MAX_FAULTS_IN_A_ROW or seconds > MAX_BACK_OFF_SECONDS:
             return False
         await self._sleep(seconds)
         return True
@@ -101,7 +103,7 @@ class Pace:
         try:
             while not task.done():
                 await self.keep_lease()
-                await self._either(task, LONGEST_SLEEP)
+                await self._either(task, MAX_SLEEP_SECONDS)
             return task.result()
         finally:
             if not task.done():
@@ -118,5 +120,5 @@ class Pace:
     async def _sleep(self, seconds: float) -> None:
         while seconds > 0:
             await self.keep_lease()
-            await self._clock.sleep(min(seconds, LONGEST_SLEEP))
-            seconds -= LONGEST_SLEEP
+            await self._clock.sleep(min(seconds, MAX_SLEEP_SECONDS))
+            seconds -= MAX_SLEEP_SECONDS

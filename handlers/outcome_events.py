@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.reasons import Reason
-from core.release_outcome import Outcome, outcome
-from core.state.release import Record
-from handlers.gateways.interfaces import GatewayError, Gateways, Told
+from core.release_outcome import ReleaseOutcome, outcome_of
+from core.state.release import ReleaseState
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways, OutcomeEvent
 from handlers.redaction import line
 from handlers.telemetry import otel
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 TYPES = {
-    Outcome.LIVE: "Slipway.Release.Live",
-    Outcome.FAILED: "Slipway.Release.Failed",
-    Outcome.ROLLED_BACK: "Slipway.Release.RolledBack",
+    ReleaseOutcome.LIVE: "Slipway.Release.Live",
+    ReleaseOutcome.FAILED: "Slipway.Release.Failed",
+    ReleaseOutcome.ROLLED_BACK: "Slipway.Release.RolledBack",
 }
 AWAITING_APPROVAL = "Slipway.Release.AwaitingApproval"
 PRUNED = "Slipway.Versions.Pruned"
-LONGEST = 1000
+MAX_DETAIL_CHARS = 1000
 
 
-def of_release(agent: str, reason: Reason, record: Record, detail: str) -> Told | None:
+def of_release(agent: str, reason: Reason, record: ReleaseState, detail: str) -> OutcomeEvent | None:
     """The event for the way a release ended, or None where it is nobody else's business."""
-    kind = AWAITING_APPROVAL if reason is Reason.AWAITING_APPROVAL else TYPES.get(outcome(reason))
+    kind = AWAITING_APPROVAL if reason is Reason.AWAITING_APPROVAL else TYPES.get(outcome_of(reason))
     push = record.push
     if kind is None:
         return None
@@ -44,12 +45,12 @@ def of_release(agent: str, reason: Reason, record: Record, detail: str) -> Told 
     return _told(kind, agent, f"{agent}/{record.seen}/{record.candidate or 0}/{reason}", about)
 
 
-def of_prune(agent: str, versions: list[str], at: str) -> Told:
+def of_prune(agent: str, versions: list[str], at: str) -> OutcomeEvent:
     """The event for versions that went."""
     return _told(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
 
 
-async def publish(events: list[Told], decisions: Decisions, outside: Gateways) -> None:
+async def publish(events: list[OutcomeEvent], decisions: DecisionLog, outside: Gateways) -> None:
     """Tell them all, and say so where that does not work."""
     if not events:
         return
@@ -59,7 +60,7 @@ async def publish(events: list[Told], decisions: Decisions, outside: Gateways) -
         decisions.tell(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
 
 
-def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> Told:
+def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> OutcomeEvent:
     lists = {key: value for key, value in about.items() if isinstance(value, list)}
     texts = {key: value for key, value in about.items() if value not in (None, "") and key not in lists}
-    return Told(name, kind, f"agents/{agent}", {**line(texts, LONGEST), **lists}, otel.carrier())
+    return OutcomeEvent(name, kind, f"agents/{agent}", {**line(texts, MAX_DETAIL_CHARS), **lists}, otel.carrier())

@@ -57,7 +57,7 @@ def _ways_to_write(value: str) -> tuple[str, ...]:
     return tuple(sorted(ways | {coded}, key=len, reverse=True))
 
 
-class Guard:
+class RedactedErrors:
     """Around a function: an error whose words hold a secret leaves as one that does not, and without its causes.
 
     A traceback prints every error of the chain, and the worker sends it on; any other error passes as it is.

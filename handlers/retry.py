@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from handlers.gateways.interfaces import Clock, TransientError
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import TransientError
 
 T = TypeVar("T")
 
@@ -14,7 +15,7 @@ LONGEST_PAUSE = 60.0
 """Seconds; who asks for more is asked by the next run."""
 
 
-async def patiently(clock: Clock, read: Callable[[], Awaitable[T]]) -> T:
+async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]]) -> T:
     """What the read brings; raises TransientError where it is busy four times, PermanentError at once."""
     for pause in PAUSES:
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APP_ROOT = Path(__file__).resolve().parent.parent
 
 
-class ConfigInvalid(Exception):  # noqa: N818 - named for its reason code
+class SettingsError(Exception):
     """CONFIG_INVALID: a setting or agents.yaml is wrong; the text lists every mistake and what to write instead.
 
     Event functions let it out, so that events are kept by retry, dead letter or poison queue until it is mended.
@@ -74,7 +74,7 @@ class Settings:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
         wrong = [*_missing(given), *mistakes(given)]
         if wrong:
-            raise ConfigInvalid("\n".join(wrong))
+            raise SettingsError("\n".join(wrong))
         given |= _implied(given)
         values = {one.name: given.get(one.metadata["name"], one.metadata["default"]) for one in fields(cls)}
         for address in ("foundry_project_endpoint", "key_vault_url"):
@@ -119,23 +119,23 @@ def _meaning(name: str) -> str:
     return next(str(one.metadata["meaning"]) for one in fields(Settings) if one.metadata["name"] == name)
 
 
-def load_rules(settings: Settings) -> Agents:
+def load_agents_file(settings: Settings) -> Agents:
     """The agent rules, read again where the file changed; raises ConfigInvalid."""
     path = APP_ROOT / settings.agents_file
     try:
         changed = path.stat().st_mtime_ns
         if not path.is_file():
-            raise ConfigInvalid(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
+            raise SettingsError(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
         return _read(path, changed)
     except OSError as error:
-        raise ConfigInvalid(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+        raise SettingsError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int) -> Agents:
-    from core.agents_file.loader import RulesError, read_rules
+    from core.agents_file.loader import AgentsFileError, load_agents
 
     try:
-        return read_rules(path.read_bytes())
-    except RulesError as error:
-        raise ConfigInvalid(str(error)) from error
+        return load_agents(path.read_bytes())
+    except AgentsFileError as error:
+        raise SettingsError(str(error)) from error

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.intake import user_commands
-from core.intake.events import Noted, what_runs
+from core.intake.events import DesiredUpdate, runtime_hash
+from core.intake.user_commands import adopt, lift_holds, request_release, request_rollback, rollback_target, unpause
 from core.model import Agent, Push, Version
 from core.reasons import Reason
-from core.release.inputs import lives
-from core.state.release import Cause, Record, Wanted
-from handlers.concurrency import together
-from handlers.events.update_desired import note_and_ask
-from handlers.gateways.interfaces import STORAGE, Gateways, PermanentError, TransientError
-from handlers.telemetry.decision_log import Decisions
+from core.release.inputs import may_serve
+from core.state.release import Cause, DesiredState, ReleaseState
+from handlers.concurrency import gather_two
+from handlers.events.update_desired import update_and_enqueue
+from handlers.gateways.errors import STORAGE, PermanentError, TransientError
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry.decision_log import DecisionLog
 
 COMMON = {"cause": Cause.PERSON.value, "step": "person"}
-Word = Callable[[Wanted, datetime], Noted]
+Word = Callable[[DesiredState, datetime], DesiredUpdate]
 
 
-async def approve(agent: str, by: str, outside: Gateways, version: str | None = None) -> Noted:
+async def approve(agent: str, by: str, outside: Gateways, version: str | None = None) -> DesiredUpdate:
     """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
     record = await outside.ledger.record(agent)
     return await _say(agent, lambda wanted, now: user_commands.approve(wanted, record, version, by, now), outside)
@@ -29,20 +31,20 @@ async def approve(agent: str, by: str, outside: Gateways, version: str | None = 
 
 async def hold(
     agent: str, why: str, by: str, outside: Gateways, digest: str | None = None, until: datetime | None = None
-) -> Noted:
+) -> DesiredUpdate:
     """Keep an image from going live."""
     return await _say(agent, lambda wanted, now: user_commands.hold(wanted, digest, why, by, until, now), outside)
 
 
-async def lift(agent: str, by: str, outside: Gateways, digest: str | None = None) -> Noted:
+async def lift(agent: str, by: str, outside: Gateways, digest: str | None = None) -> DesiredUpdate:
     """End holds."""
     record = await outside.ledger.record(agent)
-    return await _say(agent, lambda wanted, now: user_commands.lift(wanted, record, digest, by, now), outside)
+    return await _say(agent, lambda wanted, now: lift_holds(wanted, record, digest, by, now), outside)
 
 
 async def pause(
     agents: tuple[str, ...], why: str, by: str, outside: Gateways, until: datetime | None = None
-) -> tuple[Noted, ...]:
+) -> tuple[DesiredUpdate, ...]:
     """Stop one agent, or each of several."""
     return tuple(
         [
@@ -52,43 +54,43 @@ async def pause(
     )
 
 
-async def resume(agents: tuple[str, ...], by: str, outside: Gateways) -> tuple[Noted, ...]:
+async def resume(agents: tuple[str, ...], by: str, outside: Gateways) -> tuple[DesiredUpdate, ...]:
     """Go on with one agent, or each of several."""
-    return tuple([await _say(one, lambda wanted, _: user_commands.resume(wanted, by), outside) for one in agents])
+    return tuple([await _say(one, lambda wanted, _: unpause(wanted, by), outside) for one in agents])
 
 
-async def release_now(agent: str, by: str, outside: Gateways, push: Push | None = None) -> Noted:
+async def release_now(agent: str, by: str, outside: Gateways, push: Push | None = None) -> DesiredUpdate:
     """Release a push, or what is wanted once more."""
-    record: Record = await outside.ledger.record(agent)
-    return await _say(agent, lambda wanted, now: user_commands.release_now(wanted, record, push, by, now), outside)
+    record: ReleaseState = await outside.ledger.record(agent)
+    return await _say(agent, lambda wanted, now: request_release(wanted, record, push, by, now), outside)
 
 
-async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> Noted:
+async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> DesiredUpdate:
     """Have an earlier version serve again; the one that was good before, where none is named."""
-    reads = together(outside.foundry.agent(agent), outside.foundry.versions(agent))
-    (told, versions), record = await together(reads, outside.ledger.record(agent))
-    way = user_commands.way_back(record, told, versions, to)
+    reads = gather_two(outside.foundry.agent(agent), outside.foundry.versions(agent))
+    (told, versions), record = await gather_two(reads, outside.ledger.record(agent))
+    way = rollback_target(record, told, versions, to)
     if isinstance(way, str):
-        return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, way), outside)
+        return await _say(agent, lambda wanted, _: DesiredUpdate(wanted, Reason.NO_WAY_BACK, way), outside)
     # its own read is the only one whose status can be trusted
     back = await outside.foundry.version(agent, way.number)
-    if back is None or not lives(back):
+    if back is None or not may_serve(back):
         gone = f"version {way.number} is {back.status if back else 'gone'}"
-        return await _say(agent, lambda wanted, _: Noted(wanted, Reason.NO_WAY_BACK, gone), outside)
+        return await _say(agent, lambda wanted, _: DesiredUpdate(wanted, Reason.NO_WAY_BACK, gone), outside)
     serves = next((one for one in versions if told is not None and one.number == told.live), None)
-    return await _say(
-        agent, lambda wanted, now: user_commands.roll_back(wanted, record, back, serves, why, by, now), outside
-    )
+    return await _say(agent, lambda wanted, now: request_rollback(wanted, record, back, serves, why, by, now), outside)
 
 
-async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, by: str, outside: Gateways) -> Noted:
+async def take_over(
+    rule: AgentSpec, told: Agent, serves: Version, push: Push, by: str, outside: Gateways
+) -> DesiredUpdate:
     """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
     lease = await outside.ledger.lease(rule.name)
-    if lease is None or lease.record != Record():
+    if lease is None or lease.record != ReleaseState():
         if lease is not None:
             await lease.give_back()
         raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{rule.name}.json is there: Slipway follows it already")
-    wanted, record = user_commands.take_over(told, serves, push, what_runs(rule), by, outside.clock.now())
+    wanted, record = adopt(told, serves, push, runtime_hash(rule), by, outside.clock.now())
     try:
         if not await lease.write(record):
             raise TransientError(STORAGE, "lost", f"write release/{rule.name}.json: somebody else did")
@@ -96,15 +98,15 @@ async def take_over(rule: AgentRule, told: Agent, serves: Version, push: Push, b
         await lease.give_back()
     detail = f"version {serves.number} by {by}"
 
-    def first(before: Wanted, _: datetime) -> Noted:
-        return Noted(wanted if before == Wanted() else before, Reason.TAKEN_OVER, detail)
+    def first(before: DesiredState, _: datetime) -> DesiredUpdate:
+        return DesiredUpdate(wanted if before == DesiredState() else before, Reason.TAKEN_OVER, detail)
 
     return await _say(rule.name, first, outside)
 
 
-async def _say(agent: str, word: Word, outside: Gateways) -> Noted:
-    decisions = Decisions(outside.journal, outside.clock, {"agent": agent, **COMMON})
-    noted = await note_and_ask(agent, word, outside)
+async def _say(agent: str, word: Word, outside: Gateways) -> DesiredUpdate:
+    decisions = DecisionLog(outside.journal, outside.clock, {"agent": agent, **COMMON})
+    noted = await update_and_enqueue(agent, word, outside)
     decisions.tell(noted.reason, noted.detail, serial=noted.wanted.serial)
     await decisions.flush()
     return noted

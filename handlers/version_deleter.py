@@ -7,18 +7,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.model import Agent
-from core.prune.retention import Delete, Keep, look_again
+from core.prune.retention import Delete, Keep, recheck
 from core.reasons import Reason
 from core.release.inputs import PRUNED
-from core.state.release import Record
-from handlers.concurrency import each, together
-from handlers.gateways.interfaces import Deleted, GatewayError, Gateways, TransientError
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_all, gather_two
+from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.interfaces import Deleted, Gateways
 from handlers.lease_keeper import LeaseLostError, Pace
-from handlers.release_agent.foundry_writer import LOOK_IS_FRESH
+from handlers.release_agent.foundry_writer import MAX_READ_AGE_SECONDS
 from handlers.telemetry import metrics, otel
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 AT_ONCE = 8
 """Versions under way at once, each by itself: none waits for what is answered about another."""
@@ -40,14 +41,14 @@ class Around:
 
 
 @dataclass
-class Deleting:
+class VersionDeleter:
     """One agent's deletions under its lease; ``done`` says what became of each version."""
 
-    rule: AgentRule
-    record: Record
+    rule: AgentSpec
+    record: ReleaseState
     pace: Pace
     outside: Gateways
-    decisions: Decisions
+    decisions: DecisionLog
     interrupted: Interrupted
     done: dict[str, Reason] = field(default_factory=dict)
     _left: deque[Delete] = field(default_factory=deque)
@@ -96,14 +97,14 @@ class Deleting:
                 if width < AT_ONCE:
                     return
 
-        await each(lane() for _ in range(width))
+        await gather_all(lane() for _ in range(width))
         return faults
 
     async def _one(self, line: Delete) -> None:
         """Look, and delete what still may go."""
         number = line.version.number
-        around, version = await together(self._look_around(), self.outside.foundry.version(self.rule.name, number))
-        if self.outside.clock.monotonic() - around.began > LOOK_IS_FRESH:  # a person may have moved the traffic
+        around, version = await gather_two(self._look_around(), self.outside.foundry.version(self.rule.name, number))
+        if self.outside.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:
             self._stopped = True
@@ -113,7 +114,7 @@ class Deleting:
         if version is None:
             self._tell(number, line.reason, "it was gone already")
             return
-        again = look_again(line, around.agent, version, self.record, self.rule.keep, self.outside.clock.now())
+        again = recheck(line, around.agent, version, self.record, self.rule.keep, self.outside.clock.now())
         if isinstance(again, Keep):
             self._tell(number, again.reason)
         else:
@@ -130,7 +131,7 @@ class Deleting:
     async def _seen(self) -> Around:
         await self.pace.keep_lease()
         began = self.outside.clock.monotonic()
-        stop, agent = await together(self.interrupted(), self.outside.foundry.agent(self.rule.name))
+        stop, agent = await gather_two(self.interrupted(), self.outside.foundry.agent(self.rule.name))
         return Around(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:

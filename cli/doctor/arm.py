@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, HeadersPolicy
 from azure.core.rest import HttpRequest
 
-from handlers.gateways.interfaces import PermanentError, TransientError
+from handlers.gateways.errors import PermanentError, TransientError
 
 ADDRESS = "https://management.azure.com"
 """Of the public cloud; ARM_ENDPOINT names another cloud's."""

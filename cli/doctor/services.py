@@ -10,8 +10,9 @@ from cli.doctor.checks import Check, ok, unclear, wrong
 from cli.failing import sentence
 from core.agents_file.spec import Agents, SecretRef
 from core.image_manifest import ImageFacts
-from core.prune.retention import crowded
-from handlers.gateways.interfaces import GatewayError, Gateways
+from core.prune.retention import near_limit
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
 
 WITHIN = 20.0
 POISON = ("events-poison", "releases-poison")
@@ -82,7 +83,7 @@ async def _agent(name: str, agents: Agents, outside: Gateways) -> list[Check]:
     keep = agents.agents[name].keep
     count = f"{len(versions)} of {keep.limit}"
     told = [ok(f"{name}: versions", count)]
-    if crowded(len(versions), keep):
+    if near_limit(len(versions), keep):
         told = [wrong(f"{name}: versions", f"{count}: crowded", f"slipway prune {name}, or loosen keep in agents.yaml")]
     return [*told, _image(name, push, facts)] if push else told
 

@@ -18,7 +18,7 @@ from cli.failing import sentence
 from cli.running import Answer
 from cli.screen import Progress, columns
 from core.agents_file.spec import Agents
-from handlers.gateways.interfaces import GatewayError
+from handlers.gateways.errors import GatewayError
 from handlers.settings import Settings
 
 

@@ -28,7 +28,7 @@ PLATFORM = frozenset(
 )
 """What the platform injects itself: https://learn.microsoft.com/azure/foundry/agents (environment variables)."""
 DURATION = r"^([0-9]{1,8}d)?([0-9]{1,8}h)?([0-9]{1,8}m)?([0-9]{1,8}s)?$"
-LONGEST = timedelta(days=3650)
+MAX_DURATION = timedelta(days=3650)
 """Added to any date of ours it is still a date."""
 OWN_DEFINITION = frozenset(
     {"kind", "image", "cpu", "memory", "environment_variables", "container_configuration", "protocol_versions"}
@@ -60,8 +60,8 @@ def duration(value: object) -> object:
         raise ValueError(f"{shown(value)} is no duration; write 30s, 10m, 12h, 7d or 1h30m")
     days, hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in found.groups())
     whole = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if whole > LONGEST:
-        raise ValueError(f"{value} is too long; {LONGEST.days}d are the most")
+    if whole > MAX_DURATION:
+        raise ValueError(f"{value} is too long; {MAX_DURATION.days}d are the most")
     return whole
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from core.agents_file.fields import NAME
-from core.agents_file.spec import AgentRule, KeepRule, Probe, ReleaseRule, TagRule
+from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
 
-MERGED = (AgentRule, TagRule, ReleaseRule, Probe, KeepRule)
+MERGED = (AgentSpec, TagSpec, ReleaseSpec, Probe, KeepSpec)
 """What defaults and agent give together: neither alone needs to be whole, so an editor asks for nothing there."""
 
 
@@ -38,7 +38,7 @@ def schema() -> dict[str, Any]:
 
 
 def _shapes() -> dict[str, Any]:
-    rule = AgentRule.model_json_schema()
+    rule = AgentSpec.model_json_schema()
     shapes = {**rule.pop("$defs"), "AgentRule": rule}
     for model in MERGED:
         shapes[model.__name__].pop("required", None)

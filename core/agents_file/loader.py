@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file.fields import short
 from core.agents_file.messages import REFS, TOP, no_value, noun, sentence, unknown
-from core.agents_file.spec import AgentRule, Agents
+from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.yaml_positions import Document, Place, YamlMistake, read
 
-LARGEST = 1_000_000
+MAX_FILE_BYTES = 1_000_000
 """Bytes: a thousand agents fit; what is larger is not an agents.yaml."""
 PAIRS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 """The sandbox sizes that Foundry documents; any other is tried, and refused by the service if it does not exist."""
@@ -34,7 +34,7 @@ class Mistake:
         return "".join(one if one.isprintable() else repr(one)[1:-1] for one in f"{place}: {self.what}")
 
 
-class RulesError(Exception):
+class AgentsFileError(Exception):
     """agents.yaml is wrong; ``mistakes`` lists everything that is."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
@@ -46,24 +46,24 @@ class RulesError(Exception):
         return "\n".join(f"{file}: {mistake}" for mistake in self.mistakes)
 
 
-def read_rules(data: bytes) -> Agents:
+def load_agents(data: bytes) -> Agents:
     """The rules of a file; raises RulesError with every mistake at once."""
     document = _document(data)
-    rules: dict[str, AgentRule] = {}
+    rules: dict[str, AgentSpec] = {}
     found: list[YamlMistake] = []
     if document.readable:
         defaults = _below(document, "defaults")
         found += [*_top(document), *_shared(document, defaults)]
         for name, body in _below(document, "agents").items():
             rule = _agent(document, name, defaults, body)
-            if isinstance(rule, AgentRule):
+            if isinstance(rule, AgentSpec):
                 rules[name] = rule
             else:
                 found += rule
     mistakes = {*document.mistakes, *(one for one in found if not _is_echo(one, document))}
     if mistakes:
         told = (Mistake(".".join(short(key) for key in one.place), one.line, one.what) for one in mistakes)
-        raise RulesError(tuple(sorted(told, key=lambda one: (one.line, one.where, one.what))))
+        raise AgentsFileError(tuple(sorted(told, key=lambda one: (one.line, one.where, one.what))))
     return Agents.model_construct(agents=rules)
 
 
@@ -77,13 +77,13 @@ def warnings(agents: Agents) -> tuple[str, ...]:
 
 
 def _document(data: bytes) -> Document:
-    if len(data) > LARGEST:
-        raise RulesError((Mistake("", 1, f"the file has {len(data):,} bytes; {LARGEST:,} are the most"),))
+    if len(data) > MAX_FILE_BYTES:
+        raise AgentsFileError((Mistake("", 1, f"the file has {len(data):,} bytes; {MAX_FILE_BYTES:,} are the most"),))
     try:
         return read(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise RulesError((Mistake("", line, "the file is not UTF-8 text; save it as UTF-8"),)) from error
+        raise AgentsFileError((Mistake("", line, "the file is not UTF-8 text; save it as UTF-8"),)) from error
 
 
 def _below(document: Document, key: str) -> Mapping[str, Any]:
@@ -116,14 +116,14 @@ def _shared(document: Document, defaults: Mapping[str, Any]) -> Iterator[YamlMis
     if "name" in defaults:
         yield YamlMistake(("defaults", "name"), document.line("defaults", "name"), _own_name())
     try:
-        AgentRule.model_validate({"repository": "shared", **defaults, "name": "shared"})
+        AgentSpec.model_validate({"repository": "shared", **defaults, "name": "shared"})
     except ValidationError as wrong:
         for error in wrong.errors():
             if error["type"] not in ("missing", "incomplete"):
                 yield _mistake(document, ("defaults",), error)
 
 
-def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentRule | list[YamlMistake]:
+def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentSpec | list[YamlMistake]:
     home = ("agents", name)
     if not isinstance(body, dict):
         what = f"expected a map such as {{repository: agents/hello}}, not {noun(body)}"
@@ -133,7 +133,7 @@ def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any
     if isinstance(defaults.get("env"), dict) and isinstance(body.get("env"), dict):
         whole["env"] = {**defaults["env"], **body["env"]}  # a variable's value is replaced, {secret: …} too
     try:
-        rule = AgentRule.model_validate(whole)
+        rule = AgentSpec.model_validate(whole)
     except ValidationError as wrong:
         return mistakes + [_mistake(document, home, error) for error in wrong.errors()]
     return mistakes or rule

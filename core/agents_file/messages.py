@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from core.agents_file.fields import short, shown
-from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
+from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP = ("defaults", "agents")
 REFS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
@@ -26,7 +26,7 @@ def _homes(model: type[BaseModel], place: tuple[str, ...] = ()) -> dict[tuple[st
     return homes
 
 
-HOMES = _homes(AgentRule)
+HOMES = _homes(AgentSpec)
 """The keys that each map of an agent may have, by its place in the agent."""
 BELONGS: Mapping[str, tuple[str, ...]] = {
     "at the top of the file": TOP,

@@ -35,7 +35,7 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class TagRule(Value):
+class TagSpec(Value):
     """Which tags are allowed, and which of two is newer."""
 
     allow: tuple[Expression, ...] = Field((), strict=False, description="RE2 expressions; one must match the tag")
@@ -112,7 +112,7 @@ Probes = Annotated[tuple[Probe, ...], BeforeValidator(_several), Field(strict=Fa
 """One question, or a list of them that must all be answered."""
 
 
-class ReleaseRule(Value):
+class ReleaseSpec(Value):
     """How a version goes live."""
 
     mode: Literal["auto", "manual", "notify"] = Field(
@@ -129,7 +129,7 @@ class ReleaseRule(Value):
     hold_for: Duration = Field(timedelta(days=7), description="how long a release stays held after a rollback")
 
 
-class KeepRule(Value):
+class KeepSpec(Value):
     """What pruning leaves; live, previous and candidate always stay."""
 
     newest: int = Field(5, ge=0, description="so many of the newest versions stay")
@@ -141,12 +141,12 @@ class KeepRule(Value):
     max_deletes: int = Field(50, ge=1, description="the most deletions of one run")
 
 
-class AgentRule(Value):
+class AgentSpec(Value):
     """What agents.yaml says about one agent."""
 
     name: Name
     repository: Repository = Field(description="whose pushes the agent follows; no registry, no tag")
-    tags: TagRule = Field(TagRule(), description="which tags are allowed, and which is newer")
+    tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
     image: Literal["index", "amd64"] = Field("index", description="what of an index is deployed: itself, or its child")
     inspect: Literal["never", "best-effort", "required"] = Field(
         "best-effort", description="whether the registry is asked what was pushed, and must answer"
@@ -158,16 +158,16 @@ class AgentRule(Value):
     env_from_vault: bool = Field(default=False, description="also secrets tagged `agent=<name>` and `env=<NAME>`")
     tools: tuple[Tool, ...] = Field((), strict=False, description="tools that Foundry runs for the agent")
     more_definition: MoreDefinition = Field({}, description="passed through into Foundry's definition, types kept")
-    release: ReleaseRule = Field(ReleaseRule(), description="how a version goes live")
-    keep: KeepRule = Field(KeepRule(), description="what pruning leaves")
+    release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
+    keep: KeepSpec = Field(KeepSpec(), description="what pruning leaves")
 
 
 class Agents(Value):
     """The whole file."""
 
-    agents: Mapping[str, AgentRule]
+    agents: Mapping[str, AgentSpec]
 
 
-def match(agents: Agents, repository: str) -> tuple[AgentRule, ...]:
+def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
     """The rules that follow a repository; several agents may follow one."""
     return tuple(rule for rule in agents.agents.values() if rule.repository == repository)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import nodesemver
 import re2
 
-from core.agents_file.spec import TagRule
+from core.agents_file.spec import TagSpec
 from core.model import Push
 from core.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejection:
     """The tag is not one to follow."""
 
     reason: Reason
@@ -28,22 +28,22 @@ class NotNewer:
     detail: str = ""
 
 
-def judge(rule: TagRule, tag: str) -> Refused | None:
+def check_tag(rule: TagSpec, tag: str) -> Rejection | None:
     """Why the rule does not follow the tag, or None."""
     if rule.allow and not any(re2.search(pattern, tag) for pattern in rule.allow):
-        return Refused(Reason.TAG_NOT_ALLOWED, f"{tag} matches none of tags.allow")
+        return Rejection(Reason.TAG_NOT_ALLOWED, f"{tag} matches none of tags.allow")
     ignored = next((pattern for pattern in rule.ignore if re2.search(pattern, tag)), None)
     if ignored is not None:
-        return Refused(Reason.TAG_IGNORED, f"{tag} matches {ignored}")
-    part = compared(rule, tag)
+        return Rejection(Reason.TAG_IGNORED, f"{tag} matches {ignored}")
+    part = comparable_part(rule, tag)
     if part is None or not _readable(rule, part):
-        return Refused(Reason.TAG_UNREADABLE, f"{tag} cannot be read as {rule.order}")
+        return Rejection(Reason.TAG_UNREADABLE, f"{tag} cannot be read as {rule.order}")
     if rule.range is not None and not _in_range(part, rule.range):
-        return Refused(Reason.TAG_NOT_ALLOWED, f"{tag} is outside {rule.range}")
+        return Rejection(Reason.TAG_NOT_ALLOWED, f"{tag} is outside {rule.range}")
     return None
 
 
-def newer(rule: TagRule, push: Push, desired: Push | None) -> NotNewer | None:
+def check_newer(rule: TagSpec, push: Push, desired: Push | None) -> NotNewer | None:
     """Why a push that the rule follows does not replace what is wanted, or None where it does.
 
     Equal tags are told apart by the time of the push, equal times by the digest: redelivered, reordered and late events
@@ -53,14 +53,14 @@ def newer(rule: TagRule, push: Push, desired: Push | None) -> NotNewer | None:
         return None
     if (push.repository, push.digest, push.tag) == (desired.repository, desired.digest, desired.tag):
         return NotNewer(Reason.SAME_PUSH)
-    if push.repository != desired.repository or judge(rule, desired.tag) is not None:
+    if push.repository != desired.repository or check_tag(rule, desired.tag) is not None:
         return None  # agents.yaml changed: what was wanted is none of the rule's any more
     if _compare(rule, push, desired) <= 0:
         return NotNewer(Reason.NOT_NEWER, f"{push.tag} is not newer than {desired.tag}")
     return None
 
 
-def compared(rule: TagRule, tag: str) -> str | None:
+def comparable_part(rule: TagSpec, tag: str) -> str | None:
     """The part of a tag that is compared: the first group of ``extract``, or all of it."""
     if rule.extract is None:
         return tag
@@ -68,7 +68,7 @@ def compared(rule: TagRule, tag: str) -> str | None:
     return found.group(1) if found is not None else None
 
 
-def _readable(rule: TagRule, part: str) -> bool:
+def _readable(rule: TagSpec, part: str) -> bool:
     if rule.order == "number":
         return part.isascii() and part.isdecimal() and len(part) <= 100
     return rule.order != "semver" or _is_version(part)
@@ -86,13 +86,13 @@ def _in_range(part: str, range_: str) -> bool:
     return _is_version(part) and bool(nodesemver.satisfies(part, range_, loose=False))
 
 
-def _compare(rule: TagRule, one: Push, other: Push) -> int:
+def _compare(rule: TagSpec, one: Push, other: Push) -> int:
     """Above zero where ``one`` is newer: by the rule's order, then by time, then by digest and tag."""
-    by_tag = _by_order(rule, compared(rule, one.tag) or "", compared(rule, other.tag) or "")
+    by_tag = _by_order(rule, comparable_part(rule, one.tag) or "", comparable_part(rule, other.tag) or "")
     return by_tag or _sign((one.pushed_at, one.digest, one.tag) > (other.pushed_at, other.digest, other.tag))
 
 
-def _by_order(rule: TagRule, one: str, other: str) -> int:
+def _by_order(rule: TagSpec, one: str, other: str) -> int:
     if rule.order == "pushed" or one == other:
         return 0
     if rule.order == "semver":

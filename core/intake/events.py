@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
-from core.agents_file.tag_policy import NotNewer, Refused, judge, newer
+from core.agents_file.spec import AgentSpec
+from core.agents_file.tag_policy import NotNewer, Rejection, check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, Wanted
+from core.state.release import Cause, DesiredState
 
 RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
-ASKING = frozenset(
+ENQUEUES = frozenset(
     {
         Reason.DESIRED,
         Reason.SAME_PUSH,
@@ -30,10 +30,10 @@ ASKING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class DesiredUpdate:
     """What a handler does after an event was held against the ledger."""
 
-    wanted: Wanted
+    wanted: DesiredState
     reason: Reason
     detail: str = ""
 
@@ -43,17 +43,19 @@ class Noted:
 
         Also where the same push came twice: its first delivery may have died between the ledger and the queue.
         """
-        return self.reason in ASKING
+        return self.reason in ENQUEUES
 
 
-def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None, now: datetime) -> Noted:
+def apply_push(
+    wanted: DesiredState, rule: AgentSpec, push: Push, traceparent: str | None, now: datetime
+) -> DesiredUpdate:
     """Hold a push against the rule and what is wanted so far."""
-    judged = judge(rule.tags, push.tag)
-    if isinstance(judged, Refused):
-        return Noted(wanted, judged.reason, judged.detail)
-    held_against = newer(rule.tags, push, wanted.newest or wanted.push)
+    judged = check_tag(rule.tags, push.tag)
+    if isinstance(judged, Rejection):
+        return DesiredUpdate(wanted, judged.reason, judged.detail)
+    held_against = check_newer(rule.tags, push, wanted.newest or wanted.push)
     if isinstance(held_against, NotNewer):
-        return Noted(wanted, held_against.reason, held_against.detail)
+        return DesiredUpdate(wanted, held_against.reason, held_against.detail)
     serial = wanted.serial + 1
     taken = replace(
         wanted,
@@ -64,27 +66,29 @@ def desire(wanted: Wanted, rule: AgentRule, push: Push, traceparent: str | None,
         cause=Cause.PUSH,
         noted_at=now,
         due=push.pushed_at + rule.release.soak if rule.release.soak else None,
-        rule=what_runs(rule),
+        rule=runtime_hash(rule),
         traceparent=traceparent,
     )
-    return Noted(taken, Reason.DESIRED)
+    return DesiredUpdate(taken, Reason.DESIRED)
 
 
-def configure(wanted: Wanted, rule: AgentRule, now: datetime) -> Noted:
+def apply_config(wanted: DesiredState, rule: AgentSpec, now: datetime) -> DesiredUpdate:
     """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
-    runs = what_runs(rule)
+    runs = runtime_hash(rule)
     if wanted.push is None or wanted.rule == runs:
-        return Noted(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     if wanted.push.repository != rule.repository:
-        return Noted(replace(wanted, rule=runs), Reason.NOTHING_DESIRED)  # the next push of the new one is awaited
+        return DesiredUpdate(
+            replace(wanted, rule=runs), Reason.NOTHING_DESIRED
+        )  # the next push of the new one is awaited
     serial, due = wanted.serial + 1, now + rule.release.settle
     asked = replace(
         wanted, serial=serial, by_people=serial, cause=Cause.CONFIGURATION, noted_at=now, due=due, rule=runs
     )
-    return Noted(asked, Reason.CONFIGURED)
+    return DesiredUpdate(asked, Reason.CONFIGURED)
 
 
-def what_runs(rule: AgentRule) -> str:
+def runtime_hash(rule: AgentSpec) -> str:
     """A hash of the part of a rule that makes another version when it changes, and of the repository.
 
     Also of whether anything is released at all: what was only told in mode ``notify`` is released once that changes.
@@ -93,14 +97,16 @@ def what_runs(rule: AgentRule) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def rotate(wanted: Wanted, rule: AgentRule, traceparent: str | None, now: datetime) -> Noted:
+def apply_rotation(wanted: DesiredState, rule: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
     """A secret of the agent has a new version: the same push is wanted again, after the quiet time."""
     if rule.release.on_secret_change != "release":
-        return Noted(wanted, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {rule.release.on_secret_change}")
+        return DesiredUpdate(
+            wanted, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {rule.release.on_secret_change}"
+        )
     if wanted.push is None:
-        return Noted(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     due = now + rule.release.settle
-    return Noted(
+    return DesiredUpdate(
         replace(wanted, serial=wanted.serial + 1, cause=Cause.SECRET, noted_at=now, due=due, traceparent=traceparent),
         Reason.DESIRED,
         "a secret has a new version",

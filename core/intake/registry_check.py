@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.agents_file.spec import AgentRule
-from core.agents_file.tag_policy import judge, newer
+from core.agents_file.spec import AgentSpec
+from core.agents_file.tag_policy import check_newer, check_tag
 from core.events import ARTIFACT_TAG
-from core.image_manifest import Tagged
+from core.image_manifest import RegistryTag
 from core.model import Push
 
 EVENT = "catch-up"
 """What stands in for the id of the event that never came."""
 
 
-def newest(rule: AgentRule, tags: Iterable[Tagged]) -> Push | None:
+def newest_allowed_push(rule: AgentSpec, tags: Iterable[RegistryTag]) -> Push | None:
     """The push that the rule would have ended at, had every event come; None where it allows no tag."""
     best: Push | None = None
     for one in tags:
         push = Push(rule.repository, one.digest, one.tag, one.pushed_at, EVENT)
-        if _is_image(one.tag) and judge(rule.tags, one.tag) is None and newer(rule.tags, push, best) is None:
+        if _is_image(one.tag) and check_tag(rule.tags, one.tag) is None and check_newer(rule.tags, push, best) is None:
             best = push
     return best
 

@@ -6,74 +6,80 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.definition import as_it_is, push_of
-from core.intake.events import Noted
+from core.definition import existing_definition, push_of_version
+from core.intake.events import DesiredUpdate
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
 from core.state import holds
-from core.state.desired import WayBack
-from core.state.release import Approval, Cause, Good, Hold, Pause, Record, Stage, Wanted
+from core.state.desired import RollbackRequest
+from core.state.release import Approval, Cause, DesiredState, GoodVersion, Hold, Pause, Phase, ReleaseState
 
-MAY_BE_APPROVED = (Stage.CONFIRMED, Stage.VERIFIED)
+MAY_BE_APPROVED = (Phase.CONFIRMED, Phase.VERIFIED)
 
 
-def approve(wanted: Wanted, record: Record, version: str | None, by: str, now: datetime) -> Noted:
+def approve(wanted: DesiredState, record: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
     """Leave for the version that waits now; a version that is named must be that one."""
     waits = record.candidate if record.stage in MAY_BE_APPROVED else None
     if waits is None or (version is not None and version != waits):
         found = f"version {waits} waits" if waits else "no version waits"
-        return Noted(wanted, Reason.NOTHING_TO_APPROVE, found)
+        return DesiredUpdate(wanted, Reason.NOTHING_TO_APPROVE, found)
     approval = Approval(waits, record.fingerprint, by, now)
-    return Noted(replace(wanted, approved=approval), Reason.APPROVED, f"version {waits} by {by}")
+    return DesiredUpdate(replace(wanted, approved=approval), Reason.APPROVED, f"version {waits} by {by}")
 
 
-def hold(wanted: Wanted, digest: str | None, why: str, by: str, until: datetime | None, now: datetime) -> Noted:
+def hold(
+    wanted: DesiredState, digest: str | None, why: str, by: str, until: datetime | None, now: datetime
+) -> DesiredUpdate:
     """Keep an image from being released, the desired one where none is named."""
     held = digest or (wanted.push.digest if wanted.push else "")
     if not held:
-        return Noted(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     new = Hold("", held, Reason.HOLD_SET.value, why, now, until, by)
     others = tuple(one for one in wanted.held if one.digest != held)
-    return Noted(replace(wanted, held=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
+    return DesiredUpdate(replace(wanted, held=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
 
 
-def lift(wanted: Wanted, record: Record, digest: str | None, by: str, now: datetime) -> Noted:
+def lift_holds(wanted: DesiredState, record: ReleaseState, digest: str | None, by: str, now: datetime) -> DesiredUpdate:
     """End the holds on an image, or every hold; what is wanted is then released."""
     found = [one for one in holds.active(wanted, record, now) if digest in (None, one.digest)]
     if not found:
-        return Noted(wanted, Reason.NOTHING_HELD)
+        return DesiredUpdate(wanted, Reason.NOTHING_HELD)
     keys = {key for one in found for key in (one.fingerprint, one.digest) if key}
     lifted = _lifted(wanted, keys, now)
-    return Noted(_asked(lifted, now), Reason.HOLD_LIFTED, f"{len(found)} by {by}")
+    return DesiredUpdate(_asked(lifted, now), Reason.HOLD_LIFTED, f"{len(found)} by {by}")
 
 
-def pause(wanted: Wanted, why: str, by: str, until: datetime | None, now: datetime) -> Noted:
+def pause(wanted: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
     """Stop before the next step; what is promoted is still finished."""
-    return Noted(replace(wanted, paused=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
+    return DesiredUpdate(replace(wanted, paused=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
 
 
-def resume(wanted: Wanted, by: str) -> Noted:
+def unpause(wanted: DesiredState, by: str) -> DesiredUpdate:
     """Go on after a pause."""
     if wanted.paused is None:
-        return Noted(wanted, Reason.NOTHING_PAUSED)
-    return Noted(replace(wanted, paused=None), Reason.RESUMED_BY_PERSON, f"by {by}")
+        return DesiredUpdate(wanted, Reason.NOTHING_PAUSED)
+    return DesiredUpdate(replace(wanted, paused=None), Reason.RESUMED_BY_PERSON, f"by {by}")
 
 
-def release_now(wanted: Wanted, record: Record, push: Push | None, by: str, now: datetime) -> Noted:
+def request_release(
+    wanted: DesiredState, record: ReleaseState, push: Push | None, by: str, now: datetime
+) -> DesiredUpdate:
     """Release a push whatever its tag and soak say, or the desired one again; a hold on it is lifted by that."""
     chosen = push or wanted.push
     if chosen is None:
-        return Noted(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     held = [
         one for one in holds.active(wanted, record, now) if chosen.digest == one.digest or _ours(one, record, chosen)
     ]
     lifted = _lifted(wanted, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
     newest = wanted.newest or wanted.push
     asked = replace(_asked(lifted, now), push=chosen, newest=newest if newest != chosen else None)
-    return Noted(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
+    return DesiredUpdate(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
 
 
-def way_back(record: Record, agent: Agent | None, versions: Sequence[Version], to: str | None) -> Version | str:
+def rollback_target(
+    record: ReleaseState, agent: Agent | None, versions: Sequence[Version], to: str | None
+) -> Version | str:
     """The version that a rollback goes to, or why there is none.
 
     Where none is named: what was good before what serves, or what is good where something else serves.
@@ -91,37 +97,41 @@ def way_back(record: Record, agent: Agent | None, versions: Sequence[Version], t
         return f"version {number} serves already"
     if found.status is not Status.ACTIVE:
         return f"version {number} is {found.status}"
-    return found if push_of(found) is not None else f"version {number} does not name its image by digest"
+    return found if push_of_version(found) is not None else f"version {number} does not name its image by digest"
 
 
-def roll_back(
-    wanted: Wanted, record: Record, to: Version, serves: Version | None, why: str, by: str, now: datetime
-) -> Noted:
+def request_rollback(
+    wanted: DesiredState, record: ReleaseState, to: Version, serves: Version | None, why: str, by: str, now: datetime
+) -> DesiredUpdate:
     """Have an earlier version serve again, as it is; what serves is held, its image too where the other has another."""
-    push, left = push_of(to), push_of(serves) if serves else None
-    fingerprint = as_it_is(to).fingerprint
+    push, left = push_of_version(to), push_of_version(serves) if serves else None
+    fingerprint = existing_definition(to).fingerprint
     keys = {key for key in (fingerprint, push.digest if push else "") if key}
     asked = _asked(_lifted(wanted, keys, now), now)
     digest = left.digest if left is not None and push is not None and left.digest != push.digest else ""
-    held = Hold(as_it_is(serves).fingerprint if serves else "", digest, Reason.HOLD_SET.value, why, now, None, by)
+    held = Hold(
+        existing_definition(serves).fingerprint if serves else "", digest, Reason.HOLD_SET.value, why, now, None, by
+    )
     others = tuple(one for one in wanted.held if one.digest not in (digest, push.digest if push else ""))
     newest = wanted.newest or wanted.push
     chosen = replace(
         asked,
         push=push,
         newest=newest if newest != push else None,
-        back=WayBack(to.number, asked.serial),
+        back=RollbackRequest(to.number, asked.serial),
         approved=Approval(to.number, fingerprint, by, now),
         held=(*others, held) if serves else others,
     )
-    return Noted(chosen, Reason.ROLLBACK_ASKED, f"to version {to.number} by {by}: {why}")
+    return DesiredUpdate(chosen, Reason.ROLLBACK_ASKED, f"to version {to.number} by {by}: {why}")
 
 
-def take_over(agent: Agent, serves: Version, push: Push, runs: str, by: str, now: datetime) -> tuple[Wanted, Record]:
+def adopt(
+    agent: Agent, serves: Version, push: Push, runs: str, by: str, now: datetime
+) -> tuple[DesiredState, ReleaseState]:
     """The first two records of an agent that ran before: what serves is good, and what it was made of is wanted."""
-    wanted = Wanted(serial=1, by_people=1, push=push, cause=Cause.PERSON, noted_at=now, rule=runs)
-    good = Good(push, as_it_is(serves).fingerprint, serves.number)
-    record = Record(
+    wanted = DesiredState(serial=1, by_people=1, push=push, cause=Cause.PERSON, noted_at=now, rule=runs)
+    good = GoodVersion(push, existing_definition(serves).fingerprint, serves.number)
+    record = ReleaseState(
         seen=1,
         push=push,
         fingerprint=good.fingerprint,
@@ -136,21 +146,21 @@ def take_over(agent: Agent, serves: Version, push: Push, runs: str, by: str, now
     return wanted, record
 
 
-def _ours(hold: Hold, record: Record, push: Push) -> bool:
+def _ours(hold: Hold, record: ReleaseState, push: Push) -> bool:
     """True for a hold on what the last release made of the same image."""
     made = record.push is not None and record.push.digest == push.digest
     return made and hold.fingerprint == record.fingerprint
 
 
-def _lifted(wanted: Wanted, keys: set[str], now: datetime) -> Wanted:
+def _lifted(wanted: DesiredState, keys: set[str], now: datetime) -> DesiredState:
     """Older words are kept as long as a hold may last."""
-    recent = {key: at for key, at in wanted.lifted.items() if now - at < LONGEST}
+    recent = {key: at for key, at in wanted.lifted.items() if now - at < MAX_LIFTED_AGE}
     return replace(wanted, lifted={**recent, **dict.fromkeys(sorted(keys), now)})
 
 
-LONGEST = timedelta(days=400)
+MAX_LIFTED_AGE = timedelta(days=400)
 
 
-def _asked(wanted: Wanted, now: datetime) -> Wanted:
+def _asked(wanted: DesiredState, now: datetime) -> DesiredState:
     serial = wanted.serial + 1
     return replace(wanted, serial=serial, by_people=serial, cause=Cause.PERSON, noted_at=now, due=None)

@@ -8,15 +8,15 @@ from datetime import datetime
 
 import re2
 
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Agent, Routing, Status, Version
 from core.numbers import is_number
 from core.reasons import Reason
-from core.state.release import Record
+from core.state.release import ReleaseState
 
 NOTHING: Mapping[str, Reason] = {}
-CROWDED = 0.8
+NEAR_LIMIT_SHARE = 0.8
 """Share of ``limit`` above which what is only kept for now gives way."""
 
 
@@ -36,22 +36,22 @@ class Delete:
     reason: Reason
 
 
-Line = Keep | Delete
+PruneDecision = Keep | Delete
 
 
-def crowded(count: int, keep: KeepRule) -> bool:
+def near_limit(count: int, keep: KeepSpec) -> bool:
     """True where so many versions are more than 80 % of what the agent may have."""
-    return count > int(keep.limit * CROWDED)
+    return count > int(keep.limit * NEAR_LIMIT_SHARE)
 
 
-def plan(
+def plan_prune(
     versions: Iterable[Version],
     routing: Routing,
-    record: Record,
-    keep: KeepRule,
+    record: ReleaseState,
+    keep: KeepSpec,
     now: datetime,
     stayed: Mapping[str, Reason] = NOTHING,
-) -> tuple[Line, ...]:
+) -> tuple[PruneDecision, ...]:
     """One line and one reason for every version, oldest first; the order of the input does not matter.
 
     ``stayed``: versions that could not be deleted just now, so that others give way in their place.
@@ -61,11 +61,11 @@ def plan(
     soft = {version.number: why for version in ordered if (why := _kept_for_now(version, keep, now)) is not None}
     free = [version for version in ordered if version.number not in hard]
     stale = [version for version in free if version.number not in soft]
-    crowd = max(0, len(ordered) - len(stale) - int(keep.limit * CROWDED))
+    crowd = max(0, len(ordered) - len(stale) - int(keep.limit * NEAR_LIMIT_SHARE))
     giving_way = [version for version in free if version.number in soft][:crowd]
     going = {version.number for version in sorted([*stale, *giving_way], key=_age_order)[: keep.max_deletes]}
 
-    def line(version: Version) -> Line:
+    def line(version: Version) -> PruneDecision:
         if version.number in hard:
             return Keep(version, hard[version.number])
         if version.number in going:
@@ -75,9 +75,9 @@ def plan(
     return tuple(map(line, ordered))
 
 
-def look_again(
-    line: Delete, agent: Agent | None, found: Version, record: Record, keep: KeepRule, now: datetime
-) -> Line:
+def recheck(
+    line: Delete, agent: Agent | None, found: Version, record: ReleaseState, keep: KeepSpec, now: datetime
+) -> PruneDecision:
     """The line once more, with the agent and the version as just read: lists lie, and people move traffic."""
     if agent is None or agent.live == found.number or agent.routing.names(found.number):
         return Keep(found, Reason.KEPT_LIVE)
@@ -103,7 +103,7 @@ def _age_order(version: Version) -> tuple[int, datetime, str]:
     return (number(version), version.created_at, version.number)
 
 
-def _needed(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> dict[str, Reason]:
+def _needed(ordered: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec) -> dict[str, Reason]:
     """Version number -> why it must never be deleted; the first reason that holds is told."""
     reasons: dict[str, Reason] = {}
     for found, why in _needs(ordered, routing, record, keep):
@@ -111,7 +111,9 @@ def _needed(ordered: list[Version], routing: Routing, record: Record, keep: Keep
     return reasons
 
 
-def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepRule) -> Iterator[tuple[str, Reason]]:
+def _needs(
+    ordered: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec
+) -> Iterator[tuple[str, Reason]]:
     numbered = [version for version in ordered if number(version) >= 0]
     yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
     if routing.follows_latest and numbered:
@@ -123,7 +125,7 @@ def _needs(ordered: list[Version], routing: Routing, record: Record, keep: KeepR
         yield numbered[-1].number, Reason.KEPT_LAST  # the traffic goes nowhere: something must be left to send it to
 
 
-def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
+def _by_itself(version: Version, keep: KeepSpec) -> Reason | None:
     if not version.released:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
@@ -133,7 +135,7 @@ def _by_itself(version: Version, keep: KeepRule) -> Reason | None:
     return Reason.KEPT_FOREIGN if keep.foreign and FINGERPRINT not in version.metadata else None
 
 
-def _named(record: Record) -> Iterator[str]:
+def _named(record: ReleaseState) -> Iterator[str]:
     """The versions that the release record names: candidate, previous live, last good, what is being done."""
     if record.candidate and record.open:
         yield record.candidate
@@ -142,7 +144,7 @@ def _named(record: Record) -> Iterator[str]:
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 
-def _recent(numbered: list[Version], routing: Routing, keep: KeepRule) -> list[Version]:
+def _recent(numbered: list[Version], routing: Routing, keep: KeepSpec) -> list[Version]:
     """The ``newest`` versions behind the live one that could serve again."""
     pinned = [int(rule.version) for rule in routing.rules if rule.version.isdecimal()]
     live = max(pinned) if pinned and not routing.follows_latest else number(numbered[-1]) if numbered else 0
@@ -150,7 +152,7 @@ def _recent(numbered: list[Version], routing: Routing, keep: KeepRule) -> list[V
     return behind[-keep.newest :] if keep.newest else []
 
 
-def _kept_for_now(version: Version, keep: KeepRule, now: datetime) -> Reason | None:
+def _kept_for_now(version: Version, keep: KeepSpec, now: datetime) -> Reason | None:
     age = now - version.created_at
     if age < (keep.failed if version.status is Status.FAILED else keep.min_age):
         return Reason.KEPT_YOUNG

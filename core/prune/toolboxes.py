@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
 from core.model import NO_TIME, Version
 from core.reasons import Reason
@@ -40,7 +40,7 @@ class ToolboxLine:
 
 
 def plan_toolbox(
-    versions: Iterable[ToolboxVersion], kept: Iterable[Version], keep: KeepRule, now: datetime
+    versions: Iterable[ToolboxVersion], kept: Iterable[Version], keep: KeepSpec, now: datetime
 ) -> tuple[ToolboxLine, ...]:
     """One line and one reason for each toolbox version, oldest first; ``kept`` are the agent versions that stay."""
     ordered = sorted(versions, key=lambda one: int(one.version))

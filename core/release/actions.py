@@ -9,13 +9,13 @@ from typing import Literal
 from core.model import Routing, Version
 from core.prune.retention import Delete
 from core.reasons import Reason
-from core.state.release import Record
+from core.state.release import ReleaseState
 
 Fact = Literal["agent", "versions", "version", "wish", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class NeedsRead:
     """A row needs a fact that nobody read this turn."""
 
     fact: Fact
@@ -24,7 +24,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Poll:
     """Look again in a moment; ``for_version``: only that version and what is wanted need another look."""
 
     reason: Reason
@@ -32,7 +32,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Yield:
+class Requeue:
     """Give the lease back until a time."""
 
     reason: Reason
@@ -40,7 +40,7 @@ class Yield:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Stop:
     """There is nothing to do now; the record stays as it is."""
 
     reason: Reason
@@ -50,34 +50,34 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class UpdateState:
     """The record was behind the world: remember what was seen."""
 
     reason: Reason
-    record: Record
+    record: ReleaseState
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndRelease:
     """The release is over, with this record to remember it by."""
 
     reason: Reason
-    record: Record
+    record: ReleaseState
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class StartRelease:
     """A newer wish is taken up; the record already says so."""
 
-    record: Record
-    superseded: Record | None = None
+    record: ReleaseState
+    superseded: ReleaseState | None = None
     """The release under way that ends by this."""
     reason: Reason = Reason.BEGIN
 
 
 @dataclass(frozen=True, slots=True)
-class Prune:
+class PruneForRoom:
     """Delete what may go, to have room for what is to be created."""
 
     going: tuple[Delete, ...]
@@ -98,7 +98,7 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class ClearTwin:
+class DeleteDuplicate:
     """Delete the failed twin, so that the same definition can be created once more."""
 
     number: str
@@ -106,7 +106,7 @@ class ClearTwin:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
+class ConfirmActive:
     """Read the active version a second time and compare it with what was meant."""
 
     version: Version
@@ -123,7 +123,7 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Promote:
+class MoveTraffic:
     """Send new sessions to the candidate."""
 
     version: str
@@ -150,14 +150,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
+class RollBack:
     """Give the traffic back; the record already holds what failed."""
 
     to: Routing
-    record: Record
+    record: ReleaseState
     seen: Routing | None
     reason: Reason = Reason.ROLLBACK
 
 
-ToFoundry = Prune | Create | ClearTwin | Confirm | Pin | Verify | Promote | Check | Rollback
-Step = Look | Wait | Yield | Done | Note | End | Begin | ToFoundry
+FoundryAction = PruneForRoom | Create | DeleteDuplicate | ConfirmActive | Pin | Verify | MoveTraffic | Check | RollBack
+Action = NeedsRead | Poll | Requeue | Stop | UpdateState | EndRelease | StartRelease | FoundryAction

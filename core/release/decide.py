@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.release import rules_candidate, rules_pending_write, rules_start, rules_version_limit
-from core.release.actions import Step
-from core.release.inputs import Unread, World
+from core.release.actions import Action
+from core.release.inputs import DecisionInput, NeedsReadError
 
-Row = Callable[[World, AgentRule, datetime], Step | None]
+Row = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
 
 ROWS: tuple[Row, ...] = (
     rules_start.agent_deleted,  # 1
@@ -47,9 +47,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def next_step(world: World, rule: AgentRule, now: datetime) -> Step:
+def next_action(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action:
     """The next step for the agent; the same world, rule and time always give the same one."""
     try:
         return next(step for row in ROWS if (step := row(world, rule, now)) is not None)
-    except Unread as unread:
+    except NeedsReadError as unread:
         return unread.look

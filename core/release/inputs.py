@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.release.actions import Fact, Look
+from core.release.actions import Fact, NeedsRead
 from core.state.holds import active, of_digest
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 MENDED_BY_A_SECRET = frozenset(
@@ -27,53 +27,53 @@ MENDED_BY_A_SECRET = frozenset(
 """Ends after which a new version of a secret releases the very push that ended so, which may be the good one's."""
 
 
-class Unread(Exception):  # noqa: N818 - not an error: it stops a row until its fact is read
+class NeedsReadError(Exception):
     """A row asked for a fact that nobody read this turn."""
 
     def __init__(self, fact: Fact, number: str = "") -> None:
         super().__init__(fact, number)
-        self.look = Look(fact, number)
+        self.look = NeedsRead(fact, number)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Observed:
     """What was read; a key that is missing was not read, which is something else than a None that was."""
 
     agent: tuple[Agent | None] | None = None
     listed: tuple[Version, ...] | None = None
     versions: Mapping[str, Version | None] = field(default_factory=dict)
-    wish: Resolved | Unresolved | None = None
-    resolved: Resolved | Unresolved | None = None
+    wish: ResolvedDefinition | UnresolvedDefinition | None = None
+    resolved: ResolvedDefinition | UnresolvedDefinition | None = None
     pruned: Mapping[str, Reason] = field(default_factory=dict)
     """Versions that this turn tried to delete -> what became of them."""
 
-    def with_version(self, number: str, version: Version | None) -> Facts:
+    def with_version(self, number: str, version: Version | None) -> Observed:
         """The same facts with one version as just read."""
         return replace(self, versions={**self.versions, number: version})
 
-    def routed(self, routing: Routing | None) -> Facts:
+    def routed(self, routing: Routing | None) -> Observed:
         """The same facts with the routing that we just gave the agent."""
         agent = self.agent[0] if self.agent else None
         return replace(self, agent=(replace(agent, routing=routing),) if agent and routing else None)
 
-    def without_version(self, number: str) -> Facts:
+    def without_version(self, number: str) -> Observed:
         """The same facts with one version to be read again."""
         return replace(self, versions={key: version for key, version in self.versions.items() if key != number})
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DecisionInput:
     """One turn's view; reading a property that is not in it raises Unread, which next_step turns into a Look."""
 
-    wanted: Wanted
-    record: Record
-    facts: Facts = field(default_factory=Facts)
+    wanted: DesiredState
+    record: ReleaseState
+    facts: Observed = field(default_factory=Observed)
 
     @property
     def agent(self) -> Agent | None:
         """The agent, or None where it does not exist."""
         if self.facts.agent is None:
-            raise Unread("agent")
+            raise NeedsReadError("agent")
         return self.facts.agent[0]
 
     @property
@@ -82,29 +82,29 @@ class World:
         if self.agent is None:
             return ()
         if self.facts.listed is None:
-            raise Unread("versions")
+            raise NeedsReadError("versions")
         gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
         left = (version for version in self.facts.listed if version.released and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
-    def wish(self) -> Resolved | Unresolved:
+    def wish(self) -> ResolvedDefinition | UnresolvedDefinition:
         """What the desired push comes to with today's rule and secrets."""
         if self.facts.wish is None:
-            raise Unread("wish")
+            raise NeedsReadError("wish")
         return self.facts.wish
 
     @property
-    def resolved(self) -> Resolved | Unresolved:
+    def resolved(self) -> ResolvedDefinition | UnresolvedDefinition:
         """What the push under way comes to, with the secrets that it was resolved to."""
         if self.facts.resolved is None:
-            raise Unread("resolved")
+            raise NeedsReadError("resolved")
         return self.facts.resolved
 
     def version(self, number: str) -> Version | None:
         """One version as its own read tells it."""
         if number not in self.facts.versions:
-            raise Unread("version", number)
+            raise NeedsReadError("version", number)
         return self.facts.versions[number]
 
     @property
@@ -129,12 +129,12 @@ class World:
         return ours and version.number != self.record.cleared
 
 
-def back_to(wanted: Wanted) -> str | None:
+def rollback_version(wanted: DesiredState) -> str | None:
     """The earlier version that is wanted as it is, while nothing newer is."""
     return wanted.back.version if wanted.back is not None and wanted.back.serial == wanted.serial else None
 
 
-def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
+def release_expected(wanted: DesiredState, record: ReleaseState, now: datetime) -> bool:
     """True where the rows will surely ask for the agent, its versions and what the wish comes to.
 
     Not while an act may be in flight: what is read then may be older than what the act made.
@@ -143,7 +143,7 @@ def release_expected(wanted: Wanted, record: Record, now: datetime) -> bool:
     return wanted.push is not None and wanted.serial > record.seen and not held_up
 
 
-def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
+def push_to_run(wanted: DesiredState, record: ReleaseState, now: datetime) -> Push | None:
     """The desired push; while that is held, or has ended otherwise than live, the push of what is good.
 
     So a rotation reaches what serves, whatever became of the last push.
@@ -156,6 +156,6 @@ def should_run(wanted: Wanted, record: Record, now: datetime) -> Push | None:
     return push if unanswered or push is None else good or push
 
 
-def lives(version: Version | None) -> bool:
+def may_serve(version: Version | None) -> bool:
     """True for a version that serves, or may yet."""
     return version is not None and version.status in (Status.CREATING, Status.ACTIVE)

@@ -4,60 +4,62 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
-from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.agents_file.spec import AgentSpec
+from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import Status, Version
 from core.reasons import Reason, by_code
 from core.release import transitions
-from core.release.actions import Begin, Done, End, Pin, Step, Wait, Yield
-from core.release.inputs import World, back_to, lives, should_run
-from core.release.rules_pending_write import SETTLE
+from core.release.actions import Action, EndRelease, Pin, Poll, Requeue, StartRelease, Stop
+from core.release.inputs import DecisionInput, may_serve, push_to_run, rollback_version
+from core.release.rules_pending_write import CONSISTENCY_LAG
 from core.state import holds
-from core.state.release import Cause, Good
+from core.state.release import Cause, GoodVersion
 
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""
 
 
-def agent_deleted(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def agent_deleted(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 1: a number that was born again, or whose agent is gone, names nothing that we know."""
     born = world.record.born
     if not born:
         return None
     if world.agent is None:
-        if any(now - at < SETTLE for at in born.values()):
-            return Wait(Reason.CREATE)  # the agent came with its first version: reads lag
-        return End(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
+        if any(now - at < CONSISTENCY_LAG for at in born.values()):
+            return Poll(Reason.CREATE)  # the agent came with its first version: reads lag
+        return EndRelease(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
     told = [world.agent.latest, *world.facts.versions.values()]
     if any(born.get(version.number, version.created_at) != version.created_at for version in told if version):
-        return End(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
+        return EndRelease(Reason.AGENT_DELETED, transitions.forgotten(world.record, world.wanted, now))
     return None
 
 
-def paused(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def paused(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 5: a person asked to stop."""
     pause = world.wanted.paused
-    if pause is None or not pause.holds(now) or back_to(world.wanted):  # the way back is what a pause makes time for
+    if (
+        pause is None or not pause.holds(now) or rollback_version(world.wanted)
+    ):  # the way back is what a pause makes time for
         return None
-    return Done(Reason.PAUSED, f"by {pause.by}: {pause.why}")
+    return Stop(Reason.PAUSED, f"by {pause.by}: {pause.why}")
 
 
-def nothing_desired(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def nothing_desired(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 6: nobody pushed yet, or what was asked for is not due."""
     if world.wanted.push is None:
-        return Done(Reason.NOTHING_DESIRED)
+        return Stop(Reason.NOTHING_DESIRED)
     if world.wanted.due is not None and now < world.wanted.due and not _settled_by_another_clock(world, now):
-        return Yield(Reason.NOT_DUE, world.wanted.due)
+        return Requeue(Reason.NOT_DUE, world.wanted.due)
     return None
 
 
-def _settled_by_another_clock(world: World, now: datetime) -> bool:
+def _settled_by_another_clock(world: DecisionInput, now: datetime) -> bool:
     """True for a quiet time that began in our future: nobody knows when it ends. Soak counts from the push itself."""
     noted_at = world.wanted.noted_at
-    return world.wanted.cause is not Cause.PUSH and noted_at is not None and noted_at - now > SETTLE
+    return world.wanted.cause is not Cause.PUSH and noted_at is not None and noted_at - now > CONSISTENCY_LAG
 
 
-def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def routing_changed(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 7: a person moved the traffic; only a newer push that is not held, or word of people's, may move it again.
 
     A release under way is over by that: a second hand that puts the traffic back does not set it going again.
@@ -66,36 +68,36 @@ def routing_changed(world: World, rule: AgentRule, now: datetime) -> Step | None
     if overwrites or not world.moved:
         return None
     reason, record = Reason.ROUTING_CHANGED, world.record
-    return End(reason, transitions.ended(record, reason, now)) if record.open else Done(reason)
+    return EndRelease(reason, transitions.ended(record, reason, now)) if record.open else Stop(reason)
 
 
-def ended_stays_ended(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def ended_stays_ended(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 8: an ended release is not begun again by itself."""
     if world.newer or world.record.open:
         return None
     reason = by_code(world.record.reason) if world.record.reason else Reason.NOTHING_DESIRED
-    return Done(reason, world.record.detail, told=True)
+    return Stop(reason, world.record.detail, told=True)
 
 
-def held_back(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def held_back(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 9: the desired image is held and nothing good is there that could run in its place."""
-    if not world.newer or should_run(world.wanted, world.record, now) is not None:
+    if not world.newer or push_to_run(world.wanted, world.record, now) is not None:
         return None
     return _held(world, now)
 
 
-def unresolvable(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def unresolvable(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 10: the newer wish cannot become a definition, or comes to one that is held."""
     if not world.newer:
         return None
-    if isinstance(world.wish, Unresolved):
+    if isinstance(world.wish, UnresolvedDefinition):
         reason, detail = world.wish.reason, world.wish.detail
-        return End(reason, transitions.answered(world.record, world.wanted, reason, now, detail), detail)
+        return EndRelease(reason, transitions.answered(world.record, world.wanted, reason, now, detail), detail)
     hold = holds.of_fingerprint(holds.active(world.wanted, world.record, now), world.wish.fingerprint)
     return _held(world, now) if hold else None
 
 
-def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def already_live(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 11: what is wanted is what serves and has proven itself."""
     good, agent = world.record.good, world.agent
     if not world.newer or good is None or agent is None or agent.live != good.version:
@@ -108,10 +110,10 @@ def already_live(world: World, rule: AgentRule, now: datetime) -> Step | None:
         return None
     if _is_held(world, now):
         return _held(world, now)
-    return End(Reason.ALREADY_LIVE, transitions.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
+    return EndRelease(Reason.ALREADY_LIVE, transitions.answered(world.record, world.wanted, Reason.ALREADY_LIVE, now))
 
 
-def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def not_to_release(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 12: the rule only wants to be told, or nobody can reach the agent."""
     if not world.newer:
         return None
@@ -119,10 +121,10 @@ def not_to_release(world: World, rule: AgentRule, now: datetime) -> Step | None:
     if rule.release.mode != "notify" and not disabled:
         return None
     reason = Reason.WOULD_RELEASE if rule.release.mode == "notify" else Reason.AGENT_DISABLED
-    return End(reason, transitions.answered(world.record, world.wanted, reason, now))
+    return EndRelease(reason, transitions.answered(world.record, world.wanted, reason, now))
 
 
-def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def pin(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 14: hold the traffic where it is; a version created while the endpoint follows latest is served at once."""
     agent = world.agent
     if not _begins(world, rule) or agent is None or not agent.routing.follows_latest:
@@ -136,23 +138,23 @@ def pin(world: World, rule: AgentRule, now: datetime) -> Step | None:
     return None
 
 
-def begin(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def begin(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 15: take the newer wish up; it keeps a candidate that is the same and lives."""
-    push = should_run(world.wanted, world.record, now)
-    if not _begins(world, rule) or isinstance(world.wish, Unresolved) or push is None:
+    push = push_to_run(world.wanted, world.record, now)
+    if not _begins(world, rule) or isinstance(world.wish, UnresolvedDefinition) or push is None:
         return None
     routing = world.agent.routing if world.agent else None
     record = transitions.begun(world.record, world.wanted.serial, push, world.wish, routing, now)
-    number = back_to(world.wanted)
+    number = rollback_version(world.wanted)
     back = world.version(number) if number else None
     if back is not None:
         record = transitions.has_candidate(record, back)
-    elif record.candidate is not None and not lives(world.version(record.candidate)):
+    elif record.candidate is not None and not may_serve(world.version(record.candidate)):
         record = transitions.without_candidate(record)
-    return Begin(record, superseded=world.record if world.record.open else None)
+    return StartRelease(record, superseded=world.record if world.record.open else None)
 
 
-def _begins(world: World, rule: AgentRule) -> bool:
+def _begins(world: DecisionInput, rule: AgentSpec) -> bool:
     """Row 13: a newer wish waits while the one under way was overtaken too often: a busy branch starves nobody.
 
     Not in mode ``manual``: there the one under way may wait for a person for ever.
@@ -161,24 +163,24 @@ def _begins(world: World, rule: AgentRule) -> bool:
     return world.newer and not starves
 
 
-def _is_held(world: World, now: datetime) -> bool:
+def _is_held(world: DecisionInput, now: datetime) -> bool:
     push = world.wanted.push
     return push is not None and holds.of_digest(holds.active(world.wanted, world.record, now), push.digest) is not None
 
 
-def _held(world: World, now: datetime) -> End:
+def _held(world: DecisionInput, now: datetime) -> EndRelease:
     """The end of a wish that is held, with what is known of the hold."""
     push = world.wanted.push
     found = holds.active(world.wanted, world.record, now)
     hold = holds.of_digest(found, push.digest if push else "") or holds.of_fingerprint(found, _fingerprint(world))
     until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold and hold.until else ""
     detail = f"{hold.reason} by {hold.by}{until}: {hold.detail}" if hold else ""
-    return End(Reason.HELD, transitions.answered(world.record, world.wanted, Reason.HELD, now, detail), detail)
+    return EndRelease(Reason.HELD, transitions.answered(world.record, world.wanted, Reason.HELD, now, detail), detail)
 
 
-def _is(version: Version, fingerprint: str, good: Good) -> bool:
+def _is(version: Version, fingerprint: str, good: GoodVersion) -> bool:
     return fingerprint in (good.fingerprint, version.metadata.get(FINGERPRINT))
 
 
-def _fingerprint(world: World) -> str:
-    return world.facts.wish.fingerprint if isinstance(world.facts.wish, Resolved) else ""
+def _fingerprint(world: DecisionInput) -> str:
+    return world.facts.wish.fingerprint if isinstance(world.facts.wish, ResolvedDefinition) else ""

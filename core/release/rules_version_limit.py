@@ -6,35 +6,35 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.model import Routing
-from core.prune.retention import Delete, Line, crowded, plan
+from core.prune.retention import Delete, PruneDecision, near_limit, plan_prune
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import End, Prune, Step
-from core.release.inputs import World
+from core.release.actions import Action, EndRelease, PruneForRoom
+from core.release.inputs import DecisionInput
 
 
-def make_room(world: World, rule: AgentRule, now: datetime) -> Step | None:
+def make_room(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 17: above 80 % of ``keep.limit`` what may go goes first; at the limit nothing is created."""
     if world.record.candidate is not None:
         return None
     count, tried = len(world.listed), world.facts.pruned
-    if not crowded(count, rule.keep):
+    if not near_limit(count, rule.keep):
         return None
     routing = world.agent.routing if world.agent else Routing()
-    lines = plan(world.listed, routing, world.record, rule.keep, now, tried)
+    lines = plan_prune(world.listed, routing, world.record, rule.keep, now, tried)
     full = count >= rule.keep.limit
     going = tuple(line for line in lines if isinstance(line, Delete))
     if going and (full or not tried):
-        return Prune(going)
+        return PruneForRoom(going)
     if not full:
         return None
     detail = f"{count} of {rule.keep.limit} versions: {what_holds(lines)}"
-    return End(Reason.VERSION_LIMIT, transitions.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
+    return EndRelease(Reason.VERSION_LIMIT, transitions.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
 
 
-def what_holds(lines: Iterable[Line]) -> str:
+def what_holds(lines: Iterable[PruneDecision]) -> str:
     """Why each version stays, the reasons in the order of the oldest: ``KEPT_YOUNG 3-59, KEPT_LIVE 60``."""
     found: dict[Reason, list[int]] = defaultdict(list)
     for line in lines:

@@ -6,20 +6,36 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.definition import Resolved
+from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
-from core.release.inputs import MENDED_BY_A_SECRET, should_run
-from core.state.release import HISTORY, IMAGES, Act, Doing, Ended, Good, Hold, Record, Stage, Wanted
+from core.release.inputs import MENDED_BY_A_SECRET, push_to_run
+from core.state.release import (
+    MAX_HISTORY_ENTRIES,
+    MAX_REMEMBERED_IMAGES,
+    DesiredState,
+    GoodVersion,
+    HistoryEntry,
+    Hold,
+    PendingWrite,
+    Phase,
+    ReleaseState,
+    WriteKind,
+)
 
 BY_PROOF = "slipway"
 """Who set a hold that no person set."""
 
 
 def begun(
-    record: Record, serial: int, push: Push | None, resolved: Resolved, routing: Routing | None, now: datetime
-) -> Record:
+    record: ReleaseState,
+    serial: int,
+    push: Push | None,
+    resolved: ResolvedDefinition,
+    routing: Routing | None,
+    now: datetime,
+) -> ReleaseState:
     """Take up what a serial wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == record.fingerprint
     return replace(
@@ -31,7 +47,7 @@ def begun(
         image=resolved.definition.image,
         images=_known(record, push, resolved),
         variables=frozenset(resolved.definition.environment),
-        stage=Stage.BEGUN,
+        stage=Phase.BEGUN,
         reason="",
         detail="",
         begun_at=now,
@@ -47,22 +63,24 @@ def begun(
     )
 
 
-def without_candidate(record: Record) -> Record:
+def without_candidate(record: ReleaseState) -> ReleaseState:
     """Forget a candidate that is of no use any more."""
     return replace(record, candidate=None, twin=False)
 
 
-def intending(record: Record, act: Act, now: datetime, *, to: Routing | None = None, highest: int = 0) -> Record:
+def intending(
+    record: ReleaseState, act: WriteKind, now: datetime, *, to: Routing | None = None, highest: int = 0
+) -> ReleaseState:
     """What is about to be done, so that whoever follows a crash knows where to look."""
-    return replace(record, doing=Doing(act, now, to, highest))
+    return replace(record, doing=PendingWrite(act, now, to, highest))
 
 
-def not_landed(record: Record) -> Record:
+def not_landed(record: ReleaseState) -> ReleaseState:
     """The act that was begun did not take effect."""
     return replace(record, doing=None)
 
 
-def has_candidate(record: Record, version: Version, *, highest: int = 0) -> Record:
+def has_candidate(record: ReleaseState, version: Version, *, highest: int = 0) -> ReleaseState:
     """The receipt of a create, or a version found that has the fingerprint."""
     return replace(
         record,
@@ -74,22 +92,22 @@ def has_candidate(record: Record, version: Version, *, highest: int = 0) -> Reco
     )
 
 
-def cleared(record: Record) -> Record:
+def cleared(record: ReleaseState) -> ReleaseState:
     """The failed twin is gone."""
     return replace(without_candidate(record), cleared=record.candidate)
 
 
-def confirmed(record: Record) -> Record:
+def confirmed(record: ReleaseState) -> ReleaseState:
     """The candidate is what was meant."""
-    return replace(record, stage=Stage.CONFIRMED)
+    return replace(record, stage=Phase.CONFIRMED)
 
 
-def verified(record: Record) -> Record:
+def verified(record: ReleaseState) -> ReleaseState:
     """The candidate answered as it must."""
-    return replace(record, stage=Stage.VERIFIED)
+    return replace(record, stage=Phase.VERIFIED)
 
 
-def held(record: Record, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> Record:
+def held(record: ReleaseState, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> ReleaseState:
     """The release under way must not be tried again; its image neither, unless that image is also the good one's."""
     digest = record.push.digest if record.push else ""
     good = record.good.push.digest if record.good else ""
@@ -98,33 +116,35 @@ def held(record: Record, reason: Reason, detail: str, hold_for: timedelta, now: 
     return replace(record, holds=(*others, hold), detail=detail)
 
 
-def routed(record: Record, routing: Routing, act: Act, at: datetime) -> Record:
+def routed(record: ReleaseState, routing: Routing, act: WriteKind, at: datetime) -> ReleaseState:
     """A selector change took effect."""
-    stage = {Act.PROMOTE: Stage.PROMOTED, Act.ROLLBACK: Stage.ROLLED_BACK}.get(act, record.stage)
+    stage = {WriteKind.PROMOTE: Phase.PROMOTED, WriteKind.ROLLBACK: Phase.ROLLED_BACK}.get(act, record.stage)
     return replace(record, doing=None, selector=routing, routed_at=at, stage=stage)
 
 
-def ended(record: Record, reason: Reason, now: datetime, detail: str = "") -> Record:
+def ended(record: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
     """The release is over."""
-    return replace(_remembered(record, reason, now), stage=Stage.ENDED, reason=reason, detail=detail, overtaken=0)
+    return replace(_remembered(record, reason, now), stage=Phase.ENDED, reason=reason, detail=detail, overtaken=0)
 
 
-def answered(record: Record, wanted: Wanted, reason: Reason, now: datetime, detail: str = "") -> Record:
+def answered(
+    record: ReleaseState, wanted: DesiredState, reason: Reason, now: datetime, detail: str = ""
+) -> ReleaseState:
     """A newer wish is answered without anything to release; a release under way is over too.
 
     What a secret stopped is remembered by the push that it was wanted for: that is the one to go on with.
     """
-    push = should_run(wanted, record, now) if reason in MENDED_BY_A_SECRET else wanted.push
+    push = push_to_run(wanted, record, now) if reason in MENDED_BY_A_SECRET else wanted.push
     before = _remembered(record, Reason.SUPERSEDED, now) if record.open else record
     taken = replace(before, seen=wanted.serial, push=push, doing=None, candidate=None, twin=False)
     return ended(taken, reason, now, detail)
 
 
-def live(record: Record, identity: str | None, now: datetime) -> Record:
+def live(record: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
     """The candidate serves and passed what was asked of it."""
     if record.push is None or record.candidate is None:  # pragma: no cover - a promoted release has both
         return ended(record, Reason.LIVE, now)
-    good = Good(record.push, record.fingerprint, record.candidate)
+    good = GoodVersion(record.push, record.fingerprint, record.candidate)
     kept = {number: at for number, at in record.born.items() if number == record.candidate}
     again = record.good is not None and record.good.version == good.version
     previous = record.previous if again else record.good
@@ -132,7 +152,7 @@ def live(record: Record, identity: str | None, now: datetime) -> Record:
                    identity=identity, drift=())  # fmt: skip
 
 
-def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
+def forgotten(record: ReleaseState, wanted: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: its numbers mean nothing any more, and only a newer word of people's begins again."""
     seen = record.seen if wanted.by_people > record.seen else wanted.serial
     gone = ended(replace(record, doing=None), Reason.AGENT_DELETED, now)
@@ -141,20 +161,20 @@ def forgotten(record: Record, wanted: Wanted, now: datetime) -> Record:
                    identity=None, drift=())  # fmt: skip
 
 
-def _known(record: Record, push: Push | None, resolved: Resolved) -> Mapping[str, ImageFacts]:
+def _known(record: ReleaseState, push: Push | None, resolved: ResolvedDefinition) -> Mapping[str, ImageFacts]:
     """What is known of images, the newest last."""
     known = dict(record.images)
     if push is not None and resolved.image is not None:
         known.pop(push.digest, None)
         known[push.digest] = resolved.image
-    return dict(list(known.items())[-IMAGES:])
+    return dict(list(known.items())[-MAX_REMEMBERED_IMAGES:])
 
 
-def _born(record: Record, version: Version) -> Mapping[str, datetime]:
+def _born(record: ReleaseState, version: Version) -> Mapping[str, datetime]:
     return {**record.born, version.number: version.created_at}
 
 
-def _remembered(record: Record, reason: Reason, now: datetime) -> Record:
+def _remembered(record: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:
     digest = record.push.digest if record.push else ""
-    line = Ended(now, reason, digest, record.candidate)
-    return replace(record, history=(*record.history, line)[-HISTORY:])
+    line = HistoryEntry(now, reason, digest, record.candidate)
+    return replace(record, history=(*record.history, line)[-MAX_HISTORY_ENTRIES:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class WayBack:
+class RollbackRequest:
     """An earlier version that a person wants to serve again, as it is; a later wish takes its place."""
 
     version: str

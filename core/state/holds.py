@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.state.release import Hold, Record, Wanted
+from core.state.release import DesiredState, Hold, ReleaseState
 
 
-def active(wanted: Wanted, record: Record, now: datetime) -> tuple[Hold, ...]:
+def active(wanted: DesiredState, record: ReleaseState, now: datetime) -> tuple[Hold, ...]:
     """Every hold that counts: set by a failed proof or by a person, not over, and not lifted since."""
     return tuple(hold for hold in (*record.holds, *wanted.held) if not _over(hold, wanted, now))
 
@@ -22,7 +22,7 @@ def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
     return next((hold for hold in holds if fingerprint and hold.fingerprint == fingerprint), None)
 
 
-def _over(hold: Hold, wanted: Wanted, now: datetime) -> bool:
+def _over(hold: Hold, wanted: DesiredState, now: datetime) -> bool:
     if hold.until is not None and hold.until <= now:
         return True
     lifted = (wanted.lifted.get(key) for key in (hold.fingerprint, hold.digest) if key)

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.desired import WayBack
+from core.state.desired import RollbackRequest
 
-IMAGES, HISTORY = 20, 50  # digests whose facts, and ended releases, that a record remembers
+MAX_REMEMBERED_IMAGES, MAX_HISTORY_ENTRIES = 20, 50  # digests whose facts, and ended releases, that a record remembers
 
 
 class Cause(StrEnum):
@@ -62,7 +62,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredState:
     """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
 
     serial: int = 0  # grows by one with every change that asks for a release
@@ -85,10 +85,10 @@ class Wanted:
     """A hash of what the agent's rule last said of what runs."""
     traceparent: str | None = None
     """Of what last asked, so that a release taken up later still belongs to its push's trace."""
-    back: WayBack | None = None
+    back: RollbackRequest | None = None
 
 
-class Stage(StrEnum):
+class Phase(StrEnum):
     """How far a release is; what is written down is never done again."""
 
     BEGUN = "begun"
@@ -101,7 +101,7 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
-class Act(StrEnum):
+class WriteKind(StrEnum):
     """What is done to Foundry and therefore noted before it is done."""
 
     CREATE = "create"
@@ -111,10 +111,10 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class PendingWrite:
     """An act that was begun and whose end nobody noted yet."""
 
-    act: Act
+    act: WriteKind
     since: datetime
     to: Routing | None = None
     """What a selector change asks for."""
@@ -123,7 +123,7 @@ class Doing:
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class GoodVersion:
     """The last version that went live and passed what was asked of it."""
 
     push: Push
@@ -132,7 +132,7 @@ class Good:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class HistoryEntry:
     """One line of a record's history."""
 
     at: datetime
@@ -142,7 +142,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ReleaseState:
     """How far an agent's release is; written by whoever holds the lease on it."""
 
     seen: int = 0
@@ -154,7 +154,7 @@ class Record:
     image: str = ""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""
-    stage: Stage = Stage.ENDED
+    stage: Phase = Phase.ENDED
     reason: str = ""
     detail: str = ""
     begun_at: datetime | None = None
@@ -168,9 +168,9 @@ class Record:
     selector: Routing | None = None
     """The routing as we left or accepted it; None until there is an agent."""
     routed_at: datetime | None = None
-    doing: Doing | None = None
-    good: Good | None = None
-    previous: Good | None = None
+    doing: PendingWrite | None = None
+    good: GoodVersion | None = None
+    previous: GoodVersion | None = None
     """What was good before: the last resort that pruning leaves."""
     holds: tuple[Hold, ...] = ()
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
@@ -187,12 +187,12 @@ class Record:
     """How often in a row a newer wish ended a release under way."""
     attempt: int = 0
     """How many versions were asked for in this release."""
-    history: tuple[Ended, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def open(self) -> bool:
         """True while a release is under way."""
-        return self.stage is not Stage.ENDED
+        return self.stage is not Phase.ENDED
 
     @property
     def state(self) -> str:

@@ -7,27 +7,29 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import Agents
-from core.events import Ignored, Parsed, Pushed, SecretChanged, parse
-from handlers.events import image_pushed, secret_changed
+from core.events import Ignored, ImagePushed, Parsed, SecretChanged, parse_events
+from handlers.events import image_pushed
+from handlers.events.image_pushed import handle_push
+from handlers.events.secret_changed import handle_secret_change
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import redact
 from handlers.settings import Settings
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 
-async def handle(event: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def handle_event(event: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
     """Answer one delivery: one event, or an array of them.
 
     Returns for whatever a retry cannot mend. Raises TransientError or PermanentError where the ledger or the queue does
     not take the event, so that Event Grid or the queue delivers it again.
     """
-    decisions = Decisions(outside.journal, outside.clock, {})
+    decisions = DecisionLog(outside.journal, outside.clock, {})
     try:
         for parsed in _parsed(event, settings.registry_name, outside.clock.now()):
-            if isinstance(parsed, Pushed):
-                await image_pushed.handle(parsed, agents, decisions, outside)
+            if isinstance(parsed, ImagePushed):
+                await handle_push(parsed, agents, decisions, outside)
             elif isinstance(parsed, SecretChanged):
-                await secret_changed.handle(parsed, agents, decisions, outside)
+                await handle_secret_change(parsed, agents, decisions, outside)
             else:
                 _tell(parsed, decisions)
     finally:
@@ -39,16 +41,16 @@ def _parsed(event: str, registry: str, now: datetime) -> Iterator[Parsed]:
 
     What an event is about (registry, repository, digest) is read as it came: a setting may be kept as a secret too.
     """
-    as_is, safe = parse(event, registry, now), redact(event)
-    for meant, told in zip(as_is, parse(safe, registry, now) if safe != event else as_is, strict=False):
-        if isinstance(meant, Pushed):
+    as_is, safe = parse_events(event, registry, now), redact(event)
+    for meant, told in zip(as_is, parse_events(safe, registry, now) if safe != event else as_is, strict=False):
+        if isinstance(meant, ImagePushed):
             tag, event_id = redact(meant.push.tag), redact(meant.push.event_id)
             yield replace(meant, push=replace(meant.push, tag=tag, event_id=event_id))
         else:
             yield told if isinstance(meant, Ignored) and isinstance(told, Ignored) else meant
 
 
-def _tell(ignored: Ignored, decisions: Decisions) -> None:
+def _tell(ignored: Ignored, decisions: DecisionLog) -> None:
     decisions.tell(
         ignored.reason,
         ignored.detail,

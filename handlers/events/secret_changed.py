@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.agents_file.spec import AgentRule, Agents, SecretRef
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.events import SecretChanged
-from core.intake.events import Noted, rotate
+from core.intake.events import DesiredUpdate, apply_rotation
 from core.reasons import Reason
-from core.state.release import Cause, Wanted
-from handlers.events.update_desired import note_and_ask, said_at
-from handlers.gateways.interfaces import Gateways, PermanentError
+from core.state.release import Cause, DesiredState
+from handlers.events.update_desired import said_at, update_and_enqueue
+from handlers.gateways.errors import PermanentError
+from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 CAUSE, STEP = Cause.SECRET.value, "rotation"
 
 
-async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, outside: Gateways) -> None:
+async def handle_secret_change(
+    changed: SecretChanged, agents: Agents, decisions: DecisionLog, outside: Gateways
+) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
     said = said_at(STEP, changed.dry_run)
     about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, **said}
@@ -33,7 +36,7 @@ async def handle(changed: SecretChanged, agents: Agents, decisions: Decisions, o
             decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=serial, **about)
 
 
-async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
+async def _uses(rule: AgentSpec, secret: str, outside: Gateways) -> bool:
     """True when the rule names the secret without a version, or the vault's tags give it to the agent."""
     refs = (value for value in rule.env.values() if isinstance(value, SecretRef) and value.version is None)
     if any(ref.secret.lower() == secret for ref in refs):
@@ -49,8 +52,8 @@ async def _uses(rule: AgentRule, secret: str, outside: Gateways) -> bool:
         return error.code == "AMBIGUOUS"
 
 
-async def _note(rule: AgentRule, changed: SecretChanged, outside: Gateways) -> Noted:
-    def judge(wanted: Wanted, now: datetime) -> Noted:
-        return rotate(wanted, rule, otel.carrier() or changed.traceparent, now)
+async def _note(rule: AgentSpec, changed: SecretChanged, outside: Gateways) -> DesiredUpdate:
+    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_rotation(wanted, rule, otel.carrier() or changed.traceparent, now)
 
-    return await note_and_ask(rule.name, judge, outside, dry_run=changed.dry_run)
+    return await update_and_enqueue(rule.name, judge, outside, dry_run=changed.dry_run)

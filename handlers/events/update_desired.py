@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from core.intake.events import Noted
-from core.state.release import Wanted
+from core.intake.events import DesiredUpdate
+from core.state.release import DesiredState
 from handlers.gateways.interfaces import Gateways
 
 
-async def note_and_ask(
-    agent: str, judge: Callable[[Wanted, datetime], Noted], outside: Gateways, *, dry_run: bool = False
-) -> Noted:
+async def update_and_enqueue(
+    agent: str, judge: Callable[[DesiredState, datetime], DesiredUpdate], outside: Gateways, *, dry_run: bool = False
+) -> DesiredUpdate:
     """Hold something against what is wanted, store what comes of it, and have the release taken up.
 
     In this order, so that a message never finds the ledger without its wish. ``dry_run``: nothing is stored and nobody
@@ -21,9 +21,9 @@ async def note_and_ask(
     now = outside.clock.now()
     if dry_run:
         return judge(await outside.ledger.wanted(agent), now)
-    judged: list[Noted] = []
+    judged: list[DesiredUpdate] = []
 
-    def change(before: Wanted) -> Wanted:
+    def change(before: DesiredState) -> DesiredState:
         judged.append(judge(before, now))  # once per try: somebody else may have written in between
         return judged[-1].wanted
 

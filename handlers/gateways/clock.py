@@ -5,6 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait for it."""
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
 
 
 class SystemClock:

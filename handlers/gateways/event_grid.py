@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from handlers.gateways.azure_http import may_help, retry_after
-from handlers.gateways.interfaces import PermanentError, TransientError
-from handlers.gateways.told import Told
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.interfaces import OutcomeEvent
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -24,7 +24,7 @@ ONCE_MORE: dict[str, Any] = {"retry_total": 1, "connection_timeout": 3, "read_ti
 """An event that comes twice has the same id."""
 
 
-class AzureOutcomes:
+class EventGridPublisher:
     """See the Outcomes protocol."""
 
     def __init__(self, endpoint: str, source: str, credential: AsyncTokenCredential) -> None:
@@ -33,7 +33,7 @@ class AzureOutcomes:
         self._credential = credential
         self._made: EventGridPublisherClient | None = None
 
-    async def publish(self, events: Sequence[Told]) -> None:
+    async def publish(self, events: Sequence[OutcomeEvent]) -> None:
         """One request for all of them."""
         client = await self._client()
         what = f"publish {' and '.join(sorted({one.kind for one in events}))}"
@@ -45,7 +45,7 @@ class AzureOutcomes:
         except (AzureError, TimeoutError, ValueError) as error:
             raise TransientError(SERVICE, "no answer", f"{what}: {type(error).__name__}", unclear=True) from error
 
-    def _event(self, told: Told) -> CloudEvent[dict[str, object]]:
+    def _event(self, told: OutcomeEvent) -> CloudEvent[dict[str, object]]:
         from azure.core.messaging import CloudEvent
 
         extensions: Any = {"traceparent": told.traceparent} if told.traceparent else None

@@ -10,34 +10,19 @@ are return values, not errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from core.agents_file.spec import Probe
-from core.image_manifest import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
-from handlers.gateways.foundry.rate_limiter import Looks
-from handlers.gateways.ledgers import Lease, Ledger
-from handlers.gateways.told import Nobody, Outcomes, Told
-
-__all__ = [
-    "STORAGE",
-    "TOO_MANY_VERSIONS",
-    "GatewayError",
-    "Gateways",
-    "Lease",
-    "Ledger",
-    "Nobody",
-    "Outcomes",
-    "PermanentError",
-    "Told",
-    "TransientError",
-]
+from core.state.release import DesiredState, ReleaseState
+from handlers.gateways.clock import Clock
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 
 class Deleted(StrEnum):
@@ -108,13 +93,13 @@ class Vault(Protocol):
         """
 
 
-class Images(Protocol):
+class Registry(Protocol):
     """Manifests and tags in the registry. Every method raises TransientError or PermanentError."""
 
     async def facts(self, repository: str, digest: str) -> ImageFacts | None:
         """What a digest is, or None where the registry does not have it (any more)."""
 
-    async def tags(self, repository: str) -> Sequence[Tagged]:
+    async def tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the one that was pushed last first; empty where there is no such repository."""
 
 
@@ -128,7 +113,7 @@ class Journal(Protocol):
         """Every line of a day, oldest first; empty where there is none."""
 
 
-class Queue(Protocol):
+class ReleaseQueue(Protocol):
     """The queue ``releases``, and how full it and the others are."""
 
     async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
@@ -138,17 +123,78 @@ class Queue(Protocol):
         """About how many messages a queue has, hidden ones too; 0 where it was never made."""
 
 
-class Clock(Protocol):
-    """Time, so that tests need not wait for it."""
+class Lease(Protocol):
+    """The right to be the one writer of an agent's release, and the record that it protects."""
 
-    def now(self) -> datetime:
-        """The time in UTC."""
+    @property
+    def record(self) -> ReleaseState:
+        """The record as last read or written under this lease."""
 
-    def monotonic(self) -> float:
-        """Seconds of a clock that nobody sets."""
+    @property
+    def remaining(self) -> float:
+        """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
+    async def write(self, record: ReleaseState) -> bool:
+        """Store the record; False when the lease was lost, after which the holder must stop for good.
+
+        Raises TransientError where storage itself does not answer.
+        """
+
+    async def renew(self) -> bool:
+        """Extend the lease to 60 s; False when it was lost."""
+
+    async def give_back(self) -> None:
+        """Let the next one in; never raises, since a lease ends by itself."""
+
+
+class StateStore(Protocol):
+    """The two records per agent. Every method raises TransientError or PermanentError."""
+
+    async def wanted(self, agent: str) -> DesiredState:
+        """What the agent should run; an empty one where nothing was ever noted."""
+
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+        """Apply a change by compare-and-swap, as often as others come between; an equal result is not written."""
+
+    async def record(self, agent: str) -> ReleaseState:
+        """How far the release is, read without the lease."""
+
+    async def lease(self, agent: str) -> Lease | None:
+        """Become the one writer for 60 s, or None while somebody else is."""
+
+    async def remembered(self, what: str) -> str:
+        """What was last remembered under the name; empty where nothing was."""
+
+    async def remember(self, what: str, value: str) -> None:
+        """Keep a short text under a name."""
+
+    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+        """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeEvent:
+    """One outcome, as the world is told it: a CloudEvent whose ``name`` is the same whenever it is told again."""
+
+    name: str
+    kind: str
+    subject: str
+    data: Mapping[str, object]
+    traceparent: str | None = None
+
+
+class OutcomePublisher(Protocol):
+    """Where outcomes are told."""
+
+    async def publish(self, events: Sequence[OutcomeEvent]) -> None:
+        """Tell them, within seconds or not at all; raises TransientError or PermanentError."""
+
+
+class NoOutcomePublisher:
+    """Outcomes where no topic is set."""
+
+    async def publish(self, events: Sequence[OutcomeEvent]) -> None:
+        """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +203,11 @@ class Gateways:
 
     foundry: Foundry
     vault: Vault
-    ledger: Ledger
+    ledger: StateStore
     journal: Journal
-    queue: Queue
+    queue: ReleaseQueue
     clock: Clock
-    images: Images
-    outcomes: Outcomes = field(default_factory=Nobody)
-    looks: Looks = field(default_factory=Looks)
+    images: Registry
+    outcomes: OutcomePublisher = field(default_factory=NoOutcomePublisher)
+    looks: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How many of this process wait for Foundry, and how busy it is."""

@@ -13,7 +13,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways.azure_http import ASKED_ONCE, UNREADABLE, connections, may_help, retry_after
-from handlers.gateways.interfaces import PermanentError, TransientError
+from handlers.gateways.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -22,7 +22,7 @@ SERVICE = "Key Vault"
 OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
 
 
-class AzureVault:
+class AzureKeyVault:
     """See the Vault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:

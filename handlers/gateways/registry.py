@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from core.image_manifest import ImageFacts, Tagged, of_config, of_manifest
+from core.image_manifest import ImageFacts, RegistryTag, inspect_config, inspect_manifest
 from handlers.gateways.azure_http import ASKED_ONCE, BUSY, UNREADABLE, connections, retry_after
-from handlers.gateways.interfaces import PermanentError, TransientError
+from handlers.gateways.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -24,7 +24,7 @@ LARGEST_CONFIG = 1_000_000
 OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
 
 
-class AzureImages:
+class AzureRegistry:
     """See the Images protocol."""
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
@@ -47,7 +47,7 @@ class AzureImages:
     async def _facts(self, repository: str, digest: str) -> ImageFacts:
         client, token = await self._client(), self._tokens.setdefault(repository, _Token())
         found = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=token.keep)
-        facts = of_manifest(found.manifest, found.media_type or "", digest)
+        facts = inspect_manifest(found.manifest, found.media_type or "", digest)
         if isinstance(facts, ImageFacts):
             return facts
         stream = await client.download_blob(repository, facts, headers=token.headers)
@@ -56,14 +56,14 @@ class AzureImages:
             data += chunk
             if len(data) > LARGEST_CONFIG:
                 raise ValueError("a configuration that is larger than any image's")
-        return of_config(json.loads(data), digest)
+        return inspect_config(json.loads(data), digest)
 
-    async def tags(self, repository: str) -> Sequence[Tagged]:
+    async def tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the one that was pushed last first."""
         client = await self._client()
         try:
             listed = client.list_tag_properties(repository, order_by="timedesc")
-            return [Tagged(one.name, one.digest, one.last_updated_on) async for one in listed]
+            return [RegistryTag(one.name, one.digest, one.last_updated_on) async for one in listed]
         except (AzureError, *UNREADABLE) as error:
             if _is_missing(error):
                 return []

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
 from core.prune.toolboxes import ToolboxLine, plan_toolbox
 from handlers.gateways.interfaces import Gateways
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 
 async def prune(
-    rule: AgentRule,
+    rule: AgentSpec,
     versions: Sequence[Version],
     kept: Sequence[Version],
     outside: Gateways,
-    decisions: Decisions,
+    decisions: DecisionLog,
     *,
     dry_run: bool,
 ) -> None:
@@ -34,12 +34,12 @@ async def prune(
         decisions.tell(line.reason, version=line.version, toolbox=toolbox_of(rule))
 
 
-async def planned(rule: AgentRule, kept: Sequence[Version], outside: Gateways) -> tuple[ToolboxLine, ...]:
+async def planned(rule: AgentSpec, kept: Sequence[Version], outside: Gateways) -> tuple[ToolboxLine, ...]:
     """What would go of the toolbox, and why the rest stays."""
     found = await outside.foundry.toolbox_versions(toolbox_of(rule))
     return plan_toolbox(found, kept, rule.keep, outside.clock.now())
 
 
-def toolbox_of(rule: AgentRule) -> str:
+def toolbox_of(rule: AgentSpec) -> str:
     """The name of the agent's toolbox."""
     return f"{rule.name}-tools"

@@ -6,22 +6,23 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.agents_file.spec import AgentRule, Agents
+from core.agents_file.spec import Agents, AgentSpec
 from core.model import Routing, Version
-from core.prune.retention import Delete, Keep, Line, crowded, plan
+from core.prune.retention import Delete, Keep, PruneDecision, near_limit, plan_prune
 from core.reasons import Reason
 from core.release.inputs import PRUNED
-from core.state.release import Record
+from core.state.release import ReleaseState
 from handlers import outcome_events
-from handlers.concurrency import together
-from handlers.gateways.interfaces import GatewayError, Gateways, Lease
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseLostError, Pace
 from handlers.prune_versions import prune_toolbox
-from handlers.retry import patiently
+from handlers.retry import with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
-from handlers.telemetry.decision_log import Decisions
-from handlers.version_deleter import Deleting
+from handlers.telemetry.decision_log import DecisionLog
+from handlers.version_deleter import VersionDeleter
 
 STEP = "prune"
 AT_ONCE = 8
@@ -36,9 +37,9 @@ PER_LINE = 40
 class Planned:
     """One agent's plan, and what it was made from."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[PruneDecision, ...]
     routing: Routing
-    record: Record
+    record: ReleaseState
 
     @property
     def going(self) -> list[Delete]:
@@ -46,12 +47,12 @@ class Planned:
         return [line for line in self.lines if isinstance(line, Delete)]
 
 
-async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def prune_versions(agents: Agents, settings: Settings, outside: Gateways) -> None:
     """Prune every agent that agents.yaml names; what one agent's reads or deletes meet stops none of the others."""
     turns, ends = asyncio.Semaphore(AT_ONCE), outside.clock.now() + BUDGET
-    all_quiet = Decisions(outside.journal, outside.clock, {})
+    all_quiet = DecisionLog(outside.journal, outside.clock, {})
 
-    async def one(rule: AgentRule) -> None:
+    async def one(rule: AgentSpec) -> None:
         with otel.span(STEP, agent=rule.name):
             async with turns:  # what is told afterwards keeps no other agent waiting
                 told, gone = await _agent(rule, settings, outside, ends)
@@ -63,10 +64,12 @@ async def handle(agents: Agents, settings: Settings, outside: Gateways) -> None:
         await all_quiet.flush()
 
 
-async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, ends: datetime) -> tuple[Decisions, set[str]]:
+async def _agent(
+    rule: AgentSpec, settings: Settings, outside: Gateways, ends: datetime
+) -> tuple[DecisionLog, set[str]]:
     """What is to be told, and the versions that went."""
     about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
-    decisions, gone = Decisions(outside.journal, outside.clock, about), set[str]()
+    decisions, gone = DecisionLog(outside.journal, outside.clock, about), set[str]()
     try:
         if outside.clock.now() < ends:
             await _prune(rule, settings, outside, decisions, gone)
@@ -77,7 +80,9 @@ async def _agent(rule: AgentRule, settings: Settings, outside: Gateways, ends: d
     return decisions, gone
 
 
-async def _report(rule: AgentRule, decisions: Decisions, gone: set[str], outside: Gateways, quiet: Decisions) -> None:
+async def _report(
+    rule: AgentSpec, decisions: DecisionLog, gone: set[str], outside: Gateways, quiet: DecisionLog
+) -> None:
     """What is told where nothing went is written with that of the other agents, at the run's end."""
     if not gone:
         quiet.join(decisions)
@@ -87,20 +92,22 @@ async def _report(rule: AgentRule, decisions: Decisions, gone: set[str], outside
     await decisions.flush()
 
 
-async def planned(rule: AgentRule, outside: Gateways) -> Planned:
+async def planned(rule: AgentSpec, outside: Gateways) -> Planned:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
     foundry, name = outside.foundry, rule.name
-    reads = together(foundry.agent(name), foundry.versions(name))
-    (agent, versions), record = await together(reads, outside.ledger.record(name))
+    reads = gather_two(foundry.agent(name), foundry.versions(name))
+    (agent, versions), record = await gather_two(reads, outside.ledger.record(name))
     if agent is None:
         return Planned((), Routing(), record)
-    lines = plan(versions, agent.routing, record, rule.keep, outside.clock.now())
+    lines = plan_prune(versions, agent.routing, record, rule.keep, outside.clock.now())
     return Planned(lines, agent.routing, record)
 
 
-async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]) -> None:
+async def _prune(
+    rule: AgentSpec, settings: Settings, outside: Gateways, decisions: DecisionLog, gone: set[str]
+) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
-    found = await patiently(outside.clock, lambda: planned(rule, outside))
+    found = await with_retries(outside.clock, lambda: planned(rule, outside))
     metrics.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
     pause = (await outside.ledger.wanted(rule.name)).paused if found.going else None
     if pause is not None and pause.holds(outside.clock.now()):
@@ -119,7 +126,7 @@ async def _prune(rule: AgentRule, settings: Settings, outside: Gateways, decisio
 
 
 async def _delete(
-    rule: AgentRule, settings: Settings, outside: Gateways, decisions: Decisions, gone: set[str]
+    rule: AgentSpec, settings: Settings, outside: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> Planned:
     """Plan again under the lease and delete; returns that plan."""
     lease = await outside.ledger.lease(rule.name)
@@ -130,7 +137,7 @@ async def _delete(
         found = await planned(rule, outside)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
         pace = _pace(lease, settings, outside)
-        deleting = Deleting(
+        deleting = VersionDeleter(
             rule, lease.record, pace, outside, decisions, lambda: _newer_wish(rule.name, lease, outside)
         )
         try:
@@ -148,13 +155,13 @@ async def _delete(
     return found
 
 
-def _instead(rule: AgentRule, found: Planned, deleting: Deleting) -> list[Delete]:
+def _instead(rule: AgentSpec, found: Planned, deleting: VersionDeleter) -> list[Delete]:
     """What gives way in the place of versions that could not be deleted, where the agent is crowded."""
     left = [line.version for line in found.lines if deleting.done.get(line.version.number) not in PRUNED]
-    if not deleting.stayed or not crowded(len(left), rule.keep):
+    if not deleting.stayed or not near_limit(len(left), rule.keep):
         return []
     now = deleting.outside.clock.now()
-    again = plan(left, found.routing, found.record, rule.keep, now, deleting.stayed)
+    again = plan_prune(left, found.routing, found.record, rule.keep, now, deleting.stayed)
     return [line for line in again if isinstance(line, Delete)]
 
 
@@ -166,15 +173,15 @@ async def _newer_wish(agent: str, lease: Lease, outside: Gateways) -> bool:
     return (await outside.ledger.wanted(agent)).serial > lease.record.seen
 
 
-def _tell(lines: tuple[Line, ...] | list[Keep], decisions: Decisions) -> None:
+def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog) -> None:
     for line in lines:
         decisions.tell(line.reason, version=line.version.number)
 
 
-def _sum_up(rule: AgentRule, kept: list[Version], decisions: Decisions) -> None:
+def _sum_up(rule: AgentSpec, kept: list[Version], decisions: DecisionLog) -> None:
     """How many are left, and the images that they need: what purges the registry can be held against it."""
     about = {"versions": len(kept), "limit": rule.keep.limit}
-    if crowded(len(kept), rule.keep):
+    if near_limit(len(kept), rule.keep):
         decisions.tell(Reason.CROWDED, f"{len(kept)} of {rule.keep.limit} versions", **about)  # type: ignore[arg-type]
     images = sorted({version.image for version in kept if version.image})
     for start in range(0, len(images), PER_LINE):

@@ -6,75 +6,75 @@ from dataclasses import replace
 
 from core.reasons import Reason
 from core.release.actions import (
-    Begin,
+    Action,
     Check,
-    ClearTwin,
-    Confirm,
+    ConfirmActive,
     Create,
-    Done,
-    End,
-    Look,
-    Note,
+    DeleteDuplicate,
+    EndRelease,
+    FoundryAction,
+    MoveTraffic,
+    NeedsRead,
     Pin,
-    Promote,
-    Prune,
-    Rollback,
-    Step,
-    ToFoundry,
+    Poll,
+    PruneForRoom,
+    Requeue,
+    RollBack,
+    StartRelease,
+    Stop,
+    UpdateState,
     Verify,
-    Wait,
-    Yield,
 )
-from core.release.inputs import Facts
+from core.release.inputs import Observed
 from handlers.release_agent.holder import Ending, Holder
 from handlers.release_agent.proofs import prove
 from handlers.release_agent.release_trace import WAIT
 from handlers.telemetry import otel
-from handlers.version_deleter import Deleting
+from handlers.version_deleter import VersionDeleter
 
 
-async def take(step: Step, holder: Holder) -> Ending | None:
+async def execute(step: Action, holder: Holder) -> Ending | None:
     """Do what the step says; returns what ends the turns, or None to go on."""
-    if isinstance(step, Wait | Yield | Done):
+    if isinstance(step, Poll | Requeue | Stop):
         return await _rest(step, holder)
-    if isinstance(step, Note | End | Begin):
+    if isinstance(step, UpdateState | EndRelease | StartRelease):
         return await _write_down(step, holder)
-    if isinstance(step, Look):  # pragma: no cover - the turn answered it
+    if isinstance(step, NeedsRead):  # pragma: no cover - the turn answered it
         return None
-    if isinstance(step, Confirm):
+    if isinstance(step, ConfirmActive):
         holder.pace.became_active()
     holder.pace.acted()
     holder.trail.at(step.reason.value.lower())
     with otel.span(f"release.{holder.trail.step}", agent=holder.rule.name):
         after = await _to_foundry(step, holder)
-        return await take(after, holder) if after else None
+        return await execute(after, holder) if after else None
 
 
-async def _to_foundry(step: ToFoundry, holder: Holder) -> Step | None:
+async def _to_foundry(step: FoundryAction, holder: Holder) -> Action | None:
     """Ask Foundry for something; returns the step that its answer means, where it means one."""
-    if isinstance(step, Confirm | Verify | Check):
+    if isinstance(step, ConfirmActive | Verify | Check):
         after = await prove(step, holder)
         if after is None:
             holder.tell(step.reason, holder.acts.record)
         return after
-    await (_make_room(step, holder) if isinstance(step, Prune) else _act(step, holder))
+    await (_make_room(step, holder) if isinstance(step, PruneForRoom) else _act(step, holder))
     return None
 
 
-async def _rest(step: Wait | Yield | Done, holder: Holder) -> Ending | None:
-    if isinstance(step, Done):
+async def _rest(step: Poll | Requeue | Stop, holder: Holder) -> Ending | None:
+    if isinstance(step, Stop):
         return await _done(step, holder)
     await holder.acts.save()
-    if isinstance(step, Yield):
+    if isinstance(step, Requeue):
         return holder.told(step)
     holder.trail.at(WAIT)
     holder.waits_for = step.for_version
-    holder.facts = holder.facts.without_version(step.for_version) if step.for_version else Facts()
+    holder.facts = holder.facts.without_version(step.for_version) if step.for_version else Observed()
     await holder.poll()
     return None
 
 
-async def _done(step: Done, holder: Holder) -> Ending:
+async def _done(step: Stop, holder: Holder) -> Ending:
     """Nothing to do: told once, and not again at every look, however often somebody asks."""
     record = holder.acts.record
     told = f"{holder.wanted.serial} {step.reason} {record.candidate or ''}"
@@ -89,32 +89,32 @@ async def _done(step: Done, holder: Holder) -> Ending:
     return holder.told(step)
 
 
-async def _write_down(step: Note | End | Begin, holder: Holder) -> Ending | None:
+async def _write_down(step: UpdateState | EndRelease | StartRelease, holder: Holder) -> Ending | None:
     before, holder.acts.record = holder.acts.record, step.record
-    if isinstance(step, End):
+    if isinstance(step, EndRelease):
         await holder.acts.save()
     newer = step.record.seen > before.seen
     if newer and before.open:
         holder.ended(Reason.SUPERSEDED, before)
     if newer:
         holder.trail.follow(holder.wanted.traceparent)
-    if isinstance(step, End):
+    if isinstance(step, EndRelease):
         holder.ended(step.reason, step.record, step.detail)
-        return Done(step.reason, step.detail)
-    if isinstance(step, Begin):
+        return Stop(step.reason, step.detail)
+    if isinstance(step, StartRelease):
         holder.trail.at("begin")
         holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish if newer else holder.facts.resolved)
     holder.tell(step.reason, step.record)
     return None
 
 
-async def _make_room(step: Prune, holder: Holder) -> None:
+async def _make_room(step: PruneForRoom, holder: Holder) -> None:
     """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
     facts, record = holder.facts, holder.acts.record
-    deleting = Deleting(holder.rule, record, holder.pace, holder.outside, holder.decisions, _nobody_waits)
+    deleting = VersionDeleter(holder.rule, record, holder.pace, holder.outside, holder.decisions, _nobody_waits)
     holder.tell(step.reason, record, f"{len(step.going)} versions may go")
     await deleting.all(step.going)
-    holder.facts = Facts(resolved=facts.resolved, pruned={**facts.pruned, **deleting.done})
+    holder.facts = Observed(resolved=facts.resolved, pruned={**facts.pruned, **deleting.done})
 
 
 async def _nobody_waits() -> bool:
@@ -122,10 +122,10 @@ async def _nobody_waits() -> bool:
     return False
 
 
-async def _act(step: Create | Pin | Promote | Rollback | ClearTwin, holder: Holder) -> None:
+async def _act(step: Create | Pin | MoveTraffic | RollBack | DeleteDuplicate, holder: Holder) -> None:
     acts, facts = holder.acts, holder.facts
-    holder.facts = Facts(resolved=facts.resolved)
-    if isinstance(step, ClearTwin):
+    holder.facts = Observed(resolved=facts.resolved)
+    if isinstance(step, DeleteDuplicate):
         await acts.clear_twin(step)
     elif not await (acts.create(step, facts, holder.wanted) if isinstance(step, Create) else acts.route(step)):
         if not acts.overtaken:
@@ -133,4 +133,4 @@ async def _act(step: Create | Pin | Promote | Rollback | ClearTwin, holder: Hold
         return
     if isinstance(step, Pin):
         holder.facts = facts.routed(acts.record.selector)  # the list has not changed, and a look precedes the next act
-    holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, Rollback) else "")
+    holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, RollBack) else "")

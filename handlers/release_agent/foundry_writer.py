@@ -5,32 +5,34 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from core.definition import Resolved, metadata
+from core.definition import ResolvedDefinition, metadata
 from core.model import Routing, Status, Version
 from core.release import transitions
-from core.release.actions import ClearTwin, Create, Pin, Promote, Rollback
-from core.release.inputs import Facts
+from core.release.actions import Create, DeleteDuplicate, MoveTraffic, Pin, RollBack
+from core.release.inputs import Observed
 from core.release.rules_candidate import mismatch
-from core.state.release import Act, Record, Wanted
-from handlers.concurrency import together
-from handlers.gateways.interfaces import Clock, Foundry, GatewayError, Lease, Ledger, TransientError
+from core.state.release import DesiredState, ReleaseState, WriteKind
+from handlers.concurrency import gather_two
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.interfaces import Foundry, Lease, StateStore
 from handlers.lease_keeper import LeaseLostError
 
 T = TypeVar("T")
 
-ACTS: dict[type, Act] = {Pin: Act.PIN, Promote: Act.PROMOTE, Rollback: Act.ROLLBACK}
+ACTS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.PROMOTE, RollBack: WriteKind.ROLLBACK}
 
-LOOK_IS_FRESH = 20.0
+MAX_READ_AGE_SECONDS = 20.0
 """Seconds after the last look within which an act may begin."""
-ACT_TAKES = 35.0
+MAX_WRITE_SECONDS = 35.0
 """Seconds that an act may take with its connection and read timeouts: the lease must outlast them."""
 
 
-class Acts:
+class FoundryWriter:
     """The hands of the release loop for one agent; ``record`` is the truth as far as this holder knows it."""
 
-    def __init__(self, agent: str, lease: Lease, foundry: Foundry, ledger: Ledger, clock: Clock) -> None:
-        self.record: Record = lease.record
+    def __init__(self, agent: str, lease: Lease, foundry: Foundry, ledger: StateStore, clock: Clock) -> None:
+        self.record: ReleaseState = lease.record
         self.overtaken = False
         """By the time of the last look something else was wanted."""
         self._owed = False
@@ -51,13 +53,13 @@ class Acts:
         if self._owed:
             await self.save()
 
-    async def create(self, step: Create, facts: Facts, considered: Wanted) -> bool:
+    async def create(self, step: Create, facts: Observed, considered: DesiredState) -> bool:
         """Ask for a version once; False when the routing, or what is wanted, was no longer what the decision saw."""
         push, record, resolved = self.record.push, self.record, facts.resolved
-        if push is None or not isinstance(resolved, Resolved):
+        if push is None or not isinstance(resolved, ResolvedDefinition):
             raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(push, resolved, step.previous, record.attempt + 1)
-        intent = transitions.intending(record, Act.CREATE, self._clock.now(), highest=step.highest)
+        intent = transitions.intending(record, WriteKind.CREATE, self._clock.now(), highest=step.highest)
         made = await self._once(
             intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
         )
@@ -65,9 +67,9 @@ class Acts:
             self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest), True
         return made is not None
 
-    async def route(self, step: Pin | Promote | Rollback) -> bool:
+    async def route(self, step: Pin | MoveTraffic | RollBack) -> bool:
         """Move the selector; False when it was no longer what the decision saw."""
-        if isinstance(step, Rollback):
+        if isinstance(step, RollBack):
             to, self.record = step.to, step.record
         else:
             to = Routing.to(step.version)
@@ -79,7 +81,7 @@ class Acts:
             self._owed = True
         return told is not None
 
-    async def clear_twin(self, step: ClearTwin) -> None:
+    async def clear_twin(self, step: DeleteDuplicate) -> None:
         """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
         await self._foundry.delete(self._agent, step.number)
         self.record = transitions.cleared(self.record)
@@ -96,10 +98,10 @@ class Acts:
 
     async def _once(
         self,
-        intent: Record,
+        intent: ReleaseState,
         seen: Routing | None,
         send: Callable[[], Awaitable[T]],
-        considered: Wanted | None = None,
+        considered: DesiredState | None = None,
     ) -> T | None:
         """Send once, or not at all; whatever is clear about the outcome is in ``record`` afterwards."""
         if not await self._intend(intent, seen, considered):
@@ -112,18 +114,20 @@ class Acts:
                 self.record = before  # what may have landed stays noted: whoever comes next looks first
             raise
 
-    async def _intend(self, intent: Record, seen: Routing | None, considered: Wanted | None) -> bool:
+    async def _intend(self, intent: ReleaseState, seen: Routing | None, considered: DesiredState | None) -> bool:
         """Store the intent beside the last look; True when the act may be sent."""
         looked_at = self._clock.monotonic()
-        looks = together(self._foundry.agent(self._agent), self._wanted(considered))
-        wrote, (agent, wanted) = await together(self._lease.write(intent), looks)
+        looks = gather_two(self._foundry.agent(self._agent), self._wanted(considered))
+        wrote, (agent, wanted) = await gather_two(self._lease.write(intent), looks)
         if not wrote:
             raise LeaseLostError
         self.overtaken = wanted != considered
-        fresh = self._clock.monotonic() - looked_at <= LOOK_IS_FRESH and self._lease.remaining > ACT_TAKES
+        fresh = (
+            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS and self._lease.remaining > MAX_WRITE_SECONDS
+        )
         return fresh and not self.overtaken and (agent.routing if agent else None) == seen
 
-    async def _wanted(self, considered: Wanted | None) -> Wanted | None:
+    async def _wanted(self, considered: DesiredState | None) -> DesiredState | None:
         """What is wanted now, where the act was decided on that; unreadable, it is what was read a moment ago."""
         if considered is None:
             return None

@@ -5,48 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core import release_outcome
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
-from core.release.actions import Done, Yield
-from core.release.inputs import Facts
-from core.state.release import Record, Wanted
+from core.release.actions import Requeue, Stop
+from core.release.inputs import Observed
+from core.release_outcome import seconds_since
+from core.state.release import DesiredState, ReleaseState
 from handlers import outcome_events
-from handlers.gateways.interfaces import Gateways, Told
+from handlers.gateways.interfaces import Gateways, OutcomeEvent
 from handlers.lease_keeper import Pace
-from handlers.release_agent.foundry_writer import Acts
-from handlers.release_agent.observe import Glance, Observer
-from handlers.release_agent.release_trace import Trail
+from handlers.release_agent.foundry_writer import FoundryWriter
+from handlers.release_agent.observe import Observer, Prefetch
+from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
-Ending = Done | Yield
+Ending = Stop | Requeue
 
 
 @dataclass(slots=True)
 class Holder:
     """One holder of the lease."""
 
-    rule: AgentRule
+    rule: AgentSpec
     outside: Gateways
     observer: Observer
-    acts: Acts
+    acts: FoundryWriter
     pace: Pace
-    decisions: Decisions
-    trail: Trail
-    wanted: Wanted = field(default_factory=Wanted)
+    decisions: DecisionLog
+    trail: ReleaseTrace
+    wanted: DesiredState = field(default_factory=DesiredState)
     """What was wanted when it last looked."""
-    facts: Facts = field(default_factory=Facts)
-    ahead: Glance | None = None
+    facts: Observed = field(default_factory=Observed)
+    ahead: Prefetch | None = None
     """What the last step already read for the next turn."""
     waits_for: str = ""
     """The version that a Wait wants to be read again."""
     unanswered: int = 0
     """Acts that may or may not have taken effect."""
-    events: list[Told] = field(default_factory=list)
+    events: list[OutcomeEvent] = field(default_factory=list)
     """What the world is told afterwards."""
 
-    def still_true(self, facts: Facts, wanted: Wanted) -> Facts:
+    def still_true(self, facts: Observed, wanted: DesiredState) -> Observed:
         """The facts without what an earlier wish came to, where something else is wanted by now."""
         return facts if wanted == self.wanted else replace(facts, wish=None)
 
@@ -57,21 +57,21 @@ class Holder:
 
     def told(self, ending: Ending, detail: str = "") -> Ending:
         """The ending, told."""
-        self.tell(ending.reason, self.acts.record, detail or (ending.detail if isinstance(ending, Done) else ""))
+        self.tell(ending.reason, self.acts.record, detail or (ending.detail if isinstance(ending, Stop) else ""))
         return ending
 
-    def ended(self, reason: Reason, record: Record, detail: str = "") -> None:
+    def ended(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
         """A release is over: the line, the measures, and what the world is told once the lease is given back."""
         self.tell(reason, record, detail)
         metrics.release_ended(self.rule.name, reason, record, self.wanted.cause, self.outside.clock.now())
         self.announce(reason, record, detail)
 
-    def announce(self, reason: Reason, record: Record, detail: str = "") -> None:
+    def announce(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
         """Have the world told of it, where it is the world's business."""
         event = outcome_events.of_release(self.rule.name, reason, record, detail)
         self.events += [event] if event else []
 
-    def tell(self, reason: Reason, record: Record, detail: str = "") -> None:
+    def tell(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
         """One line about a release, and the same on its span."""
         push, now = record.push, self.outside.clock.now()
         about: dict[str, Any] = {
@@ -90,8 +90,8 @@ class Holder:
             from_version=record.back.pinned if record.back else None,
             to_version=record.candidate,
             took_s=self.trail.took,
-            since_begin_s=release_outcome.since(record.begun_at, now),
-            since_push_s=release_outcome.since(push.pushed_at if push else None, now),
+            since_begin_s=seconds_since(record.begun_at, now),
+            since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=record.fingerprint,
             serial=record.seen,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from core.agents_file.spec import Agents
 from core.reasons import Reason
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent import reconcile
+from handlers.release_agent.reconcile import reconcile
 from handlers.settings import Settings
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Asked:
     traceparent: str | None
 
 
-async def handle(message: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def handle_message(message: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
     """Take the named agent's release up; a message that names none is recorded and done with."""
     asked = parse(message)
     rule = agents.agents.get(asked.agent) if asked else None
     if asked and rule:
-        await reconcile.handle(rule, settings, outside, asked.traceparent)
+        await reconcile(rule, settings, outside, asked.traceparent)
         return
-    decisions = Decisions(outside.journal, outside.clock, {"step": "release"})
+    decisions = DecisionLog(outside.journal, outside.clock, {"step": "release"})
     if asked:
         decisions.tell(Reason.AGENT_UNKNOWN, agent=asked.agent)
     else:

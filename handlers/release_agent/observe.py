@@ -6,59 +6,60 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.model import Agent, Version
-from core.release.actions import Look
-from core.release.inputs import Facts, World, release_expected
-from core.state.release import Record, Wanted
-from handlers.concurrency import together
-from handlers.gateways.interfaces import GatewayError, Gateways
+from core.release.actions import NeedsRead
+from core.release.inputs import DecisionInput, Observed, release_expected
+from core.state.release import DesiredState, ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.resolve_definition import Resolver
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Prefetch:
     """What was read before a turn, and when that began."""
 
     at: datetime
-    wanted: Wanted
-    record: Record
-    facts: Facts = field(default_factory=Facts)
+    wanted: DesiredState
+    record: ReleaseState
+    facts: Observed = field(default_factory=Observed)
 
 
 class Observer:
     """The eyes of the release loop for one agent."""
 
-    def __init__(self, rule: AgentRule, login_server: str, outside: Gateways) -> None:
+    def __init__(self, rule: AgentSpec, login_server: str, outside: Gateways) -> None:
         self._agent = rule.name
         self._resolver = Resolver(rule, login_server, outside)
         self._outside = outside
 
-    async def glance(self) -> Glance | None:
+    async def glance(self) -> Prefetch | None:
         """What a release needs, read while its lease is still asked for; None where storage does not answer."""
         at = self._outside.clock.now()
         ledger = self._outside.ledger
         try:
-            wanted, record = await together(ledger.wanted(self._agent), ledger.record(self._agent))
+            wanted, record = await gather_two(ledger.wanted(self._agent), ledger.record(self._agent))
         except GatewayError:
             return None
         if not release_expected(wanted, record, at) or not self._outside.looks.calm(self._outside.clock.monotonic()):
-            return Glance(at, wanted, record)
+            return Prefetch(at, wanted, record)
         try:
-            (agent, listed), wish = await together(self._versions(), self._resolver.wish(wanted, record, at))
+            (agent, listed), wish = await gather_two(self._versions(), self._resolver.wish(wanted, record, at))
         except GatewayError:
-            return Glance(at, wanted, record)  # the turn asks again, and waits the fault out
-        return Glance(at, wanted, record, Facts(agent=(agent,), listed=listed, wish=wish))
+            return Prefetch(at, wanted, record)  # the turn asks again, and waits the fault out
+        return Prefetch(at, wanted, record, Observed(agent=(agent,), listed=listed, wish=wish))
 
     async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
         foundry = self._outside.foundry
-        agent, listed = await together(foundry.agent(self._agent), foundry.versions(self._agent))
+        agent, listed = await gather_two(foundry.agent(self._agent), foundry.versions(self._agent))
         return agent, tuple(listed)
 
-    async def second_look(self, facts: Facts, number: str) -> Facts:
+    async def second_look(self, facts: Observed, number: str) -> Observed:
         """A version once more, with the routing beside it: what a promotion is decided on."""
         foundry = self._outside.foundry
-        agent, version = await together(foundry.agent(self._agent), foundry.version(self._agent, number))
+        agent, version = await gather_two(foundry.agent(self._agent), foundry.version(self._agent, number))
         return replace(facts, agent=(agent,)).with_version(number, version)
 
     async def versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
@@ -70,7 +71,7 @@ class Observer:
             return {}
         return dict(zip(numbers, found, strict=True))
 
-    async def look(self, world: World, look: Look, now: datetime) -> Facts:
+    async def look(self, world: DecisionInput, look: NeedsRead, now: datetime) -> Observed:
         """The world's facts with one more; raises TransientError or PermanentError."""
         facts, foundry = world.facts, self._outside.foundry
         match look.fact:

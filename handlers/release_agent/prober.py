@@ -8,13 +8,24 @@ from contextlib import suppress
 
 from core.agents_file.spec import Probe
 from core.model import Answer
-from core.release.gates.answers import Judged, Outcome, Proof, Verdict, judge, may_ask_again, refusal, when_time_is_up
-from handlers.gateways.interfaces import Clock, Foundry, GatewayError, TransientError
+from core.release.gates.answers import (
+    Judgement,
+    ProbeOutcome,
+    ProbeReport,
+    Verdict,
+    judge_answer,
+    judge_refusal,
+    may_ask_again,
+    report_at_timeout,
+)
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.interfaces import Foundry
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 5.0
 """Seconds between two questions, growing: a container that just became active may need some to come up."""
 
-OVERSLEPT = 5.0
+MAX_OVERSLEEP_SECONDS = 5.0
 """Seconds past the end at which it is this process that hung, not the agent: no question takes longer than its time."""
 
 
@@ -27,16 +38,18 @@ class Prover:
         self._foundry = foundry
         self._clock = clock
 
-    async def verify(self, probes: tuple[Probe, ...]) -> Proof:
+    async def verify(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask in a session that is bound to the version; the session is deleted whatever happens."""
         opened: list[str] = []
 
-        async def open_session(within: float) -> Judged:
+        async def open_session(within: float) -> Judgement:
             session = await self._foundry.open_session(self._agent, self._version, within)
             if isinstance(session, Answer):
-                return refusal(session) or Judged(Verdict.NOT_YET, f"answered {session.status} without a session")
+                return judge_refusal(session) or Judgement(
+                    Verdict.NOT_YET, f"answered {session.status} without a session"
+                )
             opened.append(session)
-            return Judged(Verdict.PASSED)
+            return Judgement(Verdict.PASSED)
 
         try:
             proof = await self._until(open_session, max(probe.within.total_seconds() for probe in probes))
@@ -46,46 +59,46 @@ class Prover:
                 with suppress(GatewayError):  # it ends by itself; prune is told of it by a 409
                     await asyncio.shield(self._foundry.end_session(self._agent, session))
 
-    async def check(self, probes: tuple[Probe, ...]) -> Proof:
+    async def check(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask whatever has the traffic."""
         return await self._all(probes, None)
 
-    async def _all(self, probes: tuple[Probe, ...], session: str | None) -> Proof:
+    async def _all(self, probes: tuple[Probe, ...], session: str | None) -> ProbeReport:
         for number, probe in enumerate(probes, 1):
             proof = await self._answered(probe, session)
-            if proof.outcome is not Outcome.PASSED:
+            if proof.outcome is not ProbeOutcome.PASSED:
                 named = f"question {number} of {len(probes)}: " if len(probes) > 1 else ""
-                return Proof(proof.outcome, named + proof.detail)
-        return Proof(Outcome.PASSED)
+                return ProbeReport(proof.outcome, named + proof.detail)
+        return ProbeReport(ProbeOutcome.PASSED)
 
-    async def _answered(self, probe: Probe, session: str | None) -> Proof:
-        async def ask(within: float) -> Judged:
-            return judge(probe, await self._foundry.ask(self._agent, probe, session, within), self._version)
+    async def _answered(self, probe: Probe, session: str | None) -> ProbeReport:
+        async def ask(within: float) -> Judgement:
+            return judge_answer(probe, await self._foundry.ask(self._agent, probe, session, within), self._version)
 
         return await self._until(ask, probe.within.total_seconds())
 
-    async def _until(self, ask: Callable[[float], Awaitable[Judged]], within: float) -> Proof:
+    async def _until(self, ask: Callable[[float], Awaitable[Judgement]], within: float) -> ProbeReport:
         """Ask until that is of no use any more, or ``within`` seconds have passed."""
-        ends, pause = self._clock.monotonic() + within, FIRST_PAUSE
+        ends, pause = self._clock.monotonic() + within, FIRST_PAUSE_SECONDS
         while True:
             judged, wish = await self._once(ask, ends - self._clock.monotonic())
             ends = self._unless_we_hung(ends, within)
             left = ends - self._clock.monotonic()
             if not may_ask_again(judged) or left <= 0:
-                return when_time_is_up(judged)
+                return report_at_timeout(judged)
             await self._clock.sleep(min(max(pause, wish), left))
             ends = self._unless_we_hung(ends, within)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
             if self._clock.monotonic() >= ends:
-                return when_time_is_up(judged)
+                return report_at_timeout(judged)
 
     def _unless_we_hung(self, ends: float, within: float) -> float:
         """When the time is up; anew where this process missed it: a good version is not held because we stood still."""
         now = self._clock.monotonic()
-        return now + within if now - ends > OVERSLEPT else ends
+        return now + within if now - ends > MAX_OVERSLEEP_SECONDS else ends
 
-    async def _once(self, ask: Callable[[float], Awaitable[Judged]], within: float) -> tuple[Judged, float]:
+    async def _once(self, ask: Callable[[float], Awaitable[Judgement]], within: float) -> tuple[Judgement, float]:
         try:
             return await ask(within), 0.0
         except TransientError as error:
-            return Judged(Verdict.NOT_ASKED, f"{error.code}: {error.message}"), error.retry_after or 0.0
+            return Judgement(Verdict.NOT_ASKED, f"{error.code}: {error.message}"), error.retry_after or 0.0

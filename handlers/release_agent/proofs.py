@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Check, Confirm, End, Step, Verify, Wait
-from core.release.inputs import Facts, World
+from core.release.actions import Action, Check, ConfirmActive, EndRelease, Poll, Verify
+from core.release.inputs import DecisionInput, Observed
 from core.release.rules_candidate import after_verify
 from core.release.rules_pending_write import after_check
-from core.release_outcome import since
-from core.state.release import Stage
-from handlers.concurrency import together
+from core.release_outcome import seconds_since
+from core.state.release import Phase
+from handlers.concurrency import gather_two
 from handlers.release_agent.holder import Holder
-from handlers.release_agent.observe import Glance
+from handlers.release_agent.observe import Prefetch
 from handlers.release_agent.prober import Prover
 from handlers.telemetry import metrics
 
@@ -22,14 +22,14 @@ CONFIRM_GAP = 1.0
 """Seconds between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
 
 
-async def prove(step: Confirm | Verify | Check, holder: Holder) -> Step | None:
+async def prove(step: ConfirmActive | Verify | Check, holder: Holder) -> Action | None:
     """Ask what the step says; returns what follows from the answer, or None where the table goes on by itself."""
-    if isinstance(step, Confirm):
+    if isinstance(step, ConfirmActive):
         return await _confirm(step, holder)
     return await (_verify(step, holder) if isinstance(step, Verify) else _check(step, holder))
 
 
-async def _confirm(step: Confirm, holder: Holder) -> Step | None:
+async def _confirm(step: ConfirmActive, holder: Holder) -> Action | None:
     clock = holder.outside.clock
     await clock.sleep(CONFIRM_GAP)
     glance = await _look(step.version.number, holder)
@@ -37,44 +37,44 @@ async def _confirm(step: Confirm, holder: Holder) -> Step | None:
     holder.ahead = glance
     if wrong is None:
         return _confirmed(holder)
-    return End(
+    return EndRelease(
         Reason.DEFINITION_MISMATCH,
         transitions.ended(holder.acts.record, Reason.DEFINITION_MISMATCH, clock.now(), wrong),
         wrong,
     )
 
 
-def _confirmed(holder: Holder) -> Step | None:
+def _confirmed(holder: Holder) -> Action | None:
     record = holder.acts.record
-    if record.stage is not Stage.CONFIRMED:
-        return Wait(Reason.CREATE)
-    metrics.activated(holder.rule.name, since(record.begun_at, holder.outside.clock.now()))
+    if record.stage is not Phase.CONFIRMED:
+        return Poll(Reason.CREATE)
+    metrics.activated(holder.rule.name, seconds_since(record.begun_at, holder.outside.clock.now()))
     return None
 
 
-async def _verify(step: Verify, holder: Holder) -> Step:
+async def _verify(step: Verify, holder: Holder) -> Action:
     rule, outside = holder.rule, holder.outside
     prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
     proof = await holder.pace.during(prover.verify(rule.release.verify))
     metrics.verified(rule.name, holder.trail.took)
     holder.ahead = await _look(step.version, holder)  # asking took its time
-    return after_verify(World(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
+    return after_verify(DecisionInput(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
 
 
-async def _check(step: Check, holder: Holder) -> Step:
+async def _check(step: Check, holder: Holder) -> Action:
     """A failure is taken back at once, with no other look than the one beside the intent."""
     rule, outside = holder.rule, holder.outside
     prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
-    asked = together(prover.check(rule.release.check), holder.observer.versions(step.ways_back))
+    asked = gather_two(prover.check(rule.release.check), holder.observer.versions(step.ways_back))
     proof, ways = await holder.pace.during(asked)
-    facts, holder.facts = replace(holder.facts, versions=ways), Facts()
-    return after_check(World(holder.wanted, holder.acts.record, facts), rule, proof, outside.clock.now())
+    facts, holder.facts = replace(holder.facts, versions=ways), Observed()
+    return after_check(DecisionInput(holder.wanted, holder.acts.record, facts), rule, proof, outside.clock.now())
 
 
-async def _look(number: str, holder: Holder) -> Glance:
+async def _look(number: str, holder: Holder) -> Prefetch:
     """What the traffic is moved on: the version, the routing and what is wanted, as they are now."""
     at = holder.outside.clock.now()
-    wanted, facts = await together(
+    wanted, facts = await gather_two(
         holder.outside.ledger.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
     )
-    return Glance(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
+    return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
-from core.release.actions import Yield
-from core.state.release import Wanted
+from core.release.actions import Requeue
+from core.state.release import DesiredState
 from handlers import outcome_events
-from handlers.concurrency import together
+from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import Pace
 from handlers.release_agent import turns
-from handlers.release_agent.foundry_writer import Acts
+from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.holder import Ending, Holder
 from handlers.release_agent.observe import Observer
-from handlers.release_agent.release_trace import Trail
-from handlers.release_agent.turns import BACK_IN
+from handlers.release_agent.release_trace import ReleaseTrace
+from handlers.release_agent.turns import REQUEUE_DELAY
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 
-async def handle(rule: AgentRule, settings: Settings, outside: Gateways, traceparent: str | None = None) -> Reason:
+async def reconcile(rule: AgentSpec, settings: Settings, outside: Gateways, traceparent: str | None = None) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
-    decisions = Decisions(outside.journal, outside.clock, {"agent": rule.name})
+    decisions = DecisionLog(outside.journal, outside.clock, {"agent": rule.name})
     observer = Observer(rule, settings.registry_login_server, outside)
-    with Trail(rule.name, outside.clock, traceparent) as trail:
+    with ReleaseTrace(rule.name, outside.clock, traceparent) as trail:
         with otel.span("release.look", agent=rule.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-            glance, lease = await together(observer.glance(), outside.ledger.lease(rule.name))
+            glance, lease = await gather_two(observer.glance(), outside.ledger.lease(rule.name))
             push = glance.wanted.push if glance else None
             if push:
                 otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
@@ -37,7 +37,7 @@ async def handle(rule: AgentRule, settings: Settings, outside: Gateways, tracepa
             decisions.tell(Reason.LEASE_TAKEN, step="release.look")
             await decisions.flush()
             return Reason.LEASE_TAKEN
-        acts = Acts(rule.name, lease, outside.foundry, outside.ledger, outside.clock)
+        acts = FoundryWriter(rule.name, lease, outside.foundry, outside.ledger, outside.clock)
         pace = Pace(outside.clock, lease, settings.poll_seconds, outside.looks)
         holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
         holder.ahead = glance if glance is not None and glance.record == lease.record else None
@@ -51,7 +51,7 @@ async def _held(holder: Holder, lease: Lease) -> Reason:
         ending = await turns.in_turn(holder)
     finally:
         await lease.give_back()
-        await together(
+        await gather_two(
             holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.outside)
         )
         await holder.decisions.flush()
@@ -59,12 +59,12 @@ async def _held(holder: Holder, lease: Lease) -> Reason:
     return ending.reason
 
 
-async def _go_on(agent: str, ending: Ending, considered: Wanted, outside: Gateways) -> None:
+async def _go_on(agent: str, ending: Ending, considered: DesiredState, outside: Gateways) -> None:
     """Ask for the next turn where one is due: for a yield, a lost lease, or what came while we held the lease."""
-    if isinstance(ending, Yield):
+    if isinstance(ending, Requeue):
         delay = max(0.0, (ending.until - outside.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
-        delay = BACK_IN.total_seconds()
+        delay = REQUEUE_DELAY.total_seconds()
     elif (wanted := await outside.ledger.wanted(agent)) != considered:
         considered, delay = wanted, 0.0
     else:

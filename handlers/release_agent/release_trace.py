@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from datetime import datetime
 from types import TracebackType
 
-from handlers.gateways.interfaces import Clock
+from handlers.gateways.clock import Clock
 from handlers.telemetry import otel
 from handlers.telemetry.otel import Value
 
 LOOK, WAIT = "look", "wait"
 
 
-class Trail:
+class ReleaseTrace:
     """Entered while a release is taken further: one span ``release`` in the trace of its push, the steps below it."""
 
     def __init__(self, agent: str, clock: Clock, traceparent: str | None) -> None:
@@ -26,7 +26,7 @@ class Trail:
         self._describe: otel.Describe = otel.describe
         self._about: dict[str, Value] = {}
 
-    def __enter__(self) -> Trail:
+    def __enter__(self) -> ReleaseTrace:
         """Open the span."""
         self._open()
         return self

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule, SecretRef
-from core.definition import Resolved, Unresolved, as_it_is, resolve, secret_refs
+from core.agents_file.spec import AgentSpec, SecretRef
+from core.definition import ResolvedDefinition, UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts
 from core.model import Push, Secret, Toolbox, Unreadable
 from core.reasons import Reason
-from core.release.inputs import back_to, lives, should_run
-from core.state.release import Record, Wanted
-from handlers.concurrency import together
-from handlers.gateways.interfaces import GatewayError, Gateways, PermanentError, TransientError
+from core.release.inputs import may_serve, push_to_run, rollback_version
+from core.state.release import DesiredState, ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.interfaces import Gateways
 from handlers.redaction import remember
 
 CONCURRENT_READS = 64
@@ -24,56 +25,62 @@ CONCURRENT_READS = 64
 class Resolver:
     """Follows the references of one agent's rule."""
 
-    def __init__(self, rule: AgentRule, login_server: str, outside: Gateways) -> None:
+    def __init__(self, rule: AgentSpec, login_server: str, outside: Gateways) -> None:
         self._agent = rule.name
         self._rule = rule
         self._login_server = login_server
         self._outside = outside
 
-    async def wish(self, wanted: Wanted, record: Record, now: datetime) -> Resolved | Unresolved:
+    async def wish(
+        self, wanted: DesiredState, record: ReleaseState, now: datetime
+    ) -> ResolvedDefinition | UnresolvedDefinition:
         """What should run, with today's rule and secrets; raises TransientError or PermanentError."""
-        if number := back_to(wanted):
+        if number := rollback_version(wanted):
             return await self._as_it_is(number)
-        return await self._resolve(should_run(wanted, record, now), {}, record)
+        return await self._resolve(push_to_run(wanted, record, now), {}, record)
 
-    async def _as_it_is(self, number: str) -> Resolved | Unresolved:
+    async def _as_it_is(self, number: str) -> ResolvedDefinition | UnresolvedDefinition:
         """An earlier version that a person wants back: as it is, whatever rule and secrets say today."""
         version = await self._outside.foundry.version(self._agent, number)
-        if version is None or not lives(version):
-            return Unresolved(Reason.CANDIDATE_GONE, f"version {number} is {version.status if version else 'gone'}")
-        return as_it_is(version)
+        if version is None or not may_serve(version):
+            return UnresolvedDefinition(
+                Reason.CANDIDATE_GONE, f"version {number} is {version.status if version else 'gone'}"
+            )
+        return existing_definition(version)
 
-    async def again(self, record: Record) -> Resolved | Unresolved:
+    async def again(self, record: ReleaseState) -> ResolvedDefinition | UnresolvedDefinition:
         """The release under way, with the secrets that it was resolved to."""
         return await self._resolve(record.push, record.secrets, record)
 
-    async def _resolve(self, push: Push | None, noted: Mapping[str, str], record: Record) -> Resolved | Unresolved:
+    async def _resolve(
+        self, push: Push | None, noted: Mapping[str, str], record: ReleaseState
+    ) -> ResolvedDefinition | UnresolvedDefinition:
         if push is None:
-            return Unresolved(Reason.NOTHING_DESIRED, "no push is noted")
+            return UnresolvedDefinition(Reason.NOTHING_DESIRED, "no push is noted")
         refs = await self._refs()
-        if isinstance(refs, Unresolved):
+        if isinstance(refs, UnresolvedDefinition):
             return refs
-        reads = together(self._secrets(refs, noted), self._toolbox())
-        image, (secrets, toolbox) = await together(self._image(push, record.images), reads)
-        if isinstance(toolbox, Unresolved):
+        reads = gather_two(self._secrets(refs, noted), self._toolbox())
+        image, (secrets, toolbox) = await gather_two(self._image(push, record.images), reads)
+        if isinstance(toolbox, UnresolvedDefinition):
             return toolbox
-        if isinstance(image, Unresolved):
+        if isinstance(image, UnresolvedDefinition):
             return image
         return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now(), image)
 
-    async def _refs(self) -> Mapping[str, SecretRef] | Unresolved:
+    async def _refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
         """Which secret each variable takes, by the rule and by the vault's tags."""
         try:
             tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
-                return Unresolved(Reason.ENV_AMBIGUOUS, error.message)
+                return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
             if error.status in (401, 403):
-                return Unresolved(Reason.SECRET_FORBIDDEN, str(error))
+                return UnresolvedDefinition(Reason.SECRET_FORBIDDEN, str(error))
             raise
         return secret_refs(self._rule, tagged)
 
-    async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | Unresolved | None:
+    async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
         """What was pushed: asked once per digest, never where the rule says so, and needed where it says that."""
         if self._rule.inspect == "never" or push.digest in known:
             return known.get(push.digest)
@@ -84,9 +91,9 @@ class Resolver:
                 return None
             if isinstance(error, TransientError):
                 raise
-            return Unresolved(Reason.IMAGE_UNREADABLE, str(error))
+            return UnresolvedDefinition(Reason.IMAGE_UNREADABLE, str(error))
         gone = facts is None and self._rule.inspect == "required"
-        return Unresolved(Reason.IMAGE_GONE, push.digest) if gone else facts
+        return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest) if gone else facts
 
     async def _secrets(
         self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
@@ -106,7 +113,7 @@ class Resolver:
         answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
         return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
 
-    async def _toolbox(self) -> Toolbox | Unresolved | None:
+    async def _toolbox(self) -> Toolbox | UnresolvedDefinition | None:
         """The toolbox that has the rule's tools; asked again, it is the same version."""
         if not self._rule.tools:
             return None
@@ -114,4 +121,4 @@ class Resolver:
             return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
         except PermanentError as error:
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
-            return Unresolved(reason, str(error))
+            return UnresolvedDefinition(reason, str(error))

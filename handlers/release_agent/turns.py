@@ -7,34 +7,46 @@ from datetime import datetime, timedelta
 
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Begin, Check, Create, Done, End, Look, Pin, Promote, Rollback, Step, Yield
-from core.release.decide import next_step
-from core.release.inputs import Facts, World
-from core.state.release import Record, Stage
-from handlers.concurrency import together
-from handlers.gateways.interfaces import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
+from core.release.actions import (
+    Action,
+    Check,
+    Create,
+    EndRelease,
+    MoveTraffic,
+    NeedsRead,
+    Pin,
+    Requeue,
+    RollBack,
+    StartRelease,
+    Stop,
+)
+from core.release.decide import next_action
+from core.release.inputs import DecisionInput, Observed
+from core.state.release import Phase, ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.lease_keeper import LeaseLostError
-from handlers.release_agent import execute
-from handlers.release_agent.foundry_writer import LOOK_IS_FRESH
+from handlers.release_agent.execute import execute
+from handlers.release_agent.foundry_writer import MAX_READ_AGE_SECONDS
 from handlers.release_agent.holder import Ending, Holder
-from handlers.release_agent.observe import Glance
+from handlers.release_agent.observe import Prefetch
 
-BUDGET = timedelta(minutes=20)
+MAX_RUN_TIME = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
-BACK_IN = timedelta(seconds=60)
-FRESH = timedelta(seconds=LOOK_IS_FRESH)
-UNANSWERED_ACTS = 2
+REQUEUE_DELAY = timedelta(seconds=60)
+MAX_READ_AGE = timedelta(seconds=MAX_READ_AGE_SECONDS)
+MAX_UNCLEAR_WRITES = 2
 """Acts without an answer, each looked for until it can land no more, before the message goes back to the queue."""
-CROWDED = "Foundry refuses requests (429), and other releases are before this one"
+NO_SLOT = "Foundry refuses requests (429), and other releases are before this one"
 
 
 async def in_turn(holder: Holder) -> Ending:
     """Take turns once Foundry has room for this release; raises TransientError where storage does not answer."""
     try:
         if not await holder.pace.turn_comes():
-            return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), CROWDED)
+            return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), NO_SLOT)
     except LeaseLostError:
-        return holder.told(Done(Reason.LEASE_LOST))
+        return holder.told(Stop(Reason.LEASE_LOST))
     try:
         return await run(holder)
     finally:
@@ -48,15 +60,15 @@ async def run(holder: Holder) -> Ending:
     try:
         while True:
             now = clock.now()
-            if now - started >= BUDGET:
+            if now - started >= MAX_RUN_TIME:
                 await holder.acts.save()
-                return holder.told(Yield(Reason.BACK_SOON, now))
+                return holder.told(Requeue(Reason.BACK_SOON, now))
             await holder.pace.keep_lease()
             ending = await _turn(holder, now)
             if ending is not None:
                 return ending
     except LeaseLostError:
-        return holder.told(Done(Reason.LEASE_LOST))
+        return holder.told(Stop(Reason.LEASE_LOST))
 
 
 async def _turn(holder: Holder, now: datetime) -> Ending | None:
@@ -65,44 +77,44 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     except TransientError as error:
         return await _wait_out(holder, error)
     holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
-    world = World(glance.wanted, holder.acts.record, holder.facts)
-    step: Step = Look("agent")
+    world = DecisionInput(glance.wanted, holder.acts.record, holder.facts)
+    step: Action = NeedsRead("agent")
     try:
-        while isinstance(step := next_step(world, holder.rule, glance.at), Look):
+        while isinstance(step := next_action(world, holder.rule, glance.at), NeedsRead):
             world = replace(world, facts=await holder.observer.look(world, step, glance.at))
         holder.facts = world.facts
-        ending = None if _hung(step, holder, glance) else await execute.take(step, holder)
+        ending = None if _hung(step, holder, glance) else await execute(step, holder)
     except TransientError as error:
         return await _wait_out(holder, error)
     except PermanentError as error:
         return await _stop(holder, error, step, world, now)
     holder.pace.answered()
-    if isinstance(step, Begin | Pin) and holder.facts.agent is not None:
+    if isinstance(step, StartRelease | Pin) and holder.facts.agent is not None:
         # the create that follows looks at what is wanted beside its intent, which is also the receipt of the pin
         holder.ahead = replace(glance, record=holder.acts.record, facts=holder.facts)
     return ending
 
 
-def _hung(step: Step, holder: Holder, glance: Glance) -> bool:
+def _hung(step: Action, holder: Holder, glance: Prefetch) -> bool:
     """True where the turn stood still between its look and its act: a version may be gone since it was read.
 
     What was resolved stays as it is: a vault or a registry that takes longer than this would be asked for ever.
     """
-    if not isinstance(step, Create | Pin | Promote) or holder.outside.clock.now() - glance.at <= FRESH:
+    if not isinstance(step, Create | Pin | MoveTraffic) or holder.outside.clock.now() - glance.at <= MAX_READ_AGE:
         return False
-    holder.facts = Facts(wish=holder.facts.wish, resolved=holder.facts.resolved)
+    holder.facts = Observed(wish=holder.facts.wish, resolved=holder.facts.resolved)
     return True
 
 
-async def _look_ahead(holder: Holder) -> Glance:
+async def _look_ahead(holder: Holder) -> Prefetch:
     """What is wanted now, beside the last act's receipt and the version that is waited for."""
     at = holder.outside.clock.now()  # before the reads: a slow turn may look old, never fresh
-    reads = together(holder.outside.ledger.wanted(holder.rule.name), _waited_for(holder))
-    _, (wanted, facts) = await together(holder.acts.write_receipt(), reads)
-    return Glance(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
+    reads = gather_two(holder.outside.ledger.wanted(holder.rule.name), _waited_for(holder))
+    _, (wanted, facts) = await gather_two(holder.acts.write_receipt(), reads)
+    return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
 
 
-async def _waited_for(holder: Holder) -> Facts:
+async def _waited_for(holder: Holder) -> Observed:
     number, holder.waits_for = holder.waits_for, ""
     if not number:
         return holder.facts
@@ -117,18 +129,20 @@ async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     """Faults of others are waited out here: redeliveries of a message are few, and are for bugs."""
     if error.service == STORAGE:
         raise error
-    holder.facts = Facts()
+    holder.facts = Observed()
     await holder.acts.save()
     await holder.decisions.flush()
     holder.unanswered += error.unclear
-    if holder.unanswered < UNANSWERED_ACTS and await holder.pace.back_off(error):
+    if holder.unanswered < MAX_UNCLEAR_WRITES and await holder.pace.back_off(error):
         return None
     wish = timedelta(seconds=error.retry_after or 0.0)
-    until = holder.outside.clock.now() + max(BACK_IN, wish)
-    return holder.told(Yield(Reason.SERVICE_UNAVAILABLE, until), str(error))
+    until = holder.outside.clock.now() + max(REQUEUE_DELAY, wish)
+    return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, until), str(error))
 
 
-async def _stop(holder: Holder, error: PermanentError, step: Step, world: World, now: datetime) -> Ending | None:
+async def _stop(
+    holder: Holder, error: PermanentError, step: Action, world: DecisionInput, now: datetime
+) -> Ending | None:
     """What will never be answered otherwise ends the release, and says so."""
     if error.service == STORAGE:
         raise error
@@ -137,14 +151,14 @@ async def _stop(holder: Holder, error: PermanentError, step: Step, world: World,
         ended = transitions.answered(record, world.wanted, reason, now, str(error))
     else:
         ended = transitions.ended(record, reason, now, str(error))
-    return await execute.take(End(reason, ended, str(error)), holder)
+    return await execute(EndRelease(reason, ended, str(error)), holder)
 
 
-def _refusal(error: PermanentError, step: Step, record: Record) -> Reason:
+def _refusal(error: PermanentError, step: Action, record: ReleaseState) -> Reason:
     if error.status in (401, 403):
         return Reason.FORBIDDEN
     if isinstance(step, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
-    if isinstance(step, Check | Rollback) or record.stage is Stage.PROMOTED:
+    if isinstance(step, Check | RollBack) or record.stage is Phase.PROMOTED:
         return Reason.ROLLBACK_REFUSED
-    return Reason.ROUTE_REFUSED if isinstance(step, Pin | Promote) else Reason.REQUEST_REFUSED
+    return Reason.ROUTE_REFUSED if isinstance(step, Pin | MoveTraffic) else Reason.REQUEST_REFUSED

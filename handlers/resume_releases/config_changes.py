@@ -6,19 +6,19 @@ import asyncio
 import hashlib
 from datetime import datetime
 
-from core.agents_file.spec import AgentRule, Agents
-from core.intake.events import Noted, configure, what_runs
+from core.agents_file.spec import Agents, AgentSpec
+from core.intake.events import DesiredUpdate, apply_config, runtime_hash
 from core.reasons import Reason
-from core.state.release import Wanted
-from handlers.events.update_desired import note_and_ask
+from core.state.release import DesiredState
+from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.interfaces import Gateways
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 DEPLOYED = "deployed"
 AT_ONCE = 8
 
 
-async def handle(agents: Agents, decisions: Decisions, outside: Gateways) -> bool:
+async def apply_config_changes(agents: Agents, decisions: DecisionLog, outside: Gateways) -> bool:
     """Hold each rule against what its agent was last wanted for; False where this agents.yaml was seen before.
 
     It counts as seen once every agent's ledger says so: a crash on the way is followed by another try. Raises
@@ -26,13 +26,13 @@ async def handle(agents: Agents, decisions: Decisions, outside: Gateways) -> boo
     """
     rules = list(agents.agents.values())
     seen = hashlib.sha256(
-        "".join(f"{rule.name} {rule.tags.model_dump_json()} {what_runs(rule)}\n" for rule in rules).encode()
+        "".join(f"{rule.name} {rule.tags.model_dump_json()} {runtime_hash(rule)}\n" for rule in rules).encode()
     ).hexdigest()
     if await outside.ledger.remembered(DEPLOYED) == seen:
         return False
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(rule: AgentRule) -> None:
+    async def one(rule: AgentSpec) -> None:
         async with turns:
             await _configure(rule, decisions, outside)
 
@@ -41,10 +41,10 @@ async def handle(agents: Agents, decisions: Decisions, outside: Gateways) -> boo
     return True
 
 
-async def _configure(rule: AgentRule, decisions: Decisions, outside: Gateways) -> None:
-    def judge(wanted: Wanted, now: datetime) -> Noted:
-        return configure(wanted, rule, now)
+async def _configure(rule: AgentSpec, decisions: DecisionLog, outside: Gateways) -> None:
+    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_config(wanted, rule, now)
 
-    noted = await note_and_ask(rule.name, judge, outside)
+    noted = await update_and_enqueue(rule.name, judge, outside)
     if noted.reason is Reason.CONFIGURED:
         decisions.tell(Reason.CONFIGURED, agent=rule.name, serial=noted.wanted.serial)

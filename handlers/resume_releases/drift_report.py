@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from core.drift import drift, watched
+from core.drift import find_drift, is_watched
 from core.reasons import Reason
-from core.state.release import Record
-from handlers.concurrency import together
-from handlers.gateways.interfaces import GatewayError, Gateways
-from handlers.telemetry.decision_log import Decisions
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry.decision_log import DecisionLog
 
 FEW, A_SECOND = 20, 1.0
 """More agents than that are looked at one a second: two requests each, of the few that Foundry may take."""
@@ -18,7 +19,7 @@ AT_ONCE = 4
 """Agents looked at side by side: Foundry's rate limit is per token, and azd keeps to four as well."""
 
 
-async def tell(agents: tuple[str, ...], decisions: Decisions, outside: Gateways) -> None:
+async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, outside: Gateways) -> None:
     """Look at every agent that is at rest; what cannot be read now is read by the next run."""
     turns = asyncio.Semaphore(AT_ONCE)
     pause = AT_ONCE / A_SECOND if len(agents) > FEW else 0.0
@@ -31,10 +32,10 @@ async def tell(agents: tuple[str, ...], decisions: Decisions, outside: Gateways)
     await asyncio.gather(*(look(agent) for agent in agents))
 
 
-async def _look(agent: str, decisions: Decisions, outside: Gateways) -> None:
+async def _look(agent: str, decisions: DecisionLog, outside: Gateways) -> None:
     try:
         record = await outside.ledger.record(agent)
-        if not watched(record, outside.clock.now()):
+        if not is_watched(record, outside.clock.now()):
             return
         found = await _drift(agent, record, outside)
         new = [name for name in found if name not in record.drift]
@@ -45,13 +46,13 @@ async def _look(agent: str, decisions: Decisions, outside: Gateways) -> None:
         decisions.tell(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
 
 
-async def _drift(agent: str, record: Record, outside: Gateways) -> dict[str, str]:
+async def _drift(agent: str, record: ReleaseState, outside: Gateways) -> dict[str, str]:
     number = record.good.version if record.good else ""
-    told, live = await together(outside.foundry.agent(agent), outside.foundry.version(agent, number))
-    return drift(record, told, live)
+    told, live = await gather_two(outside.foundry.agent(agent), outside.foundry.version(agent, number))
+    return find_drift(record, told, live)
 
 
-async def _remember(agent: str, seen: Record, found: tuple[str, ...], outside: Gateways) -> bool:
+async def _remember(agent: str, seen: ReleaseState, found: tuple[str, ...], outside: Gateways) -> bool:
     """Note what is told; False where a release is at the agent, or changed its record since."""
     lease = await outside.ledger.lease(agent)
     if lease is None:

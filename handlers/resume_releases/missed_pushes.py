@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.agents_file.spec import AgentRule, Agents
-from core.image_manifest import Tagged
-from core.intake.events import Noted, desire
-from core.intake.registry_check import newest
+from core.agents_file.spec import Agents, AgentSpec
+from core.image_manifest import RegistryTag
+from core.intake.events import DesiredUpdate, apply_push
+from core.intake.registry_check import newest_allowed_push
 from core.model import NO_TIME
 from core.reasons import Reason
-from core.state.release import Wanted
-from handlers.events.update_desired import note_and_ask
-from handlers.gateways.interfaces import GatewayError, Gateways, TransientError
+from core.state.release import DesiredState
+from handlers.events.update_desired import update_and_enqueue
+from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 
 EVERY = timedelta(days=1)
 DONE = "catch-up"
@@ -25,7 +26,9 @@ AT_ONCE = 4
 """Repositories listed side by side."""
 
 
-async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_once: bool = False) -> None:
+async def find_missed_pushes(
+    agents: Agents, decisions: DecisionLog, outside: Gateways, *, at_once: bool = False
+) -> None:
     """Ask the registry for each followed repository, where nobody did today; raises where the ledger does.
 
     It counts as done once every agent's ledger says so: a crash or an outage on the way is followed by another try.
@@ -38,7 +41,7 @@ async def handle(agents: Agents, decisions: Decisions, outside: Gateways, *, at_
     turns = asyncio.Semaphore(AT_ONCE)
     repositories = sorted({rule.repository for rule in agents.agents.values()})
 
-    async def listed(repository: str) -> tuple[str, Sequence[Tagged] | None]:
+    async def listed(repository: str) -> tuple[str, Sequence[RegistryTag] | None]:
         async with turns:
             return repository, await _tags(repository, decisions, outside)
 
@@ -57,7 +60,7 @@ def _when(told: str) -> datetime:
         return NO_TIME
 
 
-async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Sequence[Tagged] | None:
+async def _tags(repository: str, decisions: DecisionLog, outside: Gateways) -> Sequence[RegistryTag] | None:
     """None where the registry may answer the next time: it is asked again by the next run, not a day later."""
     try:
         return await outside.images.tags(repository)
@@ -66,17 +69,17 @@ async def _tags(repository: str, decisions: Decisions, outside: Gateways) -> Seq
         return None if isinstance(error, TransientError) else ()
 
 
-async def _catch_up(rule: AgentRule, tags: Sequence[Tagged], decisions: Decisions, outside: Gateways) -> None:
-    push = newest(rule, tags)
+async def _catch_up(rule: AgentSpec, tags: Sequence[RegistryTag], decisions: DecisionLog, outside: Gateways) -> None:
+    push = newest_allowed_push(rule, tags)
     if push is None:
         return
 
-    def judge(wanted: Wanted, now: datetime) -> Noted:
-        noted = desire(wanted, rule, push, otel.carrier(), now)
-        return noted if noted.reason is Reason.DESIRED else Noted(wanted, Reason.NOT_NEWER)  # asks for nothing
+    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
+        noted = apply_push(wanted, rule, push, otel.carrier(), now)
+        return noted if noted.reason is Reason.DESIRED else DesiredUpdate(wanted, Reason.NOT_NEWER)  # asks for nothing
 
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     with otel.span("catch_up", agent=rule.name, **about):
-        noted = await note_and_ask(rule.name, judge, outside)
+        noted = await update_and_enqueue(rule.name, judge, outside)
     if noted.reason is Reason.DESIRED:
         decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, step="catch_up", **about)

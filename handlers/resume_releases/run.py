@@ -5,17 +5,20 @@ from __future__ import annotations
 from core.agents_file.spec import Agents
 from core.reasons import Reason
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases import config_changes, drift_report, gauges, missed_pushes
+from handlers.resume_releases.config_changes import apply_config_changes
+from handlers.resume_releases.drift_report import report_drift
+from handlers.resume_releases.gauges import record_gauges
+from handlers.resume_releases.missed_pushes import find_missed_pushes
 from handlers.telemetry import metrics, otel
-from handlers.telemetry.decision_log import Decisions, told
+from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
 STEP = "resume"
 UNFINISHED = frozenset({"open", "due"})
 
 
-async def handle(agents: Agents, outside: Gateways) -> None:
+async def resume_releases(agents: Agents, outside: Gateways) -> None:
     """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
-    decisions = Decisions(outside.journal, outside.clock, {"step": STEP})
+    decisions = DecisionLog(outside.journal, outside.clock, {"step": STEP})
     try:
         unfinished = await outside.ledger.agents(UNFINISHED)
         for agent in unfinished:
@@ -26,11 +29,11 @@ async def handle(agents: Agents, outside: Gateways) -> None:
             else:
                 decisions.tell(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
-        await drift_report.tell(at_rest, decisions, outside)
-        deployed = await config_changes.handle(agents, decisions, outside)
-        await missed_pushes.handle(agents, decisions, outside, at_once=deployed)
-        await gauges.tell(tuple(agents.agents), outside)
-        otel.decision({**told(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
+        await report_drift(at_rest, decisions, outside)
+        deployed = await apply_config_changes(agents, decisions, outside)
+        await find_missed_pushes(agents, decisions, outside, at_once=deployed)
+        await record_gauges(tuple(agents.agents), outside)
+        otel.decision({**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
         metrics.heartbeat()
     finally:
         await decisions.flush()

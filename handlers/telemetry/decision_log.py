@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.reasons import Reason
-from handlers.gateways.interfaces import Clock, GatewayError, Journal
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Journal
 from handlers.redaction import line as redacted
 from handlers.telemetry import otel
 
-LONGEST_KEPT = 100_000
+MAX_JOURNAL_VALUE_CHARS = 100_000
 """Characters of what only the journal keeps: a queue's message is 64 KiB at most."""
 
 
-def told(reason: Reason) -> dict[str, object]:
+def reason_fields(reason: Reason) -> dict[str, object]:
     """What every line says of its reason."""
     return {"reason": reason.value, "severity": reason.severity, "help": reason.help}
 
 
-class Decisions:
+class DecisionLog:
     """Tells what was decided; nothing is skipped silently, and no line holds a secret value."""
 
     def __init__(self, journal: Journal, clock: Clock, common: Mapping[str, object]) -> None:
@@ -34,12 +36,18 @@ class Decisions:
 
         ``kept_only`` goes to the journal and not to telemetry: it is long, and only a replay needs it.
         """
-        line = {"at": self._clock.now().isoformat(), **told(reason), "detail": detail, **self._common, **fields}
+        line = {
+            "at": self._clock.now().isoformat(),
+            **reason_fields(reason),
+            "detail": detail,
+            **self._common,
+            **fields,
+        }
         kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, otel.LONGEST)
         otel.decision(kept, severity=reason.severity)
-        self._kept.append({**kept, **redacted(kept_only or {}, LONGEST_KEPT)})
+        self._kept.append({**kept, **redacted(kept_only or {}, MAX_JOURNAL_VALUE_CHARS)})
 
-    def join(self, others: Decisions) -> None:
+    def join(self, others: DecisionLog) -> None:
         """Keep what the others told and did not write yet: several tellers, one write."""
         self._kept += others._kept
         others._kept = []

@@ -9,21 +9,21 @@ from datetime import datetime
 from core import release_outcome
 from core.model import Status, Version
 from core.reasons import Reason
-from core.release_outcome import Outcome
-from core.state.release import Cause, Record
+from core.release_outcome import ReleaseOutcome, outcome_of, seconds_since
+from core.state.release import Cause, ReleaseState
 from handlers.telemetry import otel
 
 SECONDS = "s"
 USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 
-def release_ended(agent: str, reason: Reason, record: Record, cause: Cause | None, now: datetime) -> None:
+def release_ended(agent: str, reason: Reason, record: ReleaseState, cause: Cause | None, now: datetime) -> None:
     """One release more, and what it says about lead time (of a push alone) and time to restore."""
-    came_to = release_outcome.outcome(reason)
+    came_to = outcome_of(reason)
     otel.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
-    if came_to is not Outcome.LIVE:
+    if came_to is not ReleaseOutcome.LIVE:
         return
-    lead = release_outcome.since(record.push.pushed_at if record.push else None, now)
+    lead = seconds_since(record.push.pushed_at if record.push else None, now)
     if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
         otel.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
     if record.history and (broken := release_outcome.restored_after(record.history)) is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from infra.hooks.findings import Finding, error, ok, report
 
@@ -19,10 +19,10 @@ PAGE = "every key: docs/reference/agents-yaml.md"
 def rules(file: Path) -> Agents | Sequence[Finding]:
     """The rules, or what is wrong with them."""
     try:
-        return read_rules(file.read_bytes())
+        return load_agents(file.read_bytes())
     except OSError as missing:
         return [error("agents.yaml", f"{file} cannot be read: {missing.strerror}", "write it; " + PAGE)]
-    except RulesError as wrong:
+    except AgentsFileError as wrong:
         return [error("agents.yaml", line, PAGE) for line in str(wrong).splitlines()]
 
 

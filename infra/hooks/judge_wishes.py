@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from core.agents_file.spec import AgentRule, Agents, SecretRef
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from handlers.settings_validation import mistakes
 from infra.hooks.findings import Finding, error, note, ok
 from infra.hooks.wishes import Wishes
@@ -114,6 +114,6 @@ def _single_secrets(given: set[str], used: set[str]) -> Iterator[Finding]:
         yield note("rules", f"VAULT_SECRETS names {', '.join(unused)}, which no agent uses", "leave it out")
 
 
-def _beyond_versions(rule: AgentRule) -> str:
+def _beyond_versions(rule: AgentSpec) -> str:
     wants = {"verify": rule.release.verify, "check": rule.release.check, "tools": rule.tools}
     return " and ".join(name for name, given in wants.items() if given)

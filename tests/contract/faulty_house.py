@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from core.agents_file.loader import read_rules
-from core.state.release import Wanted
-from handlers import poison
-from handlers.events import event_queued
-from handlers.gateways.interfaces import GatewayError, Gateways
-from handlers.redaction import Guard, HiddenError
-from handlers.release_agent import message
-from handlers.resume_releases import run
+from core.agents_file.loader import load_agents
+from core.state.release import DesiredState
+from handlers.events.event_queued import handle_event
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
+from handlers.poison import handle_poison_message
+from handlers.redaction import HiddenError, RedactedErrors
+from handlers.release_agent.message import handle_message
+from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from local.storage_state import Message
 from local.tls import Authority
@@ -45,7 +46,7 @@ class House:
 
     def __init__(self, parts: Parts, outside: Gateways) -> None:
         self.parts, self.outside, self.clock = parts, outside, parts.clock
-        self.agents, self.settings = read_rules(RULES), Settings.from_env(ENVIRONMENT)
+        self.agents, self.settings = load_agents(RULES), Settings.from_env(ENVIRONMENT)
         self.ears, self.raised, self.poison = Ears(), list[Exception](), list[tuple[str, str]]()
 
     def forget(self) -> None:
@@ -66,18 +67,18 @@ class House:
 
     async def delivered(self, queue: str, text: str) -> None:
         """Hand a message over until it is taken, and bury it after five tries, as the host does."""
-        handle = event_queued.handle if queue == "events" else message.handle
+        handle = handle_event if queue == "events" else handle_message
         for _ in range(TRIES):
             if await self._taken(handle(text, self.agents, self.settings, self.outside)):
                 return
             await self.clock.sleep(PAUSE)
         self.poison.append((queue, text))
-        await self._taken(poison.handle(queue, text, self.outside))  # where it is not, it stays in its queue
+        await self._taken(handle_poison_message(queue, text, self.outside))  # where it is not, it stays in its queue
 
     async def _taken(self, function: Awaitable[None]) -> bool:
         """True where the function returns; what it raises is told by the host."""
         try:
-            with Guard():
+            with RedactedErrors():
                 await function
         except (GatewayError, HiddenError) as error:
             self.raised.append(error)
@@ -105,7 +106,7 @@ class House:
     async def resumed(self) -> None:
         """The timer takes up what is unfinished."""
         self.clock.passed += PAUSE
-        await run.handle(self.agents, self.outside)
+        await resume_releases(self.agents, self.outside)
         await self.work(wait=True)
 
     # What there is to see
@@ -126,7 +127,7 @@ class House:
         digest = self.parts.images[letter].digest
         return sum(one.definition["container_configuration"]["image"].endswith(digest) for one in versions)
 
-    async def wanted(self) -> Wanted:
+    async def wanted(self) -> DesiredState:
         return await self.outside.ledger.wanted(AGENT)
 
     def everything_said(self) -> str:

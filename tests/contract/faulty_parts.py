@@ -19,12 +19,12 @@ from handlers.gateways import key_vault, registry
 from handlers.gateways.foundry import client
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.interfaces import Gateways
-from handlers.gateways.key_vault import AzureVault
-from handlers.gateways.registry import AzureImages
+from handlers.gateways.key_vault import AzureKeyVault
+from handlers.gateways.registry import AzureRegistry
 from handlers.gateways.storage.account import CLIENT, StorageAccount
-from handlers.gateways.storage.journal import AzureJournal
-from handlers.gateways.storage.release_queue import AzureQueue
-from handlers.gateways.storage.state_store import AzureLedger
+from handlers.gateways.storage.journal import BlobJournal
+from handlers.gateways.storage.release_queue import StorageReleaseQueue
+from handlers.gateways.storage.state_store import BlobStateStore
 from local.foundry import Foundry
 from local.foundry_state import AgentState
 from local.images import build
@@ -89,10 +89,10 @@ class Parts:
         for part in self.all.values():
             await part.start(tls=self._authority.server())
         where = f"{self.foundry.url}/api/projects/demo"
-        self._foundry, self._vault = AzureFoundry(where, Anybody()), AzureVault(self.vault.url, Anybody())
+        self._foundry, self._vault = AzureFoundry(where, Anybody()), AzureKeyVault(self.vault.url, Anybody())
         self._foundry._made = AIProjectClient(where, Anybody(), **client.OPTIONS, **self._transport())
         self._vault._client = SecretClient(self.vault.url, Anybody(), **key_vault.OPTIONS, **self._transport())
-        self._images = AzureImages(self.registry.url, Anybody())
+        self._images = AzureRegistry(self.registry.url, Anybody())
         self._images._made = ContainerRegistryClient(
             self.registry.url, Anybody(), **registry.OPTIONS, **self._transport()
         )
@@ -101,8 +101,10 @@ class Parts:
             BlobServiceClient(blob, credential=Anybody(), **self._patient(CLIENT)),
             QueueServiceClient(queue, credential=Anybody(), **self._patient(CLIENT)),
         )
-        ledger, journal = AzureLedger(account, self.clock), AzureJournal(account, self.clock)
-        return Gateways(self._foundry, self._vault, ledger, journal, AzureQueue(account), self.clock, self._images)
+        ledger, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
+        return Gateways(
+            self._foundry, self._vault, ledger, journal, StorageReleaseQueue(account), self.clock, self._images
+        )
 
     def _transport(self) -> dict[str, Any]:
         return {"transport": PassingTransport(self.clock, self._authority.client(), self._is_late)}

@@ -16,8 +16,8 @@ from cli.doctor.arm import Arm as Client
 from cli.doctor.checks import Check
 from cli.doctor.resources import Resources, find
 from cli.doctor.rights import Rights
-from core.agents_file.loader import read_rules
-from handlers.gateways.interfaces import PermanentError
+from core.agents_file.loader import load_agents
+from handlers.gateways.errors import PermanentError
 from handlers.settings import Settings
 from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
 from local.arm_world import furnish
@@ -25,7 +25,7 @@ from local.server import Fault
 from local.tls import Authority
 from tests.simulation.scenery import ENVIRONMENT
 
-RULES = read_rules(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
+RULES = load_agents(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
 ADDRESSES = {
     "foundry": "https://local",
     "vault": "https://vault.local",
@@ -224,5 +224,5 @@ def test_what_can_be_seen_here(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text("azure-identity==0.1.0 \\\n")
     assert "instead of 0.1.0" in here.sdks(lock).detail
-    odd = read_rules(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
+    odd = load_agents(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
     assert [one.verdict for one in here.of_rules(odd)] == ["ok", "ok", "wrong", "cannot tell"]

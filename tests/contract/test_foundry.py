@@ -18,8 +18,9 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from core.model import Definition, Failure, Routing, SecretValue, Status
+from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.gateways.foundry.client import AzureFoundry
-from handlers.gateways.interfaces import TOO_MANY_VERSIONS, Deleted, Foundry, PermanentError, TransientError
+from handlers.gateways.interfaces import Deleted, Foundry
 from local.foundry import Foundry as StandIn
 from local.foundry_sessions import opened
 from local.tls import Authority

@@ -17,9 +17,9 @@ import pytest
 from azure.ai.projects import models
 from azure.ai.projects.operations import AgentsOperations
 
-from core.agents_file.loader import read_rules
-from core.agents_file.spec import AgentRule
-from core.definition import Resolved, resolve
+from core.agents_file.loader import load_agents
+from core.agents_file.spec import AgentSpec
+from core.definition import ResolvedDefinition, resolve
 from core.model import Push, Toolbox
 from core.reasons import Reason, from_service
 from handlers.gateways.foundry.client import AzureFoundry
@@ -101,14 +101,14 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await identity.stop()
 
 
-def rule() -> AgentRule:
-    return read_rules(YAML.encode()).agents["my-agent"]
+def rule() -> AgentSpec:
+    return load_agents(YAML.encode()).agents["my-agent"]
 
 
 def made_of_the_rule(toolbox: Toolbox | None) -> dict[str, Any]:
     push = Push(rule().repository, DIGEST, "v1.0", NOW, "event-1")
     resolved = resolve(rule(), push, "myregistry.azurecr.io", {}, toolbox, NOW)
-    assert isinstance(resolved, Resolved)
+    assert isinstance(resolved, ResolvedDefinition)
     return definition_to(resolved.definition)
 
 
@@ -188,7 +188,7 @@ def test_what_the_page_names_of_ours_exists() -> None:
     capitals = set(re.findall(r"`([A-Z_]{3,})`", PAGE))
     settings = {one.metadata["name"] for one in fields(Settings)}
     assert capitals <= {*Reason.__members__, *settings, *NAMES_OF_OTHERS}
-    assert set(re.findall(r"`(\w+):`", PAGE)) <= set(AgentRule.model_fields)
+    assert set(re.findall(r"`(\w+):`", PAGE)) <= set(AgentSpec.model_fields)
     assert all(hasattr(AzureFoundry, method) for method in re.findall(r"AzureFoundry\.(\w+)", PAGE))
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from azure.containerregistry.aio import ContainerRegistryClient
 
-from core.image_manifest import ImageFacts, Tagged
-from handlers.gateways.interfaces import GatewayError, Images, PermanentError, TransientError
-from handlers.gateways.registry import AzureImages
+from core.image_manifest import ImageFacts, RegistryTag
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.interfaces import Registry as RegistryGateway
+from handlers.gateways.registry import AzureRegistry
 from local.images import Kind, push
 from local.registry import Registry
 from local.tls import Authority
@@ -22,7 +23,7 @@ from tests.fakes.images import FakeImages
 REPOSITORY = "agents/hello"
 
 
-class TrustingImages(AzureImages):
+class TrustingImages(AzureRegistry):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
@@ -39,7 +40,7 @@ class TrustingImages(AzureImages):
 
 @dataclass
 class Served:
-    images: Images
+    images: RegistryGateway
     registry: Registry
     url: str
 
@@ -157,4 +158,4 @@ async def test_the_fake_says_what_it_was_told() -> None:
     fake.known[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
     assert await fake.facts(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
     assert list(await fake.tags(REPOSITORY)) == []
-    assert isinstance(Tagged, type)
+    assert isinstance(RegistryTag, type)

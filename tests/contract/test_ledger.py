@@ -16,49 +16,50 @@ from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from core.model import Push, Routing
-from core.state.release import Act, Cause, Doing, Good, Record, Stage, Wanted
-from handlers.gateways.clock import SystemClock
-from handlers.gateways.interfaces import Clock, Journal, Ledger, PermanentError, Queue
+from core.state.release import Cause, DesiredState, GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
+from handlers.gateways.clock import Clock, SystemClock
+from handlers.gateways.errors import PermanentError
+from handlers.gateways.interfaces import Journal, ReleaseQueue, StateStore
 from handlers.gateways.storage.account import StorageAccount
-from handlers.gateways.storage.journal import AzureJournal
-from handlers.gateways.storage.release_queue import AzureQueue
-from handlers.gateways.storage.state_store import AzureLedger
+from handlers.gateways.storage.journal import BlobJournal
+from handlers.gateways.storage.release_queue import StorageReleaseQueue
+from handlers.gateways.storage.state_store import BlobStateStore
 from tests.contract.storage_servers import REAL
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
-FULL = Record(
+FULL = ReleaseState(
     seen=3,
     push=PUSH,
     fingerprint="f" * 64,
     secrets={"key": "0" * 32},
     image="demo.azurecr.io/agents/hello",
     variables=frozenset({"A", "B"}),
-    stage=Stage.CONFIRMED,
+    stage=Phase.CONFIRMED,
     candidate="2",
     back=Routing.to("1"),
     selector=Routing.to("1"),
     routed_at=NOW,
-    doing=Doing(Act.PROMOTE, NOW, to=Routing.to("2")),
-    good=Good(PUSH, "e" * 64, "1"),
+    doing=PendingWrite(WriteKind.PROMOTE, NOW, to=Routing.to("2")),
+    good=GoodVersion(PUSH, "e" * 64, "1"),
     born={"1": NOW, "2": NOW},
 )
 
 
 @dataclass
 class Storage:
-    ledger: Ledger
+    ledger: StateStore
     journal: Journal
-    queue: Queue
+    queue: ReleaseQueue
     clock: Clock
     connection: str = ""
 
 
 async def opened(connection: str) -> AsyncIterator[Storage]:
     account, clock, name = StorageAccount.from_connection_string(connection), SystemClock(), uuid.uuid4().hex
-    ledger, journal = AzureLedger(account, clock, name), AzureJournal(account, clock, name)
-    yield Storage(ledger, journal, AzureQueue(account, f"q-{name}"), clock, connection)
+    ledger, journal = BlobStateStore(account, clock, name), BlobJournal(account, clock, name)
+    yield Storage(ledger, journal, StorageReleaseQueue(account, f"q-{name}"), clock, connection)
     await account.close()
 
 
@@ -78,13 +79,13 @@ async def real(request: pytest.FixtureRequest, storage_servers: Callable[[str], 
         yield storage
 
 
-def wish(serial: int) -> Wanted:
-    return Wanted(serial, serial, PUSH, Cause.PUSH, NOW, traceparent="00-1-2-01")
+def wish(serial: int) -> DesiredState:
+    return DesiredState(serial, serial, PUSH, Cause.PUSH, NOW, traceparent="00-1-2-01")
 
 
 async def test_what_was_never_noted_reads_as_empty(storage: Storage) -> None:
-    assert await storage.ledger.wanted("hello-agent") == Wanted()
-    assert await storage.ledger.record("hello-agent") == Record()
+    assert await storage.ledger.wanted("hello-agent") == DesiredState()
+    assert await storage.ledger.record("hello-agent") == ReleaseState()
     assert await storage.ledger.agents(frozenset({"open", "due", "ended"})) == []
 
 
@@ -94,7 +95,7 @@ async def test_what_is_noted_is_read_back_as_the_same_value(storage: Storage) ->
 
 
 async def test_writers_at_once_lose_nothing(storage: Storage) -> None:
-    def next_one(before: Wanted) -> Wanted:
+    def next_one(before: DesiredState) -> DesiredState:
         return replace(before, serial=before.serial + 1)
 
     await asyncio.gather(*(storage.ledger.note("hello-agent", next_one) for _ in range(8)))
@@ -104,7 +105,7 @@ async def test_writers_at_once_lose_nothing(storage: Storage) -> None:
 async def test_a_record_is_read_back_as_the_same_value(storage: Storage) -> None:
     lease = await storage.ledger.lease("hello-agent")
     assert lease is not None
-    assert lease.record == Record()
+    assert lease.record == ReleaseState()
     assert await lease.write(FULL)
     assert lease.record == FULL
     assert await storage.ledger.record("hello-agent") == FULL
@@ -140,7 +141,7 @@ async def test_a_holder_that_gave_the_lease_back_cannot_write_over_the_next_one(
 async def test_one_listing_finds_what_is_unfinished(storage: Storage) -> None:
     for agent, due in (("asked", None), ("later", NOW), ("answered", None)):
         await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), due=due))  # type: ignore[misc]
-    for agent, record in (("answered", Record(seen=1)), ("running", FULL)):
+    for agent, record in (("answered", ReleaseState(seen=1)), ("running", FULL)):
         lease = await storage.ledger.lease(agent)
         assert lease is not None
         await lease.write(record)
@@ -168,7 +169,7 @@ async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) 
     await real.queue.send("hello-agent", traceparent="00-1-2-01")
     await real.queue.send("later-agent", delay=30)
     async with QueueServiceClient.from_connection_string(real.connection) as service:
-        assert isinstance(real.queue, AzureQueue)
+        assert isinstance(real.queue, StorageReleaseQueue)
         queue = service.get_queue_client(real.queue.name)
         texts = [message.content async for message in queue.receive_messages()]
     bodies = [json.loads(base64.b64decode(text)) for text in texts]
@@ -178,7 +179,7 @@ async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) 
 async def test_a_lease_that_somebody_broke_is_lost(real: Storage) -> None:
     lease = await real.ledger.lease("hello-agent")
     assert lease is not None
-    assert isinstance(real.ledger, AzureLedger)
+    assert isinstance(real.ledger, BlobStateStore)
     async with BlobServiceClient.from_connection_string(real.connection) as service:
         blob = service.get_blob_client(real.ledger.container, "release/hello-agent.json")
         await BlobLeaseClient(blob).break_lease(lease_break_period=0)
@@ -189,7 +190,7 @@ async def test_a_lease_that_somebody_broke_is_lost(real: Storage) -> None:
 
 async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Storage) -> None:
     await real.ledger.note("hello-agent", lambda _: wish(1))
-    assert isinstance(real.ledger, AzureLedger)
+    assert isinstance(real.ledger, BlobStateStore)
     async with BlobServiceClient.from_connection_string(real.connection) as service:
         blob = service.get_blob_client(real.ledger.container, "wanted/hello-agent.json")
         for text in ("half an ans", "[]", '{"schema": 2}', '{"schema": 1, "serial": "many"}'):

@@ -14,10 +14,11 @@ from azure.eventgrid.aio import EventGridPublisherClient
 
 from core.model import Routing
 from core.reasons import Reason
-from core.state.release import Record
+from core.state.release import ReleaseState
 from handlers import outcome_events
-from handlers.gateways.event_grid import AzureOutcomes
-from handlers.gateways.interfaces import GatewayError, Outcomes, PermanentError, Told, TransientError
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.event_grid import EventGridPublisher
+from handlers.gateways.interfaces import OutcomeEvent, OutcomePublisher
 from local.eventgrid import EventGrid
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
@@ -26,7 +27,7 @@ from tests.fakes.outcomes import FakeOutcomes
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events"
 SOURCE = "https://demo.services.ai.azure.com/api/projects/demo"
-RECORD = Record(seen=3, push=PUSH, fingerprint="f" * 64, candidate="2", back=Routing.to("1"))
+RECORD = ReleaseState(seen=3, push=PUSH, fingerprint="f" * 64, candidate="2", back=Routing.to("1"))
 KINDS: dict[str, Any] = {
     "Slipway.Release.Live": outcome_events.of_release("hello-agent", Reason.LIVE, RECORD, ""),
     "Slipway.Release.Failed": outcome_events.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
@@ -36,7 +37,7 @@ KINDS: dict[str, Any] = {
 }
 
 
-class TrustingOutcomes(AzureOutcomes):
+class TrustingOutcomes(EventGridPublisher):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
@@ -53,7 +54,7 @@ class TrustingOutcomes(AzureOutcomes):
 
 @dataclass
 class Topic:
-    outcomes: Outcomes
+    outcomes: OutcomePublisher
     told: Callable[[], list[str]]
     url: str = ""
     events: EventGrid | None = None
@@ -112,7 +113,7 @@ def test_what_is_nobody_elses_business_is_not_told(reason: Reason) -> None:
 
 async def test_the_pushs_trace_goes_with_the_event(real: Topic) -> None:
     traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
-    await real.outcomes.publish([Told("n", "Slipway.Release.Live", "agents/a", {"agent": "a"}, traceparent)])
+    await real.outcomes.publish([OutcomeEvent("n", "Slipway.Release.Live", "agents/a", {"agent": "a"}, traceparent)])
     assert real.events is not None
     assert real.events.outcomes[0]["traceparent"] == traceparent
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.definition import FINGERPRINT
-from handlers.prune_versions import run
+from handlers.prune_versions.run import prune_versions
 from local.foundry_state import VersionState
 from local.server import Fault
 from tests.contract.faulty_house import AGENT, House, opened
@@ -80,8 +80,8 @@ def answers(house: House, *bodies: Any, last: Odd | None = None) -> None:
 
 async def pruned(house: House, keep: str = KEEP) -> set[str]:
     """What is left after a run."""
-    agents = read_rules((RULES % keep).encode())
-    await run.handle(agents, house.settings, house.outside)
+    agents = load_agents((RULES % keep).encode())
+    await prune_versions(agents, house.settings, house.outside)
     return set(house.parts.foundry.project.agents[AGENT].versions)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from core.agents_file.spec import Probe
 from core.model import Answer
-from core.release.gates.answers import Verdict, judge
-from handlers.gateways.interfaces import TransientError
+from core.release.gates.answers import Verdict, judge_answer
+from handlers.gateways.errors import TransientError
 from tests.contract.local_clients import plan_faults
 from tests.contract.test_foundry import DEFINITION, Arranged, Faked, Served, arranged, served
 
@@ -74,7 +74,7 @@ async def test_an_odd_answer_is_one_that_proves_nothing_good(
 ) -> None:
     await made(served)
     answers(served, {"odd": odd})
-    judged = judge(probe, await served.foundry.ask("hello", probe, None, 1.0), "1")
+    judged = judge_answer(probe, await served.foundry.ask("hello", probe, None, 1.0), "1")
     assert judged.verdict is verdict
     assert told in judged.detail
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from core.events import Pushed, parse
+from core.events import ImagePushed, parse_events
 from local.images import build, push
 from local.registry import Registry
 from local.registry_content import digest_of
@@ -54,8 +54,8 @@ async def skopeo(*arguments: str) -> None:
 
 async def test_a_push_is_an_event_that_the_product_reads(told: Told) -> None:
     digest = await push(told.address, "agents/hello", "v1")
-    (parsed,) = parse(json.dumps(told.events), "demo", datetime.now(UTC))
-    assert isinstance(parsed, Pushed)
+    (parsed,) = parse_events(json.dumps(told.events), "demo", datetime.now(UTC))
+    assert isinstance(parsed, ImagePushed)
     assert (parsed.push.repository, parsed.push.tag, parsed.push.digest) == ("agents/hello", "v1", digest)
 
 

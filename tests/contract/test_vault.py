@@ -12,8 +12,9 @@ import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways.interfaces import PermanentError, TransientError, Vault
-from handlers.gateways.key_vault import AzureVault
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.interfaces import Vault
+from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
@@ -24,7 +25,7 @@ SECRET = "canary-91aa"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class TrustingVault(AzureVault):
+class TrustingVault(AzureKeyVault):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, url: str, ca: Path) -> None:

@@ -21,7 +21,9 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.interfaces import Clock, Deleted, PermanentError
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import PermanentError
+from handlers.gateways.interfaces import Deleted
 
 GONE = ""
 """What is left of a deleted toolbox version."""

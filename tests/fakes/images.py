@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.image_manifest import ImageFacts, Tagged
-from handlers.gateways.interfaces import GatewayError
+from core.image_manifest import ImageFacts, RegistryTag
+from handlers.gateways.errors import GatewayError
 
 
 class FakeImages:
@@ -13,7 +13,7 @@ class FakeImages:
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], ImageFacts] = {}
-        self.tagged: dict[str, list[Tagged]] = {}
+        self.tagged: dict[str, list[RegistryTag]] = {}
         self.failing: GatewayError | None = None
         self.asked: list[str] = []
 
@@ -23,7 +23,7 @@ class FakeImages:
             raise self.failing
         return self.known.get((repository, digest))
 
-    async def tags(self, repository: str) -> Sequence[Tagged]:
+    async def tags(self, repository: str) -> Sequence[RegistryTag]:
         if self.failing is not None:
             raise self.failing
         return sorted(self.tagged.get(repository, []), key=lambda one: one.pushed_at, reverse=True)

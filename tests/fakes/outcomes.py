@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handlers.gateways.interfaces import GatewayError, Told
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import OutcomeEvent
 
 
 class FakeOutcomes:
     """See the Outcomes protocol; ``failing`` is how a test has the topic refuse."""
 
     def __init__(self) -> None:
-        self.told: dict[str, Told] = {}
+        self.told: dict[str, OutcomeEvent] = {}
         self.failing: GatewayError | None = None
 
-    async def publish(self, events: Sequence[Told]) -> None:
+    async def publish(self, events: Sequence[OutcomeEvent]) -> None:
         if self.failing is not None:
             raise self.failing
         self.told |= {one.name: one for one in events}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.state.release import Record, Wanted
-from handlers.gateways.interfaces import STORAGE, Clock, TransientError
+from core.state.release import DesiredState, ReleaseState
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import STORAGE, TransientError
 
 LEASE = 60.0
 
@@ -31,7 +32,7 @@ class FakeClock:
 
 @dataclass
 class _Release:
-    record: Record
+    record: ReleaseState
     etag: int = 0
     holder: int = 0
     until: float = 0.0
@@ -42,23 +43,23 @@ class FakeLedger:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.wishes: dict[str, Wanted] = {}
+        self.wishes: dict[str, DesiredState] = {}
         self.releases: dict[str, _Release] = {}
         self.notes: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
-    async def wanted(self, agent: str) -> Wanted:
-        return self.wishes.get(agent, Wanted())
+    async def wanted(self, agent: str) -> DesiredState:
+        return self.wishes.get(agent, DesiredState())
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
-        self.wishes[agent] = change(self.wishes.get(agent, Wanted()))
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+        self.wishes[agent] = change(self.wishes.get(agent, DesiredState()))
         return self.wishes[agent]
 
-    async def record(self, agent: str) -> Record:
-        return self.releases[agent].record if agent in self.releases else Record()
+    async def record(self, agent: str) -> ReleaseState:
+        return self.releases[agent].record if agent in self.releases else ReleaseState()
 
     async def lease(self, agent: str) -> FakeLease | None:
-        release = self.releases.setdefault(agent, _Release(Record()))
+        release = self.releases.setdefault(agent, _Release(ReleaseState()))
         now = self.clock.monotonic()
         if release.holder and now < release.until:
             return None
@@ -75,8 +76,8 @@ class FakeLedger:
         return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)
 
     def _state(self, agent: str) -> str:
-        wanted = self.wishes.get(agent, Wanted())
-        record = self.releases[agent].record if agent in self.releases else Record()
+        wanted = self.wishes.get(agent, DesiredState())
+        record = self.releases[agent].record if agent in self.releases else ReleaseState()
         if wanted.serial > record.seen:
             return "due" if wanted.due else "open"
         return record.state
@@ -97,7 +98,7 @@ class FakeLease:
     def remaining(self) -> float:
         return LEASE - (self._clock.monotonic() - self._asked_at)
 
-    async def write(self, record: Record) -> bool:
+    async def write(self, record: ReleaseState) -> bool:
         release = self._release
         held = release.holder == self._number and self._clock.monotonic() < release.until
         if not held or release.etag != self._etag:

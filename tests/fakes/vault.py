@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways.interfaces import PermanentError
+from handlers.gateways.errors import PermanentError
 
 
 @dataclass

@@ -7,16 +7,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.agents_file.loader import read_rules
-from handlers import poison
-from handlers.events import event_queued
-from handlers.release_agent import message as release_message
+from core.agents_file.loader import load_agents
+from handlers.events.event_queued import handle_event
+from handlers.poison import handle_poison_message
+from handlers.release_agent.message import handle_message
 from tests.builders import cloud_event, push_data, push_event, secret_event
 from tests.fuzz.outside import SETTINGS, world
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, bent, utf8, written
 
-AGENTS = read_rules(b"""
+AGENTS = load_agents(b"""
 agents:
   pushed: {repository: agents/hello, env: {KEY: {secret: hello-key}}}
   semver: {repository: agents/hello, tags: {order: semver, range: ">=1.0.0", extract: "^v?(.+)$"}}
@@ -43,13 +43,13 @@ MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319
 async def _deliver(deliveries: list[str]) -> None:
     outside = world()
     for event in deliveries:
-        await event_queued.handle(event, AGENTS, SETTINGS, outside)
+        await handle_event(event, AGENTS, SETTINGS, outside)
 
 
 async def _ask(message: str) -> None:
     outside = world()
-    await release_message.handle(message, AGENTS, SETTINGS, outside)
-    await poison.handle("releases", message, outside)
+    await handle_message(message, AGENTS, SETTINGS, outside)
+    await handle_poison_message("releases", message, outside)
 
 
 TARGETS = (

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from core.agents_file.spec import Probe
 from core.model import Definition, Routing, SecretValue, Version
-from core.release.gates.answers import judge, when_time_is_up
+from core.release.gates.answers import judge_answer, report_at_timeout
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.client import OPTIONS, AzureFoundry
-from handlers.gateways.foundry.rate_limiter import Looks
-from handlers.gateways.interfaces import Clock, GatewayError
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from local.credentials import Anybody
 from tests.fuzz.target import Target
 from tests.fuzz.wire import Answer, Line, script
@@ -78,7 +79,7 @@ LINE = Line()
 class Reached(AzureFoundry):
     """The gateway as it ships, on a line that we play."""
 
-    def __init__(self, looks: Looks | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, looks: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
         super().__init__(PROJECT, Anybody(), looks, clock)
         self._made = AIProjectClient(PROJECT, Anybody(), transport=LINE.transport(), **OPTIONS)
 
@@ -120,8 +121,8 @@ async def _answer(given: tuple[str, list[Answer]]) -> None:
 async def _ask(given: tuple[Probe, str | None, list[Answer]]) -> None:
     probe, session, answers = given
     LINE.answers = list(answers)
-    judged = judge(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
-    assert len(when_time_is_up(judged).detail) < 1_000, "an agent's words fill the ledger"
+    judged = judge_answer(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
+    assert len(report_at_timeout(judged).detail) < 1_000, "an agent's words fill the ledger"
 
 
 TARGETS = (

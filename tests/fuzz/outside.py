@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.journal import as_line
 from handlers.gateways.storage.state_store import RECORD, WANTED
@@ -21,12 +21,12 @@ SETTINGS = Settings.from_env(ENVIRONMENT)
 class WrittenLedger(FakeLedger):
     """What is wanted goes through the product's own codec."""
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         noted = await super().note(agent, change)
         assert WANTED.decode(WANTED.encode(noted), agent) == noted, "what is written is not what is read"
         return noted
 
-    async def record(self, agent: str) -> Record:
+    async def record(self, agent: str) -> ReleaseState:
         record = await super().record(agent)
         return RECORD.decode(RECORD.encode(record), agent)
 

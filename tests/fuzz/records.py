@@ -11,8 +11,20 @@ from hypothesis import strategies as st
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.release import Act, Approval, Cause, Doing, Ended, Good, Hold, Pause, Record, Stage, Wanted
-from handlers.gateways.interfaces import PermanentError
+from core.state.release import (
+    Approval,
+    Cause,
+    DesiredState,
+    GoodVersion,
+    HistoryEntry,
+    Hold,
+    Pause,
+    PendingWrite,
+    Phase,
+    ReleaseState,
+    WriteKind,
+)
+from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.json_codec import Codec
 from handlers.gateways.storage.state_store import RECORD, WANTED
 from tests.fuzz.target import Target
@@ -21,18 +33,18 @@ from tests.fuzz.values import VALUES, as_bytes, bent, written
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", AT, "event-1")
 HOLD = Hold("f" * 64, PUSH.digest, "VERIFY_FAILED", "sorry", AT, AT + timedelta(days=7), "somebody")
-WHOLE_WANTED = Wanted(
+WHOLE_WANTED = DesiredState(
     serial=7, by_people=6, push=PUSH, cause=Cause.PUSH, noted_at=AT, due=AT, paused=Pause("why", "who", AT, AT),
     approved=Approval("3", "f" * 64, "who", AT), held=(HOLD,), lifted={"f" * 64: AT}, newest=PUSH, rule="0" * 16,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )  # fmt: skip
-WHOLE_RECORD = Record(
+WHOLE_RECORD = ReleaseState(
     seen=7, push=PUSH, fingerprint="f" * 64, secrets={"key": "0" * 32}, image="demo.azurecr.io/a@sha256:0",
-    variables=frozenset({"KEY"}), stage=Stage.BEGUN, begun_at=AT, candidate="3", back=Routing.to("2"),
-    selector=Routing.to("2"), routed_at=AT, doing=Doing(Act.PROMOTE, AT, Routing.to("3"), 3),
-    good=Good(PUSH, "e" * 64, "2"), previous=Good(PUSH, "d" * 64, "1"), holds=(HOLD,),
+    variables=frozenset({"KEY"}), stage=Phase.BEGUN, begun_at=AT, candidate="3", back=Routing.to("2"),
+    selector=Routing.to("2"), routed_at=AT, doing=PendingWrite(WriteKind.PROMOTE, AT, Routing.to("3"), 3),
+    good=GoodVersion(PUSH, "e" * 64, "2"), previous=GoodVersion(PUSH, "d" * 64, "1"), holds=(HOLD,),
     images={PUSH.digest: ImageFacts(amd64=PUSH.digest)}, identity="id", drift=("x",), born={"3": AT},
-    history=(Ended(AT, "LIVE", PUSH.digest, "2"),),
+    history=(HistoryEntry(AT, "LIVE", PUSH.digest, "2"),),
 )  # fmt: skip
 STORED: list[Any] = [json.loads(WANTED.encode(WHOLE_WANTED)), json.loads(RECORD.encode(WHOLE_RECORD))]
 

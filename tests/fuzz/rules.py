@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from core.agents_file.loader import RulesError, read_rules, warnings
-from core.agents_file.spec import AgentRule
-from core.agents_file.tag_policy import judge, newer
-from core.definition import Resolved, metadata, resolve, secret_refs
-from core.intake.events import what_runs
+from core.agents_file.loader import AgentsFileError, load_agents, warnings
+from core.agents_file.spec import AgentSpec
+from core.agents_file.tag_policy import check_newer, check_tag
+from core.definition import ResolvedDefinition, metadata, resolve, secret_refs
+from core.intake.events import runtime_hash
 from core.model import Push, Secret, SecretValue
 from tests.fuzz.target import Target
 from tests.fuzz.values import DEEP, LEAVES, VALUES, as_bytes, bent
@@ -90,8 +90,8 @@ def _file(draw: st.DrawFn) -> bytes:
 
 async def _read(data: bytes) -> None:
     try:
-        agents = read_rules(data)
-    except RulesError as wrong:
+        agents = load_agents(data)
+    except AgentsFileError as wrong:
         assert wrong.mistakes, "refused, and nobody says why"
         for mistake in wrong.mistakes:
             told = str(mistake)
@@ -104,23 +104,23 @@ async def _read(data: bytes) -> None:
         _work(rule)
 
 
-def _work(rule: AgentRule) -> None:
+def _work(rule: AgentSpec) -> None:
     """What a rule is for: it judges tags, and becomes a definition that can be sent."""
-    what_runs(rule)
+    runtime_hash(rule)
     push = Push(rule.repository, f"sha256:{'a' * 64}", "v1", NOW, "event")
     for tag in TAGS:
-        if judge(rule.tags, tag) is None:
-            newer(rule.tags, Push(rule.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
+        if check_tag(rule.tags, tag) is None:
+            check_newer(rule.tags, Push(rule.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
     refs = secret_refs(rule, {})
     assert isinstance(refs, dict), "secrets without any tag clash"
     read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue("value"))) for name, ref in refs.items()}
     resolved = resolve(rule, push, "demo.azurecr.io", read, None, NOW)
-    assert isinstance(resolved, Resolved), "nothing is missing, and it does not resolve"
+    assert isinstance(resolved, ResolvedDefinition), "nothing is missing, and it does not resolve"
     json.dumps(metadata(push, resolved, None, 1)).encode()
 
 
 TARGETS = (
-    Target("agents.yaml", "bytes of the file, to definitions", _file(), _read, (RulesError,), share=20),
+    Target("agents.yaml", "bytes of the file, to definitions", _file(), _read, (AgentsFileError,), share=20),
     Target(
         "tags",
         "tags against every kind of rule",
@@ -136,14 +136,14 @@ TARGETS = (
 async def _judged(order: str, tag: str) -> None:
     text = tag.encode("utf-8", "replace").decode()  # as events bring it
     for extract in (None, "v?(.*)", "([0-9]+)"):
-        rules = read_rules(json.dumps({"agents": {"a": {"repository": "a", "tags": {"order": order, "extract": extract}
+        rules = load_agents(json.dumps({"agents": {"a": {"repository": "a", "tags": {"order": order, "extract": extract}
             if extract else {"order": order}}}}).encode())  # fmt: skip
         rule = rules.agents["a"].tags
         push, known = (
             Push("a", f"sha256:{letter * 64}", one, NOW, "event") for letter, one in (("a", text), ("b", "42"))
         )
-        if judge(rule, text) or judge(rule, known.tag):
+        if check_tag(rule, text) or check_tag(rule, known.tag):
             continue
-        assert newer(rule, push, push) is not None, "a push is newer than itself"
-        one, other = newer(rule, push, known), newer(rule, known, push)
+        assert check_newer(rule, push, push) is not None, "a push is newer than itself"
+        one, other = check_newer(rule, push, known), check_newer(rule, known, push)
         assert (one is None) != (other is None), "neither, or both, are newer"

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from core.definition import unusable
 from core.model import Secret
-from core.state.release import Wanted
-from handlers.gateways.interfaces import GatewayError
+from core.state.release import DesiredState
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.key_vault import OPTIONS as VAULT
-from handlers.gateways.key_vault import AzureVault
+from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import OPTIONS as IMAGES
-from handlers.gateways.registry import AzureImages
+from handlers.gateways.registry import AzureRegistry
 from handlers.gateways.storage.account import CLIENT, StorageAccount
-from handlers.gateways.storage.journal import AzureJournal
-from handlers.gateways.storage.release_queue import AzureQueue
-from handlers.gateways.storage.state_store import AzureLedger
+from handlers.gateways.storage.journal import BlobJournal
+from handlers.gateways.storage.release_queue import StorageReleaseQueue
+from handlers.gateways.storage.state_store import BlobStateStore
 from local.credentials import Anybody
 from tests.fakes.storage import FakeClock
 from tests.fuzz.records import AT, STORED
@@ -46,7 +46,7 @@ SECRET = {
 LISTED = {"value": [{key: value for key, value in SECRET.items() if key != "value"}], "nextLink": None}
 
 
-class ReachedVault(AzureVault):
+class ReachedVault(AzureKeyVault):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class ReachedVault(AzureVault):
         self._client = SecretClient(VAULT_URL, Anybody(), transport=LINE.transport(), **VAULT)
 
 
-class ReachedImages(AzureImages):
+class ReachedImages(AzureRegistry):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def _account() -> StorageAccount:
 
 
 ACCOUNT = _account()
-LEDGER, JOURNAL, QUEUE = AzureLedger(ACCOUNT, CLOCK), AzureJournal(ACCOUNT, CLOCK), AzureQueue(ACCOUNT)
+LEDGER, JOURNAL, QUEUE = BlobStateStore(ACCOUNT, CLOCK), BlobJournal(ACCOUNT, CLOCK), StorageReleaseQueue(ACCOUNT)
 IMAGES_GATEWAY = ReachedImages()
 
 
@@ -142,7 +142,7 @@ LISTING = (
 STORAGE: Calls = {
     "wanted": lambda: LEDGER.wanted("a"),
     "record": lambda: LEDGER.record("a"),
-    "note": lambda: LEDGER.note("a", lambda wanted: Wanted(serial=wanted.serial + 1)),
+    "note": lambda: LEDGER.note("a", lambda wanted: DesiredState(serial=wanted.serial + 1)),
     "lease": lambda: LEDGER.lease("a"),
     "agents": lambda: LEDGER.agents(frozenset({"open", "due"})),
     "remembered": lambda: LEDGER.remembered("deployed"),

@@ -10,12 +10,13 @@ import pytest
 
 from core.agents_file.spec import Probe
 from core.model import NO_TIME, Agent
-from core.release.gates.answers import Verdict, judge
-from handlers.events import event_queued
+from core.release.gates.answers import Verdict, judge_answer
+from handlers.events.event_queued import handle_event
 from handlers.gateways.azure_http import LONGEST_WISH
-from handlers.gateways.interfaces import GatewayError, PermanentError, TransientError
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.redaction import remember
-from handlers.release_agent import message, reconcile
+from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import reconcile
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeJournal, FakeQueue
@@ -40,7 +41,7 @@ async def foundry(*answers: Answer) -> None:
 
 async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_was_poison() -> None:
     outside = world()
-    await event_queued.handle(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
+    await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
     noted = (await outside.ledger.wanted("pushed")).push
     assert noted is not None
     assert noted.tag == "v?"
@@ -48,20 +49,20 @@ async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_w
 
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
     outside = world()
-    await message.handle('{"agent": "\\ud800"}', AGENTS, SETTINGS, outside)
+    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, outside)
     assert isinstance(outside.journal, FakeJournal)
     assert outside.journal.reasons() == ["AGENT_UNKNOWN"]
 
 
 async def test_an_agent_that_calls_its_answer_gzip_stopped_the_release_with_an_error_of_zlib() -> None:
     await foundry(Answer(200, GZIP, b"pong"))
-    judged = judge(ASK, await FOUNDRY.ask("a", ASK, None, 5.0), "3")
+    judged = judge_answer(ASK, await FOUNDRY.ask("a", ASK, None, 5.0), "3")
     assert judged.verdict is Verdict.NOT_YET
 
 
 async def test_half_a_character_in_an_agents_answer_stopped_the_release_with_an_error_of_re2() -> None:
     await foundry(told({"output": [{"type": "message", "content": [{"text": "a\udfffb"}]}]}))
-    judged = judge(ASK, await FOUNDRY.ask("a", ASK, None, 5.0), "3")
+    judged = judge_answer(ASK, await FOUNDRY.ask("a", ASK, None, 5.0), "3")
     assert judged.verdict is Verdict.WRONG
 
 
@@ -152,9 +153,9 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
     throttled = Throttled(outside.clock)
     throttled.wish = 3600.0
     outside = replace(outside, foundry=throttled)
-    await event_queued.handle(json.dumps(push_event()), AGENTS, SETTINGS, outside)
+    await handle_event(json.dumps(push_event()), AGENTS, SETTINGS, outside)
     began = outside.clock.monotonic()
-    reason = await reconcile.handle(AGENTS.agents["pushed"], SETTINGS, outside)
+    reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, outside)
     assert reason == "SERVICE_UNAVAILABLE"
     assert outside.clock.monotonic() - began < 60, "the lease is given back at once"
     assert isinstance(outside.queue, FakeQueue)

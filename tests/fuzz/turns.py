@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.model import Routing
-from core.state.release import Act, Doing, Record, Stage, Wanted
-from handlers.gateways.interfaces import GatewayError
+from core.state.release import DesiredState, PendingWrite, Phase, ReleaseState, WriteKind
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.storage.state_store import RECORD, WANTED
-from handlers.release_agent import reconcile
+from handlers.release_agent.reconcile import reconcile
 from tests.fakes.storage import FakeLedger
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, RESPONSE, SESSION, VERSION, VERSIONS
 from tests.fuzz.outside import SETTINGS, world
@@ -22,7 +22,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.values import as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, answer
 
-RULE = read_rules(b"""
+RULE = load_agents(b"""
 agents:
   hello:
     repository: agents/hello
@@ -40,13 +40,13 @@ async def _turn(given: Given) -> None:
     await _keep(ledger, wanted, record)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
-        await reconcile.handle(RULE, SETTINGS, outside)
+        await reconcile(RULE, SETTINGS, outside)
     finally:
         LINE.then = None
     RECORD.encode(ledger.releases["hello"].record)
 
 
-async def _keep(ledger: FakeLedger, wanted: Wanted, record: Record) -> None:
+async def _keep(ledger: FakeLedger, wanted: DesiredState, record: ReleaseState) -> None:
     ledger.wishes["hello"] = wanted
     lease = await ledger.lease("hello")
     if lease is not None:
@@ -55,12 +55,16 @@ async def _keep(ledger: FakeLedger, wanted: Wanted, record: Record) -> None:
 
 
 ROUTINGS = [None, Routing(), Routing.to("2"), Routing.to("3"), Routing.to("x")]
-ACTS = [None, None, *(Doing(act, AT, Routing.to("3") if act is not Act.CREATE else None, 2) for act in Act)]
+ACTS = [
+    None,
+    None,
+    *(PendingWrite(act, AT, Routing.to("3") if act is not WriteKind.CREATE else None, 2) for act in WriteKind),
+]
 CHOICES: dict[str, list[Any]] = {
     "seen": [6, 7, 8],
     "push": [WHOLE_RECORD.push, WHOLE_RECORD.push, None],
     "fingerprint": ["f" * 64, "", "e" * 64],
-    "stage": list(Stage),
+    "stage": list(Phase),
     "candidate": ["3", "3", "2", None, "x", ""],
     "twin": [False, True],
     "cleared": [None, "3"],
@@ -91,7 +95,9 @@ def _record(stored: Any) -> st.SearchStrategy[bytes]:
 
 def _wanted() -> st.SearchStrategy[bytes]:
     plain = replace(WHOLE_WANTED, paused=None, due=None, held=())
-    return st.sampled_from([WANTED.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), Wanted())])
+    return st.sampled_from(
+        [WANTED.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), DesiredState())]
+    )
 
 
 LIVE = AGENT | {"agent_endpoint": {"version_selector": {"version_selection_rules": [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.reasons import Reason
-from core.release_outcome import Outcome, outcome
+from core.release_outcome import ReleaseOutcome, outcome_of
 from infra.monitoring import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +156,7 @@ def test_one_agents_open_alert_does_not_silence_another_agents() -> None:
 def test_whatever_wants_a_person_during_a_release_is_called_an_error() -> None:
     """The alert looks at the severity: every way in which a release can fail has it."""
     assert 'severity == "error" and step startswith "release."' in generate.query("alert-release-failed").kql
-    bad = {reason for reason in Reason if outcome(reason) in (Outcome.FAILED, Outcome.ROLLED_BACK)}
+    bad = {reason for reason in Reason if outcome_of(reason) in (ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK)}
     assert bad
     assert {reason.severity for reason in bad} == {"error"}
 

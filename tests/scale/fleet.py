@@ -14,17 +14,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
-from core.events import Pushed
+from core.events import ImagePushed
 from core.model import Definition, Push, Routing, Status, Version
-from handlers.events import image_pushed
-from handlers.gateways.foundry.rate_limiter import Looks
-from handlers.gateways.interfaces import GatewayError, Gateways
-from handlers.release_agent import reconcile
-from handlers.resume_releases import run
+from handlers.events.image_pushed import handle_push
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.interfaces import Gateways
+from handlers.release_agent.reconcile import reconcile
+from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
-from handlers.telemetry.decision_log import Decisions
+from handlers.telemetry.decision_log import DecisionLog
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeJournal, FakeLedger
 from tests.fakes.vault import FakeVault
@@ -137,7 +138,7 @@ class Fleet:
         def storage(target: object) -> Any:
             return Metered(target, self.seen.storage, STORAGE_SECONDS)
 
-        looks = Looks(self.size.looks)
+        looks = FoundryRateLimiter(self.size.looks)
 
         async def turn() -> None:
             await looks.turn(self.clock)
@@ -198,7 +199,7 @@ class Fleet:
             self.pushed[push.digest] = push
             self.seen.pushes += 1
             outside = self.instances[0]
-            await image_pushed.handle(Pushed(push), self.agents, Decisions(outside.journal, self.clock, {}), outside)
+            await handle_push(ImagePushed(push), self.agents, DecisionLog(outside.journal, self.clock, {}), outside)
 
     async def _work(self, number: int) -> None:
         outside = self.instances[number]
@@ -206,7 +207,7 @@ class Fleet:
             agent, tries = await self.queue.take()
             self._count(number, 1)
             try:
-                await reconcile.handle(self.agents.agents[agent], SETTINGS, outside)
+                await reconcile(self.agents.agents[agent], SETTINGS, outside)
             except GatewayError:
                 self.queue.put(agent, BACK_AFTER, tries + 1)
             finally:
@@ -215,7 +216,7 @@ class Fleet:
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await run.handle(self.agents, self.instances[0])
+            await resume_releases(self.agents, self.instances[0])
 
     def _count(self, number: int, change: int) -> None:
         """An instance costs while anything runs on it."""
@@ -263,4 +264,4 @@ def _agents(count: int) -> Agents:
     rules = "\n".join(
         f"  agent-{number}: {{repository: agents/agent-{number}, keep: {{limit: 1000}}}}" for number in range(count)
     )
-    return read_rules(f"agents:\n{rules}\n".encode())
+    return load_agents(f"agents:\n{rules}\n".encode())

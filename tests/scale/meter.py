@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.model import Status, Version
-from handlers.gateways.interfaces import TransientError
+from handlers.gateways.errors import TransientError
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.virtual_time import VirtualClock
 

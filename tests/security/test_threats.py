@@ -12,15 +12,16 @@ from typing import Any, cast
 import pytest
 
 import function_app
-from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from core.definition import metadata, resolve, secret_refs
-from core.image_manifest import ImageFacts, Tagged
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Answer, Definition, Push, Secret, SecretValue
-from handlers.events import event_queued
-from handlers.gateways.interfaces import GatewayError, Gateways
+from handlers.events.event_queued import handle_event
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RECORD
-from handlers.release_agent import reconcile
+from handlers.release_agent.reconcile import reconcile
 from tests.builders import DIGEST, REGISTRY, push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.images import FakeImages
@@ -40,7 +41,7 @@ agents:
     env: {KEY: {secret: hello-key}, TOKEN: {connection: crm.credentials.key}}
     release: {verify: {ask: ping, expect: ^pong$, within: 5s}}
 """
-AGENTS = read_rules(RULES)
+AGENTS = load_agents(RULES)
 
 
 def outside() -> Gateways:
@@ -52,13 +53,13 @@ def outside() -> Gateways:
 
 async def deliver(event: dict[str, Any], to: Gateways, agents: Agents = AGENTS) -> list[str]:
     """What was decided on an event."""
-    await event_queued.handle(json.dumps(event), agents, SETTINGS, to)
+    await handle_event(json.dumps(event), agents, SETTINGS, to)
     return cast("FakeJournal", to.journal).reasons()
 
 
 async def go(to: Gateways, agents: Agents = AGENTS) -> str:
     """What the release came to."""
-    return await reconcile.handle(agents.agents["hello"], SETTINGS, to)
+    return await reconcile(agents.agents["hello"], SETTINGS, to)
 
 
 def images(to: Gateways) -> list[str]:
@@ -109,7 +110,7 @@ async def test_a_forged_event_of_an_old_push_brings_nothing_back() -> None:
 async def test_a_poisoned_tag_deploys_what_was_pushed_and_not_what_it_names_now() -> None:
     there = outside()
     await deliver(push_event(), there)
-    poisoned = Tagged("v1", f"sha256:{'e' * 64}", there.clock.now())
+    poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", there.clock.now())
     cast("FakeImages", there.images).tagged["agents/hello"] = [poisoned]
     await go(there)
     assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
@@ -165,12 +166,12 @@ BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{NINE.format(*[n - 1] * 9)}]\n" fo
     ids=["code", "brackets", "aliases", "registry", "platform", "definition", "lookahead"],
 )  # fmt: skip
 def test_a_hostile_agents_yaml_is_refused_whole_before_it_is_deployed(text: str, says: str) -> None:
-    with pytest.raises(RulesError, match=says):
-        read_rules(text.encode())
+    with pytest.raises(AgentsFileError, match=says):
+        load_agents(text.encode())
 
 
 async def test_a_hostile_agents_yaml_cannot_stall_the_app_with_an_expression() -> None:
-    agents = read_rules(RULES.replace(b"-dev$", b"^(a+)+$"))
+    agents = load_agents(RULES.replace(b"-dev$", b"^(a+)+$"))
     there = outside()
     assert await deliver(push_event(data=push_data(tag="a" * 127 + "!")), there, agents) == ["DESIRED"]
 

@@ -8,14 +8,15 @@ from datetime import timedelta
 from typing import Any
 
 from core.definition import FINGERPRINT
-from core.events import Pushed, SecretChanged
-from core.image_manifest import Tagged
+from core.events import ImagePushed, SecretChanged
+from core.image_manifest import RegistryTag
 from core.model import Push, Routing, Status
-from core.state.release import Stage
+from core.state.release import Phase
 from handlers import user_commands
-from handlers.events import image_pushed, secret_changed
-from handlers.prune_versions import run
-from handlers.telemetry.decision_log import Decisions
+from handlers.events.image_pushed import handle_push
+from handlers.events.secret_changed import handle_secret_change
+from handlers.prune_versions.run import prune_versions
+from handlers.telemetry.decision_log import DecisionLog
 from tests.simulation import scenery
 from tests.simulation.history import RESUME_EVERY, History
 from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
@@ -32,7 +33,7 @@ async def push(history: History, number: int) -> None:
     digest = history.newest.digest if again and history.newest else f"sha256:{number:064x}"
     history.foundry.images.setdefault(digest, scenery.image(random))
     pushed = Push(REPOSITORY, digest, f"v{number}", history.clock.now(), f"event-{number}")
-    history.pushed(pushed, Tagged(pushed.tag, digest, pushed.pushed_at))
+    history.pushed(pushed, RegistryTag(pushed.tag, digest, pushed.pushed_at))
     for copy in range(random.choice([0, 1, 1, 1, 2, 3])):
         delay = random.choice([0.0, 0.0, 5.0, 90.0]) * copy
         history.spawn(_delivered(history, pushed, delay))
@@ -48,7 +49,7 @@ async def beginning(history: History) -> None:
         digest, at = f"sha256:{EARLIER + number:064x}", history.clock.now()
         history.foundry.images[digest] = scenery.Image.GOOD
         pushed = Push(REPOSITORY, digest, f"v0.{number}", at, f"event-0.{number}")
-        history.pushed(pushed, Tagged(pushed.tag, digest, at))
+        history.pushed(pushed, RegistryTag(pushed.tag, digest, at))
         history.spawn(_delivered(history, pushed, 0.0))
         await asyncio.sleep(90 + 60 * history.random.random())
     history.dice.still = False
@@ -62,8 +63,8 @@ async def _delivered(history: History, pushed: Push, delay: float) -> None:
     await asyncio.sleep(delay)
 
     async def deliver() -> None:
-        decisions = Decisions(history.outside.journal, history.clock, {})
-        await image_pushed.handle(Pushed(pushed), history.agents, decisions, history.outside)
+        decisions = DecisionLog(history.outside.journal, history.clock, {})
+        await handle_push(ImagePushed(pushed), history.agents, decisions, history.outside)
 
     await history.until_done("image_pushed", deliver)
 
@@ -74,8 +75,8 @@ async def rotate(history: History, number: int) -> None:
     changed = SecretChanged("vault", SECRET, secret.version, f"secret-{number}")
 
     async def deliver() -> None:
-        decisions = Decisions(history.outside.journal, history.clock, {})
-        await secret_changed.handle(changed, history.agents, decisions, history.outside)
+        decisions = DecisionLog(history.outside.journal, history.clock, {})
+        await handle_secret_change(changed, history.agents, decisions, history.outside)
 
     history.spawn(history.until_done("secret_changed", deliver))
 
@@ -92,7 +93,9 @@ async def deploy(history: History, number: int) -> None:
 
 async def pruned(history: History, number: int) -> None:
     """The timer of ``prune_versions``."""
-    history.spawn(history.until_done("prune", lambda: run.handle(history.agents, history.settings, history.outside)))
+    history.spawn(
+        history.until_done("prune", lambda: prune_versions(history.agents, history.settings, history.outside))
+    )
 
 
 async def route(history: History, number: int) -> None:
@@ -196,7 +199,7 @@ async def tidy(history: History) -> None:
     """At the end of a history a person ends the pause and approves what waits, or leaves it."""
     if history.random.random() < 0.7:
         await _resume(history)
-    if history.random.random() < 0.7 and history.watch.record.stage in (Stage.CONFIRMED, Stage.VERIFIED):
+    if history.random.random() < 0.7 and history.watch.record.stage in (Phase.CONFIRMED, Phase.VERIFIED):
         await _approve(history)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
-from handlers.gateways.interfaces import TransientError
+from handlers.gateways.errors import TransientError
 
 Tell = Callable[[str], None]
 Fault = Literal["crash", "429", "lost request", "crash after", "lost answer", "late", "frozen", "frozen after"]

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from core.agents_file.spec import Agents
-from core.image_manifest import Tagged
+from core.image_manifest import RegistryTag
 from core.model import Push
-from handlers.gateways.interfaces import Foundry, GatewayError, Gateways, Images, Journal, Ledger, Queue, Vault
-from handlers.release_agent import reconcile
-from handlers.resume_releases import run
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Foundry, Gateways, Journal, Registry, ReleaseQueue, StateStore, Vault
+from handlers.release_agent.reconcile import reconcile
+from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from tests.fakes.images import FakeImages
 from tests.fakes.storage import FakeJournal, FakeLedger
@@ -69,11 +70,11 @@ class History:
         return Gateways(
             foundry=cast("Foundry", WatchedFoundry(faulty(self.foundry, "Foundry"), self.watch)),
             vault=cast("Vault", faulty(self.vault, "Key Vault")),
-            ledger=cast("Ledger", FaultyLedger(self.ledger, self.dice, say, self.watch)),
+            ledger=cast("StateStore", FaultyLedger(self.ledger, self.dice, say, self.watch)),
             journal=cast("Journal", faulty(self.journal, "storage")),
-            queue=cast("Queue", faulty(self.queue, "storage")),
+            queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
-            images=cast("Images", faulty(self.images, "registry")),
+            images=cast("Registry", faulty(self.images, "registry")),
         )
 
     async def run(self, beginning: Act, happenings: Sequence[tuple[Happening, float]], tidy: Act) -> None:
@@ -127,7 +128,7 @@ class History:
         if self._tell is not None:
             self._tell(f"{self.clock.now():%H:%M:%S} {line}")
 
-    def pushed(self, push: Push, tagged: Tagged) -> None:
+    def pushed(self, push: Push, tagged: RegistryTag) -> None:
         """An image is in the registry."""
         self.newest = push
         self.images.tagged.setdefault(REPOSITORY, []).append(tagged)
@@ -173,9 +174,7 @@ class History:
             tries = await self.queue.take()
             self.busy += 1
             before = self.crashes
-            done = await self._once(
-                name, lambda: reconcile.handle(self.agents.agents[AGENT], self.settings, self.outside)
-            )
+            done = await self._once(name, lambda: reconcile(self.agents.agents[AGENT], self.settings, self.outside))
             self.busy -= 1
             if not done:  # the host's own figure for a worker that died
                 self.queue.back(tries, 600 if self.crashes > before else 60)
@@ -183,4 +182,4 @@ class History:
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await self._once("resume", lambda: run.handle(self.agents, self.outside))
+            await self._once("resume", lambda: resume_releases(self.agents, self.outside))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 from tests.fakes.storage import FakeLedger
 from tests.simulation.chaos import Dice, Faulty, Tell
 from tests.simulation.scenery import AGENT
@@ -26,7 +26,7 @@ class FaultyLedger(Faulty):
         taken = await self._asks(agent)
         return None if taken is None else WatchedLease(taken, self._dice, self._tell, self._watch)
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap, also where the write comes late."""
         while True:
             before = await self._ledger.wanted(agent)
@@ -34,7 +34,7 @@ class FaultyLedger(Faulty):
             if await self._notes(before, after):
                 return after
 
-    async def _swap(self, before: Wanted, after: Wanted) -> bool:
+    async def _swap(self, before: DesiredState, after: DesiredState) -> bool:
         if self._watch.wanted != before:
             return False
         await self._ledger.note(AGENT, lambda _: after)
@@ -53,8 +53,8 @@ class WatchedLease(Faulty):
         self._writes = self._call(lease.write)
 
     @property
-    def record(self) -> Record:
-        record: Record = self._target.record  # type: ignore[attr-defined]
+    def record(self) -> ReleaseState:
+        record: ReleaseState = self._target.record  # type: ignore[attr-defined]
         return record
 
     @property
@@ -62,7 +62,7 @@ class WatchedLease(Faulty):
         seconds: float = self._target.remaining  # type: ignore[attr-defined]
         return seconds
 
-    async def write(self, record: Record) -> bool:
+    async def write(self, record: ReleaseState) -> bool:
         before, watch = self.record, self._watch
         good = record.good if record.good != before.good and watch.rule.release.check else None
         if good and good.version not in (watch.foundry.checked | watch.deleted.keys()):

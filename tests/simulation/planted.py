@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from core.model import Agent, Answer, Version
-from core.state.release import Approval, Record, Wanted
-from handlers.gateways.interfaces import Foundry, Ledger, TransientError
+from core.state.release import Approval, DesiredState, ReleaseState
+from handlers.gateways.errors import TransientError
+from handlers.gateways.interfaces import Foundry, StateStore
 from tests.simulation.chaos import PROCESS
 from tests.simulation.history import Plant
 
@@ -29,14 +30,14 @@ def _foundry(make: Callable[[Any], dict[str, Any]]) -> Plant:
 
 
 def _ledger(make: Callable[[Any], dict[str, Any]]) -> Plant:
-    return lambda whole: replace(whole, ledger=cast("Ledger", Instead(whole.ledger, **make(whole.ledger))))
+    return lambda whole: replace(whole, ledger=cast("StateStore", Instead(whole.ledger, **make(whole.ledger))))
 
 
 def _no_intention(ledger: Any) -> dict[str, Any]:
     async def lease(agent: str) -> Any:
         taken = await ledger.lease(agent)
 
-        async def write(record: Record) -> bool:
+        async def write(record: ReleaseState) -> bool:
             wrote: bool = await taken.write(replace(record, doing=None))
             return wrote
 
@@ -69,9 +70,9 @@ def _approves_itself(ledger: Any) -> dict[str, Any]:
 
 
 def _last_writer_wins(ledger: Any) -> dict[str, Any]:
-    async def note(agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         stale = await ledger.wanted(agent)
-        after: Wanted = await ledger.note(agent, lambda _: change(stale))
+        after: DesiredState = await ledger.note(agent, lambda _: change(stale))
         return after
 
     return {"note": note}

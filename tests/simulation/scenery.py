@@ -9,7 +9,7 @@ from functools import cache
 from random import Random
 from typing import Literal
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
 
 AGENT, REPOSITORY, SECRET = "hello-agent", "agents/hello", "hello-key"
@@ -86,7 +86,7 @@ def _mode(random: Random) -> Literal["auto", "manual", "notify"]:
 def _rules(one: Scene) -> Agents:
     proofs = [f"{name}: {PROBE}" for name, asked in (("verify", one.verify), ("check", one.check)) if asked]
     release = ", ".join([f"mode: {one.mode}, settle: 5s, soak: {one.soak}, hold_for: {one.hold_for}", *proofs])
-    return read_rules(
+    return load_agents(
         f"""
 agents:
   {AGENT}:

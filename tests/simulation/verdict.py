@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.model import Status
-from core.release.inputs import back_to
-from core.state.release import Stage
+from core.release.inputs import rollback_version
+from core.state.release import Phase
 from tests.simulation.history import History
 from tests.simulation.scenery import AGENT, SECRET, Image
 from tests.simulation.watch import BrokenError
@@ -34,12 +34,12 @@ def judge(history: History) -> None:
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
     rests = wanted.paused is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
-    waits = history.scene.mode == "manual" and record.stage in (Stage.CONFIRMED, Stage.VERIFIED)
+    waits = history.scene.mode == "manual" and record.stage in (Phase.CONFIRMED, Phase.VERIFIED)
     _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")
     _expect(record.seen == wanted.serial or bool(rests), f"serial {wanted.serial} was answered, not {record.seen}")
     if record.open or record.seen != wanted.serial:
         return
-    if wanted.newest is not None or back_to(wanted):
+    if wanted.newest is not None or rollback_version(wanted):
         _as_chosen(history)
     else:
         _as_expected(history)
@@ -47,7 +47,7 @@ def judge(history: History) -> None:
 
 def _as_chosen(history: History) -> None:
     """A person wants an earlier version: it serves, or the release says why it does not."""
-    record, watch, number = history.watch.record, history.watch, back_to(history.watch.wanted)
+    record, watch, number = history.watch.record, history.watch, rollback_version(history.watch.wanted)
     if record.reason in LIVE and number and watch.moved is None and not watch.deleted:
         live = history.foundry.agents[AGENT].routing.pinned
         _expect(live == number, f"version {number}, which a person wants back, serves, not version {live}")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
-from core.release.inputs import back_to
-from core.state.release import Act, Hold, Record, Wanted
+from core.release.inputs import rollback_version
+from core.state.release import DesiredState, Hold, ReleaseState, WriteKind
 from handlers.gateways.interfaces import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
@@ -45,14 +45,14 @@ class Watch:
     foundry: SimulatedFoundry
     ledger: FakeLedger
     vault: FakeVault
-    rule: AgentRule
+    rule: AgentSpec
     moved: Choice | None = None
     """Their last choice, until they put the traffic back to where Slipway had left it."""
     touched: bool = False
     """True once a person moved the traffic at all."""
     deleted: dict[str, float] = field(default_factory=dict)
     """Versions that a person deleted, and when."""
-    words: list[tuple[float, Wanted]] = field(default_factory=list)
+    words: list[tuple[float, DesiredState]] = field(default_factory=list)
     """What was wanted, since when."""
     findings: list[str] = field(default_factory=list)
 
@@ -61,12 +61,12 @@ class Watch:
         return self.foundry.clock.monotonic()
 
     @property
-    def record(self) -> Record:
-        return self.ledger.releases[AGENT].record if AGENT in self.ledger.releases else Record()
+    def record(self) -> ReleaseState:
+        return self.ledger.releases[AGENT].record if AGENT in self.ledger.releases else ReleaseState()
 
     @property
-    def wanted(self) -> Wanted:
-        return self.ledger.wishes.get(AGENT, Wanted())
+    def wanted(self) -> DesiredState:
+        return self.ledger.wishes.get(AGENT, DesiredState())
 
     @property
     def standing(self) -> Choice | None:
@@ -79,12 +79,12 @@ class Watch:
         self.findings.append(what)
         raise BrokenError(what)
 
-    def heard(self) -> list[Wanted]:
+    def heard(self) -> list[DesiredState]:
         """What was wanted at some time that a decision of now may have been made in."""
         for number in range(len(self.words) - 1, -1, -1):
             if self.words[number][0] <= self.now - HEARD:
                 return [wanted for _, wanted in self.words[number:]]
-        return [Wanted(), *(wanted for _, wanted in self.words)]
+        return [DesiredState(), *(wanted for _, wanted in self.words)]
 
 
 class WatchedFoundry:
@@ -121,7 +121,7 @@ class WatchedFoundry:
 
 def _may_create(watch: Watch, definition: Definition) -> None:
     record = watch.record
-    if record.doing is None or record.doing.act is not Act.CREATE:
+    if record.doing is None or record.doing.act is not WriteKind.CREATE:
         watch.broken("a version was asked for without a noted intention")
     value, noted = definition.environment["KEY"], record.secrets.get(SECRET, "")
     meant = watch.vault.value(SECRET, noted)
@@ -141,7 +141,7 @@ def _may_route(watch: Watch, to: Routing) -> None:
     moved = watch.standing
     if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
-    if doing is not None and doing.act is Act.PROMOTE:
+    if doing is not None and doing.act is WriteKind.PROMOTE:
         _may_promote(watch, record, version)
 
 
@@ -150,7 +150,7 @@ def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
     return at <= looked_at or watch.now - at > FRESH + LATEST + watch.foundry.selector_lag
 
 
-def _may_promote(watch: Watch, record: Record, version: str) -> None:
+def _may_promote(watch: Watch, record: ReleaseState, version: str) -> None:
     rule = watch.rule.release
     if rule.verify and version not in watch.foundry.verified:
         watch.broken(f"version {version} was promoted, and never answered as it must")
@@ -159,7 +159,7 @@ def _may_promote(watch: Watch, record: Record, version: str) -> None:
     _may_by_people(watch, record, version)
 
 
-def _may_by_people(watch: Watch, record: Record, version: str) -> None:
+def _may_by_people(watch: Watch, record: ReleaseState, version: str) -> None:
     rule, heard = watch.rule.release, watch.heard()
     approved = [(one.approved.version, one.approved.fingerprint) for one in heard if one.approved]
     if rule.mode == "manual" and (version, record.fingerprint) not in approved:
@@ -170,13 +170,13 @@ def _may_by_people(watch: Watch, record: Record, version: str) -> None:
         watch.broken(f"version {version} was promoted, and is held")
 
 
-def _is_paused(watch: Watch, wanted: Wanted) -> bool:
+def _is_paused(watch: Watch, wanted: DesiredState) -> bool:
     """A person's way back goes through a pause."""
     pause, now = wanted.paused, watch.foundry.clock.now()
-    return back_to(wanted) is None and pause is not None and pause.holds(now)
+    return rollback_version(wanted) is None and pause is not None and pause.holds(now)
 
 
-def _is_held(watch: Watch, record: Record, wanted: Wanted) -> bool:
+def _is_held(watch: Watch, record: ReleaseState, wanted: DesiredState) -> bool:
     push = record.push
     return any(
         _names(hold, record.fingerprint, push)

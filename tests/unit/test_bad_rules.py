@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.agents_file.loader import RulesError, read_rules
+from core.agents_file.loader import AgentsFileError, load_agents
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "an agent's name is letters, digits and hyphens inside, 63 characters at most"
@@ -25,8 +25,8 @@ BEGIN = "expected `agents:` and below it hello-agent: {repository: agents/hello}
 
 
 def mistakes(text: str | bytes) -> list[str]:
-    with pytest.raises(RulesError) as wrong:
-        read_rules(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(AgentsFileError) as wrong:
+        load_agents(text.encode() if isinstance(text, str) else text)
     assert str(wrong.value) == "\n".join(f"agents.yaml: {mistake}" for mistake in wrong.value.mistakes)
     return [str(mistake) for mistake in wrong.value.mistakes]
 

@@ -14,9 +14,10 @@ from cli.codes import DONE, NOT_WELL, REFUSED, Mistake
 from cli.running import House as Running
 from cli.screen import Progress
 from cli.times import how_long
-from core.agents_file.loader import read_rules
-from core.image_manifest import Tagged
-from handlers.gateways.interfaces import PermanentError, TransientError
+from core.agents_file.loader import load_agents
+from core.image_manifest import RegistryTag
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.poison import handle_poison_message
 from tests.unit.test_handlers import AGENT, House
 
 DAY = timedelta(days=1)
@@ -67,7 +68,7 @@ async def test_a_rollback_with_nothing_to_go_back_to_is_refused(house: House) ->
 
 async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(house: House) -> None:
     digest = f"sha256:{'b' * 64}"
-    house.images.tagged["agents/hello"] = [Tagged("v7", digest, house.clock.now())]
+    house.images.tagged["agents/hello"] = [RegistryTag("v7", digest, house.clock.now())]
     await say(house, "release_now", image="demo.azurecr.io/agents/hello:v7")
     push = (await house.ledger.wanted(AGENT)).push
     assert push is not None
@@ -176,12 +177,11 @@ async def test_a_version_with_sessions_stays_and_the_code_says_so(house: House) 
 
 
 async def test_what_poisoned_messages_held_is_found_in_the_journal(house: House) -> None:
-    from handlers import poison
     from tests.builders import push_event
 
-    await poison.handle("events", json.dumps(push_event()), house.outside)
-    await poison.handle("events", "rubbish", house.outside)
-    await poison.handle("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
+    await handle_poison_message("events", json.dumps(push_event()), house.outside)
+    await handle_poison_message("events", "rubbish", house.outside)
+    await handle_poison_message("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
     source = replaying.Source.of(None, "1d")
     told = await replaying.replay(running(house), source, replaying.How(dry_run=True, yes=False, as_json=True))
     assert [(one["kind"], one["id"]) for one in told.data] == [("push", "event-1"), ("release", AGENT)]
@@ -201,7 +201,7 @@ def test_a_rule_is_written_without_any_value() -> None:
     }
     yaml = adopting.rule_of("stray-agent", "agents/stray", definition)
     assert "canary" not in yaml
-    made = read_rules(f"agents:\n{yaml}".encode()).agents["stray-agent"]
+    made = load_agents(f"agents:\n{yaml}".encode()).agents["stray-agent"]
     assert (made.cpu, made.memory, set(made.env)) == ("0.5", "1Gi", {"A", "B"})
 
 

@@ -15,7 +15,7 @@ from cli.event_files import of_text
 from cli.plan_asked import Asked
 from cli.running import House as Running
 from cli.screen import Progress
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.model import Routing
 from tests.builders import push_data, push_event, secret_event
 from tests.unit.test_handlers import AGENT, House
@@ -134,7 +134,7 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
 
 
 def test_a_recorded_world_gives_the_plan_that_the_real_one_gave(tmp_path: Path) -> None:
-    made = House(agents=read_rules(WITH_A_SECRET))
+    made = House(agents=load_agents(WITH_A_SECRET))
     told = asyncio.run(_recorded(made))
     assert "canary-3c2d" not in json.dumps(told.data)
     (tmp_path / "world.json").write_text(json.dumps(told.data))

@@ -7,16 +7,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.model import Agent
-from handlers.events import event_queued
-from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.events.event_queued import handle_event
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import Gateways
-from handlers.lease_keeper import LONGEST_QUEUE
+from handlers.lease_keeper import MAX_SLOT_WAIT_SECONDS
 from handlers.prune_versions import run
-from handlers.release_agent import reconcile
-from handlers.resume_releases import drift_report
-from handlers.telemetry.decision_log import Decisions
+from handlers.prune_versions.run import prune_versions
+from handlers.release_agent.reconcile import reconcile
+from handlers.resume_releases.drift_report import report_drift
+from handlers.telemetry.decision_log import DecisionLog
 from tests.builders import push_data, push_event
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
@@ -26,19 +27,19 @@ from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 
 MANY = [f"agent-{number}" for number in range(25)]
-AGENTS = read_rules("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
+AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
 
 
 def crowded() -> Gateways:
     """Foundry refused something just now, and takes one release at a time."""
-    made = replace(world(), looks=Looks(0.1))
+    made = replace(world(), looks=FoundryRateLimiter(0.1))
     made.looks.refused(made.clock.monotonic())
     assert made.looks.take(made.clock.monotonic()), "somebody else's release"
     return made
 
 
 async def pushed(outside: Gateways) -> None:
-    await event_queued.handle(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
+    await handle_event(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
 
 
 async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
@@ -56,7 +57,7 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
                 outside.looks.done()
 
     done, helped = list[float](), Helped()
-    assert await reconcile.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
+    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
     assert done, "it did wait"
 
 
@@ -75,10 +76,9 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
             looks.refused(self.passed)
 
     assert (
-        await reconcile.handle(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing()))
-        == "SERVICE_UNAVAILABLE"
+        await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing())) == "SERVICE_UNAVAILABLE"
     )
-    assert clock.passed >= LONGEST_QUEUE
+    assert clock.passed >= MAX_SLOT_WAIT_SECONDS
     line = cast("FakeJournal", outside.journal).lines[-1]
     assert "429" in str(line["detail"])
     assert cast("FakeQueue", outside.queue).sent[-1] == ("agent-0", 0.0)
@@ -89,10 +89,10 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
 async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
     clock = VirtualClock()
     outside = replace(world(), clock=clock)
-    decisions = Decisions(outside.journal, clock, {})
-    await drift_report.tell(tuple(MANY[:20]), decisions, outside)
+    decisions = DecisionLog(outside.journal, clock, {})
+    await report_drift(tuple(MANY[:20]), decisions, outside)
     assert clock.monotonic() == 0.0
-    await drift_report.tell(tuple(MANY), decisions, outside)
+    await report_drift(tuple(MANY), decisions, outside)
     assert 20.0 < clock.monotonic() < 35.0
 
 
@@ -106,7 +106,7 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
             return None
 
     slow = Slow(clock)
-    await run.handle(AGENTS, SETTINGS, replace(outside, foundry=slow))
+    await prune_versions(AGENTS, SETTINGS, replace(outside, foundry=slow))
     stopped = [line for line in cast("FakeJournal", outside.journal).lines if line["reason"] == "PRUNE_STOPPED"]
     assert 5 <= len(stopped) < len(MANY)
     assert "the next run goes on" in str(stopped[0]["detail"])
@@ -114,7 +114,7 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
 
 
 async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
-    clock, looks = FakeClock(), Looks(0.5)
+    clock, looks = FakeClock(), FoundryRateLimiter(0.5)
     foundry = Reached(looks, clock)
     LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.agent("a")
@@ -126,7 +126,7 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
 
 
 async def test_each_page_of_a_list_waits_for_its_turn() -> None:
-    clock, looks = FakeClock(), Looks(1.0)
+    clock, looks = FakeClock(), FoundryRateLimiter(1.0)
     foundry = Reached(looks, clock)
     looks.refused(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]

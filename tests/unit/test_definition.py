@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.agents_file.spec import AgentRule, SecretRef
-from core.definition import Resolved, Unresolved, metadata, resolve, secret_refs
+from core.agents_file.spec import AgentSpec, SecretRef
+from core.definition import ResolvedDefinition, UnresolvedDefinition, metadata, resolve, secret_refs
 from core.model import Push, Secret, SecretValue, Toolbox, Unreadable
 from core.reasons import Reason
 
@@ -20,20 +20,20 @@ TOOLBOX = Toolbox("hello-agent-tools", "3", "https://p/toolboxes/hello-agent-too
 ENV: dict[str, Any] = {"MODE": "fast", "KEY": {"secret": "hello-key"}, "CRM": {"connection": "crm.credentials.key"}}
 
 
-def rule(**given: Any) -> AgentRule:
-    return AgentRule.model_validate({"name": "hello-agent", "repository": "agents/hello", "env": ENV} | given)
+def rule(**given: Any) -> AgentSpec:
+    return AgentSpec.model_validate({"name": "hello-agent", "repository": "agents/hello", "env": ENV} | given)
 
 
 def resolved(
-    rule_: AgentRule, secret: Secret | Unreadable = SECRET, toolbox: Toolbox | None = None, version: str | None = None
-) -> Resolved | Unresolved:
+    rule_: AgentSpec, secret: Secret | Unreadable = SECRET, toolbox: Toolbox | None = None, version: str | None = None
+) -> ResolvedDefinition | UnresolvedDefinition:
     refs = {"KEY": (SecretRef(secret="hello-key", version=version), secret)}
     return resolve(rule_, PUSH, "demo.azurecr.io", refs, toolbox, NOW)
 
 
-def definition(*given: Any) -> Resolved:
+def definition(*given: Any) -> ResolvedDefinition:
     found = resolved(*given)
-    assert isinstance(found, Resolved)
+    assert isinstance(found, ResolvedDefinition)
     return found
 
 
@@ -61,7 +61,7 @@ def test_a_secret_value_shows_itself_to_nobody() -> None:
 def test_the_newest_version_is_noted_and_a_pinned_one_is_not() -> None:
     assert definition(rule()).secrets == {"hello-key": "0" * 32}
     found = resolved(rule(), version="0" * 32)
-    assert isinstance(found, Resolved)
+    assert isinstance(found, ResolvedDefinition)
     assert found.secrets == {}
 
 
@@ -104,24 +104,24 @@ def test_the_fingerprint_changes_with_the_version_of_a_secret_or_toolbox_not_wit
     ids=lambda value: value.value if isinstance(value, Reason) else "",
 )
 def test_a_secret_that_must_not_be_used_is_named_with_its_variable(secret: Secret | Unreadable, reason: Reason) -> None:
-    assert resolved(rule(), secret) == Unresolved(reason, "secret hello-key of variable KEY")
+    assert resolved(rule(), secret) == UnresolvedDefinition(reason, "secret hello-key of variable KEY")
 
 
 def test_a_secret_within_its_dates_is_fine() -> None:
     dated = Secret("hello-key", "0" * 32, SECRET.value, NOW + timedelta(1), NOW)
-    assert isinstance(resolved(rule(), dated), Resolved)
+    assert isinstance(resolved(rule(), dated), ResolvedDefinition)
 
 
 def test_variables_come_from_the_rule_and_from_tags_but_never_from_both() -> None:
     refs = secret_refs(rule(), {"OTHER": "other-key"})
     assert refs == {"KEY": SecretRef(secret="hello-key"), "OTHER": SecretRef(secret="other-key")}
     clash = secret_refs(rule(), {"MODE": "mode-key"})
-    assert clash == Unresolved(Reason.ENV_CLASH, "MODE is given by env and by the tag of secret mode-key")
+    assert clash == UnresolvedDefinition(Reason.ENV_CLASH, "MODE is given by env and by the tag of secret mode-key")
 
 
 def test_metadata_keeps_the_services_limits() -> None:
     made = resolved(rule())
-    assert isinstance(made, Resolved)
+    assert isinstance(made, ResolvedDefinition)
     made = replace(made, toolbox="3")
     pairs = metadata(Push("r" * 600, PUSH.digest, "v1", NOW, "e"), made, "7", 2)
     assert len(pairs) <= 16

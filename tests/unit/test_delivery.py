@@ -8,31 +8,31 @@ import pytest
 
 from core import release_outcome
 from core.reasons import Reason
-from core.release_outcome import Outcome
-from core.state.release import Ended, Pause, Record, Stage, Wanted
+from core.release_outcome import ReleaseOutcome, outcome_of, seconds_since
+from core.state.release import DesiredState, HistoryEntry, Pause, Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 OUTCOMES = [
-    (Reason.LIVE, Outcome.LIVE),
-    (Reason.CHECK_INCONCLUSIVE, Outcome.LIVE),
-    (Reason.CHECK_FAILED, Outcome.ROLLED_BACK),
-    (Reason.CHECK_FAILED_NO_WAY_BACK, Outcome.FAILED),
-    (Reason.IMAGE_ERROR, Outcome.FAILED),
-    (Reason.SUPERSEDED, Outcome.SUPERSEDED),
-    (Reason.ALREADY_LIVE, Outcome.SKIPPED),
-    (Reason.HELD, Outcome.SKIPPED),
+    (Reason.LIVE, ReleaseOutcome.LIVE),
+    (Reason.CHECK_INCONCLUSIVE, ReleaseOutcome.LIVE),
+    (Reason.CHECK_FAILED, ReleaseOutcome.ROLLED_BACK),
+    (Reason.CHECK_FAILED_NO_WAY_BACK, ReleaseOutcome.FAILED),
+    (Reason.IMAGE_ERROR, ReleaseOutcome.FAILED),
+    (Reason.SUPERSEDED, ReleaseOutcome.SUPERSEDED),
+    (Reason.ALREADY_LIVE, ReleaseOutcome.SKIPPED),
+    (Reason.HELD, ReleaseOutcome.SKIPPED),
 ]
 
 
 @pytest.mark.parametrize(("reason", "outcome"), OUTCOMES)
-def test_what_a_release_came_to(reason: Reason, outcome: Outcome) -> None:
-    assert release_outcome.outcome(reason) is outcome
+def test_what_a_release_came_to(reason: Reason, outcome: ReleaseOutcome) -> None:
+    assert outcome_of(reason) is outcome
 
 
-def history(*reasons: str) -> tuple[Ended, ...]:
+def history(*reasons: str) -> tuple[HistoryEntry, ...]:
     """One line a minute."""
-    return tuple(Ended(NOW + timedelta(minutes=number), reason, "") for number, reason in enumerate(reasons))
+    return tuple(HistoryEntry(NOW + timedelta(minutes=number), reason, "") for number, reason in enumerate(reasons))
 
 
 RESTORED = [
@@ -53,26 +53,28 @@ def test_restored_counts_from_the_first_failure_since_the_last_time_live(
 
 
 def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:
-    assert release_outcome.since(NOW + timedelta(seconds=5), NOW) == 0.0
-    assert release_outcome.since(NOW - timedelta(seconds=5), NOW) == 5.0
-    assert release_outcome.since(None, NOW) is None
+    assert seconds_since(NOW + timedelta(seconds=5), NOW) == 0.0
+    assert seconds_since(NOW - timedelta(seconds=5), NOW) == 5.0
+    assert seconds_since(None, NOW) is None
 
 
 BEGUN = NOW - timedelta(minutes=40)
-OPEN = Record(seen=1, stage=Stage.BEGUN, begun_at=BEGUN)
-NEWER = Wanted(serial=2, noted_at=BEGUN)
+OPEN = ReleaseState(seen=1, stage=Phase.BEGUN, begun_at=BEGUN)
+NEWER = DesiredState(serial=2, noted_at=BEGUN)
 UNFINISHED = [
-    pytest.param(Wanted(serial=1), OPEN, BEGUN, id="under way"),
-    pytest.param(Wanted(serial=1), Record(seen=1), None, id="ended"),
-    pytest.param(NEWER, Record(seen=1), BEGUN, id="never taken up"),
-    pytest.param(Wanted(2, noted_at=BEGUN, due=NOW + timedelta(1)), Record(seen=1), None, id="not due"),
-    pytest.param(Wanted(2, noted_at=BEGUN, due=NOW - timedelta(1)), Record(seen=1), NOW - timedelta(1), id="was due"),
-    pytest.param(Wanted(2), Record(seen=1), None, id="nobody knows since when"),
-    pytest.param(Wanted(1, paused=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
-    pytest.param(Wanted(1, paused=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
+    pytest.param(DesiredState(serial=1), OPEN, BEGUN, id="under way"),
+    pytest.param(DesiredState(serial=1), ReleaseState(seen=1), None, id="ended"),
+    pytest.param(NEWER, ReleaseState(seen=1), BEGUN, id="never taken up"),
+    pytest.param(DesiredState(2, noted_at=BEGUN, due=NOW + timedelta(1)), ReleaseState(seen=1), None, id="not due"),
     pytest.param(
-        Wanted(serial=1),
-        Record(seen=1, stage=Stage.CONFIRMED, begun_at=BEGUN, told="1 AWAITING_APPROVAL 7"),
+        DesiredState(2, noted_at=BEGUN, due=NOW - timedelta(1)), ReleaseState(seen=1), NOW - timedelta(1), id="was due"
+    ),
+    pytest.param(DesiredState(2), ReleaseState(seen=1), None, id="nobody knows since when"),
+    pytest.param(DesiredState(1, paused=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
+    pytest.param(DesiredState(1, paused=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
+    pytest.param(
+        DesiredState(serial=1),
+        ReleaseState(seen=1, stage=Phase.CONFIRMED, begun_at=BEGUN, told="1 AWAITING_APPROVAL 7"),
         None,
         id="waits for a person",
     ),
@@ -80,5 +82,7 @@ UNFINISHED = [
 
 
 @pytest.mark.parametrize(("wanted", "record", "since"), UNFINISHED)
-def test_unfinished_is_what_nobody_waits_for(wanted: Wanted, record: Record, since: datetime | None) -> None:
+def test_unfinished_is_what_nobody_waits_for(
+    wanted: DesiredState, record: ReleaseState, since: datetime | None
+) -> None:
     assert release_outcome.unfinished_since(wanted, record, NOW) == since

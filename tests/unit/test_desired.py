@@ -8,26 +8,26 @@ from typing import Any
 
 import pytest
 
-from core.agents_file.spec import AgentRule
-from core.intake.events import configure, desire, rotate, what_runs
+from core.agents_file.spec import AgentSpec
+from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, Wanted
+from core.state.release import Cause, DesiredState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
-WANTED = Wanted(4, 3, PUSH, Cause.PUSH, NOW)
+WANTED = DesiredState(4, 3, PUSH, Cause.PUSH, NOW)
 
 
-def rule(**given: Any) -> AgentRule:
-    return AgentRule.model_validate({"name": "hello-agent", "repository": "agents/hello"} | given)
+def rule(**given: Any) -> AgentSpec:
+    return AgentSpec.model_validate({"name": "hello-agent", "repository": "agents/hello"} | given)
 
 
 def test_a_newer_push_is_desired_and_is_a_word_of_peoples() -> None:
     later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(1))
-    noted = desire(WANTED, rule(), later, "trace", NOW)
+    noted = apply_push(WANTED, rule(), later, "trace", NOW)
     assert (noted.reason, noted.asks) == (Reason.DESIRED, True)
-    assert noted.wanted == Wanted(5, 5, later, Cause.PUSH, NOW, rule=what_runs(rule()), traceparent="trace")
+    assert noted.wanted == DesiredState(5, 5, later, Cause.PUSH, NOW, rule=runtime_hash(rule()), traceparent="trace")
 
 
 @pytest.mark.parametrize(
@@ -41,38 +41,38 @@ def test_a_newer_push_is_desired_and_is_a_word_of_peoples() -> None:
 def test_any_other_push_leaves_the_ledger_as_it_is(
     given: dict[str, Any], push: Push, reason: Reason, asks: bool
 ) -> None:
-    noted = desire(WANTED, rule(**given), push, None, NOW)
+    noted = apply_push(WANTED, rule(**given), push, None, NOW)
     assert (noted.wanted, noted.reason, noted.asks) == (WANTED, reason, asks)
 
 
 def test_a_push_that_must_soak_is_due_once_it_is_old_enough() -> None:
-    noted = desire(Wanted(), rule(release={"soak": "1h"}), PUSH, None, NOW)
+    noted = apply_push(DesiredState(), rule(release={"soak": "1h"}), PUSH, None, NOW)
     assert noted.wanted.due == NOW + timedelta(hours=1)
 
 
 def test_a_rotation_wants_the_same_push_again_after_the_quiet_time() -> None:
-    noted = rotate(WANTED, rule(release={"settle": "20s"}), "trace", NOW)
+    noted = apply_rotation(WANTED, rule(release={"settle": "20s"}), "trace", NOW)
     assert (noted.reason, noted.asks) == (Reason.DESIRED, True)
     due = NOW + timedelta(seconds=20)
     assert noted.wanted == replace(WANTED, serial=5, cause=Cause.SECRET, due=due, traceparent="trace")
 
 
 def test_a_rotation_is_no_word_of_peoples() -> None:
-    assert rotate(WANTED, rule(), None, NOW).wanted.by_people == WANTED.by_people
+    assert apply_rotation(WANTED, rule(), None, NOW).wanted.by_people == WANTED.by_people
 
 
 def test_a_rotation_before_the_first_push_and_one_that_the_rule_ignores_change_nothing() -> None:
-    assert rotate(Wanted(), rule(), None, NOW).reason is Reason.NOTHING_DESIRED
-    ignored = rotate(WANTED, rule(release={"on_secret_change": "ignore"}), None, NOW)
+    assert apply_rotation(DesiredState(), rule(), None, NOW).reason is Reason.NOTHING_DESIRED
+    ignored = apply_rotation(WANTED, rule(release={"on_secret_change": "ignore"}), None, NOW)
     assert (ignored.wanted, ignored.reason) == (WANTED, Reason.SECRET_CHANGE_IGNORED)
 
 
 def test_a_changed_rule_wants_the_same_push_again_and_is_a_word_of_peoples() -> None:
-    noted = configure(replace(WANTED, rule=what_runs(rule())), rule(cpu="2", memory="4Gi"), NOW)
+    noted = apply_config(replace(WANTED, rule=runtime_hash(rule())), rule(cpu="2", memory="4Gi"), NOW)
     assert (noted.reason, noted.asks) == (Reason.CONFIGURED, True)
     assert (noted.wanted.serial, noted.wanted.by_people, noted.wanted.push) == (5, 5, PUSH)
     assert (noted.wanted.cause, noted.wanted.due) == (Cause.CONFIGURATION, NOW + timedelta(seconds=30))
-    assert configure(noted.wanted, rule(cpu="2", memory="4Gi"), NOW).reason is Reason.NOTHING_DESIRED
+    assert apply_config(noted.wanted, rule(cpu="2", memory="4Gi"), NOW).reason is Reason.NOTHING_DESIRED
 
 
 @pytest.mark.parametrize(
@@ -80,21 +80,21 @@ def test_a_changed_rule_wants_the_same_push_again_and_is_a_word_of_peoples() -> 
     [{"keep": {"newest": 1}}, {"release": {"mode": "manual"}}, {"tags": {"ignore": ["x"]}}, {"inspect": "never"}],
 )
 def test_a_change_of_what_does_not_run_makes_no_version(given: dict[str, Any]) -> None:
-    assert what_runs(rule(**given)) == what_runs(rule())
+    assert runtime_hash(rule(**given)) == runtime_hash(rule())
 
 
 def test_what_was_only_told_is_released_once_the_mode_allows_it() -> None:
-    told = replace(WANTED, rule=what_runs(rule(release={"mode": "notify"})))
-    assert configure(told, rule(), NOW).reason is Reason.CONFIGURED
+    told = replace(WANTED, rule=runtime_hash(rule(release={"mode": "notify"})))
+    assert apply_config(told, rule(), NOW).reason is Reason.CONFIGURED
 
 
 def test_an_agent_that_follows_another_repository_now_waits_for_its_next_push() -> None:
     moved = rule(repository="agents/new")
-    noted = configure(replace(WANTED, rule=what_runs(rule())), moved, NOW)
-    assert (noted.asks, noted.wanted.serial, noted.wanted.rule) == (False, 4, what_runs(moved))
+    noted = apply_config(replace(WANTED, rule=runtime_hash(rule())), moved, NOW)
+    assert (noted.asks, noted.wanted.serial, noted.wanted.rule) == (False, 4, runtime_hash(moved))
     older = replace(PUSH, repository="agents/new", pushed_at=NOW - timedelta(days=9))
-    assert desire(noted.wanted, moved, older, None, NOW).reason is Reason.DESIRED
+    assert apply_push(noted.wanted, moved, older, None, NOW).reason is Reason.DESIRED
 
 
 def test_nothing_is_configured_before_the_first_push() -> None:
-    assert configure(Wanted(), rule(), NOW).wanted == Wanted()
+    assert apply_config(DesiredState(), rule(), NOW).wanted == DesiredState()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from core.drift import drift, watched
+from core.drift import find_drift, is_watched
 from core.model import Agent, Routing, Status, TrafficRule, Version
-from core.release.rules_pending_write import SETTLE
-from core.state.release import Act, Doing, Record, Stage
+from core.release.rules_pending_write import CONSISTENCY_LAG
+from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from tests.unit.test_release import NOW, SERVING, version
 
 LIVE = version("1")
@@ -31,23 +31,23 @@ CHANGES = [
 
 @pytest.mark.parametrize(("agent", "live", "names"), CHANGES)
 def test_what_changed_has_a_name_and_a_sentence(agent: Agent | None, live: Version | None, names: list[str]) -> None:
-    found = drift(RECORD, agent, live)
+    found = find_drift(RECORD, agent, live)
     assert list(found) == names
     assert all(found.values())
 
 
 def test_what_was_never_noted_cannot_have_changed() -> None:
-    assert drift(Record(), AGENT, LIVE) == {}
+    assert find_drift(ReleaseState(), AGENT, LIVE) == {}
 
 
 def test_only_what_is_live_by_our_doing_and_at_rest_is_watched() -> None:
-    assert watched(RECORD, NOW)
-    assert not watched(Record(), NOW)
-    assert not watched(replace(RECORD, stage=Stage.BEGUN), NOW)
-    assert not watched(replace(RECORD, doing=Doing(Act.PIN, NOW)), NOW)
+    assert is_watched(RECORD, NOW)
+    assert not is_watched(ReleaseState(), NOW)
+    assert not is_watched(replace(RECORD, stage=Phase.BEGUN), NOW)
+    assert not is_watched(replace(RECORD, doing=PendingWrite(WriteKind.PIN, NOW)), NOW)
 
 
 def test_a_change_of_ours_that_reads_do_not_show_yet_is_nobodys_drift() -> None:
     moved = replace(RECORD, routed_at=NOW)
-    assert not watched(moved, NOW + SETTLE / 2)
-    assert watched(moved, NOW + SETTLE)
+    assert not is_watched(moved, NOW + CONSISTENCY_LAG / 2)
+    assert is_watched(moved, NOW + CONSISTENCY_LAG)

@@ -12,7 +12,7 @@ from azure.eventgrid import SystemEventNames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, Parsed, Pushed, SecretChanged, parse
+from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, ImagePushed, Parsed, SecretChanged, parse_events
 from core.model import Push
 from core.reasons import Reason
 from tests.builders import DIGEST, REGISTRY, cloud_event, push_data, push_event, secret_event
@@ -25,7 +25,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def one(event: Any) -> Parsed:
-    (parsed,) = parse(json.dumps(event), "demo", RECEIVED)
+    (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED)
     return parsed
 
 
@@ -51,7 +51,7 @@ def test_the_type_names_are_those_of_the_sdk() -> None:
     ],
 )
 def test_every_shape_of_a_push_is_the_same_push(event: Any) -> None:
-    assert one(event) == Pushed(PUSH)
+    assert one(event) == ImagePushed(PUSH)
 
 
 @pytest.mark.parametrize(
@@ -67,29 +67,29 @@ def test_every_shape_of_a_push_is_the_same_push(event: Any) -> None:
 )
 def test_an_odd_time_falls_back_to_the_next_best(time: Any, expected: datetime) -> None:
     parsed = one(push_event(eventTime=time))
-    assert isinstance(parsed, Pushed)
+    assert isinstance(parsed, ImagePushed)
     assert parsed.push.pushed_at == expected
 
 
 def test_a_push_without_any_time_was_pushed_when_it_was_received() -> None:
     parsed = one(push_event(eventTime="", data=push_data() | {"timestamp": "soon"}))
-    assert isinstance(parsed, Pushed)
+    assert isinstance(parsed, ImagePushed)
     assert parsed.push.pushed_at == RECEIVED
 
 
 def test_a_valid_traceparent_comes_along_and_an_odd_one_does_not() -> None:
-    assert one(cloud_event(traceparent=TRACE)) == Pushed(PUSH, TRACE)
-    assert one(cloud_event(traceparent="00-nope")) == Pushed(PUSH)
+    assert one(cloud_event(traceparent=TRACE)) == ImagePushed(PUSH, TRACE)
+    assert one(cloud_event(traceparent="00-nope")) == ImagePushed(PUSH)
 
 
 @pytest.mark.parametrize("event", [push_event, cloud_event])
 def test_an_event_may_ask_for_a_decision_alone(event: Any) -> None:
     asking = push_data() | {"dry_run": True}
-    assert one(event(data=asking)) == Pushed(PUSH, dry_run=True)
-    assert one(event(data=json.dumps(asking))) == Pushed(PUSH, dry_run=True)
+    assert one(event(data=asking)) == ImagePushed(PUSH, dry_run=True)
+    assert one(event(data=json.dumps(asking))) == ImagePushed(PUSH, dry_run=True)
     odds: tuple[Any, ...] = ("true", 1, None, {})
     for odd in odds:
-        assert one(event(data=push_data() | {"dry_run": odd})) == Pushed(PUSH)
+        assert one(event(data=push_data() | {"dry_run": odd})) == ImagePushed(PUSH)
 
 
 def test_so_may_a_rotation() -> None:
@@ -151,18 +151,18 @@ def test_what_is_not_for_us_has_a_reason(event: Any, reason: Reason) -> None:
     ],
 )
 def test_what_is_not_json_is_malformed(text: str) -> None:
-    (parsed,) = parse(text, "demo", RECEIVED)
+    (parsed,) = parse_events(text, "demo", RECEIVED)
     assert isinstance(parsed, Ignored)
     assert parsed.reason is Reason.MALFORMED_EVENT
 
 
 def test_an_empty_array_holds_no_event() -> None:
-    assert parse("[]", "demo", RECEIVED) == ()
+    assert parse_events("[]", "demo", RECEIVED) == ()
 
 
 def test_a_malformed_element_hides_no_other() -> None:
-    parsed = parse(json.dumps([7, push_event(), None]), "demo", RECEIVED)
-    assert [type(element) for element in parsed] == [Ignored, Pushed, Ignored]
+    parsed = parse_events(json.dumps([7, push_event(), None]), "demo", RECEIVED)
+    assert [type(element) for element in parsed] == [Ignored, ImagePushed, Ignored]
 
 
 def test_a_rotation_is_read_from_the_identifier() -> None:
@@ -188,10 +188,10 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_no_json_value_raises(value: Any) -> None:
-    assert all(isinstance(parsed, Parsed) for parsed in parse(json.dumps(value), "demo", RECEIVED))
+    assert all(isinstance(parsed, Parsed) for parsed in parse_events(json.dumps(value), "demo", RECEIVED))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text())
 def test_no_text_raises(text: str) -> None:
-    parse(text, "demo", RECEIVED)
+    parse_events(text, "demo", RECEIVED)

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
-from core.image_manifest import Tagged
+from core.image_manifest import RegistryTag
 from core.model import Definition, Failure, Routing, Secret, Unreadable, Version
-from core.state.release import Act, Doing, Pause, Stage, Wanted
-from handlers import poison
-from handlers.events import event_queued
-from handlers.gateways.interfaces import Gateways, TransientError
-from handlers.release_agent import message as release_message
-from handlers.resume_releases import run
+from core.state.release import DesiredState, Pause, PendingWrite, Phase, WriteKind
+from handlers.events.event_queued import handle_event
+from handlers.gateways.errors import TransientError
+from handlers.gateways.interfaces import Gateways
+from handlers.poison import handle_poison_message
+from handlers.release_agent.message import handle_message
+from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from tests.builders import push_data, push_event, secret_event
 from tests.fakes.foundry import FakeFoundry
@@ -52,7 +53,7 @@ class House:
     vault: FakeVault = field(default_factory=FakeVault)
     journal: FakeJournal = field(default_factory=FakeJournal)
     queue: FakeQueue = field(default_factory=FakeQueue)
-    agents: Agents = field(default_factory=lambda: read_rules(RULES))
+    agents: Agents = field(default_factory=lambda: load_agents(RULES))
     settings: Settings = field(default_factory=lambda: Settings.from_env(ENVIRONMENT))
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class House:
         )
 
     async def event(self, *events: Any) -> None:
-        await event_queued.handle(json.dumps(list(events)), self.agents, self.settings, self.outside)
+        await handle_event(json.dumps(list(events)), self.agents, self.settings, self.outside)
 
     async def pushed(self, tag: str = "v1", letter: str = "a") -> None:
         at = self.clock.now().isoformat()
@@ -75,7 +76,7 @@ class House:
     async def released(self, agent: str = AGENT) -> str:
         """Take the release up and return how the record then stands."""
         message = json.dumps({"agent": agent, "traceparent": None})
-        await release_message.handle(message, self.agents, self.settings, self.outside)
+        await handle_message(message, self.agents, self.settings, self.outside)
         return (await self.ledger.record(agent)).reason
 
     async def live(self) -> str | None:
@@ -133,7 +134,7 @@ async def test_a_dry_run_is_answered_with_its_decision_and_changes_nothing(house
     assert told == [*both, (AGENT, "NOTHING_DESIRED", "dry_run")]
     assert not any("serial" in line for line in house.journal.lines)
     assert house.queue.sent == []
-    assert await house.ledger.wanted(AGENT) == Wanted()
+    assert await house.ledger.wanted(AGENT) == DesiredState()
 
 
 async def test_what_is_not_for_us_is_journalled_and_answered(house: House) -> None:
@@ -310,7 +311,7 @@ async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None
 
 
 async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
-    house.agents = read_rules(b"agents: {hello-agent: {repository: agents/hello, cpu: '3'}}")
+    house.agents = load_agents(b"agents: {hello-agent: {repository: agents/hello, cpu: '3'}}")
     await house.pushed()
     assert await house.released() == "CREATE_REFUSED"
     assert "valid resource tier" in (await house.ledger.record(AGENT)).detail
@@ -320,8 +321,8 @@ async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: H
     await house.pushed()
     await house.released()
     record = house.ledger.releases[AGENT].record
-    doing = Doing(Act.CREATE, house.clock.now(), highest=0)
-    forgotten = replace(record, stage=Stage.BEGUN, reason="", candidate=None, good=None, doing=doing, born={})
+    doing = PendingWrite(WriteKind.CREATE, house.clock.now(), highest=0)
+    forgotten = replace(record, stage=Phase.BEGUN, reason="", candidate=None, good=None, doing=doing, born={})
     house.ledger.releases[AGENT].record = forgotten
     assert await house.released() == "LIVE"
     assert house.foundry.creates == 1
@@ -329,16 +330,16 @@ async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: H
 
 async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house: House) -> None:
     for message in ("{half", "[]", '{"agent": 7}', '{"agent": "nobody"}'):
-        await release_message.handle(message, house.agents, house.settings, house.outside)
+        await handle_message(message, house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["MALFORMED_MESSAGE"] * 3 + ["AGENT_UNKNOWN"]
 
 
 async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: House) -> None:
     await house.pushed()
     await house.released("twin-agent")
-    await house.ledger.note("gone-agent", lambda _: Wanted(serial=1))
+    await house.ledger.note("gone-agent", lambda _: DesiredState(serial=1))
     house.queue.sent.clear()
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert house.queue.sent == [(AGENT, 0)]
     assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "RESUMED"]
 
@@ -346,7 +347,7 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
 async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_text(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await poison.handle("events", '{"id": "of-the-message"}', house.outside)
+    await handle_poison_message("events", '{"id": "of-the-message"}', house.outside)
     (line,) = house.journal.lines
     assert (line["reason"], line["queue"], line["message"]) == ("POISONED", "events", '{"id": "of-the-message"}')
     (told,) = caplog.records
@@ -356,7 +357,7 @@ async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_te
 async def test_a_poisoned_message_that_the_journal_does_not_take_stays_in_its_queue(house: House) -> None:
     house.journal.down = True
     with pytest.raises(TransientError):
-        await poison.handle("events", "{}", house.outside)
+        await handle_poison_message("events", "{}", house.outside)
 
 
 async def test_what_somebody_changed_is_told_once_and_never_touched(house: House) -> None:
@@ -364,22 +365,22 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()  # what a read that lags shows of our own change
     for _ in range(2):
-        await run.handle(house.agents, house.outside)
+        await resume_releases(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing.to("1")
     house.clock.passed += 300
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     house.foundry.agents[AGENT].routing = Routing()
     for _ in range(3):
-        await run.handle(house.agents, house.outside)
+        await resume_releases(house.agents, house.outside)
     (line,) = [one for one in house.journal.lines if one["reason"] == "DRIFT"]
     assert line["detail"] == "the traffic goes to the newest version; we left it at 1"
     assert house.foundry.agents[AGENT].routing == Routing()
     house.foundry.agents[AGENT].routing = Routing.to("1")
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     house.foundry.agents[AGENT].routing = Routing()
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert house.journal.reasons().count("DRIFT") == 2
 
 
@@ -389,22 +390,22 @@ async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> N
     house.clock.passed += 300
     house.foundry.agents[AGENT].routing = Routing()
     lease = await house.ledger.lease(AGENT)
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     assert lease is not None
     await lease.give_back()
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert "DRIFT" in house.journal.reasons()
 
 
 async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(house: House) -> None:
     await house.pushed()
     await house.released()
-    await run.handle(house.agents, house.outside)
-    house.agents = read_rules(RULES.replace(b"{KEY:", b"{MODE: fast, KEY:"))
+    await resume_releases(house.agents, house.outside)
+    house.agents = load_agents(RULES.replace(b"{KEY:", b"{MODE: fast, KEY:"))
     house.queue.sent.clear()
     for _ in range(2):
-        await run.handle(house.agents, house.outside)
+        await resume_releases(house.agents, house.outside)
     assert house.queue.sent.count((AGENT, 30.0)) == 1
     assert house.journal.reasons().count("CONFIGURED") == 1
     house.clock.passed += 30
@@ -413,10 +414,10 @@ async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(h
 
 
 async def test_a_deployment_asks_the_registry_for_what_the_new_rule_follows(house: House) -> None:
-    await run.handle(house.agents, house.outside)
-    house.images.tagged["agents/other"] = [Tagged("v7", f"sha256:{'7' * 64}", house.clock.now())]
-    house.agents = read_rules(RULES.replace(b"agents/hello", b"agents/other"))
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
+    house.images.tagged["agents/other"] = [RegistryTag("v7", f"sha256:{'7' * 64}", house.clock.now())]
+    house.agents = load_agents(RULES.replace(b"agents/hello", b"agents/other"))
+    await resume_releases(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.agents_file.spec import AgentRule
-from core.image_manifest import ImageFacts, Tagged, of_config, of_manifest
-from core.intake.registry_check import EVENT, newest
+from core.agents_file.spec import AgentSpec
+from core.image_manifest import ImageFacts, RegistryTag, inspect_config, inspect_manifest
+from core.intake.registry_check import EVENT, newest_allowed_push
 from core.model import Push
 from core.reasons import Reason
 
@@ -31,15 +31,15 @@ def manifest(**config: Any) -> dict[str, Any]:
 
 
 def test_an_image_is_what_its_configuration_says() -> None:
-    assert of_manifest(manifest(**IMAGE), OCI, DIGEST) == CONFIG
+    assert inspect_manifest(manifest(**IMAGE), OCI, DIGEST) == CONFIG
     docker = {"config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": CONFIG}}
-    assert of_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x", DIGEST) == CONFIG
-    assert of_config({"os": "linux", "architecture": "amd64"}, DIGEST) == ImageFacts(amd64=DIGEST)
+    assert inspect_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x", DIGEST) == CONFIG
+    assert inspect_config({"os": "linux", "architecture": "amd64"}, DIGEST) == ImageFacts(amd64=DIGEST)
 
 
 @pytest.mark.parametrize("config", [{"os": "linux", "architecture": "arm64"}, {"os": "windows"}, {}, [], None, 7])
 def test_another_platform_is_named(config: object) -> None:
-    facts = of_config(config, DIGEST)
+    facts = inspect_config(config, DIGEST)
     assert facts.reason == Reason.WRONG_PLATFORM
     assert "linux/amd64 is needed; there is " in facts.detail
 
@@ -47,10 +47,10 @@ def test_another_platform_is_named(config: object) -> None:
 @pytest.mark.parametrize("kind", [INDEX, LIST])
 def test_an_index_has_its_child_for_our_platform(kind: str) -> None:
     children = [child("1", "linux", "arm64"), child("2", "linux", "amd64"), child("3", "unknown", "unknown")]
-    assert of_manifest({"mediaType": kind, "manifests": children}, kind, DIGEST).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
-    without = of_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind, DIGEST)
+    assert inspect_manifest({"mediaType": kind, "manifests": children}, kind, DIGEST).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
+    without = inspect_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind, DIGEST)
     assert without == ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
-    assert of_manifest({"manifests": []}, kind, DIGEST) == ImageFacts(
+    assert inspect_manifest({"manifests": []}, kind, DIGEST) == ImageFacts(
         "WRONG_PLATFORM", "linux/amd64 is needed; there is no image"
     )
 
@@ -70,7 +70,7 @@ NO_IMAGE = [
 
 @pytest.mark.parametrize(("found", "told"), NO_IMAGE)
 def test_what_is_no_image_says_what_it_is(found: object, told: str) -> None:
-    facts = of_manifest(found, OCI, DIGEST)
+    facts = inspect_manifest(found, OCI, DIGEST)
     assert isinstance(facts, ImageFacts)
     assert facts.reason == Reason.NOT_AN_IMAGE
     assert told in facts.detail
@@ -92,24 +92,28 @@ ANYTHING = st.recursive(
 @given(ANYTHING, st.sampled_from([OCI, INDEX, ""]))
 @example({"manifests": True}, INDEX)
 def test_no_manifest_makes_it_fail(found: object, media_type: str) -> None:
-    facts = of_manifest(found, media_type, DIGEST)
+    facts = inspect_manifest(found, media_type, DIGEST)
     assert isinstance(facts, ImageFacts | str)
-    assert isinstance(of_config(found, DIGEST), ImageFacts)
+    assert isinstance(inspect_config(found, DIGEST), ImageFacts)
 
 
 def at(minutes: int) -> datetime:
     return datetime(2026, 11, 24, 12, 0, tzinfo=UTC) + timedelta(minutes=minutes)
 
 
-def rule(**tags: Any) -> AgentRule:
-    return AgentRule.model_validate({"name": "hello", "repository": "agents/hello", "tags": tags})
+def rule(**tags: Any) -> AgentSpec:
+    return AgentSpec.model_validate({"name": "hello", "repository": "agents/hello", "tags": tags})
 
 
-TAGS = [Tagged("1.10.0", "sha256:c", at(2)), Tagged("1.9.0", "sha256:b", at(3)), Tagged("x.sig", "sha256:d", at(9))]
+TAGS = [
+    RegistryTag("1.10.0", "sha256:c", at(2)),
+    RegistryTag("1.9.0", "sha256:b", at(3)),
+    RegistryTag("x.sig", "sha256:d", at(9)),
+]
 
 
 def test_the_newest_push_is_the_one_that_the_rule_would_have_ended_at() -> None:
-    assert newest(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT)
-    assert newest(rule(order="semver"), TAGS) == Push("agents/hello", "sha256:c", "1.10.0", at(2), EVENT)
-    assert newest(rule(allow=["^v"]), TAGS) is None
-    assert newest(rule(), []) is None
+    assert newest_allowed_push(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT)
+    assert newest_allowed_push(rule(order="semver"), TAGS) == Push("agents/hello", "sha256:c", "1.10.0", at(2), EVENT)
+    assert newest_allowed_push(rule(allow=["^v"]), TAGS) is None
+    assert newest_allowed_push(rule(), []) is None

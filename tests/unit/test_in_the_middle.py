@@ -10,7 +10,7 @@ import pytest
 
 from core.model import Failure, Routing, TrafficRule
 from core.reasons import Reason
-from core.state.release import Record
+from core.state.release import ReleaseState
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.unit.test_handlers import AGENT, House
@@ -88,7 +88,7 @@ async def live_at_two(answers: str) -> tuple[House, Meddled]:
     return house, meddled
 
 
-async def to_its_end(house: House) -> Record:
+async def to_its_end(house: House) -> ReleaseState:
     """Hand the message over as often as the queue does."""
     for _ in range(6):
         await house.released()
@@ -105,9 +105,9 @@ async def to_its_end(house: House) -> Record:
 async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str, answers: str) -> None:
     for at in range(LONGEST):
         house, meddled = await live_at_two(answers)
-        seen: list[Record] = []
+        seen: list[ReleaseState] = []
 
-        def meddle(house: House = house, seen: list[Record] = seen) -> None:
+        def meddle(house: House = house, seen: list[ReleaseState] = seen) -> None:
             seen.append(house.ledger.releases[AGENT].record)
             MEDDLING[what](house.foundry)
 
@@ -123,7 +123,7 @@ async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str
     raise AssertionError(f"a release takes {LONGEST} calls")
 
 
-def judge(what: str, house: House, call: str, seen: Record) -> None:
+def judge(what: str, house: House, call: str, seen: ReleaseState) -> None:
     """No traffic on what was never proven, and a person's hand stays where nobody was in the middle of an act."""
     agent = house.foundry.agents.get(AGENT)
     if agent is None:

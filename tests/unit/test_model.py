@@ -10,10 +10,10 @@ import pytest
 from core.agents_file.fields import duration
 from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
 from core.release import transitions
-from core.release.actions import Look
-from core.release.inputs import Facts, Unread, World
+from core.release.actions import NeedsRead
+from core.release.inputs import DecisionInput, NeedsReadError, Observed
 from core.release.rules_candidate import mismatch
-from core.state.release import Act, Record, Stage, Wanted
+from core.state.release import DesiredState, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 IMAGE = "demo.azurecr.io/agents/hello@sha256:0"
@@ -53,14 +53,14 @@ def test_an_agent_without_versions_serves_nothing() -> None:
     ],
 )
 def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, expected: str | None) -> None:
-    assert mismatch(Record(image=IMAGE, variables=frozenset({"MODE"})), version) == expected
+    assert mismatch(ReleaseState(image=IMAGE, variables=frozenset({"MODE"})), version) == expected
 
 
 def test_a_record_with_an_act_under_way_is_unfinished() -> None:
-    assert Record().state == "ended"
-    assert Record(stage=Stage.BEGUN).state == "open"
-    assert transitions.intending(Record(), Act.PIN, NOW, to=Routing.to("1")).state == "open"
-    assert transitions.confirmed(Record()).stage is Stage.CONFIRMED
+    assert ReleaseState().state == "ended"
+    assert ReleaseState(stage=Phase.BEGUN).state == "open"
+    assert transitions.intending(ReleaseState(), WriteKind.PIN, NOW, to=Routing.to("1")).state == "open"
+    assert transitions.confirmed(ReleaseState()).stage is Phase.CONFIRMED
 
 
 def test_a_duration_that_is_one_stays_one() -> None:
@@ -68,14 +68,14 @@ def test_a_duration_that_is_one_stays_one() -> None:
 
 
 def test_facts_are_added_and_forgotten_one_by_one() -> None:
-    facts = Facts().with_version("2", VERSION).with_version("3", None)
+    facts = Observed().with_version("2", VERSION).with_version("3", None)
     assert facts.without_version("3").versions == {"2": VERSION}
 
 
 def test_a_world_says_which_fact_of_the_release_is_missing() -> None:
-    with pytest.raises(Unread) as unread:
-        _ = World(Wanted(), Record()).resolved
-    assert unread.value.look == Look("resolved")
+    with pytest.raises(NeedsReadError) as unread:
+        _ = DecisionInput(DesiredState(), ReleaseState()).resolved
+    assert unread.value.look == NeedsRead("resolved")
 
 
 def test_a_secret_value_equals_its_like_alone() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.lease_keeper import Pace
 from tests.fakes.storage import FakeClock, FakeLedger
 
 
 async def looked(reading: float, count: int, *, refused: bool = False) -> list[float]:
     """When so many looks begin, each of which takes so many seconds."""
-    clock, looks = FakeClock(), Looks()
+    clock, looks = FakeClock(), FoundryRateLimiter()
     lease = await FakeLedger(clock).lease("hello")
     assert lease is not None
     pace, began = Pace(clock, lease, 2.0, looks), list[float]()

@@ -7,19 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.intake import user_commands
-from core.intake.events import Noted, desire
+from core.intake.events import DesiredUpdate, apply_push
+from core.intake.user_commands import lift_holds, request_release, unpause
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, Hold, Pause, Record, Stage, Wanted
+from core.state.release import Cause, DesiredState, Hold, Pause, Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", EARLIER, "event-1")
-WANTED = Wanted(serial=4, by_people=3, push=PUSH, due=NOW + timedelta(hours=1))
-WAITING = Record(seen=4, push=PUSH, fingerprint="fp-2", stage=Stage.VERIFIED, candidate="2")
-HELD = Record(push=PUSH, fingerprint="fp-2", holds=(Hold("fp-2", PUSH.digest, "CHECK_FAILED", "no", EARLIER),))
+WANTED = DesiredState(serial=4, by_people=3, push=PUSH, due=NOW + timedelta(hours=1))
+WAITING = ReleaseState(seen=4, push=PUSH, fingerprint="fp-2", stage=Phase.VERIFIED, candidate="2")
+HELD = ReleaseState(push=PUSH, fingerprint="fp-2", holds=(Hold("fp-2", PUSH.digest, "CHECK_FAILED", "no", EARLIER),))
 
 
 def test_an_approval_names_what_waits() -> None:
@@ -34,12 +35,14 @@ def test_an_approval_names_what_waits() -> None:
     ("record", "version", "told"),
     [
         pytest.param(WAITING, "1", "version 2 waits", id="another version waits"),
-        pytest.param(replace(WAITING, stage=Stage.BEGUN), None, "no version waits", id="not confirmed yet"),
-        pytest.param(replace(WAITING, stage=Stage.ENDED), "2", "no version waits", id="over"),
+        pytest.param(replace(WAITING, stage=Phase.BEGUN), None, "no version waits", id="not confirmed yet"),
+        pytest.param(replace(WAITING, stage=Phase.ENDED), "2", "no version waits", id="over"),
     ],
 )
-def test_what_does_not_wait_cannot_be_approved(record: Record, version: str | None, told: str) -> None:
-    assert user_commands.approve(WANTED, record, version, "ann", NOW) == Noted(WANTED, Reason.NOTHING_TO_APPROVE, told)
+def test_what_does_not_wait_cannot_be_approved(record: ReleaseState, version: str | None, told: str) -> None:
+    assert user_commands.approve(WANTED, record, version, "ann", NOW) == DesiredUpdate(
+        WANTED, Reason.NOTHING_TO_APPROVE, told
+    )
 
 
 def test_a_hold_is_on_the_desired_image_or_the_one_that_is_named() -> None:
@@ -49,21 +52,21 @@ def test_a_hold_is_on_the_desired_image_or_the_one_that_is_named() -> None:
     assert [one.digest for one in noted.wanted.held] == [PUSH.digest]
     again = user_commands.hold(noted.wanted, PUSH.digest, "still not", "bob", NOW, NOW)
     assert [(one.detail, one.by) for one in again.wanted.held] == [("still not", "bob")]
-    assert user_commands.hold(Wanted(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
+    assert user_commands.hold(DesiredState(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
 
 
 @pytest.mark.parametrize("digest", [None, PUSH.digest])
 def test_lifting_a_hold_asks_for_what_is_wanted(digest: str | None) -> None:
-    noted = user_commands.lift(WANTED, HELD, digest, "ann", NOW)
+    noted = lift_holds(WANTED, HELD, digest, "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.HOLD_LIFTED, True)
     assert (noted.wanted.serial, noted.wanted.by_people, noted.wanted.cause) == (5, 5, Cause.PERSON)
     assert noted.wanted.lifted == {"fp-2": NOW, PUSH.digest: NOW}
-    assert user_commands.lift(noted.wanted, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
+    assert lift_holds(noted.wanted, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
 
 
 def test_an_old_lift_is_forgotten_when_no_hold_can_be_that_old() -> None:
     old = replace(WANTED, lifted={"sha256:old": NOW - timedelta(days=500), "sha256:new": EARLIER})
-    assert set(user_commands.lift(old, HELD, None, "ann", NOW).wanted.lifted) == {"sha256:new", "fp-2", PUSH.digest}
+    assert set(lift_holds(old, HELD, None, "ann", NOW).wanted.lifted) == {"sha256:new", "fp-2", PUSH.digest}
 
 
 def test_a_pause_says_why_by_whom_and_until_when() -> None:
@@ -71,33 +74,33 @@ def test_a_pause_says_why_by_whom_and_until_when() -> None:
     assert noted.reason is Reason.PAUSED
     assert not noted.asks
     assert noted.wanted.paused == Pause("release freeze", "ann", NOW, NOW + timedelta(days=1))
-    resumed = user_commands.resume(noted.wanted, "bob")
+    resumed = unpause(noted.wanted, "bob")
     assert (resumed.reason, resumed.asks, resumed.wanted.paused) == (Reason.RESUMED_BY_PERSON, True, None)
-    assert user_commands.resume(WANTED, "bob") == Noted(WANTED, Reason.NOTHING_PAUSED)
+    assert unpause(WANTED, "bob") == DesiredUpdate(WANTED, Reason.NOTHING_PAUSED)
 
 
 def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
     other = replace(PUSH, digest=f"sha256:{'b' * 64}", tag="v2")
-    noted = user_commands.release_now(WANTED, HELD, other, "ann", NOW)
+    noted = request_release(WANTED, HELD, other, "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.RELEASE_ASKED, True)
     assert (noted.wanted.push, noted.wanted.due, noted.wanted.serial) == (other, None, 5)
     assert noted.wanted.lifted == {}
-    again = user_commands.release_now(WANTED, HELD, None, "ann", NOW)
+    again = request_release(WANTED, HELD, None, "ann", NOW)
     assert again.wanted.push == PUSH
     assert set(again.wanted.lifted) == {"fp-2", PUSH.digest}
     only_made = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
-    assert set(user_commands.release_now(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
-    assert user_commands.release_now(Wanted(), Record(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
+    assert set(request_release(WANTED, only_made, None, "ann", NOW).wanted.lifted) == {"fp-2"}
+    assert request_release(DesiredState(), ReleaseState(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
 
 
 def test_an_older_push_that_a_person_chose_is_replaced_by_a_newer_one_than_all_alone() -> None:
-    rule = AgentRule(name="hello-agent", repository="agents/hello")
+    rule = AgentSpec(name="hello-agent", repository="agents/hello")
     older = replace(PUSH, tag="v0", digest=f"sha256:{'0' * 64}", pushed_at=EARLIER - timedelta(days=1))
-    chosen = user_commands.release_now(WANTED, Record(), older, "ann", NOW).wanted
+    chosen = request_release(WANTED, ReleaseState(), older, "ann", NOW).wanted
     assert (chosen.push, chosen.newest) == (older, PUSH)
-    assert desire(chosen, rule, PUSH, None, NOW).wanted == chosen  # redelivered, or found by the catch-up
+    assert apply_push(chosen, rule, PUSH, None, NOW).wanted == chosen  # redelivered, or found by the catch-up
     newer = replace(PUSH, tag="v2", digest=f"sha256:{'2' * 64}", pushed_at=NOW)
-    taken = desire(chosen, rule, newer, None, NOW).wanted
+    taken = apply_push(chosen, rule, newer, None, NOW).wanted
     assert (taken.push, taken.newest) == (newer, None)
-    again = user_commands.release_now(chosen, Record(), PUSH, "ann", NOW).wanted
+    again = request_release(chosen, ReleaseState(), PUSH, "ann", NOW).wanted
     assert (again.push, again.newest) == (PUSH, None)

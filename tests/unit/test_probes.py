@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.agents_file.loader import RulesError, read_rules
-from core.agents_file.spec import Probe, ReleaseRule
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import Probe, ReleaseSpec
 
 FILE = """
 agents:
@@ -19,7 +19,7 @@ agents:
 
 
 def verify(text: str) -> tuple[Probe, ...]:
-    rule: ReleaseRule = read_rules((FILE % text).encode()).agents["hello-agent"].release
+    rule: ReleaseSpec = load_agents((FILE % text).encode()).agents["hello-agent"].release
     return rule.verify
 
 
@@ -51,7 +51,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "told"), WRONG)
 def test_a_wrong_question_says_what_to_write(text: str, told: str) -> None:
-    with pytest.raises(RulesError) as refused:
+    with pytest.raises(AgentsFileError) as refused:
         verify(text)
     assert "line 6: " in str(refused.value)
     assert told in str(refused.value)
@@ -59,5 +59,5 @@ def test_a_wrong_question_says_what_to_write(text: str, told: str) -> None:
 
 def test_a_protocol_that_foundry_has_learned_since_is_as_good() -> None:
     text = "agents: {hello: {repository: my.team/hello, protocols: {quantum_chat: 3.0.0}}}"
-    rule = read_rules(text.encode()).agents["hello"]
+    rule = load_agents(text.encode()).agents["hello"]
     assert (dict(rule.protocols), rule.repository) == ({"quantum_chat": "3.0.0"}, "my.team/hello")

@@ -6,8 +6,8 @@ import pytest
 
 from core.agents_file.spec import Probe
 from core.model import Answer
-from core.release.gates.answers import Judged, Outcome, Proof, Verdict, judge
-from handlers.gateways.interfaces import TransientError
+from core.release.gates.answers import Judgement, ProbeOutcome, ProbeReport, Verdict, judge_answer
+from handlers.gateways.errors import TransientError
 from handlers.release_agent.prober import Prover
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock
@@ -42,14 +42,14 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("probe", "answer", "verdict"), ANSWERS)
 def test_an_answer_and_what_it_means(probe: Probe, answer: Answer, verdict: Verdict) -> None:
-    judged = judge(probe, answer, "2")
+    judged = judge_answer(probe, answer, "2")
     assert judged.verdict is verdict
     assert bool(judged.detail) == (verdict is not Verdict.PASSED)
 
 
 def test_no_word_of_an_answer_is_told() -> None:
-    assert "canary" not in judge(ASK, Answer(200, "canary-9f"), "2").detail
-    assert judge(ASK, Answer(200, "canary-9f"), "2") == Judged(
+    assert "canary" not in judge_answer(ASK, Answer(200, "canary-9f"), "2").detail
+    assert judge_answer(ASK, Answer(200, "canary-9f"), "2") == Judgement(
         Verdict.WRONG, "answered 9 characters that do not match ^pong$"
     )
 
@@ -83,26 +83,26 @@ class Script(FakeFoundry):
 PONG, WRONG, DOWN = Answer(200, "pong"), Answer(200, "no"), Answer(503)
 FORBIDDEN, BUSY = Answer(403), Answer(429, code="QuotaExceeded")
 PROOFS = [
-    pytest.param([PONG], ["s"], Outcome.PASSED, 0, id="at once"),
-    pytest.param([DOWN, DOWN, PONG], ["s"], Outcome.PASSED, 1.5, id="the third time"),
-    pytest.param([WRONG], ["s"], Outcome.FAILED, 0, id="a wrong answer is not asked again"),
-    pytest.param([DOWN], ["s"], Outcome.FAILED, 60, id="never up"),
-    pytest.param([BUSY], ["s"], Outcome.INCONCLUSIVE, 60, id="no quota"),
-    pytest.param(["no answer"], ["s"], Outcome.INCONCLUSIVE, 60, id="no network"),
-    pytest.param(["no answer", PONG], ["s"], Outcome.PASSED, 7, id="the network came back"),
-    pytest.param([FORBIDDEN], ["s"], Outcome.FORBIDDEN, 0, id="not allowed to ask"),
-    pytest.param([PONG], [FORBIDDEN], Outcome.FORBIDDEN, 0, id="not allowed to open a session"),
-    pytest.param([PONG], [BUSY], Outcome.INCONCLUSIVE, 60, id="no session left"),
-    pytest.param([PONG], [None], Outcome.INCONCLUSIVE, 60, id="no network for a session"),
-    pytest.param([PONG], [Answer(424)], Outcome.FAILED, 60, id="a session that never comes up"),
-    pytest.param([PONG], [Answer(200)], Outcome.FAILED, 60, id="a session without a name"),
-    pytest.param([PONG], [Answer(409), "s"], Outcome.PASSED, 0.5, id="a session the second time"),
+    pytest.param([PONG], ["s"], ProbeOutcome.PASSED, 0, id="at once"),
+    pytest.param([DOWN, DOWN, PONG], ["s"], ProbeOutcome.PASSED, 1.5, id="the third time"),
+    pytest.param([WRONG], ["s"], ProbeOutcome.FAILED, 0, id="a wrong answer is not asked again"),
+    pytest.param([DOWN], ["s"], ProbeOutcome.FAILED, 60, id="never up"),
+    pytest.param([BUSY], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="no quota"),
+    pytest.param(["no answer"], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="no network"),
+    pytest.param(["no answer", PONG], ["s"], ProbeOutcome.PASSED, 7, id="the network came back"),
+    pytest.param([FORBIDDEN], ["s"], ProbeOutcome.FORBIDDEN, 0, id="not allowed to ask"),
+    pytest.param([PONG], [FORBIDDEN], ProbeOutcome.FORBIDDEN, 0, id="not allowed to open a session"),
+    pytest.param([PONG], [BUSY], ProbeOutcome.INCONCLUSIVE, 60, id="no session left"),
+    pytest.param([PONG], [None], ProbeOutcome.INCONCLUSIVE, 60, id="no network for a session"),
+    pytest.param([PONG], [Answer(424)], ProbeOutcome.FAILED, 60, id="a session that never comes up"),
+    pytest.param([PONG], [Answer(200)], ProbeOutcome.FAILED, 60, id="a session without a name"),
+    pytest.param([PONG], [Answer(409), "s"], ProbeOutcome.PASSED, 0.5, id="a session the second time"),
 ]
 
 
 @pytest.mark.parametrize(("said", "opened", "outcome", "took"), PROOFS)
 async def test_a_version_is_asked_until_it_answers_or_its_time_is_up(
-    said: list[Answer | str], opened: list[str | Answer | None], outcome: Outcome, took: float
+    said: list[Answer | str], opened: list[str | Answer | None], outcome: ProbeOutcome, took: float
 ) -> None:
     clock = FakeClock()
     foundry = Script(clock, list(said), list(opened))
@@ -125,19 +125,19 @@ class Hanging(FakeClock):
 async def test_an_agent_is_given_its_time_anew_where_it_was_we_who_stood_still() -> None:
     clock = Hanging()
     foundry = Script(clock, [DOWN, DOWN, DOWN, PONG], ["s"])
-    assert (await Prover("hello", "2", foundry, clock).verify((ASK,))).outcome is Outcome.PASSED
+    assert (await Prover("hello", "2", foundry, clock).verify((ASK,))).outcome is ProbeOutcome.PASSED
     silent = await Prover("hello", "2", Script(Hanging(), [DOWN], ["s"]), Hanging()).verify((ASK,))
-    assert silent.outcome is Outcome.FAILED
+    assert silent.outcome is ProbeOutcome.FAILED
 
 
 async def test_every_question_must_be_answered_and_the_one_that_is_not_is_named() -> None:
     clock = FakeClock()
     foundry = Script(clock, [PONG, WRONG], ["s"])
     proof = await Prover("hello", "2", foundry, clock).verify((ASK, ASK))
-    assert proof == Proof(Outcome.FAILED, "question 2 of 2: answered 2 characters that do not match ^pong$")
+    assert proof == ProbeReport(ProbeOutcome.FAILED, "question 2 of 2: answered 2 characters that do not match ^pong$")
 
 
 async def test_a_check_opens_no_session() -> None:
     clock = FakeClock()
     foundry = Script(clock, [PONG], [None])
-    assert await Prover("hello", "2", foundry, clock).check((ASK,)) == Proof(Outcome.PASSED)
+    assert await Prover("hello", "2", foundry, clock).check((ASK,)) == ProbeReport(ProbeOutcome.PASSED)

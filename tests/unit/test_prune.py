@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT
 from core.model import NO_TIME, Agent, Push, Routing, Status, Version
-from core.prune.retention import Delete, Keep, look_again, plan
+from core.prune.retention import Delete, Keep, plan_prune, recheck
 from core.reasons import Reason
-from core.state.release import Act, Doing, Good, Record, Stage
+from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=90)
@@ -31,14 +31,14 @@ def version(
     )
 
 
-def keep(**given: Any) -> KeepRule:
-    return KeepRule.model_validate({"newest": 0} | given)
+def keep(**given: Any) -> KeepSpec:
+    return KeepSpec.model_validate({"newest": 0} | given)
 
 
 def reasons(
-    *versions: Version, routing: Routing | None = None, record: Record | None = None, rule: KeepRule | None = None
+    *versions: Version, routing: Routing | None = None, record: ReleaseState | None = None, rule: KeepSpec | None = None
 ) -> dict[str, Reason]:
-    lines = plan(versions, routing or Routing.to("9"), record or Record(), rule or keep(), NOW)
+    lines = plan_prune(versions, routing or Routing.to("9"), record or ReleaseState(), rule or keep(), NOW)
     assert [line.version for line in lines] == sorted(
         versions, key=lambda one: int(one.number) if one.number.isdecimal() else -1
     )
@@ -52,39 +52,61 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
 @pytest.mark.parametrize(
     ("other", "record", "rule", "reason"),
     [
-        pytest.param(version(1), Record(), keep(), Reason.PRUNED_STALE, id="stale"),
-        pytest.param(version(1, Status.FAILED), Record(), keep(), Reason.PRUNED_FAILED, id="failed long ago"),
-        pytest.param(version(1, Status.FAILED, age=1), Record(), keep(), Reason.KEPT_YOUNG, id="failed just now"),
-        pytest.param(version(1, age=1), Record(), keep(), Reason.KEPT_YOUNG, id="young"),
-        pytest.param(version(1, tag="v1.0.0"), Record(), keep(tags=[r"^v\d+\.0\.0$"]), Reason.KEPT_TAGGED, id="tagged"),
-        pytest.param(version(1, ours=False), Record(), keep(), Reason.KEPT_FOREIGN, id="somebody else's"),
-        pytest.param(version(1, ours=False), Record(), keep(foreign=False), Reason.PRUNED_STALE, id="foreign may go"),
-        pytest.param(version(1, Status.CREATING), Record(), keep(), Reason.KEPT_UNSETTLED, id="creating"),
-        pytest.param(version(1, Status.DELETING), Record(), keep(), Reason.KEPT_UNSETTLED, id="deleting"),
-        pytest.param(version(1, Status.UNKNOWN), Record(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
-        pytest.param(replace(version(1), draft=True), Record(), keep(), Reason.KEPT_DRAFT, id="a draft"),
-        pytest.param(replace(version(1), created_at=NO_TIME), Record(), keep(), Reason.KEPT_UNDATED, id="no date"),
-        pytest.param(version("draft-1"), Record(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
+        pytest.param(version(1), ReleaseState(), keep(), Reason.PRUNED_STALE, id="stale"),
+        pytest.param(version(1, Status.FAILED), ReleaseState(), keep(), Reason.PRUNED_FAILED, id="failed long ago"),
+        pytest.param(version(1, Status.FAILED, age=1), ReleaseState(), keep(), Reason.KEPT_YOUNG, id="failed just now"),
+        pytest.param(version(1, age=1), ReleaseState(), keep(), Reason.KEPT_YOUNG, id="young"),
         pytest.param(
-            version(1), Record(candidate="1", stage=Stage.BEGUN), keep(), Reason.KEPT_IN_RELEASE, id="the candidate"
+            version(1, tag="v1.0.0"), ReleaseState(), keep(tags=[r"^v\d+\.0\.0$"]), Reason.KEPT_TAGGED, id="tagged"
         ),
-        pytest.param(version(1), Record(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"),
-        pytest.param(version(1), Record(previous=Good(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"),
-        pytest.param(version(1), Record(good=Good(PUSH, "fp", "1")), keep(), Reason.KEPT_IN_RELEASE, id="the good one"),
-        pytest.param(version(1), Record(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
+        pytest.param(version(1, ours=False), ReleaseState(), keep(), Reason.KEPT_FOREIGN, id="somebody else's"),
+        pytest.param(
+            version(1, ours=False), ReleaseState(), keep(foreign=False), Reason.PRUNED_STALE, id="foreign may go"
+        ),
+        pytest.param(version(1, Status.CREATING), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="creating"),
+        pytest.param(version(1, Status.DELETING), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="deleting"),
+        pytest.param(version(1, Status.UNKNOWN), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
+        pytest.param(replace(version(1), draft=True), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a draft"),
+        pytest.param(
+            replace(version(1), created_at=NO_TIME), ReleaseState(), keep(), Reason.KEPT_UNDATED, id="no date"
+        ),
+        pytest.param(version("draft-1"), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
         pytest.param(
             version(1),
-            Record(doing=Doing(Act.PROMOTE, NOW, Routing.to("1"))),
+            ReleaseState(candidate="1", stage=Phase.BEGUN),
+            keep(),
+            Reason.KEPT_IN_RELEASE,
+            id="the candidate",
+        ),
+        pytest.param(
+            version(1), ReleaseState(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"
+        ),
+        pytest.param(
+            version(1), ReleaseState(previous=GoodVersion(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"
+        ),
+        pytest.param(
+            version(1),
+            ReleaseState(good=GoodVersion(PUSH, "fp", "1")),
+            keep(),
+            Reason.KEPT_IN_RELEASE,
+            id="the good one",
+        ),
+        pytest.param(version(1), ReleaseState(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
+        pytest.param(
+            version(1),
+            ReleaseState(doing=PendingWrite(WriteKind.PROMOTE, NOW, Routing.to("1"))),
             keep(),
             Reason.KEPT_IN_RELEASE,
             id="being promoted",
         ),
-        pytest.param(version(1), Record(), keep(newest=1), Reason.KEPT_RECENT, id="behind the live one"),
-        pytest.param(version(10), Record(), keep(newest=5), Reason.PRUNED_STALE, id="ahead of it is no way back"),
-        pytest.param(version(1, Status.FAILED), Record(), keep(newest=1), Reason.PRUNED_FAILED, id="failed"),
+        pytest.param(version(1), ReleaseState(), keep(newest=1), Reason.KEPT_RECENT, id="behind the live one"),
+        pytest.param(version(10), ReleaseState(), keep(newest=5), Reason.PRUNED_STALE, id="ahead of it is no way back"),
+        pytest.param(version(1, Status.FAILED), ReleaseState(), keep(newest=1), Reason.PRUNED_FAILED, id="failed"),
     ],
 )
-def test_a_version_stays_or_goes_for_one_reason(other: Version, record: Record, rule: KeepRule, reason: Reason) -> None:
+def test_a_version_stays_or_goes_for_one_reason(
+    other: Version, record: ReleaseState, rule: KeepSpec, reason: Reason
+) -> None:
     found = reasons(other, LIVE, record=record, rule=rule)
     assert found == {other.number: reason, "9": Reason.KEPT_LIVE}
 
@@ -111,33 +133,47 @@ def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
 @pytest.mark.parametrize(
     ("found", "told", "record", "reason"),
     [
-        pytest.param(version(1), SERVED_BY_9, Record(), Reason.PRUNED_STALE, id="goes"),
-        pytest.param(version(1), Agent("a", True, Routing.to("1"), None), Record(), Reason.KEPT_LIVE, id="serves now"),
-        pytest.param(version(1), None, Record(), Reason.KEPT_LIVE, id="the agent cannot be seen"),
+        pytest.param(version(1), SERVED_BY_9, ReleaseState(), Reason.PRUNED_STALE, id="goes"),
         pytest.param(
-            version(1), SERVED_BY_9, Record(previous=Good(PUSH, "f", "1")), Reason.KEPT_IN_RELEASE, id="named"
+            version(1), Agent("a", True, Routing.to("1"), None), ReleaseState(), Reason.KEPT_LIVE, id="serves now"
         ),
-        pytest.param(version(1, Status.DELETING), SERVED_BY_9, Record(), Reason.KEPT_UNSETTLED, id="being deleted"),
-        pytest.param(version(1, Status.FAILED), SERVED_BY_9, Record(), Reason.PRUNED_FAILED, id="failed after all"),
-        pytest.param(version(1, Status.FAILED, age=1), SERVED_BY_9, Record(), Reason.KEPT_YOUNG, id="failed just now"),
+        pytest.param(version(1), None, ReleaseState(), Reason.KEPT_LIVE, id="the agent cannot be seen"),
+        pytest.param(
+            version(1),
+            SERVED_BY_9,
+            ReleaseState(previous=GoodVersion(PUSH, "f", "1")),
+            Reason.KEPT_IN_RELEASE,
+            id="named",
+        ),
+        pytest.param(
+            version(1, Status.DELETING), SERVED_BY_9, ReleaseState(), Reason.KEPT_UNSETTLED, id="being deleted"
+        ),
+        pytest.param(
+            version(1, Status.FAILED), SERVED_BY_9, ReleaseState(), Reason.PRUNED_FAILED, id="failed after all"
+        ),
+        pytest.param(
+            version(1, Status.FAILED, age=1), SERVED_BY_9, ReleaseState(), Reason.KEPT_YOUNG, id="failed just now"
+        ),
     ],
 )
 def test_a_line_is_held_once_more_against_what_was_just_read(
-    found: Version, told: Agent | None, record: Record, reason: Reason
+    found: Version, told: Agent | None, record: ReleaseState, reason: Reason
 ) -> None:
-    again = look_again(Delete(version(1), Reason.PRUNED_STALE), told, found, record, keep(), NOW)
+    again = recheck(Delete(version(1), Reason.PRUNED_STALE), told, found, record, keep(), NOW)
     assert (again.version, again.reason) == (found, reason)
     assert isinstance(again, Delete) is reason.value.startswith("PRUNED")
 
 
 def test_a_version_that_the_list_called_failed_and_that_is_active_is_not_deleted() -> None:
     line = Delete(version(1, Status.FAILED), Reason.PRUNED_FAILED)
-    assert look_again(line, SERVED_BY_9, version(1), Record(), keep(), NOW) == Keep(version(1), Reason.KEPT_UNSETTLED)
+    assert recheck(line, SERVED_BY_9, version(1), ReleaseState(), keep(), NOW) == Keep(
+        version(1), Reason.KEPT_UNSETTLED
+    )
 
 
 def test_where_one_stays_after_all_another_gives_way() -> None:
     versions = [*(version(each, age=1) for each in range(1, 9)), LIVE]
-    lines = plan(versions, Routing.to("9"), Record(), keep(limit=10), NOW, {"1": Reason.SESSIONS_ACTIVE})
+    lines = plan_prune(versions, Routing.to("9"), ReleaseState(), keep(limit=10), NOW, {"1": Reason.SESSIONS_ACTIVE})
     assert lines[0] == Keep(versions[0], Reason.SESSIONS_ACTIVE)
     assert [line.version.number for line in lines if isinstance(line, Delete)] == ["2"]
 
@@ -164,12 +200,12 @@ RULES = st.builds(
 
 @given(VERSIONS, RULES, st.integers(1, 30), st.randoms())
 def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
-    versions: list[Version], rule: KeepRule, live: int, random: Any
+    versions: list[Version], rule: KeepSpec, live: int, random: Any
 ) -> None:
-    routing, record = Routing.to(str(live)), Record(candidate=str(live + 1), stage=Stage.BEGUN)
-    lines = plan(versions, routing, record, rule, NOW)
-    assert lines == plan(random.sample(versions, len(versions)), routing, record, rule, NOW)
+    routing, record = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), stage=Phase.BEGUN)
+    lines = plan_prune(versions, routing, record, rule, NOW)
+    assert lines == plan_prune(random.sample(versions, len(versions)), routing, record, rule, NOW)
     gone = {line.version.number for line in lines if isinstance(line, Delete)}
     assert not gone & {str(live), str(live + 1)}
     left = [line.version for line in lines if isinstance(line, Keep)]
-    assert not [line for line in plan(left, routing, record, rule, NOW) if isinstance(line, Delete)]
+    assert not [line for line in plan_prune(left, routing, record, rule, NOW) if isinstance(line, Delete)]

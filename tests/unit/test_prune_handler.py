@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from core.agents_file.loader import read_rules
+from core.agents_file.loader import load_agents
 from core.model import Agent, Routing, Status, Version
 from core.state.release import Pause
-from handlers.gateways.interfaces import Clock, Deleted, GatewayError, PermanentError, TransientError
-from handlers.prune_versions import run as prune_run
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.interfaces import Deleted
+from handlers.prune_versions.run import prune_versions
 from tests.fakes.foundry import GONE, FakeFoundry
 from tests.unit.test_handlers import AGENT, RULES, House
 
@@ -80,7 +82,7 @@ def told(house: OddHouse, *, toolbox: bool = False) -> dict[str, str]:
 
 
 async def run(house: OddHouse) -> None:
-    await prune_run.handle(house.agents, house.settings, house.outside)
+    await prune_versions(house.agents, house.settings, house.outside)
 
 
 def left(house: OddHouse) -> set[str]:
@@ -142,7 +144,7 @@ async def test_a_version_that_somebody_deleted_meanwhile_counts_as_gone(house: O
 async def test_a_list_that_lies_about_the_status_deletes_nothing_that_serves(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
     house.foundry.lists = lambda found: [replace(one, status=Status.FAILED) for one in found]
-    house.agents = read_rules(RULES.replace(b"min_age: 1m", b"min_age: 1m, failed: 1m"))
+    house.agents = load_agents(RULES.replace(b"min_age: 1m", b"min_age: 1m, failed: 1m"))
     await run(house)
     assert told(house) == {"1": "KEPT_UNSETTLED", "2": "KEPT_UNSETTLED", "3": "KEPT_IN_RELEASE", "4": "KEPT_LIVE"}
 
@@ -263,7 +265,7 @@ async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHous
 
 
 async def test_the_images_of_what_stays_are_told_and_a_crowd_is(house: OddHouse) -> None:
-    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, min_age: 1m, limit: 4"))
+    house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, min_age: 1m, limit: 4"))
     await versions_of_ours(house, 4)
     await run(house)
     (line,) = [line for line in house.journal.lines if line["reason"] == "IMAGES_NEEDED"]
@@ -273,10 +275,10 @@ async def test_the_images_of_what_stays_are_told_and_a_crowd_is(house: OddHouse)
 
 
 async def test_toolbox_versions_that_nothing_names_go_too(house: OddHouse) -> None:
-    house.agents = read_rules(RULES)
+    house.agents = load_agents(RULES)
     await versions_of_ours(house, 1)
     for kind in ("file_search, vector_store_ids: [a]", "file_search, vector_store_ids: [b]"):
-        house.agents = read_rules(RULES.replace(b"code_interpreter", kind.encode()))
+        house.agents = load_agents(RULES.replace(b"code_interpreter", kind.encode()))
         await house.pushed(f"v-{kind[-2]}", {"a": "b", "b": "c"}[kind[-2]])
         await house.released()
         house.clock.passed += 7200
@@ -297,7 +299,7 @@ async def test_a_dry_run_leaves_the_toolbox(house: OddHouse) -> None:
 
 
 async def test_a_release_makes_room_for_itself_before_it_creates(house: OddHouse) -> None:
-    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, min_age: 1d, limit: 5"))
+    house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, min_age: 1d, limit: 5"))
     await versions_of_ours(house, 5)
     house.foundry.agents[AGENT].sessions.add("1")
     await house.pushed("v9", "f")
@@ -308,7 +310,7 @@ async def test_a_release_makes_room_for_itself_before_it_creates(house: OddHouse
 
 
 async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_said(house: OddHouse) -> None:
-    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, limit: 3"))
+    house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, limit: 3"))
     await versions_of_ours(house, 3)
     await house.pushed("v9", "f")
     assert await house.released() == "VERSION_LIMIT"
@@ -318,7 +320,7 @@ async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_sa
 
 
 async def test_sessions_that_hold_every_version_are_named_at_the_limit(house: OddHouse) -> None:
-    house.agents = read_rules(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, limit: 3"))
+    house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, limit: 3"))
     await versions_of_ours(house, 3)
     house.foundry.agents[AGENT].sessions.add("1")
     await house.pushed("v9", "f")

@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT, TAG
 from core.model import NO_TIME, Push, Routing, Status, TrafficRule, Version
-from core.prune.retention import Delete, Keep, Line, plan
-from core.state.release import Act, Doing, Good, Record, Stage
+from core.prune.retention import Delete, Keep, PruneDecision, plan_prune
+from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -43,19 +43,19 @@ ROUTINGS = st.one_of(
     NUMBERS.map(Routing.to),
     st.tuples(NUMBERS, NUMBERS).map(lambda two: Routing((TrafficRule(two[0], 90), TrafficRule(two[1], 10)))),
 )
-GOODS = st.one_of(st.none(), NUMBERS.map(lambda number: Good(PUSH, "fp", number)))
+GOODS = st.one_of(st.none(), NUMBERS.map(lambda number: GoodVersion(PUSH, "fp", number)))
 RECORDS = st.builds(
-    Record,
+    ReleaseState,
     candidate=st.one_of(st.none(), NUMBERS),
-    stage=st.sampled_from([Stage.BEGUN, Stage.VERIFIED, Stage.ENDED]),
+    stage=st.sampled_from([Phase.BEGUN, Phase.VERIFIED, Phase.ENDED]),
     good=GOODS,
     previous=GOODS,
     back=st.one_of(st.none(), ROUTINGS),
     selector=st.one_of(st.none(), ROUTINGS),
-    doing=st.one_of(st.none(), ROUTINGS.map(lambda to: Doing(Act.PROMOTE, NOW, to))),
+    doing=st.one_of(st.none(), ROUTINGS.map(lambda to: PendingWrite(WriteKind.PROMOTE, NOW, to))),
 )
 RULES = st.builds(
-    KeepRule,
+    KeepSpec,
     newest=st.sampled_from([0, 1, 3, 1000]),
     min_age=st.sampled_from([timedelta(0), timedelta(days=14), timedelta(days=3650)]),
     failed=st.sampled_from([timedelta(0), timedelta(days=2)]),
@@ -68,7 +68,7 @@ CLOCKS = st.sampled_from([NOW, NOW - timedelta(days=3000), NOW + timedelta(days=
 MANY = st.lists(versions(), unique_by=lambda one: one.number, max_size=25)
 
 
-def needed(all_of_them: Sequence[Version], routing: Routing, record: Record, keep: KeepRule) -> set[str]:
+def needed(all_of_them: Sequence[Version], routing: Routing, record: ReleaseState, keep: KeepSpec) -> set[str]:
     """The hard list in other words: by no means may one of these go."""
     numbered = [one for one in all_of_them if one.number.isdecimal()]
     by_number = sorted(numbered, key=lambda one: int(one.number))
@@ -76,7 +76,7 @@ def needed(all_of_them: Sequence[Version], routing: Routing, record: Record, kee
     if by_number and (routing.follows_latest or not names & {one.number for one in numbered}):
         names.add(by_number[-1].number)
     names |= {good.version for good in (record.good, record.previous) if good}
-    names |= {record.candidate} if record.candidate and record.stage is not Stage.ENDED else set()
+    names |= {record.candidate} if record.candidate and record.stage is not Phase.ENDED else set()
     for other in (record.back, record.selector, record.doing.to if record.doing else None):
         names |= {rule.version for rule in other.rules} if other else set()
     names |= {one.number for one in all_of_them if one.draft or not one.number.isdecimal()}
@@ -88,19 +88,19 @@ def needed(all_of_them: Sequence[Version], routing: Routing, record: Record, kee
     return names | set(behind[len(behind) - keep.newest :] if keep.newest < len(behind) else behind)
 
 
-def going(lines: Sequence[Line]) -> set[str]:
+def going(lines: Sequence[PruneDecision]) -> set[str]:
     return {line.version.number for line in lines if isinstance(line, Delete)}
 
 
 @settings(max_examples=400)
 @given(MANY, ROUTINGS, RECORDS, RULES, CLOCKS, st.randoms())
 def test_what_must_stay_stays_until_nothing_more_goes(
-    found: list[Version], routing: Routing, record: Record, keep: KeepRule, now: datetime, random: Any
+    found: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec, now: datetime, random: Any
 ) -> None:
     left, runs = found, 0
     while True:
-        lines = plan(left, routing, record, keep, now)
-        assert lines == plan(random.sample(left, len(left)), routing, record, keep, now)
+        lines = plan_prune(left, routing, record, keep, now)
+        assert lines == plan_prune(random.sample(left, len(left)), routing, record, keep, now)
         assert sorted(line.version.number for line in lines) == sorted(one.number for one in left)
         gone = going(lines)
         assert not gone & needed(left, routing, record, keep)
@@ -114,19 +114,19 @@ def test_what_must_stay_stays_until_nothing_more_goes(
 
 @given(MANY, ROUTINGS, RECORDS, CLOCKS)
 def test_rules_that_keep_everything_delete_nothing(
-    found: list[Version], routing: Routing, record: Record, now: datetime
+    found: list[Version], routing: Routing, record: ReleaseState, now: datetime
 ) -> None:
-    everything = KeepRule(newest=1000, tags=(".*",), limit=1000)
+    everything = KeepSpec(newest=1000, tags=(".*",), limit=1000)
     ours = [replace(one, status=Status.ACTIVE) for one in found]
-    assert not going(plan(ours, routing, record, everything, now))
+    assert not going(plan_prune(ours, routing, record, everything, now))
 
 
 @given(MANY, ROUTINGS, CLOCKS)
 def test_rules_that_keep_nothing_leave_what_serves_and_what_is_not_ours(
     found: list[Version], routing: Routing, now: datetime
 ) -> None:
-    nothing = KeepRule(newest=0, min_age=timedelta(0), failed=timedelta(0), max_deletes=1000)
-    lines = plan(found, routing, Record(), nothing, now)
+    nothing = KeepSpec(newest=0, min_age=timedelta(0), failed=timedelta(0), max_deletes=1000)
+    lines = plan_prune(found, routing, ReleaseState(), nothing, now)
     stays = {line.version.number for line in lines if isinstance(line, Keep)}
     old = {one.number for one in found if one.created_at <= now}
-    assert stays & old == needed(found, routing, Record(), nothing) & old
+    assert stays & old == needed(found, routing, ReleaseState(), nothing) & old

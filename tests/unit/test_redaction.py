@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from core.model import Answer, Failure
-from handlers.events import event_queued
-from handlers.gateways.interfaces import PermanentError, TransientError
-from handlers.redaction import HIDDEN, REMEMBERED, Guard, HiddenError, redact, remember, shown
+from handlers.events.event_queued import handle_event
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.redaction import HIDDEN, REMEMBERED, HiddenError, RedactedErrors, redact, remember, shown
 from tests.builders import push_data, push_event
 from tests.simulation.virtual_time import in_virtual_time
 from tests.unit.test_handlers import House
@@ -61,7 +61,7 @@ def test_an_error_whose_cause_holds_a_secret_leaves_without_it() -> None:
     remember(CANARY)
 
     def fails() -> None:
-        with Guard():
+        with RedactedErrors():
             try:
                 int(CANARY)
             except ValueError as error:
@@ -79,12 +79,12 @@ def test_an_error_in_a_group_or_a_note_is_found_too() -> None:
     noted = ValueError("plain")
     noted.add_note(f"by the way, {CANARY}")
     for error in (noted, ExceptionGroup("several", [KeyError(CANARY)])):
-        with pytest.raises(HiddenError), Guard():
+        with pytest.raises(HiddenError), RedactedErrors():
             raise error
 
 
 def test_any_other_error_leaves_as_it_is() -> None:
-    with pytest.raises(KeyError), Guard():
+    with pytest.raises(KeyError), RedactedErrors():
         raise KeyError("nothing to hide")
 
 
@@ -116,7 +116,7 @@ async def test_a_secret_in_an_event_that_is_not_for_us_is_told_nowhere() -> None
     remember(IN_A_TAG)
     house = house_with()
     await house.event(push_event(topic="x", id=IN_A_TAG), push_event(eventType="a" * 45 + IN_A_TAG))
-    await event_queued.handle(json.dumps(IN_A_TAG), house.agents, house.settings, house.outside)
+    await handle_event(json.dumps(IN_A_TAG), house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["OTHER_REGISTRY", "OTHER_EVENT_TYPE", "MALFORMED_EVENT"]
     assert "canary" not in left(house)
 

@@ -8,44 +8,55 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.agents_file.spec import AgentRule
-from core.definition import FINGERPRINT, Resolved, Unresolved
+from core.agents_file.spec import AgentSpec
+from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import NO_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.reasons import Reason
 from core.release.actions import (
-    Begin,
+    Action,
     Check,
-    ClearTwin,
-    Confirm,
+    ConfirmActive,
     Create,
-    Done,
-    End,
-    Look,
-    Note,
+    DeleteDuplicate,
+    EndRelease,
+    MoveTraffic,
+    NeedsRead,
     Pin,
-    Promote,
-    Rollback,
-    Step,
+    Poll,
+    Requeue,
+    RollBack,
+    StartRelease,
+    Stop,
+    UpdateState,
     Verify,
-    Wait,
-    Yield,
 )
-from core.release.decide import next_step
-from core.release.gates.answers import Outcome, Proof
-from core.release.inputs import Facts, World, release_expected, should_run
+from core.release.decide import next_action
+from core.release.gates.answers import ProbeOutcome, ProbeReport
+from core.release.inputs import DecisionInput, Observed, push_to_run, release_expected
 from core.release.rules_candidate import after_verify
 from core.release.rules_pending_write import after_check
-from core.state.release import Act, Approval, Cause, Doing, Good, Hold, Pause, Record, Stage, Wanted
+from core.state.release import (
+    Approval,
+    Cause,
+    DesiredState,
+    GoodVersion,
+    Hold,
+    Pause,
+    PendingWrite,
+    Phase,
+    ReleaseState,
+    WriteKind,
+)
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
 JUST_NOW = NOW - timedelta(seconds=5)
 IMAGE = "demo.azurecr.io/agents/hello@sha256:" + "a" * 64
-RULE = AgentRule(name="hello-agent", repository="agents/hello")
+RULE = AgentSpec(name="hello-agent", repository="agents/hello")
 PUSH = Push("agents/hello", "sha256:" + "a" * 64, "v2", NOW, "event-2")
 OLD_PUSH = Push("agents/hello", "sha256:" + "0" * 64, "v1", LONG_AGO, "event-1")
 DEFINITION = Definition(IMAGE, "1", "2Gi", (("responses", "2.0.0"),), {"MODE": "fast"})
-RESOLVED = Resolved(DEFINITION, "fp-2", {})
+RESOLVED = ResolvedDefinition(DEFINITION, "fp-2", {})
 TO_1, TO_2 = Routing.to("1"), Routing.to("2")
 LATEST = Routing()
 
@@ -59,16 +70,16 @@ def agent(routing: Routing, latest: Version | None = None, *, enabled: bool = Tr
     return Agent("hello-agent", enabled, routing, latest)
 
 
-WANTED = Wanted(serial=2, by_people=2, push=PUSH)
+WANTED = DesiredState(serial=2, by_people=2, push=PUSH)
 SEEN = replace(WANTED)
-FIRST = Record()
-SERVING = Record(
+FIRST = ReleaseState()
+SERVING = ReleaseState(
     seen=1,
     push=OLD_PUSH,
     fingerprint="fp-1",
     reason="LIVE",
     selector=TO_1,
-    good=Good(OLD_PUSH, "fp-1", "1"),
+    good=GoodVersion(OLD_PUSH, "fp-1", "1"),
     born={"1": LONG_AGO},
 )
 UNDER_WAY = replace(
@@ -78,27 +89,27 @@ UNDER_WAY = replace(
     fingerprint="fp-2",
     image=IMAGE,
     variables=frozenset({"MODE"}),
-    stage=Stage.BEGUN,
+    stage=Phase.BEGUN,
     reason="",
     begun_at=NOW,
     back=TO_1,
 )
 WITH_CANDIDATE = replace(UNDER_WAY, candidate="2", born={"1": LONG_AGO, "2": LONG_AGO})
-CONFIRMED = replace(WITH_CANDIDATE, stage=Stage.CONFIRMED)
-PROMOTED = replace(CONFIRMED, stage=Stage.PROMOTED, selector=TO_2, routed_at=LONG_AGO)
+CONFIRMED = replace(WITH_CANDIDATE, stage=Phase.CONFIRMED)
+PROMOTED = replace(CONFIRMED, stage=Phase.PROMOTED, selector=TO_2, routed_at=LONG_AGO)
 
 
 def facts(
     now_agent: Agent | None = None,
     *versions: Version,
-    resolved: Resolved | Unresolved | None = RESOLVED,
+    resolved: ResolvedDefinition | UnresolvedDefinition | None = RESOLVED,
     gone: Mapping[str, None] | None = None,
-) -> Facts:
-    return Facts((now_agent,), versions, {**{v.number: v for v in versions}, **(gone or {})}, resolved, resolved)
+) -> Observed:
+    return Observed((now_agent,), versions, {**{v.number: v for v in versions}, **(gone or {})}, resolved, resolved)
 
 
-def step(record: Record, known: Facts, wanted: Wanted = WANTED, rule: AgentRule = RULE) -> Step:
-    return next_step(World(wanted, record, known), rule, NOW)
+def step(record: ReleaseState, known: Observed, wanted: DesiredState = WANTED, rule: AgentSpec = RULE) -> Action:
+    return next_action(DecisionInput(wanted, record, known), rule, NOW)
 
 
 AT_1 = agent(TO_1, version("1"))
@@ -118,7 +129,7 @@ ENDS = [
     pytest.param(PROMOTED, facts(AT_1), SEEN, Reason.ROUTING_CHANGED, id="4 promoted, then moved by a person"),
     pytest.param(
         FIRST,
-        facts(resolved=Unresolved(Reason.SECRET_MISSING, "secret k of variable K")),
+        facts(resolved=UnresolvedDefinition(Reason.SECRET_MISSING, "secret k of variable K")),
         WANTED,
         Reason.SECRET_MISSING,
         id="10 a secret is missing",
@@ -142,7 +153,7 @@ ENDS = [
     ),
     pytest.param(
         UNDER_WAY,
-        facts(AT_1, version("1"), resolved=Unresolved(Reason.SECRET_EXPIRED, "")),
+        facts(AT_1, version("1"), resolved=UnresolvedDefinition(Reason.SECRET_EXPIRED, "")),
         SEEN,
         Reason.SECRET_EXPIRED,
         id="18 a secret went away before the create",
@@ -200,16 +211,18 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("record", "known", "wanted", "reason"), ENDS)
-def test_the_release_ends_with_one_reason(record: Record, known: Facts, wanted: Wanted, reason: Reason) -> None:
+def test_the_release_ends_with_one_reason(
+    record: ReleaseState, known: Observed, wanted: DesiredState, reason: Reason
+) -> None:
     decided = step(record, known, wanted)
-    assert isinstance(decided, End)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is reason
     assert not decided.record.open
     assert decided.record.reason == reason.value
 
 
-DOING_CREATE = replace(UNDER_WAY, doing=Doing(Act.CREATE, JUST_NOW, highest=1))
-DOING_PROMOTE = replace(CONFIRMED, doing=Doing(Act.PROMOTE, JUST_NOW, to=TO_2))
+DOING_CREATE = replace(UNDER_WAY, doing=PendingWrite(WriteKind.CREATE, JUST_NOW, highest=1))
+DOING_PROMOTE = replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, JUST_NOW, to=TO_2))
 SETTLED = NOW - timedelta(seconds=75)
 
 WAITS = [
@@ -257,41 +270,48 @@ WAITS = [
 
 
 @pytest.mark.parametrize(("record", "known", "wanted", "for_version"), WAITS)
-def test_it_waits_rather_than_guesses(record: Record, known: Facts, wanted: Wanted, for_version: str) -> None:
+def test_it_waits_rather_than_guesses(
+    record: ReleaseState, known: Observed, wanted: DesiredState, for_version: str
+) -> None:
     decided = step(record, known, wanted)
-    assert isinstance(decided, Wait)
+    assert isinstance(decided, Poll)
     assert decided.for_version == for_version
 
 
 def test_a_create_without_an_answer_is_found_by_its_fingerprint_and_a_higher_number() -> None:
     decided = step(DOING_CREATE, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
-    assert isinstance(decided, Note)
+    assert isinstance(decided, UpdateState)
     assert decided.record.candidate == "2"
     assert decided.record.doing is None
 
 
 def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
-    late = replace(DOING_CREATE, doing=Doing(Act.CREATE, SETTLED, highest=1))
+    late = replace(DOING_CREATE, doing=PendingWrite(WriteKind.CREATE, SETTLED, highest=1))
     decided = step(late, facts(AT_1, version("1")), SEEN)
-    assert isinstance(decided, Note)
+    assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
     assert decided.record.doing is None
 
 
 @pytest.mark.parametrize(
     ("act", "stage"),
-    [pytest.param(Act.PROMOTE, Stage.PROMOTED, id="promote"), pytest.param(Act.PIN, Stage.CONFIRMED, id="pin")],
+    [
+        pytest.param(WriteKind.PROMOTE, Phase.PROMOTED, id="promote"),
+        pytest.param(WriteKind.PIN, Phase.CONFIRMED, id="pin"),
+    ],
 )
-def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: Act, stage: Stage) -> None:
-    decided = step(replace(CONFIRMED, doing=Doing(act, SETTLED, to=TO_2)), facts(AT_2, version("2")), SEEN)
-    assert isinstance(decided, Note)
+def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: WriteKind, stage: Phase) -> None:
+    decided = step(replace(CONFIRMED, doing=PendingWrite(act, SETTLED, to=TO_2)), facts(AT_2, version("2")), SEEN)
+    assert isinstance(decided, UpdateState)
     assert decided.record.stage is stage
     assert decided.record.selector == TO_2
 
 
 def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
-    decided = step(replace(CONFIRMED, doing=Doing(Act.PROMOTE, SETTLED, to=TO_2)), facts(AT_1, version("2")), SEEN)
-    assert isinstance(decided, Note)
+    decided = step(
+        replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, SETTLED, to=TO_2)), facts(AT_1, version("2")), SEEN
+    )
+    assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
 
 
@@ -310,7 +330,7 @@ DONES = [
         Reason.PAUSED,
         id="5 paused until tomorrow",
     ),
-    pytest.param(FIRST, facts(None), Wanted(), Reason.NOTHING_DESIRED, id="6 nobody pushed yet"),
+    pytest.param(FIRST, facts(None), DesiredState(), Reason.NOTHING_DESIRED, id="6 nobody pushed yet"),
     pytest.param(
         SERVING,
         facts(AT_2),
@@ -320,15 +340,21 @@ DONES = [
     ),
     pytest.param(SERVING, facts(AT_1), replace(WANTED, serial=1, by_people=1), Reason.LIVE, id="8 ended stays ended"),
     pytest.param(
-        Record(seen=2), facts(None), replace(WANTED), Reason.NOTHING_DESIRED, id="8 ended without ever having begun"
+        ReleaseState(seen=2),
+        facts(None),
+        replace(WANTED),
+        Reason.NOTHING_DESIRED,
+        id="8 ended without ever having begun",
     ),
 ]
 
 
 @pytest.mark.parametrize(("record", "known", "wanted", "reason"), DONES)
-def test_doing_nothing_has_a_reason(record: Record, known: Facts, wanted: Wanted, reason: Reason) -> None:
+def test_doing_nothing_has_a_reason(
+    record: ReleaseState, known: Observed, wanted: DesiredState, reason: Reason
+) -> None:
     decided = step(record, known, wanted)
-    assert isinstance(decided, Done)
+    assert isinstance(decided, Stop)
     assert decided.reason is reason
 
 
@@ -338,22 +364,22 @@ AN_HOUR_AHEAD = NOW + timedelta(hours=1)
 
 def test_an_act_that_another_host_noted_with_its_clock_ahead_counts_from_now() -> None:
     """Or the release would wait for an hour and 75 seconds."""
-    noted = replace(CONFIRMED, doing=Doing(Act.PROMOTE, AN_HOUR_AHEAD, to=TO_2))
+    noted = replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, AN_HOUR_AHEAD, to=TO_2))
     decided = step(noted, facts(AT_1, version("2")), SEEN)
-    assert isinstance(decided, Note)
-    assert decided.record.doing == Doing(Act.PROMOTE, NOW, to=TO_2)
-    assert isinstance(step(decided.record, facts(AT_1, version("2")), SEEN), Wait)
+    assert isinstance(decided, UpdateState)
+    assert decided.record.doing == PendingWrite(WriteKind.PROMOTE, NOW, to=TO_2)
+    assert isinstance(step(decided.record, facts(AT_1, version("2")), SEEN), Poll)
 
 
 def test_a_quiet_time_that_began_with_a_clock_ahead_is_over() -> None:
     """Or a rotated secret would reach nobody for an hour."""
     settling = replace(WANTED, cause=Cause.SECRET, noted_at=AN_HOUR_AHEAD, due=AN_HOUR_AHEAD + timedelta(seconds=30))
-    assert not isinstance(step(SERVING, facts(AT_1), settling), Yield)
+    assert not isinstance(step(SERVING, facts(AT_1), settling), Requeue)
 
 
 def test_a_soak_is_waited_for_whatever_the_clock_that_noted_the_push() -> None:
     soaking = replace(WANTED, cause=Cause.PUSH, noted_at=AN_HOUR_AHEAD, due=NOW + timedelta(seconds=30))
-    assert isinstance(step(SERVING, facts(AT_1), soaking), Yield)
+    assert isinstance(step(SERVING, facts(AT_1), soaking), Requeue)
 
 
 def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_was_created() -> None:
@@ -361,44 +387,44 @@ def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_
     made = NOW - timedelta(hours=1)
     fresh = replace(version("2", Status.CREATING), created_at=made, told_at=made + timedelta(seconds=5))
     old = replace(fresh, told_at=NOW)
-    record = replace(CONFIRMED, stage=Stage.BEGUN, born={"2": made})
-    assert isinstance(step(record, facts(AT_1, fresh), SEEN), Wait)
+    record = replace(CONFIRMED, stage=Phase.BEGUN, born={"2": made})
+    assert isinstance(step(record, facts(AT_1, fresh), SEEN), Poll)
     decided = step(record, facts(AT_1, old), SEEN)
-    assert isinstance(decided, End)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.TIMED_OUT
 
 
 def test_what_is_not_due_is_yielded_until_then() -> None:
     due = NOW + timedelta(seconds=30)
-    assert step(SERVING, facts(AT_1), replace(WANTED, due=due)) == Yield(Reason.NOT_DUE, due)
+    assert step(SERVING, facts(AT_1), replace(WANTED, due=due)) == Requeue(Reason.NOT_DUE, due)
 
 
 def test_a_pause_that_is_over_stops_nothing() -> None:
     over = replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
-    assert isinstance(step(SERVING, facts(AT_1, version("1")), over), Begin)
+    assert isinstance(step(SERVING, facts(AT_1, version("1")), over), StartRelease)
 
 
 def test_an_agent_that_people_push_again_after_its_deletion_begins_again() -> None:
     ended = step(SERVING, facts(None))
-    assert isinstance(ended, End)
-    assert isinstance(step(ended.record, facts(None)), Begin)
+    assert isinstance(ended, EndRelease)
+    assert isinstance(step(ended.record, facts(None)), StartRelease)
 
 
 def test_a_rotation_does_not_bring_a_deleted_agent_back() -> None:
     rotation = replace(WANTED, by_people=1)
     ended = step(SERVING, facts(None), rotation)
-    assert isinstance(ended, End)
-    assert step(ended.record, facts(None), rotation) == Done(Reason.AGENT_DELETED, told=True)
+    assert isinstance(ended, EndRelease)
+    assert step(ended.record, facts(None), rotation) == Stop(Reason.AGENT_DELETED, told=True)
 
 
 def test_a_version_that_serves_but_was_never_proven_is_not_already_live() -> None:
     unproven = replace(SERVING, good=None)
-    assert isinstance(step(unproven, facts(AT_1, version("1", fingerprint="fp-2"))), Begin)
+    assert isinstance(step(unproven, facts(AT_1, version("1", fingerprint="fp-2"))), StartRelease)
 
 
 def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
     known = facts(AT_1, version("1", Status.FAILED), resolved=replace(RESOLVED, fingerprint="fp-1"))
-    assert isinstance(step(SERVING, known), Begin)
+    assert isinstance(step(SERVING, known), StartRelease)
 
 
 @pytest.mark.parametrize(
@@ -409,7 +435,7 @@ def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
             replace(SERVING, good=None, candidate="3", born={}), [version("3"), version("4")], "3", id="the last noted"
         ),
         pytest.param(
-            Record(),
+            ReleaseState(),
             [version("1"), version("2"), version("3", Status.FAILED)],
             "2",
             id="the newest that is really active",
@@ -417,7 +443,7 @@ def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
     ],
 )
 def test_the_traffic_is_held_where_it_is_before_a_version_is_made(
-    record: Record, versions: list[Version], pinned: str
+    record: ReleaseState, versions: list[Version], pinned: str
 ) -> None:
     follows = agent(LATEST, versions[-1])
     decided = step(record, facts(follows, *versions, resolved=replace(RESOLVED, fingerprint="other")))
@@ -426,19 +452,19 @@ def test_the_traffic_is_held_where_it_is_before_a_version_is_made(
 
 def test_an_agent_with_no_active_version_needs_no_pin() -> None:
     failed = version("1", Status.FAILED)
-    assert isinstance(step(Record(), facts(agent(LATEST, failed), failed)), Begin)
+    assert isinstance(step(ReleaseState(), facts(agent(LATEST, failed), failed)), StartRelease)
 
 
 def test_begin_notes_what_served_and_what_is_released() -> None:
     decided = step(SERVING, facts(AT_1, version("1")))
-    assert isinstance(decided, Begin)
+    assert isinstance(decided, StartRelease)
     assert decided.superseded is None
     assert decided.record == replace(UNDER_WAY, image=IMAGE)
 
 
 def test_a_newer_push_ends_the_release_under_way() -> None:
     decided = step(CONFIRMED, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=3, by_people=3))
-    assert isinstance(decided, Begin)
+    assert isinstance(decided, StartRelease)
     assert decided.superseded == CONFIRMED
     assert decided.record.candidate == "2", "the same fingerprint keeps its candidate"
     assert decided.record.overtaken == 1
@@ -447,19 +473,19 @@ def test_a_newer_push_ends_the_release_under_way() -> None:
 def test_a_candidate_that_died_is_not_kept() -> None:
     known = facts(AT_1, version("1"), version("2", Status.FAILED))
     decided = step(CONFIRMED, known, replace(WANTED, serial=3, by_people=3))
-    assert isinstance(decided, Begin)
+    assert isinstance(decided, StartRelease)
     assert decided.record.candidate is None
 
 
 def test_a_release_overtaken_three_times_is_finished_first() -> None:
     starving = replace(CONFIRMED, overtaken=3)
     decided = step(starving, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=9, by_people=9))
-    assert decided == Promote("2", TO_1)
+    assert decided == MoveTraffic("2", TO_1)
 
 
 def test_a_version_with_the_fingerprint_is_adopted() -> None:
     decided = step(UNDER_WAY, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
-    assert isinstance(decided, Note)
+    assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.ADOPT
     assert decided.record.candidate == "2"
 
@@ -476,87 +502,87 @@ def test_the_first_version_of_a_new_agent_is_simply_created() -> None:
 
 def test_a_definition_that_moved_under_the_release_begins_it_again() -> None:
     decided = step(UNDER_WAY, facts(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-9")), SEEN)
-    assert isinstance(decided, Begin)
+    assert isinstance(decided, StartRelease)
     assert decided.record.fingerprint == "fp-9"
 
 
 def test_a_failed_twin_of_earlier_is_cleared_so_that_this_push_gets_its_own_try() -> None:
     twin = replace(WITH_CANDIDATE, twin=True)
-    assert step(twin, facts(AT_1, version("2", Status.FAILED)), SEEN) == ClearTwin("2")
+    assert step(twin, facts(AT_1, version("2", Status.FAILED)), SEEN) == DeleteDuplicate("2")
 
 
 def test_a_failed_twin_that_is_gone_counts_as_cleared() -> None:
     twin = replace(WITH_CANDIDATE, twin=True)
     decided = step(twin, facts(AT_1, gone={"2": None}), SEEN)
-    assert isinstance(decided, Note)
+    assert isinstance(decided, UpdateState)
     assert decided.record.cleared == "2"
     assert decided.record.candidate is None
 
 
 def test_an_active_candidate_is_read_a_second_time() -> None:
-    assert step(WITH_CANDIDATE, facts(AT_1, version("2")), SEEN) == Confirm(version("2"))
+    assert step(WITH_CANDIDATE, facts(AT_1, version("2")), SEEN) == ConfirmActive(version("2"))
 
 
 def test_a_confirmed_candidate_is_promoted() -> None:
-    assert step(CONFIRMED, facts(AT_1, version("2")), SEEN) == Promote("2", TO_1)
+    assert step(CONFIRMED, facts(AT_1, version("2")), SEEN) == MoveTraffic("2", TO_1)
 
 
-def mode(**release: object) -> AgentRule:
-    return AgentRule.model_validate({"name": "hello-agent", "repository": "agents/hello", "release": release})
+def mode(**release: object) -> AgentSpec:
+    return AgentSpec.model_validate({"name": "hello-agent", "repository": "agents/hello", "release": release})
 
 
 def test_in_mode_notify_a_push_is_told_and_not_released() -> None:
     decided = step(SERVING, facts(AT_1, version("1")), WANTED, mode(mode="notify"))
-    assert isinstance(decided, End)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.WOULD_RELEASE
 
 
 def test_in_mode_manual_a_confirmed_candidate_waits_for_a_person() -> None:
     known = facts(AT_1, version("2"))
-    assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Done(Reason.AWAITING_APPROVAL)
+    assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Stop(Reason.AWAITING_APPROVAL)
 
 
 PROVEN = mode(verify={"ask": "ping", "expect": "pong"}, check={"ask": "ping", "expect": "pong"}, hold_for="7d")
 HOLD = Hold("fp-2", PUSH.digest, "CHECK_FAILED", "answered 500", JUST_NOW, NOW + timedelta(days=7), "slipway")
 
 
-def proved(outcome: Outcome, detail: str = "") -> Proof:
-    return Proof(outcome, detail)
+def proved(outcome: ProbeOutcome, detail: str = "") -> ProbeReport:
+    return ProbeReport(outcome, detail)
 
 
 def test_a_release_under_way_ends_where_the_mode_became_notify() -> None:
     found = step(CONFIRMED, facts(AT_1, version("2")), SEEN, mode(mode="notify"))
-    assert isinstance(found, End)
+    assert isinstance(found, EndRelease)
     assert found.reason is Reason.WOULD_RELEASE
 
 
 def test_an_approval_is_for_one_version_with_one_fingerprint() -> None:
     known, rule = facts(AT_1, version("2")), mode(mode="manual")
     approved = replace(SEEN, approved=Approval("2", "fp-2", "ann", NOW))
-    assert step(CONFIRMED, known, approved, rule) == Promote("2", TO_1)
+    assert step(CONFIRMED, known, approved, rule) == MoveTraffic("2", TO_1)
     for other in (Approval("2", "fp-1", "ann", NOW), Approval("1", "fp-2", "ann", NOW)):
-        assert step(CONFIRMED, known, replace(SEEN, approved=other), rule) == Done(Reason.AWAITING_APPROVAL)
+        assert step(CONFIRMED, known, replace(SEEN, approved=other), rule) == Stop(Reason.AWAITING_APPROVAL)
 
 
 def test_a_confirmed_candidate_is_verified_before_it_gets_traffic() -> None:
     assert step(CONFIRMED, facts(AT_1, version("2")), SEEN, PROVEN) == Verify("2")
-    verified = after_verify(World(SEEN, CONFIRMED), PROVEN, proved(Outcome.PASSED), NOW)
-    assert isinstance(verified, Note)
-    assert step(verified.record, facts(AT_1, version("2")), SEEN, PROVEN) == Promote("2", TO_1)
+    verified = after_verify(DecisionInput(SEEN, CONFIRMED), PROVEN, proved(ProbeOutcome.PASSED), NOW)
+    assert isinstance(verified, UpdateState)
+    assert step(verified.record, facts(AT_1, version("2")), SEEN, PROVEN) == MoveTraffic("2", TO_1)
 
 
 NOT_VERIFIED = [
-    pytest.param(Outcome.FAILED, Reason.VERIFY_FAILED, True, id="a wrong answer holds the image"),
-    pytest.param(Outcome.FORBIDDEN, Reason.VERIFY_FORBIDDEN, False, id="a missing right holds nothing"),
-    pytest.param(Outcome.INCONCLUSIVE, Reason.VERIFY_INCONCLUSIVE, False, id="a quota holds nothing"),
-    pytest.param(Outcome.DISABLED, Reason.AGENT_DISABLED, False, id="a disabled agent holds nothing"),
+    pytest.param(ProbeOutcome.FAILED, Reason.VERIFY_FAILED, True, id="a wrong answer holds the image"),
+    pytest.param(ProbeOutcome.FORBIDDEN, Reason.VERIFY_FORBIDDEN, False, id="a missing right holds nothing"),
+    pytest.param(ProbeOutcome.INCONCLUSIVE, Reason.VERIFY_INCONCLUSIVE, False, id="a quota holds nothing"),
+    pytest.param(ProbeOutcome.DISABLED, Reason.AGENT_DISABLED, False, id="a disabled agent holds nothing"),
 ]
 
 
 @pytest.mark.parametrize(("outcome", "reason", "holds"), NOT_VERIFIED)
-def test_what_is_not_verified_ends_without_traffic(outcome: Outcome, reason: Reason, holds: bool) -> None:
-    ended = after_verify(World(SEEN, CONFIRMED), PROVEN, proved(outcome, "answered 500"), NOW)
-    assert isinstance(ended, End)
+def test_what_is_not_verified_ends_without_traffic(outcome: ProbeOutcome, reason: Reason, holds: bool) -> None:
+    ended = after_verify(DecisionInput(SEEN, CONFIRMED), PROVEN, proved(outcome, "answered 500"), NOW)
+    assert isinstance(ended, EndRelease)
     assert (ended.reason, ended.record.reason, ended.detail) == (reason, reason.value, "answered 500")
     assert [(one.fingerprint, one.digest, one.until) for one in ended.record.holds] == (
         [("fp-2", PUSH.digest, NOW + timedelta(days=7))] if holds else []
@@ -564,9 +590,9 @@ def test_what_is_not_verified_ends_without_traffic(outcome: Outcome, reason: Rea
 
 
 def test_an_image_that_also_serves_is_not_held_only_what_was_made_of_it() -> None:
-    rotated = replace(CONFIRMED, good=Good(PUSH, "fp-1", "1"))
-    ended = after_verify(World(SEEN, rotated), PROVEN, proved(Outcome.FAILED), NOW)
-    assert isinstance(ended, End)
+    rotated = replace(CONFIRMED, good=GoodVersion(PUSH, "fp-1", "1"))
+    ended = after_verify(DecisionInput(SEEN, rotated), PROVEN, proved(ProbeOutcome.FAILED), NOW)
+    assert isinstance(ended, EndRelease)
     assert [(one.fingerprint, one.digest) for one in ended.record.holds] == [("fp-2", "")]
 
 
@@ -577,29 +603,31 @@ def test_a_promoted_version_is_checked_with_what_it_may_go_back_to() -> None:
 
 
 def test_a_passed_check_makes_it_live() -> None:
-    decided = after_check(World(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(Outcome.PASSED), NOW)
-    assert isinstance(decided, End)
+    decided = after_check(DecisionInput(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(ProbeOutcome.PASSED), NOW)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.LIVE
-    assert decided.record.good == Good(PUSH, "fp-2", "2")
+    assert decided.record.good == GoodVersion(PUSH, "fp-2", "2")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.INCONCLUSIVE, Outcome.DISABLED])
-def test_a_check_that_could_not_be_made_moves_nothing_and_proves_nothing(outcome: Outcome) -> None:
-    decided = after_check(World(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(outcome), NOW)
-    assert isinstance(decided, End)
+@pytest.mark.parametrize("outcome", [ProbeOutcome.FORBIDDEN, ProbeOutcome.INCONCLUSIVE, ProbeOutcome.DISABLED])
+def test_a_check_that_could_not_be_made_moves_nothing_and_proves_nothing(outcome: ProbeOutcome) -> None:
+    decided = after_check(DecisionInput(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(outcome), NOW)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.CHECK_INCONCLUSIVE
     assert decided.record.good == SERVING.good
 
 
 def test_a_failed_check_goes_back_to_what_served_before() -> None:
     known = facts(AT_2, version("1"))
-    decided = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED, "answered 500"), NOW)
-    assert isinstance(decided, Rollback)
+    decided = after_check(
+        DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED, "answered 500"), NOW
+    )
+    assert isinstance(decided, RollBack)
     assert (decided.to, decided.seen) == (TO_1, TO_2)
     assert [one.fingerprint for one in decided.record.holds] == ["fp-2"]
-    back = replace(decided.record, stage=Stage.ROLLED_BACK, selector=TO_1)
+    back = replace(decided.record, stage=Phase.ROLLED_BACK, selector=TO_1)
     ended = step(back, facts(AT_1), SEEN, PROVEN)
-    assert isinstance(ended, End)
+    assert isinstance(ended, EndRelease)
     assert (ended.reason, ended.detail) == (Reason.CHECK_FAILED, "answered 500")
     assert ended.record.good == SERVING.good
 
@@ -619,32 +647,32 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("record", "versions", "way"), WAYS)
-def test_the_way_back(record: Record, versions: tuple[Version, ...], way: Routing | None) -> None:
+def test_the_way_back(record: ReleaseState, versions: tuple[Version, ...], way: Routing | None) -> None:
     gone: Mapping[str, None] = {n: None for n in ("1", "3") if n not in {one.number for one in versions}}
     known = facts(AT_2, *versions, gone=gone)
-    decided = after_check(World(SEEN, record, known), PROVEN, proved(Outcome.FAILED), NOW)
+    decided = after_check(DecisionInput(SEEN, record, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     if way is None:
-        assert isinstance(decided, End)
+        assert isinstance(decided, EndRelease)
         assert decided.reason is Reason.CHECK_FAILED_NO_WAY_BACK
         assert decided.record.holds
     else:
-        assert isinstance(decided, Rollback)
+        assert isinstance(decided, RollBack)
         assert decided.to == way
 
 
 def test_a_way_back_that_nobody_read_is_read_first() -> None:
-    known = Facts((AT_2,))
-    noted = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED), NOW)
-    assert isinstance(noted, Note)
-    assert step(noted.record, known, SEEN, PROVEN) == Look("version", "1")
+    known = Observed((AT_2,))
+    noted = after_check(DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
+    assert isinstance(noted, UpdateState)
+    assert step(noted.record, known, SEEN, PROVEN) == NeedsRead("version", "1")
     again = step(noted.record, facts(AT_2, version("1")), SEEN, PROVEN)
-    assert isinstance(again, Rollback)
+    assert isinstance(again, RollBack)
 
 
 def test_a_way_back_is_found_without_an_agent_to_compare_with() -> None:
     known = facts(None, version("1"))
-    decided = after_check(World(SEEN, PROMOTED, known), PROVEN, proved(Outcome.FAILED), NOW)
-    assert isinstance(decided, Rollback)
+    decided = after_check(DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
+    assert isinstance(decided, RollBack)
     assert decided.seen is None
 
 
@@ -652,11 +680,11 @@ HELD_RECORD = replace(SERVING, holds=(HOLD,), fingerprint="fp-2", push=PUSH, rea
 
 
 def test_while_the_desired_image_is_held_what_is_good_runs_with_todays_secrets() -> None:
-    world = World(replace(WANTED, serial=3), replace(HELD_RECORD, seen=2))
-    assert should_run(world.wanted, world.record, NOW) == OLD_PUSH
+    world = DecisionInput(replace(WANTED, serial=3), replace(HELD_RECORD, seen=2))
+    assert push_to_run(world.wanted, world.record, NOW) == OLD_PUSH
     rotated = replace(RESOLVED, fingerprint="fp-3")
-    begun = next_step(replace(world, facts=facts(AT_1, version("1"), resolved=rotated)), RULE, NOW)
-    assert isinstance(begun, Begin)
+    begun = next_action(replace(world, facts=facts(AT_1, version("1"), resolved=rotated)), RULE, NOW)
+    assert isinstance(begun, StartRelease)
     assert (begun.record.push, begun.record.fingerprint) == (OLD_PUSH, "fp-3")
 
 
@@ -666,7 +694,7 @@ def test_a_held_push_ends_as_held_whatever_runs() -> None:
     nothing_good = step(replace(HELD_RECORD, seen=1, good=None, born={}), facts(AT_1, version("1")), WANTED)
     by_fingerprint = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, digest=""),))
     for decided in (live, nothing_good, step(by_fingerprint, facts(AT_1, version("1")), WANTED)):
-        assert isinstance(decided, End)
+        assert isinstance(decided, EndRelease)
         assert decided.reason is Reason.HELD
         assert "CHECK_FAILED by slipway until 2026-12-01" in decided.detail
         assert decided.record.seen == 2
@@ -674,53 +702,57 @@ def test_a_held_push_ends_as_held_whatever_runs() -> None:
 
 def test_a_hold_that_is_over_or_lifted_holds_nothing() -> None:
     over = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, until=NOW),))
-    assert isinstance(step(over, facts(AT_1, version("1")), WANTED), Begin)
+    assert isinstance(step(over, facts(AT_1, version("1")), WANTED), StartRelease)
     lifted = replace(WANTED, lifted={PUSH.digest: NOW})
-    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), lifted), Begin)
+    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), lifted), StartRelease)
     earlier = replace(WANTED, lifted={PUSH.digest: LONG_AGO})
-    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), earlier), End)
+    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), earlier), EndRelease)
 
 
 def test_a_held_push_never_overwrites_a_persons_routing() -> None:
     moved = agent(Routing.to("3"), version("3"))
-    assert step(replace(HELD_RECORD, seen=1), facts(moved), WANTED) == Done(Reason.ROUTING_CHANGED)
+    assert step(replace(HELD_RECORD, seen=1), facts(moved), WANTED) == Stop(Reason.ROUTING_CHANGED)
 
 
 @pytest.mark.parametrize("digest", [PUSH.digest, ""])
 def test_what_a_person_holds_while_it_is_made_is_not_promoted(digest: str) -> None:
     held = replace(SEEN, held=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),))
     decided = step(CONFIRMED, facts(AT_1, version("2")), held)
-    assert isinstance(decided, End)
+    assert isinstance(decided, EndRelease)
     assert (decided.reason, decided.detail) == (Reason.HELD, "HOLD_SET by ann: not today")
 
 
 def test_a_candidate_that_serves_already_is_noted_as_promoted() -> None:
     accepted = replace(CONFIRMED, selector=TO_2)
     decided = step(accepted, facts(AT_2, version("2")), SEEN)
-    assert isinstance(decided, Note)
-    assert decided.record.stage is Stage.PROMOTED
+    assert isinstance(decided, UpdateState)
+    assert decided.record.stage is Phase.PROMOTED
 
 
 def test_going_live_makes_the_candidate_the_good_one() -> None:
     decided = step(PROMOTED, facts(AT_2), SEEN)
-    assert isinstance(decided, End)
-    assert decided.record.good == Good(PUSH, "fp-2", "2")
+    assert isinstance(decided, EndRelease)
+    assert decided.record.good == GoodVersion(PUSH, "fp-2", "2")
     assert decided.record.born == {"2": LONG_AGO}
 
 
 LOOKS = [
-    pytest.param(SERVING, Facts(), Look("agent"), id="born numbers need the agent"),
-    pytest.param(FIRST, Facts(), Look("wish"), id="a first wish is resolved before anything is asked of Foundry"),
-    pytest.param(FIRST, Facts((None,)), Look("wish"), id="a newer wish is resolved"),
-    pytest.param(SERVING, Facts((AT_1,), wish=RESOLVED), Look("version", "1"), id="what serves is asked for itself"),
+    pytest.param(SERVING, Observed(), NeedsRead("agent"), id="born numbers need the agent"),
     pytest.param(
-        replace(UNDER_WAY, good=None, born={}), Facts((AT_1,)), Look("versions"), id="adopting needs the list"
+        FIRST, Observed(), NeedsRead("wish"), id="a first wish is resolved before anything is asked of Foundry"
+    ),
+    pytest.param(FIRST, Observed((None,)), NeedsRead("wish"), id="a newer wish is resolved"),
+    pytest.param(
+        SERVING, Observed((AT_1,), wish=RESOLVED), NeedsRead("version", "1"), id="what serves is asked for itself"
+    ),
+    pytest.param(
+        replace(UNDER_WAY, good=None, born={}), Observed((AT_1,)), NeedsRead("versions"), id="adopting needs the list"
     ),
 ]
 
 
 @pytest.mark.parametrize(("record", "known", "look"), LOOKS)
-def test_a_row_asks_for_what_it_needs_and_nothing_else(record: Record, known: Facts, look: Look) -> None:
+def test_a_row_asks_for_what_it_needs_and_nothing_else(record: ReleaseState, known: Observed, look: NeedsRead) -> None:
     wanted = SEEN if record.open else WANTED
     assert step(record, known, wanted) == look
 
@@ -728,7 +760,7 @@ def test_a_row_asks_for_what_it_needs_and_nothing_else(record: Record, known: Fa
 def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
     waiting = replace(WITH_CANDIDATE, born={"2": JUST_NOW})
     known = facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW))
-    assert step(waiting, known.without_version("2"), SEEN) == Look("version", "2")
+    assert step(waiting, known.without_version("2"), SEEN) == NeedsRead("version", "2")
 
 
 def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
@@ -736,7 +768,7 @@ def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
     pause = Pause("why", "ann", NOW)
     for wanted, record in (
         (SEEN, UNDER_WAY),
-        (Wanted(serial=3), SERVING),
+        (DesiredState(serial=3), SERVING),
         (replace(WANTED, paused=pause), SERVING),
         (replace(WANTED, due=NOW + timedelta(seconds=1)), SERVING),
         (replace(WANTED, serial=3), DOING_CREATE),
@@ -745,8 +777,8 @@ def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
 
 
 def test_what_a_list_says_of_metadata_spares_a_read() -> None:
-    listed = Facts((AT_1,), (version("1"),), wish=RESOLVED)
-    assert isinstance(step(SERVING, listed, WANTED), Begin)
+    listed = Observed((AT_1,), (version("1"),), wish=RESOLVED)
+    assert isinstance(step(SERVING, listed, WANTED), StartRelease)
 
 
 def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
@@ -757,13 +789,13 @@ def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
 def test_a_pin_that_reads_do_not_show_yet_is_no_persons_hand() -> None:
     pinned = replace(SERVING, selector=TO_1, routed_at=JUST_NOW)
     begun = step(pinned, facts(AT_1, version("1")))
-    assert isinstance(begun, Begin)
-    assert step(begun.record, facts(agent(LATEST, version("1")))) == Wait(Reason.PROMOTE)
+    assert isinstance(begun, StartRelease)
+    assert step(begun.record, facts(agent(LATEST, version("1")))) == Poll(Reason.PROMOTE)
 
 
 def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:
     begun = step(replace(SERVING, routed_at=JUST_NOW - timedelta(3)), facts(AT_2, version("1"), version("2")))
-    assert isinstance(begun, Begin)
+    assert isinstance(begun, StartRelease)
     assert begun.record.routed_at is None
 
 
@@ -771,7 +803,7 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
     starving = replace(UNDER_WAY, overtaken=3, push=OLD_PUSH, fingerprint="fp-of-yesterday")
     newer = replace(WANTED, serial=9, by_people=9)
     again = step(starving, facts(AT_1, version("1")), newer)
-    assert isinstance(again, Begin)
+    assert isinstance(again, StartRelease)
     assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
     assert again.record.fingerprint == RESOLVED.fingerprint
     assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)
@@ -780,8 +812,8 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
 def test_a_version_that_nobody_dates_is_waited_for_since_its_release_began() -> None:
     undated = version("2", Status.CREATING, created_at=NO_TIME)
     young = replace(WITH_CANDIDATE, born={"2": NO_TIME}, begun_at=NOW - timedelta(minutes=1))
-    assert step(young, facts(AT_1, undated), SEEN) == Wait(Reason.CREATE, "2")
+    assert step(young, facts(AT_1, undated), SEEN) == Poll(Reason.CREATE, "2")
     old = replace(young, begun_at=NOW - timedelta(minutes=11))
     decided = step(old, facts(AT_1, undated), SEEN)
-    assert isinstance(decided, End)
+    assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.TIMED_OUT

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.agents_file.loader import read_rules
-from core.definition import FINGERPRINT, push_of
-from core.intake import user_commands
+from core.agents_file.loader import load_agents
+from core.definition import FINGERPRINT, push_of_version
+from core.intake.user_commands import request_rollback, rollback_target
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.state.release import Good, Record, Wanted
+from core.state.release import DesiredState, GoodVersion, ReleaseState
 from handlers import user_commands as saying
-from handlers.gateways.interfaces import PermanentError
+from handlers.gateways.errors import PermanentError
 from tests.unit.test_handlers import AGENT, House
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -29,16 +29,16 @@ def version(number: str, digest: str = OLD, **changes: object) -> Version:
 
 AGENTS = Agent("a", True, Routing.to("2"), version("2", NEW))
 PUSHED = Push("agents/hello", NEW, "v2", NOW, "event-2")
-RECORD = Record(good=Good(PUSHED, "fp-2", "2"), previous=Good(replace(PUSHED, digest=OLD), "fp-1", "1"))
+RECORD = ReleaseState(
+    good=GoodVersion(PUSHED, "fp-2", "2"), previous=GoodVersion(replace(PUSHED, digest=OLD), "fp-1", "1")
+)
 BOTH = (version("1"), version("2", NEW))
 
 
 def test_it_goes_to_what_was_good_before_what_serves() -> None:
-    assert user_commands.way_back(RECORD, AGENTS, BOTH, None) == BOTH[0]
+    assert rollback_target(RECORD, AGENTS, BOTH, None) == BOTH[0]
     elsewhere = replace(AGENTS, routing=Routing.to("1"))
-    assert user_commands.way_back(RECORD, elsewhere, BOTH, None) == BOTH[1], (
-        "somebody moved the traffic: back to what is good"
-    )
+    assert rollback_target(RECORD, elsewhere, BOTH, None) == BOTH[1], "somebody moved the traffic: back to what is good"
 
 
 @pytest.mark.parametrize(
@@ -53,28 +53,28 @@ def test_it_goes_to_what_was_good_before_what_serves() -> None:
     ],
 )
 def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: str | None, why: str) -> None:
-    assert why in str(user_commands.way_back(RECORD, agent, versions, to))
+    assert why in str(rollback_target(RECORD, agent, versions, to))
 
 
 def test_nothing_was_good_before() -> None:
-    alone = Record(good=RECORD.good)
-    assert user_commands.way_back(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
+    alone = ReleaseState(good=RECORD.good)
+    assert rollback_target(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
 
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
-    noted = user_commands.roll_back(Wanted(serial=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    noted = request_rollback(DesiredState(serial=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
     assert (noted.reason, noted.asks) == (Reason.ROLLBACK_ASKED, True)
     wanted = noted.wanted
     assert [(one.digest, one.detail) for one in wanted.held] == [(NEW, "it lies")]
-    assert (wanted.push, wanted.newest) == (push_of(BOTH[0]), PUSHED)
+    assert (wanted.push, wanted.newest) == (push_of_version(BOTH[0]), PUSHED)
     assert wanted.back is not None
     assert (wanted.back.version, wanted.back.serial) == ("1", 5)
 
 
 def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
-    noted = user_commands.roll_back(Wanted(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
+    noted = request_rollback(DesiredState(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
     assert [(one.digest, one.fingerprint) for one in noted.wanted.held] == [("", "fp-2")]
-    nothing = user_commands.roll_back(Wanted(), RECORD, BOTH[0], None, "why", "ann", NOW)
+    nothing = request_rollback(DesiredState(), RECORD, BOTH[0], None, "why", "ann", NOW)
     assert nothing.wanted.held == ()
 
 
@@ -127,9 +127,9 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     strange.foundry = house.foundry
     strange.outside = replace(strange.outside, foundry=house.foundry, clock=house.clock)
     house.foundry.agents[AGENT].versions["1"] = foreign = replace(serves, metadata={})
-    push = push_of(foreign)
+    push = push_of_version(foreign)
     assert push is not None
-    rule = read_rules(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
+    rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
     assert (await saying.take_over(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.TAKEN_OVER
     with pytest.raises(PermanentError, match="follows it already"):
         await saying.take_over(rule, told, foreign, push, "ann", strange.outside)

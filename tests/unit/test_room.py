@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import pytest
 
-from core.agents_file.spec import AgentRule
+from core.agents_file.spec import AgentSpec
 from core.model import Version
 from core.prune.retention import Keep
 from core.reasons import Reason
-from core.release.actions import End, Prune, Step
-from core.release.decide import next_step
-from core.release.inputs import Facts, World
+from core.release.actions import Action, EndRelease, PruneForRoom
+from core.release.decide import next_action
+from core.release.inputs import DecisionInput, Observed
 from core.release.rules_version_limit import make_room, what_holds
 from tests.unit.test_release import NOW, RESOLVED, TO_1, UNDER_WAY, WANTED, agent, version
 
-RULE = AgentRule.model_validate(
+RULE = AgentSpec.model_validate(
     {"name": "hello-agent", "repository": "agents/hello", "keep": {"newest": 0, "limit": 10, "min_age": "1d"}}
 )
 
@@ -30,14 +30,14 @@ def listed(*ages: float) -> tuple[Version, ...]:
     )
 
 
-def step(versions: tuple[Version, ...], tried: dict[str, Reason] | None = None, **changes: object) -> Step | None:
-    facts = Facts((agent(TO_1),), versions, resolved=RESOLVED, pruned=tried or {})
+def step(versions: tuple[Version, ...], tried: dict[str, Reason] | None = None, **changes: object) -> Action | None:
+    facts = Observed((agent(TO_1),), versions, resolved=RESOLVED, pruned=tried or {})
     record = replace(UNDER_WAY, candidate=None, good=None, **changes)  # type: ignore[arg-type]
-    return make_room(World(WANTED, record, facts), RULE, NOW)
+    return make_room(DecisionInput(WANTED, record, facts), RULE, NOW)
 
 
-def going(found: Step | None) -> list[str]:
-    assert isinstance(found, Prune)
+def going(found: Action | None) -> list[str]:
+    assert isinstance(found, PruneForRoom)
     return [line.version.number for line in found.going]
 
 
@@ -61,7 +61,7 @@ def test_at_the_limit_it_goes_on_until_nothing_is_left_to_try() -> None:
     tried = {str(n): Reason.SESSIONS_ACTIVE for n in range(2, 10)}
     assert going(step(listed(*[9.0] * 10), tried)) == ["10"]
     found = step(listed(*[9.0] * 10), tried | {"10": Reason.SESSIONS_ACTIVE})
-    assert isinstance(found, End)
+    assert isinstance(found, EndRelease)
     assert (found.reason, found.detail) == (
         Reason.VERSION_LIMIT,
         "10 of 10 versions: KEPT_LIVE 1, SESSIONS_ACTIVE 2-10",
@@ -73,18 +73,18 @@ def test_what_went_does_not_count_though_the_list_still_tells_it() -> None:
 
 
 def test_a_candidate_needs_no_room() -> None:
-    facts = Facts((agent(TO_1),), listed(*[9.0] * 10))
-    assert make_room(World(WANTED, replace(UNDER_WAY, candidate="11"), facts), RULE, NOW) is None
+    facts = Observed((agent(TO_1),), listed(*[9.0] * 10))
+    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate="11"), facts), RULE, NOW) is None
 
 
 def test_an_agent_that_is_not_there_has_room() -> None:
-    assert make_room(World(WANTED, replace(UNDER_WAY, candidate=None), Facts((None,))), RULE, NOW) is None
+    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), Observed((None,))), RULE, NOW) is None
 
 
 def test_the_table_asks_the_row_before_the_create() -> None:
-    facts = Facts((agent(TO_1),), listed(*[9.0] * 9), resolved=RESOLVED)
-    world = World(WANTED, replace(UNDER_WAY, candidate=None), facts)
-    assert isinstance(next_step(world, RULE, NOW), Prune)
+    facts = Observed((agent(TO_1),), listed(*[9.0] * 9), resolved=RESOLVED)
+    world = DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), facts)
+    assert isinstance(next_action(world, RULE, NOW), PruneForRoom)
 
 
 @pytest.mark.parametrize(

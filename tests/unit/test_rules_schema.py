@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from core.agents_file import json_schema
 from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, duration
-from core.agents_file.loader import RulesError, read_rules
-from core.agents_file.spec import AgentRule, ConnectionRef, SecretRef
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/agents-yaml.md").read_text()
@@ -88,7 +88,7 @@ def _faults_of_a_map(value: dict[str, Any], schema: dict[str, Any], place: str) 
             yield f"{place}.{key}: no such name"
 
 
-def keys(model: type[BaseModel] = AgentRule, place: str = "") -> dict[str, tuple[Any, str | None]]:
+def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple[Any, str | None]]:
     """Every key of an agent: its default, and what it means."""
     found: dict[str, tuple[Any, str | None]] = {}
     for name, field in model.model_fields.items():
@@ -117,7 +117,7 @@ def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
     assert len(found) == 3
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
-        assert read_rules(text.encode()).agents
+        assert load_agents(text.encode()).agents
 
 
 @pytest.mark.parametrize(
@@ -186,13 +186,13 @@ def test_every_example_of_the_table_is_read() -> None:
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
-        assert read_rules(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
 
 
 def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
     (text,) = (found[2] for found in BLOCK.finditer(PAGE) if found[1] == "yaml wrong")
-    with pytest.raises(RulesError) as wrong:
-        read_rules(text.encode())
+    with pytest.raises(AgentsFileError) as wrong:
+        load_agents(text.encode())
     assert f"```text\n{wrong.value}\n```" in PAGE
 
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from core.agents_file.loader import read_rules
-from core.image_manifest import ImageFacts, Tagged
+from core.agents_file.loader import load_agents
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Answer, Failure, Routing
 from core.reasons import Reason
 from handlers import user_commands
-from handlers.gateways.interfaces import GatewayError, PermanentError, TransientError
-from handlers.resume_releases import run
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.resume_releases.run import resume_releases
 from tests.builders import secret_event
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.unit.test_handlers import AGENT, House
@@ -29,7 +29,7 @@ PROVEN = "verify: {ask: ping, expect: pong}, check: {ask: ping, expect: pong}"
 
 
 def house_with(release: str = PROVEN) -> House:
-    return House(clock=VirtualClock(), agents=read_rules((RULES % release).encode()))
+    return House(clock=VirtualClock(), agents=load_agents((RULES % release).encode()))
 
 
 async def rotate(house: House, value: str) -> None:
@@ -267,7 +267,7 @@ REPOSITORY = "agents/hello"
 
 def inspected(inspect: str) -> House:
     """A first push under a rule of inspection; what the registry says is arranged before."""
-    return House(clock=VirtualClock(), agents=read_rules(INSPECTED % {b"inspect": inspect.encode()}))
+    return House(clock=VirtualClock(), agents=load_agents(INSPECTED % {b"inspect": inspect.encode()}))
 
 
 INSPECTED = b"""
@@ -334,18 +334,18 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
     house = await live_house()
     at = house.clock.now()
     house.images.tagged[REPOSITORY] = [
-        Tagged("v2", f"sha256:{'b' * 64}", at),
-        Tagged("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
+        RegistryTag("v2", f"sha256:{'b' * 64}", at),
+        RegistryTag("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
     ]
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
     assert await house.released() == "LIVE"
     assert "b" * 64 in house.foundry.agents[AGENT].versions["2"].image
     asked = len(house.queue.sent)
     await house.clock.sleep(3600)
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     await house.clock.sleep(timedelta(days=1).total_seconds())
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert house.journal.reasons().count("CATCH_UP") == 1
     assert len(house.queue.sent) == asked
 
@@ -354,7 +354,7 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
 async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None:
     house = await live_house()
     house.images.failing = PermanentError("registry", "403", "list the tags", status=403)
-    await run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     assert "CATCH_UP_FAILED" in house.journal.reasons()
 
 
@@ -363,14 +363,14 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
 async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
     house = house_with()
     house.ledger.notes["catch-up"] = told
-    house.images.tagged[REPOSITORY] = [Tagged("v1", f"sha256:{'a' * 64}", house.clock.now())]
-    await run.handle(house.agents, house.outside)
+    house.images.tagged[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", house.clock.now())]
+    await resume_releases(house.agents, house.outside)
     assert "CATCH_UP" in house.journal.reasons()
 
 
 @in_virtual_time
 async def test_catch_up_never_goes_back() -> None:
     house = await live_house()
-    house.images.tagged[REPOSITORY] = [Tagged("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
-    await run.handle(house.agents, house.outside)
+    house.images.tagged[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
+    await resume_releases(house.agents, house.outside)
     assert (await house.ledger.wanted(AGENT)).serial == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import ConfigInvalid, Settings, load_rules
+from handlers.settings import Settings, SettingsError, load_agents_file
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = {
@@ -62,7 +62,7 @@ def test_a_rules_file_is_read_again_once_it_changed(tmp_path: Path) -> None:
     path = tmp_path / "agents.yaml"
     settings = Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)})
     path.write_text("agents: {a: {repository: x}}")
-    assert list(load_rules(settings).agents) == ["a"]
+    assert list(load_agents_file(settings).agents) == ["a"]
     path.write_text("agents: {a: {repository: x}, b: {repository: 'y:z'}}")
-    with pytest.raises(ConfigInvalid, match=r"agents\.b\.repository"):
-        load_rules(settings)
+    with pytest.raises(SettingsError, match=r"agents\.b\.repository"):
+        load_agents_file(settings)

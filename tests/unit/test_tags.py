@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.agents_file.spec import TagRule
-from core.agents_file.tag_policy import judge, newer
+from core.agents_file.spec import TagSpec
+from core.agents_file.tag_policy import check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
 
@@ -22,8 +22,8 @@ def push(tag: str, seconds: float = 0, letter: str = "a") -> Push:
     return Push("agents/hello", f"sha256:{letter * 64}", tag, NOW + timedelta(seconds=seconds), "event")
 
 
-def rule(**given: Any) -> TagRule:
-    return TagRule.model_validate(given)
+def rule(**given: Any) -> TagSpec:
+    return TagSpec.model_validate(given)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def rule(**given: Any) -> TagRule:
     ],
 )
 def test_a_tag_is_followed_or_says_why_not(given: dict[str, Any], tag: str, reason: Reason | None) -> None:
-    refused = judge(rule(**given), tag)
+    refused = check_tag(rule(**given), tag)
     assert (refused.reason if refused else None) is reason
 
 
@@ -72,16 +72,16 @@ def test_a_tag_is_followed_or_says_why_not(given: dict[str, Any], tag: str, reas
 def test_a_push_replaces_what_is_wanted_or_says_why_not(
     given: dict[str, Any], old: Push, new: Push, reason: Reason | None
 ) -> None:
-    refused = newer(rule(**given), new, old)
+    refused = check_newer(rule(**given), new, old)
     assert (refused.reason if refused else None) is reason
 
 
 def test_the_first_push_is_newer_than_nothing() -> None:
-    assert newer(rule(), push("a"), None) is None
+    assert check_newer(rule(), push("a"), None) is None
 
 
 def test_another_repository_replaces_what_was_wanted_from_the_old_one() -> None:
-    assert newer(rule(), push("a", -9), replace(push("b"), repository="agents/old")) is None
+    assert check_newer(rule(), push("a", -9), replace(push("b"), repository="agents/old")) is None
 
 
 PUSHES = st.builds(push, st.sampled_from(["1", "2", "10"]), st.integers(-2, 2), st.sampled_from("ab"))
@@ -90,7 +90,9 @@ PUSHES = st.builds(push, st.sampled_from(["1", "2", "10"]), st.integers(-2, 2), 
 @given(st.sampled_from(["pushed", "number", "alphabetical"]), PUSHES, PUSHES)
 def test_of_two_pushes_exactly_one_is_newer(order: str, one: Push, other: Push) -> None:
     if (one.tag, one.digest) != (other.tag, other.digest):
-        assert (newer(rule(order=order), one, other) is None) != (newer(rule(order=order), other, one) is None)
+        assert (check_newer(rule(order=order), one, other) is None) != (
+            check_newer(rule(order=order), other, one) is None
+        )
 
 
 @given(st.sampled_from(["pushed", "number", "alphabetical"]), st.lists(PUSHES, max_size=6), st.randoms())
@@ -98,7 +100,7 @@ def test_the_order_of_events_does_not_matter(order: str, pushes: list[Push], ran
     def last(events: list[Push]) -> tuple[str, str] | None:
         wanted: Push | None = None
         for event in events:
-            wanted = event if newer(rule(order=order), event, wanted) is None else wanted
+            wanted = event if check_newer(rule(order=order), event, wanted) is None else wanted
         return (wanted.tag, wanted.digest) if wanted else None
 
     distinct = list({(one.tag, one.digest): one for one in pushes}.values())

@@ -20,12 +20,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from core.model import Answer, Routing
 from core.reasons import Reason
-from handlers import poison
-from handlers.gateways.interfaces import TransientError
-from handlers.prune_versions import run as prune_run
+from handlers.gateways.errors import TransientError
+from handlers.poison import handle_poison_message
+from handlers.prune_versions.run import prune_versions
 from handlers.redaction import remember
-from handlers.release_agent import message as release_message
-from handlers.resume_releases import run as resume_run
+from handlers.release_agent.message import handle_message
+from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
 from tests.unit.test_handlers import AGENT, House
@@ -112,8 +112,8 @@ async def everything() -> None:
     await again(house, "v3", "c")
     await rotate(house, "another value of it")
     await house.released()
-    await resume_run.handle(house.agents, house.outside)
-    await poison.handle("events", "{}", house.outside)
+    await resume_releases(house.agents, house.outside)
+    await handle_poison_message("events", "{}", house.outside)
     house.journal.down = True
     await house.event("odd")
     await _pinned()
@@ -136,14 +136,14 @@ async def _pruned() -> None:
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
     house.foundry.agents[AGENT].sessions = {"1"}
-    await prune_run.handle(house.agents, house.settings, house.outside)
+    await prune_versions(house.agents, house.settings, house.outside)
 
 
 async def _approved_by_nobody() -> None:
     house = house_with(MANUAL)
     await house.pushed()
     await house.released()
-    await resume_run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
 
 
 @in_virtual_time
@@ -226,7 +226,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
     house.foundry.agents[AGENT].sessions = {"1"}
     house.foundry.errors = [TransientError("Foundry", "503", "delete")]
     seen.exporter.clear()
-    await prune_run.handle(house.agents, house.settings, house.outside)
+    await prune_versions(house.agents, house.settings, house.outside)
     spans = [span for span in seen.exporter.get_finished_spans() if span.name == "prune.delete"]
     assert [span.status.description for span in spans if not span.status.is_ok] == ["TransientError"]
     ended = {str((span.attributes or {}).get("slipway.reason")) for span in spans if span.status.is_ok}
@@ -238,7 +238,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
 async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(seen: Seen) -> None:
     house = house_with()
     await house.pushed()
-    await resume_run.handle(house.agents, house.outside)
+    await resume_releases(house.agents, house.outside)
     (trace_id,) = traces(seen, "push")
     assert len(house.queue.traces) == 2
     assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
@@ -251,7 +251,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
     await house.clock.sleep(60)
     await house.pushed("v2", "b")
     message = json.dumps({"agent": AGENT, "traceparent": house.queue.traces[0]})
-    await release_message.handle(message, house.agents, house.settings, house.outside)
+    await handle_message(message, house.agents, house.settings, house.outside)
     first, second = traces(seen, "push")
     assert traces(seen, "release") == [first, second]
     assert traces(seen, "release.create") == traces(seen, "release.verify") == [second]

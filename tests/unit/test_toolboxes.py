@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.agents_file.spec import KeepRule
+from core.agents_file.spec import KeepSpec
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
 from core.model import NO_TIME, Status, Version
 from core.prune.toolboxes import ToolboxVersion, plan_toolbox
 from core.reasons import Reason
 from tests.unit.test_prune import NOW, OLD
 
-KEEP = KeepRule.model_validate({"min_age": "0s"})
+KEEP = KeepSpec.model_validate({"min_age": "0s"})
 
 
 def box(number: int, at: datetime = OLD, *, ours: bool = True, default: bool = False) -> ToolboxVersion:
@@ -51,5 +51,5 @@ def test_a_toolbox_version_stays_or_goes_for_one_reason(
 
 
 def test_an_agents_min_age_counts_for_its_toolbox() -> None:
-    lines = plan_toolbox([box(1, NOW - timedelta(days=1)), box(2)], [], KeepRule(), NOW)
+    lines = plan_toolbox([box(1, NOW - timedelta(days=1)), box(2)], [], KeepSpec(), NOW)
     assert lines[0].reason is Reason.KEPT_YOUNG

@@ -33,14 +33,14 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """A verdict, and why, without a word of what the agent said: it may know secrets."""
 
     verdict: Verdict
     detail: str = ""
 
 
-class Outcome(StrEnum):
+class ProbeOutcome(StrEnum):
     """What all questions together came to."""
 
     PASSED = "passed"
@@ -51,56 +51,56 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProbeReport:
     """The outcome of verify or check."""
 
-    outcome: Outcome
+    outcome: ProbeOutcome
     detail: str = ""
 
 
-def judge(probe: Probe, answer: Answer, version: str) -> Judged:
+def judge_answer(probe: Probe, answer: Answer, version: str) -> Judgement:
     """What an answer says about the version that should have given it."""
     if answer.problem:
-        return Judged(Verdict.WRONG, f"answered {answer.status}, {answer.problem}")
-    refused = refusal(answer)
+        return Judgement(Verdict.WRONG, f"answered {answer.status}, {answer.problem}")
+    refused = judge_refusal(answer)
     if refused is not None and not (probe.post is not None and answer.status == probe.status and not answer.code):
         return refused
     if answer.version is not None and answer.version != version:
-        return Judged(Verdict.NOT_YET, f"version {answer.version} answered in place of {version}")
+        return Judgement(Verdict.NOT_YET, f"version {answer.version} answered in place of {version}")
     if probe.post is not None and answer.status != probe.status:
-        return Judged(Verdict.WRONG, f"answered {answer.status} in place of {probe.status}")
+        return Judgement(Verdict.WRONG, f"answered {answer.status} in place of {probe.status}")
     if probe.expect is not None and not re2.search(probe.expect, answer.text):
-        return Judged(Verdict.WRONG, f"answered {len(answer.text)} characters that do not match {probe.expect}")
-    return Judged(Verdict.PASSED)
+        return Judgement(Verdict.WRONG, f"answered {len(answer.text)} characters that do not match {probe.expect}")
+    return Judgement(Verdict.PASSED)
 
 
-def refusal(answer: Answer) -> Judged | None:
+def judge_refusal(answer: Answer) -> Judgement | None:
     """What an answer means that is none of the agent's own, or None for one that is."""
     told = f"answered {answer.status}{f' {answer.code}' if answer.code else ''}"
     if answer.code == DISABLED:
-        return Judged(Verdict.DISABLED, told)
+        return Judgement(Verdict.DISABLED, told)
     if answer.status in (401, 403):
-        return Judged(Verdict.FORBIDDEN, told)
+        return Judgement(Verdict.FORBIDDEN, told)
     if answer.status == 429 or answer.code in QUOTA:
-        return Judged(Verdict.NOT_ASKED, told)
+        return Judgement(Verdict.NOT_ASKED, told)
     if answer.status in AGAIN or answer.status >= 500 or answer.code in NOT_READY:
-        return Judged(Verdict.NOT_YET, told)
-    return Judged(Verdict.WRONG, told) if answer.status >= 300 else None
+        return Judgement(Verdict.NOT_YET, told)
+    return Judgement(Verdict.WRONG, told) if answer.status >= 300 else None
 
 
-def when_time_is_up(last: Judged) -> Proof:
+def report_at_timeout(last: Judgement) -> ProbeReport:
     """What the last answer comes to, once there is no time to ask again."""
     outcome = {
-        Verdict.PASSED: Outcome.PASSED,
-        Verdict.FORBIDDEN: Outcome.FORBIDDEN,
-        Verdict.DISABLED: Outcome.DISABLED,
-        Verdict.NOT_ASKED: Outcome.INCONCLUSIVE,
-        Verdict.NOT_YET: Outcome.FAILED,
-        Verdict.WRONG: Outcome.FAILED,
+        Verdict.PASSED: ProbeOutcome.PASSED,
+        Verdict.FORBIDDEN: ProbeOutcome.FORBIDDEN,
+        Verdict.DISABLED: ProbeOutcome.DISABLED,
+        Verdict.NOT_ASKED: ProbeOutcome.INCONCLUSIVE,
+        Verdict.NOT_YET: ProbeOutcome.FAILED,
+        Verdict.WRONG: ProbeOutcome.FAILED,
     }[last.verdict]
-    return Proof(outcome, last.detail)
+    return ProbeReport(outcome, last.detail)
 
 
-def may_ask_again(judged: Judged) -> bool:
+def may_ask_again(judged: Judgement) -> bool:
     """True where another answer to the same question may be another one."""
     return judged.verdict in (Verdict.NOT_YET, Verdict.NOT_ASKED)

@@ -9,8 +9,8 @@ from azure.core.exceptions import AzureError
 
 from core.model import Definition
 from handlers.gateways.azure_http import UNREADABLE
+from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry.errors import SERVICE, act_failed, read_failed
-from handlers.gateways.interfaces import PermanentError
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged

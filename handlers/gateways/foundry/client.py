@@ -11,7 +11,8 @@ from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.prune.retention import number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import ASKED_ONCE, UNTRACED, connections
-from handlers.gateways.clock import SystemClock
+from handlers.gateways.clock import Clock, SystemClock
+from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read
 from handlers.gateways.foundry.errors import missing
 from handlers.gateways.foundry.invoke import ask, open_session
@@ -24,9 +25,9 @@ from handlers.gateways.foundry.mapping import (
     routing_of,
     version_of,
 )
-from handlers.gateways.foundry.rate_limiter import Looks
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.foundry.toolboxes import toolbox, toolbox_versions
-from handlers.gateways.interfaces import Clock, Deleted, PermanentError
+from handlers.gateways.interfaces import Deleted
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -39,9 +40,13 @@ class AzureFoundry:
     """See the Foundry protocol."""
 
     def __init__(
-        self, endpoint: str, credential: AsyncTokenCredential, looks: Looks | None = None, clock: Clock | None = None
+        self,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        looks: FoundryRateLimiter | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._looks, self._clock = looks or Looks(), clock or SystemClock()
+        self._looks, self._clock = looks or FoundryRateLimiter(), clock or SystemClock()
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
         self._made: AIProjectClient | None = None

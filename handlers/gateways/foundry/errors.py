@@ -16,11 +16,11 @@ from azure.core.exceptions import (
 
 from core.model import Definition, SecretValue
 from handlers.gateways.azure_http import BUSY, retry_after
-from handlers.gateways.interfaces import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
+from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.redaction import redact
 
 SERVICE = "Foundry"
-LONGEST = 300
+MAX_MESSAGE_CHARS = 300
 """Characters of a service's own words that are told."""
 
 
@@ -46,7 +46,7 @@ def act_failed(what: str, error: Exception, sent: Definition | None) -> GatewayE
 
 def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool) -> GatewayError:
     if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
-        told = f"{what}: {_hidden(_message(error), sent)[:LONGEST]}"
+        told = f"{what}: {_hidden(_message(error), sent)[:MAX_MESSAGE_CHARS]}"
         if error.status_code in BUSY or error.status_code >= 500:
             busy, wish = error.status_code == 429, retry_after(error)
             return TransientError(

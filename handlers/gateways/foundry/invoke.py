@@ -16,8 +16,8 @@ from azure.core.rest import HttpRequest
 from core.agents_file.spec import Probe
 from core.model import Answer
 from handlers.gateways.azure_http import UNREADABLE
+from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.errors import SERVICE, act_failed
-from handlers.gateways.interfaces import TransientError
 from handlers.redaction import shown
 
 if TYPE_CHECKING:

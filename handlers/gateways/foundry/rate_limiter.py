@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.foundry_rate import THROTTLED_FOR, Crowd, after_refusal, has_room, recovered
+from core.foundry_rate import THROTTLED_SECONDS, LoadSnapshot, may_start_release, rate_after_refusal, recovered_rate
 
 if TYPE_CHECKING:
-    from handlers.gateways.interfaces import Clock
+    from handlers.gateways.clock import Clock
 
 REMEMBERED = 20
 """Versions whose time is remembered."""
@@ -20,7 +20,7 @@ ONE_REFUSAL = 2.0
 """Seconds in which several refusals count as one: they are of the same moment."""
 
 
-class Looks:
+class FoundryRateLimiter:
     """One per process, shared by all lease holders; ``a_second`` is the budget of all, and inf is none."""
 
     def __init__(self, a_second: float = 5.0) -> None:
@@ -39,13 +39,13 @@ class Looks:
         finally:
             self._looking -= 1
 
-    def crowd(self, now: float) -> Crowd:
+    def crowd(self, now: float) -> LoadSnapshot:
         """Everybody who waits, whoever asks among them; ``now`` in seconds of a clock that nobody sets."""
         calm = now - self._refused_at
         soonest = min(self._took) if len(self._took) >= KNOWN else 0.0
-        a_second = recovered(self._a_second, calm, self._most)
-        throttled = calm < THROTTLED_FOR and self._most < float("inf")
-        return Crowd(self._looking + 1, a_second, soonest, throttled)
+        a_second = recovered_rate(self._a_second, calm, self._most)
+        throttled = calm < THROTTLED_SECONDS and self._most < float("inf")
+        return LoadSnapshot(self._looking + 1, a_second, soonest, throttled)
 
     def calm(self, now: float) -> bool:
         """True where nothing was refused lately and nobody needs to queue."""
@@ -63,7 +63,7 @@ class Looks:
     def take(self, now: float) -> bool:
         """Take a release in hand, where there is room; who got True gives it back with ``done``."""
         queue = self._next - now
-        free = has_room(self._in_hand, queue, self.crowd(now))
+        free = may_start_release(self._in_hand, queue, self.crowd(now))
         self._in_hand += free
         return free
 
@@ -79,5 +79,5 @@ class Looks:
         """Foundry answered 429."""
         calm = now - self._refused_at
         if calm >= ONE_REFUSAL:
-            self._a_second = after_refusal(recovered(self._a_second, calm, self._most))
+            self._a_second = rate_after_refusal(recovered_rate(self._a_second, calm, self._most))
             self._refused_at = now

@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from handlers.gateways.azure_http import UNREADABLE, connections, may_help
-from handlers.gateways.interfaces import STORAGE, PermanentError, TransientError
+from handlers.gateways.errors import STORAGE, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -66,7 +66,7 @@ class StorageAccount:
 
 
 @contextmanager
-def our_errors(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn what the storage SDK raises into our two errors; ``what`` says what was tried."""
     try:
         yield

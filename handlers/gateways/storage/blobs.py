@@ -14,8 +14,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from handlers.gateways.azure_http import UNTRACED
-from handlers.gateways.interfaces import TransientError
-from handlers.gateways.storage.account import code_of, is_storages_own, our_errors
+from handlers.gateways.errors import TransientError
+from handlers.gateways.storage.account import code_of, is_storages_own, translate_errors
 
 LEASE_SECONDS = 60
 CLIENTS = 512
@@ -42,7 +42,7 @@ class Blobs:
 
     async def read(self, name: str) -> Blob | None:
         """The blob, or None where it, or the container, does not exist."""
-        with our_errors(f"read {name}"):
+        with translate_errors(f"read {name}"):
             try:
                 stream = await self._blob(name).download_blob(**UNTRACED)
                 told = stream.properties
@@ -70,7 +70,7 @@ class Blobs:
             {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         )
         try:
-            with our_errors(f"write {name}"):
+            with translate_errors(f"write {name}"):
                 return await self._upload(name, data, named, lease, condition)
         except TransientError:
             if (etag := await self._ours(name, named[WRITE])) is None:
@@ -116,7 +116,7 @@ class Blobs:
         ``etag`` of the lease is the blob's at that moment: what was read under the same ETag is what it protects.
         """
         lease = BlobLeaseClient(self._blob(name))
-        with our_errors(f"lease {name}"):
+        with translate_errors(f"lease {name}"):
             try:
                 try:
                     await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
@@ -132,7 +132,7 @@ class Blobs:
     async def list(self, prefixes: tuple[str, ...]) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
         """Name and metadata of every blob below the prefixes."""
         for prefix in prefixes:
-            with our_errors(f"list {prefix}"):
+            with translate_errors(f"list {prefix}"):
                 try:
                     listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **UNTRACED)
                     async for blob in listed:

@@ -11,8 +11,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from handlers.gateways.azure_http import UNTRACED
-from handlers.gateways.interfaces import Clock
-from handlers.gateways.storage.account import StorageAccount, code_of, our_errors
+from handlers.gateways.clock import Clock
+from handlers.gateways.storage.account import StorageAccount, code_of, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
 
 LARGEST_BLOCK = 1024**2
@@ -23,7 +23,7 @@ FULL = "BlockCountExceedsLimit"
 """An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
 
 
-class AzureJournal:
+class BlobJournal:
     """See the Journal protocol; a line whose answer was lost may stand twice."""
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
@@ -34,7 +34,7 @@ class AzureJournal:
     async def write(self, *lines: Mapping[str, object]) -> None:
         """Append lines to today's blob, as one block where they fit in one."""
         block = b""
-        with our_errors("write the journal"):
+        with translate_errors("write the journal"):
             for line in lines:
                 data = as_line(line)
                 if block and len(block) + len(data) > LARGEST_BLOCK:
@@ -67,7 +67,7 @@ class AzureJournal:
     async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day."""
         lines: list[Mapping[str, object]] = []
-        with our_errors("read the journal"):
+        with translate_errors("read the journal"):
             for part in range(1000):
                 try:
                     stream = await self._container.download_blob(_name(day, part))

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from handlers.gateways.interfaces import STORAGE, PermanentError
+from handlers.gateways.errors import STORAGE, PermanentError
 
 SCHEMA = 1
 """A record of a newer schema is refused: what we do not understand must not be lost by writing it back."""

@@ -9,13 +9,13 @@ from contextlib import suppress
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from handlers.gateways.azure_http import UNTRACED
-from handlers.gateways.storage.account import StorageAccount, our_errors
+from handlers.gateways.storage.account import StorageAccount, translate_errors
 
 LONGEST_DELAY = 7 * 24 * 3600
 """Seconds that a storage queue can hide a message."""
 
 
-class AzureQueue:
+class StorageReleaseQueue:
     """See the Queue protocol."""
 
     def __init__(self, account: StorageAccount, name: str = "releases") -> None:
@@ -25,7 +25,7 @@ class AzureQueue:
 
     async def depth(self, queue: str) -> int:
         """The service's own count, which is about right."""
-        with our_errors(f"count the messages of {queue}"):
+        with translate_errors(f"count the messages of {queue}"):
             try:
                 told = await self._account.queue(queue).get_queue_properties(**UNTRACED)
             except ResourceNotFoundError:
@@ -36,7 +36,7 @@ class AzureQueue:
         """Put one message; its delay is rounded up to a second."""
         text = json.dumps({"agent": agent, "traceparent": traceparent})
         hidden = min(math.ceil(delay), LONGEST_DELAY)
-        with our_errors("send to the queue releases"):
+        with translate_errors("send to the queue releases"):
             try:
                 await self._queue.send_message(text, visibility_timeout=hidden)
             except ResourceNotFoundError:

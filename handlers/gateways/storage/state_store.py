@@ -9,20 +9,21 @@ from collections.abc import Callable, Sequence
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
-from core.state.release import Record, Wanted
+from core.state.release import DesiredState, ReleaseState
 from handlers.gateways.azure_http import UNTRACED
-from handlers.gateways.interfaces import STORAGE, Clock, GatewayError, TransientError
-from handlers.gateways.storage.account import StorageAccount, our_errors
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import STORAGE, GatewayError, TransientError
+from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, Blobs
 from handlers.gateways.storage.json_codec import Codec, text_in
 
 CONTAINER = "slipway"
 TRIES = 50
 """Writers that may come between a read and its write before we give up."""
-WANTED, RECORD = Codec(Wanted), Codec(Record)
+WANTED, RECORD = Codec(DesiredState), Codec(ReleaseState)
 
 
-class AzureLedger:
+class BlobStateStore:
     """See the Ledger protocol."""
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
@@ -30,17 +31,17 @@ class AzureLedger:
         self._blobs = Blobs(account.container(container))
         self._clock = clock
 
-    async def wanted(self, agent: str) -> Wanted:
+    async def wanted(self, agent: str) -> DesiredState:
         """What the agent should run."""
         blob = await self._blobs.read(_wanted(agent))
-        return WANTED.decode(blob.data, _wanted(agent)) if blob else Wanted()
+        return WANTED.decode(blob.data, _wanted(agent)) if blob else DesiredState()
 
-    async def note(self, agent: str, change: Callable[[Wanted], Wanted]) -> Wanted:
+    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap."""
         name = _wanted(agent)
         for _ in range(TRIES):
             blob = await self._blobs.read(name)
-            before = WANTED.decode(blob.data, name) if blob else Wanted()
+            before = WANTED.decode(blob.data, name) if blob else DesiredState()
             after = change(before)
             if after == before:
                 return after
@@ -49,17 +50,17 @@ class AzureLedger:
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
 
-    async def record(self, agent: str) -> Record:
+    async def record(self, agent: str) -> ReleaseState:
         """How far the release is."""
         blob = await self._blobs.read(_release(agent))
-        return RECORD.decode(blob.data, _release(agent)) if blob else Record()
+        return RECORD.decode(blob.data, _release(agent)) if blob else ReleaseState()
 
     async def lease(self, agent: str) -> BlobLease | None:
         """Become the one writer; the record is read under the lease."""
         name = _release(agent)
         asked_at = self._clock.monotonic()
         blob, lease = await asyncio.gather(
-            self._early(name), self._blobs.lease(name, RECORD.encode(Record()), _metadata(Record()))
+            self._early(name), self._blobs.lease(name, RECORD.encode(ReleaseState()), _metadata(ReleaseState()))
         )
         if lease is None:
             return None
@@ -105,7 +106,14 @@ class BlobLease:
     """See the Lease protocol."""
 
     def __init__(
-        self, name: str, blobs: Blobs, lease: BlobLeaseClient, record: Record, etag: str, clock: Clock, asked_at: float
+        self,
+        name: str,
+        blobs: Blobs,
+        lease: BlobLeaseClient,
+        record: ReleaseState,
+        etag: str,
+        clock: Clock,
+        asked_at: float,
     ) -> None:
         self._name = name
         self._blobs = blobs
@@ -116,7 +124,7 @@ class BlobLease:
         self._asked_at = asked_at
 
     @property
-    def record(self) -> Record:
+    def record(self) -> ReleaseState:
         """The record as last read or written."""
         return self._record
 
@@ -125,7 +133,7 @@ class BlobLease:
         """Seconds left, counted from before the last renewal was sent."""
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
-    async def write(self, record: Record) -> bool:
+    async def write(self, record: ReleaseState) -> bool:
         """Store with the lease id *and* the ETag: a lease id alone is accepted again once the lease was given back."""
         data = RECORD.encode(record)
         etag = await self._blobs.write(self._name, data, _metadata(record), self._etag, self._lease)
@@ -137,7 +145,7 @@ class BlobLease:
     async def renew(self) -> bool:
         """Extend; an expired lease may be renewed while nobody wrote or leased since: nothing was missed."""
         asked_at = self._clock.monotonic()
-        with our_errors(f"renew the lease of {self._name}"):
+        with translate_errors(f"renew the lease of {self._name}"):
             try:
                 await self._lease.renew(**UNTRACED)
             except HttpResponseError as error:
@@ -150,7 +158,7 @@ class BlobLease:
     async def give_back(self) -> None:
         """Let the next one in."""
         try:
-            with our_errors(f"release the lease of {self._name}"):
+            with translate_errors(f"release the lease of {self._name}"):
                 await self._lease.release(**UNTRACED)
         except GatewayError:
             return  # it ends by itself
@@ -164,7 +172,7 @@ def _release(agent: str) -> str:
     return f"release/{agent}.json"
 
 
-def _metadata(record: Record) -> dict[str, str]:
+def _metadata(record: ReleaseState) -> dict[str, str]:
     return {"state": record.state, "seen": str(record.seen)}
 
 
