@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers import bootstrap
 from handlers.events.event_queued import handle_event
 from handlers.gateways.interfaces import Gateways

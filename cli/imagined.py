@@ -13,7 +13,8 @@ from typing import Any
 
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Status, Toolbox, Version
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.interfaces import Deleted
 
 ANSWER = "assumed"

@@ -15,7 +15,8 @@ from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
 from core.prune.toolboxes import ToolboxVersion
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 

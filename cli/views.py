@@ -13,8 +13,9 @@ from core.agents_file.spec import KeepSpec
 from core.model import Agent, Version
 from core.prune.retention import near_limit
 from core.release_outcome import awaits_approval
+from core.state.desired import DesiredState, Hold
 from core.state.holds import active
-from core.state.release import DesiredState, Hold, ReleaseState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from local.ncrontab import Schedule
 

@@ -12,7 +12,8 @@ from cli.screen import about, columns, meaning, show
 from core.reasons import Reason
 from core.release.inputs import rollback_version
 from core.release_outcome import awaits_approval
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 
 LOOK_EVERY = 1.0
 WELL = frozenset(
@@ -43,7 +44,7 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
 
 def _end(wanted: DesiredState, record: ReleaseState, serial: int, now: datetime) -> str | None:
     """What it came to, or what it waits for; None while it goes on."""
-    if record.seen >= serial and not record.open and record.doing is None:
+    if record.seen >= serial and not record.open and record.pending_write is None:
         return record.reason
     approved = wanted.approved is not None and wanted.approved.version == record.candidate
     if awaits_approval(record) and not approved:

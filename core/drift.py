@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.model import Agent, Status, Version
-from core.release.rules_pending_write import CONSISTENCY_LAG
 from core.state.release import ReleaseState
+from core.timing import CONSISTENCY_LAG
 
 
 def is_watched(record: ReleaseState, now: datetime) -> bool:
     """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
     settled = record.routed_at is None or abs(now - record.routed_at) >= CONSISTENCY_LAG
-    return record.good is not None and not record.open and record.doing is None and settled
+    return record.good is not None and not record.open and record.pending_write is None and settled
 
 
 def find_drift(record: ReleaseState, agent: Agent | None, live: Version | None) -> dict[str, str]:

@@ -5,15 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MAX_POLL_SECONDS = 10.0
-"""Seconds between two looks where few wait."""
-POLL_SHARE_OF_WAIT = 0.1
-"""Of the time waited so far: a look that comes late delays a release by a tenth at most."""
-FIRST_POLL_SHARE = 0.9
-"""Of the shortest time that a version took lately: before it, looking is of no use to anybody."""
 THROTTLED_SECONDS = 60.0
 """Seconds after a 429 in which the fair share counts more than the tenth: a look that is refused delays everybody."""
-MAX_THROTTLED_POLL_SECONDS = 60.0
 RELEASE_READS_PER_SECOND = 0.2
 """Requests a second that a release in hand makes: some at its begin and end, a look now and then between."""
 MAX_READ_QUEUE_SECONDS = 2.0
@@ -36,16 +29,6 @@ class LoadSnapshot:
     soonest: float = 0.0
     """Seconds: the shortest time that a version took lately; 0 where nothing is known."""
     throttled: bool = False
-
-
-def seconds_to_next_poll(waited: float, first: float, crowd: LoadSnapshot) -> float:
-    """Seconds until the next look of one who has waited for so long, and began with a look every ``first`` seconds."""
-    often = min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
-    fair = crowd.looking / crowd.a_second
-    if fair <= often:
-        return often
-    seldom = MAX_THROTTLED_POLL_SECONDS if crowd.throttled else max(often, waited * POLL_SHARE_OF_WAIT)
-    return max(min(fair, seldom), crowd.soonest * FIRST_POLL_SHARE - waited)
 
 
 def may_start_release(in_hand: int, queue: float, crowd: LoadSnapshot) -> bool:

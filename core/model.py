@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from core.numbers import is_number
-
 NO_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
 FOLLOWS_LATEST = "@latest"  # what a selector rule may name instead of a version number (docs/reference/wire.md)
 
@@ -198,3 +196,12 @@ class Definition:
     environment: Mapping[str, str | SecretValue] = field(repr=False)
     more: Mapping[str, object] = field(default_factory=dict)
     """Further definition fields, passed through with their types."""
+
+
+MAX_VERSION_DIGITS = 18
+"""Digits; Foundry counts from 1."""
+
+
+def is_number(name: str) -> bool:
+    """Whether a name is a number, as that of every released version is; digits of other scripts are none."""
+    return name.isascii() and name.isdecimal() and len(name) <= MAX_VERSION_DIGITS

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.reasons import Reason, by_code
-from core.state.release import DesiredState, HistoryEntry, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import HistoryEntry, ReleaseState
 
 
 class ReleaseOutcome(StrEnum):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from core.foundry_rate import seconds_to_next_poll
+from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter

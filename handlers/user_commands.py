@@ -12,7 +12,8 @@ from core.intake.user_commands import adopt, lift_holds, request_release, reques
 from core.model import Agent, Push, Version
 from core.reasons import Reason
 from core.release.inputs import may_serve
-from core.state.release import Cause, DesiredState, ReleaseState
+from core.state.desired import Cause, DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import STORAGE, PermanentError, TransientError

@@ -13,11 +13,11 @@ from core.prune.retention import Delete, Keep, recheck
 from core.reasons import Reason
 from core.release.inputs import PRUNED
 from core.state.release import ReleaseState
+from core.timing import MAX_READ_AGE_SECONDS
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Deleted, Gateways
 from handlers.lease_keeper import LeaseLostError, Pace
-from handlers.release_agent.foundry_writer import MAX_READ_AGE_SECONDS
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 

@@ -11,7 +11,7 @@ from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import NotNewer, Rejection, check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, DesiredState
+from core.state.desired import Cause, DesiredState
 
 RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
 ENQUEUES = frozenset(

@@ -11,8 +11,8 @@ from core.intake.events import DesiredUpdate
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
 from core.state import holds
-from core.state.desired import RollbackRequest
-from core.state.release import Approval, Cause, DesiredState, GoodVersion, Hold, Pause, Phase, ReleaseState
+from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
+from core.state.release import GoodVersion, Phase, ReleaseState
 
 MAY_BE_APPROVED = (Phase.CONFIRMED, Phase.VERIFIED)
 

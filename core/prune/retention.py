@@ -10,8 +10,7 @@ import re2
 
 from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT, TAG
-from core.model import NO_TIME, Agent, Routing, Status, Version
-from core.numbers import is_number
+from core.model import NO_TIME, Agent, Routing, Status, Version, is_number
 from core.reasons import Reason
 from core.state.release import ReleaseState
 
@@ -140,7 +139,7 @@ def _named(record: ReleaseState) -> Iterator[str]:
     if record.candidate and record.open:
         yield record.candidate
     yield from (good.version for good in (record.good, record.previous) if good)
-    for routing in (record.back, record.selector, record.doing.to if record.doing else None):
+    for routing in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 

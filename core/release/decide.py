@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.release import rules_candidate, rules_pending_write, rules_start, rules_version_limit
+from core.release import rules_candidate, rules_pending_write, rules_start, rules_traffic, rules_version_limit
 from core.release.actions import Action
+from core.release.gates import approval, confirm, verify
 from core.release.inputs import DecisionInput, NeedsReadError
 
 Row = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
@@ -20,8 +21,8 @@ ROWS: tuple[Row, ...] = (
     rules_start.agent_deleted,  # 1
     rules_pending_write.noted_by_another_clock,  # 2
     rules_pending_write.unfinished_act,  # 2
-    rules_pending_write.own_change_not_visible,  # 3
-    rules_pending_write.promoted,  # 4
+    rules_traffic.own_change_not_visible,  # 3
+    rules_traffic.promoted,  # 4
     rules_start.paused,  # 5
     rules_start.nothing_desired,  # 6
     rules_start.routing_changed,  # 7
@@ -38,12 +39,12 @@ ROWS: tuple[Row, ...] = (
     rules_candidate.gone,  # 19
     rules_candidate.creating,  # 20
     rules_candidate.failed,  # 21
-    rules_candidate.confirm,  # 22
+    confirm.confirm,  # 22
     rules_candidate.held_meanwhile,  # 23
-    rules_candidate.unproven,  # 23
-    rules_candidate.unapproved,  # 24
-    rules_candidate.serves,  # 25
-    rules_candidate.promote,  # 26
+    verify.unproven,  # 23
+    approval.unapproved,  # 24
+    rules_traffic.serves,  # 25
+    rules_traffic.promote,  # 26
 )
 
 

@@ -10,8 +10,9 @@ from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinitio
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.release.actions import Fact, NeedsRead
+from core.state.desired import DesiredState
 from core.state.holds import active, of_digest
-from core.state.release import DesiredState, ReleaseState
+from core.state.release import ReleaseState
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 MENDED_BY_A_SECRET = frozenset(
@@ -139,7 +140,9 @@ def release_expected(wanted: DesiredState, record: ReleaseState, now: datetime) 
 
     Not while an act may be in flight: what is read then may be older than what the act made.
     """
-    held_up = record.doing is not None or wanted.paused is not None or (wanted.due is not None and now < wanted.due)
+    held_up = (
+        record.pending_write is not None or wanted.paused is not None or (wanted.due is not None and now < wanted.due)
+    )
     return wanted.push is not None and wanted.serial > record.seen and not held_up
 
 

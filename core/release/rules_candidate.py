@@ -6,28 +6,23 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.definition import UnresolvedDefinition, own_variables
+from core.definition import UnresolvedDefinition
 from core.model import NO_TIME, Status, Version
 from core.reasons import Reason, from_service
 from core.release import transitions
 from core.release.actions import (
     Action,
-    ConfirmActive,
     Create,
     DeleteDuplicate,
     EndRelease,
-    MoveTraffic,
     Poll,
     StartRelease,
-    Stop,
     UpdateState,
-    Verify,
 )
-from core.release.gates.answers import ProbeOutcome, ProbeReport
 from core.release.inputs import DecisionInput, NeedsReadError, may_serve
-from core.release.rules_pending_write import CONSISTENCY_LAG
 from core.state import holds
-from core.state.release import Phase, ReleaseState, WriteKind
+from core.state.release import Phase
+from core.timing import CONSISTENCY_LAG
 
 
 def adopt(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
@@ -100,11 +95,6 @@ def failed(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | Non
     return EndRelease(from_service(code), transitions.ended(world.record, from_service(code), now, detail), detail)
 
 
-def confirm(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
-    """Row 22: active once is not active: a second read, to be compared with what was meant."""
-    return ConfirmActive(_seen(world)) if world.record.stage is Phase.BEGUN else None
-
-
 def held_meanwhile(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 23, before anything else of it: a person held the image, or this very definition, while it was made."""
     record, found = world.record, holds.active(world.wanted, world.record, now)
@@ -115,66 +105,6 @@ def held_meanwhile(world: DecisionInput, rule: AgentSpec, now: datetime) -> Acti
         return None
     detail = f"{hold.reason} by {hold.by}: {hold.detail}"
     return EndRelease(Reason.HELD, transitions.ended(record, Reason.HELD, now, detail), detail)
-
-
-def unproven(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
-    """Row 23: ask the candidate while it has no traffic."""
-    return Verify(_candidate(world)) if rule.release.verify and world.record.stage is Phase.CONFIRMED else None
-
-
-def after_verify(world: DecisionInput, rule: AgentSpec, proof: ProbeReport, now: datetime) -> Action:
-    """What the answers mean: on to the traffic, a hold, or the end without one where nothing is known."""
-    if proof.outcome is ProbeOutcome.PASSED:
-        return UpdateState(Reason.VERIFY, transitions.verified(world.record))
-    reason, record = NOT_VERIFIED[proof.outcome], world.record
-    if proof.outcome is ProbeOutcome.FAILED:
-        record = transitions.held(record, reason, proof.detail, rule.release.hold_for, now)
-    return EndRelease(reason, transitions.ended(record, reason, now, proof.detail), proof.detail)
-
-
-NOT_VERIFIED = {
-    ProbeOutcome.FAILED: Reason.VERIFY_FAILED,
-    ProbeOutcome.FORBIDDEN: Reason.VERIFY_FORBIDDEN,
-    ProbeOutcome.DISABLED: Reason.AGENT_DISABLED,
-    ProbeOutcome.INCONCLUSIVE: Reason.VERIFY_INCONCLUSIVE,
-}
-
-
-def unapproved(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
-    """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint.
-
-    The mode may have become ``notify`` by a deployment since the release began: then it goes no further.
-    """
-    approved, record = world.wanted.approved, world.record
-    if rule.release.mode == "notify":
-        return EndRelease(Reason.WOULD_RELEASE, transitions.ended(record, Reason.WOULD_RELEASE, now))
-    named = (approved.version, approved.fingerprint) if approved else None
-    waits = rule.release.mode == "manual" and named != (record.candidate, record.fingerprint)
-    return Stop(Reason.AWAITING_APPROVAL) if waits else None
-
-
-def serves(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
-    """Row 25: the traffic is there already."""
-    agent = world.agent
-    if agent is None or agent.routing.pinned != world.record.candidate:
-        return None
-    return UpdateState(Reason.PROMOTE, transitions.routed(world.record, agent.routing, WriteKind.PROMOTE, now))
-
-
-def promote(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
-    """Row 26: move the traffic."""
-    agent = world.agent
-    return MoveTraffic(_candidate(world), agent.routing) if agent else Poll(Reason.CREATE)
-
-
-def mismatch(record: ReleaseState, version: Version) -> str | None:
-    """How an active candidate differs from what was asked for, or None; the platform may have added variables."""
-    if version.image != record.image:
-        return f"image {version.image} instead of {record.image}"
-    there, meant = own_variables(version.variables), own_variables(record.variables)
-    if there != meant:
-        return f"variables {', '.join(sorted(there ^ meant))} differ"
-    return None
 
 
 def _candidate(world: DecisionInput) -> str:

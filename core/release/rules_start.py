@@ -11,9 +11,10 @@ from core.reasons import Reason, by_code
 from core.release import transitions
 from core.release.actions import Action, EndRelease, Pin, Poll, Requeue, StartRelease, Stop
 from core.release.inputs import DecisionInput, may_serve, push_to_run, rollback_version
-from core.release.rules_pending_write import CONSISTENCY_LAG
 from core.state import holds
-from core.state.release import Cause, GoodVersion
+from core.state.desired import Cause
+from core.state.release import GoodVersion
+from core.timing import CONSISTENCY_LAG
 
 OVERTAKEN = 3
 """Releases ended by a newer wish in a row, after which one is finished first."""

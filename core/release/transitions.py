@@ -11,13 +11,12 @@ from core.image_manifest import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
 from core.release.inputs import MENDED_BY_A_SECRET, push_to_run
+from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
     MAX_REMEMBERED_IMAGES,
-    DesiredState,
     GoodVersion,
     HistoryEntry,
-    Hold,
     PendingWrite,
     Phase,
     ReleaseState,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.state.release import DesiredState, Hold, ReleaseState
+from core.state.desired import DesiredState, Hold
+from core.state.release import ReleaseState
 
 
 def active(wanted: DesiredState, record: ReleaseState, now: datetime) -> tuple[Hold, ...]:

@@ -9,83 +9,9 @@ from enum import StrEnum
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.desired import RollbackRequest
+from core.state.desired import Hold
 
 MAX_REMEMBERED_IMAGES, MAX_HISTORY_ENTRIES = 20, 50  # digests whose facts, and ended releases, that a record remembers
-
-
-class Cause(StrEnum):
-    """What last asked for a release."""
-
-    PUSH = "push"
-    SECRET = "secret"
-    CONFIGURATION = "configuration"
-    PERSON = "person"
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A stop that a person asked for."""
-
-    why: str
-    by: str
-    since: datetime
-    until: datetime | None = None
-
-    def holds(self, now: datetime) -> bool:
-        """True until its end, where it has one."""
-        return self.until is None or now < self.until
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Something that must not be released: why, since when, until when, and by whose word."""
-
-    fingerprint: str
-    digest: str
-    """The image that is held with it; empty where that image also serves, and only its settings or secrets are held."""
-    reason: str
-    detail: str
-    since: datetime
-    until: datetime | None = None
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A person's leave for one version with one fingerprint; it dies with them."""
-
-    version: str
-    fingerprint: str
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredState:
-    """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
-
-    serial: int = 0  # grows by one with every change that asks for a release
-    by_people: int = 0
-    """The serial of the last push, changed agents.yaml or person's word; a rotation leaves it."""
-    push: Push | None = None
-    cause: Cause | None = None
-    noted_at: datetime | None = None
-    due: datetime | None = None
-    """Not before this time: soak or settle."""
-    paused: Pause | None = None
-    approved: Approval | None = None
-    held: tuple[Hold, ...] = ()
-    """Holds that people set."""
-    lifted: Mapping[str, datetime] = field(default_factory=dict)
-    """Fingerprint or digest -> when a person lifted the holds on it that were older."""
-    newest: Push | None = None
-    """The newest push told, where a person chose another: only a newer one than it takes the choice's place."""
-    rule: str = ""
-    """A hash of what the agent's rule last said of what runs."""
-    traceparent: str | None = None
-    """Of what last asked, so that a release taken up later still belongs to its push's trace."""
-    back: RollbackRequest | None = None
 
 
 class Phase(StrEnum):
@@ -168,7 +94,7 @@ class ReleaseState:
     selector: Routing | None = None
     """The routing as we left or accepted it; None until there is an agent."""
     routed_at: datetime | None = None
-    doing: PendingWrite | None = None
+    pending_write: PendingWrite | None = None
     good: GoodVersion | None = None
     previous: GoodVersion | None = None
     """What was good before: the last resort that pruning leaves."""
@@ -197,4 +123,4 @@ class ReleaseState:
     @property
     def state(self) -> str:
         """What the blob's metadata says, so that one listing finds unfinished work."""
-        return "open" if self.open or self.doing else "ended"
+        return "open" if self.open or self.pending_write else "ended"

@@ -10,7 +10,7 @@ from core.events import ImagePushed
 from core.intake.events import DesiredUpdate, apply_push
 from core.reasons import Reason
 from core.release_outcome import seconds_since
-from core.state.release import Cause, DesiredState
+from core.state.desired import Cause, DesiredState
 from handlers.events.update_desired import said_at, update_and_enqueue
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel

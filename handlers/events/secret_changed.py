@@ -9,7 +9,7 @@ from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.events import SecretChanged
 from core.intake.events import DesiredUpdate, apply_rotation
 from core.reasons import Reason
-from core.state.release import Cause, DesiredState
+from core.state.desired import Cause, DesiredState
 from handlers.events.update_desired import said_at, update_and_enqueue
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import Gateways

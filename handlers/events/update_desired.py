@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.intake.events import DesiredUpdate
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers.gateways.interfaces import Gateways
 
 

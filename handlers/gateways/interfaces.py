@@ -20,7 +20,8 @@ from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
 from core.prune.toolboxes import ToolboxVersion
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 

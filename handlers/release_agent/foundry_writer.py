@@ -9,9 +9,11 @@ from core.definition import ResolvedDefinition, metadata
 from core.model import Routing, Status, Version
 from core.release import transitions
 from core.release.actions import Create, DeleteDuplicate, MoveTraffic, Pin, RollBack
+from core.release.gates.confirm import mismatch
 from core.release.inputs import Observed
-from core.release.rules_candidate import mismatch
-from core.state.release import DesiredState, ReleaseState, WriteKind
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState, WriteKind
+from core.timing import MAX_READ_AGE_SECONDS, MAX_WRITE_SECONDS
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, TransientError
@@ -21,11 +23,6 @@ from handlers.lease_keeper import LeaseLostError
 T = TypeVar("T")
 
 ACTS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.PROMOTE, RollBack: WriteKind.ROLLBACK}
-
-MAX_READ_AGE_SECONDS = 20.0
-"""Seconds after the last look within which an act may begin."""
-MAX_WRITE_SECONDS = 35.0
-"""Seconds that an act may take with its connection and read timeouts: the lease must outlast them."""
 
 
 class FoundryWriter:

@@ -10,7 +10,8 @@ from core.reasons import Reason
 from core.release.actions import Requeue, Stop
 from core.release.inputs import Observed
 from core.release_outcome import seconds_since
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers import outcome_events
 from handlers.gateways.interfaces import Gateways, OutcomeEvent
 from handlers.lease_keeper import Pace

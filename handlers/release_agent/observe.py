@@ -10,7 +10,8 @@ from core.agents_file.spec import AgentSpec
 from core.model import Agent, Version
 from core.release.actions import NeedsRead
 from core.release.inputs import DecisionInput, Observed, release_expected
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways

@@ -7,9 +7,9 @@ from dataclasses import replace
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, Check, ConfirmActive, EndRelease, Poll, Verify
+from core.release.gates.check import after_check
+from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
-from core.release.rules_candidate import after_verify
-from core.release.rules_pending_write import after_check
 from core.release_outcome import seconds_since
 from core.state.release import Phase
 from handlers.concurrency import gather_two

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release.actions import Requeue
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers import outcome_events
 from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease

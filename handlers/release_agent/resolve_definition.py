@@ -12,7 +12,8 @@ from core.image_manifest import ImageFacts
 from core.model import Push, Secret, Toolbox, Unreadable
 from core.reasons import Reason
 from core.release.inputs import may_serve, push_to_run, rollback_version
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways

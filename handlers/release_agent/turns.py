@@ -23,11 +23,11 @@ from core.release.actions import (
 from core.release.decide import next_action
 from core.release.inputs import DecisionInput, Observed
 from core.state.release import Phase, ReleaseState
+from core.timing import MAX_READ_AGE_SECONDS
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.lease_keeper import LeaseLostError
 from handlers.release_agent.execute import execute
-from handlers.release_agent.foundry_writer import MAX_READ_AGE_SECONDS
 from handlers.release_agent.holder import Ending, Holder
 from handlers.release_agent.observe import Prefetch
 

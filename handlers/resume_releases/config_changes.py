@@ -9,7 +9,7 @@ from datetime import datetime
 from core.agents_file.spec import Agents, AgentSpec
 from core.intake.events import DesiredUpdate, apply_config, runtime_hash
 from core.reasons import Reason
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog

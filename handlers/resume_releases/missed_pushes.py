@@ -13,7 +13,7 @@ from core.intake.events import DesiredUpdate, apply_push
 from core.intake.registry_check import newest_allowed_push
 from core.model import NO_TIME
 from core.reasons import Reason
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways

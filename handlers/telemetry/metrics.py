@@ -10,7 +10,8 @@ from core import release_outcome
 from core.model import Status, Version
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of, seconds_since
-from core.state.release import Cause, ReleaseState
+from core.state.desired import Cause
+from core.state.release import ReleaseState
 from handlers.telemetry import otel
 
 SECONDS = "s"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from core.agents_file.loader import load_agents
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways

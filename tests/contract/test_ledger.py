@@ -16,7 +16,8 @@ from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from core.model import Push, Routing
-from core.state.release import Cause, DesiredState, GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
+from core.state.desired import Cause, DesiredState
+from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import Journal, ReleaseQueue, StateStore
@@ -41,7 +42,7 @@ FULL = ReleaseState(
     back=Routing.to("1"),
     selector=Routing.to("1"),
     routed_at=NOW,
-    doing=PendingWrite(WriteKind.PROMOTE, NOW, to=Routing.to("2")),
+    pending_write=PendingWrite(WriteKind.PROMOTE, NOW, to=Routing.to("2")),
     good=GoodVersion(PUSH, "e" * 64, "1"),
     born={"1": NOW, "2": NOW},
 )

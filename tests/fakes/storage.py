@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import STORAGE, TransientError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.journal import as_line
 from handlers.gateways.storage.state_store import RECORD, WANTED

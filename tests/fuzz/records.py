@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.release import (
-    Approval,
-    Cause,
-    DesiredState,
-    GoodVersion,
-    HistoryEntry,
-    Hold,
-    Pause,
-    PendingWrite,
-    Phase,
-    ReleaseState,
-    WriteKind,
-)
+from core.state.desired import Approval, Cause, DesiredState, Hold, Pause
+from core.state.release import GoodVersion, HistoryEntry, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.json_codec import Codec
 from handlers.gateways.storage.state_store import RECORD, WANTED
@@ -41,7 +30,7 @@ WHOLE_WANTED = DesiredState(
 WHOLE_RECORD = ReleaseState(
     seen=7, push=PUSH, fingerprint="f" * 64, secrets={"key": "0" * 32}, image="demo.azurecr.io/a@sha256:0",
     variables=frozenset({"KEY"}), stage=Phase.BEGUN, begun_at=AT, candidate="3", back=Routing.to("2"),
-    selector=Routing.to("2"), routed_at=AT, doing=PendingWrite(WriteKind.PROMOTE, AT, Routing.to("3"), 3),
+    selector=Routing.to("2"), routed_at=AT, pending_write=PendingWrite(WriteKind.PROMOTE, AT, Routing.to("3"), 3),
     good=GoodVersion(PUSH, "e" * 64, "2"), previous=GoodVersion(PUSH, "d" * 64, "1"), holds=(HOLD,),
     images={PUSH.digest: ImageFacts(amd64=PUSH.digest)}, identity="id", drift=("x",), born={"3": AT},
     history=(HistoryEntry(AT, "LIVE", PUSH.digest, "2"),),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.definition import unusable
 from core.model import Secret
-from core.state.release import DesiredState
+from core.state.desired import DesiredState
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.key_vault import OPTIONS as VAULT
 from handlers.gateways.key_vault import AzureKeyVault

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.agents_file.loader import load_agents
 from core.model import Routing
-from core.state.release import DesiredState, PendingWrite, Phase, ReleaseState, WriteKind
+from core.state.desired import DesiredState
+from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.storage.state_store import RECORD, WANTED
 from handlers.release_agent.reconcile import reconcile

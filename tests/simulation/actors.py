@@ -113,11 +113,11 @@ async def route(history: History, number: int) -> None:
         and agent
         and one.number != agent.routing.pinned
         and one.metadata.get(FINGERPRINT) != record.fingerprint
-        and not (record.doing and record.selector and record.selector.names(one.number))
+        and not (record.pending_write and record.selector and record.selector.names(one.number))
     ]
     if active and agent:
         history.foundry.turned(AGENT, Routing.to(history.random.choice(active)))
-        back = agent.routing == record.selector and record.doing is None
+        back = agent.routing == record.selector and record.pending_write is None
         history.watch.moved = None if back else Choice(history.clock.monotonic(), record.seen, agent.routing)
         history.watch.touched = True
         history.disturbed("ROUTING_CHANGED")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from tests.fakes.storage import FakeLedger
 from tests.simulation.chaos import Dice, Faulty, Tell
 from tests.simulation.scenery import AGENT

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from core.model import Agent, Answer, Version
-from core.state.release import Approval, DesiredState, ReleaseState
+from core.state.desired import Approval, DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry, StateStore
 from tests.simulation.chaos import PROCESS

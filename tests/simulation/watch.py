@@ -10,7 +10,8 @@ from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.release.inputs import rollback_version
-from core.state.release import DesiredState, Hold, ReleaseState, WriteKind
+from core.state.desired import DesiredState, Hold
+from core.state.release import ReleaseState, WriteKind
 from handlers.gateways.interfaces import Deleted
 from tests.fakes.storage import FakeLedger
 from tests.fakes.vault import FakeVault
@@ -121,7 +122,7 @@ class WatchedFoundry:
 
 def _may_create(watch: Watch, definition: Definition) -> None:
     record = watch.record
-    if record.doing is None or record.doing.act is not WriteKind.CREATE:
+    if record.pending_write is None or record.pending_write.act is not WriteKind.CREATE:
         watch.broken("a version was asked for without a noted intention")
     value, noted = definition.environment["KEY"], record.secrets.get(SECRET, "")
     meant = watch.vault.value(SECRET, noted)
@@ -131,7 +132,7 @@ def _may_create(watch: Watch, definition: Definition) -> None:
 
 def _may_route(watch: Watch, to: Routing) -> None:
     record, process = watch.record, PROCESS.get()
-    version, doing = to.pinned or "", record.doing
+    version, doing = to.pinned or "", record.pending_write
     if doing is None or doing.to != to:
         watch.broken(f"the traffic was moved to {version} without a noted intention")
     gone_at = watch.deleted.get(version)
@@ -202,7 +203,7 @@ def _may_delete(watch: Watch, number: str) -> None:
     if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
         watch.broken(f"version {number} was deleted while it served")
     named = [good.version for good in (record.good, record.previous) if good]
-    for kept in (record.back, record.selector, record.doing.to if record.doing else None):
+    for kept in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
         named += [rule.version for rule in kept.rules] if kept else []
     if number in named or (record.open and record.candidate == number and not record.twin):
         watch.broken(f"version {number} was deleted, which the release record names")

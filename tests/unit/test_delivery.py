@@ -9,7 +9,8 @@ import pytest
 from core import release_outcome
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of, seconds_since
-from core.state.release import DesiredState, HistoryEntry, Pause, Phase, ReleaseState
+from core.state.desired import DesiredState, Pause
+from core.state.release import HistoryEntry, Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

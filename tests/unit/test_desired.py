@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, DesiredState
+from core.state.desired import Cause, DesiredState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")

@@ -8,8 +8,8 @@ import pytest
 
 from core.drift import find_drift, is_watched
 from core.model import Agent, Routing, Status, TrafficRule, Version
-from core.release.rules_pending_write import CONSISTENCY_LAG
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
+from core.timing import CONSISTENCY_LAG
 from tests.unit.test_release import NOW, SERVING, version
 
 LIVE = version("1")

@@ -14,7 +14,8 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
 from core.image_manifest import RegistryTag
 from core.model import Definition, Failure, Routing, Secret, Unreadable, Version
-from core.state.release import DesiredState, Pause, PendingWrite, Phase, WriteKind
+from core.state.desired import DesiredState, Pause
+from core.state.release import PendingWrite, Phase, WriteKind
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Gateways

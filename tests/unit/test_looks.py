@@ -10,8 +10,8 @@ from core.foundry_rate import (
     may_start_release,
     rate_after_refusal,
     recovered_rate,
-    seconds_to_next_poll,
 )
+from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from tests.fakes.storage import FakeClock
 

@@ -11,9 +11,10 @@ from core.agents_file.fields import duration
 from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
 from core.release import transitions
 from core.release.actions import NeedsRead
+from core.release.gates.confirm import mismatch
 from core.release.inputs import DecisionInput, NeedsReadError, Observed
-from core.release.rules_candidate import mismatch
-from core.state.release import DesiredState, Phase, ReleaseState, WriteKind
+from core.state.desired import DesiredState
+from core.state.release import Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 IMAGE = "demo.azurecr.io/agents/hello@sha256:0"

@@ -13,7 +13,8 @@ from core.intake.events import DesiredUpdate, apply_push
 from core.intake.user_commands import lift_holds, request_release, unpause
 from core.model import Push
 from core.reasons import Reason
-from core.state.release import Cause, DesiredState, Hold, Pause, Phase, ReleaseState
+from core.state.desired import Cause, DesiredState, Hold, Pause
+from core.state.release import Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)

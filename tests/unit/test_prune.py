@@ -94,7 +94,7 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
         pytest.param(version(1), ReleaseState(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
         pytest.param(
             version(1),
-            ReleaseState(doing=PendingWrite(WriteKind.PROMOTE, NOW, Routing.to("1"))),
+            ReleaseState(pending_write=PendingWrite(WriteKind.PROMOTE, NOW, Routing.to("1"))),
             keep(),
             Reason.KEPT_IN_RELEASE,
             id="being promoted",

@@ -10,7 +10,7 @@ import pytest
 
 from core.agents_file.loader import load_agents
 from core.model import Agent, Routing, Status, Version
-from core.state.release import Pause
+from core.state.desired import Pause
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Deleted

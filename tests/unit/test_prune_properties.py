@@ -77,7 +77,7 @@ def needed(all_of_them: Sequence[Version], routing: Routing, record: ReleaseStat
         names.add(by_number[-1].number)
     names |= {good.version for good in (record.good, record.previous) if good}
     names |= {record.candidate} if record.candidate and record.stage is not Phase.ENDED else set()
-    for other in (record.back, record.selector, record.doing.to if record.doing else None):
+    for other in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
         names |= {rule.version for rule in other.rules} if other else set()
     names |= {one.number for one in all_of_them if one.draft or not one.number.isdecimal()}
     names |= {one.number for one in all_of_them if one.status not in RELEASED or one.created_at == NO_TIME}

@@ -32,21 +32,11 @@ from core.release.actions import (
 )
 from core.release.decide import next_action
 from core.release.gates.answers import ProbeOutcome, ProbeReport
+from core.release.gates.check import after_check
+from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed, push_to_run, release_expected
-from core.release.rules_candidate import after_verify
-from core.release.rules_pending_write import after_check
-from core.state.release import (
-    Approval,
-    Cause,
-    DesiredState,
-    GoodVersion,
-    Hold,
-    Pause,
-    PendingWrite,
-    Phase,
-    ReleaseState,
-    WriteKind,
-)
+from core.state.desired import Approval, Cause, DesiredState, Hold, Pause
+from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -282,7 +272,7 @@ def test_a_create_without_an_answer_is_found_by_its_fingerprint_and_a_higher_num
     decided = step(DOING_CREATE, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
     assert isinstance(decided, UpdateState)
     assert decided.record.candidate == "2"
-    assert decided.record.doing is None
+    assert decided.record.pending_write is None
 
 
 def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
@@ -290,7 +280,7 @@ def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
     decided = step(late, facts(AT_1, version("1")), SEEN)
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
-    assert decided.record.doing is None
+    assert decided.record.pending_write is None
 
 
 @pytest.mark.parametrize(
@@ -367,7 +357,7 @@ def test_an_act_that_another_host_noted_with_its_clock_ahead_counts_from_now() -
     noted = replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, AN_HOUR_AHEAD, to=TO_2))
     decided = step(noted, facts(AT_1, version("2")), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.doing == PendingWrite(WriteKind.PROMOTE, NOW, to=TO_2)
+    assert decided.record.pending_write == PendingWrite(WriteKind.PROMOTE, NOW, to=TO_2)
     assert isinstance(step(decided.record, facts(AT_1, version("2")), SEEN), Poll)
 
 

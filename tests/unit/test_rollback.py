@@ -12,7 +12,8 @@ from core.definition import FINGERPRINT, push_of_version
 from core.intake.user_commands import request_rollback, rollback_target
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.state.release import DesiredState, GoodVersion, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import GoodVersion, ReleaseState
 from handlers import user_commands as saying
 from handlers.gateways.errors import PermanentError
 from tests.unit.test_handlers import AGENT, House

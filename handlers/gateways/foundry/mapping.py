@@ -8,8 +8,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from core.model import NO_TIME, Agent, Definition, Failure, Routing, SecretValue, Status, TrafficRule, Version
-from core.numbers import is_number
+from core.model import (
+    NO_TIME,
+    Agent,
+    Definition,
+    Failure,
+    Routing,
+    SecretValue,
+    Status,
+    TrafficRule,
+    Version,
+    is_number,
+)
 from handlers.redaction import shown
 
 

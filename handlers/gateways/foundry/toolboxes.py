@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.model import Toolbox
-from core.numbers import is_number
+from core.model import Toolbox, is_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import UNTRACED
 from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
-from core.state.release import DesiredState, ReleaseState
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.gateways.azure_http import UNTRACED
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError

@@ -1,0 +1,42 @@
+"""verify: asks the candidate while it has no traffic."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.agents_file.spec import AgentSpec
+from core.reasons import Reason
+from core.release import transitions
+from core.release.actions import (
+    Action,
+    EndRelease,
+    UpdateState,
+    Verify,
+)
+from core.release.gates.answers import ProbeOutcome, ProbeReport
+from core.release.inputs import DecisionInput
+from core.release.rules_candidate import _candidate
+from core.state.release import Phase
+
+
+def unproven(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
+    """Row 23: ask the candidate while it has no traffic."""
+    return Verify(_candidate(world)) if rule.release.verify and world.record.stage is Phase.CONFIRMED else None
+
+
+def after_verify(world: DecisionInput, rule: AgentSpec, proof: ProbeReport, now: datetime) -> Action:
+    """What the answers mean: on to the traffic, a hold, or the end without one where nothing is known."""
+    if proof.outcome is ProbeOutcome.PASSED:
+        return UpdateState(Reason.VERIFY, transitions.verified(world.record))
+    reason, record = NOT_VERIFIED[proof.outcome], world.record
+    if proof.outcome is ProbeOutcome.FAILED:
+        record = transitions.held(record, reason, proof.detail, rule.release.hold_for, now)
+    return EndRelease(reason, transitions.ended(record, reason, now, proof.detail), proof.detail)
+
+
+NOT_VERIFIED = {
+    ProbeOutcome.FAILED: Reason.VERIFY_FAILED,
+    ProbeOutcome.FORBIDDEN: Reason.VERIFY_FORBIDDEN,
+    ProbeOutcome.DISABLED: Reason.AGENT_DISABLED,
+    ProbeOutcome.INCONCLUSIVE: Reason.VERIFY_INCONCLUSIVE,
+}
