@@ -30,7 +30,7 @@ class Instant:
 @cache
 def _gateways() -> Gateways:
     instant = cast("Any", Instant())
-    return replace(bootstrap.gateways(), ledger=instant, journal=instant, queue=instant)
+    return replace(bootstrap.gateways(), state_store=instant, journal=instant, release_queue=instant)
 
 
 async def handle(event: str) -> None:

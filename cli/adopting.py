@@ -50,9 +50,9 @@ class Found:
 async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml: str, by: str, how: How) -> Answer:
     name = found.agent.name
     intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
-    record = await house.outside.ledger.record(name)
-    if record.good is not None or record.seen:
-        text = f"{intro}\nSlipway follows {name} already: version {record.good.version if record.good else '-'} is good"
+    record = await house.outside.state_store.record(name)
+    if record.last_good is not None or record.observed_generation:
+        text = f"{intro}\nSlipway follows {name} already: version {record.last_good.version if record.last_good else '-'} is good"
         return Answer(text, {"rule": yaml, "taken_over": False}, REFUSED)
     what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
     if how.dry_run:
@@ -76,7 +76,7 @@ def _read(yaml: str, name: str) -> AgentSpec:
 
 async def _as_tagged(house: House, push: Push) -> Push:
     """With the tag and the time that the registry has for it: only what is newer than that is released."""
-    listed = await house.outside.images.tags(push.repository)
+    listed = await house.outside.registry.tags(push.repository)
     found = next((one for one in listed if one.digest == push.digest), None)
     if found is None:
         return push

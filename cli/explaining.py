@@ -74,9 +74,9 @@ def _with_their_release(lines: list[Line], found: list[Line]) -> list[Line]:
 
 async def _ledger(house: House, agent: str, what: str, digests: set[str]) -> list[dict[str, Any]]:
     """What is wanted, done and held of it now."""
-    wanted, record = await house.outside.ledger.wanted(agent), await house.outside.ledger.record(agent)
-    pushes = [("wanted", wanted.push, ""), ("good", record.good.push if record.good else None, "")]
-    pushes += [("under way", record.push, f", {record.stage}, version {record.candidate}")] if record.open else []
+    wanted, record = await house.outside.state_store.wanted(agent), await house.outside.state_store.record(agent)
+    pushes = [("wanted", wanted.push, ""), ("good", record.last_good.push if record.last_good else None, "")]
+    pushes += [("under way", record.push, f", {record.phase}, version {record.candidate}")] if record.is_open else []
     told = [
         {"agent": agent, "what": name, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{more}"}
         for name, push, more in pushes

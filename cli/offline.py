@@ -22,7 +22,7 @@ def validate(file: Path, as_json: bool) -> int:
     except OSError as error:
         mistakes = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:
-        mistakes = error.told(str(file)).splitlines()
+        mistakes = error.text_for(str(file)).splitlines()
     if as_json:
         print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))
     elif mistakes:

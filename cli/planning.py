@@ -59,7 +59,7 @@ async def live(house: House, asked: Asked, agents: Path | None) -> Answer:
     """A plan from what is there now; read only."""
     outside = house.outside
     house.progress.what = "reading ledger, Foundry, Key Vault and registry"
-    seen = Seen(outside.ledger, outside.foundry, outside.vault, outside.images)
+    seen = Seen(outside.state_store, outside.foundry, outside.key_vault, outside.registry)
     rules = _rules(agents) if agents else house.agents
     return await _plan(asked, seen, rules, house.settings, outside.clock.now())
 
@@ -70,7 +70,7 @@ def _rules(file: Path) -> Agents:
     except OSError as error:
         raise Mistake(f"{file}: {error.strerror}; --agents FILE names another") from None
     except AgentsFileError as error:
-        raise Mistake(error.told(str(file))) from None
+        raise Mistake(error.text_for(str(file))) from None
 
 
 def _registry_of(events: tuple[Found, ...]) -> str:
@@ -90,7 +90,7 @@ async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at
     events = asked.events or await as_event(asked, rules, settings, outside)
     rows = [row for one in events for row in await _event(one, rules, settings, outside)]
     if asked.agent is not None and not asked.image:
-        await outside.queue.send(asked.agent)
+        await outside.release_queue.send(asked.agent)
     rows += await _releases(rules, settings, outside)
     return Answer(_text(rows, assumed), {"at": at, "steps": rows, "assumed": list(assumed.said)})
 
@@ -107,7 +107,7 @@ def _expecting(rule: AgentSpec) -> AgentSpec:
 
 async def _event(event: Found, rules: Agents, settings: Settings, outside: Gateways) -> list[dict[str, Any]]:
     if event.kind == RELEASE:
-        await outside.queue.send(event.id)
+        await outside.release_queue.send(event.id)
         return []
     await handle_event(json.dumps(event.body), rules, settings, outside)
     return [_row(line, outside) for line in _taken(outside)]
@@ -132,7 +132,7 @@ async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> lis
 
 
 def _queue(outside: Gateways) -> Queue:
-    return outside.queue  # type: ignore[return-value]
+    return outside.release_queue  # type: ignore[return-value]
 
 
 def _taken(outside: Gateways) -> list[Mapping[str, object]]:

@@ -79,8 +79,8 @@ async def record(house: House, agent: str | None) -> Answer:
     noted = {name: version for one in agents.values() for name, version in one.record.secrets.items()}
     secrets = {name: await _secret(house, name, noted) for name in sorted(refs)}
     house.progress.what = "listing the newest tags"
-    tags = {rule.repository: tuple(islice(await outside.images.tags(rule.repository), TAGS)) for rule in rules}
-    images = {digest: facts for one in agents.values() for digest, facts in one.record.images.items()}
+    tags = {rule.repository: tuple(islice(await outside.registry.tags(rule.repository), TAGS)) for rule in rules}
+    images = {digest: facts for one in agents.values() for digest, facts in one.record.image_facts.items()}
     made = World(
         at=outside.clock.now(),
         registry=house.settings.registry_name,
@@ -103,7 +103,7 @@ async def _toolbox(house: House, name: str) -> str:
 
 
 async def _agent(house: House, name: str) -> AgentWorld:
-    ledger, foundry = house.outside.ledger, house.outside.foundry
+    ledger, foundry = house.outside.state_store, house.outside.foundry
     records = gather_two(ledger.wanted(name), ledger.record(name))
     (wanted, kept), (agent, versions) = await gather_two(
         records, gather_two(foundry.agent(name), foundry.versions(name))
@@ -115,7 +115,7 @@ async def _agent(house: House, name: str) -> AgentWorld:
 async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
     """The newest version's id; where this person may not read it, the one that was last released."""
     try:
-        found = await house.outside.vault.read(name, None)
+        found = await house.outside.key_vault.read(name, None)
     except GatewayError:
         return noted.get(name, Unreadable.FORBIDDEN.value)
     if found is Unreadable.FORBIDDEN:
@@ -158,7 +158,7 @@ class Recorded:
     async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """The newest, which is all that a plan looks at."""
         newest = self._world.toolboxes.get(name)
-        return (ToolboxVersion(newest, NO_TIME, ours=True),) if newest else ()
+        return (ToolboxVersion(newest, NO_TIME, is_ours=True),) if newest else ()
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable | None:
         """The recorded version without a value; None where the file does not say."""

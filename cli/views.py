@@ -32,7 +32,7 @@ async def status(house: House, agent: str | None) -> Answer:
 
 
 async def _status(house: House, name: str) -> dict[str, Any]:
-    ledger, foundry, now = house.outside.ledger, house.outside.foundry, house.outside.clock.now()
+    ledger, foundry, now = house.outside.state_store, house.outside.foundry, house.outside.clock.now()
     reads = gather_two(foundry.agent(name), foundry.versions(name))
     (told, versions), (wanted, record) = await gather_two(reads, gather_two(ledger.wanted(name), ledger.record(name)))
     keep = house.agents.agents[name].keep
@@ -55,21 +55,21 @@ def _traffic(told: Agent | None, versions: Sequence[Version], record: ReleaseSta
         "running": serves.image if serves else None,
         "follows_latest": told.routing.follows_latest if told else None,
         "enabled": told.enabled if told else None,
-        "moved_by_hand": bool(told and record.selector is not None and told.routing != record.selector),
+        "moved_by_hand": bool(told and record.expected_routing is not None and told.routing != record.expected_routing),
     }
 
 
 def _wish(wanted: DesiredState, record: ReleaseState, now: datetime) -> dict[str, Any]:
-    pause = wanted.paused if wanted.paused and wanted.paused.holds(now) else None
+    pause = wanted.pause if wanted.pause and wanted.pause.is_active(now) else None
     until = f" until {short(pause.until)}" if pause and pause.until else ""
-    waits_until = wanted.due if wanted.due and wanted.serial > record.seen and wanted.due > now else None
+    waits_until = wanted.not_before if wanted.not_before and wanted.generation > record.observed_generation and wanted.not_before > now else None
     return {
         "wanted": wanted.push.tag if wanted.push else None,
         "digest": wanted.push.digest if wanted.push else None,
-        "stage": str(record.stage),
+        "stage": str(record.phase),
         "reason": "AWAITING_APPROVAL" if awaits_approval(record) else str(record.reason),
         "detail": record.detail,
-        "candidate": record.candidate if record.open else None,
+        "candidate": record.candidate if record.is_open else None,
         "due": waits_until.isoformat() if waits_until else None,
         "paused": f"by {pause.by}{until}: {pause.why}" if pause else None,
     }

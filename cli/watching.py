@@ -29,7 +29,7 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
     house.progress.hushed = True
     while left:
         for agent, serial in list(left.items()):
-            wanted, record = await house.outside.ledger.wanted(agent), await house.outside.ledger.record(agent)
+            wanted, record = await house.outside.state_store.wanted(agent), await house.outside.state_store.record(agent)
             await _lines(house, serials, since, shown, as_json)
             end = _end(wanted, record, serial, house.outside.clock.now())
             if end is not None:
@@ -44,12 +44,12 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
 
 def _end(wanted: DesiredState, record: ReleaseState, serial: int, now: datetime) -> str | None:
     """What it came to, or what it waits for; None while it goes on."""
-    if record.seen >= serial and not record.open and record.pending_write is None:
+    if record.observed_generation >= serial and not record.is_open and record.pending_write is None:
         return record.reason
-    approved = wanted.approved is not None and wanted.approved.version == record.candidate
+    approved = wanted.approval is not None and wanted.approval.version == record.candidate
     if awaits_approval(record) and not approved:
         return Reason.AWAITING_APPROVAL.value
-    if wanted.paused is not None and wanted.paused.holds(now) and rollback_version(wanted) is None:
+    if wanted.pause is not None and wanted.pause.is_active(now) and rollback_version(wanted) is None:
         return Reason.PAUSED.value
     return None
 

@@ -84,7 +84,7 @@ def resolve(
         memory=rule.memory,
         protocols=tuple(sorted(rule.protocols.items())),
         environment=_environment(rule, read, toolbox),
-        more=rule.more_definition,
+        more_definition=rule.more_definition,
     )
     newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
     return ResolvedDefinition(
@@ -147,7 +147,7 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
         "protocols": definition.protocols,
         "environment": plain,
         "secrets": named,
-        "more": definition.more,
+        "more": definition.more_definition,
     }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -12,7 +12,7 @@ from core.timing import CONSISTENCY_LAG
 def is_watched(record: ReleaseState, now: datetime) -> bool:
     """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
     settled = record.routed_at is None or abs(now - record.routed_at) >= CONSISTENCY_LAG
-    return record.good is not None and not record.open and record.pending_write is None and settled
+    return record.last_good is not None and not record.is_open and record.pending_write is None and settled
 
 
 def find_drift(record: ReleaseState, agent: Agent | None, live: Version | None) -> dict[str, str]:
@@ -31,15 +31,15 @@ def find_drift(record: ReleaseState, agent: Agent | None, live: Version | None) 
 
 
 def _routing(record: ReleaseState, agent: Agent) -> dict[str, str]:
-    if record.selector is None or agent.routing == record.selector:
+    if record.expected_routing is None or agent.routing == record.expected_routing:
         return {}
     told = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
-    left = record.selector.pinned or "the newest version"
+    left = record.expected_routing.pinned or "the newest version"
     return {f"routing {told}": f"the traffic goes to {told}; we left it at {left}"}
 
 
 def _live(record: ReleaseState, live: Version | None) -> dict[str, str]:
-    good = record.good.version if record.good else ""
+    good = record.last_good.version if record.last_good else ""
     status = "gone" if live is None else str(live.status)
     if live is not None and live.status is Status.ACTIVE:
         return {}

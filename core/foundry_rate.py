@@ -23,10 +23,10 @@ MIN_READS_PER_SECOND = 0.1
 class LoadSnapshot:
     """Everybody who waits for a version in this process."""
 
-    looking: int
-    a_second: float
+    polling: int
+    reads_per_second: float
     """Looks a second that all of them may make together."""
-    soonest: float = 0.0
+    fastest_activation: float = 0.0
     """Seconds: the shortest time that a version took lately; 0 where nothing is known."""
     throttled: bool = False
 
@@ -41,7 +41,7 @@ def may_start_release(in_hand: int, queue: float, crowd: LoadSnapshot) -> bool:
     return (
         not crowd.throttled
         or in_hand == 0
-        or (in_hand < crowd.a_second / RELEASE_READS_PER_SECOND and queue < MAX_READ_QUEUE_SECONDS)
+        or (in_hand < crowd.reads_per_second / RELEASE_READS_PER_SECOND and queue < MAX_READ_QUEUE_SECONDS)
     )
 
 

@@ -54,7 +54,7 @@ class Routing:
             return self.rules[0].version
         return None
 
-    def names(self, version: str) -> bool:
+    def routes_to(self, version: str) -> bool:
         """True when any rule sends anything to the version."""
         return any(rule.version == version for rule in self.rules)
 
@@ -105,11 +105,11 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
-    told_at: datetime | None = field(default=None, compare=False)
+    read_at: datetime | None = field(default=None, compare=False)
     """When the service said so, by the clock that also wrote ``created_at``; None where a list told it."""
 
     @property
-    def released(self) -> bool:
+    def is_release(self) -> bool:
         """False for a draft, and for a name that is no number: neither is ever a release's."""
         return is_number(self.number) and not self.draft
 
@@ -194,7 +194,7 @@ class Definition:
     protocols: tuple[tuple[str, str], ...]
     """Pairs of protocol and version, such as ``("responses", "2.0.0")``."""
     environment: Mapping[str, str | SecretValue] = field(repr=False)
-    more: Mapping[str, object] = field(default_factory=dict)
+    more_definition: Mapping[str, object] = field(default_factory=dict)
     """Further definition fields, passed through with their types."""
 
 

@@ -57,15 +57,15 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
 
 def awaits_approval(record: ReleaseState) -> bool:
     """True while the release under way waits for a person; the note is written when that is told."""
-    return record.open and record.told.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
+    return record.is_open and record.last_reported.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
 
 
 def unfinished_since(wanted: DesiredState, record: ReleaseState, now: datetime) -> datetime | None:
     """Since when something should have ended; None where nothing is under way, or a person or a time is waited for."""
-    paused = wanted.paused is not None and (wanted.paused.until is None or wanted.paused.until > now)
+    paused = wanted.pause is not None and (wanted.pause.until is None or wanted.pause.until > now)
     if paused or awaits_approval(record):
         return None
-    if record.open:
-        return record.begun_at
-    due = wanted.due or wanted.noted_at
-    return due if wanted.serial > record.seen and due is not None and due <= now else None
+    if record.is_open:
+        return record.started_at
+    due = wanted.not_before or wanted.updated_at
+    return due if wanted.generation > record.observed_generation and due is not None and due <= now else None

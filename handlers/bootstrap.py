@@ -50,17 +50,17 @@ def gateways() -> Gateways:
     from handlers.gateways.storage.state_store import BlobStateStore
 
     given, clock, credential, account = settings(), SystemClock(), _credential(), _account()
-    looks = FoundryRateLimiter(given.looks_per_second)
+    looks = FoundryRateLimiter(given.foundry_reads_per_second)
     return Gateways(
         foundry=AzureFoundry(given.foundry_project_endpoint, credential, looks, clock),
-        vault=AzureKeyVault(given.key_vault_url, credential),
-        ledger=BlobStateStore(account, clock),
+        key_vault=AzureKeyVault(given.key_vault_url, credential),
+        state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
-        queue=StorageReleaseQueue(account),
+        release_queue=StorageReleaseQueue(account),
         clock=clock,
-        images=AzureRegistry(given.registry_endpoint, credential),
-        outcomes=_outcomes(given, credential),
-        looks=looks,
+        registry=AzureRegistry(given.registry_endpoint, credential),
+        outcome_publisher=_outcomes(given, credential),
+        rate_limiter=looks,
     )
 
 

@@ -29,7 +29,7 @@ class LeaseLostError(Exception):
     """Somebody else may hold the lease now: this holder must not write or act again."""
 
 
-class Pace:
+class LeaseKeeper:
     """The waits of one lease holder; every method but the counters may raise LeaseLostError."""
 
     def __init__(self, clock: Clock, lease: Lease, first_poll: float, looks: FoundryRateLimiter) -> None:
@@ -49,7 +49,7 @@ class Pace:
     def became_active(self) -> None:
         """What was waited for is there: it took at least until the look before this one."""
         if self._not_yet:
-            self._looks.became_active(self._not_yet)
+            self._looks.record_activation(self._not_yet)
 
     def answered(self) -> None:
         """A turn met no fault."""
@@ -60,13 +60,13 @@ class Pace:
         if self._lease.remaining < RENEW_BELOW_SECONDS and not await self._lease.renew():
             raise LeaseLostError
 
-    async def turn_comes(self) -> bool:
+    async def wait_for_slot(self) -> bool:
         """Wait under the lease until Foundry has room for one more release; False: not within five minutes.
 
         Whoever asks for the same agent meanwhile finds the lease taken, and goes: what is wanted is read afterwards.
         """
         ends = self._clock.monotonic() + MAX_SLOT_WAIT_SECONDS
-        while not self._looks.take(self._clock.monotonic()):
+        while not self._looks.try_start_release(self._clock.monotonic()):
             if self._clock.monotonic() >= ends:
                 return False
             await self._sleep(SLOT_RETRY_SECONDS)
@@ -79,10 +79,10 @@ class Pace:
         """
         now = self._clock.monotonic()
         self._not_yet = now - self._waits_since
-        crowd = self._looks.crowd(now)
+        crowd = self._looks.load(now)
         spent = 0.0 if crowd.throttled else now - self._looks_since
         seconds = seconds_to_next_poll(self._not_yet, self._first_poll, crowd)
-        with self._looks.waiting():
+        with self._looks.polling():
             await self._sleep(max(seconds - spent, seconds / 2))
         self._looks_since = self._clock.monotonic()
 
@@ -90,7 +90,7 @@ class Pace:
         """Wait a fault out: 1 s, then twice as long each time, or what the service asks for; False: out of patience."""
         self._faults += 1
         if error.throttled:
-            self._looks.refused(self._clock.monotonic())
+            self._looks.record_refusal(self._clock.monotonic())
         seconds = max(error.retry_after or 0.0, 2.0 ** (self._faults - 1))
         if self._faults > MAX_FAULTS_IN_A_ROW or seconds > MAX_BACK_OFF_SECONDS:
             return False

@@ -35,14 +35,14 @@ def of_release(agent: str, reason: Reason, record: ReleaseState, detail: str) ->
         "help": reason.help,
         "detail": detail,
         "version": record.candidate,
-        "previous_version": record.back.pinned if record.back else None,
+        "previous_version": record.routing_at_start.pinned if record.routing_at_start else None,
         "repository": push.repository if push else None,
         "tag": push.tag if push else None,
         "digest": push.digest if push else None,
         "pushed_at": push.pushed_at.isoformat() if push else None,
         "fingerprint": record.fingerprint,
     }
-    return _told(kind, agent, f"{agent}/{record.seen}/{record.candidate or 0}/{reason}", about)
+    return _told(kind, agent, f"{agent}/{record.observed_generation}/{record.candidate or 0}/{reason}", about)
 
 
 def of_prune(agent: str, versions: list[str], at: str) -> OutcomeEvent:
@@ -55,9 +55,9 @@ async def publish(events: list[OutcomeEvent], decisions: DecisionLog, outside: G
     if not events:
         return
     try:
-        await outside.outcomes.publish(events)
+        await outside.outcome_publisher.publish(events)
     except GatewayError as error:
-        decisions.tell(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
+        decisions.record(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
 
 
 def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> OutcomeEvent:

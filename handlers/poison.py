@@ -18,6 +18,6 @@ async def handle_poison_message(queue: str, message: str, outside: Gateways) -> 
     decisions = DecisionLog(outside.journal, outside.clock, {"step": "poison"})
     digest = hashlib.sha256(message.encode()).hexdigest()
     detail = f"a message of {queue} failed five times"
-    decisions.tell(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
+    decisions.record(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
     metrics.poisoned(queue)
     await decisions.flush(required=True)

@@ -60,7 +60,7 @@ class Settings:
     prune_dry_run: bool = _setting("PRUNE_DRY_RUN", "`true`: plan and tell, delete nothing", "false")  # type: ignore[assignment]
     outcome_topic_endpoint: str = _setting("OUTCOME_TOPIC_ENDPOINT", "an Event Grid topic that is told outcomes", "")
     poll_seconds: float = _setting("POLL_SECONDS", "seconds between looks at a version, growing to 10", "2")  # type: ignore[assignment]
-    looks_per_second: float = _setting(  # type: ignore[assignment]
+    foundry_reads_per_second: float = _setting(  # type: ignore[assignment]
         "LOOKS_PER_SECOND",
         "looks at versions a second that an instance makes; where more wait, each looks less often",
         "5",

@@ -26,7 +26,7 @@ Word = Callable[[DesiredState, datetime], DesiredUpdate]
 
 async def approve(agent: str, by: str, outside: Gateways, version: str | None = None) -> DesiredUpdate:
     """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
-    record = await outside.ledger.record(agent)
+    record = await outside.state_store.record(agent)
     return await _say(agent, lambda wanted, now: user_commands.approve(wanted, record, version, by, now), outside)
 
 
@@ -39,7 +39,7 @@ async def hold(
 
 async def lift(agent: str, by: str, outside: Gateways, digest: str | None = None) -> DesiredUpdate:
     """End holds."""
-    record = await outside.ledger.record(agent)
+    record = await outside.state_store.record(agent)
     return await _say(agent, lambda wanted, now: lift_holds(wanted, record, digest, by, now), outside)
 
 
@@ -62,14 +62,14 @@ async def resume(agents: tuple[str, ...], by: str, outside: Gateways) -> tuple[D
 
 async def release_now(agent: str, by: str, outside: Gateways, push: Push | None = None) -> DesiredUpdate:
     """Release a push, or what is wanted once more."""
-    record: ReleaseState = await outside.ledger.record(agent)
+    record: ReleaseState = await outside.state_store.record(agent)
     return await _say(agent, lambda wanted, now: request_release(wanted, record, push, by, now), outside)
 
 
 async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> DesiredUpdate:
     """Have an earlier version serve again; the one that was good before, where none is named."""
     reads = gather_two(outside.foundry.agent(agent), outside.foundry.versions(agent))
-    (told, versions), record = await gather_two(reads, outside.ledger.record(agent))
+    (told, versions), record = await gather_two(reads, outside.state_store.record(agent))
     way = rollback_target(record, told, versions, to)
     if isinstance(way, str):
         return await _say(agent, lambda wanted, _: DesiredUpdate(wanted, Reason.NO_WAY_BACK, way), outside)
@@ -86,7 +86,7 @@ async def take_over(
     rule: AgentSpec, told: Agent, serves: Version, push: Push, by: str, outside: Gateways
 ) -> DesiredUpdate:
     """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
-    lease = await outside.ledger.lease(rule.name)
+    lease = await outside.state_store.lease(rule.name)
     if lease is None or lease.record != ReleaseState():
         if lease is not None:
             await lease.give_back()
@@ -108,6 +108,6 @@ async def take_over(
 async def _say(agent: str, word: Word, outside: Gateways) -> DesiredUpdate:
     decisions = DecisionLog(outside.journal, outside.clock, {"agent": agent, **COMMON})
     noted = await update_and_enqueue(agent, word, outside)
-    decisions.tell(noted.reason, noted.detail, serial=noted.wanted.serial)
+    decisions.record(noted.reason, noted.detail, serial=noted.desired.generation)
     await decisions.flush()
     return noted

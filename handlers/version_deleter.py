@@ -17,7 +17,7 @@ from core.timing import MAX_READ_AGE_SECONDS
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Deleted, Gateways
-from handlers.lease_keeper import LeaseLostError, Pace
+from handlers.lease_keeper import LeaseLostError, LeaseKeeper
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -31,7 +31,7 @@ Interrupted = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class AgentSnapshot:
     """What is true of the agent, whichever version is looked at."""
 
     began: float
@@ -46,14 +46,14 @@ class VersionDeleter:
 
     rule: AgentSpec
     record: ReleaseState
-    pace: Pace
+    pace: LeaseKeeper
     outside: Gateways
     decisions: DecisionLog
     interrupted: Interrupted
     done: dict[str, Reason] = field(default_factory=dict)
     _left: deque[Delete] = field(default_factory=deque)
     _stopped: bool = False
-    _around: asyncio.Future[Around] | None = None
+    _around: asyncio.Future[AgentSnapshot] | None = None
     _asked: float = 0.0
     _shared_by: int = 0
 
@@ -108,7 +108,7 @@ class VersionDeleter:
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:
             self._stopped = True
-            self.decisions.tell(Reason.PRUNE_STOPPED, "a release is waiting")
+            self.decisions.record(Reason.PRUNE_STOPPED, "a release is waiting")
         if self._stopped:
             return
         if version is None:
@@ -120,7 +120,7 @@ class VersionDeleter:
         else:
             await self._delete(again)
 
-    def _look_around(self) -> Awaitable[Around]:
+    def _look_around(self) -> Awaitable[AgentSnapshot]:
         """One look for a few versions whose own looks begin with it."""
         now = self.outside.clock.monotonic()
         if self._around is None or self._shared_by >= SHARED or now - self._asked > NEAR:
@@ -128,11 +128,11 @@ class VersionDeleter:
         self._shared_by += 1
         return self._around
 
-    async def _seen(self) -> Around:
+    async def _seen(self) -> AgentSnapshot:
         await self.pace.keep_lease()
         began = self.outside.clock.monotonic()
         stop, agent = await gather_two(self.interrupted(), self.outside.foundry.agent(self.rule.name))
-        return Around(began, stop, agent)
+        return AgentSnapshot(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:
         """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
@@ -146,4 +146,4 @@ class VersionDeleter:
     def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
         self.done[number] = reason
         metrics.pruned(self.rule.name, reason)
-        self.decisions.tell(reason, detail, version=number)
+        self.decisions.record(reason, detail, version=number)

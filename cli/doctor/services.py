@@ -27,9 +27,9 @@ async def checks(agents: Agents, outside: Gateways) -> list[Check]:
     )
     told = [
         await _asked("you at Foundry", lambda: outside.foundry.agent(first)),
-        await _asked("you at the ledger", lambda: outside.ledger.record(first)),
-        await _asked("you at the queues", lambda: outside.queue.depth("releases")),
-        await _asked("you at the registry", lambda: outside.images.tags(repository)),
+        await _asked("you at the ledger", lambda: outside.state_store.record(first)),
+        await _asked("you at the queues", lambda: outside.release_queue.depth("releases")),
+        await _asked("you at the registry", lambda: outside.registry.tags(repository)),
     ]
     told += [await _vault(secret, outside)] if secret else []
     told += [await _waiting(name, outside) for name in POISON]
@@ -54,7 +54,7 @@ async def _vault(secret: str, outside: Gateways) -> Check:
     """A person need not read secrets: only the app must."""
     what = "you at Key Vault"
     try:
-        found = await outside.vault.read(secret, None)
+        found = await outside.key_vault.read(secret, None)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0], "only the app must read secrets: see its identity")
     told = "answers" if not isinstance(found, str) else f"{secret} is {found} for you"
@@ -64,7 +64,7 @@ async def _vault(secret: str, outside: Gateways) -> Check:
 async def _waiting(queue: str, outside: Gateways) -> Check:
     what = f"poison queue {queue}"
     try:
-        depth = await outside.queue.depth(queue)
+        depth = await outside.release_queue.depth(queue)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0])
     if not depth:
@@ -75,9 +75,9 @@ async def _waiting(queue: str, outside: Gateways) -> Check:
 async def _agent(name: str, agents: Agents, outside: Gateways) -> list[Check]:
     try:
         versions = await outside.foundry.versions(name)
-        wanted = await outside.ledger.wanted(name)
+        wanted = await outside.state_store.wanted(name)
         push = wanted.push
-        facts = await outside.images.facts(push.repository, push.digest) if push else None
+        facts = await outside.registry.facts(push.repository, push.digest) if push else None
     except GatewayError as error:
         return [unclear(f"{name}: versions and image", sentence(error).partition("\n")[0])]
     keep = agents.agents[name].keep

@@ -27,11 +27,11 @@ class Mistake:
 
     where: str
     line: int
-    what: str
+    problem: str
 
     def __str__(self) -> str:
         place = f"{self.where}, line {self.line}" if self.where else f"line {self.line}"
-        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in f"{place}: {self.what}")
+        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in f"{place}: {self.problem}")
 
 
 class AgentsFileError(Exception):
@@ -39,9 +39,9 @@ class AgentsFileError(Exception):
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         self.mistakes = mistakes
-        super().__init__(self.told("agents.yaml"))
+        super().__init__(self.text_for("agents.yaml"))
 
-    def told(self, file: str) -> str:
+    def text_for(self, file: str) -> str:
         """A line for each mistake, beginning with the file's name as whoever asked knows it."""
         return "\n".join(f"{file}: {mistake}" for mistake in self.mistakes)
 
@@ -63,7 +63,7 @@ def load_agents(data: bytes) -> Agents:
     mistakes = {*document.mistakes, *(one for one in found if not _is_echo(one, document))}
     if mistakes:
         told = (Mistake(".".join(short(key) for key in one.place), one.line, one.what) for one in mistakes)
-        raise AgentsFileError(tuple(sorted(told, key=lambda one: (one.line, one.where, one.what))))
+        raise AgentsFileError(tuple(sorted(told, key=lambda one: (one.line, one.where, one.problem))))
     return Agents.model_construct(agents=rules)
 
 

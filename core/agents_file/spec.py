@@ -118,8 +118,8 @@ class ReleaseSpec(Value):
     mode: Literal["auto", "manual", "notify"] = Field(
         "auto", description="auto goes live; manual waits for a person; notify says what it would do"
     )
-    soak: Duration = Field(timedelta(0), description="the age that a push must have")
-    settle: Duration = Field(timedelta(seconds=30), description="quiet time after a secret or this file changed")
+    min_push_age: Duration = Field(timedelta(0), description="the age that a push must have")
+    debounce: Duration = Field(timedelta(seconds=30), description="quiet time after a secret or this file changed")
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
         "release", description="what a new version of a secret does"
     )

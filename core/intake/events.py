@@ -33,12 +33,12 @@ ENQUEUES = frozenset(
 class DesiredUpdate:
     """What a handler does after an event was held against the ledger."""
 
-    wanted: DesiredState
+    desired: DesiredState
     reason: Reason
     detail: str = ""
 
     @property
-    def asks(self) -> bool:
+    def enqueues(self) -> bool:
         """True when the release must be taken up.
 
         Also where the same push came twice: its first delivery may have died between the ledger and the queue.
@@ -53,20 +53,20 @@ def apply_push(
     judged = check_tag(rule.tags, push.tag)
     if isinstance(judged, Rejection):
         return DesiredUpdate(wanted, judged.reason, judged.detail)
-    held_against = check_newer(rule.tags, push, wanted.newest or wanted.push)
+    held_against = check_newer(rule.tags, push, wanted.newest_push or wanted.push)
     if isinstance(held_against, NotNewer):
         return DesiredUpdate(wanted, held_against.reason, held_against.detail)
-    serial = wanted.serial + 1
+    serial = wanted.generation + 1
     taken = replace(
         wanted,
-        serial=serial,
-        by_people=serial,
+        generation=serial,
+        user_generation=serial,
         push=push,
-        newest=None,
+        newest_push=None,
         cause=Cause.PUSH,
-        noted_at=now,
-        due=push.pushed_at + rule.release.soak if rule.release.soak else None,
-        rule=runtime_hash(rule),
+        updated_at=now,
+        not_before=push.pushed_at + rule.release.min_push_age if rule.release.min_push_age else None,
+        runtime_hash=runtime_hash(rule),
         traceparent=traceparent,
     )
     return DesiredUpdate(taken, Reason.DESIRED)
@@ -75,15 +75,15 @@ def apply_push(
 def apply_config(wanted: DesiredState, rule: AgentSpec, now: datetime) -> DesiredUpdate:
     """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
     runs = runtime_hash(rule)
-    if wanted.push is None or wanted.rule == runs:
+    if wanted.push is None or wanted.runtime_hash == runs:
         return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     if wanted.push.repository != rule.repository:
         return DesiredUpdate(
-            replace(wanted, rule=runs), Reason.NOTHING_DESIRED
+            replace(wanted, runtime_hash=runs), Reason.NOTHING_DESIRED
         )  # the next push of the new one is awaited
-    serial, due = wanted.serial + 1, now + rule.release.settle
+    serial, due = wanted.generation + 1, now + rule.release.debounce
     asked = replace(
-        wanted, serial=serial, by_people=serial, cause=Cause.CONFIGURATION, noted_at=now, due=due, rule=runs
+        wanted, generation=serial, user_generation=serial, cause=Cause.CONFIGURATION, updated_at=now, not_before=due, runtime_hash=runs
     )
     return DesiredUpdate(asked, Reason.CONFIGURED)
 
@@ -105,9 +105,9 @@ def apply_rotation(wanted: DesiredState, rule: AgentSpec, traceparent: str | Non
         )
     if wanted.push is None:
         return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
-    due = now + rule.release.settle
+    due = now + rule.release.debounce
     return DesiredUpdate(
-        replace(wanted, serial=wanted.serial + 1, cause=Cause.SECRET, noted_at=now, due=due, traceparent=traceparent),
+        replace(wanted, generation=wanted.generation + 1, cause=Cause.SECRET, updated_at=now, not_before=due, traceparent=traceparent),
         Reason.DESIRED,
         "a secret has a new version",
     )

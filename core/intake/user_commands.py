@@ -19,12 +19,12 @@ MAY_BE_APPROVED = (Phase.CONFIRMED, Phase.VERIFIED)
 
 def approve(wanted: DesiredState, record: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
     """Leave for the version that waits now; a version that is named must be that one."""
-    waits = record.candidate if record.stage in MAY_BE_APPROVED else None
+    waits = record.candidate if record.phase in MAY_BE_APPROVED else None
     if waits is None or (version is not None and version != waits):
         found = f"version {waits} waits" if waits else "no version waits"
         return DesiredUpdate(wanted, Reason.NOTHING_TO_APPROVE, found)
     approval = Approval(waits, record.fingerprint, by, now)
-    return DesiredUpdate(replace(wanted, approved=approval), Reason.APPROVED, f"version {waits} by {by}")
+    return DesiredUpdate(replace(wanted, approval=approval), Reason.APPROVED, f"version {waits} by {by}")
 
 
 def hold(
@@ -35,8 +35,8 @@ def hold(
     if not held:
         return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
     new = Hold("", held, Reason.HOLD_SET.value, why, now, until, by)
-    others = tuple(one for one in wanted.held if one.digest != held)
-    return DesiredUpdate(replace(wanted, held=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
+    others = tuple(one for one in wanted.holds if one.digest != held)
+    return DesiredUpdate(replace(wanted, holds=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
 
 
 def lift_holds(wanted: DesiredState, record: ReleaseState, digest: str | None, by: str, now: datetime) -> DesiredUpdate:
@@ -51,14 +51,14 @@ def lift_holds(wanted: DesiredState, record: ReleaseState, digest: str | None, b
 
 def pause(wanted: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
     """Stop before the next step; what is promoted is still finished."""
-    return DesiredUpdate(replace(wanted, paused=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
+    return DesiredUpdate(replace(wanted, pause=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
 
 
 def unpause(wanted: DesiredState, by: str) -> DesiredUpdate:
     """Go on after a pause."""
-    if wanted.paused is None:
+    if wanted.pause is None:
         return DesiredUpdate(wanted, Reason.NOTHING_PAUSED)
-    return DesiredUpdate(replace(wanted, paused=None), Reason.RESUMED_BY_PERSON, f"by {by}")
+    return DesiredUpdate(replace(wanted, pause=None), Reason.RESUMED_BY_PERSON, f"by {by}")
 
 
 def request_release(
@@ -72,8 +72,8 @@ def request_release(
         one for one in holds.active(wanted, record, now) if chosen.digest == one.digest or _ours(one, record, chosen)
     ]
     lifted = _lifted(wanted, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
-    newest = wanted.newest or wanted.push
-    asked = replace(_asked(lifted, now), push=chosen, newest=newest if newest != chosen else None)
+    newest = wanted.newest_push or wanted.push
+    asked = replace(_asked(lifted, now), push=chosen, newest_push=newest if newest != chosen else None)
     return DesiredUpdate(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
 
 
@@ -86,7 +86,7 @@ def rollback_target(
     """
     if agent is None:
         return "the agent does not exist"
-    known = [one.version for one in (record.good, record.previous) if one is not None and one.version != agent.live]
+    known = [one.version for one in (record.last_good, record.previous_good) if one is not None and one.version != agent.live]
     number = to or next(iter(known), None)
     if number is None:
         return "nothing was good before what serves"
@@ -112,15 +112,15 @@ def request_rollback(
     held = Hold(
         existing_definition(serves).fingerprint if serves else "", digest, Reason.HOLD_SET.value, why, now, None, by
     )
-    others = tuple(one for one in wanted.held if one.digest not in (digest, push.digest if push else ""))
-    newest = wanted.newest or wanted.push
+    others = tuple(one for one in wanted.holds if one.digest not in (digest, push.digest if push else ""))
+    newest = wanted.newest_push or wanted.push
     chosen = replace(
         asked,
         push=push,
-        newest=newest if newest != push else None,
-        back=RollbackRequest(to.number, asked.serial),
-        approved=Approval(to.number, fingerprint, by, now),
-        held=(*others, held) if serves else others,
+        newest_push=newest if newest != push else None,
+        rollback=RollbackRequest(to.number, asked.generation),
+        approval=Approval(to.number, fingerprint, by, now),
+        holds=(*others, held) if serves else others,
     )
     return DesiredUpdate(chosen, Reason.ROLLBACK_ASKED, f"to version {to.number} by {by}: {why}")
 
@@ -129,19 +129,19 @@ def adopt(
     agent: Agent, serves: Version, push: Push, runs: str, by: str, now: datetime
 ) -> tuple[DesiredState, ReleaseState]:
     """The first two records of an agent that ran before: what serves is good, and what it was made of is wanted."""
-    wanted = DesiredState(serial=1, by_people=1, push=push, cause=Cause.PERSON, noted_at=now, rule=runs)
+    wanted = DesiredState(generation=1, user_generation=1, push=push, cause=Cause.PERSON, updated_at=now, runtime_hash=runs)
     good = GoodVersion(push, existing_definition(serves).fingerprint, serves.number)
     record = ReleaseState(
-        seen=1,
+        observed_generation=1,
         push=push,
         fingerprint=good.fingerprint,
         reason=Reason.TAKEN_OVER.value,
         detail=f"by {by}",
         candidate=serves.number,
-        selector=agent.routing,
-        good=good,
+        expected_routing=agent.routing,
+        last_good=good,
         identity=agent.identity,
-        born={serves.number: serves.created_at},
+        created_at={serves.number: serves.created_at},
     )
     return wanted, record
 
@@ -154,13 +154,13 @@ def _ours(hold: Hold, record: ReleaseState, push: Push) -> bool:
 
 def _lifted(wanted: DesiredState, keys: set[str], now: datetime) -> DesiredState:
     """Older words are kept as long as a hold may last."""
-    recent = {key: at for key, at in wanted.lifted.items() if now - at < MAX_LIFTED_AGE}
-    return replace(wanted, lifted={**recent, **dict.fromkeys(sorted(keys), now)})
+    recent = {key: at for key, at in wanted.lifted_at.items() if now - at < MAX_LIFTED_AGE}
+    return replace(wanted, lifted_at={**recent, **dict.fromkeys(sorted(keys), now)})
 
 
 MAX_LIFTED_AGE = timedelta(days=400)
 
 
 def _asked(wanted: DesiredState, now: datetime) -> DesiredState:
-    serial = wanted.serial + 1
-    return replace(wanted, serial=serial, by_people=serial, cause=Cause.PERSON, noted_at=now, due=None)
+    serial = wanted.generation + 1
+    return replace(wanted, generation=serial, user_generation=serial, cause=Cause.PERSON, updated_at=now, not_before=None)

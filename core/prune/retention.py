@@ -78,7 +78,7 @@ def recheck(
     line: Delete, agent: Agent | None, found: Version, record: ReleaseState, keep: KeepSpec, now: datetime
 ) -> PruneDecision:
     """The line once more, with the agent and the version as just read: lists lie, and people move traffic."""
-    if agent is None or agent.live == found.number or agent.routing.names(found.number):
+    if agent is None or agent.live == found.number or agent.routing.routes_to(found.number):
         return Keep(found, Reason.KEPT_LIVE)
     if found.number in _named(record):
         return Keep(found, Reason.KEPT_IN_RELEASE)
@@ -120,12 +120,12 @@ def _needs(
     yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(record))
     yield from ((version.number, why) for version in ordered if (why := _by_itself(version, keep)) is not None)
     yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
-    if numbered and not any(routing.names(version.number) for version in numbered):
+    if numbered and not any(routing.routes_to(version.number) for version in numbered):
         yield numbered[-1].number, Reason.KEPT_LAST  # the traffic goes nowhere: something must be left to send it to
 
 
 def _by_itself(version: Version, keep: KeepSpec) -> Reason | None:
-    if not version.released:
+    if not version.is_release:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED
@@ -136,10 +136,10 @@ def _by_itself(version: Version, keep: KeepSpec) -> Reason | None:
 
 def _named(record: ReleaseState) -> Iterator[str]:
     """The versions that the release record names: candidate, previous live, last good, what is being done."""
-    if record.candidate and record.open:
+    if record.candidate and record.is_open:
         yield record.candidate
-    yield from (good.version for good in (record.good, record.previous) if good)
-    for routing in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
+    yield from (good.version for good in (record.last_good, record.previous_good) if good)
+    for routing in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 

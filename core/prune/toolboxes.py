@@ -21,7 +21,7 @@ class ToolboxVersion:
 
     version: str
     created_at: datetime
-    ours: bool
+    is_ours: bool
     """True when its metadata says that we made it."""
     default: bool = False
 
@@ -34,7 +34,7 @@ class ToolboxLine:
     reason: Reason
 
     @property
-    def goes(self) -> bool:
+    def deletes(self) -> bool:
         """True where nothing needs it."""
         return self.reason is Reason.PRUNED_STALE
 
@@ -52,7 +52,7 @@ def plan_toolbox(
             return Reason.KEPT_IN_RELEASE
         if one.default or one is ordered[-1]:
             return Reason.KEPT_LIVE
-        if not one.ours:
+        if not one.is_ours:
             return Reason.KEPT_FOREIGN
         if one.created_at == NO_TIME:
             return Reason.KEPT_UNDATED

@@ -19,7 +19,7 @@ class NeedsRead:
     """A row needs a fact that nobody read this turn."""
 
     fact: Fact
-    number: str = ""
+    version: str = ""
     """Which version, where the fact is one."""
 
 
@@ -28,7 +28,7 @@ class Poll:
     """Look again in a moment; ``for_version``: only that version and what is wanted need another look."""
 
     reason: Reason
-    for_version: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Stop:
 
     reason: Reason
     detail: str = ""
-    told: bool = False
+    already_reported: bool = False
     """True where this was told when the release ended: it is not told again."""
 
 
@@ -54,7 +54,7 @@ class UpdateState:
     """The record was behind the world: remember what was seen."""
 
     reason: Reason
-    record: ReleaseState
+    state: ReleaseState
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class EndRelease:
     """The release is over, with this record to remember it by."""
 
     reason: Reason
-    record: ReleaseState
+    state: ReleaseState
     detail: str = ""
 
 
@@ -70,7 +70,7 @@ class EndRelease:
 class StartRelease:
     """A newer wish is taken up; the record already says so."""
 
-    record: ReleaseState
+    state: ReleaseState
     superseded: ReleaseState | None = None
     """The release under way that ends by this."""
     reason: Reason = Reason.BEGIN
@@ -80,7 +80,7 @@ class StartRelease:
 class PruneForRoom:
     """Delete what may go, to have room for what is to be created."""
 
-    going: tuple[Delete, ...]
+    deletions: tuple[Delete, ...]
     reason: Reason = Reason.MAKE_ROOM
 
 
@@ -88,11 +88,11 @@ class PruneForRoom:
 class Create:
     """Ask Foundry for a version."""
 
-    highest: int
+    highest_version: int
     """The highest version number known: what is not above it is an old twin."""
-    previous: str | None
+    live_version: str | None
     """The version that serves now."""
-    seen: Routing | None
+    routing_seen: Routing | None
     """The routing that this was decided on; with any other nothing is sent. None: there is no agent yet."""
     reason: Reason = Reason.CREATE
 
@@ -101,7 +101,7 @@ class Create:
 class DeleteDuplicate:
     """Delete the failed twin, so that the same definition can be created once more."""
 
-    number: str
+    version: str
     reason: Reason = Reason.CLEAR_TWIN
 
 
@@ -118,7 +118,7 @@ class Pin:
     """Hold the traffic where it is, so that a new version takes none by itself."""
 
     version: str
-    seen: Routing | None
+    routing_seen: Routing | None
     reason: Reason = Reason.PIN
 
 
@@ -127,7 +127,7 @@ class MoveTraffic:
     """Send new sessions to the candidate."""
 
     version: str
-    seen: Routing | None
+    routing_seen: Routing | None
     reason: Reason = Reason.PROMOTE
 
 
@@ -144,7 +144,7 @@ class Check:
     """Ask the agent now that the candidate has its traffic."""
 
     version: str
-    ways_back: tuple[str, ...]
+    rollback_versions: tuple[str, ...]
     """The versions that the traffic may go back to if it fails: read while the agent is asked."""
     reason: Reason = Reason.CHECK
 
@@ -154,8 +154,8 @@ class RollBack:
     """Give the traffic back; the record already holds what failed."""
 
     to: Routing
-    record: ReleaseState
-    seen: Routing | None
+    state: ReleaseState
+    routing_seen: Routing | None
     reason: Reason = Reason.ROLLBACK
 
 

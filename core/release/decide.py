@@ -19,32 +19,32 @@ Row = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
 
 ROWS: tuple[Row, ...] = (
     rules_start.agent_deleted,  # 1
-    rules_pending_write.noted_by_another_clock,  # 2
-    rules_pending_write.unfinished_act,  # 2
+    rules_pending_write.write_from_the_future,  # 2
+    rules_pending_write.unfinished_write,  # 2
     rules_traffic.own_change_not_visible,  # 3
-    rules_traffic.promoted,  # 4
+    rules_traffic.finish_promoted,  # 4
     rules_start.paused,  # 5
     rules_start.nothing_desired,  # 6
-    rules_start.routing_changed,  # 7
+    rules_start.routing_changed_outside,  # 7
     rules_start.ended_stays_ended,  # 8
-    rules_start.held_back,  # 9
-    rules_start.unresolvable,  # 10
+    rules_start.image_held,  # 9
+    rules_start.definition_unresolved,  # 10
     rules_start.already_live,  # 11
-    rules_start.not_to_release,  # 12
-    rules_start.pin,  # 13, 14
-    rules_start.begin,  # 13, 15
-    rules_candidate.adopt,  # 16
+    rules_start.notify_only_or_disabled,  # 12
+    rules_start.pin_traffic,  # 13, 14
+    rules_start.start_release,  # 13, 15
+    rules_candidate.adopt_existing_version,  # 16
     rules_version_limit.make_room,  # 17
-    rules_candidate.create,  # 18
-    rules_candidate.gone,  # 19
-    rules_candidate.creating,  # 20
-    rules_candidate.failed,  # 21
+    rules_candidate.create_version,  # 18
+    rules_candidate.candidate_gone,  # 19
+    rules_candidate.still_provisioning,  # 20
+    rules_candidate.provisioning_failed,  # 21
     confirm.confirm,  # 22
     rules_candidate.held_meanwhile,  # 23
-    verify.unproven,  # 23
-    approval.unapproved,  # 24
-    rules_traffic.serves,  # 25
-    rules_traffic.promote,  # 26
+    verify.verify,  # 23
+    approval.approval,  # 24
+    rules_traffic.already_routed,  # 25
+    rules_traffic.move_traffic,  # 26
 )
 
 
@@ -53,4 +53,4 @@ def next_action(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action:
     try:
         return next(step for row in ROWS if (step := row(world, rule, now)) is not None)
     except NeedsReadError as unread:
-        return unread.look
+        return unread.action

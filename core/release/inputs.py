@@ -33,7 +33,7 @@ class NeedsReadError(Exception):
 
     def __init__(self, fact: Fact, number: str = "") -> None:
         super().__init__(fact, number)
-        self.look = NeedsRead(fact, number)
+        self.action = NeedsRead(fact, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class Observed:
     """What was read; a key that is missing was not read, which is something else than a None that was."""
 
     agent: tuple[Agent | None] | None = None
-    listed: tuple[Version, ...] | None = None
+    version_list: tuple[Version, ...] | None = None
     versions: Mapping[str, Version | None] = field(default_factory=dict)
-    wish: ResolvedDefinition | UnresolvedDefinition | None = None
-    resolved: ResolvedDefinition | UnresolvedDefinition | None = None
+    desired_definition: ResolvedDefinition | UnresolvedDefinition | None = None
+    release_definition: ResolvedDefinition | UnresolvedDefinition | None = None
     pruned: Mapping[str, Reason] = field(default_factory=dict)
     """Versions that this turn tried to delete -> what became of them."""
 
@@ -52,7 +52,7 @@ class Observed:
         """The same facts with one version as just read."""
         return replace(self, versions={**self.versions, number: version})
 
-    def routed(self, routing: Routing | None) -> Observed:
+    def with_routing(self, routing: Routing | None) -> Observed:
         """The same facts with the routing that we just gave the agent."""
         agent = self.agent[0] if self.agent else None
         return replace(self, agent=(replace(agent, routing=routing),) if agent and routing else None)
@@ -66,73 +66,73 @@ class Observed:
 class DecisionInput:
     """One turn's view; reading a property that is not in it raises Unread, which next_step turns into a Look."""
 
-    wanted: DesiredState
-    record: ReleaseState
-    facts: Observed = field(default_factory=Observed)
+    desired: DesiredState
+    release: ReleaseState
+    observed: Observed = field(default_factory=Observed)
 
     @property
     def agent(self) -> Agent | None:
         """The agent, or None where it does not exist."""
-        if self.facts.agent is None:
+        if self.observed.agent is None:
             raise NeedsReadError("agent")
-        return self.facts.agent[0]
+        return self.observed.agent[0]
 
     @property
-    def listed(self) -> tuple[Version, ...]:
+    def version_list(self) -> tuple[Version, ...]:
         """Every version but drafts, newest first; their status is not to be trusted (docs/reference/wire.md)."""
         if self.agent is None:
             return ()
-        if self.facts.listed is None:
+        if self.observed.version_list is None:
             raise NeedsReadError("versions")
-        gone = {number for number, reason in self.facts.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.facts.listed if version.released and version.number not in gone)
+        gone = {number for number, reason in self.observed.pruned.items() if reason in PRUNED}  # lists lag
+        left = (version for version in self.observed.version_list if version.is_release and version.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
-    def wish(self) -> ResolvedDefinition | UnresolvedDefinition:
+    def desired_definition(self) -> ResolvedDefinition | UnresolvedDefinition:
         """What the desired push comes to with today's rule and secrets."""
-        if self.facts.wish is None:
+        if self.observed.desired_definition is None:
             raise NeedsReadError("wish")
-        return self.facts.wish
+        return self.observed.desired_definition
 
     @property
-    def resolved(self) -> ResolvedDefinition | UnresolvedDefinition:
+    def release_definition(self) -> ResolvedDefinition | UnresolvedDefinition:
         """What the push under way comes to, with the secrets that it was resolved to."""
-        if self.facts.resolved is None:
+        if self.observed.release_definition is None:
             raise NeedsReadError("resolved")
-        return self.facts.resolved
+        return self.observed.release_definition
 
     def version(self, number: str) -> Version | None:
         """One version as its own read tells it."""
-        if number not in self.facts.versions:
+        if number not in self.observed.versions:
             raise NeedsReadError("version", number)
-        return self.facts.versions[number]
+        return self.observed.versions[number]
 
     @property
-    def newer(self) -> bool:
+    def has_pending(self) -> bool:
         """True while something is wanted that no release answered yet."""
-        return self.wanted.serial > self.record.seen
+        return self.desired.generation > self.release.observed_generation
 
     @property
-    def newer_by_people(self) -> bool:
+    def has_pending_user_change(self) -> bool:
         """True while the newest word of a person, or a push, is unanswered."""
-        return self.wanted.by_people > self.record.seen
+        return self.desired.user_generation > self.release.observed_generation
 
     @property
-    def moved(self) -> bool:
+    def routing_changed_outside(self) -> bool:
         """True when the routing is not as we left or accepted it."""
-        noted, agent = self.record.selector, self.agent
+        noted, agent = self.release.expected_routing, self.agent
         return noted is not None and agent is not None and agent.routing != noted
 
-    def is_ours(self, version: Version) -> bool:
+    def is_for_this_release(self, version: Version) -> bool:
         """True when the version says that it was made for the release under way."""
-        ours = version.metadata.get(FINGERPRINT) == self.record.fingerprint
-        return ours and version.number != self.record.cleared
+        ours = version.metadata.get(FINGERPRINT) == self.release.fingerprint
+        return ours and version.number != self.release.deleted_duplicate
 
 
 def rollback_version(wanted: DesiredState) -> str | None:
     """The earlier version that is wanted as it is, while nothing newer is."""
-    return wanted.back.version if wanted.back is not None and wanted.back.serial == wanted.serial else None
+    return wanted.rollback.version if wanted.rollback is not None and wanted.rollback.generation == wanted.generation else None
 
 
 def release_expected(wanted: DesiredState, record: ReleaseState, now: datetime) -> bool:
@@ -141,9 +141,9 @@ def release_expected(wanted: DesiredState, record: ReleaseState, now: datetime) 
     Not while an act may be in flight: what is read then may be older than what the act made.
     """
     held_up = (
-        record.pending_write is not None or wanted.paused is not None or (wanted.due is not None and now < wanted.due)
+        record.pending_write is not None or wanted.pause is not None or (wanted.not_before is not None and now < wanted.not_before)
     )
-    return wanted.push is not None and wanted.serial > record.seen and not held_up
+    return wanted.push is not None and wanted.generation > record.observed_generation and not held_up
 
 
 def push_to_run(wanted: DesiredState, record: ReleaseState, now: datetime) -> Push | None:
@@ -151,11 +151,11 @@ def push_to_run(wanted: DesiredState, record: ReleaseState, now: datetime) -> Pu
 
     So a rotation reaches what serves, whatever became of the last push.
     """
-    push, good = wanted.push, record.good.push if record.good else None
+    push, good = wanted.push, record.last_good.push if record.last_good else None
     if push is not None and of_digest(active(wanted, record, now), push.digest) is not None:
         return good
     waits_for_a_secret = record.reason in MENDED_BY_A_SECRET and record.push == push
-    unanswered = record.open or wanted.by_people > record.seen or waits_for_a_secret
+    unanswered = record.is_open or wanted.user_generation > record.observed_generation or waits_for_a_secret
     return push if unanswered or push is None else good or push
 
 

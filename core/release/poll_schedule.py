@@ -22,8 +22,8 @@ MAX_THROTTLED_POLL_SECONDS = 60.0
 def seconds_to_next_poll(waited: float, first: float, crowd: LoadSnapshot) -> float:
     """Seconds until the next look of one who has waited for so long, and began with a look every ``first`` seconds."""
     often = min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
-    fair = crowd.looking / crowd.a_second
+    fair = crowd.polling / crowd.reads_per_second
     if fair <= often:
         return often
     seldom = MAX_THROTTLED_POLL_SECONDS if crowd.throttled else max(often, waited * POLL_SHARE_OF_WAIT)
-    return max(min(fair, seldom), crowd.soonest * FIRST_POLL_SHARE - waited)
+    return max(min(fair, seldom), crowd.fastest_activation * FIRST_POLL_SHARE - waited)

@@ -17,13 +17,13 @@ from core.release.inputs import DecisionInput
 
 def make_room(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 17: above 80 % of ``keep.limit`` what may go goes first; at the limit nothing is created."""
-    if world.record.candidate is not None:
+    if world.release.candidate is not None:
         return None
-    count, tried = len(world.listed), world.facts.pruned
+    count, tried = len(world.version_list), world.observed.pruned
     if not near_limit(count, rule.keep):
         return None
     routing = world.agent.routing if world.agent else Routing()
-    lines = plan_prune(world.listed, routing, world.record, rule.keep, now, tried)
+    lines = plan_prune(world.version_list, routing, world.release, rule.keep, now, tried)
     full = count >= rule.keep.limit
     going = tuple(line for line in lines if isinstance(line, Delete))
     if going and (full or not tried):
@@ -31,7 +31,7 @@ def make_room(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | 
     if not full:
         return None
     detail = f"{count} of {rule.keep.limit} versions: {what_holds(lines)}"
-    return EndRelease(Reason.VERSION_LIMIT, transitions.ended(world.record, Reason.VERSION_LIMIT, now, detail), detail)
+    return EndRelease(Reason.VERSION_LIMIT, transitions.ended(world.release, Reason.VERSION_LIMIT, now, detail), detail)
 
 
 def what_holds(lines: Iterable[PruneDecision]) -> str:

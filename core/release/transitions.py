@@ -23,11 +23,11 @@ from core.state.release import (
     WriteKind,
 )
 
-BY_PROOF = "slipway"
+HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no person set."""
 
 
-def begun(
+def started(
     record: ReleaseState,
     serial: int,
     push: Push | None,
@@ -38,95 +38,95 @@ def begun(
     """Take up what a serial wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == record.fingerprint
     return replace(
-        record if not record.open else _remembered(record, Reason.SUPERSEDED, now),
-        seen=serial,
+        record if not record.is_open else _remembered(record, Reason.SUPERSEDED, now),
+        observed_generation=serial,
         push=push,
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,
         image=resolved.definition.image,
-        images=_known(record, push, resolved),
+        image_facts=_known(record, push, resolved),
         variables=frozenset(resolved.definition.environment),
-        stage=Phase.BEGUN,
+        phase=Phase.STARTED,
         reason="",
         detail="",
-        begun_at=now,
+        started_at=now,
         candidate=record.candidate if same else None,
-        twin=record.twin and same,
-        cleared=record.cleared if same else None,
-        back=routing,
-        selector=routing,
-        routed_at=record.routed_at if routing == record.selector else None,  # a pin of just now may not show yet
-        doing=None,
-        overtaken=record.overtaken + 1 if record.open else 0,
-        attempt=record.attempt if same else 0,
+        is_duplicate=record.is_duplicate and same,
+        deleted_duplicate=record.deleted_duplicate if same else None,
+        routing_at_start=routing,
+        expected_routing=routing,
+        routed_at=record.routed_at if routing == record.expected_routing else None,  # a pin of just now may not show yet
+        pending_write=None,
+        supersede_count=record.supersede_count + 1 if record.is_open else 0,
+        create_count=record.create_count if same else 0,
     )
 
 
 def without_candidate(record: ReleaseState) -> ReleaseState:
     """Forget a candidate that is of no use any more."""
-    return replace(record, candidate=None, twin=False)
+    return replace(record, candidate=None, is_duplicate=False)
 
 
-def intending(
+def writing(
     record: ReleaseState, act: WriteKind, now: datetime, *, to: Routing | None = None, highest: int = 0
 ) -> ReleaseState:
     """What is about to be done, so that whoever follows a crash knows where to look."""
-    return replace(record, doing=PendingWrite(act, now, to, highest))
+    return replace(record, pending_write=PendingWrite(act, now, to, highest))
 
 
-def not_landed(record: ReleaseState) -> ReleaseState:
+def write_not_applied(record: ReleaseState) -> ReleaseState:
     """The act that was begun did not take effect."""
-    return replace(record, doing=None)
+    return replace(record, pending_write=None)
 
 
 def has_candidate(record: ReleaseState, version: Version, *, highest: int = 0) -> ReleaseState:
     """The receipt of a create, or a version found that has the fingerprint."""
     return replace(
         record,
-        doing=None,
+        pending_write=None,
         candidate=version.number,
-        twin=int(version.number) <= highest,
-        born=_born(record, version),
-        attempt=record.attempt + 1,
+        is_duplicate=int(version.number) <= highest,
+        created_at=_born(record, version),
+        create_count=record.create_count + 1,
     )
 
 
-def cleared(record: ReleaseState) -> ReleaseState:
+def duplicate_deleted(record: ReleaseState) -> ReleaseState:
     """The failed twin is gone."""
-    return replace(without_candidate(record), cleared=record.candidate)
+    return replace(without_candidate(record), deleted_duplicate=record.candidate)
 
 
 def confirmed(record: ReleaseState) -> ReleaseState:
     """The candidate is what was meant."""
-    return replace(record, stage=Phase.CONFIRMED)
+    return replace(record, phase=Phase.CONFIRMED)
 
 
 def verified(record: ReleaseState) -> ReleaseState:
     """The candidate answered as it must."""
-    return replace(record, stage=Phase.VERIFIED)
+    return replace(record, phase=Phase.VERIFIED)
 
 
 def held(record: ReleaseState, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> ReleaseState:
     """The release under way must not be tried again; its image neither, unless that image is also the good one's."""
     digest = record.push.digest if record.push else ""
-    good = record.good.push.digest if record.good else ""
-    hold = Hold(record.fingerprint, digest if digest != good else "", reason, detail, now, now + hold_for, BY_PROOF)
+    good = record.last_good.push.digest if record.last_good else ""
+    hold = Hold(record.fingerprint, digest if digest != good else "", reason, detail, now, now + hold_for, HELD_BY_SLIPWAY)
     others = (one for one in record.holds if one.fingerprint != hold.fingerprint and (one.until or now) >= now)
     return replace(record, holds=(*others, hold), detail=detail)
 
 
 def routed(record: ReleaseState, routing: Routing, act: WriteKind, at: datetime) -> ReleaseState:
     """A selector change took effect."""
-    stage = {WriteKind.PROMOTE: Phase.PROMOTED, WriteKind.ROLLBACK: Phase.ROLLED_BACK}.get(act, record.stage)
-    return replace(record, doing=None, selector=routing, routed_at=at, stage=stage)
+    stage = {WriteKind.MOVE_TRAFFIC: Phase.TRAFFIC_MOVED, WriteKind.ROLL_BACK: Phase.ROLLED_BACK}.get(act, record.phase)
+    return replace(record, pending_write=None, expected_routing=routing, routed_at=at, phase=stage)
 
 
 def ended(record: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
     """The release is over."""
-    return replace(_remembered(record, reason, now), stage=Phase.ENDED, reason=reason, detail=detail, overtaken=0)
+    return replace(_remembered(record, reason, now), phase=Phase.ENDED, reason=reason, detail=detail, supersede_count=0)
 
 
-def answered(
+def answered_without_release(
     record: ReleaseState, wanted: DesiredState, reason: Reason, now: datetime, detail: str = ""
 ) -> ReleaseState:
     """A newer wish is answered without anything to release; a release under way is over too.
@@ -134,35 +134,35 @@ def answered(
     What a secret stopped is remembered by the push that it was wanted for: that is the one to go on with.
     """
     push = push_to_run(wanted, record, now) if reason in MENDED_BY_A_SECRET else wanted.push
-    before = _remembered(record, Reason.SUPERSEDED, now) if record.open else record
-    taken = replace(before, seen=wanted.serial, push=push, doing=None, candidate=None, twin=False)
+    before = _remembered(record, Reason.SUPERSEDED, now) if record.is_open else record
+    taken = replace(before, observed_generation=wanted.generation, push=push, pending_write=None, candidate=None, is_duplicate=False)
     return ended(taken, reason, now, detail)
 
 
-def live(record: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
+def went_live(record: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
     """The candidate serves and passed what was asked of it."""
     if record.push is None or record.candidate is None:  # pragma: no cover - a promoted release has both
         return ended(record, Reason.LIVE, now)
     good = GoodVersion(record.push, record.fingerprint, record.candidate)
-    kept = {number: at for number, at in record.born.items() if number == record.candidate}
-    again = record.good is not None and record.good.version == good.version
-    previous = record.previous if again else record.good
-    return replace(ended(record, Reason.LIVE, now), good=good, previous=previous, born=kept,
-                   identity=identity, drift=())  # fmt: skip
+    kept = {number: at for number, at in record.created_at.items() if number == record.candidate}
+    again = record.last_good is not None and record.last_good.version == good.version
+    previous = record.previous_good if again else record.last_good
+    return replace(ended(record, Reason.LIVE, now), last_good=good, previous_good=previous, created_at=kept,
+                   identity=identity, reported_drift=())  # fmt: skip
 
 
-def forgotten(record: ReleaseState, wanted: DesiredState, now: datetime) -> ReleaseState:
+def agent_deleted(record: ReleaseState, wanted: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: its numbers mean nothing any more, and only a newer word of people's begins again."""
-    seen = record.seen if wanted.by_people > record.seen else wanted.serial
-    gone = ended(replace(record, doing=None), Reason.AGENT_DELETED, now)
-    return replace(gone, seen=seen, candidate=None, twin=False, cleared=None, back=None, selector=None,
-                   routed_at=None, good=None, previous=None, born={},
-                   identity=None, drift=())  # fmt: skip
+    seen = record.observed_generation if wanted.user_generation > record.observed_generation else wanted.generation
+    gone = ended(replace(record, pending_write=None), Reason.AGENT_DELETED, now)
+    return replace(gone, observed_generation=seen, candidate=None, is_duplicate=False, deleted_duplicate=None, routing_at_start=None, expected_routing=None,
+                   routed_at=None, last_good=None, previous_good=None, created_at={},
+                   identity=None, reported_drift=())  # fmt: skip
 
 
 def _known(record: ReleaseState, push: Push | None, resolved: ResolvedDefinition) -> Mapping[str, ImageFacts]:
     """What is known of images, the newest last."""
-    known = dict(record.images)
+    known = dict(record.image_facts)
     if push is not None and resolved.image is not None:
         known.pop(push.digest, None)
         known[push.digest] = resolved.image
@@ -170,7 +170,7 @@ def _known(record: ReleaseState, push: Push | None, resolved: ResolvedDefinition
 
 
 def _born(record: ReleaseState, version: Version) -> Mapping[str, datetime]:
-    return {**record.born, version.number: version.created_at}
+    return {**record.created_at, version.number: version.created_at}
 
 
 def _remembered(record: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:

@@ -15,7 +15,7 @@ class RollbackRequest:
     """An earlier version that a person wants to serve again, as it is; a later wish takes its place."""
 
     version: str
-    serial: int
+    generation: int
     """Of the wish that it belongs to."""
 
 
@@ -37,7 +37,7 @@ class Pause:
     since: datetime
     until: datetime | None = None
 
-    def holds(self, now: datetime) -> bool:
+    def is_active(self, now: datetime) -> bool:
         """True until its end, where it has one."""
         return self.until is None or now < self.until
 
@@ -70,24 +70,24 @@ class Approval:
 class DesiredState:
     """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
 
-    serial: int = 0  # grows by one with every change that asks for a release
-    by_people: int = 0
+    generation: int = 0  # grows by one with every change that asks for a release
+    user_generation: int = 0
     """The serial of the last push, changed agents.yaml or person's word; a rotation leaves it."""
     push: Push | None = None
     cause: Cause | None = None
-    noted_at: datetime | None = None
-    due: datetime | None = None
+    updated_at: datetime | None = None
+    not_before: datetime | None = None
     """Not before this time: soak or settle."""
-    paused: Pause | None = None
-    approved: Approval | None = None
-    held: tuple[Hold, ...] = ()
+    pause: Pause | None = None
+    approval: Approval | None = None
+    holds: tuple[Hold, ...] = ()
     """Holds that people set."""
-    lifted: Mapping[str, datetime] = field(default_factory=dict)
+    lifted_at: Mapping[str, datetime] = field(default_factory=dict)
     """Fingerprint or digest -> when a person lifted the holds on it that were older."""
-    newest: Push | None = None
+    newest_push: Push | None = None
     """The newest push told, where a person chose another: only a newer one than it takes the choice's place."""
-    rule: str = ""
+    runtime_hash: str = ""
     """A hash of what the agent's rule last said of what runs."""
     traceparent: str | None = None
     """Of what last asked, so that a release taken up later still belongs to its push's trace."""
-    back: RollbackRequest | None = None
+    rollback: RollbackRequest | None = None

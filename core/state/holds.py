@@ -10,7 +10,7 @@ from core.state.release import ReleaseState
 
 def active(wanted: DesiredState, record: ReleaseState, now: datetime) -> tuple[Hold, ...]:
     """Every hold that counts: set by a failed proof or by a person, not over, and not lifted since."""
-    return tuple(hold for hold in (*record.holds, *wanted.held) if not _over(hold, wanted, now))
+    return tuple(hold for hold in (*record.holds, *wanted.holds) if not _over(hold, wanted, now))
 
 
 def of_digest(holds: tuple[Hold, ...], digest: str) -> Hold | None:
@@ -26,5 +26,5 @@ def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
 def _over(hold: Hold, wanted: DesiredState, now: datetime) -> bool:
     if hold.until is not None and hold.until <= now:
         return True
-    lifted = (wanted.lifted.get(key) for key in (hold.fingerprint, hold.digest) if key)
+    lifted = (wanted.lifted_at.get(key) for key in (hold.fingerprint, hold.digest) if key)
     return any(at is not None and hold.since <= at for at in lifted)

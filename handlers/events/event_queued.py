@@ -51,7 +51,7 @@ def _parsed(event: str, registry: str, now: datetime) -> Iterator[Parsed]:
 
 
 def _tell(ignored: Ignored, decisions: DecisionLog) -> None:
-    decisions.tell(
+    decisions.record(
         ignored.reason,
         ignored.detail,
         step=image_pushed.STEP,

@@ -27,14 +27,14 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
     line: dict[str, Any] = {**about, "event": push.event_id, "cause": Cause.PUSH.value, **said_at(STEP, pushed.dry_run)}
     followers = followers_of(agents, push.repository)
     if not followers:
-        decisions.tell(Reason.NOT_FOLLOWED, **line)
+        decisions.record(Reason.NOT_FOLLOWED, **line)
     for rule in followers:
         with otel.span(STEP, of=pushed.traceparent, agent=rule.name, **about) as describe:
             noted = await _note(rule, pushed, outside)
             describe(reason=noted.reason.value)
             took = seconds_since(push.pushed_at, outside.clock.now())
-            serial = None if pushed.dry_run else noted.wanted.serial
-            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=serial, since_push_s=took, **line)
+            serial = None if pushed.dry_run else noted.desired.generation
+            decisions.record(noted.reason, noted.detail, agent=rule.name, serial=serial, since_push_s=took, **line)
 
 
 async def _note(rule: AgentSpec, pushed: ImagePushed, outside: Gateways) -> DesiredUpdate:

@@ -27,13 +27,13 @@ async def handle_secret_change(
     about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, **said}
     users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
     if not users:
-        decisions.tell(Reason.SECRET_NOT_USED, **about)
+        decisions.record(Reason.SECRET_NOT_USED, **about)
     for rule in users:
         with otel.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
             noted = await _note(rule, changed, outside)
             describe(reason=noted.reason.value)
-            serial = None if changed.dry_run else noted.wanted.serial
-            decisions.tell(noted.reason, noted.detail, agent=rule.name, serial=serial, **about)
+            serial = None if changed.dry_run else noted.desired.generation
+            decisions.record(noted.reason, noted.detail, agent=rule.name, serial=serial, **about)
 
 
 async def _uses(rule: AgentSpec, secret: str, outside: Gateways) -> bool:
@@ -43,10 +43,10 @@ async def _uses(rule: AgentSpec, secret: str, outside: Gateways) -> bool:
         return True
     if not rule.env_from_vault:
         return False
-    if secret in {name.lower() for name in (await outside.ledger.record(rule.name)).secrets}:
+    if secret in {name.lower() for name in (await outside.state_store.record(rule.name)).secrets}:
         return True  # spares listing the vault
     try:
-        return secret in {name.lower() for name in (await outside.vault.tagged(rule.name)).values()}
+        return secret in {name.lower() for name in (await outside.key_vault.tagged(rule.name)).values()}
     except PermanentError as error:
         # two secrets for one variable, or no right to list: the release says so where the agent really needs it
         return error.code == "AMBIGUOUS"

@@ -20,19 +20,19 @@ async def update_and_enqueue(
     """
     now = outside.clock.now()
     if dry_run:
-        return judge(await outside.ledger.wanted(agent), now)
+        return judge(await outside.state_store.wanted(agent), now)
     judged: list[DesiredUpdate] = []
 
     def change(before: DesiredState) -> DesiredState:
         judged.append(judge(before, now))  # once per try: somebody else may have written in between
-        return judged[-1].wanted
+        return judged[-1].desired
 
-    await outside.ledger.note(agent, change)
+    await outside.state_store.note(agent, change)
     noted = judged[-1]
-    if noted.asks:
-        due = noted.wanted.due
+    if noted.enqueues:
+        due = noted.desired.not_before
         delay = max(0.0, (due - now).total_seconds()) if due else 0.0
-        await outside.queue.send(agent, delay=delay, traceparent=noted.wanted.traceparent)
+        await outside.release_queue.send(agent, delay=delay, traceparent=noted.desired.traceparent)
     return noted
 
 

@@ -36,7 +36,7 @@ class EventGridPublisher:
     async def publish(self, events: Sequence[OutcomeEvent]) -> None:
         """One request for all of them."""
         client = await self._client()
-        what = f"publish {' and '.join(sorted({one.kind for one in events}))}"
+        what = f"publish {' and '.join(sorted({one.type for one in events}))}"
         try:
             async with asyncio.timeout(WITHIN):
                 await client.send([self._event(one) for one in events])
@@ -51,8 +51,8 @@ class EventGridPublisher:
         extensions: Any = {"traceparent": told.traceparent} if told.traceparent else None
         return CloudEvent(
             source=self._source,
-            type=told.kind,
-            id=told.name,
+            type=told.type,
+            id=told.id,
             subject=told.subject,
             data=dict(told.data),
             datacontenttype="application/json",

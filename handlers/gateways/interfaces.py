@@ -81,7 +81,7 @@ class Foundry(Protocol):
         """Delete a version of a toolbox."""
 
 
-class Vault(Protocol):
+class KeyVault(Protocol):
     """Secrets in one Key Vault. Every method raises TransientError or PermanentError."""
 
     async def read(self, name: str, version: str | None) -> Secret | Unreadable:
@@ -177,8 +177,8 @@ class StateStore(Protocol):
 class OutcomeEvent:
     """One outcome, as the world is told it: a CloudEvent whose ``name`` is the same whenever it is told again."""
 
-    name: str
-    kind: str
+    id: str
+    type: str
     subject: str
     data: Mapping[str, object]
     traceparent: str | None = None
@@ -203,12 +203,12 @@ class Gateways:
     """Everything outside, as a handler is given it."""
 
     foundry: Foundry
-    vault: Vault
-    ledger: StateStore
+    key_vault: KeyVault
+    state_store: StateStore
     journal: Journal
-    queue: ReleaseQueue
+    release_queue: ReleaseQueue
     clock: Clock
-    images: Registry
-    outcomes: OutcomePublisher = field(default_factory=NoOutcomePublisher)
-    looks: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
+    registry: Registry
+    outcome_publisher: OutcomePublisher = field(default_factory=NoOutcomePublisher)
+    rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How many of this process wait for Foundry, and how busy it is."""

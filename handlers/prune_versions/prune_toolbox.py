@@ -29,9 +29,9 @@ async def prune(
         return
     lines = await planned(rule, kept, outside)
     for line in lines:
-        if line.goes and not dry_run:
+        if line.deletes and not dry_run:
             await outside.foundry.delete_toolbox_version(toolbox_of(rule), line.version)
-        decisions.tell(line.reason, version=line.version, toolbox=toolbox_of(rule))
+        decisions.record(line.reason, version=line.version, toolbox=toolbox_of(rule))
 
 
 async def planned(rule: AgentSpec, kept: Sequence[Version], outside: Gateways) -> tuple[ToolboxLine, ...]:

@@ -16,7 +16,7 @@ from handlers import outcome_events
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
-from handlers.lease_keeper import LeaseLostError, Pace
+from handlers.lease_keeper import LeaseLostError, LeaseKeeper
 from handlers.prune_versions import prune_toolbox
 from handlers.retry import with_retries
 from handlers.settings import Settings
@@ -74,9 +74,9 @@ async def _agent(
         if outside.clock.now() < ends:
             await _prune(rule, settings, outside, decisions, gone)
         else:
-            decisions.tell(Reason.PRUNE_STOPPED, "20 minutes are up; the next run goes on")
+            decisions.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run goes on")
     except GatewayError as error:
-        decisions.tell(Reason.PRUNE_STOPPED, str(error))
+        decisions.record(Reason.PRUNE_STOPPED, str(error))
     return decisions, gone
 
 
@@ -85,7 +85,7 @@ async def _report(
 ) -> None:
     """What is told where nothing went is written with that of the other agents, at the run's end."""
     if not gone:
-        quiet.join(decisions)
+        quiet.merge(decisions)
         return
     event = outcome_events.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())
     await outcome_events.publish([event], decisions, outside)
@@ -96,7 +96,7 @@ async def planned(rule: AgentSpec, outside: Gateways) -> Planned:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
     foundry, name = outside.foundry, rule.name
     reads = gather_two(foundry.agent(name), foundry.versions(name))
-    (agent, versions), record = await gather_two(reads, outside.ledger.record(name))
+    (agent, versions), record = await gather_two(reads, outside.state_store.record(name))
     if agent is None:
         return Planned((), Routing(), record)
     lines = plan_prune(versions, agent.routing, record, rule.keep, outside.clock.now())
@@ -109,9 +109,9 @@ async def _prune(
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
     found = await with_retries(outside.clock, lambda: planned(rule, outside))
     metrics.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
-    pause = (await outside.ledger.wanted(rule.name)).paused if found.going else None
-    if pause is not None and pause.holds(outside.clock.now()):
-        decisions.tell(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
+    pause = (await outside.state_store.wanted(rule.name)).pause if found.going else None
+    if pause is not None and pause.is_active(outside.clock.now()):
+        decisions.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
         return
     if settings.prune_dry_run or not found.going:
         _tell(found.lines, decisions)
@@ -129,9 +129,9 @@ async def _delete(
     rule: AgentSpec, settings: Settings, outside: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> Planned:
     """Plan again under the lease and delete; returns that plan."""
-    lease = await outside.ledger.lease(rule.name)
+    lease = await outside.state_store.lease(rule.name)
     if lease is None:
-        decisions.tell(Reason.LEASE_TAKEN)
+        decisions.record(Reason.LEASE_TAKEN)
         return await planned(rule, outside)
     try:
         found = await planned(rule, outside)
@@ -144,14 +144,14 @@ async def _delete(
             await deleting.all(found.going)
             await deleting.all(_instead(rule, found, deleting))
         except LeaseLostError:
-            decisions.tell(Reason.LEASE_LOST)
+            decisions.record(Reason.LEASE_LOST)
         finally:
             gone |= set(deleting.done) - set(deleting.stayed)
     finally:
         await lease.give_back()
-    wanted = await outside.ledger.wanted(rule.name)
-    if wanted.serial > lease.record.seen:
-        await outside.queue.send(rule.name, traceparent=wanted.traceparent or otel.carrier())
+    wanted = await outside.state_store.wanted(rule.name)
+    if wanted.generation > lease.record.observed_generation:
+        await outside.release_queue.send(rule.name, traceparent=wanted.traceparent or otel.carrier())
     return found
 
 
@@ -165,24 +165,24 @@ def _instead(rule: AgentSpec, found: Planned, deleting: VersionDeleter) -> list[
     return [line for line in again if isinstance(line, Delete)]
 
 
-def _pace(lease: Lease, settings: Settings, outside: Gateways) -> Pace:
-    return Pace(outside.clock, lease, settings.poll_seconds, outside.looks)
+def _pace(lease: Lease, settings: Settings, outside: Gateways) -> LeaseKeeper:
+    return LeaseKeeper(outside.clock, lease, settings.poll_seconds, outside.rate_limiter)
 
 
 async def _newer_wish(agent: str, lease: Lease, outside: Gateways) -> bool:
-    return (await outside.ledger.wanted(agent)).serial > lease.record.seen
+    return (await outside.state_store.wanted(agent)).generation > lease.record.observed_generation
 
 
 def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog) -> None:
     for line in lines:
-        decisions.tell(line.reason, version=line.version.number)
+        decisions.record(line.reason, version=line.version.number)
 
 
 def _sum_up(rule: AgentSpec, kept: list[Version], decisions: DecisionLog) -> None:
     """How many are left, and the images that they need: what purges the registry can be held against it."""
     about = {"versions": len(kept), "limit": rule.keep.limit}
     if near_limit(len(kept), rule.keep):
-        decisions.tell(Reason.CROWDED, f"{len(kept)} of {rule.keep.limit} versions", **about)  # type: ignore[arg-type]
+        decisions.record(Reason.CROWDED, f"{len(kept)} of {rule.keep.limit} versions", **about)  # type: ignore[arg-type]
     images = sorted({version.image for version in kept if version.image})
     for start in range(0, len(images), PER_LINE):
-        decisions.tell(Reason.IMAGES_NEEDED, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]
+        decisions.record(Reason.IMAGES_NEEDED, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]

@@ -68,8 +68,8 @@ async def _rest(step: Poll | Requeue | Stop, holder: Holder) -> Ending | None:
     if isinstance(step, Requeue):
         return holder.told(step)
     holder.trail.at(WAIT)
-    holder.waits_for = step.for_version
-    holder.facts = holder.facts.without_version(step.for_version) if step.for_version else Observed()
+    holder.waits_for = step.version
+    holder.facts = holder.facts.without_version(step.version) if step.version else Observed()
     await holder.poll()
     return None
 
@@ -77,10 +77,10 @@ async def _rest(step: Poll | Requeue | Stop, holder: Holder) -> Ending | None:
 async def _done(step: Stop, holder: Holder) -> Ending:
     """Nothing to do: told once, and not again at every look, however often somebody asks."""
     record = holder.acts.record
-    told = f"{holder.wanted.serial} {step.reason} {record.candidate or ''}"
-    again = step.told or record.told == told
+    told = f"{holder.wanted.generation} {step.reason} {record.candidate or ''}"
+    again = step.already_reported or record.last_reported == told
     if not again:
-        holder.acts.record = replace(record, told=told)
+        holder.acts.record = replace(record, last_reported=told)
     await holder.acts.save()
     if again:
         return step
@@ -90,21 +90,21 @@ async def _done(step: Stop, holder: Holder) -> Ending:
 
 
 async def _write_down(step: UpdateState | EndRelease | StartRelease, holder: Holder) -> Ending | None:
-    before, holder.acts.record = holder.acts.record, step.record
+    before, holder.acts.record = holder.acts.record, step.state
     if isinstance(step, EndRelease):
         await holder.acts.save()
-    newer = step.record.seen > before.seen
-    if newer and before.open:
+    newer = step.state.observed_generation > before.observed_generation
+    if newer and before.is_open:
         holder.ended(Reason.SUPERSEDED, before)
     if newer:
         holder.trail.follow(holder.wanted.traceparent)
     if isinstance(step, EndRelease):
-        holder.ended(step.reason, step.record, step.detail)
+        holder.ended(step.reason, step.state, step.detail)
         return Stop(step.reason, step.detail)
     if isinstance(step, StartRelease):
         holder.trail.at("begin")
-        holder.facts = replace(holder.facts, wish=None, resolved=holder.facts.wish if newer else holder.facts.resolved)
-    holder.tell(step.reason, step.record)
+        holder.facts = replace(holder.facts, desired_definition=None, release_definition=holder.facts.desired_definition if newer else holder.facts.release_definition)
+    holder.tell(step.reason, step.state)
     return None
 
 
@@ -112,9 +112,9 @@ async def _make_room(step: PruneForRoom, holder: Holder) -> None:
     """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
     facts, record = holder.facts, holder.acts.record
     deleting = VersionDeleter(holder.rule, record, holder.pace, holder.outside, holder.decisions, _nobody_waits)
-    holder.tell(step.reason, record, f"{len(step.going)} versions may go")
-    await deleting.all(step.going)
-    holder.facts = Observed(resolved=facts.resolved, pruned={**facts.pruned, **deleting.done})
+    holder.tell(step.reason, record, f"{len(step.deletions)} versions may go")
+    await deleting.all(step.deletions)
+    holder.facts = Observed(release_definition=facts.release_definition, pruned={**facts.pruned, **deleting.done})
 
 
 async def _nobody_waits() -> bool:
@@ -124,7 +124,7 @@ async def _nobody_waits() -> bool:
 
 async def _act(step: Create | Pin | MoveTraffic | RollBack | DeleteDuplicate, holder: Holder) -> None:
     acts, facts = holder.acts, holder.facts
-    holder.facts = Observed(resolved=facts.resolved)
+    holder.facts = Observed(release_definition=facts.release_definition)
     if isinstance(step, DeleteDuplicate):
         await acts.clear_twin(step)
     elif not await (acts.create(step, facts, holder.wanted) if isinstance(step, Create) else acts.route(step)):
@@ -132,5 +132,5 @@ async def _act(step: Create | Pin | MoveTraffic | RollBack | DeleteDuplicate, ho
             await holder.poll()  # the routing moved between two reads: decide again
         return
     if isinstance(step, Pin):
-        holder.facts = facts.routed(acts.record.selector)  # the list has not changed, and a look precedes the next act
+        holder.facts = facts.with_routing(acts.record.expected_routing)  # the list has not changed, and a look precedes the next act
     holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, RollBack) else "")

@@ -22,7 +22,7 @@ from handlers.lease_keeper import LeaseLostError
 
 T = TypeVar("T")
 
-ACTS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.PROMOTE, RollBack: WriteKind.ROLLBACK}
+ACTS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.MOVE_TRAFFIC, RollBack: WriteKind.ROLL_BACK}
 
 
 class FoundryWriter:
@@ -52,27 +52,27 @@ class FoundryWriter:
 
     async def create(self, step: Create, facts: Observed, considered: DesiredState) -> bool:
         """Ask for a version once; False when the routing, or what is wanted, was no longer what the decision saw."""
-        push, record, resolved = self.record.push, self.record, facts.resolved
+        push, record, resolved = self.record.push, self.record, facts.release_definition
         if push is None or not isinstance(resolved, ResolvedDefinition):
             raise ValueError("a create is decided on a push and a definition")
-        pairs = metadata(push, resolved, step.previous, record.attempt + 1)
-        intent = transitions.intending(record, WriteKind.CREATE, self._clock.now(), highest=step.highest)
+        pairs = metadata(push, resolved, step.live_version, record.create_count + 1)
+        intent = transitions.writing(record, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
         made = await self._once(
-            intent, step.seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
+            intent, step.routing_seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
         )
         if made is not None:
-            self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest), True
+            self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest_version), True
         return made is not None
 
     async def route(self, step: Pin | MoveTraffic | RollBack) -> bool:
         """Move the selector; False when it was no longer what the decision saw."""
         if isinstance(step, RollBack):
-            to, self.record = step.to, step.record
+            to, self.record = step.to, step.state
         else:
             to = Routing.to(step.version)
         act = ACTS[type(step)]
-        intent = transitions.intending(self.record, act, self._clock.now(), to=to)
-        told = await self._once(intent, step.seen, lambda: self._foundry.route(self._agent, to))
+        intent = transitions.writing(self.record, act, self._clock.now(), to=to)
+        told = await self._once(intent, step.routing_seen, lambda: self._foundry.route(self._agent, to))
         if told is not None:
             self.record = transitions.routed(self.record, to, act, self._clock.now())
             self._owed = True
@@ -80,8 +80,8 @@ class FoundryWriter:
 
     async def clear_twin(self, step: DeleteDuplicate) -> None:
         """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
-        await self._foundry.delete(self._agent, step.number)
-        self.record = transitions.cleared(self.record)
+        await self._foundry.delete(self._agent, step.version)
+        self.record = transitions.duplicate_deleted(self.record)
         await self.save()
 
     def confirm(self, version: Version | None) -> str | None:

@@ -14,7 +14,7 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers import outcome_events
 from handlers.gateways.interfaces import Gateways, OutcomeEvent
-from handlers.lease_keeper import Pace
+from handlers.lease_keeper import LeaseKeeper
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.release_trace import ReleaseTrace
@@ -32,7 +32,7 @@ class Holder:
     outside: Gateways
     observer: Observer
     acts: FoundryWriter
-    pace: Pace
+    pace: LeaseKeeper
     decisions: DecisionLog
     trail: ReleaseTrace
     wanted: DesiredState = field(default_factory=DesiredState)
@@ -49,7 +49,7 @@ class Holder:
 
     def still_true(self, facts: Observed, wanted: DesiredState) -> Observed:
         """The facts without what an earlier wish came to, where something else is wanted by now."""
-        return facts if wanted == self.wanted else replace(facts, wish=None)
+        return facts if wanted == self.wanted else replace(facts, desired_definition=None)
 
     async def poll(self) -> None:
         """Tell what there is to tell, and wait a moment."""
@@ -76,24 +76,24 @@ class Holder:
         """One line about a release, and the same on its span."""
         push, now = record.push, self.outside.clock.now()
         about: dict[str, Any] = {
-            "version": record.candidate or (record.good.version if record.good else None),
+            "version": record.candidate or (record.last_good.version if record.last_good else None),
             "repository": push.repository if push else None,
             "tag": push.tag if push else None,
             "digest": push.digest if push else None,
         }
         self.trail.describe(reason=reason.value, failed=reason.severity == "error", **about)
-        self.decisions.tell(
+        self.decisions.record(
             reason,
             detail,
             **about,
             cause=self.wanted.cause.value if self.wanted.cause else None,
             step=f"release.{self.trail.step}",
-            from_version=record.back.pinned if record.back else None,
+            from_version=record.routing_at_start.pinned if record.routing_at_start else None,
             to_version=record.candidate,
             took_s=self.trail.took,
-            since_begin_s=seconds_since(record.begun_at, now),
+            since_begin_s=seconds_since(record.started_at, now),
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=record.fingerprint,
-            serial=record.seen,
+            serial=record.observed_generation,
         )

@@ -30,9 +30,9 @@ async def handle_message(message: str, agents: Agents, settings: Settings, outsi
         return
     decisions = DecisionLog(outside.journal, outside.clock, {"step": "release"})
     if asked:
-        decisions.tell(Reason.AGENT_UNKNOWN, agent=asked.agent)
+        decisions.record(Reason.AGENT_UNKNOWN, agent=asked.agent)
     else:
-        decisions.tell(Reason.MALFORMED_MESSAGE, 'expected {"agent": …}')
+        decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"agent": …}')
     await decisions.flush()
 
 

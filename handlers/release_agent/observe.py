@@ -39,18 +39,18 @@ class Observer:
     async def glance(self) -> Prefetch | None:
         """What a release needs, read while its lease is still asked for; None where storage does not answer."""
         at = self._outside.clock.now()
-        ledger = self._outside.ledger
+        ledger = self._outside.state_store
         try:
             wanted, record = await gather_two(ledger.wanted(self._agent), ledger.record(self._agent))
         except GatewayError:
             return None
-        if not release_expected(wanted, record, at) or not self._outside.looks.calm(self._outside.clock.monotonic()):
+        if not release_expected(wanted, record, at) or not self._outside.rate_limiter.is_calm(self._outside.clock.monotonic()):
             return Prefetch(at, wanted, record)
         try:
             (agent, listed), wish = await gather_two(self._versions(), self._resolver.wish(wanted, record, at))
         except GatewayError:
             return Prefetch(at, wanted, record)  # the turn asks again, and waits the fault out
-        return Prefetch(at, wanted, record, Observed(agent=(agent,), listed=listed, wish=wish))
+        return Prefetch(at, wanted, record, Observed(agent=(agent,), version_list=listed, desired_definition=wish))
 
     async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
         foundry = self._outside.foundry
@@ -74,15 +74,15 @@ class Observer:
 
     async def look(self, world: DecisionInput, look: NeedsRead, now: datetime) -> Observed:
         """The world's facts with one more; raises TransientError or PermanentError."""
-        facts, foundry = world.facts, self._outside.foundry
+        facts, foundry = world.observed, self._outside.foundry
         match look.fact:
             case "agent":
                 return replace(facts, agent=(await foundry.agent(self._agent),))
             case "versions":
-                return replace(facts, listed=tuple(await foundry.versions(self._agent)))
+                return replace(facts, version_list=tuple(await foundry.versions(self._agent)))
             case "version":
-                return facts.with_version(look.number, await foundry.version(self._agent, look.number))
+                return facts.with_version(look.version, await foundry.version(self._agent, look.version))
             case "wish":
-                return replace(facts, wish=await self._resolver.wish(world.wanted, world.record, now))
+                return replace(facts, desired_definition=await self._resolver.wish(world.desired, world.release, now))
             case "resolved":
-                return replace(facts, resolved=await self._resolver.again(world.record))
+                return replace(facts, release_definition=await self._resolver.again(world.release))

@@ -46,9 +46,9 @@ async def _confirm(step: ConfirmActive, holder: Holder) -> Action | None:
 
 def _confirmed(holder: Holder) -> Action | None:
     record = holder.acts.record
-    if record.stage is not Phase.CONFIRMED:
+    if record.phase is not Phase.CONFIRMED:
         return Poll(Reason.CREATE)
-    metrics.activated(holder.rule.name, seconds_since(record.begun_at, holder.outside.clock.now()))
+    metrics.activated(holder.rule.name, seconds_since(record.started_at, holder.outside.clock.now()))
     return None
 
 
@@ -65,7 +65,7 @@ async def _check(step: Check, holder: Holder) -> Action:
     """A failure is taken back at once, with no other look than the one beside the intent."""
     rule, outside = holder.rule, holder.outside
     prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
-    asked = gather_two(prover.check(rule.release.check), holder.observer.versions(step.ways_back))
+    asked = gather_two(prover.check(rule.release.check), holder.observer.versions(step.rollback_versions))
     proof, ways = await holder.pace.during(asked)
     facts, holder.facts = replace(holder.facts, versions=ways), Observed()
     return after_check(DecisionInput(holder.wanted, holder.acts.record, facts), rule, proof, outside.clock.now())
@@ -75,6 +75,6 @@ async def _look(number: str, holder: Holder) -> Prefetch:
     """What the traffic is moved on: the version, the routing and what is wanted, as they are now."""
     at = holder.outside.clock.now()
     wanted, facts = await gather_two(
-        holder.outside.ledger.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
+        holder.outside.state_store.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
     )
     return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))

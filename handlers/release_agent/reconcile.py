@@ -9,7 +9,7 @@ from core.state.desired import DesiredState
 from handlers import outcome_events
 from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease
-from handlers.lease_keeper import Pace
+from handlers.lease_keeper import LeaseKeeper
 from handlers.release_agent import turns
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.holder import Ending, Holder
@@ -28,25 +28,25 @@ async def reconcile(rule: AgentSpec, settings: Settings, outside: Gateways, trac
     with ReleaseTrace(rule.name, outside.clock, traceparent) as trail:
         with otel.span("release.look", agent=rule.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-            glance, lease = await gather_two(observer.glance(), outside.ledger.lease(rule.name))
+            glance, lease = await gather_two(observer.glance(), outside.state_store.lease(rule.name))
             push = glance.wanted.push if glance else None
             if push:
                 otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
             # its holder looks at what is wanted when it gives the lease back
-            decisions.tell(Reason.LEASE_TAKEN, step="release.look")
+            decisions.record(Reason.LEASE_TAKEN, step="release.look")
             await decisions.flush()
             return Reason.LEASE_TAKEN
-        acts = FoundryWriter(rule.name, lease, outside.foundry, outside.ledger, outside.clock)
-        pace = Pace(outside.clock, lease, settings.poll_seconds, outside.looks)
+        acts = FoundryWriter(rule.name, lease, outside.foundry, outside.state_store, outside.clock)
+        pace = LeaseKeeper(outside.clock, lease, settings.poll_seconds, outside.rate_limiter)
         holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
         holder.ahead = glance if glance is not None and glance.record == lease.record else None
         return await _held(holder, lease)
 
 
 async def _held(holder: Holder, lease: Lease) -> Reason:
-    if holder.ahead is not None and holder.ahead.facts.listed is not None:
-        metrics.versions(holder.rule.name, holder.ahead.facts.listed, holder.rule.keep.limit)
+    if holder.ahead is not None and holder.ahead.facts.version_list is not None:
+        metrics.versions(holder.rule.name, holder.ahead.facts.version_list, holder.rule.keep.limit)
     try:
         ending = await turns.in_turn(holder)
     finally:
@@ -65,8 +65,8 @@ async def _go_on(agent: str, ending: Ending, considered: DesiredState, outside: 
         delay = max(0.0, (ending.until - outside.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
         delay = REQUEUE_DELAY.total_seconds()
-    elif (wanted := await outside.ledger.wanted(agent)) != considered:
+    elif (wanted := await outside.state_store.wanted(agent)) != considered:
         considered, delay = wanted, 0.0
     else:
         return
-    await outside.queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())
+    await outside.release_queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())

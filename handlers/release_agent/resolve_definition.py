@@ -62,7 +62,7 @@ class Resolver:
         if isinstance(refs, UnresolvedDefinition):
             return refs
         reads = gather_two(self._secrets(refs, noted), self._toolbox())
-        image, (secrets, toolbox) = await gather_two(self._image(push, record.images), reads)
+        image, (secrets, toolbox) = await gather_two(self._image(push, record.image_facts), reads)
         if isinstance(toolbox, UnresolvedDefinition):
             return toolbox
         if isinstance(image, UnresolvedDefinition):
@@ -72,7 +72,7 @@ class Resolver:
     async def _refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
         """Which secret each variable takes, by the rule and by the vault's tags."""
         try:
-            tagged = await self._outside.vault.tagged(self._agent) if self._rule.env_from_vault else {}
+            tagged = await self._outside.key_vault.tagged(self._agent) if self._rule.env_from_vault else {}
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
@@ -86,7 +86,7 @@ class Resolver:
         if self._rule.inspect == "never" or push.digest in known:
             return known.get(push.digest)
         try:
-            facts = await self._outside.images.facts(push.repository, push.digest)
+            facts = await self._outside.registry.facts(push.repository, push.digest)
         except GatewayError as error:
             if self._rule.inspect != "required":
                 return None
@@ -104,7 +104,7 @@ class Resolver:
 
         async def read(name: str, version: str | None) -> Secret | Unreadable:
             async with turns:
-                answer = await self._outside.vault.read(name, version)
+                answer = await self._outside.key_vault.read(name, version)
             if isinstance(answer, Secret):
                 remember(answer.value.reveal())
             return answer

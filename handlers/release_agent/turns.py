@@ -43,14 +43,14 @@ NO_SLOT = "Foundry refuses requests (429), and other releases are before this on
 async def in_turn(holder: Holder) -> Ending:
     """Take turns once Foundry has room for this release; raises TransientError where storage does not answer."""
     try:
-        if not await holder.pace.turn_comes():
+        if not await holder.pace.wait_for_slot():
             return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), NO_SLOT)
     except LeaseLostError:
         return holder.told(Stop(Reason.LEASE_LOST))
     try:
         return await run(holder)
     finally:
-        holder.outside.looks.done()
+        holder.outside.rate_limiter.end_release()
 
 
 async def run(holder: Holder) -> Ending:
@@ -81,8 +81,8 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     step: Action = NeedsRead("agent")
     try:
         while isinstance(step := next_action(world, holder.rule, glance.at), NeedsRead):
-            world = replace(world, facts=await holder.observer.look(world, step, glance.at))
-        holder.facts = world.facts
+            world = replace(world, observed=await holder.observer.look(world, step, glance.at))
+        holder.facts = world.observed
         ending = None if _hung(step, holder, glance) else await execute(step, holder)
     except TransientError as error:
         return await _wait_out(holder, error)
@@ -102,14 +102,14 @@ def _hung(step: Action, holder: Holder, glance: Prefetch) -> bool:
     """
     if not isinstance(step, Create | Pin | MoveTraffic) or holder.outside.clock.now() - glance.at <= MAX_READ_AGE:
         return False
-    holder.facts = Observed(wish=holder.facts.wish, resolved=holder.facts.resolved)
+    holder.facts = Observed(desired_definition=holder.facts.desired_definition, release_definition=holder.facts.release_definition)
     return True
 
 
 async def _look_ahead(holder: Holder) -> Prefetch:
     """What is wanted now, beside the last act's receipt and the version that is waited for."""
     at = holder.outside.clock.now()  # before the reads: a slow turn may look old, never fresh
-    reads = gather_two(holder.outside.ledger.wanted(holder.rule.name), _waited_for(holder))
+    reads = gather_two(holder.outside.state_store.wanted(holder.rule.name), _waited_for(holder))
     _, (wanted, facts) = await gather_two(holder.acts.write_receipt(), reads)
     return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
 
@@ -147,8 +147,8 @@ async def _stop(
     if error.service == STORAGE:
         raise error
     reason, record = _refusal(error, step, holder.acts.record), holder.acts.record
-    if world.newer:
-        ended = transitions.answered(record, world.wanted, reason, now, str(error))
+    if world.has_pending:
+        ended = transitions.answered_without_release(record, world.desired, reason, now, str(error))
     else:
         ended = transitions.ended(record, reason, now, str(error))
     return await execute(EndRelease(reason, ended, str(error)), holder)
@@ -159,6 +159,6 @@ def _refusal(error: PermanentError, step: Action, record: ReleaseState) -> Reaso
         return Reason.FORBIDDEN
     if isinstance(step, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
-    if isinstance(step, Check | RollBack) or record.stage is Phase.PROMOTED:
+    if isinstance(step, Check | RollBack) or record.phase is Phase.TRAFFIC_MOVED:
         return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(step, Pin | MoveTraffic) else Reason.REQUEST_REFUSED

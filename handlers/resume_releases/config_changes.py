@@ -28,7 +28,7 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, outside: 
     seen = hashlib.sha256(
         "".join(f"{rule.name} {rule.tags.model_dump_json()} {runtime_hash(rule)}\n" for rule in rules).encode()
     ).hexdigest()
-    if await outside.ledger.remembered(DEPLOYED) == seen:
+    if await outside.state_store.remembered(DEPLOYED) == seen:
         return False
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -37,7 +37,7 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, outside: 
             await _configure(rule, decisions, outside)
 
     await asyncio.gather(*(one(rule) for rule in rules))
-    await outside.ledger.remember(DEPLOYED, seen)
+    await outside.state_store.remember(DEPLOYED, seen)
     return True
 
 
@@ -47,4 +47,4 @@ async def _configure(rule: AgentSpec, decisions: DecisionLog, outside: Gateways)
 
     noted = await update_and_enqueue(rule.name, judge, outside)
     if noted.reason is Reason.CONFIGURED:
-        decisions.tell(Reason.CONFIGURED, agent=rule.name, serial=noted.wanted.serial)
+        decisions.record(Reason.CONFIGURED, agent=rule.name, serial=noted.desired.generation)

@@ -34,30 +34,30 @@ async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, outside:
 
 async def _look(agent: str, decisions: DecisionLog, outside: Gateways) -> None:
     try:
-        record = await outside.ledger.record(agent)
+        record = await outside.state_store.record(agent)
         if not is_watched(record, outside.clock.now()):
             return
         found = await _drift(agent, record, outside)
-        new = [name for name in found if name not in record.drift]
-        if tuple(found) != record.drift and await _remember(agent, record, tuple(found), outside):
+        new = [name for name in found if name not in record.reported_drift]
+        if tuple(found) != record.reported_drift and await _remember(agent, record, tuple(found), outside):
             for name in new:
-                decisions.tell(Reason.DRIFT, found[name], agent=agent, version=record.good and record.good.version)
+                decisions.record(Reason.DRIFT, found[name], agent=agent, version=record.last_good and record.last_good.version)
     except GatewayError as error:
-        decisions.tell(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
+        decisions.record(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
 
 
 async def _drift(agent: str, record: ReleaseState, outside: Gateways) -> dict[str, str]:
-    number = record.good.version if record.good else ""
+    number = record.last_good.version if record.last_good else ""
     told, live = await gather_two(outside.foundry.agent(agent), outside.foundry.version(agent, number))
     return find_drift(record, told, live)
 
 
 async def _remember(agent: str, seen: ReleaseState, found: tuple[str, ...], outside: Gateways) -> bool:
     """Note what is told; False where a release is at the agent, or changed its record since."""
-    lease = await outside.ledger.lease(agent)
+    lease = await outside.state_store.lease(agent)
     if lease is None:
         return False
     try:
-        return lease.record == seen and await lease.write(replace(seen, drift=found))
+        return lease.record == seen and await lease.write(replace(seen, reported_drift=found))
     finally:
         await lease.give_back()

@@ -37,12 +37,12 @@ async def record_gauges(agents: tuple[str, ...], outside: Gateways) -> None:
 
 async def _agent(agent: str, now: datetime, outside: Gateways) -> float:
     """For how many seconds the agent's release should have ended."""
-    wanted, record = await gather_two(outside.ledger.wanted(agent), outside.ledger.record(agent))
-    waits = seconds_since(record.begun_at, now) if release_outcome.awaits_approval(record) else None
+    wanted, record = await gather_two(outside.state_store.wanted(agent), outside.state_store.record(agent))
+    waits = seconds_since(record.started_at, now) if release_outcome.awaits_approval(record) else None
     metrics.standing(agent, len(holds.active(wanted, record, now)), waits or 0.0)
     return seconds_since(release_outcome.unfinished_since(wanted, record, now), now) or 0.0
 
 
 async def _queue(name: str, outside: Gateways) -> None:
     with suppress(GatewayError):
-        metrics.queue(name, await outside.queue.depth(name))
+        metrics.queue(name, await outside.release_queue.depth(name))

@@ -35,7 +35,7 @@ async def find_missed_pushes(
     ``at_once``: also where it was done, because agents.yaml may follow another repository, or other tags, now.
     """
     now = outside.clock.now()
-    since = now - _when(await outside.ledger.remembered(DONE))
+    since = now - _when(await outside.state_store.remembered(DONE))
     if timedelta(0) <= since < EVERY and not at_once:
         return
     turns = asyncio.Semaphore(AT_ONCE)
@@ -49,7 +49,7 @@ async def find_missed_pushes(
     for rule in agents.agents.values():
         await _catch_up(rule, tags[rule.repository] or (), decisions, outside)
     if None not in tags.values():
-        await outside.ledger.remember(DONE, now.isoformat())
+        await outside.state_store.remember(DONE, now.isoformat())
 
 
 def _when(told: str) -> datetime:
@@ -63,9 +63,9 @@ def _when(told: str) -> datetime:
 async def _tags(repository: str, decisions: DecisionLog, outside: Gateways) -> Sequence[RegistryTag] | None:
     """None where the registry may answer the next time: it is asked again by the next run, not a day later."""
     try:
-        return await outside.images.tags(repository)
+        return await outside.registry.tags(repository)
     except GatewayError as error:
-        decisions.tell(Reason.CATCH_UP_FAILED, str(error), repository=repository)
+        decisions.record(Reason.CATCH_UP_FAILED, str(error), repository=repository)
         return None if isinstance(error, TransientError) else ()
 
 
@@ -82,4 +82,4 @@ async def _catch_up(rule: AgentSpec, tags: Sequence[RegistryTag], decisions: Dec
     with otel.span("catch_up", agent=rule.name, **about):
         noted = await update_and_enqueue(rule.name, judge, outside)
     if noted.reason is Reason.DESIRED:
-        decisions.tell(Reason.CATCH_UP, agent=rule.name, serial=noted.wanted.serial, step="catch_up", **about)
+        decisions.record(Reason.CATCH_UP, agent=rule.name, serial=noted.desired.generation, step="catch_up", **about)

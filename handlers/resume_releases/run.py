@@ -20,14 +20,14 @@ async def resume_releases(agents: Agents, outside: Gateways) -> None:
     """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
     decisions = DecisionLog(outside.journal, outside.clock, {"step": STEP})
     try:
-        unfinished = await outside.ledger.agents(UNFINISHED)
+        unfinished = await outside.state_store.agents(UNFINISHED)
         for agent in unfinished:
             if agent in agents.agents:
-                wanted = await outside.ledger.wanted(agent)  # its push's trace goes on
-                await outside.queue.send(agent, traceparent=wanted.traceparent or otel.carrier())
-                decisions.tell(Reason.RESUMED, agent=agent)
+                wanted = await outside.state_store.wanted(agent)  # its push's trace goes on
+                await outside.release_queue.send(agent, traceparent=wanted.traceparent or otel.carrier())
+                decisions.record(Reason.RESUMED, agent=agent)
             else:
-                decisions.tell(Reason.AGENT_UNKNOWN, agent=agent)
+                decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
         await report_drift(at_rest, decisions, outside)
         deployed = await apply_config_changes(agents, decisions, outside)

@@ -29,7 +29,7 @@ class DecisionLog:
         self._common = common
         self._kept: list[Mapping[str, object]] = []
 
-    def tell(
+    def record(
         self, reason: Reason, detail: str = "", *, kept_only: Mapping[str, object] | None = None, **fields: object
     ) -> None:
         """Tell one decision: its reason code, what it is about, and what a person can do.
@@ -47,7 +47,7 @@ class DecisionLog:
         otel.decision(kept, severity=reason.severity)
         self._kept.append({**kept, **redacted(kept_only or {}, MAX_JOURNAL_VALUE_CHARS)})
 
-    def join(self, others: DecisionLog) -> None:
+    def merge(self, others: DecisionLog) -> None:
         """Keep what the others told and did not write yet: several tellers, one write."""
         self._kept += others._kept
         others._kept = []

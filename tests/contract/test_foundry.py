@@ -193,7 +193,7 @@ async def test_a_toolbox_tells_its_versions_and_gives_one_up(arranged: Arranged)
     for tools in (TOOLS, TOOLS[:1]):
         await arranged.foundry.toolbox("hello-tools", tools)
     found = await arranged.foundry.toolbox_versions("hello-tools")
-    assert {one.version: (one.ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
+    assert {one.version: (one.is_ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
     assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
     assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
     assert [one.version for one in await arranged.foundry.toolbox_versions("hello-tools")] == ["2"]

@@ -31,20 +31,20 @@ from tests.fakes.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
 FULL = ReleaseState(
-    seen=3,
+    observed_generation=3,
     push=PUSH,
     fingerprint="f" * 64,
     secrets={"key": "0" * 32},
     image="demo.azurecr.io/agents/hello",
     variables=frozenset({"A", "B"}),
-    stage=Phase.CONFIRMED,
+    phase=Phase.CONFIRMED,
     candidate="2",
-    back=Routing.to("1"),
-    selector=Routing.to("1"),
+    routing_at_start=Routing.to("1"),
+    expected_routing=Routing.to("1"),
     routed_at=NOW,
-    pending_write=PendingWrite(WriteKind.PROMOTE, NOW, to=Routing.to("2")),
-    good=GoodVersion(PUSH, "e" * 64, "1"),
-    born={"1": NOW, "2": NOW},
+    pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, routing=Routing.to("2")),
+    last_good=GoodVersion(PUSH, "e" * 64, "1"),
+    created_at={"1": NOW, "2": NOW},
 )
 
 
@@ -97,10 +97,10 @@ async def test_what_is_noted_is_read_back_as_the_same_value(storage: Storage) ->
 
 async def test_writers_at_once_lose_nothing(storage: Storage) -> None:
     def next_one(before: DesiredState) -> DesiredState:
-        return replace(before, serial=before.serial + 1)
+        return replace(before, generation=before.generation + 1)
 
     await asyncio.gather(*(storage.ledger.note("hello-agent", next_one) for _ in range(8)))
-    assert (await storage.ledger.wanted("hello-agent")).serial == 8
+    assert (await storage.ledger.wanted("hello-agent")).generation == 8
 
 
 async def test_a_record_is_read_back_as_the_same_value(storage: Storage) -> None:
@@ -134,15 +134,15 @@ async def test_a_holder_that_gave_the_lease_back_cannot_write_over_the_next_one(
     await old.give_back()
     new = await storage.ledger.lease("hello-agent")
     assert new is not None
-    assert await new.write(replace(FULL, seen=9))
+    assert await new.write(replace(FULL, observed_generation=9))
     assert not await old.write(FULL)
-    assert (await storage.ledger.record("hello-agent")).seen == 9
+    assert (await storage.ledger.record("hello-agent")).observed_generation == 9
 
 
 async def test_one_listing_finds_what_is_unfinished(storage: Storage) -> None:
     for agent, due in (("asked", None), ("later", NOW), ("answered", None)):
-        await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), due=due))  # type: ignore[misc]
-    for agent, record in (("answered", ReleaseState(seen=1)), ("running", FULL)):
+        await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), not_before=due))  # type: ignore[misc]
+    for agent, record in (("answered", ReleaseState(observed_generation=1)), ("running", FULL)):
         lease = await storage.ledger.lease(agent)
         assert lease is not None
         await lease.write(record)

@@ -13,7 +13,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretValue, Unreadable
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.interfaces import Vault
+from handlers.gateways.interfaces import KeyVault
 from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
@@ -36,7 +36,7 @@ class TrustingVault(AzureKeyVault):
 
 @dataclass
 class Arranged:
-    vault: Vault
+    vault: KeyVault
     stand_in: StandIn | None = None
 
     async def put(self, name: str, *, enabled: bool = True, tags: Mapping[str, str] | None = None, **dates: Any) -> str:

@@ -164,7 +164,7 @@ class FakeFoundry:
     async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         left = self.toolboxes.get(name, [])
         numbers = [number for number, tools in enumerate(left, 1) if tools != GONE]
-        return [ToolboxVersion(str(one), self.toolbox_made, ours=True, default=one == numbers[-1]) for one in numbers]
+        return [ToolboxVersion(str(one), self.toolbox_made, is_ours=True, default=one == numbers[-1]) for one in numbers]
 
     async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
         left, place = self.toolboxes.get(name, []), int(version) - 1

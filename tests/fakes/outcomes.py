@@ -18,8 +18,8 @@ class FakeOutcomes:
     async def publish(self, events: Sequence[OutcomeEvent]) -> None:
         if self.failing is not None:
             raise self.failing
-        self.told |= {one.name: one for one in events}
+        self.told |= {one.id: one for one in events}
 
     def kinds(self) -> list[str]:
         """What was told, oldest first."""
-        return [one.kind for one in self.told.values()]
+        return [one.type for one in self.told.values()]

@@ -79,9 +79,9 @@ class FakeLedger:
     def _state(self, agent: str) -> str:
         wanted = self.wishes.get(agent, DesiredState())
         record = self.releases[agent].record if agent in self.releases else ReleaseState()
-        if wanted.serial > record.seen:
-            return "due" if wanted.due else "open"
-        return record.state
+        if wanted.generation > record.observed_generation:
+            return "due" if wanted.not_before else "open"
+        return record.blob_state
 
 
 class FakeLease:

@@ -115,7 +115,7 @@ async def _answer(given: tuple[str, list[Answer]]) -> None:
     if isinstance(came, Version):
         assert int(came.number) >= 0, "it has a place in the order"
     for version in came if isinstance(came, list) else []:
-        assert not isinstance(version, Version) or not version.released or int(version.number) >= 0, "never ours"
+        assert not isinstance(version, Version) or not version.is_release or int(version.number) >= 0, "never ours"
 
 
 async def _ask(given: tuple[Probe, str | None, list[Answer]]) -> None:

@@ -47,10 +47,10 @@ def world() -> Gateways:
     vault.put("hello-key", "value-of-hello-key")
     return Gateways(
         foundry=FakeFoundry(clock, provisioning=5.0),
-        vault=vault,
-        ledger=WrittenLedger(clock),
+        key_vault=vault,
+        state_store=WrittenLedger(clock),
         journal=WrittenJournal(),
-        queue=FakeQueue(),
+        release_queue=FakeQueue(),
         clock=clock,
-        images=FakeImages(),
+        registry=FakeImages(),
     )

@@ -42,7 +42,7 @@ async def foundry(*answers: Answer) -> None:
 async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_was_poison() -> None:
     outside = world()
     await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
-    noted = (await outside.ledger.wanted("pushed")).push
+    noted = (await outside.state_store.wanted("pushed")).push
     assert noted is not None
     assert noted.tag == "v?"
 
@@ -158,8 +158,8 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
     reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, outside)
     assert reason == "SERVICE_UNAVAILABLE"
     assert outside.clock.monotonic() - began < 60, "the lease is given back at once"
-    assert isinstance(outside.queue, FakeQueue)
-    assert outside.queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
+    assert isinstance(outside.release_queue, FakeQueue)
+    assert outside.release_queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
 
 
 @pytest.mark.parametrize("wish", ["9" * 400, "99999999999"])

@@ -37,7 +37,7 @@ Given = tuple[bytes, bytes, list[Answer]]
 async def _turn(given: Given) -> None:
     wanted, record = WANTED.decode(given[0], "wanted"), RECORD.decode(given[1], "record")
     outside = replace(world(), foundry=FOUNDRY)
-    ledger = cast("FakeLedger", outside.ledger)
+    ledger = cast("FakeLedger", outside.state_store)
     await _keep(ledger, wanted, record)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
@@ -73,9 +73,9 @@ CHOICES: dict[str, list[Any]] = {
     "selector": ROUTINGS,
     "routed_at": [None, AT],
     "doing": ACTS,
-    "good": [WHOLE_RECORD.good, None],
+    "good": [WHOLE_RECORD.last_good, None],
     "holds": [(), WHOLE_RECORD.holds],
-    "born": [WHOLE_RECORD.born, {}],
+    "born": [WHOLE_RECORD.created_at, {}],
     "begun_at": [AT, None],
     "overtaken": [0, 99],
 }
@@ -95,7 +95,7 @@ def _record(stored: Any) -> st.SearchStrategy[bytes]:
 
 
 def _wanted() -> st.SearchStrategy[bytes]:
-    plain = replace(WHOLE_WANTED, paused=None, due=None, held=())
+    plain = replace(WHOLE_WANTED, pause=None, not_before=None, holds=())
     return st.sampled_from(
         [WANTED.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), DesiredState())]
     )

@@ -141,19 +141,19 @@ class Fleet:
         looks = FoundryRateLimiter(self.size.looks)
 
         async def turn() -> None:
-            await looks.turn(self.clock)
+            await looks.wait_for_read(self.clock)
 
         metered = Metered(self.foundry, self.seen.foundry, FOUNDRY_SECONDS, self._limit, turn)
         routed: Any = Routed(metered, self)
         return Gateways(
             foundry=routed,
-            vault=FakeVault(),
-            ledger=storage(self._ledger),
+            key_vault=FakeVault(),
+            state_store=storage(self._ledger),
             journal=storage(self._journal),
-            queue=storage(self.queue),
+            release_queue=storage(self.queue),
             clock=self.clock,
-            images=FakeImages(),
-            looks=looks,
+            registry=FakeImages(),
+            rate_limiter=looks,
         )
 
     async def run(self) -> Seen:

@@ -47,7 +47,7 @@ AGENTS = load_agents(RULES)
 def outside() -> Gateways:
     """A world whose vault knows a secret worth stealing."""
     made = world()
-    cast("FakeVault", made.vault).put("hello-key", CANARY)
+    cast("FakeVault", made.key_vault).put("hello-key", CANARY)
     return made
 
 
@@ -88,7 +88,7 @@ class Untouched:
 async def test_a_forged_event_asks_for_nothing_that_the_rules_do_not_allow(change: Any, reason: str) -> None:
     there = outside()
     assert await deliver(push_event(**change), there) == [reason]
-    assert await there.ledger.wanted("hello") == await world().ledger.wanted("hello")
+    assert await there.state_store.wanted("hello") == await world().state_store.wanted("hello")
 
 
 async def test_a_forged_event_names_no_registry_that_images_come_from() -> None:
@@ -111,7 +111,7 @@ async def test_a_poisoned_tag_deploys_what_was_pushed_and_not_what_it_names_now(
     there = outside()
     await deliver(push_event(), there)
     poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", there.clock.now())
-    cast("FakeImages", there.images).tagged["agents/hello"] = [poisoned]
+    cast("FakeImages", there.registry).tagged["agents/hello"] = [poisoned]
     await go(there)
     assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
@@ -124,7 +124,7 @@ def test_a_leaked_function_key_opens_no_function_that_answers_with_anything() ->
 
 async def test_a_leaked_function_key_reaches_neither_foundry_nor_the_vault() -> None:
     nobody: Any = Untouched()
-    there = replace(outside(), foundry=nobody, vault=nobody, images=nobody)
+    there = replace(outside(), foundry=nobody, key_vault=nobody, registry=nobody)
     assert await deliver(push_event(), there) == ["DESIRED"]
 
 
@@ -142,7 +142,7 @@ async def test_a_hostile_answer_gets_no_traffic_and_none_of_its_words_are_kept(a
     cast("FakeFoundry", there.foundry).answers["agents/hello"] = answer, answer
     await deliver(push_event(), there)
     assert await go(there) == "VERIFY_FAILED"
-    kept = RECORD.encode(await there.ledger.record("hello")).decode()
+    kept = RECORD.encode(await there.state_store.record("hello")).decode()
     kept += json.dumps(cast("FakeJournal", there.journal).lines, default=str)
     assert CANARY not in kept
     assert "ignore all rules" not in kept
@@ -188,7 +188,7 @@ async def test_a_compromised_registry_cannot_pass_one_manifest_off_as_another(li
 
 async def test_a_compromised_registry_that_says_no_image_stops_the_release() -> None:
     there = outside()
-    cast("FakeImages", there.images).known["agents/hello", DIGEST] = ImageFacts("NOT_AN_IMAGE", "it is a chart")
+    cast("FakeImages", there.registry).known["agents/hello", DIGEST] = ImageFacts("NOT_AN_IMAGE", "it is a chart")
     await deliver(push_event(), there)
     assert await go(there) == "NOT_AN_IMAGE"
     assert images(there) == []
@@ -212,7 +212,7 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     there = outside()
     await deliver(push_event(), there)
     assert await go(there) == "LIVE"
-    ledger = cast("FakeLedger", there.ledger)
+    ledger = cast("FakeLedger", there.state_store)
     kept = [RECORD.encode(ledger.releases["hello"].record).decode(), repr(ledger.wishes)]
     kept += [json.dumps(cast("FakeJournal", there.journal).lines, default=str)]
     kept += [repr(version) for version in cast("FakeFoundry", there.foundry).agents["hello"].versions.values()]

@@ -113,12 +113,12 @@ async def route(history: History, number: int) -> None:
         and agent
         and one.number != agent.routing.pinned
         and one.metadata.get(FINGERPRINT) != record.fingerprint
-        and not (record.pending_write and record.selector and record.selector.names(one.number))
+        and not (record.pending_write and record.expected_routing and record.expected_routing.routes_to(one.number))
     ]
     if active and agent:
         history.foundry.turned(AGENT, Routing.to(history.random.choice(active)))
-        back = agent.routing == record.selector and record.pending_write is None
-        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.seen, agent.routing)
+        back = agent.routing == record.expected_routing and record.pending_write is None
+        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.observed_generation, agent.routing)
         history.watch.touched = True
         history.disturbed("ROUTING_CHANGED")
         history.say(f"a person moves the traffic to {agent.routing.pinned}")
@@ -199,7 +199,7 @@ async def tidy(history: History) -> None:
     """At the end of a history a person ends the pause and approves what waits, or leaves it."""
     if history.random.random() < 0.7:
         await _resume(history)
-    if history.random.random() < 0.7 and history.watch.record.stage in (Phase.CONFIRMED, Phase.VERIFIED):
+    if history.random.random() < 0.7 and history.watch.record.phase in (Phase.CONFIRMED, Phase.VERIFIED):
         await _approve(history)
 
 

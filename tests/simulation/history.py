@@ -10,7 +10,7 @@ from core.agents_file.spec import Agents
 from core.image_manifest import RegistryTag
 from core.model import Push
 from handlers.gateways.errors import GatewayError
-from handlers.gateways.interfaces import Foundry, Gateways, Journal, Registry, ReleaseQueue, StateStore, Vault
+from handlers.gateways.interfaces import Foundry, Gateways, Journal, Registry, ReleaseQueue, StateStore, KeyVault
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
@@ -69,12 +69,12 @@ class History:
 
         return Gateways(
             foundry=cast("Foundry", WatchedFoundry(faulty(self.foundry, "Foundry"), self.watch)),
-            vault=cast("Vault", faulty(self.vault, "Key Vault")),
-            ledger=cast("StateStore", FaultyLedger(self.ledger, self.dice, say, self.watch)),
+            key_vault=cast("KeyVault", faulty(self.vault, "Key Vault")),
+            state_store=cast("StateStore", FaultyLedger(self.ledger, self.dice, say, self.watch)),
             journal=cast("Journal", faulty(self.journal, "storage")),
-            queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
+            release_queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
-            images=cast("Registry", faulty(self.images, "registry")),
+            registry=cast("Registry", faulty(self.images, "registry")),
         )
 
     async def run(self, beginning: Act, happenings: Sequence[tuple[Happening, float]], tidy: Act) -> None:

@@ -65,7 +65,7 @@ class WatchedLease(Faulty):
 
     async def write(self, record: ReleaseState) -> bool:
         before, watch = self.record, self._watch
-        good = record.good if record.good != before.good and watch.rule.release.check else None
+        good = record.last_good if record.last_good != before.last_good and watch.rule.release.check else None
         if good and good.version not in (watch.foundry.checked | watch.deleted.keys()):
             watch.broken(f"version {good.version} is called good, and never answered with traffic")
         wrote: bool = await self._writes(record)

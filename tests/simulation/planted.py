@@ -31,7 +31,7 @@ def _foundry(make: Callable[[Any], dict[str, Any]]) -> Plant:
 
 
 def _ledger(make: Callable[[Any], dict[str, Any]]) -> Plant:
-    return lambda whole: replace(whole, ledger=cast("StateStore", Instead(whole.ledger, **make(whole.ledger))))
+    return lambda whole: replace(whole, state_store=cast("StateStore", Instead(whole.state_store, **make(whole.state_store))))
 
 
 def _no_intention(ledger: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _no_intention(ledger: Any) -> dict[str, Any]:
         taken = await ledger.lease(agent)
 
         async def write(record: ReleaseState) -> bool:
-            wrote: bool = await taken.write(replace(record, doing=None))
+            wrote: bool = await taken.write(replace(record, pending_write=None))
             return wrote
 
         return taken and Instead(taken, write=write)

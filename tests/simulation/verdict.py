@@ -29,17 +29,17 @@ def judge(history: History) -> None:
     _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
-    told = wanted.newest or wanted.push
+    told = wanted.newest_push or wanted.push
     noted = told and (told.tag, told.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = wanted.paused is not None or touched
+    rests = wanted.pause is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
-    waits = history.scene.mode == "manual" and record.stage in (Phase.CONFIRMED, Phase.VERIFIED)
-    _expect(not record.open or waits or bool(rests), f"the release ended, not {record.stage}: {_last(history)}")
-    _expect(record.seen == wanted.serial or bool(rests), f"serial {wanted.serial} was answered, not {record.seen}")
-    if record.open or record.seen != wanted.serial:
+    waits = history.scene.mode == "manual" and record.phase in (Phase.CONFIRMED, Phase.VERIFIED)
+    _expect(not record.is_open or waits or bool(rests), f"the release ended, not {record.phase}: {_last(history)}")
+    _expect(record.observed_generation == wanted.generation or bool(rests), f"serial {wanted.generation} was answered, not {record.observed_generation}")
+    if record.is_open or record.observed_generation != wanted.generation:
         return
-    if wanted.newest is not None or rollback_version(wanted):
+    if wanted.newest_push is not None or rollback_version(wanted):
         _as_chosen(history)
     else:
         _as_expected(history)
@@ -57,7 +57,7 @@ def _as_expected(history: History) -> None:
     record, newest = history.watch.record, history.newest
     image = history.foundry.images[newest.digest] if newest else Image.GOOD
     allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
-    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.paused else set()
+    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.pause else set()
     _expect(record.reason in allowed, f"the newest push ended as {record.reason}: {_last(history)}")
     if (
         record.reason in LIVE
@@ -79,7 +79,7 @@ def _good_goes_on(history: History) -> bool:
     record, wanted = history.watch.record, history.watch.wanted
     digest = wanted.push.digest if wanted.push else ""
     without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in record.history)
-    return record.push != wanted.push and bool(record.holds or wanted.held or wanted.lifted or without)
+    return record.push != wanted.push and bool(record.holds or wanted.holds or wanted.lifted_at or without)
 
 
 def _told_once(history: History) -> None:

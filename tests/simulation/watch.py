@@ -122,7 +122,7 @@ class WatchedFoundry:
 
 def _may_create(watch: Watch, definition: Definition) -> None:
     record = watch.record
-    if record.pending_write is None or record.pending_write.act is not WriteKind.CREATE:
+    if record.pending_write is None or record.pending_write.kind is not WriteKind.CREATE:
         watch.broken("a version was asked for without a noted intention")
     value, noted = definition.environment["KEY"], record.secrets.get(SECRET, "")
     meant = watch.vault.value(SECRET, noted)
@@ -133,16 +133,16 @@ def _may_create(watch: Watch, definition: Definition) -> None:
 def _may_route(watch: Watch, to: Routing) -> None:
     record, process = watch.record, PROCESS.get()
     version, doing = to.pinned or "", record.pending_write
-    if doing is None or doing.to != to:
+    if doing is None or doing.routing != to:
         watch.broken(f"the traffic was moved to {version} without a noted intention")
     gone_at = watch.deleted.get(version)
     status = watch.foundry.status(version)
     if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
         watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
     moved = watch.standing
-    if moved and watch.wanted.by_people <= moved.seen and _was_told(watch, moved.at, process.looked_at):
+    if moved and watch.wanted.user_generation <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
-    if doing is not None and doing.act is WriteKind.PROMOTE:
+    if doing is not None and doing.kind is WriteKind.MOVE_TRAFFIC:
         _may_promote(watch, record, version)
 
 
@@ -162,7 +162,7 @@ def _may_promote(watch: Watch, record: ReleaseState, version: str) -> None:
 
 def _may_by_people(watch: Watch, record: ReleaseState, version: str) -> None:
     rule, heard = watch.rule.release, watch.heard()
-    approved = [(one.approved.version, one.approved.fingerprint) for one in heard if one.approved]
+    approved = [(one.approval.version, one.approval.fingerprint) for one in heard if one.approval]
     if rule.mode == "manual" and (version, record.fingerprint) not in approved:
         watch.broken(f"version {version} was promoted without approval")
     if all(_is_paused(watch, one) for one in heard):
@@ -173,8 +173,8 @@ def _may_by_people(watch: Watch, record: ReleaseState, version: str) -> None:
 
 def _is_paused(watch: Watch, wanted: DesiredState) -> bool:
     """A person's way back goes through a pause."""
-    pause, now = wanted.paused, watch.foundry.clock.now()
-    return rollback_version(wanted) is None and pause is not None and pause.holds(now)
+    pause, now = wanted.pause, watch.foundry.clock.now()
+    return rollback_version(wanted) is None and pause is not None and pause.is_active(now)
 
 
 def _is_held(watch: Watch, record: ReleaseState, wanted: DesiredState) -> bool:
@@ -182,8 +182,8 @@ def _is_held(watch: Watch, record: ReleaseState, wanted: DesiredState) -> bool:
     return any(
         _names(hold, record.fingerprint, push)
         and (hold.until is None or hold.until > watch.foundry.clock.now())
-        and not any(wanted.lifted.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key)
-        for hold in (*record.holds, *wanted.held)
+        and not any(wanted.lifted_at.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key)
+        for hold in (*record.holds, *wanted.holds)
     )
 
 
@@ -197,15 +197,15 @@ def _may_delete(watch: Watch, number: str) -> None:
     """What pruning must keep whatever it is told: what serves, and what the release record names."""
     record, routing = watch.record, watch.foundry.agents[AGENT].routing
     newest = next(reversed(watch.foundry.agents[AGENT].versions), None)
-    serves = routing.names(number) or (routing.follows_latest and number == newest)
+    serves = routing.routes_to(number) or (routing.follows_latest and number == newest)
     serves = serves and watch.foundry.status(number) is not Status.FAILED
     moved = watch.moved
     if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
         watch.broken(f"version {number} was deleted while it served")
-    named = [good.version for good in (record.good, record.previous) if good]
-    for kept in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
+    named = [good.version for good in (record.last_good, record.previous_good) if good]
+    for kept in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
         named += [rule.version for rule in kept.rules] if kept else []
-    if number in named or (record.open and record.candidate == number and not record.twin):
+    if number in named or (record.is_open and record.candidate == number and not record.is_duplicate):
         watch.broken(f"version {number} was deleted, which the release record names")
 
 

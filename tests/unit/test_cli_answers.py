@@ -47,7 +47,7 @@ async def test_a_word_is_written_down_and_said_in_the_journal(house: House) -> N
     await live(house, "a")
     told = await say(house, "hold", why="a rumour", until="7d")
     assert (told.code, told.data[0]["reason"]) == (DONE, "HOLD_SET")
-    (hold,) = (await house.ledger.wanted(AGENT)).held
+    (hold,) = (await house.ledger.wanted(AGENT)).holds
     assert hold.until is not None
     assert hold.until - hold.since == 7 * DAY
     assert "HOLD_SET" in house.journal.reasons()
@@ -85,7 +85,7 @@ async def test_a_watch_ends_with_what_the_release_came_to(house: House, capsys: 
     await live(house, "a")
     since = house.clock.now()
     await say(house, "release_now")
-    serial = (await house.ledger.wanted(AGENT)).serial
+    serial = (await house.ledger.wanted(AGENT)).generation
     await house.released()
     told = await watching.watch(running(house), {AGENT: serial}, since, as_json=True)
     assert (told.data, told.code) == ({AGENT: "ALREADY_LIVE"}, DONE)

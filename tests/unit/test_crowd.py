@@ -32,9 +32,9 @@ AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: 
 
 def crowded() -> Gateways:
     """Foundry refused something just now, and takes one release at a time."""
-    made = replace(world(), looks=FoundryRateLimiter(0.1))
-    made.looks.refused(made.clock.monotonic())
-    assert made.looks.take(made.clock.monotonic()), "somebody else's release"
+    made = replace(world(), rate_limiter=FoundryRateLimiter(0.1))
+    made.rate_limiter.record_refusal(made.clock.monotonic())
+    assert made.rate_limiter.try_start_release(made.clock.monotonic()), "somebody else's release"
     return made
 
 
@@ -54,7 +54,7 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
             self.passed = clock.passed
             if clock.passed >= 30 and not done:
                 done.append(clock.passed)
-                outside.looks.done()
+                outside.rate_limiter.end_release()
 
     done, helped = list[float](), Helped()
     assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
@@ -64,8 +64,8 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
 async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_to_be_taken_up() -> None:
     outside = crowded()
     await pushed(outside)
-    outside.looks.refused(outside.clock.monotonic())
-    looks = outside.looks
+    outside.rate_limiter.record_refusal(outside.clock.monotonic())
+    looks = outside.rate_limiter
     clock = cast("FakeClock", outside.clock)
     before = clock.sleep
 
@@ -73,7 +73,7 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
         async def sleep(self, seconds: float) -> None:
             await before(seconds)
             self.passed = clock.passed
-            looks.refused(self.passed)
+            looks.record_refusal(self.passed)
 
     assert (
         await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing())) == "SERVICE_UNAVAILABLE"
@@ -81,8 +81,8 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
     assert clock.passed >= MAX_SLOT_WAIT_SECONDS
     line = cast("FakeJournal", outside.journal).lines[-1]
     assert "429" in str(line["detail"])
-    assert cast("FakeQueue", outside.queue).sent[-1] == ("agent-0", 0.0)
-    assert cast("FakeLedger", outside.ledger).releases["agent-0"].holder == 0
+    assert cast("FakeQueue", outside.release_queue).sent[-1] == ("agent-0", 0.0)
+    assert cast("FakeLedger", outside.state_store).releases["agent-0"].holder == 0
 
 
 @in_virtual_time
@@ -119,7 +119,7 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
     LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.agent("a")
     assert clock.passed == 0.0
-    looks.refused(0.0)
+    looks.record_refusal(0.0)
     for _ in range(3):
         await foundry.agent("a")
     assert clock.passed > 4.0
@@ -128,7 +128,7 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
 async def test_each_page_of_a_list_waits_for_its_turn() -> None:
     clock, looks = FakeClock(), FoundryRateLimiter(1.0)
     foundry = Reached(looks, clock)
-    looks.refused(0.0)
+    looks.record_refusal(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
     LINE.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
     assert [one.number for one in await foundry.versions("a")] == ["1", "2", "3"]

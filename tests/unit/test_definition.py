@@ -48,7 +48,7 @@ def test_the_definition_is_what_the_rule_says_by_digest() -> None:
         "SLIPWAY_TOOLBOX_ENDPOINT": TOOLBOX.endpoint,
         "SLIPWAY_TOOLBOX_NAME": "hello-agent-tools",
     }
-    assert found.more == {"telemetry_config": {}}
+    assert found.more_definition == {"telemetry_config": {}}
 
 
 def test_a_secret_value_shows_itself_to_nobody() -> None:

@@ -60,22 +60,22 @@ def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:
 
 
 BEGUN = NOW - timedelta(minutes=40)
-OPEN = ReleaseState(seen=1, stage=Phase.BEGUN, begun_at=BEGUN)
-NEWER = DesiredState(serial=2, noted_at=BEGUN)
+OPEN = ReleaseState(observed_generation=1, phase=Phase.STARTED, started_at=BEGUN)
+NEWER = DesiredState(generation=2, updated_at=BEGUN)
 UNFINISHED = [
-    pytest.param(DesiredState(serial=1), OPEN, BEGUN, id="under way"),
-    pytest.param(DesiredState(serial=1), ReleaseState(seen=1), None, id="ended"),
-    pytest.param(NEWER, ReleaseState(seen=1), BEGUN, id="never taken up"),
-    pytest.param(DesiredState(2, noted_at=BEGUN, due=NOW + timedelta(1)), ReleaseState(seen=1), None, id="not due"),
+    pytest.param(DesiredState(generation=1), OPEN, BEGUN, id="under way"),
+    pytest.param(DesiredState(generation=1), ReleaseState(observed_generation=1), None, id="ended"),
+    pytest.param(NEWER, ReleaseState(observed_generation=1), BEGUN, id="never taken up"),
+    pytest.param(DesiredState(2, updated_at=BEGUN, not_before=NOW + timedelta(1)), ReleaseState(observed_generation=1), None, id="not due"),
     pytest.param(
-        DesiredState(2, noted_at=BEGUN, due=NOW - timedelta(1)), ReleaseState(seen=1), NOW - timedelta(1), id="was due"
+        DesiredState(2, updated_at=BEGUN, not_before=NOW - timedelta(1)), ReleaseState(observed_generation=1), NOW - timedelta(1), id="was due"
     ),
-    pytest.param(DesiredState(2), ReleaseState(seen=1), None, id="nobody knows since when"),
-    pytest.param(DesiredState(1, paused=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
-    pytest.param(DesiredState(1, paused=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
+    pytest.param(DesiredState(2), ReleaseState(observed_generation=1), None, id="nobody knows since when"),
+    pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
+    pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
     pytest.param(
-        DesiredState(serial=1),
-        ReleaseState(seen=1, stage=Phase.CONFIRMED, begun_at=BEGUN, told="1 AWAITING_APPROVAL 7"),
+        DesiredState(generation=1),
+        ReleaseState(observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 AWAITING_APPROVAL 7"),
         None,
         id="waits for a person",
     ),

@@ -43,8 +43,8 @@ def test_what_was_never_noted_cannot_have_changed() -> None:
 def test_only_what_is_live_by_our_doing_and_at_rest_is_watched() -> None:
     assert is_watched(RECORD, NOW)
     assert not is_watched(ReleaseState(), NOW)
-    assert not is_watched(replace(RECORD, stage=Phase.BEGUN), NOW)
-    assert not is_watched(replace(RECORD, doing=PendingWrite(WriteKind.PIN, NOW)), NOW)
+    assert not is_watched(replace(RECORD, phase=Phase.STARTED), NOW)
+    assert not is_watched(replace(RECORD, pending_write=PendingWrite(WriteKind.PIN, NOW)), NOW)
 
 
 def test_a_change_of_ours_that_reads_do_not_show_yet_is_nobodys_drift() -> None:

@@ -117,13 +117,13 @@ def house() -> House:
 async def test_a_push_is_noted_for_every_agent_that_follows_the_repository(house: House) -> None:
     await house.pushed()
     assert [agent for agent, _ in house.queue.sent] == [AGENT, "twin-agent"]
-    assert (await house.ledger.wanted(AGENT)).serial == 1
+    assert (await house.ledger.wanted(AGENT)).generation == 1
     assert house.journal.reasons() == ["DESIRED", "DESIRED"]
 
 
 async def test_the_same_push_delivered_twice_changes_nothing_but_asks_again(house: House) -> None:
     await house.event(push_event(), push_event())
-    assert (await house.ledger.wanted(AGENT)).serial == 1
+    assert (await house.ledger.wanted(AGENT)).generation == 1
     assert [agent for agent, _ in house.queue.sent].count(AGENT) == 2
 
 
@@ -182,7 +182,7 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
     await house.pushed("v2", "b")
-    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, selector=Routing())
+    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, expected_routing=Routing())
     assert await house.released() == "LIVE"
     assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
     assert await house.live() == "2"
@@ -192,7 +192,7 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, selector=Routing())
+    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, expected_routing=Routing())
     await house.pushed("v2", "b")
     house.clock.passed += 60
     route = house.foundry.route
@@ -304,7 +304,7 @@ async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House)
 async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None:
     await house.pushed()
     paused = Pause("freeze", "ada", house.clock.now())
-    await house.ledger.note(AGENT, lambda wanted: replace(wanted, paused=paused))
+    await house.ledger.note(AGENT, lambda wanted: replace(wanted, pause=paused))
     await house.released()
     assert house.journal.lines[-1]["reason"] == "PAUSED"
     assert "ada" in str(house.journal.lines[-1]["detail"])
@@ -322,8 +322,8 @@ async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: H
     await house.pushed()
     await house.released()
     record = house.ledger.releases[AGENT].record
-    doing = PendingWrite(WriteKind.CREATE, house.clock.now(), highest=0)
-    forgotten = replace(record, stage=Phase.BEGUN, reason="", candidate=None, good=None, doing=doing, born={})
+    doing = PendingWrite(WriteKind.CREATE, house.clock.now(), highest_version=0)
+    forgotten = replace(record, phase=Phase.STARTED, reason="", candidate=None, last_good=None, pending_write=doing, created_at={})
     house.ledger.releases[AGENT].record = forgotten
     assert await house.released() == "LIVE"
     assert house.foundry.creates == 1
@@ -338,7 +338,7 @@ async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house:
 async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: House) -> None:
     await house.pushed()
     await house.released("twin-agent")
-    await house.ledger.note("gone-agent", lambda _: DesiredState(serial=1))
+    await house.ledger.note("gone-agent", lambda _: DesiredState(generation=1))
     house.queue.sent.clear()
     await resume_releases(house.agents, house.outside)
     assert house.queue.sent == [(AGENT, 0)]

@@ -93,7 +93,7 @@ async def to_its_end(house: House) -> ReleaseState:
     for _ in range(6):
         await house.released()
         record = await house.ledger.record(AGENT)
-        if not record.open and record.seen == (await house.ledger.wanted(AGENT)).serial:
+        if not record.is_open and record.observed_generation == (await house.ledger.wanted(AGENT)).generation:
             return record
         await house.clock.sleep(80)
     raise AssertionError(f"the release never ends: {house.journal.reasons()[-6:]}")
@@ -128,7 +128,7 @@ def judge(what: str, house: House, call: str, seen: ReleaseState) -> None:
     agent = house.foundry.agents.get(AGENT)
     if agent is None:
         return
-    if agent.routing.names(CANDIDATE):
+    if agent.routing.routes_to(CANDIDATE):
         assert (AGENT, CANDIDATE, True) in house.foundry.asked
     if what == "a person splits the traffic" and seen.push and seen.push.tag == "v3" and call not in ACTS:
         assert agent.routing == SPLIT

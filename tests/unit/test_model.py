@@ -35,7 +35,7 @@ def test_routing_says_where_new_sessions_go(routing: Routing, follows: bool, pin
     assert (routing.follows_latest, routing.pinned) == (follows, pinned)
     agent = Agent("hello", True, routing, VERSION)
     assert agent.live == ("2" if follows else pinned)
-    assert routing.names("2") is any(rule.version == "2" for rule in routing.rules)
+    assert routing.routes_to("2") is any(rule.version == "2" for rule in routing.rules)
 
 
 def test_an_agent_without_versions_serves_nothing() -> None:
@@ -58,10 +58,10 @@ def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, e
 
 
 def test_a_record_with_an_act_under_way_is_unfinished() -> None:
-    assert ReleaseState().state == "ended"
-    assert ReleaseState(stage=Phase.BEGUN).state == "open"
-    assert transitions.intending(ReleaseState(), WriteKind.PIN, NOW, to=Routing.to("1")).state == "open"
-    assert transitions.confirmed(ReleaseState()).stage is Phase.CONFIRMED
+    assert ReleaseState().blob_state == "ended"
+    assert ReleaseState(phase=Phase.STARTED).blob_state == "open"
+    assert transitions.writing(ReleaseState(), WriteKind.PIN, NOW, to=Routing.to("1")).blob_state == "open"
+    assert transitions.confirmed(ReleaseState()).phase is Phase.CONFIRMED
 
 
 def test_a_duration_that_is_one_stays_one() -> None:
@@ -75,8 +75,8 @@ def test_facts_are_added_and_forgotten_one_by_one() -> None:
 
 def test_a_world_says_which_fact_of_the_release_is_missing() -> None:
     with pytest.raises(NeedsReadError) as unread:
-        _ = DecisionInput(DesiredState(), ReleaseState()).resolved
-    assert unread.value.look == NeedsRead("resolved")
+        _ = DecisionInput(DesiredState(), ReleaseState()).release_definition
+    assert unread.value.action == NeedsRead("resolved")
 
 
 def test_a_secret_value_equals_its_like_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from handlers.lease_keeper import Pace
+from handlers.lease_keeper import LeaseKeeper
 from tests.fakes.storage import FakeClock, FakeLedger
 
 
@@ -12,9 +12,9 @@ async def looked(reading: float, count: int, *, refused: bool = False) -> list[f
     clock, looks = FakeClock(), FoundryRateLimiter()
     lease = await FakeLedger(clock).lease("hello")
     assert lease is not None
-    pace, began = Pace(clock, lease, 2.0, looks), list[float]()
+    pace, began = LeaseKeeper(clock, lease, 2.0, looks), list[float]()
     if refused:
-        looks.refused(0.0)
+        looks.record_refusal(0.0)
     for _ in range(count):
         clock.passed += reading
         await pace.poll()

@@ -73,7 +73,7 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
         pytest.param(version("draft-1"), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
         pytest.param(
             version(1),
-            ReleaseState(candidate="1", stage=Phase.BEGUN),
+            ReleaseState(candidate="1", phase=Phase.STARTED),
             keep(),
             Reason.KEPT_IN_RELEASE,
             id="the candidate",
@@ -82,19 +82,19 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
             version(1), ReleaseState(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"
         ),
         pytest.param(
-            version(1), ReleaseState(previous=GoodVersion(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"
+            version(1), ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"
         ),
         pytest.param(
             version(1),
-            ReleaseState(good=GoodVersion(PUSH, "fp", "1")),
+            ReleaseState(last_good=GoodVersion(PUSH, "fp", "1")),
             keep(),
             Reason.KEPT_IN_RELEASE,
             id="the good one",
         ),
-        pytest.param(version(1), ReleaseState(back=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
+        pytest.param(version(1), ReleaseState(routing_at_start=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
         pytest.param(
             version(1),
-            ReleaseState(pending_write=PendingWrite(WriteKind.PROMOTE, NOW, Routing.to("1"))),
+            ReleaseState(pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, Routing.to("1"))),
             keep(),
             Reason.KEPT_IN_RELEASE,
             id="being promoted",
@@ -141,7 +141,7 @@ def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
         pytest.param(
             version(1),
             SERVED_BY_9,
-            ReleaseState(previous=GoodVersion(PUSH, "f", "1")),
+            ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")),
             Reason.KEPT_IN_RELEASE,
             id="named",
         ),
@@ -202,7 +202,7 @@ RULES = st.builds(
 def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
     versions: list[Version], rule: KeepSpec, live: int, random: Any
 ) -> None:
-    routing, record = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), stage=Phase.BEGUN)
+    routing, record = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), phase=Phase.STARTED)
     lines = plan_prune(versions, routing, record, rule, NOW)
     assert lines == plan_prune(random.sample(versions, len(versions)), routing, record, rule, NOW)
     gone = {line.version.number for line in lines if isinstance(line, Delete)}

@@ -258,7 +258,7 @@ async def test_a_look_that_hung_is_taken_again_before_anything_is_deleted(house:
 async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
     pause = Pause("incident", "ann", house.clock.now())
-    await house.ledger.note(AGENT, lambda wanted: replace(wanted, paused=pause))
+    await house.ledger.note(AGENT, lambda wanted: replace(wanted, pause=pause))
     await run(house)
     assert len(left(house)) == 4
     assert "PAUSED" in house.journal.reasons()

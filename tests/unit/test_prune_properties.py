@@ -47,12 +47,12 @@ GOODS = st.one_of(st.none(), NUMBERS.map(lambda number: GoodVersion(PUSH, "fp", 
 RECORDS = st.builds(
     ReleaseState,
     candidate=st.one_of(st.none(), NUMBERS),
-    stage=st.sampled_from([Phase.BEGUN, Phase.VERIFIED, Phase.ENDED]),
+    stage=st.sampled_from([Phase.STARTED, Phase.VERIFIED, Phase.ENDED]),
     good=GOODS,
     previous=GOODS,
     back=st.one_of(st.none(), ROUTINGS),
     selector=st.one_of(st.none(), ROUTINGS),
-    doing=st.one_of(st.none(), ROUTINGS.map(lambda to: PendingWrite(WriteKind.PROMOTE, NOW, to))),
+    doing=st.one_of(st.none(), ROUTINGS.map(lambda to: PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, to))),
 )
 RULES = st.builds(
     KeepSpec,
@@ -75,9 +75,9 @@ def needed(all_of_them: Sequence[Version], routing: Routing, record: ReleaseStat
     names = {rule.version for rule in routing.rules}
     if by_number and (routing.follows_latest or not names & {one.number for one in numbered}):
         names.add(by_number[-1].number)
-    names |= {good.version for good in (record.good, record.previous) if good}
-    names |= {record.candidate} if record.candidate and record.stage is not Phase.ENDED else set()
-    for other in (record.back, record.selector, record.pending_write.to if record.pending_write else None):
+    names |= {good.version for good in (record.last_good, record.previous_good) if good}
+    names |= {record.candidate} if record.candidate and record.phase is not Phase.ENDED else set()
+    for other in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
         names |= {rule.version for rule in other.rules} if other else set()
     names |= {one.number for one in all_of_them if one.draft or not one.number.isdecimal()}
     names |= {one.number for one in all_of_them if one.status not in RELEASED or one.created_at == NO_TIME}

@@ -60,33 +60,33 @@ def agent(routing: Routing, latest: Version | None = None, *, enabled: bool = Tr
     return Agent("hello-agent", enabled, routing, latest)
 
 
-WANTED = DesiredState(serial=2, by_people=2, push=PUSH)
+WANTED = DesiredState(generation=2, user_generation=2, push=PUSH)
 SEEN = replace(WANTED)
 FIRST = ReleaseState()
 SERVING = ReleaseState(
-    seen=1,
+    observed_generation=1,
     push=OLD_PUSH,
     fingerprint="fp-1",
     reason="LIVE",
-    selector=TO_1,
-    good=GoodVersion(OLD_PUSH, "fp-1", "1"),
-    born={"1": LONG_AGO},
+    expected_routing=TO_1,
+    last_good=GoodVersion(OLD_PUSH, "fp-1", "1"),
+    created_at={"1": LONG_AGO},
 )
 UNDER_WAY = replace(
     SERVING,
-    seen=2,
+    observed_generation=2,
     push=PUSH,
     fingerprint="fp-2",
     image=IMAGE,
     variables=frozenset({"MODE"}),
-    stage=Phase.BEGUN,
+    phase=Phase.STARTED,
     reason="",
-    begun_at=NOW,
-    back=TO_1,
+    started_at=NOW,
+    routing_at_start=TO_1,
 )
-WITH_CANDIDATE = replace(UNDER_WAY, candidate="2", born={"1": LONG_AGO, "2": LONG_AGO})
-CONFIRMED = replace(WITH_CANDIDATE, stage=Phase.CONFIRMED)
-PROMOTED = replace(CONFIRMED, stage=Phase.PROMOTED, selector=TO_2, routed_at=LONG_AGO)
+WITH_CANDIDATE = replace(UNDER_WAY, candidate="2", created_at={"1": LONG_AGO, "2": LONG_AGO})
+CONFIRMED = replace(WITH_CANDIDATE, phase=Phase.CONFIRMED)
+PROMOTED = replace(CONFIRMED, phase=Phase.TRAFFIC_MOVED, expected_routing=TO_2, routed_at=LONG_AGO)
 
 
 def facts(
@@ -184,14 +184,14 @@ ENDS = [
         id="21 failed without a word",
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, twin=True),
+        replace(WITH_CANDIDATE, is_duplicate=True),
         facts(AT_2, version("2", Status.FAILED), resolved=RESOLVED),
-        replace(SEEN, by_people=3, serial=2),
+        replace(SEEN, user_generation=3, generation=2),
         Reason.PROVISIONING_FAILED,
         id="21 a failed twin that serves is not cleared",
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, twin=True, cleared="9"),
+        replace(WITH_CANDIDATE, is_duplicate=True, deleted_duplicate="9"),
         facts(AT_1, version("2", Status.FAILED)),
         SEEN,
         Reason.PROVISIONING_FAILED,
@@ -207,17 +207,17 @@ def test_the_release_ends_with_one_reason(
     decided = step(record, known, wanted)
     assert isinstance(decided, EndRelease)
     assert decided.reason is reason
-    assert not decided.record.open
-    assert decided.record.reason == reason.value
+    assert not decided.state.is_open
+    assert decided.state.reason == reason.value
 
 
-DOING_CREATE = replace(UNDER_WAY, doing=PendingWrite(WriteKind.CREATE, JUST_NOW, highest=1))
-DOING_PROMOTE = replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, JUST_NOW, to=TO_2))
+DOING_CREATE = replace(UNDER_WAY, pending_write=PendingWrite(WriteKind.CREATE, JUST_NOW, highest_version=1))
+DOING_PROMOTE = replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, JUST_NOW, routing=TO_2))
 SETTLED = NOW - timedelta(seconds=75)
 
 WAITS = [
     pytest.param(
-        replace(SERVING, born={"1": JUST_NOW}),
+        replace(SERVING, created_at={"1": JUST_NOW}),
         facts(None),
         WANTED,
         "",
@@ -229,28 +229,28 @@ WAITS = [
         replace(PROMOTED, routed_at=JUST_NOW), facts(AT_1), SEEN, "", id="3 our own change is not visible yet"
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        replace(WITH_CANDIDATE, created_at={"2": JUST_NOW}),
         facts(AT_1, gone={"2": None}),
         SEEN,
         "2",
         id="19 a version of seconds ago is not visible yet",
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        replace(WITH_CANDIDATE, created_at={"2": JUST_NOW}),
         facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW)),
         SEEN,
         "2",
         id="20 creating",
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, born={"2": JUST_NOW}),
+        replace(WITH_CANDIDATE, created_at={"2": JUST_NOW}),
         facts(AT_1, version("2", Status.UNKNOWN, created_at=JUST_NOW)),
         SEEN,
         "2",
         id="20 a status that nobody knows",
     ),
     pytest.param(
-        replace(CONFIRMED, born={}),
+        replace(CONFIRMED, created_at={}),
         facts(None, version("2")),
         SEEN,
         "",
@@ -265,41 +265,41 @@ def test_it_waits_rather_than_guesses(
 ) -> None:
     decided = step(record, known, wanted)
     assert isinstance(decided, Poll)
-    assert decided.for_version == for_version
+    assert decided.version == for_version
 
 
 def test_a_create_without_an_answer_is_found_by_its_fingerprint_and_a_higher_number() -> None:
     decided = step(DOING_CREATE, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.candidate == "2"
-    assert decided.record.pending_write is None
+    assert decided.state.candidate == "2"
+    assert decided.state.pending_write is None
 
 
 def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
-    late = replace(DOING_CREATE, doing=PendingWrite(WriteKind.CREATE, SETTLED, highest=1))
+    late = replace(DOING_CREATE, pending_write=PendingWrite(WriteKind.CREATE, SETTLED, highest_version=1))
     decided = step(late, facts(AT_1, version("1")), SEEN)
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
-    assert decided.record.pending_write is None
+    assert decided.state.pending_write is None
 
 
 @pytest.mark.parametrize(
     ("act", "stage"),
     [
-        pytest.param(WriteKind.PROMOTE, Phase.PROMOTED, id="promote"),
+        pytest.param(WriteKind.MOVE_TRAFFIC, Phase.TRAFFIC_MOVED, id="promote"),
         pytest.param(WriteKind.PIN, Phase.CONFIRMED, id="pin"),
     ],
 )
 def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: WriteKind, stage: Phase) -> None:
-    decided = step(replace(CONFIRMED, doing=PendingWrite(act, SETTLED, to=TO_2)), facts(AT_2, version("2")), SEEN)
+    decided = step(replace(CONFIRMED, pending_write=PendingWrite(act, SETTLED, routing=TO_2)), facts(AT_2, version("2")), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.stage is stage
-    assert decided.record.selector == TO_2
+    assert decided.state.phase is stage
+    assert decided.state.expected_routing == TO_2
 
 
 def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
     decided = step(
-        replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, SETTLED, to=TO_2)), facts(AT_1, version("2")), SEEN
+        replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, SETTLED, routing=TO_2)), facts(AT_1, version("2")), SEEN
     )
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
@@ -309,14 +309,14 @@ DONES = [
     pytest.param(
         SERVING,
         facts(AT_1),
-        replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO)),
+        replace(WANTED, pause=Pause("freeze", "ada", LONG_AGO)),
         Reason.PAUSED,
         id="5 paused without an end",
     ),
     pytest.param(
         SERVING,
         facts(AT_1),
-        replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO, NOW + timedelta(1))),
+        replace(WANTED, pause=Pause("freeze", "ada", LONG_AGO, NOW + timedelta(1))),
         Reason.PAUSED,
         id="5 paused until tomorrow",
     ),
@@ -324,13 +324,13 @@ DONES = [
     pytest.param(
         SERVING,
         facts(AT_2),
-        replace(WANTED, by_people=1),
+        replace(WANTED, user_generation=1),
         Reason.ROUTING_CHANGED,
         id="7 a rotation after a person's hand",
     ),
-    pytest.param(SERVING, facts(AT_1), replace(WANTED, serial=1, by_people=1), Reason.LIVE, id="8 ended stays ended"),
+    pytest.param(SERVING, facts(AT_1), replace(WANTED, generation=1, user_generation=1), Reason.LIVE, id="8 ended stays ended"),
     pytest.param(
-        ReleaseState(seen=2),
+        ReleaseState(observed_generation=2),
         facts(None),
         replace(WANTED),
         Reason.NOTHING_DESIRED,
@@ -354,30 +354,30 @@ AN_HOUR_AHEAD = NOW + timedelta(hours=1)
 
 def test_an_act_that_another_host_noted_with_its_clock_ahead_counts_from_now() -> None:
     """Or the release would wait for an hour and 75 seconds."""
-    noted = replace(CONFIRMED, doing=PendingWrite(WriteKind.PROMOTE, AN_HOUR_AHEAD, to=TO_2))
+    noted = replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, AN_HOUR_AHEAD, routing=TO_2))
     decided = step(noted, facts(AT_1, version("2")), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.pending_write == PendingWrite(WriteKind.PROMOTE, NOW, to=TO_2)
-    assert isinstance(step(decided.record, facts(AT_1, version("2")), SEEN), Poll)
+    assert decided.state.pending_write == PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, routing=TO_2)
+    assert isinstance(step(decided.state, facts(AT_1, version("2")), SEEN), Poll)
 
 
 def test_a_quiet_time_that_began_with_a_clock_ahead_is_over() -> None:
     """Or a rotated secret would reach nobody for an hour."""
-    settling = replace(WANTED, cause=Cause.SECRET, noted_at=AN_HOUR_AHEAD, due=AN_HOUR_AHEAD + timedelta(seconds=30))
+    settling = replace(WANTED, cause=Cause.SECRET, updated_at=AN_HOUR_AHEAD, not_before=AN_HOUR_AHEAD + timedelta(seconds=30))
     assert not isinstance(step(SERVING, facts(AT_1), settling), Requeue)
 
 
 def test_a_soak_is_waited_for_whatever_the_clock_that_noted_the_push() -> None:
-    soaking = replace(WANTED, cause=Cause.PUSH, noted_at=AN_HOUR_AHEAD, due=NOW + timedelta(seconds=30))
+    soaking = replace(WANTED, cause=Cause.PUSH, updated_at=AN_HOUR_AHEAD, not_before=NOW + timedelta(seconds=30))
     assert isinstance(step(SERVING, facts(AT_1), soaking), Requeue)
 
 
 def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_was_created() -> None:
     """A host whose clock is an hour ahead would end every release as timed out."""
     made = NOW - timedelta(hours=1)
-    fresh = replace(version("2", Status.CREATING), created_at=made, told_at=made + timedelta(seconds=5))
-    old = replace(fresh, told_at=NOW)
-    record = replace(CONFIRMED, stage=Phase.BEGUN, born={"2": made})
+    fresh = replace(version("2", Status.CREATING), created_at=made, read_at=made + timedelta(seconds=5))
+    old = replace(fresh, read_at=NOW)
+    record = replace(CONFIRMED, phase=Phase.STARTED, created_at={"2": made})
     assert isinstance(step(record, facts(AT_1, fresh), SEEN), Poll)
     decided = step(record, facts(AT_1, old), SEEN)
     assert isinstance(decided, EndRelease)
@@ -386,29 +386,29 @@ def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_
 
 def test_what_is_not_due_is_yielded_until_then() -> None:
     due = NOW + timedelta(seconds=30)
-    assert step(SERVING, facts(AT_1), replace(WANTED, due=due)) == Requeue(Reason.NOT_DUE, due)
+    assert step(SERVING, facts(AT_1), replace(WANTED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
 
 
 def test_a_pause_that_is_over_stops_nothing() -> None:
-    over = replace(WANTED, paused=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
+    over = replace(WANTED, pause=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
     assert isinstance(step(SERVING, facts(AT_1, version("1")), over), StartRelease)
 
 
 def test_an_agent_that_people_push_again_after_its_deletion_begins_again() -> None:
     ended = step(SERVING, facts(None))
     assert isinstance(ended, EndRelease)
-    assert isinstance(step(ended.record, facts(None)), StartRelease)
+    assert isinstance(step(ended.state, facts(None)), StartRelease)
 
 
 def test_a_rotation_does_not_bring_a_deleted_agent_back() -> None:
-    rotation = replace(WANTED, by_people=1)
+    rotation = replace(WANTED, user_generation=1)
     ended = step(SERVING, facts(None), rotation)
     assert isinstance(ended, EndRelease)
-    assert step(ended.record, facts(None), rotation) == Stop(Reason.AGENT_DELETED, told=True)
+    assert step(ended.state, facts(None), rotation) == Stop(Reason.AGENT_DELETED, already_reported=True)
 
 
 def test_a_version_that_serves_but_was_never_proven_is_not_already_live() -> None:
-    unproven = replace(SERVING, good=None)
+    unproven = replace(SERVING, last_good=None)
     assert isinstance(step(unproven, facts(AT_1, version("1", fingerprint="fp-2"))), StartRelease)
 
 
@@ -422,7 +422,7 @@ def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
     [
         pytest.param(SERVING, [version("1"), version("3")], "1", id="the good one"),
         pytest.param(
-            replace(SERVING, good=None, candidate="3", born={}), [version("3"), version("4")], "3", id="the last noted"
+            replace(SERVING, last_good=None, candidate="3", created_at={}), [version("3"), version("4")], "3", id="the last noted"
         ),
         pytest.param(
             ReleaseState(),
@@ -449,27 +449,27 @@ def test_begin_notes_what_served_and_what_is_released() -> None:
     decided = step(SERVING, facts(AT_1, version("1")))
     assert isinstance(decided, StartRelease)
     assert decided.superseded is None
-    assert decided.record == replace(UNDER_WAY, image=IMAGE)
+    assert decided.state == replace(UNDER_WAY, image=IMAGE)
 
 
 def test_a_newer_push_ends_the_release_under_way() -> None:
-    decided = step(CONFIRMED, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=3, by_people=3))
+    decided = step(CONFIRMED, facts(AT_1, version("1"), version("2")), replace(WANTED, generation=3, user_generation=3))
     assert isinstance(decided, StartRelease)
     assert decided.superseded == CONFIRMED
-    assert decided.record.candidate == "2", "the same fingerprint keeps its candidate"
-    assert decided.record.overtaken == 1
+    assert decided.state.candidate == "2", "the same fingerprint keeps its candidate"
+    assert decided.state.supersede_count == 1
 
 
 def test_a_candidate_that_died_is_not_kept() -> None:
     known = facts(AT_1, version("1"), version("2", Status.FAILED))
-    decided = step(CONFIRMED, known, replace(WANTED, serial=3, by_people=3))
+    decided = step(CONFIRMED, known, replace(WANTED, generation=3, user_generation=3))
     assert isinstance(decided, StartRelease)
-    assert decided.record.candidate is None
+    assert decided.state.candidate is None
 
 
 def test_a_release_overtaken_three_times_is_finished_first() -> None:
-    starving = replace(CONFIRMED, overtaken=3)
-    decided = step(starving, facts(AT_1, version("1"), version("2")), replace(WANTED, serial=9, by_people=9))
+    starving = replace(CONFIRMED, supersede_count=3)
+    decided = step(starving, facts(AT_1, version("1"), version("2")), replace(WANTED, generation=9, user_generation=9))
     assert decided == MoveTraffic("2", TO_1)
 
 
@@ -477,36 +477,36 @@ def test_a_version_with_the_fingerprint_is_adopted() -> None:
     decided = step(UNDER_WAY, facts(AT_1, version("1"), version("2", Status.CREATING)), SEEN)
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.ADOPT
-    assert decided.record.candidate == "2"
+    assert decided.state.candidate == "2"
 
 
 def test_a_failed_version_with_the_fingerprint_is_not_adopted() -> None:
     decided = step(UNDER_WAY, facts(AT_1, version("1"), version("2", Status.FAILED)), SEEN)
-    assert decided == Create(highest=2, previous="1", seen=TO_1)
+    assert decided == Create(highest_version=2, live_version="1", routing_seen=TO_1)
 
 
 def test_the_first_version_of_a_new_agent_is_simply_created() -> None:
-    begun = replace(UNDER_WAY, selector=None, back=None, good=None, born={})
-    assert step(begun, facts(None), SEEN) == Create(highest=0, previous=None, seen=None)
+    begun = replace(UNDER_WAY, expected_routing=None, routing_at_start=None, last_good=None, created_at={})
+    assert step(begun, facts(None), SEEN) == Create(highest_version=0, live_version=None, routing_seen=None)
 
 
 def test_a_definition_that_moved_under_the_release_begins_it_again() -> None:
     decided = step(UNDER_WAY, facts(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-9")), SEEN)
     assert isinstance(decided, StartRelease)
-    assert decided.record.fingerprint == "fp-9"
+    assert decided.state.fingerprint == "fp-9"
 
 
 def test_a_failed_twin_of_earlier_is_cleared_so_that_this_push_gets_its_own_try() -> None:
-    twin = replace(WITH_CANDIDATE, twin=True)
+    twin = replace(WITH_CANDIDATE, is_duplicate=True)
     assert step(twin, facts(AT_1, version("2", Status.FAILED)), SEEN) == DeleteDuplicate("2")
 
 
 def test_a_failed_twin_that_is_gone_counts_as_cleared() -> None:
-    twin = replace(WITH_CANDIDATE, twin=True)
+    twin = replace(WITH_CANDIDATE, is_duplicate=True)
     decided = step(twin, facts(AT_1, gone={"2": None}), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.cleared == "2"
-    assert decided.record.candidate is None
+    assert decided.state.deleted_duplicate == "2"
+    assert decided.state.candidate is None
 
 
 def test_an_active_candidate_is_read_a_second_time() -> None:
@@ -548,17 +548,17 @@ def test_a_release_under_way_ends_where_the_mode_became_notify() -> None:
 
 def test_an_approval_is_for_one_version_with_one_fingerprint() -> None:
     known, rule = facts(AT_1, version("2")), mode(mode="manual")
-    approved = replace(SEEN, approved=Approval("2", "fp-2", "ann", NOW))
+    approved = replace(SEEN, approval=Approval("2", "fp-2", "ann", NOW))
     assert step(CONFIRMED, known, approved, rule) == MoveTraffic("2", TO_1)
     for other in (Approval("2", "fp-1", "ann", NOW), Approval("1", "fp-2", "ann", NOW)):
-        assert step(CONFIRMED, known, replace(SEEN, approved=other), rule) == Stop(Reason.AWAITING_APPROVAL)
+        assert step(CONFIRMED, known, replace(SEEN, approval=other), rule) == Stop(Reason.AWAITING_APPROVAL)
 
 
 def test_a_confirmed_candidate_is_verified_before_it_gets_traffic() -> None:
     assert step(CONFIRMED, facts(AT_1, version("2")), SEEN, PROVEN) == Verify("2")
     verified = after_verify(DecisionInput(SEEN, CONFIRMED), PROVEN, proved(ProbeOutcome.PASSED), NOW)
     assert isinstance(verified, UpdateState)
-    assert step(verified.record, facts(AT_1, version("2")), SEEN, PROVEN) == MoveTraffic("2", TO_1)
+    assert step(verified.state, facts(AT_1, version("2")), SEEN, PROVEN) == MoveTraffic("2", TO_1)
 
 
 NOT_VERIFIED = [
@@ -573,22 +573,22 @@ NOT_VERIFIED = [
 def test_what_is_not_verified_ends_without_traffic(outcome: ProbeOutcome, reason: Reason, holds: bool) -> None:
     ended = after_verify(DecisionInput(SEEN, CONFIRMED), PROVEN, proved(outcome, "answered 500"), NOW)
     assert isinstance(ended, EndRelease)
-    assert (ended.reason, ended.record.reason, ended.detail) == (reason, reason.value, "answered 500")
-    assert [(one.fingerprint, one.digest, one.until) for one in ended.record.holds] == (
+    assert (ended.reason, ended.state.reason, ended.detail) == (reason, reason.value, "answered 500")
+    assert [(one.fingerprint, one.digest, one.until) for one in ended.state.holds] == (
         [("fp-2", PUSH.digest, NOW + timedelta(days=7))] if holds else []
     )
 
 
 def test_an_image_that_also_serves_is_not_held_only_what_was_made_of_it() -> None:
-    rotated = replace(CONFIRMED, good=GoodVersion(PUSH, "fp-1", "1"))
+    rotated = replace(CONFIRMED, last_good=GoodVersion(PUSH, "fp-1", "1"))
     ended = after_verify(DecisionInput(SEEN, rotated), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     assert isinstance(ended, EndRelease)
-    assert [(one.fingerprint, one.digest) for one in ended.record.holds] == [("fp-2", "")]
+    assert [(one.fingerprint, one.digest) for one in ended.state.holds] == [("fp-2", "")]
 
 
 def test_a_promoted_version_is_checked_with_what_it_may_go_back_to() -> None:
     assert step(PROMOTED, facts(AT_2), SEEN, PROVEN) == Check("2", ("1", "1"))
-    first = replace(PROMOTED, back=None, good=None)
+    first = replace(PROMOTED, routing_at_start=None, last_good=None)
     assert step(first, facts(AT_2), SEEN, PROVEN) == Check("2", ())
 
 
@@ -596,7 +596,7 @@ def test_a_passed_check_makes_it_live() -> None:
     decided = after_check(DecisionInput(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(ProbeOutcome.PASSED), NOW)
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.LIVE
-    assert decided.record.good == GoodVersion(PUSH, "fp-2", "2")
+    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2")
 
 
 @pytest.mark.parametrize("outcome", [ProbeOutcome.FORBIDDEN, ProbeOutcome.INCONCLUSIVE, ProbeOutcome.DISABLED])
@@ -604,7 +604,7 @@ def test_a_check_that_could_not_be_made_moves_nothing_and_proves_nothing(outcome
     decided = after_check(DecisionInput(SEEN, PROMOTED, facts(AT_2)), PROVEN, proved(outcome), NOW)
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.CHECK_INCONCLUSIVE
-    assert decided.record.good == SERVING.good
+    assert decided.state.last_good == SERVING.last_good
 
 
 def test_a_failed_check_goes_back_to_what_served_before() -> None:
@@ -613,26 +613,26 @@ def test_a_failed_check_goes_back_to_what_served_before() -> None:
         DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED, "answered 500"), NOW
     )
     assert isinstance(decided, RollBack)
-    assert (decided.to, decided.seen) == (TO_1, TO_2)
-    assert [one.fingerprint for one in decided.record.holds] == ["fp-2"]
-    back = replace(decided.record, stage=Phase.ROLLED_BACK, selector=TO_1)
+    assert (decided.to, decided.routing_seen) == (TO_1, TO_2)
+    assert [one.fingerprint for one in decided.state.holds] == ["fp-2"]
+    back = replace(decided.state, phase=Phase.ROLLED_BACK, expected_routing=TO_1)
     ended = step(back, facts(AT_1), SEEN, PROVEN)
     assert isinstance(ended, EndRelease)
     assert (ended.reason, ended.detail) == (Reason.CHECK_FAILED, "answered 500")
-    assert ended.record.good == SERVING.good
+    assert ended.state.last_good == SERVING.last_good
 
 
 SPLIT = Routing((TrafficRule("1", 50), TrafficRule("3", 50)))
 WAYS = [
     pytest.param(PROMOTED, (version("1"),), TO_1, id="what served"),
-    pytest.param(replace(PROMOTED, back=SPLIT), (version("1"), version("3")), SPLIT, id="two rules of a person"),
-    pytest.param(replace(PROMOTED, back=SPLIT), (version("1"),), TO_1, id="one of two is gone: the good one"),
-    pytest.param(replace(PROMOTED, back=None), (version("1"),), TO_1, id="nothing served: the good one"),
-    pytest.param(replace(PROMOTED, back=LATEST), (version("1"),), TO_1, id="it followed latest: the good one"),
-    pytest.param(replace(PROMOTED, back=TO_2), (version("1"),), TO_1, id="never to the candidate itself"),
+    pytest.param(replace(PROMOTED, routing_at_start=SPLIT), (version("1"), version("3")), SPLIT, id="two rules of a person"),
+    pytest.param(replace(PROMOTED, routing_at_start=SPLIT), (version("1"),), TO_1, id="one of two is gone: the good one"),
+    pytest.param(replace(PROMOTED, routing_at_start=None), (version("1"),), TO_1, id="nothing served: the good one"),
+    pytest.param(replace(PROMOTED, routing_at_start=LATEST), (version("1"),), TO_1, id="it followed latest: the good one"),
+    pytest.param(replace(PROMOTED, routing_at_start=TO_2), (version("1"),), TO_1, id="never to the candidate itself"),
     pytest.param(PROMOTED, (version("1", Status.FAILED),), None, id="what served has failed"),
     pytest.param(PROMOTED, (version("1", fingerprint="fp-2"),), None, id="what served is held itself"),
-    pytest.param(replace(PROMOTED, back=None, good=None), (), None, id="a first version has no way back"),
+    pytest.param(replace(PROMOTED, routing_at_start=None, last_good=None), (), None, id="a first version has no way back"),
 ]
 
 
@@ -644,7 +644,7 @@ def test_the_way_back(record: ReleaseState, versions: tuple[Version, ...], way: 
     if way is None:
         assert isinstance(decided, EndRelease)
         assert decided.reason is Reason.CHECK_FAILED_NO_WAY_BACK
-        assert decided.record.holds
+        assert decided.state.holds
     else:
         assert isinstance(decided, RollBack)
         assert decided.to == way
@@ -654,8 +654,8 @@ def test_a_way_back_that_nobody_read_is_read_first() -> None:
     known = Observed((AT_2,))
     noted = after_check(DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     assert isinstance(noted, UpdateState)
-    assert step(noted.record, known, SEEN, PROVEN) == NeedsRead("version", "1")
-    again = step(noted.record, facts(AT_2, version("1")), SEEN, PROVEN)
+    assert step(noted.state, known, SEEN, PROVEN) == NeedsRead("version", "1")
+    again = step(noted.state, facts(AT_2, version("1")), SEEN, PROVEN)
     assert isinstance(again, RollBack)
 
 
@@ -663,67 +663,67 @@ def test_a_way_back_is_found_without_an_agent_to_compare_with() -> None:
     known = facts(None, version("1"))
     decided = after_check(DecisionInput(SEEN, PROMOTED, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     assert isinstance(decided, RollBack)
-    assert decided.seen is None
+    assert decided.routing_seen is None
 
 
 HELD_RECORD = replace(SERVING, holds=(HOLD,), fingerprint="fp-2", push=PUSH, reason="CHECK_FAILED")
 
 
 def test_while_the_desired_image_is_held_what_is_good_runs_with_todays_secrets() -> None:
-    world = DecisionInput(replace(WANTED, serial=3), replace(HELD_RECORD, seen=2))
-    assert push_to_run(world.wanted, world.record, NOW) == OLD_PUSH
+    world = DecisionInput(replace(WANTED, generation=3), replace(HELD_RECORD, observed_generation=2))
+    assert push_to_run(world.desired, world.release, NOW) == OLD_PUSH
     rotated = replace(RESOLVED, fingerprint="fp-3")
-    begun = next_action(replace(world, facts=facts(AT_1, version("1"), resolved=rotated)), RULE, NOW)
+    begun = next_action(replace(world, observed=facts(AT_1, version("1"), resolved=rotated)), RULE, NOW)
     assert isinstance(begun, StartRelease)
-    assert (begun.record.push, begun.record.fingerprint) == (OLD_PUSH, "fp-3")
+    assert (begun.state.push, begun.state.fingerprint) == (OLD_PUSH, "fp-3")
 
 
 def test_a_held_push_ends_as_held_whatever_runs() -> None:
     same = replace(RESOLVED, fingerprint="fp-1")
-    live = step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1"), resolved=same), WANTED)
-    nothing_good = step(replace(HELD_RECORD, seen=1, good=None, born={}), facts(AT_1, version("1")), WANTED)
-    by_fingerprint = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, digest=""),))
+    live = step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1"), resolved=same), WANTED)
+    nothing_good = step(replace(HELD_RECORD, observed_generation=1, last_good=None, created_at={}), facts(AT_1, version("1")), WANTED)
+    by_fingerprint = replace(HELD_RECORD, observed_generation=1, holds=(replace(HOLD, digest=""),))
     for decided in (live, nothing_good, step(by_fingerprint, facts(AT_1, version("1")), WANTED)):
         assert isinstance(decided, EndRelease)
         assert decided.reason is Reason.HELD
         assert "CHECK_FAILED by slipway until 2026-12-01" in decided.detail
-        assert decided.record.seen == 2
+        assert decided.state.observed_generation == 2
 
 
 def test_a_hold_that_is_over_or_lifted_holds_nothing() -> None:
-    over = replace(HELD_RECORD, seen=1, holds=(replace(HOLD, until=NOW),))
+    over = replace(HELD_RECORD, observed_generation=1, holds=(replace(HOLD, until=NOW),))
     assert isinstance(step(over, facts(AT_1, version("1")), WANTED), StartRelease)
-    lifted = replace(WANTED, lifted={PUSH.digest: NOW})
-    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), lifted), StartRelease)
-    earlier = replace(WANTED, lifted={PUSH.digest: LONG_AGO})
-    assert isinstance(step(replace(HELD_RECORD, seen=1), facts(AT_1, version("1")), earlier), EndRelease)
+    lifted = replace(WANTED, lifted_at={PUSH.digest: NOW})
+    assert isinstance(step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1")), lifted), StartRelease)
+    earlier = replace(WANTED, lifted_at={PUSH.digest: LONG_AGO})
+    assert isinstance(step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1")), earlier), EndRelease)
 
 
 def test_a_held_push_never_overwrites_a_persons_routing() -> None:
     moved = agent(Routing.to("3"), version("3"))
-    assert step(replace(HELD_RECORD, seen=1), facts(moved), WANTED) == Stop(Reason.ROUTING_CHANGED)
+    assert step(replace(HELD_RECORD, observed_generation=1), facts(moved), WANTED) == Stop(Reason.ROUTING_CHANGED)
 
 
 @pytest.mark.parametrize("digest", [PUSH.digest, ""])
 def test_what_a_person_holds_while_it_is_made_is_not_promoted(digest: str) -> None:
-    held = replace(SEEN, held=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),))
+    held = replace(SEEN, holds=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),))
     decided = step(CONFIRMED, facts(AT_1, version("2")), held)
     assert isinstance(decided, EndRelease)
     assert (decided.reason, decided.detail) == (Reason.HELD, "HOLD_SET by ann: not today")
 
 
 def test_a_candidate_that_serves_already_is_noted_as_promoted() -> None:
-    accepted = replace(CONFIRMED, selector=TO_2)
+    accepted = replace(CONFIRMED, expected_routing=TO_2)
     decided = step(accepted, facts(AT_2, version("2")), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.record.stage is Phase.PROMOTED
+    assert decided.state.phase is Phase.TRAFFIC_MOVED
 
 
 def test_going_live_makes_the_candidate_the_good_one() -> None:
     decided = step(PROMOTED, facts(AT_2), SEEN)
     assert isinstance(decided, EndRelease)
-    assert decided.record.good == GoodVersion(PUSH, "fp-2", "2")
-    assert decided.record.born == {"2": LONG_AGO}
+    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2")
+    assert decided.state.created_at == {"2": LONG_AGO}
 
 
 LOOKS = [
@@ -733,22 +733,22 @@ LOOKS = [
     ),
     pytest.param(FIRST, Observed((None,)), NeedsRead("wish"), id="a newer wish is resolved"),
     pytest.param(
-        SERVING, Observed((AT_1,), wish=RESOLVED), NeedsRead("version", "1"), id="what serves is asked for itself"
+        SERVING, Observed((AT_1,), desired_definition=RESOLVED), NeedsRead("version", "1"), id="what serves is asked for itself"
     ),
     pytest.param(
-        replace(UNDER_WAY, good=None, born={}), Observed((AT_1,)), NeedsRead("versions"), id="adopting needs the list"
+        replace(UNDER_WAY, last_good=None, created_at={}), Observed((AT_1,)), NeedsRead("versions"), id="adopting needs the list"
     ),
 ]
 
 
 @pytest.mark.parametrize(("record", "known", "look"), LOOKS)
 def test_a_row_asks_for_what_it_needs_and_nothing_else(record: ReleaseState, known: Observed, look: NeedsRead) -> None:
-    wanted = SEEN if record.open else WANTED
+    wanted = SEEN if record.is_open else WANTED
     assert step(record, known, wanted) == look
 
 
 def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
-    waiting = replace(WITH_CANDIDATE, born={"2": JUST_NOW})
+    waiting = replace(WITH_CANDIDATE, created_at={"2": JUST_NOW})
     known = facts(AT_1, version("2", Status.CREATING, created_at=JUST_NOW))
     assert step(waiting, known.without_version("2"), SEEN) == NeedsRead("version", "2")
 
@@ -758,52 +758,52 @@ def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
     pause = Pause("why", "ann", NOW)
     for wanted, record in (
         (SEEN, UNDER_WAY),
-        (DesiredState(serial=3), SERVING),
-        (replace(WANTED, paused=pause), SERVING),
-        (replace(WANTED, due=NOW + timedelta(seconds=1)), SERVING),
-        (replace(WANTED, serial=3), DOING_CREATE),
+        (DesiredState(generation=3), SERVING),
+        (replace(WANTED, pause=pause), SERVING),
+        (replace(WANTED, not_before=NOW + timedelta(seconds=1)), SERVING),
+        (replace(WANTED, generation=3), DOING_CREATE),
     ):
         assert not release_expected(wanted, record, NOW)
 
 
 def test_what_a_list_says_of_metadata_spares_a_read() -> None:
-    listed = Observed((AT_1,), (version("1"),), wish=RESOLVED)
+    listed = Observed((AT_1,), (version("1"),), desired_definition=RESOLVED)
     assert isinstance(step(SERVING, listed, WANTED), StartRelease)
 
 
 def test_routing_that_we_just_gave_is_known_without_a_read() -> None:
-    assert facts(AT_1).routed(TO_2).agent == (replace(AT_1, routing=TO_2),)
-    assert facts(AT_1).routed(None).agent is None
+    assert facts(AT_1).with_routing(TO_2).agent == (replace(AT_1, routing=TO_2),)
+    assert facts(AT_1).with_routing(None).agent is None
 
 
 def test_a_pin_that_reads_do_not_show_yet_is_no_persons_hand() -> None:
-    pinned = replace(SERVING, selector=TO_1, routed_at=JUST_NOW)
+    pinned = replace(SERVING, expected_routing=TO_1, routed_at=JUST_NOW)
     begun = step(pinned, facts(AT_1, version("1")))
     assert isinstance(begun, StartRelease)
-    assert step(begun.record, facts(agent(LATEST, version("1")))) == Poll(Reason.PROMOTE)
+    assert step(begun.state, facts(agent(LATEST, version("1")))) == Poll(Reason.PROMOTE)
 
 
 def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:
     begun = step(replace(SERVING, routed_at=JUST_NOW - timedelta(3)), facts(AT_2, version("1"), version("2")))
     assert isinstance(begun, StartRelease)
-    assert begun.record.routed_at is None
+    assert begun.state.routed_at is None
 
 
 def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml_changed() -> None:
-    starving = replace(UNDER_WAY, overtaken=3, push=OLD_PUSH, fingerprint="fp-of-yesterday")
-    newer = replace(WANTED, serial=9, by_people=9)
+    starving = replace(UNDER_WAY, supersede_count=3, push=OLD_PUSH, fingerprint="fp-of-yesterday")
+    newer = replace(WANTED, generation=9, user_generation=9)
     again = step(starving, facts(AT_1, version("1")), newer)
     assert isinstance(again, StartRelease)
-    assert (again.record.seen, again.record.push, again.record.overtaken) == (starving.seen, OLD_PUSH, 3)
-    assert again.record.fingerprint == RESOLVED.fingerprint
-    assert isinstance(step(again.record, facts(AT_1, version("1")), newer), Create)
+    assert (again.state.observed_generation, again.state.push, again.state.supersede_count) == (starving.observed_generation, OLD_PUSH, 3)
+    assert again.state.fingerprint == RESOLVED.fingerprint
+    assert isinstance(step(again.state, facts(AT_1, version("1")), newer), Create)
 
 
 def test_a_version_that_nobody_dates_is_waited_for_since_its_release_began() -> None:
     undated = version("2", Status.CREATING, created_at=NO_TIME)
-    young = replace(WITH_CANDIDATE, born={"2": NO_TIME}, begun_at=NOW - timedelta(minutes=1))
+    young = replace(WITH_CANDIDATE, created_at={"2": NO_TIME}, started_at=NOW - timedelta(minutes=1))
     assert step(young, facts(AT_1, undated), SEEN) == Poll(Reason.CREATE, "2")
-    old = replace(young, begun_at=NOW - timedelta(minutes=11))
+    old = replace(young, started_at=NOW - timedelta(minutes=11))
     decided = step(old, facts(AT_1, undated), SEEN)
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.TIMED_OUT

@@ -31,7 +31,7 @@ def version(number: str, digest: str = OLD, **changes: object) -> Version:
 AGENTS = Agent("a", True, Routing.to("2"), version("2", NEW))
 PUSHED = Push("agents/hello", NEW, "v2", NOW, "event-2")
 RECORD = ReleaseState(
-    good=GoodVersion(PUSHED, "fp-2", "2"), previous=GoodVersion(replace(PUSHED, digest=OLD), "fp-1", "1")
+    last_good=GoodVersion(PUSHED, "fp-2", "2"), previous_good=GoodVersion(replace(PUSHED, digest=OLD), "fp-1", "1")
 )
 BOTH = (version("1"), version("2", NEW))
 
@@ -58,25 +58,25 @@ def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: s
 
 
 def test_nothing_was_good_before() -> None:
-    alone = ReleaseState(good=RECORD.good)
+    alone = ReleaseState(last_good=RECORD.last_good)
     assert rollback_target(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
 
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
-    noted = request_rollback(DesiredState(serial=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
-    assert (noted.reason, noted.asks) == (Reason.ROLLBACK_ASKED, True)
-    wanted = noted.wanted
-    assert [(one.digest, one.detail) for one in wanted.held] == [(NEW, "it lies")]
-    assert (wanted.push, wanted.newest) == (push_of_version(BOTH[0]), PUSHED)
-    assert wanted.back is not None
-    assert (wanted.back.version, wanted.back.serial) == ("1", 5)
+    noted = request_rollback(DesiredState(generation=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_ASKED, True)
+    wanted = noted.desired
+    assert [(one.digest, one.detail) for one in wanted.holds] == [(NEW, "it lies")]
+    assert (wanted.push, wanted.newest_push) == (push_of_version(BOTH[0]), PUSHED)
+    assert wanted.rollback is not None
+    assert (wanted.rollback.version, wanted.rollback.generation) == ("1", 5)
 
 
 def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
     noted = request_rollback(DesiredState(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
-    assert [(one.digest, one.fingerprint) for one in noted.wanted.held] == [("", "fp-2")]
+    assert [(one.digest, one.fingerprint) for one in noted.desired.holds] == [("", "fp-2")]
     nothing = request_rollback(DesiredState(), RECORD, BOTH[0], None, "why", "ann", NOW)
-    assert nothing.wanted.held == ()
+    assert nothing.desired.holds == ()
 
 
 async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_and_the_agent_is_paused() -> None:

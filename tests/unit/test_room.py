@@ -31,14 +31,14 @@ def listed(*ages: float) -> tuple[Version, ...]:
 
 
 def step(versions: tuple[Version, ...], tried: dict[str, Reason] | None = None, **changes: object) -> Action | None:
-    facts = Observed((agent(TO_1),), versions, resolved=RESOLVED, pruned=tried or {})
-    record = replace(UNDER_WAY, candidate=None, good=None, **changes)  # type: ignore[arg-type]
+    facts = Observed((agent(TO_1),), versions, release_definition=RESOLVED, pruned=tried or {})
+    record = replace(UNDER_WAY, candidate=None, last_good=None, **changes)  # type: ignore[arg-type]
     return make_room(DecisionInput(WANTED, record, facts), RULE, NOW)
 
 
 def going(found: Action | None) -> list[str]:
     assert isinstance(found, PruneForRoom)
-    return [line.version.number for line in found.going]
+    return [line.version.number for line in found.deletions]
 
 
 def test_up_to_eighty_percent_nothing_is_asked() -> None:
@@ -82,7 +82,7 @@ def test_an_agent_that_is_not_there_has_room() -> None:
 
 
 def test_the_table_asks_the_row_before_the_create() -> None:
-    facts = Observed((agent(TO_1),), listed(*[9.0] * 9), resolved=RESOLVED)
+    facts = Observed((agent(TO_1),), listed(*[9.0] * 9), release_definition=RESOLVED)
     world = DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), facts)
     assert isinstance(next_action(world, RULE, NOW), PruneForRoom)
 

@@ -373,4 +373,4 @@ async def test_catch_up_never_goes_back() -> None:
     house = await live_house()
     house.images.tagged[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
     await resume_releases(house.agents, house.outside)
-    assert (await house.ledger.wanted(AGENT)).serial == 1
+    assert (await house.ledger.wanted(AGENT)).generation == 1

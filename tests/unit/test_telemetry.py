@@ -127,7 +127,7 @@ async def _pinned() -> None:
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
     record = house.ledger.releases[AGENT].record
-    house.ledger.releases[AGENT].record = type(record)(seen=record.seen)
+    house.ledger.releases[AGENT].record = type(record)(observed_generation=record.observed_generation)
     await house.pushed("v2", "b")
     await house.released()
 

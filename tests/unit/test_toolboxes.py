@@ -47,7 +47,7 @@ def test_a_toolbox_version_stays_or_goes_for_one_reason(
         ("1", reason),
         ("9", Reason.KEPT_IN_RELEASE if kept and TOOLBOX not in kept[0].metadata else Reason.KEPT_LIVE),
     ]
-    assert [line.goes for line in lines] == [reason is Reason.PRUNED_STALE, False]
+    assert [line.deletes for line in lines] == [reason is Reason.PRUNED_STALE, False]
 
 
 def test_an_agents_min_age_counts_for_its_toolbox() -> None:

@@ -15,12 +15,12 @@ from core.release.actions import (
 from core.release.inputs import DecisionInput
 
 
-def unapproved(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
+def approval(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint.
 
     The mode may have become ``notify`` by a deployment since the release began: then it goes no further.
     """
-    approved, record = world.wanted.approved, world.record
+    approved, record = world.desired.approval, world.release
     if rule.release.mode == "notify":
         return EndRelease(Reason.WOULD_RELEASE, transitions.ended(record, Reason.WOULD_RELEASE, now))
     named = (approved.version, approved.fingerprint) if approved else None

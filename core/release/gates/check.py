@@ -22,22 +22,22 @@ def after_check(world: DecisionInput, rule: AgentSpec, proof: ProbeReport, now: 
     """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
     if proof.outcome is ProbeOutcome.PASSED:
         return EndRelease(
-            Reason.LIVE, transitions.live(world.record, world.agent.identity if world.agent else None, now)
+            Reason.LIVE, transitions.went_live(world.release, world.agent.identity if world.agent else None, now)
         )
     if proof.outcome is not ProbeOutcome.FAILED:
         reason = Reason.CHECK_INCONCLUSIVE
-        return EndRelease(reason, transitions.ended(world.record, reason, now, proof.detail), proof.detail)
-    held = transitions.held(world.record, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
-    record = replace(held, stage=Phase.CHECK_FAILED)
+        return EndRelease(reason, transitions.ended(world.release, reason, now, proof.detail), proof.detail)
+    held = transitions.held(world.release, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
+    record = replace(held, phase=Phase.CHECK_FAILED)
     try:
-        return _take_back(replace(world, record=record), now)
+        return roll_back(replace(world, release=record), now)
     except NeedsReadError:
         return UpdateState(Reason.CHECK_FAILED, record)  # the way back is still to be read: row 4 asks for it
 
 
-def _take_back(world: DecisionInput, now: datetime) -> Action:
+def roll_back(world: DecisionInput, now: datetime) -> Action:
     """Back to what served before, or to the last good one; in one write with the hold."""
-    record = world.record
+    record = world.release
     way = next((way for way in _ways(record) if all(_serves(world, number, now) for number in _names(way))), None)
     if way is None:
         reason = Reason.CHECK_FAILED_NO_WAY_BACK
@@ -47,9 +47,9 @@ def _take_back(world: DecisionInput, now: datetime) -> Action:
 
 def _ways(record: ReleaseState) -> Iterator[Routing]:
     """What served when the release began, then the last good version; never the candidate itself."""
-    ways: list[Routing | None] = [record.back, Routing.to(record.good.version) if record.good else None]
+    ways: list[Routing | None] = [record.routing_at_start, Routing.to(record.last_good.version) if record.last_good else None]
     for way in ways:
-        if way is not None and not way.follows_latest and not way.names(record.candidate or ""):
+        if way is not None and not way.follows_latest and not way.routes_to(record.candidate or ""):
             yield way
 
 
@@ -62,5 +62,5 @@ def _serves(world: DecisionInput, number: str, now: datetime) -> bool:
     version: Version | None = world.version(number)
     if version is None or version.status is not Status.ACTIVE:
         return False
-    held = holds.active(world.wanted, world.record, now)
+    held = holds.active(world.desired, world.release, now)
     return holds.of_fingerprint(held, version.metadata.get(FINGERPRINT, "")) is None

@@ -18,7 +18,7 @@ from core.state.release import Phase, ReleaseState
 
 def confirm(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
     """Row 22: active once is not active: a second read, to be compared with what was meant."""
-    return ConfirmActive(_seen(world)) if world.record.stage is Phase.BEGUN else None
+    return ConfirmActive(_seen(world)) if world.release.phase is Phase.STARTED else None
 
 
 def mismatch(record: ReleaseState, version: Version) -> str | None:

@@ -132,7 +132,7 @@ class AzureFoundry:
         return await self._client()
 
     async def _turn(self) -> None:
-        await self._looks.turn(self._clock)
+        await self._looks.wait_for_read(self._clock)
 
     async def _client(self) -> AIProjectClient:
         """Import and build at first use: the import alone takes most of a second."""

@@ -59,7 +59,7 @@ def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, 
 def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
     """A version with the time at which it was told."""
     told, at = answer
-    return replace(numbered_of(told), told_at=at)
+    return replace(numbered_of(told), read_at=at)
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
@@ -78,7 +78,7 @@ def agent_of(told: Mapping[str, Any]) -> Agent:
         name=str(told["name"]),
         enabled=told.get("state") != "disabled",
         routing=routing_of(told),
-        latest=latest if latest and latest.released else None,
+        latest=latest if latest and latest.is_release else None,
         identity=identity.get("principal_id"),
     )
 
@@ -93,7 +93,7 @@ def routing_of(told: Mapping[str, Any]) -> Routing:
 def definition_to(definition: Definition) -> dict[str, Any]:
     """The definition as it is sent; the only place where secret values show."""
     return {
-        **definition.more,
+        **definition.more_definition,
         "kind": "hosted",
         "cpu": definition.cpu,
         "memory": definition.memory,

@@ -31,7 +31,7 @@ class FoundryRateLimiter:
         self._took: deque[float] = deque(maxlen=REMEMBERED)
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def polling(self) -> Iterator[None]:
         """Somebody waits for the next look."""
         self._looking += 1
         try:
@@ -39,7 +39,7 @@ class FoundryRateLimiter:
         finally:
             self._looking -= 1
 
-    def crowd(self, now: float) -> LoadSnapshot:
+    def load(self, now: float) -> LoadSnapshot:
         """Everybody who waits, whoever asks among them; ``now`` in seconds of a clock that nobody sets."""
         calm = now - self._refused_at
         soonest = min(self._took) if len(self._took) >= KNOWN else 0.0
@@ -47,35 +47,35 @@ class FoundryRateLimiter:
         throttled = calm < THROTTLED_SECONDS and self._most < float("inf")
         return LoadSnapshot(self._looking + 1, a_second, soonest, throttled)
 
-    def calm(self, now: float) -> bool:
+    def is_calm(self, now: float) -> bool:
         """True where nothing was refused lately and nobody needs to queue."""
-        return not self.crowd(now).throttled
+        return not self.load(now).throttled
 
-    async def turn(self, clock: Clock) -> None:
+    async def wait_for_read(self, clock: Clock) -> None:
         """Before a read of Foundry's: at once while it takes what comes, else one after another."""
         now = clock.monotonic()
-        crowd = self.crowd(now)
+        crowd = self.load(now)
         if crowd.throttled:
             at = max(now, self._next)
-            self._next = at + 1 / crowd.a_second
+            self._next = at + 1 / crowd.reads_per_second
             await clock.sleep(at - now)
 
-    def take(self, now: float) -> bool:
+    def try_start_release(self, now: float) -> bool:
         """Take a release in hand, where there is room; who got True gives it back with ``done``."""
         queue = self._next - now
-        free = may_start_release(self._in_hand, queue, self.crowd(now))
+        free = may_start_release(self._in_hand, queue, self.load(now))
         self._in_hand += free
         return free
 
-    def done(self) -> None:
+    def end_release(self) -> None:
         """A release is out of hand."""
         self._in_hand -= 1
 
-    def became_active(self, seconds: float) -> None:
+    def record_activation(self, seconds: float) -> None:
         """A version took so long, at least."""
         self._took.append(seconds)
 
-    def refused(self, now: float) -> None:
+    def record_refusal(self, now: float) -> None:
         """Foundry answered 429."""
         calm = now - self._refused_at
         if calm >= ONE_REFUSAL:

@@ -46,7 +46,7 @@ class BlobStateStore:
             after = change(before)
             if after == before:
                 return after
-            metadata = {"serial": str(after.serial), "due": "yes" if after.due else ""}
+            metadata = {"serial": str(after.generation), "due": "yes" if after.not_before else ""}
             if await self._blobs.write(name, WANTED.encode(after), metadata, blob.etag if blob else None):
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
@@ -174,7 +174,7 @@ def _release(agent: str) -> str:
 
 
 def _metadata(record: ReleaseState) -> dict[str, str]:
-    return {"state": record.state, "seen": str(record.seen)}
+    return {"state": record.blob_state, "seen": str(record.observed_generation)}
 
 
 def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
