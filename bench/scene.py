@@ -73,8 +73,8 @@ class Scene:
         for line in self.seen("foundry", self._until):
             self._read[line["at"], line["path"]] = line
             self._until = max(self._until, line["answered"])
-        wanted = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
-        return sorted((one for one in wanted if one["path"].split("?")[0].endswith(path)), key=lambda one: one["at"])
+        desired = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
+        return sorted((one for one in desired if one["path"].split("?")[0].endswith(path)), key=lambda one: one["at"])
 
     def foundry_saw_all(self, method: str, since: float) -> list[Line]:
         """Answered requests of one method that arrived since then, whatever their path, in the order of their ends."""

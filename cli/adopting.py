@@ -24,11 +24,11 @@ Json = Mapping[str, Any]
 async def adopt(house: House, agent: str, by: str, how: How) -> Answer:
     """Print the rule; then, where nobody minds, write the records. The agent itself is not touched."""
     house.progress.what = f"asking Foundry about {agent}"
-    told = await house.outside.foundry.agent(agent)
+    told = await house.gateways.foundry.agent(agent)
     if told is None or told.live is None:
         missing = "does not exist" if told is None else "serves nothing"
         raise Mistake(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
-    serves = await house.outside.foundry.version(agent, told.live)
+    serves = await house.gateways.foundry.version(agent, told.live)
     push = push_of_version(serves) if serves else None
     if serves is None or push is None:
         raise Mistake(f"version {told.live} of {agent} does not name its image by digest: push it once more")
@@ -50,9 +50,9 @@ class Found:
 async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml: str, by: str, how: How) -> Answer:
     name = found.agent.name
     intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
-    record = await house.outside.state_store.record(name)
-    if record.last_good is not None or record.observed_generation:
-        text = f"{intro}\nSlipway follows {name} already: version {record.last_good.version if record.last_good else '-'} is good"
+    release = await house.gateways.state_store.record(name)
+    if release.last_good is not None or release.observed_generation:
+        text = f"{intro}\nSlipway follows {name} already: version {release.last_good.version if release.last_good else '-'} is good"
         return Answer(text, {"rule": yaml, "taken_over": False}, REFUSED)
     what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
     if how.dry_run:
@@ -60,7 +60,7 @@ async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml
     if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
         return Answer("nothing was written", {"rule": yaml, "taken_over": False})
     noted = await user_commands.take_over(
-        written or _read(yaml, name), found.agent, found.serves, found.push, by, house.outside
+        written or _read(yaml, name), found.agent, found.serves, found.push, by, house.gateways
     )
     text = f"{intro}\n{name}: {noted.reason} {noted.detail}\n  {noted.reason.help}"
     return Answer(text, {"rule": yaml, "taken_over": True, "version": found.serves.number})
@@ -76,7 +76,7 @@ def _read(yaml: str, name: str) -> AgentSpec:
 
 async def _as_tagged(house: House, push: Push) -> Push:
     """With the tag and the time that the registry has for it: only what is newer than that is released."""
-    listed = await house.outside.registry.tags(push.repository)
+    listed = await house.gateways.registry.tags(push.repository)
     found = next((one for one in listed if one.digest == push.digest), None)
     if found is None:
         return push

@@ -40,10 +40,10 @@ async def why(house: House, what: str, back: timedelta) -> Answer:
 
 async def journal(house: House, back: timedelta) -> list[Line]:
     """Every line of the days that the journal may have, oldest first."""
-    now = house.outside.clock.now()
+    now = house.gateways.clock.now()
     house.progress.what = "reading the journal"
     numbers = [str(number) for number in range(back.days + 1, -1, -1)]
-    days = await each(numbers, lambda number: house.outside.journal.read(now - timedelta(days=int(number))))
+    days = await each(numbers, lambda number: house.gateways.journal.read(now - timedelta(days=int(number))))
     since = (now - back).isoformat()
     lines = [one for lines in days for one in lines if str(one.get("at", "")) >= since]
     once = {repr(sorted(one.items(), key=str)): one for one in lines}  # a lost answer may have written a line twice
@@ -74,15 +74,17 @@ def _with_their_release(lines: list[Line], found: list[Line]) -> list[Line]:
 
 async def _ledger(house: House, agent: str, what: str, digests: set[str]) -> list[dict[str, Any]]:
     """What is wanted, done and held of it now."""
-    wanted, record = await house.outside.state_store.wanted(agent), await house.outside.state_store.record(agent)
-    pushes = [("wanted", wanted.push, ""), ("good", record.last_good.push if record.last_good else None, "")]
-    pushes += [("under way", record.push, f", {record.phase}, version {record.candidate}")] if record.is_open else []
+    desired, release = await house.gateways.state_store.wanted(agent), await house.gateways.state_store.record(agent)
+    pushes = [("wanted", desired.push, ""), ("good", release.last_good.push if release.last_good else None, "")]
+    pushes += (
+        [("under way", release.push, f", {release.phase}, version {release.candidate}")] if release.is_open else []
+    )
     told = [
         {"agent": agent, "what": name, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{more}"}
         for name, push, more in pushes
         if push and (push.digest in digests or _is_about(_of(push), what))
     ]
-    for hold in active(wanted, record, house.outside.clock.now()):
+    for hold in active(desired, release, house.gateways.clock.now()):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, what)):
             until = f" until {short(hold.until)}" if hold.until else " until it is lifted"
             told.append({"agent": agent, "what": "held", "detail": f"{hold.reason} by {hold.by}{until}: {hold.detail}"})

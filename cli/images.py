@@ -15,10 +15,10 @@ EVENT = "person"
 REFERENCE = re.compile(r"(?P<name>[^@:\s]+(?::[0-9]+/[^@:\s]+)?)(?::(?P<tag>[^@/\s]+))?(?:@(?P<digest>\S+))?")
 
 
-async def resolve(reference: str, rule: AgentSpec, login_server: str, outside: Gateways) -> Push:
+async def resolve(reference: str, spec: AgentSpec, login_server: str, gateways: Gateways) -> Push:
     """The digest that a tag means now, or a tag that means the digest; raises Mistake for what is not there."""
-    repository, tag, digest = _parts(reference, rule, login_server)
-    listed = await outside.registry.tags(repository)
+    repository, tag, digest = _parts(reference, spec, login_server)
+    listed = await gateways.registry.tags(repository)
     if tag is not None:
         found = next((one for one in listed if one.tag == tag), None)
         if found is None and digest is None:
@@ -29,25 +29,25 @@ async def resolve(reference: str, rule: AgentSpec, login_server: str, outside: G
         raise Mistake(f"{repository}:{tag} is {found.digest} now, not {digest}; leave one of the two out")
     if digest is None and found is not None:
         digest = found.digest
-    if found is None and await outside.registry.facts(repository, digest or "") is None:
+    if found is None and await gateways.registry.facts(repository, digest or "") is None:
         raise Mistake(f"the registry has no {repository}@{digest}")
-    at = found.pushed_at if found else outside.clock.now()
+    at = found.pushed_at if found else gateways.clock.now()
     return Push(repository, digest or "", tag or (found.tag if found else ""), at, EVENT)
 
 
-def _parts(reference: str, rule: AgentSpec, login_server: str) -> tuple[str, str | None, str | None]:
+def _parts(reference: str, spec: AgentSpec, login_server: str) -> tuple[str, str | None, str | None]:
     if DIGEST.fullmatch(reference):
-        return rule.repository, None, reference
+        return spec.repository, None, reference
     found = REFERENCE.fullmatch(reference.removeprefix(f"{login_server}/"))
     if found is None:
         raise Mistake(f"{reference} is no image; write REPOSITORY:TAG or REPOSITORY@sha256:…")
     repository, tag, digest = found["name"], found["tag"], found["digest"]
     if digest is not None and not DIGEST.fullmatch(digest):
         raise Mistake(f"{digest} is no digest; one is sha256: and 64 hex digits")
-    if repository != rule.repository:
+    if repository != spec.repository:
         alone = "/" not in repository and tag is None and digest is None
-        hint = f"; for its tag write {rule.repository}:{repository}" if alone else "; see agents.yaml"
-        raise Mistake(f"{rule.name} follows {rule.repository}, not {repository}{hint}")
+        hint = f"; for its tag write {spec.repository}:{repository}" if alone else "; see agents.yaml"
+        raise Mistake(f"{spec.name} follows {spec.repository}, not {repository}{hint}")
     if tag is None and digest is None:
         raise Mistake(f"say which of {repository}: :TAG or @sha256:…")
     return repository, tag, digest

@@ -166,12 +166,12 @@ class Lease:
 
     remaining = 60.0
 
-    def __init__(self, agent: str, ledger: Ledger, record: ReleaseState) -> None:
-        self._agent, self._ledger, self.record = agent, ledger, record
+    def __init__(self, agent: str, ledger: Ledger, release: ReleaseState) -> None:
+        self._agent, self._ledger, self.record = agent, ledger, release
 
-    async def write(self, record: ReleaseState) -> bool:
+    async def write(self, release: ReleaseState) -> bool:
         """Into memory."""
-        self.record = self._ledger.records[self._agent] = record
+        self.record = self._ledger.records[self._agent] = release
         return True
 
     async def renew(self) -> bool:

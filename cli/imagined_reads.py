@@ -27,7 +27,7 @@ class Vault:
             found = None
         if found is not None and found is not Unreadable.FORBIDDEN:
             return found
-        noted = (record.secrets[name] for record in self._ledger.records.values() if name in record.secrets)
+        noted = (release.secrets[name] for release in self._ledger.records.values() if name in release.secrets)
         known = version or next(noted, NO_ID)
         self._assumed(f"the secret {name} is there, as it was last released: nobody here may read it")
         return Secret(name, known, SecretValue(""))

@@ -34,20 +34,20 @@ class Asked:
         return cls(events=tuple(event_files.read(what)))
 
 
-async def as_event(asked: Asked, rules: Agents, settings: Settings, outside: Gateways) -> tuple[Found, ...]:
+async def as_event(asked: Asked, rules: Agents, settings: Settings, gateways: Gateways) -> tuple[Found, ...]:
     """An image as if it were pushed now."""
     if asked.agent is None or asked.image is None:
         return ()
     from cli.images import resolve
 
-    push = await resolve(asked.image, rules.agents[asked.agent], settings.registry_login_server, outside)
+    push = await resolve(asked.image, rules.agents[asked.agent], settings.registry_login_server, gateways)
     target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     body = {
         "id": "plan",
         "topic": f"/registries/{settings.registry_name}",
         "subject": f"{push.repository}:{push.tag}",
         "eventType": IMAGE_PUSHED,
-        "eventTime": outside.clock.now().isoformat(),
+        "eventTime": gateways.clock.now().isoformat(),
         "data": {"target": target},
     }
     return (Found(body, asked.image),)

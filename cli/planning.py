@@ -57,11 +57,11 @@ def offline(asked: Asked, file: Path, agents: Path, registry: str | None) -> Ans
 
 async def live(house: House, asked: Asked, agents: Path | None) -> Answer:
     """A plan from what is there now; read only."""
-    outside = house.outside
+    gateways = house.gateways
     house.progress.what = "reading ledger, Foundry, Key Vault and registry"
-    seen = Seen(outside.state_store, outside.foundry, outside.key_vault, outside.registry)
+    seen = Seen(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
     rules = _rules(agents) if agents else house.agents
-    return await _plan(asked, seen, rules, house.settings, outside.clock.now())
+    return await _plan(asked, seen, rules, house.settings, gateways.clock.now())
 
 
 def _rules(file: Path) -> Agents:
@@ -81,41 +81,41 @@ def _registry_of(events: tuple[Found, ...]) -> str:
 
 async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at: datetime) -> Answer:
     assumed, clock = Assumed(), Clock(at)
-    outside = gateways(seen, clock, settings.foundry_project_endpoint, assumed)
+    gateways = gateways(seen, clock, settings.foundry_project_endpoint, assumed)
     rules = Agents(agents={name: _expecting(rule) for name, rule in agents.agents.items()})
     if asked.agent is not None:
         if asked.agent not in rules.agents:
             raise unknown_agent(asked.agent, rules)
         rules = Agents(agents={asked.agent: rules.agents[asked.agent]})
-    events = asked.events or await as_event(asked, rules, settings, outside)
-    rows = [row for one in events for row in await _event(one, rules, settings, outside)]
+    events = asked.events or await as_event(asked, rules, settings, gateways)
+    rows = [row for one in events for row in await _event(one, rules, settings, gateways)]
     if asked.agent is not None and not asked.image:
-        await outside.release_queue.send(asked.agent)
-    rows += await _releases(rules, settings, outside)
+        await gateways.release_queue.send(asked.agent)
+    rows += await _releases(rules, settings, gateways)
     return Answer(_text(rows, assumed), {"at": at, "steps": rows, "assumed": list(assumed.said)})
 
 
-def _expecting(rule: AgentSpec) -> AgentSpec:
+def _expecting(spec: AgentSpec) -> AgentSpec:
     """The rule with questions that the imagined agent's answer passes."""
 
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
         return tuple(one.model_copy(update={"expect": ANSWER if one.expect else None}) for one in probes)
 
-    asks = {"verify": passing(rule.release.verify), "check": passing(rule.release.check)}
-    return rule.model_copy(update={"release": rule.release.model_copy(update=asks)})
+    asks = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
+    return spec.model_copy(update={"release": spec.release.model_copy(update=asks)})
 
 
-async def _event(event: Found, rules: Agents, settings: Settings, outside: Gateways) -> list[dict[str, Any]]:
+async def _event(event: Found, rules: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
     if event.kind == RELEASE:
-        await outside.release_queue.send(event.id)
+        await gateways.release_queue.send(event.id)
         return []
-    await handle_event(json.dumps(event.body), rules, settings, outside)
-    return [_row(line, outside) for line in _taken(outside)]
+    await handle_event(json.dumps(event.body), rules, settings, gateways)
+    return [_row(line, gateways) for line in _taken(gateways)]
 
 
-async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> list[dict[str, Any]]:
+async def _releases(rules: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
     """Each agent's release, once all events are noted: messages of one agent come to one release."""
-    queue, clock, rows = _queue(outside), outside.clock, list[dict[str, Any]]()
+    queue, clock, rows = _queue(gateways), gateways.clock, list[dict[str, Any]]()
     for _ in range(MOST_TURNS * max(1, len(rules.agents))):
         if not queue.due:
             break
@@ -123,30 +123,30 @@ async def _releases(rules: Agents, settings: Settings, outside: Gateways) -> lis
         del queue.due[agent]
         await clock.sleep(max(0.0, due - clock.monotonic()))
         if agent in rules.agents:
-            end = await reconcile(rules.agents[agent], settings, outside)
-            lines = _taken(outside) or [
+            end = await reconcile(rules.agents[agent], settings, gateways)
+            lines = _taken(gateways) or [
                 {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
             ]
-            rows += [_row(line, outside) for line in lines]
+            rows += [_row(line, gateways) for line in lines]
     return rows
 
 
-def _queue(outside: Gateways) -> Queue:
-    return outside.release_queue  # type: ignore[return-value]
+def _queue(gateways: Gateways) -> Queue:
+    return gateways.release_queue  # type: ignore[return-value]
 
 
-def _taken(outside: Gateways) -> list[Mapping[str, object]]:
-    journal: Journal = outside.journal  # type: ignore[assignment]
+def _taken(gateways: Gateways) -> list[Mapping[str, object]]:
+    journal: Journal = gateways.journal  # type: ignore[assignment]
     return journal.taken()
 
 
 KEPT = ("agent", "reason", "severity", "detail", "help", "event", "repository", "tag", "digest", "version")
 
 
-def _row(line: Mapping[str, object], outside: Gateways) -> dict[str, Any]:
+def _row(line: Mapping[str, object], gateways: Gateways) -> dict[str, Any]:
     row: dict[str, Any] = {key: line[key] for key in KEPT if line.get(key) not in (None, "")}
     row["meaning"] = Reason[str(line["reason"])].meaning
-    row["after_s"] = round(outside.clock.monotonic(), 1)
+    row["after_s"] = round(gateways.clock.monotonic(), 1)
     return row
 
 

@@ -27,7 +27,7 @@ async def prune(house: House, agent: str | None, how: How) -> Answer:
     """The plan, version by version; without ``dry_run`` it is then done."""
     names = house.named(agent)
     house.progress.what = reading(names)
-    plans = await each(names, lambda name: pruner.planned(house.agents.agents[name], house.outside))
+    plans = await each(names, lambda name: pruner.planned(house.agents.agents[name], house.gateways))
     rows = [
         _row(name, line.version.number, line.reason, goes=isinstance(line, Delete))
         for name, found in zip(names, plans, strict=True)
@@ -44,10 +44,10 @@ async def prune(house: House, agent: str | None, how: How) -> Answer:
 async def _do(house: House, agent: str | None, planned: int) -> Answer:
     """What the timer does: planned again under the lease, each version looked at once more."""
     house.progress.what = "deleting"
-    journal = Overheard(house.outside.journal)
+    journal = Overheard(house.gateways.journal)
     rules = Agents(agents={name: house.agents.agents[name] for name in house.named(agent)})
     settings = replace(house.settings, prune_dry_run=False)
-    await prune_versions(rules, settings, replace(house.outside, journal=journal))
+    await prune_versions(rules, settings, replace(house.gateways, journal=journal))
     rows = [
         _row(str(one["agent"]), str(one.get("version", "")), Reason[str(one["reason"])], goes=one["reason"] in GONE)
         for one in journal.lines

@@ -30,7 +30,7 @@ READ = 10
 class AgentWorld:
     """One agent in ledger and Foundry."""
 
-    wanted: DesiredState = field(default_factory=DesiredState)
+    desired: DesiredState = field(default_factory=DesiredState)
     record: ReleaseState = field(default_factory=ReleaseState)
     agent: Agent | None = None
     versions: tuple[Version, ...] = ()
@@ -70,7 +70,7 @@ def read(file: Path) -> World:
 
 async def record(house: House, agent: str | None) -> Answer:
     """The world of now."""
-    names, outside = house.named(agent), house.outside
+    names, gateways = house.named(agent), house.gateways
     house.progress.what = reading(names)
     agents = dict(zip(names, await each(names, lambda name: _agent(house, name)), strict=True))
     rules = [house.agents.agents[name] for name in names]
@@ -79,10 +79,10 @@ async def record(house: House, agent: str | None) -> Answer:
     noted = {name: version for one in agents.values() for name, version in one.record.secrets.items()}
     secrets = {name: await _secret(house, name, noted) for name in sorted(refs)}
     house.progress.what = "listing the newest tags"
-    tags = {rule.repository: tuple(islice(await outside.registry.tags(rule.repository), TAGS)) for rule in rules}
+    tags = {rule.repository: tuple(islice(await gateways.registry.tags(rule.repository), TAGS)) for rule in rules}
     images = {digest: facts for one in agents.values() for digest, facts in one.record.image_facts.items()}
     made = World(
-        at=outside.clock.now(),
+        at=gateways.clock.now(),
         registry=house.settings.registry_name,
         login_server=house.settings.registry_login_server,
         project=house.settings.foundry_project_endpoint,
@@ -98,24 +98,24 @@ async def record(house: House, agent: str | None) -> Answer:
 
 
 async def _toolbox(house: House, name: str) -> str:
-    there = await house.outside.foundry.toolbox_versions(name)
+    there = await house.gateways.foundry.toolbox_versions(name)
     return max((one.version for one in there), key=int, default="1")
 
 
 async def _agent(house: House, name: str) -> AgentWorld:
-    ledger, foundry = house.outside.state_store, house.outside.foundry
+    ledger, foundry = house.gateways.state_store, house.gateways.foundry
     records = gather_two(ledger.wanted(name), ledger.record(name))
-    (wanted, kept), (agent, versions) = await gather_two(
+    (desired, kept), (agent, versions) = await gather_two(
         records, gather_two(foundry.agent(name), foundry.versions(name))
     )
     newest = await each([one.number for one in versions[-READ:]], lambda number: foundry.version(name, number))
-    return AgentWorld(wanted, kept, agent, (*versions[:-READ], *(one for one in newest if one is not None)))
+    return AgentWorld(desired, kept, agent, (*versions[:-READ], *(one for one in newest if one is not None)))
 
 
 async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
     """The newest version's id; where this person may not read it, the one that was last released."""
     try:
-        found = await house.outside.key_vault.read(name, None)
+        found = await house.gateways.key_vault.read(name, None)
     except GatewayError:
         return noted.get(name, Unreadable.FORBIDDEN.value)
     if found is Unreadable.FORBIDDEN:
@@ -137,11 +137,11 @@ class Recorded:
 
     async def wanted(self, agent: str) -> DesiredState:
         """From the file."""
-        return self._of(agent).wanted
+        return self._of(agent).desired
 
     async def record(self, agent: str) -> ReleaseState:
         """From the file."""
-        return self._of(agent).record
+        return self._of(agent).release
 
     async def agent(self, name: str) -> Agent | None:
         """From the file."""

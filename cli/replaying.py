@@ -83,7 +83,7 @@ async def _send(house: House, events: Sequence[tuple[Found, Model | None]], topi
     try:
         for one, model in events:
             if model is None:
-                await house.outside.release_queue.send(one.id, traceparent=one.body.get("traceparent"))
+                await house.gateways.release_queue.send(one.id, traceparent=one.body.get("traceparent"))
             else:
                 await sender.send(model)
             sent += 1
@@ -100,7 +100,7 @@ def _row(event: Found, house: House) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "place": event.place}
     if event.kind == RELEASE:
         return row
-    (parsed,) = parse_events(json.dumps(event.body), house.settings.registry_name, house.outside.clock.now())
+    (parsed,) = parse_events(json.dumps(event.body), house.settings.registry_name, house.gateways.clock.now())
     return row | ({"skipped": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

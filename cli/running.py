@@ -29,7 +29,7 @@ class House:
 
     agents: Agents
     settings: Settings
-    outside: Gateways
+    gateways: Gateways
     progress: Progress
 
     def named(self, agent: str | None) -> list[str]:

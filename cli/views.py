@@ -24,7 +24,7 @@ async def status(house: House, agent: str | None) -> Answer:
     """Live, wanted, under way, held, paused; for one agent or all."""
     names = house.named(agent)
     house.progress.what = reading(names)
-    prune = Schedule(house.settings.prune_schedule).next(house.outside.clock.now())
+    prune = Schedule(house.settings.prune_schedule).next(house.gateways.clock.now())
     found = [one | {"next_prune": prune.isoformat()} for one in await each(names, lambda name: _status(house, name))]
     dry = " (dry run: PRUNE_DRY_RUN is set)" if house.settings.prune_dry_run else ""
     lines = [line for one in found for line in _lines(one)]
@@ -32,22 +32,22 @@ async def status(house: House, agent: str | None) -> Answer:
 
 
 async def _status(house: House, name: str) -> dict[str, Any]:
-    ledger, foundry, now = house.outside.state_store, house.outside.foundry, house.outside.clock.now()
+    ledger, foundry, now = house.gateways.state_store, house.gateways.foundry, house.gateways.clock.now()
     reads = gather_two(foundry.agent(name), foundry.versions(name))
-    (told, versions), (wanted, record) = await gather_two(reads, gather_two(ledger.wanted(name), ledger.record(name)))
+    (told, versions), (desired, release) = await gather_two(reads, gather_two(ledger.wanted(name), ledger.record(name)))
     keep = house.agents.agents[name].keep
     return {
         "agent": name,
-        **_traffic(told, versions, record),
-        **_wish(wanted, record, now),
-        "held": [_hold(one) for one in active(wanted, record, now)],
+        **_traffic(told, versions, release),
+        **_wish(desired, release, now),
+        "held": [_hold(one) for one in active(desired, release, now)],
         "versions": len(versions),
         "limit": keep.limit,
         "quota": _quota(len(versions), keep),
     }
 
 
-def _traffic(told: Agent | None, versions: Sequence[Version], record: ReleaseState) -> dict[str, Any]:
+def _traffic(told: Agent | None, versions: Sequence[Version], release: ReleaseState) -> dict[str, Any]:
     live = told.live if told else None
     serves = next((one for one in versions if one.number == live), None)
     return {
@@ -55,21 +55,27 @@ def _traffic(told: Agent | None, versions: Sequence[Version], record: ReleaseSta
         "running": serves.image if serves else None,
         "follows_latest": told.routing.follows_latest if told else None,
         "enabled": told.enabled if told else None,
-        "moved_by_hand": bool(told and record.expected_routing is not None and told.routing != record.expected_routing),
+        "moved_by_hand": bool(
+            told and release.expected_routing is not None and told.routing != release.expected_routing
+        ),
     }
 
 
-def _wish(wanted: DesiredState, record: ReleaseState, now: datetime) -> dict[str, Any]:
-    pause = wanted.pause if wanted.pause and wanted.pause.is_active(now) else None
+def _wish(desired: DesiredState, release: ReleaseState, now: datetime) -> dict[str, Any]:
+    pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
     until = f" until {short(pause.until)}" if pause and pause.until else ""
-    waits_until = wanted.not_before if wanted.not_before and wanted.generation > record.observed_generation and wanted.not_before > now else None
+    waits_until = (
+        desired.not_before
+        if desired.not_before and desired.generation > release.observed_generation and desired.not_before > now
+        else None
+    )
     return {
-        "wanted": wanted.push.tag if wanted.push else None,
-        "digest": wanted.push.digest if wanted.push else None,
-        "stage": str(record.phase),
-        "reason": "AWAITING_APPROVAL" if awaits_approval(record) else str(record.reason),
-        "detail": record.detail,
-        "candidate": record.candidate if record.is_open else None,
+        "wanted": desired.push.tag if desired.push else None,
+        "digest": desired.push.digest if desired.push else None,
+        "stage": str(release.phase),
+        "reason": "AWAITING_APPROVAL" if awaits_approval(release) else str(release.reason),
+        "detail": release.detail,
+        "candidate": release.candidate if release.is_open else None,
         "due": waits_until.isoformat() if waits_until else None,
         "paused": f"by {pause.by}{until}: {pause.why}" if pause else None,
     }
@@ -105,5 +111,5 @@ async def digests(house: House) -> Answer:
     """One image a line."""
     names = house.named(None)
     house.progress.what = reading(names)
-    found = {one.image for listed in await each(names, house.outside.foundry.versions) for one in listed if one.image}
+    found = {one.image for listed in await each(names, house.gateways.foundry.versions) for one in listed if one.image}
     return Answer("\n".join(sorted(found)), sorted(found))

@@ -29,37 +29,40 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
     house.progress.hushed = True
     while left:
         for agent, serial in list(left.items()):
-            wanted, record = await house.outside.state_store.wanted(agent), await house.outside.state_store.record(agent)
+            desired, release = (
+                await house.gateways.state_store.wanted(agent),
+                await house.gateways.state_store.record(agent),
+            )
             await _lines(house, serials, since, shown, as_json)
-            end = _end(wanted, record, serial, house.outside.clock.now())
+            end = _end(desired, release, serial, house.gateways.clock.now())
             if end is not None:
                 ends[agent] = end
                 del left[agent]
         if left:
-            await house.outside.clock.sleep(LOOK_EVERY)
+            await house.gateways.clock.sleep(LOOK_EVERY)
     await _lines(house, serials, since, shown, as_json)
     code = DONE if WELL.issuperset(ends.values()) else NOT_WELL
     return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 
-def _end(wanted: DesiredState, record: ReleaseState, serial: int, now: datetime) -> str | None:
+def _end(desired: DesiredState, release: ReleaseState, serial: int, now: datetime) -> str | None:
     """What it came to, or what it waits for; None while it goes on."""
-    if record.observed_generation >= serial and not record.is_open and record.pending_write is None:
-        return record.reason
-    approved = wanted.approval is not None and wanted.approval.version == record.candidate
-    if awaits_approval(record) and not approved:
+    if release.observed_generation >= serial and not release.is_open and release.pending_write is None:
+        return release.reason
+    approved = desired.approval is not None and desired.approval.version == release.candidate
+    if awaits_approval(release) and not approved:
         return Reason.AWAITING_APPROVAL.value
-    if wanted.pause is not None and wanted.pause.is_active(now) and rollback_version(wanted) is None:
+    if desired.pause is not None and desired.pause.is_active(now) and rollback_version(desired) is None:
         return Reason.PAUSED.value
     return None
 
 
 async def _lines(house: House, agents: Mapping[str, int], since: datetime, shown: set[str], as_json: bool) -> None:
     """What the journal has that was not shown yet; past midnight it goes on in the next day's."""
-    now = house.outside.clock.now()
+    now = house.gateways.clock.now()
     days = {since.date(): since, now.date(): now, (now - timedelta(seconds=5)).date(): now - timedelta(seconds=5)}
     for day in sorted(days):
-        for line in await house.outside.journal.read(days[day]):
+        for line in await house.gateways.journal.read(days[day]):
             key = json.dumps(line, sort_keys=True)
             if key in shown or line.get("agent") not in agents or str(line.get("at", "")) < since.isoformat():
                 continue

@@ -39,11 +39,11 @@ async def say(house: House, told: Told, watch: bool, as_json: bool) -> Answer:
     names = house.named(told.agent)
     given = await _given(house, told)
     house.progress.what = "writing down what was said"
-    since = house.outside.clock.now()
+    since = house.gateways.clock.now()
     if told.word in FOR_MANY:
-        noted = list(await getattr(user_commands, told.word)(tuple(names), outside=house.outside, **given))
+        noted = list(await getattr(user_commands, told.word)(tuple(names), outside=house.gateways, **given))
     else:
-        noted = [await getattr(user_commands, told.word)(name, outside=house.outside, **given) for name in names]
+        noted = [await getattr(user_commands, told.word)(name, outside=house.gateways, **given) for name in names]
     said = dict(zip(names, noted, strict=True))
     if watch and any(one.asks for one in noted):
         from cli.watching import watch as watched
@@ -64,9 +64,9 @@ async def _given(house: House, told: Told) -> dict[str, Any]:
         house.progress.what = "asking the registry what the image is"
         rule = house.agents.agents[house.named(told.agent)[0]]
         server = house.settings.registry_login_server
-        given["push"] = await resolve(given.pop("image"), rule, server, house.outside)
+        given["push"] = await resolve(given.pop("image"), rule, server, house.gateways)
     if "until" in given:
-        given["until"] = house.outside.clock.now() + how_long(given["until"])
+        given["until"] = house.gateways.clock.now() + how_long(given["until"])
     return given
 
 

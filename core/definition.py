@@ -51,10 +51,10 @@ class UnresolvedDefinition:
     detail: str
 
 
-def secret_refs(rule: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
+def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
     """Environment name -> secret, from the rule and from the vault's tags; a name that both give is a mistake."""
-    written = {name: value for name, value in rule.env.items() if isinstance(value, SecretRef)}
-    clash = sorted(set(rule.env) & set(tagged))
+    written = {name: value for name, value in spec.env.items() if isinstance(value, SecretRef)}
+    clash = sorted(set(spec.env) & set(tagged))
     if clash:
         return UnresolvedDefinition(
             Reason.ENV_CLASH, f"{clash[0]} is given by env and by the tag of secret {tagged[clash[0]]}"
@@ -63,7 +63,7 @@ def secret_refs(rule: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, Secr
 
 
 def resolve(
-    rule: AgentSpec,
+    spec: AgentSpec,
     push: Push,
     login_server: str,
     secrets: Mapping[str, tuple[SecretRef, Secret | Unreadable]],
@@ -79,12 +79,12 @@ def resolve(
             return UnresolvedDefinition(wrong, f"secret {ref.secret} of variable {variable}")
     read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     definition = Definition(
-        image=image_reference(login_server, push.repository, _digest(rule, push, image)),
-        cpu=rule.cpu,
-        memory=rule.memory,
-        protocols=tuple(sorted(rule.protocols.items())),
-        environment=_environment(rule, read, toolbox),
-        more_definition=rule.more_definition,
+        image=image_reference(login_server, push.repository, _digest(spec, push, image)),
+        cpu=spec.cpu,
+        memory=spec.memory,
+        protocols=tuple(sorted(spec.protocols.items())),
+        environment=_environment(spec, read, toolbox),
+        more_definition=spec.more_definition,
     )
     newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
     return ResolvedDefinition(
@@ -97,9 +97,9 @@ def image_reference(login_server: str, repository: str, digest: str) -> str:
     return f"{login_server}/{repository}@{digest}"
 
 
-def _digest(rule: AgentSpec, push: Push, image: ImageFacts | None) -> str:
+def _digest(spec: AgentSpec, push: Push, image: ImageFacts | None) -> str:
     """What was pushed, or its linux/amd64 child where the rule wants that and the registry named one."""
-    return image.amd64 if rule.image == "amd64" and image is not None and image.amd64 else push.digest
+    return image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
 
 
 def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:
@@ -118,10 +118,10 @@ def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:
 
 
 def _environment(
-    rule: AgentSpec, secrets: Mapping[str, Secret], toolbox: Toolbox | None
+    spec: AgentSpec, secrets: Mapping[str, Secret], toolbox: Toolbox | None
 ) -> Mapping[str, str | SecretValue]:
     environment: dict[str, str | SecretValue] = {}
-    for name, value in rule.env.items():
+    for name, value in spec.env.items():
         if isinstance(value, ConnectionRef):
             environment[name] = f"${{{{connections.{value.connection}}}}}"
         elif isinstance(value, str):

@@ -55,17 +55,17 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
     return round(max(0.0, (now - moment).total_seconds()), 3) if moment else None
 
 
-def awaits_approval(record: ReleaseState) -> bool:
+def awaits_approval(release: ReleaseState) -> bool:
     """True while the release under way waits for a person; the note is written when that is told."""
-    return record.is_open and record.last_reported.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
+    return release.is_open and release.last_reported.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
 
 
-def unfinished_since(wanted: DesiredState, record: ReleaseState, now: datetime) -> datetime | None:
+def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
     """Since when something should have ended; None where nothing is under way, or a person or a time is waited for."""
-    paused = wanted.pause is not None and (wanted.pause.until is None or wanted.pause.until > now)
-    if paused or awaits_approval(record):
+    paused = desired.pause is not None and (desired.pause.until is None or desired.pause.until > now)
+    if paused or awaits_approval(release):
         return None
-    if record.is_open:
-        return record.started_at
-    due = wanted.not_before or wanted.updated_at
-    return due if wanted.generation > record.observed_generation and due is not None and due <= now else None
+    if release.is_open:
+        return release.started_at
+    due = desired.not_before or desired.updated_at
+    return due if desired.generation > release.observed_generation and due is not None and due <= now else None

@@ -23,10 +23,10 @@ PRUNED = "Slipway.Versions.Pruned"
 MAX_DETAIL_CHARS = 1000
 
 
-def of_release(agent: str, reason: Reason, record: ReleaseState, detail: str) -> OutcomeEvent | None:
+def of_release(agent: str, reason: Reason, release: ReleaseState, detail: str) -> OutcomeEvent | None:
     """The event for the way a release ended, or None where it is nobody else's business."""
     kind = AWAITING_APPROVAL if reason is Reason.AWAITING_APPROVAL else TYPES.get(outcome_of(reason))
-    push = record.push
+    push = release.push
     if kind is None:
         return None
     about = {
@@ -34,15 +34,15 @@ def of_release(agent: str, reason: Reason, record: ReleaseState, detail: str) ->
         "reason": reason.value,
         "help": reason.help,
         "detail": detail,
-        "version": record.candidate,
-        "previous_version": record.routing_at_start.pinned if record.routing_at_start else None,
+        "version": release.candidate,
+        "previous_version": release.routing_at_start.pinned if release.routing_at_start else None,
         "repository": push.repository if push else None,
         "tag": push.tag if push else None,
         "digest": push.digest if push else None,
         "pushed_at": push.pushed_at.isoformat() if push else None,
-        "fingerprint": record.fingerprint,
+        "fingerprint": release.fingerprint,
     }
-    return _told(kind, agent, f"{agent}/{record.observed_generation}/{record.candidate or 0}/{reason}", about)
+    return _told(kind, agent, f"{agent}/{release.observed_generation}/{release.candidate or 0}/{reason}", about)
 
 
 def of_prune(agent: str, versions: list[str], at: str) -> OutcomeEvent:
@@ -50,12 +50,12 @@ def of_prune(agent: str, versions: list[str], at: str) -> OutcomeEvent:
     return _told(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
 
 
-async def publish(events: list[OutcomeEvent], decisions: DecisionLog, outside: Gateways) -> None:
+async def publish(events: list[OutcomeEvent], decisions: DecisionLog, gateways: Gateways) -> None:
     """Tell them all, and say so where that does not work."""
     if not events:
         return
     try:
-        await outside.outcome_publisher.publish(events)
+        await gateways.outcome_publisher.publish(events)
     except GatewayError as error:
         decisions.record(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
 

@@ -24,90 +24,92 @@ COMMON = {"cause": Cause.PERSON.value, "step": "person"}
 Word = Callable[[DesiredState, datetime], DesiredUpdate]
 
 
-async def approve(agent: str, by: str, outside: Gateways, version: str | None = None) -> DesiredUpdate:
+async def approve(agent: str, by: str, gateways: Gateways, version: str | None = None) -> DesiredUpdate:
     """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
-    record = await outside.state_store.record(agent)
-    return await _say(agent, lambda wanted, now: user_commands.approve(wanted, record, version, by, now), outside)
+    release = await gateways.state_store.record(agent)
+    return await _say(agent, lambda desired, now: user_commands.approve(desired, release, version, by, now), gateways)
 
 
 async def hold(
-    agent: str, why: str, by: str, outside: Gateways, digest: str | None = None, until: datetime | None = None
+    agent: str, why: str, by: str, gateways: Gateways, digest: str | None = None, until: datetime | None = None
 ) -> DesiredUpdate:
     """Keep an image from going live."""
-    return await _say(agent, lambda wanted, now: user_commands.hold(wanted, digest, why, by, until, now), outside)
+    return await _say(agent, lambda desired, now: user_commands.hold(desired, digest, why, by, until, now), gateways)
 
 
-async def lift(agent: str, by: str, outside: Gateways, digest: str | None = None) -> DesiredUpdate:
+async def lift(agent: str, by: str, gateways: Gateways, digest: str | None = None) -> DesiredUpdate:
     """End holds."""
-    record = await outside.state_store.record(agent)
-    return await _say(agent, lambda wanted, now: lift_holds(wanted, record, digest, by, now), outside)
+    release = await gateways.state_store.record(agent)
+    return await _say(agent, lambda desired, now: lift_holds(desired, release, digest, by, now), gateways)
 
 
 async def pause(
-    agents: tuple[str, ...], why: str, by: str, outside: Gateways, until: datetime | None = None
+    agents: tuple[str, ...], why: str, by: str, gateways: Gateways, until: datetime | None = None
 ) -> tuple[DesiredUpdate, ...]:
     """Stop one agent, or each of several."""
     return tuple(
         [
-            await _say(one, lambda wanted, now: user_commands.pause(wanted, why, by, until, now), outside)
+            await _say(one, lambda desired, now: user_commands.pause(desired, why, by, until, now), gateways)
             for one in agents
         ]
     )
 
 
-async def resume(agents: tuple[str, ...], by: str, outside: Gateways) -> tuple[DesiredUpdate, ...]:
+async def resume(agents: tuple[str, ...], by: str, gateways: Gateways) -> tuple[DesiredUpdate, ...]:
     """Go on with one agent, or each of several."""
-    return tuple([await _say(one, lambda wanted, _: unpause(wanted, by), outside) for one in agents])
+    return tuple([await _say(one, lambda desired, _: unpause(desired, by), gateways) for one in agents])
 
 
-async def release_now(agent: str, by: str, outside: Gateways, push: Push | None = None) -> DesiredUpdate:
+async def release_now(agent: str, by: str, gateways: Gateways, push: Push | None = None) -> DesiredUpdate:
     """Release a push, or what is wanted once more."""
-    record: ReleaseState = await outside.state_store.record(agent)
-    return await _say(agent, lambda wanted, now: request_release(wanted, record, push, by, now), outside)
+    release: ReleaseState = await gateways.state_store.record(agent)
+    return await _say(agent, lambda desired, now: request_release(desired, release, push, by, now), gateways)
 
 
-async def roll_back(agent: str, why: str, by: str, outside: Gateways, to: str | None = None) -> DesiredUpdate:
+async def roll_back(agent: str, why: str, by: str, gateways: Gateways, to: str | None = None) -> DesiredUpdate:
     """Have an earlier version serve again; the one that was good before, where none is named."""
-    reads = gather_two(outside.foundry.agent(agent), outside.foundry.versions(agent))
-    (told, versions), record = await gather_two(reads, outside.state_store.record(agent))
-    way = rollback_target(record, told, versions, to)
+    reads = gather_two(gateways.foundry.agent(agent), gateways.foundry.versions(agent))
+    (told, versions), release = await gather_two(reads, gateways.state_store.record(agent))
+    way = rollback_target(release, told, versions, to)
     if isinstance(way, str):
-        return await _say(agent, lambda wanted, _: DesiredUpdate(wanted, Reason.NO_WAY_BACK, way), outside)
+        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_WAY_BACK, way), gateways)
     # its own read is the only one whose status can be trusted
-    back = await outside.foundry.version(agent, way.number)
+    back = await gateways.foundry.version(agent, way.number)
     if back is None or not may_serve(back):
         gone = f"version {way.number} is {back.status if back else 'gone'}"
-        return await _say(agent, lambda wanted, _: DesiredUpdate(wanted, Reason.NO_WAY_BACK, gone), outside)
+        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_WAY_BACK, gone), gateways)
     serves = next((one for one in versions if told is not None and one.number == told.live), None)
-    return await _say(agent, lambda wanted, now: request_rollback(wanted, record, back, serves, why, by, now), outside)
+    return await _say(
+        agent, lambda desired, now: request_rollback(desired, release, back, serves, why, by, now), gateways
+    )
 
 
 async def take_over(
-    rule: AgentSpec, told: Agent, serves: Version, push: Push, by: str, outside: Gateways
+    spec: AgentSpec, told: Agent, serves: Version, push: Push, by: str, gateways: Gateways
 ) -> DesiredUpdate:
     """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
-    lease = await outside.state_store.lease(rule.name)
+    lease = await gateways.state_store.lease(spec.name)
     if lease is None or lease.record != ReleaseState():
         if lease is not None:
             await lease.give_back()
-        raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{rule.name}.json is there: Slipway follows it already")
-    wanted, record = adopt(told, serves, push, runtime_hash(rule), by, outside.clock.now())
+        raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{spec.name}.json is there: Slipway follows it already")
+    desired, release = adopt(told, serves, push, runtime_hash(spec), by, gateways.clock.now())
     try:
-        if not await lease.write(record):
-            raise TransientError(STORAGE, "lost", f"write release/{rule.name}.json: somebody else did")
+        if not await lease.write(release):
+            raise TransientError(STORAGE, "lost", f"write release/{spec.name}.json: somebody else did")
     finally:
         await lease.give_back()
     detail = f"version {serves.number} by {by}"
 
     def first(before: DesiredState, _: datetime) -> DesiredUpdate:
-        return DesiredUpdate(wanted if before == DesiredState() else before, Reason.TAKEN_OVER, detail)
+        return DesiredUpdate(desired if before == DesiredState() else before, Reason.TAKEN_OVER, detail)
 
-    return await _say(rule.name, first, outside)
+    return await _say(spec.name, first, gateways)
 
 
-async def _say(agent: str, word: Word, outside: Gateways) -> DesiredUpdate:
-    decisions = DecisionLog(outside.journal, outside.clock, {"agent": agent, **COMMON})
-    noted = await update_and_enqueue(agent, word, outside)
+async def _say(agent: str, word: Word, gateways: Gateways) -> DesiredUpdate:
+    decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent, **COMMON})
+    noted = await update_and_enqueue(agent, word, gateways)
     decisions.record(noted.reason, noted.detail, serial=noted.desired.generation)
     await decisions.flush()
     return noted

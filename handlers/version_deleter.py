@@ -45,9 +45,9 @@ class VersionDeleter:
     """One agent's deletions under its lease; ``done`` says what became of each version."""
 
     rule: AgentSpec
-    record: ReleaseState
+    release: ReleaseState
     pace: LeaseKeeper
-    outside: Gateways
+    gateways: Gateways
     decisions: DecisionLog
     interrupted: Interrupted
     done: dict[str, Reason] = field(default_factory=dict)
@@ -103,8 +103,8 @@ class VersionDeleter:
     async def _one(self, line: Delete) -> None:
         """Look, and delete what still may go."""
         number = line.version.number
-        around, version = await gather_two(self._look_around(), self.outside.foundry.version(self.rule.name, number))
-        if self.outside.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
+        around, version = await gather_two(self._look_around(), self.gateways.foundry.version(self.rule.name, number))
+        if self.gateways.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:
             self._stopped = True
@@ -114,7 +114,7 @@ class VersionDeleter:
         if version is None:
             self._tell(number, line.reason, "it was gone already")
             return
-        again = recheck(line, around.agent, version, self.record, self.rule.keep, self.outside.clock.now())
+        again = recheck(line, around.agent, version, self.release, self.rule.keep, self.gateways.clock.now())
         if isinstance(again, Keep):
             self._tell(number, again.reason)
         else:
@@ -122,7 +122,7 @@ class VersionDeleter:
 
     def _look_around(self) -> Awaitable[AgentSnapshot]:
         """One look for a few versions whose own looks begin with it."""
-        now = self.outside.clock.monotonic()
+        now = self.gateways.clock.monotonic()
         if self._around is None or self._shared_by >= SHARED or now - self._asked > NEAR:
             self._around, self._asked, self._shared_by = asyncio.ensure_future(self._seen()), now, 0
         self._shared_by += 1
@@ -130,15 +130,15 @@ class VersionDeleter:
 
     async def _seen(self) -> AgentSnapshot:
         await self.pace.keep_lease()
-        began = self.outside.clock.monotonic()
-        stop, agent = await gather_two(self.interrupted(), self.outside.foundry.agent(self.rule.name))
+        began = self.gateways.clock.monotonic()
+        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.agent(self.rule.name))
         return AgentSnapshot(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:
         """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
         number = line.version.number
         with otel.span("prune.delete", agent=self.rule.name, version=number) as describe:
-            deleted = await self.outside.foundry.delete(self.rule.name, number)
+            deleted = await self.gateways.foundry.delete(self.rule.name, number)
             reason = Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason
             describe(reason=reason.value)
         self._tell(number, reason)

@@ -36,8 +36,8 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_page_has_its_headings_in_order(reason: Reason) -> None:
-    wanted = [("#", reason.value), *(("##", section) for section in SECTIONS)]
-    assert HEADING.findall(prose(page(reason))) == wanted
+    desired = [("#", reason.value), *(("##", section) for section in SECTIONS)]
+    assert HEADING.findall(prose(page(reason))) == desired
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -68,8 +68,8 @@ def test_relative_links_resolve(path: Path) -> None:
 
 def test_the_index_says_what_the_enum_says_in_its_order() -> None:
     listed, _, _ = INDEX.read_text().partition(SERVICE)
-    wanted = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
-    assert ROW.findall(listed) == wanted
+    desired = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
+    assert ROW.findall(listed) == desired
 
 
 def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:

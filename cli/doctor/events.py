@@ -20,14 +20,14 @@ async def checks(found: Resources, arm: Arm, agents: Agents) -> list[Check]:
     """The registry's subscription, and the vault's where a rotation is to be noticed."""
     told: list[Check] = []
     if found.registry is not None:
-        subject = [f"{rule.repository}:" for rule in agents.agents.values()]
+        subject = [f"{spec.repository}:" for spec in agents.agents.values()]
         ours = await subscriptions(found, arm, str(found.registry["id"]))
         told += _checked("event subscription of the registry", ours, IMAGE_PUSHED, subject)
     rotates = any(
         isinstance(value, SecretRef) and value.version is None
-        for rule in agents.agents.values()
-        if rule.release.on_secret_change == "release"
-        for value in rule.env.values()
+        for spec in agents.agents.values()
+        if spec.release.on_secret_change == "release"
+        for value in spec.env.values()
     )
     if found.vault is not None and rotates:
         ours = await subscriptions(found, arm, str(found.vault["id"]))

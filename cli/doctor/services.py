@@ -18,23 +18,23 @@ WITHIN = 20.0
 POISON = ("events-poison", "releases-poison")
 
 
-async def checks(agents: Agents, outside: Gateways) -> list[Check]:
+async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Each service is asked once, as the command line asks it; then what is known of each agent."""
     first = next(iter(agents.agents), "none")
-    repository = next((rule.repository for rule in agents.agents.values()), "none")
+    repository = next((spec.repository for spec in agents.agents.values()), "none")
     secret = next(
-        (v.secret for rule in agents.agents.values() for v in rule.env.values() if isinstance(v, SecretRef)), ""
+        (v.secret for spec in agents.agents.values() for v in spec.env.values() if isinstance(v, SecretRef)), ""
     )
     told = [
-        await _asked("you at Foundry", lambda: outside.foundry.agent(first)),
-        await _asked("you at the ledger", lambda: outside.state_store.record(first)),
-        await _asked("you at the queues", lambda: outside.release_queue.depth("releases")),
-        await _asked("you at the registry", lambda: outside.registry.tags(repository)),
+        await _asked("you at Foundry", lambda: gateways.foundry.agent(first)),
+        await _asked("you at the ledger", lambda: gateways.state_store.record(first)),
+        await _asked("you at the queues", lambda: gateways.release_queue.depth("releases")),
+        await _asked("you at the registry", lambda: gateways.registry.tags(repository)),
     ]
-    told += [await _vault(secret, outside)] if secret else []
-    told += [await _waiting(name, outside) for name in POISON]
+    told += [await _vault(secret, gateways)] if secret else []
+    told += [await _waiting(name, gateways) for name in POISON]
     for name in sorted(agents.agents):
-        told += await _agent(name, agents, outside)
+        told += await _agent(name, agents, gateways)
     return told
 
 
@@ -50,21 +50,21 @@ async def _asked(what: str, ask: Callable[[], Awaitable[object]]) -> Check:
     return ok(what, "answers")
 
 
-async def _vault(secret: str, outside: Gateways) -> Check:
+async def _vault(secret: str, gateways: Gateways) -> Check:
     """A person need not read secrets: only the app must."""
     what = "you at Key Vault"
     try:
-        found = await outside.key_vault.read(secret, None)
+        found = await gateways.key_vault.read(secret, None)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0], "only the app must read secrets: see its identity")
     told = "answers" if not isinstance(found, str) else f"{secret} is {found} for you"
     return ok(what, told) if told == "answers" or found == "forbidden" else wrong(what, told, f"see secret {secret}")
 
 
-async def _waiting(queue: str, outside: Gateways) -> Check:
+async def _waiting(queue: str, gateways: Gateways) -> Check:
     what = f"poison queue {queue}"
     try:
-        depth = await outside.release_queue.depth(queue)
+        depth = await gateways.release_queue.depth(queue)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0])
     if not depth:
@@ -72,12 +72,12 @@ async def _waiting(queue: str, outside: Gateways) -> Check:
     return wrong(what, f"{depth} messages", "slipway replay --poisoned-since 7d --dry-run, once their cause is mended")
 
 
-async def _agent(name: str, agents: Agents, outside: Gateways) -> list[Check]:
+async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     try:
-        versions = await outside.foundry.versions(name)
-        wanted = await outside.state_store.wanted(name)
-        push = wanted.push
-        facts = await outside.registry.facts(push.repository, push.digest) if push else None
+        versions = await gateways.foundry.versions(name)
+        desired = await gateways.state_store.wanted(name)
+        push = desired.push
+        facts = await gateways.registry.facts(push.repository, push.digest) if push else None
     except GatewayError as error:
         return [unclear(f"{name}: versions and image", sentence(error).partition("\n")[0])]
     keep = agents.agents[name].keep

@@ -59,12 +59,12 @@ async def _outside(given: Settings, agents: Agents, asked: Asked, progress: Prog
 
     from handlers import bootstrap
 
-    outside = bootstrap.gateways()
+    gateways = bootstrap.gateways()
     credential = DefaultAzureCredential(require_envvar=True)
     arm = Arm(credential)
     try:
         progress.what = "asking the services"
-        told = await services.checks(agents, outside)
+        told = await services.checks(agents, gateways)
         progress.what = "asking Azure Resource Manager"
         return told + await _control_plane(given, agents, asked, arm)
     finally:

@@ -70,9 +70,9 @@ def load_agents(data: bytes) -> Agents:
 def warnings(agents: Agents) -> tuple[str, ...]:
     """What is unusual and may be refused by Foundry, one line each."""
     return tuple(
-        f"agents.{rule.name}: cpu {rule.cpu} with memory {rule.memory} is no documented size (0.5:1Gi, 1:2Gi, 2:4Gi)"
-        for rule in agents.agents.values()
-        if (rule.cpu, rule.memory) not in PAIRS
+        f"agents.{spec.name}: cpu {spec.cpu} with memory {spec.memory} is no documented size (0.5:1Gi, 1:2Gi, 2:4Gi)"
+        for spec in agents.agents.values()
+        if (spec.cpu, spec.memory) not in PAIRS
     )
 
 

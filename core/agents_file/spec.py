@@ -170,4 +170,4 @@ class Agents(Value):
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
     """The rules that follow a repository; several agents may follow one."""
-    return tuple(rule for rule in agents.agents.values() if rule.repository == repository)
+    return tuple(spec for spec in agents.agents.values() if spec.repository == repository)

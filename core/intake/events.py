@@ -47,67 +47,80 @@ class DesiredUpdate:
 
 
 def apply_push(
-    wanted: DesiredState, rule: AgentSpec, push: Push, traceparent: str | None, now: datetime
+    desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
     """Hold a push against the rule and what is wanted so far."""
-    judged = check_tag(rule.tags, push.tag)
+    judged = check_tag(spec.tags, push.tag)
     if isinstance(judged, Rejection):
-        return DesiredUpdate(wanted, judged.reason, judged.detail)
-    held_against = check_newer(rule.tags, push, wanted.newest_push or wanted.push)
+        return DesiredUpdate(desired, judged.reason, judged.detail)
+    held_against = check_newer(spec.tags, push, desired.newest_push or desired.push)
     if isinstance(held_against, NotNewer):
-        return DesiredUpdate(wanted, held_against.reason, held_against.detail)
-    serial = wanted.generation + 1
+        return DesiredUpdate(desired, held_against.reason, held_against.detail)
+    serial = desired.generation + 1
     taken = replace(
-        wanted,
+        desired,
         generation=serial,
         user_generation=serial,
         push=push,
         newest_push=None,
         cause=Cause.PUSH,
         updated_at=now,
-        not_before=push.pushed_at + rule.release.min_push_age if rule.release.min_push_age else None,
-        runtime_hash=runtime_hash(rule),
+        not_before=push.pushed_at + spec.release.min_push_age if spec.release.min_push_age else None,
+        runtime_hash=runtime_hash(spec),
         traceparent=traceparent,
     )
     return DesiredUpdate(taken, Reason.DESIRED)
 
 
-def apply_config(wanted: DesiredState, rule: AgentSpec, now: datetime) -> DesiredUpdate:
+def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
     """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
-    runs = runtime_hash(rule)
-    if wanted.push is None or wanted.runtime_hash == runs:
-        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
-    if wanted.push.repository != rule.repository:
+    runs = runtime_hash(spec)
+    if desired.push is None or desired.runtime_hash == runs:
+        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+    if desired.push.repository != spec.repository:
         return DesiredUpdate(
-            replace(wanted, runtime_hash=runs), Reason.NOTHING_DESIRED
+            replace(desired, runtime_hash=runs), Reason.NOTHING_DESIRED
         )  # the next push of the new one is awaited
-    serial, due = wanted.generation + 1, now + rule.release.debounce
+    serial, due = desired.generation + 1, now + spec.release.debounce
     asked = replace(
-        wanted, generation=serial, user_generation=serial, cause=Cause.CONFIGURATION, updated_at=now, not_before=due, runtime_hash=runs
+        desired,
+        generation=serial,
+        user_generation=serial,
+        cause=Cause.CONFIGURATION,
+        updated_at=now,
+        not_before=due,
+        runtime_hash=runs,
     )
     return DesiredUpdate(asked, Reason.CONFIGURED)
 
 
-def runtime_hash(rule: AgentSpec) -> str:
+def runtime_hash(spec: AgentSpec) -> str:
     """A hash of the part of a rule that makes another version when it changes, and of the repository.
 
     Also of whether anything is released at all: what was only told in mode ``notify`` is released once that changes.
     """
-    plain = rule.model_dump(mode="json", include=RUNS) | {"told_only": rule.release.mode == "notify"}
+    plain = spec.model_dump(mode="json", include=RUNS) | {"told_only": spec.release.mode == "notify"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def apply_rotation(wanted: DesiredState, rule: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
+def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
     """A secret of the agent has a new version: the same push is wanted again, after the quiet time."""
-    if rule.release.on_secret_change != "release":
+    if spec.release.on_secret_change != "release":
         return DesiredUpdate(
-            wanted, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {rule.release.on_secret_change}"
+            desired, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {spec.release.on_secret_change}"
         )
-    if wanted.push is None:
-        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
-    due = now + rule.release.debounce
+    if desired.push is None:
+        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+    due = now + spec.release.debounce
     return DesiredUpdate(
-        replace(wanted, generation=wanted.generation + 1, cause=Cause.SECRET, updated_at=now, not_before=due, traceparent=traceparent),
+        replace(
+            desired,
+            generation=desired.generation + 1,
+            cause=Cause.SECRET,
+            updated_at=now,
+            not_before=due,
+            traceparent=traceparent,
+        ),
         Reason.DESIRED,
         "a secret has a new version",
     )

@@ -14,12 +14,12 @@ EVENT = "catch-up"
 """What stands in for the id of the event that never came."""
 
 
-def newest_allowed_push(rule: AgentSpec, tags: Iterable[RegistryTag]) -> Push | None:
+def newest_allowed_push(spec: AgentSpec, tags: Iterable[RegistryTag]) -> Push | None:
     """The push that the rule would have ended at, had every event come; None where it allows no tag."""
     best: Push | None = None
     for one in tags:
-        push = Push(rule.repository, one.digest, one.tag, one.pushed_at, EVENT)
-        if _is_image(one.tag) and check_tag(rule.tags, one.tag) is None and check_newer(rule.tags, push, best) is None:
+        push = Push(spec.repository, one.digest, one.tag, one.pushed_at, EVENT)
+        if _is_image(one.tag) and check_tag(spec.tags, one.tag) is None and check_newer(spec.tags, push, best) is None:
             best = push
     return best
 

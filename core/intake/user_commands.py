@@ -17,68 +17,70 @@ from core.state.release import GoodVersion, Phase, ReleaseState
 MAY_BE_APPROVED = (Phase.CONFIRMED, Phase.VERIFIED)
 
 
-def approve(wanted: DesiredState, record: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
+def approve(desired: DesiredState, release: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
     """Leave for the version that waits now; a version that is named must be that one."""
-    waits = record.candidate if record.phase in MAY_BE_APPROVED else None
+    waits = release.candidate if release.phase in MAY_BE_APPROVED else None
     if waits is None or (version is not None and version != waits):
         found = f"version {waits} waits" if waits else "no version waits"
-        return DesiredUpdate(wanted, Reason.NOTHING_TO_APPROVE, found)
-    approval = Approval(waits, record.fingerprint, by, now)
-    return DesiredUpdate(replace(wanted, approval=approval), Reason.APPROVED, f"version {waits} by {by}")
+        return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, found)
+    approval = Approval(waits, release.fingerprint, by, now)
+    return DesiredUpdate(replace(desired, approval=approval), Reason.APPROVED, f"version {waits} by {by}")
 
 
 def hold(
-    wanted: DesiredState, digest: str | None, why: str, by: str, until: datetime | None, now: datetime
+    desired: DesiredState, digest: str | None, why: str, by: str, until: datetime | None, now: datetime
 ) -> DesiredUpdate:
     """Keep an image from being released, the desired one where none is named."""
-    held = digest or (wanted.push.digest if wanted.push else "")
+    held = digest or (desired.push.digest if desired.push else "")
     if not held:
-        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
     new = Hold("", held, Reason.HOLD_SET.value, why, now, until, by)
-    others = tuple(one for one in wanted.holds if one.digest != held)
-    return DesiredUpdate(replace(wanted, holds=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
+    others = tuple(one for one in desired.holds if one.digest != held)
+    return DesiredUpdate(replace(desired, holds=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
 
 
-def lift_holds(wanted: DesiredState, record: ReleaseState, digest: str | None, by: str, now: datetime) -> DesiredUpdate:
+def lift_holds(
+    desired: DesiredState, release: ReleaseState, digest: str | None, by: str, now: datetime
+) -> DesiredUpdate:
     """End the holds on an image, or every hold; what is wanted is then released."""
-    found = [one for one in holds.active(wanted, record, now) if digest in (None, one.digest)]
+    found = [one for one in holds.active(desired, release, now) if digest in (None, one.digest)]
     if not found:
-        return DesiredUpdate(wanted, Reason.NOTHING_HELD)
+        return DesiredUpdate(desired, Reason.NOTHING_HELD)
     keys = {key for one in found for key in (one.fingerprint, one.digest) if key}
-    lifted = _lifted(wanted, keys, now)
+    lifted = _lifted(desired, keys, now)
     return DesiredUpdate(_asked(lifted, now), Reason.HOLD_LIFTED, f"{len(found)} by {by}")
 
 
-def pause(wanted: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
+def pause(desired: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
     """Stop before the next step; what is promoted is still finished."""
-    return DesiredUpdate(replace(wanted, pause=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
+    return DesiredUpdate(replace(desired, pause=Pause(why, by, now, until)), Reason.PAUSED, f"by {by}: {why}")
 
 
-def unpause(wanted: DesiredState, by: str) -> DesiredUpdate:
+def unpause(desired: DesiredState, by: str) -> DesiredUpdate:
     """Go on after a pause."""
-    if wanted.pause is None:
-        return DesiredUpdate(wanted, Reason.NOTHING_PAUSED)
-    return DesiredUpdate(replace(wanted, pause=None), Reason.RESUMED_BY_PERSON, f"by {by}")
+    if desired.pause is None:
+        return DesiredUpdate(desired, Reason.NOTHING_PAUSED)
+    return DesiredUpdate(replace(desired, pause=None), Reason.RESUMED_BY_PERSON, f"by {by}")
 
 
 def request_release(
-    wanted: DesiredState, record: ReleaseState, push: Push | None, by: str, now: datetime
+    desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime
 ) -> DesiredUpdate:
     """Release a push whatever its tag and soak say, or the desired one again; a hold on it is lifted by that."""
-    chosen = push or wanted.push
+    chosen = push or desired.push
     if chosen is None:
-        return DesiredUpdate(wanted, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
     held = [
-        one for one in holds.active(wanted, record, now) if chosen.digest == one.digest or _ours(one, record, chosen)
+        one for one in holds.active(desired, release, now) if chosen.digest == one.digest or _ours(one, release, chosen)
     ]
-    lifted = _lifted(wanted, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
-    newest = wanted.newest_push or wanted.push
+    lifted = _lifted(desired, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
+    newest = desired.newest_push or desired.push
     asked = replace(_asked(lifted, now), push=chosen, newest_push=newest if newest != chosen else None)
     return DesiredUpdate(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
 
 
 def rollback_target(
-    record: ReleaseState, agent: Agent | None, versions: Sequence[Version], to: str | None
+    release: ReleaseState, agent: Agent | None, versions: Sequence[Version], to: str | None
 ) -> Version | str:
     """The version that a rollback goes to, or why there is none.
 
@@ -86,7 +88,11 @@ def rollback_target(
     """
     if agent is None:
         return "the agent does not exist"
-    known = [one.version for one in (record.last_good, record.previous_good) if one is not None and one.version != agent.live]
+    known = [
+        one.version
+        for one in (release.last_good, release.previous_good)
+        if one is not None and one.version != agent.live
+    ]
     number = to or next(iter(known), None)
     if number is None:
         return "nothing was good before what serves"
@@ -101,19 +107,19 @@ def rollback_target(
 
 
 def request_rollback(
-    wanted: DesiredState, record: ReleaseState, to: Version, serves: Version | None, why: str, by: str, now: datetime
+    desired: DesiredState, release: ReleaseState, to: Version, serves: Version | None, why: str, by: str, now: datetime
 ) -> DesiredUpdate:
     """Have an earlier version serve again, as it is; what serves is held, its image too where the other has another."""
     push, left = push_of_version(to), push_of_version(serves) if serves else None
     fingerprint = existing_definition(to).fingerprint
     keys = {key for key in (fingerprint, push.digest if push else "") if key}
-    asked = _asked(_lifted(wanted, keys, now), now)
+    asked = _asked(_lifted(desired, keys, now), now)
     digest = left.digest if left is not None and push is not None and left.digest != push.digest else ""
     held = Hold(
         existing_definition(serves).fingerprint if serves else "", digest, Reason.HOLD_SET.value, why, now, None, by
     )
-    others = tuple(one for one in wanted.holds if one.digest not in (digest, push.digest if push else ""))
-    newest = wanted.newest_push or wanted.push
+    others = tuple(one for one in desired.holds if one.digest not in (digest, push.digest if push else ""))
+    newest = desired.newest_push or desired.push
     chosen = replace(
         asked,
         push=push,
@@ -129,9 +135,11 @@ def adopt(
     agent: Agent, serves: Version, push: Push, runs: str, by: str, now: datetime
 ) -> tuple[DesiredState, ReleaseState]:
     """The first two records of an agent that ran before: what serves is good, and what it was made of is wanted."""
-    wanted = DesiredState(generation=1, user_generation=1, push=push, cause=Cause.PERSON, updated_at=now, runtime_hash=runs)
+    desired = DesiredState(
+        generation=1, user_generation=1, push=push, cause=Cause.PERSON, updated_at=now, runtime_hash=runs
+    )
     good = GoodVersion(push, existing_definition(serves).fingerprint, serves.number)
-    record = ReleaseState(
+    release = ReleaseState(
         observed_generation=1,
         push=push,
         fingerprint=good.fingerprint,
@@ -143,24 +151,26 @@ def adopt(
         identity=agent.identity,
         created_at={serves.number: serves.created_at},
     )
-    return wanted, record
+    return desired, release
 
 
-def _ours(hold: Hold, record: ReleaseState, push: Push) -> bool:
+def _ours(hold: Hold, release: ReleaseState, push: Push) -> bool:
     """True for a hold on what the last release made of the same image."""
-    made = record.push is not None and record.push.digest == push.digest
-    return made and hold.fingerprint == record.fingerprint
+    made = release.push is not None and release.push.digest == push.digest
+    return made and hold.fingerprint == release.fingerprint
 
 
-def _lifted(wanted: DesiredState, keys: set[str], now: datetime) -> DesiredState:
+def _lifted(desired: DesiredState, keys: set[str], now: datetime) -> DesiredState:
     """Older words are kept as long as a hold may last."""
-    recent = {key: at for key, at in wanted.lifted_at.items() if now - at < MAX_LIFTED_AGE}
-    return replace(wanted, lifted_at={**recent, **dict.fromkeys(sorted(keys), now)})
+    recent = {key: at for key, at in desired.lifted_at.items() if now - at < MAX_LIFTED_AGE}
+    return replace(desired, lifted_at={**recent, **dict.fromkeys(sorted(keys), now)})
 
 
 MAX_LIFTED_AGE = timedelta(days=400)
 
 
-def _asked(wanted: DesiredState, now: datetime) -> DesiredState:
-    serial = wanted.generation + 1
-    return replace(wanted, generation=serial, user_generation=serial, cause=Cause.PERSON, updated_at=now, not_before=None)
+def _asked(desired: DesiredState, now: datetime) -> DesiredState:
+    serial = desired.generation + 1
+    return replace(
+        desired, generation=serial, user_generation=serial, cause=Cause.PERSON, updated_at=now, not_before=None
+    )

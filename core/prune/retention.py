@@ -46,7 +46,7 @@ def near_limit(count: int, keep: KeepSpec) -> bool:
 def plan_prune(
     versions: Iterable[Version],
     routing: Routing,
-    record: ReleaseState,
+    release: ReleaseState,
     keep: KeepSpec,
     now: datetime,
     stayed: Mapping[str, Reason] = NOTHING,
@@ -56,7 +56,7 @@ def plan_prune(
     ``stayed``: versions that could not be deleted just now, so that others give way in their place.
     """
     ordered = sorted(versions, key=_age_order)
-    hard = {**stayed, **_needed(ordered, routing, record, keep)}
+    hard = {**stayed, **_needed(ordered, routing, release, keep)}
     soft = {version.number: why for version in ordered if (why := _kept_for_now(version, keep, now)) is not None}
     free = [version for version in ordered if version.number not in hard]
     stale = [version for version in free if version.number not in soft]
@@ -75,12 +75,12 @@ def plan_prune(
 
 
 def recheck(
-    line: Delete, agent: Agent | None, found: Version, record: ReleaseState, keep: KeepSpec, now: datetime
+    line: Delete, agent: Agent | None, found: Version, release: ReleaseState, keep: KeepSpec, now: datetime
 ) -> PruneDecision:
     """The line once more, with the agent and the version as just read: lists lie, and people move traffic."""
     if agent is None or agent.live == found.number or agent.routing.routes_to(found.number):
         return Keep(found, Reason.KEPT_LIVE)
-    if found.number in _named(record):
+    if found.number in _named(release):
         return Keep(found, Reason.KEPT_IN_RELEASE)
     why = _by_itself(found, keep)
     if why is None and found.status is not line.version.status:
@@ -102,22 +102,22 @@ def _age_order(version: Version) -> tuple[int, datetime, str]:
     return (number(version), version.created_at, version.number)
 
 
-def _needed(ordered: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec) -> dict[str, Reason]:
+def _needed(ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec) -> dict[str, Reason]:
     """Version number -> why it must never be deleted; the first reason that holds is told."""
     reasons: dict[str, Reason] = {}
-    for found, why in _needs(ordered, routing, record, keep):
+    for found, why in _needs(ordered, routing, release, keep):
         reasons.setdefault(found, why)
     return reasons
 
 
 def _needs(
-    ordered: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec
+    ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec
 ) -> Iterator[tuple[str, Reason]]:
     numbered = [version for version in ordered if number(version) >= 0]
     yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
     if routing.follows_latest and numbered:
         yield numbered[-1].number, Reason.KEPT_LIVE
-    yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(record))
+    yield from ((named, Reason.KEPT_IN_RELEASE) for named in _named(release))
     yield from ((version.number, why) for version in ordered if (why := _by_itself(version, keep)) is not None)
     yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
     if numbered and not any(routing.routes_to(version.number) for version in numbered):
@@ -134,12 +134,16 @@ def _by_itself(version: Version, keep: KeepSpec) -> Reason | None:
     return Reason.KEPT_FOREIGN if keep.foreign and FINGERPRINT not in version.metadata else None
 
 
-def _named(record: ReleaseState) -> Iterator[str]:
+def _named(release: ReleaseState) -> Iterator[str]:
     """The versions that the release record names: candidate, previous live, last good, what is being done."""
-    if record.candidate and record.is_open:
-        yield record.candidate
-    yield from (good.version for good in (record.last_good, record.previous_good) if good)
-    for routing in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
+    if release.candidate and release.is_open:
+        yield release.candidate
+    yield from (good.version for good in (release.last_good, release.previous_good) if good)
+    for routing in (
+        release.routing_at_start,
+        release.expected_routing,
+        release.pending_write.routing if release.pending_write else None,
+    ):
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 

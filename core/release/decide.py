@@ -48,9 +48,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def next_action(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action:
+def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action:
     """The next step for the agent; the same world, rule and time always give the same one."""
     try:
-        return next(step for row in ROWS if (step := row(world, rule, now)) is not None)
+        return next(step for row in ROWS if (step := row(inputs, spec, now)) is not None)
     except NeedsReadError as unread:
         return unread.action

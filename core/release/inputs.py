@@ -130,32 +130,38 @@ class DecisionInput:
         return ours and version.number != self.release.deleted_duplicate
 
 
-def rollback_version(wanted: DesiredState) -> str | None:
+def rollback_version(desired: DesiredState) -> str | None:
     """The earlier version that is wanted as it is, while nothing newer is."""
-    return wanted.rollback.version if wanted.rollback is not None and wanted.rollback.generation == wanted.generation else None
+    return (
+        desired.rollback.version
+        if desired.rollback is not None and desired.rollback.generation == desired.generation
+        else None
+    )
 
 
-def release_expected(wanted: DesiredState, record: ReleaseState, now: datetime) -> bool:
+def release_expected(desired: DesiredState, release: ReleaseState, now: datetime) -> bool:
     """True where the rows will surely ask for the agent, its versions and what the wish comes to.
 
     Not while an act may be in flight: what is read then may be older than what the act made.
     """
     held_up = (
-        record.pending_write is not None or wanted.pause is not None or (wanted.not_before is not None and now < wanted.not_before)
+        release.pending_write is not None
+        or desired.pause is not None
+        or (desired.not_before is not None and now < desired.not_before)
     )
-    return wanted.push is not None and wanted.generation > record.observed_generation and not held_up
+    return desired.push is not None and desired.generation > release.observed_generation and not held_up
 
 
-def push_to_run(wanted: DesiredState, record: ReleaseState, now: datetime) -> Push | None:
+def push_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> Push | None:
     """The desired push; while that is held, or has ended otherwise than live, the push of what is good.
 
     So a rotation reaches what serves, whatever became of the last push.
     """
-    push, good = wanted.push, record.last_good.push if record.last_good else None
-    if push is not None and of_digest(active(wanted, record, now), push.digest) is not None:
+    push, good = desired.push, release.last_good.push if release.last_good else None
+    if push is not None and of_digest(active(desired, release, now), push.digest) is not None:
         return good
-    waits_for_a_secret = record.reason in MENDED_BY_A_SECRET and record.push == push
-    unanswered = record.is_open or wanted.user_generation > record.observed_generation or waits_for_a_secret
+    waits_for_a_secret = release.reason in MENDED_BY_A_SECRET and release.push == push
+    unanswered = release.is_open or desired.user_generation > release.observed_generation or waits_for_a_secret
     return push if unanswered or push is None else good or push
 
 

@@ -15,23 +15,25 @@ from core.release.actions import Action, EndRelease, PruneForRoom
 from core.release.inputs import DecisionInput
 
 
-def make_room(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
+def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Row 17: above 80 % of ``keep.limit`` what may go goes first; at the limit nothing is created."""
-    if world.release.candidate is not None:
+    if inputs.release.candidate is not None:
         return None
-    count, tried = len(world.version_list), world.observed.pruned
-    if not near_limit(count, rule.keep):
+    count, tried = len(inputs.version_list), inputs.observed.pruned
+    if not near_limit(count, spec.keep):
         return None
-    routing = world.agent.routing if world.agent else Routing()
-    lines = plan_prune(world.version_list, routing, world.release, rule.keep, now, tried)
-    full = count >= rule.keep.limit
+    routing = inputs.agent.routing if inputs.agent else Routing()
+    lines = plan_prune(inputs.version_list, routing, inputs.release, spec.keep, now, tried)
+    full = count >= spec.keep.limit
     going = tuple(line for line in lines if isinstance(line, Delete))
     if going and (full or not tried):
         return PruneForRoom(going)
     if not full:
         return None
-    detail = f"{count} of {rule.keep.limit} versions: {what_holds(lines)}"
-    return EndRelease(Reason.VERSION_LIMIT, transitions.ended(world.release, Reason.VERSION_LIMIT, now, detail), detail)
+    detail = f"{count} of {spec.keep.limit} versions: {what_holds(lines)}"
+    return EndRelease(
+        Reason.VERSION_LIMIT, transitions.ended(inputs.release, Reason.VERSION_LIMIT, now, detail), detail
+    )
 
 
 def what_holds(lines: Iterable[PruneDecision]) -> str:

@@ -8,9 +8,9 @@ from core.state.desired import DesiredState, Hold
 from core.state.release import ReleaseState
 
 
-def active(wanted: DesiredState, record: ReleaseState, now: datetime) -> tuple[Hold, ...]:
+def active(desired: DesiredState, release: ReleaseState, now: datetime) -> tuple[Hold, ...]:
     """Every hold that counts: set by a failed proof or by a person, not over, and not lifted since."""
-    return tuple(hold for hold in (*record.holds, *wanted.holds) if not _over(hold, wanted, now))
+    return tuple(hold for hold in (*release.holds, *desired.holds) if not _over(hold, desired, now))
 
 
 def of_digest(holds: tuple[Hold, ...], digest: str) -> Hold | None:
@@ -23,8 +23,8 @@ def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
     return next((hold for hold in holds if fingerprint and hold.fingerprint == fingerprint), None)
 
 
-def _over(hold: Hold, wanted: DesiredState, now: datetime) -> bool:
+def _over(hold: Hold, desired: DesiredState, now: datetime) -> bool:
     if hold.until is not None and hold.until <= now:
         return True
-    lifted = (wanted.lifted_at.get(key) for key in (hold.fingerprint, hold.digest) if key)
+    lifted = (desired.lifted_at.get(key) for key in (hold.fingerprint, hold.digest) if key)
     return any(at is not None and hold.since <= at for at in lifted)

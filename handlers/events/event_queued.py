@@ -17,19 +17,19 @@ from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
 
 
-async def handle_event(event: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def handle_event(event: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
     """Answer one delivery: one event, or an array of them.
 
     Returns for whatever a retry cannot mend. Raises TransientError or PermanentError where the ledger or the queue does
     not take the event, so that Event Grid or the queue delivers it again.
     """
-    decisions = DecisionLog(outside.journal, outside.clock, {})
+    decisions = DecisionLog(gateways.journal, gateways.clock, {})
     try:
-        for parsed in _parsed(event, settings.registry_name, outside.clock.now()):
+        for parsed in _parsed(event, settings.registry_name, gateways.clock.now()):
             if isinstance(parsed, ImagePushed):
-                await handle_push(parsed, agents, decisions, outside)
+                await handle_push(parsed, agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):
-                await handle_secret_change(parsed, agents, decisions, outside)
+                await handle_secret_change(parsed, agents, decisions, gateways)
             else:
                 _tell(parsed, decisions)
     finally:

@@ -20,7 +20,7 @@ STEP = "push"
 """The first span of a release's trace, below the function's own."""
 
 
-async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLog, outside: Gateways) -> None:
+async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
     """Note the push where it is wanted and hand over; Foundry is never asked: Event Grid waits 30 s at most."""
     push = pushed.push
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
@@ -28,17 +28,17 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
     followers = followers_of(agents, push.repository)
     if not followers:
         decisions.record(Reason.NOT_FOLLOWED, **line)
-    for rule in followers:
-        with otel.span(STEP, of=pushed.traceparent, agent=rule.name, **about) as describe:
-            noted = await _note(rule, pushed, outside)
+    for spec in followers:
+        with otel.span(STEP, of=pushed.traceparent, agent=spec.name, **about) as describe:
+            noted = await _note(spec, pushed, gateways)
             describe(reason=noted.reason.value)
-            took = seconds_since(push.pushed_at, outside.clock.now())
+            took = seconds_since(push.pushed_at, gateways.clock.now())
             serial = None if pushed.dry_run else noted.desired.generation
-            decisions.record(noted.reason, noted.detail, agent=rule.name, serial=serial, since_push_s=took, **line)
+            decisions.record(noted.reason, noted.detail, agent=spec.name, serial=serial, since_push_s=took, **line)
 
 
-async def _note(rule: AgentSpec, pushed: ImagePushed, outside: Gateways) -> DesiredUpdate:
-    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_push(wanted, rule, pushed.push, otel.carrier() or pushed.traceparent, now)
+async def _note(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:
+    def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_push(desired, spec, pushed.push, otel.carrier() or pushed.traceparent, now)
 
-    return await update_and_enqueue(rule.name, judge, outside, dry_run=pushed.dry_run)
+    return await update_and_enqueue(spec.name, judge, gateways, dry_run=pushed.dry_run)

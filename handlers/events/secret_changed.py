@@ -20,40 +20,40 @@ CAUSE, STEP = Cause.SECRET.value, "rotation"
 
 
 async def handle_secret_change(
-    changed: SecretChanged, agents: Agents, decisions: DecisionLog, outside: Gateways
+    changed: SecretChanged, agents: Agents, decisions: DecisionLog, gateways: Gateways
 ) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
     said = said_at(STEP, changed.dry_run)
     about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, **said}
-    users = [rule for rule in agents.agents.values() if await _uses(rule, changed.name, outside)]
+    users = [spec for spec in agents.agents.values() if await _uses(spec, changed.name, gateways)]
     if not users:
         decisions.record(Reason.SECRET_NOT_USED, **about)
-    for rule in users:
-        with otel.span(STEP, of=changed.traceparent, agent=rule.name, secret=changed.name) as describe:
-            noted = await _note(rule, changed, outside)
+    for spec in users:
+        with otel.span(STEP, of=changed.traceparent, agent=spec.name, secret=changed.name) as describe:
+            noted = await _note(spec, changed, gateways)
             describe(reason=noted.reason.value)
             serial = None if changed.dry_run else noted.desired.generation
-            decisions.record(noted.reason, noted.detail, agent=rule.name, serial=serial, **about)
+            decisions.record(noted.reason, noted.detail, agent=spec.name, serial=serial, **about)
 
 
-async def _uses(rule: AgentSpec, secret: str, outside: Gateways) -> bool:
+async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:
     """True when the rule names the secret without a version, or the vault's tags give it to the agent."""
-    refs = (value for value in rule.env.values() if isinstance(value, SecretRef) and value.version is None)
+    refs = (value for value in spec.env.values() if isinstance(value, SecretRef) and value.version is None)
     if any(ref.secret.lower() == secret for ref in refs):
         return True
-    if not rule.env_from_vault:
+    if not spec.env_from_vault:
         return False
-    if secret in {name.lower() for name in (await outside.state_store.record(rule.name)).secrets}:
+    if secret in {name.lower() for name in (await gateways.state_store.record(spec.name)).secrets}:
         return True  # spares listing the vault
     try:
-        return secret in {name.lower() for name in (await outside.key_vault.tagged(rule.name)).values()}
+        return secret in {name.lower() for name in (await gateways.key_vault.tagged(spec.name)).values()}
     except PermanentError as error:
         # two secrets for one variable, or no right to list: the release says so where the agent really needs it
         return error.code == "AMBIGUOUS"
 
 
-async def _note(rule: AgentSpec, changed: SecretChanged, outside: Gateways) -> DesiredUpdate:
-    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_rotation(wanted, rule, otel.carrier() or changed.traceparent, now)
+async def _note(spec: AgentSpec, changed: SecretChanged, gateways: Gateways) -> DesiredUpdate:
+    def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_rotation(desired, spec, otel.carrier() or changed.traceparent, now)
 
-    return await update_and_enqueue(rule.name, judge, outside, dry_run=changed.dry_run)
+    return await update_and_enqueue(spec.name, judge, gateways, dry_run=changed.dry_run)

@@ -11,28 +11,28 @@ from handlers.gateways.interfaces import Gateways
 
 
 async def update_and_enqueue(
-    agent: str, judge: Callable[[DesiredState, datetime], DesiredUpdate], outside: Gateways, *, dry_run: bool = False
+    agent: str, judge: Callable[[DesiredState, datetime], DesiredUpdate], gateways: Gateways, *, dry_run: bool = False
 ) -> DesiredUpdate:
     """Hold something against what is wanted, store what comes of it, and have the release taken up.
 
     In this order, so that a message never finds the ledger without its wish. ``dry_run``: nothing is stored and nobody
     asked. Raises TransientError or PermanentError.
     """
-    now = outside.clock.now()
+    now = gateways.clock.now()
     if dry_run:
-        return judge(await outside.state_store.wanted(agent), now)
+        return judge(await gateways.state_store.wanted(agent), now)
     judged: list[DesiredUpdate] = []
 
     def change(before: DesiredState) -> DesiredState:
         judged.append(judge(before, now))  # once per try: somebody else may have written in between
         return judged[-1].desired
 
-    await outside.state_store.note(agent, change)
+    await gateways.state_store.note(agent, change)
     noted = judged[-1]
     if noted.enqueues:
         due = noted.desired.not_before
         delay = max(0.0, (due - now).total_seconds()) if due else 0.0
-        await outside.release_queue.send(agent, delay=delay, traceparent=noted.desired.traceparent)
+        await gateways.release_queue.send(agent, delay=delay, traceparent=noted.desired.traceparent)
     return noted
 
 

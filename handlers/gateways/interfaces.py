@@ -135,7 +135,7 @@ class Lease(Protocol):
     def remaining(self) -> float:
         """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
 
-    async def write(self, record: ReleaseState) -> bool:
+    async def write(self, release: ReleaseState) -> bool:
         """Store the record; False when the lease was lost, after which the holder must stop for good.
 
         Raises TransientError where storage itself does not answer.

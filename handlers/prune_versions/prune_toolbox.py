@@ -13,10 +13,10 @@ from handlers.telemetry.decision_log import DecisionLog
 
 
 async def prune(
-    rule: AgentSpec,
+    spec: AgentSpec,
     versions: Sequence[Version],
     kept: Sequence[Version],
-    outside: Gateways,
+    gateways: Gateways,
     decisions: DecisionLog,
     *,
     dry_run: bool,
@@ -25,21 +25,21 @@ async def prune(
 
     A toolbox version that is about to be named is the newest, or younger than an hour: neither goes.
     """
-    if not rule.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
+    if not spec.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
         return
-    lines = await planned(rule, kept, outside)
+    lines = await planned(spec, kept, gateways)
     for line in lines:
         if line.deletes and not dry_run:
-            await outside.foundry.delete_toolbox_version(toolbox_of(rule), line.version)
-        decisions.record(line.reason, version=line.version, toolbox=toolbox_of(rule))
+            await gateways.foundry.delete_toolbox_version(toolbox_of(spec), line.version)
+        decisions.record(line.reason, version=line.version, toolbox=toolbox_of(spec))
 
 
-async def planned(rule: AgentSpec, kept: Sequence[Version], outside: Gateways) -> tuple[ToolboxLine, ...]:
+async def planned(spec: AgentSpec, kept: Sequence[Version], gateways: Gateways) -> tuple[ToolboxLine, ...]:
     """What would go of the toolbox, and why the rest stays."""
-    found = await outside.foundry.toolbox_versions(toolbox_of(rule))
-    return plan_toolbox(found, kept, rule.keep, outside.clock.now())
+    found = await gateways.foundry.toolbox_versions(toolbox_of(spec))
+    return plan_toolbox(found, kept, spec.keep, gateways.clock.now())
 
 
-def toolbox_of(rule: AgentSpec) -> str:
+def toolbox_of(spec: AgentSpec) -> str:
     """The name of the agent's toolbox."""
-    return f"{rule.name}-tools"
+    return f"{spec.name}-tools"

@@ -39,7 +39,7 @@ class Planned:
 
     lines: tuple[PruneDecision, ...]
     routing: Routing
-    record: ReleaseState
+    release: ReleaseState
 
     @property
     def going(self) -> list[Delete]:
@@ -47,32 +47,32 @@ class Planned:
         return [line for line in self.lines if isinstance(line, Delete)]
 
 
-async def prune_versions(agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
     """Prune every agent that agents.yaml names; what one agent's reads or deletes meet stops none of the others."""
-    turns, ends = asyncio.Semaphore(AT_ONCE), outside.clock.now() + BUDGET
-    all_quiet = DecisionLog(outside.journal, outside.clock, {})
+    turns, ends = asyncio.Semaphore(AT_ONCE), gateways.clock.now() + BUDGET
+    all_quiet = DecisionLog(gateways.journal, gateways.clock, {})
 
-    async def one(rule: AgentSpec) -> None:
-        with otel.span(STEP, agent=rule.name):
+    async def one(spec: AgentSpec) -> None:
+        with otel.span(STEP, agent=spec.name):
             async with turns:  # what is told afterwards keeps no other agent waiting
-                told, gone = await _agent(rule, settings, outside, ends)
-            await _report(rule, told, gone, outside, all_quiet)
+                told, gone = await _agent(spec, settings, gateways, ends)
+            await _report(spec, told, gone, gateways, all_quiet)
 
     try:
-        await asyncio.gather(*(one(rule) for rule in agents.agents.values()))
+        await asyncio.gather(*(one(spec) for spec in agents.agents.values()))
     finally:
         await all_quiet.flush()
 
 
 async def _agent(
-    rule: AgentSpec, settings: Settings, outside: Gateways, ends: datetime
+    spec: AgentSpec, settings: Settings, gateways: Gateways, ends: datetime
 ) -> tuple[DecisionLog, set[str]]:
     """What is to be told, and the versions that went."""
-    about = {"agent": rule.name, "dry_run": settings.prune_dry_run, "step": STEP}
-    decisions, gone = DecisionLog(outside.journal, outside.clock, about), set[str]()
+    about = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
+    decisions, gone = DecisionLog(gateways.journal, gateways.clock, about), set[str]()
     try:
-        if outside.clock.now() < ends:
-            await _prune(rule, settings, outside, decisions, gone)
+        if gateways.clock.now() < ends:
+            await _prune(spec, settings, gateways, decisions, gone)
         else:
             decisions.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run goes on")
     except GatewayError as error:
@@ -81,96 +81,96 @@ async def _agent(
 
 
 async def _report(
-    rule: AgentSpec, decisions: DecisionLog, gone: set[str], outside: Gateways, quiet: DecisionLog
+    spec: AgentSpec, decisions: DecisionLog, gone: set[str], gateways: Gateways, quiet: DecisionLog
 ) -> None:
     """What is told where nothing went is written with that of the other agents, at the run's end."""
     if not gone:
         quiet.merge(decisions)
         return
-    event = outcome_events.of_prune(rule.name, sorted(gone, key=int), outside.clock.now().isoformat())
-    await outcome_events.publish([event], decisions, outside)
+    event = outcome_events.of_prune(spec.name, sorted(gone, key=int), gateways.clock.now().isoformat())
+    await outcome_events.publish([event], decisions, gateways)
     await decisions.flush()
 
 
-async def planned(rule: AgentSpec, outside: Gateways) -> Planned:
+async def planned(spec: AgentSpec, gateways: Gateways) -> Planned:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
-    foundry, name = outside.foundry, rule.name
+    foundry, name = gateways.foundry, spec.name
     reads = gather_two(foundry.agent(name), foundry.versions(name))
-    (agent, versions), record = await gather_two(reads, outside.state_store.record(name))
+    (agent, versions), release = await gather_two(reads, gateways.state_store.record(name))
     if agent is None:
-        return Planned((), Routing(), record)
-    lines = plan_prune(versions, agent.routing, record, rule.keep, outside.clock.now())
-    return Planned(lines, agent.routing, record)
+        return Planned((), Routing(), release)
+    lines = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
+    return Planned(lines, agent.routing, release)
 
 
 async def _prune(
-    rule: AgentSpec, settings: Settings, outside: Gateways, decisions: DecisionLog, gone: set[str]
+    spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
-    found = await with_retries(outside.clock, lambda: planned(rule, outside))
-    metrics.versions(rule.name, [line.version for line in found.lines], rule.keep.limit)
-    pause = (await outside.state_store.wanted(rule.name)).pause if found.going else None
-    if pause is not None and pause.is_active(outside.clock.now()):
+    found = await with_retries(gateways.clock, lambda: planned(spec, gateways))
+    metrics.versions(spec.name, [line.version for line in found.lines], spec.keep.limit)
+    pause = (await gateways.state_store.wanted(spec.name)).pause if found.going else None
+    if pause is not None and pause.is_active(gateways.clock.now()):
         decisions.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
         return
     if settings.prune_dry_run or not found.going:
         _tell(found.lines, decisions)
         left = {line.version.number for line in found.going}
     else:
-        found = await _delete(rule, settings, outside, decisions, gone)
+        found = await _delete(spec, settings, gateways, decisions, gone)
         left = gone
     kept = [line.version for line in found.lines if line.version.number not in left]
-    _sum_up(rule, kept, decisions)
+    _sum_up(spec, kept, decisions)
     versions = [line.version for line in found.lines]
-    await prune_toolbox.prune(rule, versions, kept, outside, decisions, dry_run=settings.prune_dry_run)
+    await prune_toolbox.prune(spec, versions, kept, gateways, decisions, dry_run=settings.prune_dry_run)
 
 
 async def _delete(
-    rule: AgentSpec, settings: Settings, outside: Gateways, decisions: DecisionLog, gone: set[str]
+    spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> Planned:
     """Plan again under the lease and delete; returns that plan."""
-    lease = await outside.state_store.lease(rule.name)
+    lease = await gateways.state_store.lease(spec.name)
     if lease is None:
         decisions.record(Reason.LEASE_TAKEN)
-        return await planned(rule, outside)
+        return await planned(spec, gateways)
     try:
-        found = await planned(rule, outside)
+        found = await planned(spec, gateways)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
-        pace = _pace(lease, settings, outside)
+        pace = _pace(lease, settings, gateways)
         deleting = VersionDeleter(
-            rule, lease.record, pace, outside, decisions, lambda: _newer_wish(rule.name, lease, outside)
+            spec, lease.record, pace, gateways, decisions, lambda: _newer_wish(spec.name, lease, gateways)
         )
         try:
             await deleting.all(found.going)
-            await deleting.all(_instead(rule, found, deleting))
+            await deleting.all(_instead(spec, found, deleting))
         except LeaseLostError:
             decisions.record(Reason.LEASE_LOST)
         finally:
             gone |= set(deleting.done) - set(deleting.stayed)
     finally:
         await lease.give_back()
-    wanted = await outside.state_store.wanted(rule.name)
-    if wanted.generation > lease.record.observed_generation:
-        await outside.release_queue.send(rule.name, traceparent=wanted.traceparent or otel.carrier())
+    desired = await gateways.state_store.wanted(spec.name)
+    if desired.generation > lease.record.observed_generation:
+        await gateways.release_queue.send(spec.name, traceparent=desired.traceparent or otel.carrier())
     return found
 
 
-def _instead(rule: AgentSpec, found: Planned, deleting: VersionDeleter) -> list[Delete]:
+def _instead(spec: AgentSpec, found: Planned, deleting: VersionDeleter) -> list[Delete]:
     """What gives way in the place of versions that could not be deleted, where the agent is crowded."""
     left = [line.version for line in found.lines if deleting.done.get(line.version.number) not in PRUNED]
-    if not deleting.stayed or not near_limit(len(left), rule.keep):
+    if not deleting.stayed or not near_limit(len(left), spec.keep):
         return []
-    now = deleting.outside.clock.now()
-    again = plan_prune(left, found.routing, found.record, rule.keep, now, deleting.stayed)
+    now = deleting.gateways.clock.now()
+    again = plan_prune(left, found.routing, found.release, spec.keep, now, deleting.stayed)
     return [line for line in again if isinstance(line, Delete)]
 
 
-def _pace(lease: Lease, settings: Settings, outside: Gateways) -> LeaseKeeper:
-    return LeaseKeeper(outside.clock, lease, settings.poll_seconds, outside.rate_limiter)
+def _pace(lease: Lease, settings: Settings, gateways: Gateways) -> LeaseKeeper:
+    return LeaseKeeper(gateways.clock, lease, settings.poll_seconds, gateways.rate_limiter)
 
 
-async def _newer_wish(agent: str, lease: Lease, outside: Gateways) -> bool:
-    return (await outside.state_store.wanted(agent)).generation > lease.record.observed_generation
+async def _newer_wish(agent: str, lease: Lease, gateways: Gateways) -> bool:
+    return (await gateways.state_store.wanted(agent)).generation > lease.record.observed_generation
 
 
 def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog) -> None:
@@ -178,11 +178,11 @@ def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog)
         decisions.record(line.reason, version=line.version.number)
 
 
-def _sum_up(rule: AgentSpec, kept: list[Version], decisions: DecisionLog) -> None:
+def _sum_up(spec: AgentSpec, kept: list[Version], decisions: DecisionLog) -> None:
     """How many are left, and the images that they need: what purges the registry can be held against it."""
-    about = {"versions": len(kept), "limit": rule.keep.limit}
-    if near_limit(len(kept), rule.keep):
-        decisions.record(Reason.CROWDED, f"{len(kept)} of {rule.keep.limit} versions", **about)  # type: ignore[arg-type]
+    about = {"versions": len(kept), "limit": spec.keep.limit}
+    if near_limit(len(kept), spec.keep):
+        decisions.record(Reason.CROWDED, f"{len(kept)} of {spec.keep.limit} versions", **about)  # type: ignore[arg-type]
     images = sorted({version.image for version in kept if version.image})
     for start in range(0, len(images), PER_LINE):
         decisions.record(Reason.IMAGES_NEEDED, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]

@@ -33,20 +33,20 @@ from handlers.telemetry import otel
 from handlers.version_deleter import VersionDeleter
 
 
-async def execute(step: Action, holder: Holder) -> Ending | None:
+async def execute(action: Action, holder: Holder) -> Ending | None:
     """Do what the step says; returns what ends the turns, or None to go on."""
-    if isinstance(step, Poll | Requeue | Stop):
-        return await _rest(step, holder)
-    if isinstance(step, UpdateState | EndRelease | StartRelease):
-        return await _write_down(step, holder)
-    if isinstance(step, NeedsRead):  # pragma: no cover - the turn answered it
+    if isinstance(action, Poll | Requeue | Stop):
+        return await _rest(action, holder)
+    if isinstance(action, UpdateState | EndRelease | StartRelease):
+        return await _write_down(action, holder)
+    if isinstance(action, NeedsRead):  # pragma: no cover - the turn answered it
         return None
-    if isinstance(step, ConfirmActive):
+    if isinstance(action, ConfirmActive):
         holder.pace.became_active()
     holder.pace.acted()
-    holder.trail.at(step.reason.value.lower())
+    holder.trail.at(action.reason.value.lower())
     with otel.span(f"release.{holder.trail.step}", agent=holder.rule.name):
-        after = await _to_foundry(step, holder)
+        after = await _to_foundry(action, holder)
         return await execute(after, holder) if after else None
 
 
@@ -76,11 +76,11 @@ async def _rest(step: Poll | Requeue | Stop, holder: Holder) -> Ending | None:
 
 async def _done(step: Stop, holder: Holder) -> Ending:
     """Nothing to do: told once, and not again at every look, however often somebody asks."""
-    record = holder.acts.record
-    told = f"{holder.wanted.generation} {step.reason} {record.candidate or ''}"
-    again = step.already_reported or record.last_reported == told
+    release = holder.acts.record
+    told = f"{holder.desired.generation} {step.reason} {release.candidate or ''}"
+    again = step.already_reported or release.last_reported == told
     if not again:
-        holder.acts.record = replace(record, last_reported=told)
+        holder.acts.record = replace(release, last_reported=told)
     await holder.acts.save()
     if again:
         return step
@@ -97,22 +97,26 @@ async def _write_down(step: UpdateState | EndRelease | StartRelease, holder: Hol
     if newer and before.is_open:
         holder.ended(Reason.SUPERSEDED, before)
     if newer:
-        holder.trail.follow(holder.wanted.traceparent)
+        holder.trail.follow(holder.desired.traceparent)
     if isinstance(step, EndRelease):
         holder.ended(step.reason, step.state, step.detail)
         return Stop(step.reason, step.detail)
     if isinstance(step, StartRelease):
         holder.trail.at("begin")
-        holder.facts = replace(holder.facts, desired_definition=None, release_definition=holder.facts.desired_definition if newer else holder.facts.release_definition)
+        holder.facts = replace(
+            holder.facts,
+            desired_definition=None,
+            release_definition=holder.facts.desired_definition if newer else holder.facts.release_definition,
+        )
     holder.tell(step.reason, step.state)
     return None
 
 
 async def _make_room(step: PruneForRoom, holder: Holder) -> None:
     """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
-    facts, record = holder.facts, holder.acts.record
-    deleting = VersionDeleter(holder.rule, record, holder.pace, holder.outside, holder.decisions, _nobody_waits)
-    holder.tell(step.reason, record, f"{len(step.deletions)} versions may go")
+    facts, release = holder.facts, holder.acts.record
+    deleting = VersionDeleter(holder.rule, release, holder.pace, holder.gateways, holder.decisions, _nobody_waits)
+    holder.tell(step.reason, release, f"{len(step.deletions)} versions may go")
     await deleting.all(step.deletions)
     holder.facts = Observed(release_definition=facts.release_definition, pruned={**facts.pruned, **deleting.done})
 
@@ -127,10 +131,12 @@ async def _act(step: Create | Pin | MoveTraffic | RollBack | DeleteDuplicate, ho
     holder.facts = Observed(release_definition=facts.release_definition)
     if isinstance(step, DeleteDuplicate):
         await acts.clear_twin(step)
-    elif not await (acts.create(step, facts, holder.wanted) if isinstance(step, Create) else acts.route(step)):
+    elif not await (acts.create(step, facts, holder.desired) if isinstance(step, Create) else acts.route(step)):
         if not acts.overtaken:
             await holder.poll()  # the routing moved between two reads: decide again
         return
     if isinstance(step, Pin):
-        holder.facts = facts.with_routing(acts.record.expected_routing)  # the list has not changed, and a look precedes the next act
+        holder.facts = facts.with_routing(
+            acts.record.expected_routing
+        )  # the list has not changed, and a look precedes the next act
     holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, RollBack) else "")

@@ -52,11 +52,11 @@ class FoundryWriter:
 
     async def create(self, step: Create, facts: Observed, considered: DesiredState) -> bool:
         """Ask for a version once; False when the routing, or what is wanted, was no longer what the decision saw."""
-        push, record, resolved = self.record.push, self.record, facts.release_definition
+        push, release, resolved = self.record.push, self.record, facts.release_definition
         if push is None or not isinstance(resolved, ResolvedDefinition):
             raise ValueError("a create is decided on a push and a definition")
-        pairs = metadata(push, resolved, step.live_version, record.create_count + 1)
-        intent = transitions.writing(record, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
+        pairs = metadata(push, resolved, step.live_version, release.create_count + 1)
+        intent = transitions.writing(release, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
         made = await self._once(
             intent, step.routing_seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
         )
@@ -115,10 +115,10 @@ class FoundryWriter:
         """Store the intent beside the last look; True when the act may be sent."""
         looked_at = self._clock.monotonic()
         looks = gather_two(self._foundry.agent(self._agent), self._wanted(considered))
-        wrote, (agent, wanted) = await gather_two(self._lease.write(intent), looks)
+        wrote, (agent, desired) = await gather_two(self._lease.write(intent), looks)
         if not wrote:
             raise LeaseLostError
-        self.overtaken = wanted != considered
+        self.overtaken = desired != considered
         fresh = (
             self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS and self._lease.remaining > MAX_WRITE_SECONDS
         )

@@ -29,13 +29,13 @@ class Holder:
     """One holder of the lease."""
 
     rule: AgentSpec
-    outside: Gateways
+    gateways: Gateways
     observer: Observer
     acts: FoundryWriter
     pace: LeaseKeeper
     decisions: DecisionLog
     trail: ReleaseTrace
-    wanted: DesiredState = field(default_factory=DesiredState)
+    desired: DesiredState = field(default_factory=DesiredState)
     """What was wanted when it last looked."""
     facts: Observed = field(default_factory=Observed)
     ahead: Prefetch | None = None
@@ -47,9 +47,9 @@ class Holder:
     events: list[OutcomeEvent] = field(default_factory=list)
     """What the world is told afterwards."""
 
-    def still_true(self, facts: Observed, wanted: DesiredState) -> Observed:
+    def still_true(self, facts: Observed, desired: DesiredState) -> Observed:
         """The facts without what an earlier wish came to, where something else is wanted by now."""
-        return facts if wanted == self.wanted else replace(facts, desired_definition=None)
+        return facts if desired == self.desired else replace(facts, desired_definition=None)
 
     async def poll(self) -> None:
         """Tell what there is to tell, and wait a moment."""
@@ -61,22 +61,22 @@ class Holder:
         self.tell(ending.reason, self.acts.record, detail or (ending.detail if isinstance(ending, Stop) else ""))
         return ending
 
-    def ended(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
+    def ended(self, reason: Reason, release: ReleaseState, detail: str = "") -> None:
         """A release is over: the line, the measures, and what the world is told once the lease is given back."""
-        self.tell(reason, record, detail)
-        metrics.release_ended(self.rule.name, reason, record, self.wanted.cause, self.outside.clock.now())
-        self.announce(reason, record, detail)
+        self.tell(reason, release, detail)
+        metrics.release_ended(self.rule.name, reason, release, self.desired.cause, self.gateways.clock.now())
+        self.announce(reason, release, detail)
 
-    def announce(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
+    def announce(self, reason: Reason, release: ReleaseState, detail: str = "") -> None:
         """Have the world told of it, where it is the world's business."""
-        event = outcome_events.of_release(self.rule.name, reason, record, detail)
+        event = outcome_events.of_release(self.rule.name, reason, release, detail)
         self.events += [event] if event else []
 
-    def tell(self, reason: Reason, record: ReleaseState, detail: str = "") -> None:
+    def tell(self, reason: Reason, release: ReleaseState, detail: str = "") -> None:
         """One line about a release, and the same on its span."""
-        push, now = record.push, self.outside.clock.now()
+        push, now = release.push, self.gateways.clock.now()
         about: dict[str, Any] = {
-            "version": record.candidate or (record.last_good.version if record.last_good else None),
+            "version": release.candidate or (release.last_good.version if release.last_good else None),
             "repository": push.repository if push else None,
             "tag": push.tag if push else None,
             "digest": push.digest if push else None,
@@ -86,14 +86,14 @@ class Holder:
             reason,
             detail,
             **about,
-            cause=self.wanted.cause.value if self.wanted.cause else None,
+            cause=self.desired.cause.value if self.desired.cause else None,
             step=f"release.{self.trail.step}",
-            from_version=record.routing_at_start.pinned if record.routing_at_start else None,
-            to_version=record.candidate,
+            from_version=release.routing_at_start.pinned if release.routing_at_start else None,
+            to_version=release.candidate,
             took_s=self.trail.took,
-            since_begin_s=seconds_since(record.started_at, now),
+            since_begin_s=seconds_since(release.started_at, now),
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
-            fingerprint=record.fingerprint,
-            serial=record.observed_generation,
+            fingerprint=release.fingerprint,
+            serial=release.observed_generation,
         )

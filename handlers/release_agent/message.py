@@ -21,14 +21,14 @@ class Asked:
     traceparent: str | None
 
 
-async def handle_message(message: str, agents: Agents, settings: Settings, outside: Gateways) -> None:
+async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
     """Take the named agent's release up; a message that names none is recorded and done with."""
     asked = parse(message)
     rule = agents.agents.get(asked.agent) if asked else None
     if asked and rule:
-        await reconcile(rule, settings, outside, asked.traceparent)
+        await reconcile(rule, settings, gateways, asked.traceparent)
         return
-    decisions = DecisionLog(outside.journal, outside.clock, {"step": "release"})
+    decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if asked:
         decisions.record(Reason.AGENT_UNKNOWN, agent=asked.agent)
     else:

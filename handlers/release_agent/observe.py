@@ -23,34 +23,36 @@ class Prefetch:
     """What was read before a turn, and when that began."""
 
     at: datetime
-    wanted: DesiredState
-    record: ReleaseState
+    desired: DesiredState
+    release: ReleaseState
     facts: Observed = field(default_factory=Observed)
 
 
 class Observer:
     """The eyes of the release loop for one agent."""
 
-    def __init__(self, rule: AgentSpec, login_server: str, outside: Gateways) -> None:
-        self._agent = rule.name
-        self._resolver = Resolver(rule, login_server, outside)
-        self._outside = outside
+    def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
+        self._agent = spec.name
+        self._resolver = Resolver(spec, login_server, gateways)
+        self._outside = gateways
 
     async def glance(self) -> Prefetch | None:
         """What a release needs, read while its lease is still asked for; None where storage does not answer."""
         at = self._outside.clock.now()
         ledger = self._outside.state_store
         try:
-            wanted, record = await gather_two(ledger.wanted(self._agent), ledger.record(self._agent))
+            desired, release = await gather_two(ledger.wanted(self._agent), ledger.record(self._agent))
         except GatewayError:
             return None
-        if not release_expected(wanted, record, at) or not self._outside.rate_limiter.is_calm(self._outside.clock.monotonic()):
-            return Prefetch(at, wanted, record)
+        if not release_expected(desired, release, at) or not self._outside.rate_limiter.is_calm(
+            self._outside.clock.monotonic()
+        ):
+            return Prefetch(at, desired, release)
         try:
-            (agent, listed), wish = await gather_two(self._versions(), self._resolver.wish(wanted, record, at))
+            (agent, listed), wish = await gather_two(self._versions(), self._resolver.wish(desired, release, at))
         except GatewayError:
-            return Prefetch(at, wanted, record)  # the turn asks again, and waits the fault out
-        return Prefetch(at, wanted, record, Observed(agent=(agent,), version_list=listed, desired_definition=wish))
+            return Prefetch(at, desired, release)  # the turn asks again, and waits the fault out
+        return Prefetch(at, desired, release, Observed(agent=(agent,), version_list=listed, desired_definition=wish))
 
     async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
         foundry = self._outside.foundry
@@ -72,9 +74,9 @@ class Observer:
             return {}
         return dict(zip(numbers, found, strict=True))
 
-    async def look(self, world: DecisionInput, look: NeedsRead, now: datetime) -> Observed:
+    async def look(self, inputs: DecisionInput, look: NeedsRead, now: datetime) -> Observed:
         """The world's facts with one more; raises TransientError or PermanentError."""
-        facts, foundry = world.observed, self._outside.foundry
+        facts, foundry = inputs.observed, self._outside.foundry
         match look.fact:
             case "agent":
                 return replace(facts, agent=(await foundry.agent(self._agent),))
@@ -83,6 +85,6 @@ class Observer:
             case "version":
                 return facts.with_version(look.version, await foundry.version(self._agent, look.version))
             case "wish":
-                return replace(facts, desired_definition=await self._resolver.wish(world.desired, world.release, now))
+                return replace(facts, desired_definition=await self._resolver.wish(inputs.desired, inputs.release, now))
             case "resolved":
-                return replace(facts, release_definition=await self._resolver.again(world.release))
+                return replace(facts, release_definition=await self._resolver.again(inputs.release))

@@ -30,7 +30,7 @@ async def prove(step: ConfirmActive | Verify | Check, holder: Holder) -> Action 
 
 
 async def _confirm(step: ConfirmActive, holder: Holder) -> Action | None:
-    clock = holder.outside.clock
+    clock = holder.gateways.clock
     await clock.sleep(CONFIRM_GAP)
     glance = await _look(step.version.number, holder)
     wrong = holder.acts.confirm(glance.facts.versions[step.version.number])
@@ -45,36 +45,36 @@ async def _confirm(step: ConfirmActive, holder: Holder) -> Action | None:
 
 
 def _confirmed(holder: Holder) -> Action | None:
-    record = holder.acts.record
-    if record.phase is not Phase.CONFIRMED:
+    release = holder.acts.record
+    if release.phase is not Phase.CONFIRMED:
         return Poll(Reason.CREATE)
-    metrics.activated(holder.rule.name, seconds_since(record.started_at, holder.outside.clock.now()))
+    metrics.activated(holder.rule.name, seconds_since(release.started_at, holder.gateways.clock.now()))
     return None
 
 
 async def _verify(step: Verify, holder: Holder) -> Action:
-    rule, outside = holder.rule, holder.outside
-    prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
+    rule, gateways = holder.rule, holder.gateways
+    prover = Prover(rule.name, step.version, gateways.foundry, gateways.clock)
     proof = await holder.pace.during(prover.verify(rule.release.verify))
     metrics.verified(rule.name, holder.trail.took)
     holder.ahead = await _look(step.version, holder)  # asking took its time
-    return after_verify(DecisionInput(holder.wanted, holder.acts.record), rule, proof, outside.clock.now())
+    return after_verify(DecisionInput(holder.desired, holder.acts.record), rule, proof, gateways.clock.now())
 
 
 async def _check(step: Check, holder: Holder) -> Action:
     """A failure is taken back at once, with no other look than the one beside the intent."""
-    rule, outside = holder.rule, holder.outside
-    prover = Prover(rule.name, step.version, outside.foundry, outside.clock)
+    rule, gateways = holder.rule, holder.gateways
+    prover = Prover(rule.name, step.version, gateways.foundry, gateways.clock)
     asked = gather_two(prover.check(rule.release.check), holder.observer.versions(step.rollback_versions))
     proof, ways = await holder.pace.during(asked)
     facts, holder.facts = replace(holder.facts, versions=ways), Observed()
-    return after_check(DecisionInput(holder.wanted, holder.acts.record, facts), rule, proof, outside.clock.now())
+    return after_check(DecisionInput(holder.desired, holder.acts.record, facts), rule, proof, gateways.clock.now())
 
 
 async def _look(number: str, holder: Holder) -> Prefetch:
     """What the traffic is moved on: the version, the routing and what is wanted, as they are now."""
-    at = holder.outside.clock.now()
-    wanted, facts = await gather_two(
-        holder.outside.state_store.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
+    at = holder.gateways.clock.now()
+    desired, facts = await gather_two(
+        holder.gateways.state_store.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
     )
-    return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
+    return Prefetch(at, desired, holder.acts.record, holder.still_true(facts, desired))

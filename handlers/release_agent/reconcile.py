@@ -21,15 +21,15 @@ from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 
 
-async def reconcile(rule: AgentSpec, settings: Settings, outside: Gateways, traceparent: str | None = None) -> Reason:
+async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, traceparent: str | None = None) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
-    decisions = DecisionLog(outside.journal, outside.clock, {"agent": rule.name})
-    observer = Observer(rule, settings.registry_login_server, outside)
-    with ReleaseTrace(rule.name, outside.clock, traceparent) as trail:
-        with otel.span("release.look", agent=rule.name):
+    decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": spec.name})
+    observer = Observer(spec, settings.registry_login_server, gateways)
+    with ReleaseTrace(spec.name, gateways.clock, traceparent) as trail:
+        with otel.span("release.look", agent=spec.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-            glance, lease = await gather_two(observer.glance(), outside.state_store.lease(rule.name))
-            push = glance.wanted.push if glance else None
+            glance, lease = await gather_two(observer.glance(), gateways.state_store.lease(spec.name))
+            push = glance.desired.push if glance else None
             if push:
                 otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
@@ -37,10 +37,10 @@ async def reconcile(rule: AgentSpec, settings: Settings, outside: Gateways, trac
             decisions.record(Reason.LEASE_TAKEN, step="release.look")
             await decisions.flush()
             return Reason.LEASE_TAKEN
-        acts = FoundryWriter(rule.name, lease, outside.foundry, outside.state_store, outside.clock)
-        pace = LeaseKeeper(outside.clock, lease, settings.poll_seconds, outside.rate_limiter)
-        holder = Holder(rule, outside, observer, acts, pace, decisions, trail)
-        holder.ahead = glance if glance is not None and glance.record == lease.record else None
+        acts = FoundryWriter(spec.name, lease, gateways.foundry, gateways.state_store, gateways.clock)
+        pace = LeaseKeeper(gateways.clock, lease, settings.poll_seconds, gateways.rate_limiter)
+        holder = Holder(spec, gateways, observer, acts, pace, decisions, trail)
+        holder.ahead = glance if glance is not None and glance.release == lease.record else None
         return await _held(holder, lease)
 
 
@@ -52,21 +52,21 @@ async def _held(holder: Holder, lease: Lease) -> Reason:
     finally:
         await lease.give_back()
         await gather_two(
-            holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.outside)
+            holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.gateways)
         )
         await holder.decisions.flush()
-    await _go_on(holder.rule.name, ending, holder.wanted, holder.outside)
+    await _go_on(holder.rule.name, ending, holder.desired, holder.gateways)
     return ending.reason
 
 
-async def _go_on(agent: str, ending: Ending, considered: DesiredState, outside: Gateways) -> None:
+async def _go_on(agent: str, ending: Ending, considered: DesiredState, gateways: Gateways) -> None:
     """Ask for the next turn where one is due: for a yield, a lost lease, or what came while we held the lease."""
     if isinstance(ending, Requeue):
-        delay = max(0.0, (ending.until - outside.clock.now()).total_seconds())
+        delay = max(0.0, (ending.until - gateways.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
         delay = REQUEUE_DELAY.total_seconds()
-    elif (wanted := await outside.state_store.wanted(agent)) != considered:
-        considered, delay = wanted, 0.0
+    elif (desired := await gateways.state_store.wanted(agent)) != considered:
+        considered, delay = desired, 0.0
     else:
         return
-    await outside.release_queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())
+    await gateways.release_queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())

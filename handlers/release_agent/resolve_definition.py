@@ -26,19 +26,19 @@ CONCURRENT_READS = 64
 class Resolver:
     """Follows the references of one agent's rule."""
 
-    def __init__(self, rule: AgentSpec, login_server: str, outside: Gateways) -> None:
-        self._agent = rule.name
-        self._rule = rule
+    def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
+        self._agent = spec.name
+        self._rule = spec
         self._login_server = login_server
-        self._outside = outside
+        self._outside = gateways
 
     async def wish(
-        self, wanted: DesiredState, record: ReleaseState, now: datetime
+        self, desired: DesiredState, release: ReleaseState, now: datetime
     ) -> ResolvedDefinition | UnresolvedDefinition:
         """What should run, with today's rule and secrets; raises TransientError or PermanentError."""
-        if number := rollback_version(wanted):
+        if number := rollback_version(desired):
             return await self._as_it_is(number)
-        return await self._resolve(push_to_run(wanted, record, now), {}, record)
+        return await self._resolve(push_to_run(desired, release, now), {}, release)
 
     async def _as_it_is(self, number: str) -> ResolvedDefinition | UnresolvedDefinition:
         """An earlier version that a person wants back: as it is, whatever rule and secrets say today."""
@@ -49,12 +49,12 @@ class Resolver:
             )
         return existing_definition(version)
 
-    async def again(self, record: ReleaseState) -> ResolvedDefinition | UnresolvedDefinition:
+    async def again(self, release: ReleaseState) -> ResolvedDefinition | UnresolvedDefinition:
         """The release under way, with the secrets that it was resolved to."""
-        return await self._resolve(record.push, record.secrets, record)
+        return await self._resolve(release.push, release.secrets, release)
 
     async def _resolve(
-        self, push: Push | None, noted: Mapping[str, str], record: ReleaseState
+        self, push: Push | None, noted: Mapping[str, str], release: ReleaseState
     ) -> ResolvedDefinition | UnresolvedDefinition:
         if push is None:
             return UnresolvedDefinition(Reason.NOTHING_DESIRED, "no push is noted")
@@ -62,7 +62,7 @@ class Resolver:
         if isinstance(refs, UnresolvedDefinition):
             return refs
         reads = gather_two(self._secrets(refs, noted), self._toolbox())
-        image, (secrets, toolbox) = await gather_two(self._image(push, record.image_facts), reads)
+        image, (secrets, toolbox) = await gather_two(self._image(push, release.image_facts), reads)
         if isinstance(toolbox, UnresolvedDefinition):
             return toolbox
         if isinstance(image, UnresolvedDefinition):
@@ -109,8 +109,8 @@ class Resolver:
                 remember(answer.value.reveal())
             return answer
 
-        wanted = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
-        order = sorted(wanted, key=str)
+        desired = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
+        order = sorted(desired, key=str)
         answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
         return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
 

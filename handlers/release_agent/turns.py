@@ -44,18 +44,18 @@ async def in_turn(holder: Holder) -> Ending:
     """Take turns once Foundry has room for this release; raises TransientError where storage does not answer."""
     try:
         if not await holder.pace.wait_for_slot():
-            return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, holder.outside.clock.now()), NO_SLOT)
+            return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, holder.gateways.clock.now()), NO_SLOT)
     except LeaseLostError:
         return holder.told(Stop(Reason.LEASE_LOST))
     try:
         return await run(holder)
     finally:
-        holder.outside.rate_limiter.end_release()
+        holder.gateways.rate_limiter.end_release()
 
 
 async def run(holder: Holder) -> Ending:
     """Take turns until one of them ends it; raises TransientError where storage does not answer."""
-    clock = holder.outside.clock
+    clock = holder.gateways.clock
     started = clock.now()
     try:
         while True:
@@ -76,8 +76,8 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
         glance = holder.ahead or await _look_ahead(holder)
     except TransientError as error:
         return await _wait_out(holder, error)
-    holder.ahead, holder.facts, holder.wanted = None, glance.facts, glance.wanted
-    world = DecisionInput(glance.wanted, holder.acts.record, holder.facts)
+    holder.ahead, holder.facts, holder.desired = None, glance.facts, glance.desired
+    world = DecisionInput(glance.desired, holder.acts.record, holder.facts)
     step: Action = NeedsRead("agent")
     try:
         while isinstance(step := next_action(world, holder.rule, glance.at), NeedsRead):
@@ -91,27 +91,29 @@ async def _turn(holder: Holder, now: datetime) -> Ending | None:
     holder.pace.answered()
     if isinstance(step, StartRelease | Pin) and holder.facts.agent is not None:
         # the create that follows looks at what is wanted beside its intent, which is also the receipt of the pin
-        holder.ahead = replace(glance, record=holder.acts.record, facts=holder.facts)
+        holder.ahead = replace(glance, release=holder.acts.record, facts=holder.facts)
     return ending
 
 
-def _hung(step: Action, holder: Holder, glance: Prefetch) -> bool:
+def _hung(action: Action, holder: Holder, glance: Prefetch) -> bool:
     """True where the turn stood still between its look and its act: a version may be gone since it was read.
 
     What was resolved stays as it is: a vault or a registry that takes longer than this would be asked for ever.
     """
-    if not isinstance(step, Create | Pin | MoveTraffic) or holder.outside.clock.now() - glance.at <= MAX_READ_AGE:
+    if not isinstance(action, Create | Pin | MoveTraffic) or holder.gateways.clock.now() - glance.at <= MAX_READ_AGE:
         return False
-    holder.facts = Observed(desired_definition=holder.facts.desired_definition, release_definition=holder.facts.release_definition)
+    holder.facts = Observed(
+        desired_definition=holder.facts.desired_definition, release_definition=holder.facts.release_definition
+    )
     return True
 
 
 async def _look_ahead(holder: Holder) -> Prefetch:
     """What is wanted now, beside the last act's receipt and the version that is waited for."""
-    at = holder.outside.clock.now()  # before the reads: a slow turn may look old, never fresh
-    reads = gather_two(holder.outside.state_store.wanted(holder.rule.name), _waited_for(holder))
-    _, (wanted, facts) = await gather_two(holder.acts.write_receipt(), reads)
-    return Prefetch(at, wanted, holder.acts.record, holder.still_true(facts, wanted))
+    at = holder.gateways.clock.now()  # before the reads: a slow turn may look old, never fresh
+    reads = gather_two(holder.gateways.state_store.wanted(holder.rule.name), _waited_for(holder))
+    _, (desired, facts) = await gather_two(holder.acts.write_receipt(), reads)
+    return Prefetch(at, desired, holder.acts.record, holder.still_true(facts, desired))
 
 
 async def _waited_for(holder: Holder) -> Observed:
@@ -119,7 +121,7 @@ async def _waited_for(holder: Holder) -> Observed:
     if not number:
         return holder.facts
     try:
-        version = await holder.outside.foundry.version(holder.rule.name, number)
+        version = await holder.gateways.foundry.version(holder.rule.name, number)
     except PermanentError:
         return holder.facts  # the row that asks for the version meets the refusal, and says so
     return holder.facts.with_version(number, version)
@@ -136,29 +138,29 @@ async def _wait_out(holder: Holder, error: TransientError) -> Ending | None:
     if holder.unanswered < MAX_UNCLEAR_WRITES and await holder.pace.back_off(error):
         return None
     wish = timedelta(seconds=error.retry_after or 0.0)
-    until = holder.outside.clock.now() + max(REQUEUE_DELAY, wish)
+    until = holder.gateways.clock.now() + max(REQUEUE_DELAY, wish)
     return holder.told(Requeue(Reason.SERVICE_UNAVAILABLE, until), str(error))
 
 
 async def _stop(
-    holder: Holder, error: PermanentError, step: Action, world: DecisionInput, now: datetime
+    holder: Holder, error: PermanentError, action: Action, inputs: DecisionInput, now: datetime
 ) -> Ending | None:
     """What will never be answered otherwise ends the release, and says so."""
     if error.service == STORAGE:
         raise error
-    reason, record = _refusal(error, step, holder.acts.record), holder.acts.record
-    if world.has_pending:
-        ended = transitions.answered_without_release(record, world.desired, reason, now, str(error))
+    reason, release = _refusal(error, action, holder.acts.record), holder.acts.record
+    if inputs.has_pending:
+        ended = transitions.answered_without_release(release, inputs.desired, reason, now, str(error))
     else:
-        ended = transitions.ended(record, reason, now, str(error))
+        ended = transitions.ended(release, reason, now, str(error))
     return await execute(EndRelease(reason, ended, str(error)), holder)
 
 
-def _refusal(error: PermanentError, step: Action, record: ReleaseState) -> Reason:
+def _refusal(error: PermanentError, action: Action, release: ReleaseState) -> Reason:
     if error.status in (401, 403):
         return Reason.FORBIDDEN
-    if isinstance(step, Create):
+    if isinstance(action, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
-    if isinstance(step, Check | RollBack) or record.phase is Phase.TRAFFIC_MOVED:
+    if isinstance(action, Check | RollBack) or release.phase is Phase.TRAFFIC_MOVED:
         return Reason.ROLLBACK_REFUSED
-    return Reason.ROUTE_REFUSED if isinstance(step, Pin | MoveTraffic) else Reason.REQUEST_REFUSED
+    return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED

@@ -18,7 +18,7 @@ DEPLOYED = "deployed"
 AT_ONCE = 8
 
 
-async def apply_config_changes(agents: Agents, decisions: DecisionLog, outside: Gateways) -> bool:
+async def apply_config_changes(agents: Agents, decisions: DecisionLog, gateways: Gateways) -> bool:
     """Hold each rule against what its agent was last wanted for; False where this agents.yaml was seen before.
 
     It counts as seen once every agent's ledger says so: a crash on the way is followed by another try. Raises
@@ -28,23 +28,23 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, outside: 
     seen = hashlib.sha256(
         "".join(f"{rule.name} {rule.tags.model_dump_json()} {runtime_hash(rule)}\n" for rule in rules).encode()
     ).hexdigest()
-    if await outside.state_store.remembered(DEPLOYED) == seen:
+    if await gateways.state_store.remembered(DEPLOYED) == seen:
         return False
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(rule: AgentSpec) -> None:
+    async def one(spec: AgentSpec) -> None:
         async with turns:
-            await _configure(rule, decisions, outside)
+            await _configure(spec, decisions, gateways)
 
     await asyncio.gather(*(one(rule) for rule in rules))
-    await outside.state_store.remember(DEPLOYED, seen)
+    await gateways.state_store.remember(DEPLOYED, seen)
     return True
 
 
-async def _configure(rule: AgentSpec, decisions: DecisionLog, outside: Gateways) -> None:
-    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_config(wanted, rule, now)
+async def _configure(spec: AgentSpec, decisions: DecisionLog, gateways: Gateways) -> None:
+    def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_config(desired, spec, now)
 
-    noted = await update_and_enqueue(rule.name, judge, outside)
+    noted = await update_and_enqueue(spec.name, judge, gateways)
     if noted.reason is Reason.CONFIGURED:
-        decisions.record(Reason.CONFIGURED, agent=rule.name, serial=noted.desired.generation)
+        decisions.record(Reason.CONFIGURED, agent=spec.name, serial=noted.desired.generation)

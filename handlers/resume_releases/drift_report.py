@@ -19,42 +19,44 @@ AT_ONCE = 4
 """Agents looked at side by side: Foundry's rate limit is per token, and azd keeps to four as well."""
 
 
-async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, outside: Gateways) -> None:
+async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, gateways: Gateways) -> None:
     """Look at every agent that is at rest; what cannot be read now is read by the next run."""
     turns = asyncio.Semaphore(AT_ONCE)
     pause = AT_ONCE / A_SECOND if len(agents) > FEW else 0.0
 
     async def look(agent: str) -> None:
         async with turns:
-            await _look(agent, decisions, outside)
-            await outside.clock.sleep(pause)
+            await _look(agent, decisions, gateways)
+            await gateways.clock.sleep(pause)
 
     await asyncio.gather(*(look(agent) for agent in agents))
 
 
-async def _look(agent: str, decisions: DecisionLog, outside: Gateways) -> None:
+async def _look(agent: str, decisions: DecisionLog, gateways: Gateways) -> None:
     try:
-        record = await outside.state_store.record(agent)
-        if not is_watched(record, outside.clock.now()):
+        release = await gateways.state_store.record(agent)
+        if not is_watched(release, gateways.clock.now()):
             return
-        found = await _drift(agent, record, outside)
-        new = [name for name in found if name not in record.reported_drift]
-        if tuple(found) != record.reported_drift and await _remember(agent, record, tuple(found), outside):
+        found = await _drift(agent, release, gateways)
+        new = [name for name in found if name not in release.reported_drift]
+        if tuple(found) != release.reported_drift and await _remember(agent, release, tuple(found), gateways):
             for name in new:
-                decisions.record(Reason.DRIFT, found[name], agent=agent, version=record.last_good and record.last_good.version)
+                decisions.record(
+                    Reason.DRIFT, found[name], agent=agent, version=release.last_good and release.last_good.version
+                )
     except GatewayError as error:
         decisions.record(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
 
 
-async def _drift(agent: str, record: ReleaseState, outside: Gateways) -> dict[str, str]:
-    number = record.last_good.version if record.last_good else ""
-    told, live = await gather_two(outside.foundry.agent(agent), outside.foundry.version(agent, number))
-    return find_drift(record, told, live)
+async def _drift(agent: str, release: ReleaseState, gateways: Gateways) -> dict[str, str]:
+    number = release.last_good.version if release.last_good else ""
+    told, live = await gather_two(gateways.foundry.agent(agent), gateways.foundry.version(agent, number))
+    return find_drift(release, told, live)
 
 
-async def _remember(agent: str, seen: ReleaseState, found: tuple[str, ...], outside: Gateways) -> bool:
+async def _remember(agent: str, seen: ReleaseState, found: tuple[str, ...], gateways: Gateways) -> bool:
     """Note what is told; False where a release is at the agent, or changed its record since."""
-    lease = await outside.state_store.lease(agent)
+    lease = await gateways.state_store.lease(agent)
     if lease is None:
         return False
     try:

@@ -18,31 +18,31 @@ AT_ONCE = 4
 QUEUES = ("releases", "events", "releases-poison", "events-poison")
 
 
-async def record_gauges(agents: tuple[str, ...], outside: Gateways) -> None:
+async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
     """Measure it; what cannot be read now is measured by the next run."""
-    turns, now = asyncio.Semaphore(AT_ONCE), outside.clock.now()
+    turns, now = asyncio.Semaphore(AT_ONCE), gateways.clock.now()
 
     async def age(agent: str) -> float:
         async with turns:
             with suppress(GatewayError):
-                return await _agent(agent, now, outside)
+                return await _agent(agent, now, gateways)
         return 0.0
 
     ages, _ = await gather_two(
         asyncio.gather(*(age(agent) for agent in agents)),
-        asyncio.gather(*(_queue(name, outside) for name in QUEUES)),
+        asyncio.gather(*(_queue(name, gateways) for name in QUEUES)),
     )
     metrics.unfinished(max(ages, default=0.0))
 
 
-async def _agent(agent: str, now: datetime, outside: Gateways) -> float:
+async def _agent(agent: str, now: datetime, gateways: Gateways) -> float:
     """For how many seconds the agent's release should have ended."""
-    wanted, record = await gather_two(outside.state_store.wanted(agent), outside.state_store.record(agent))
-    waits = seconds_since(record.started_at, now) if release_outcome.awaits_approval(record) else None
-    metrics.standing(agent, len(holds.active(wanted, record, now)), waits or 0.0)
-    return seconds_since(release_outcome.unfinished_since(wanted, record, now), now) or 0.0
+    desired, release = await gather_two(gateways.state_store.wanted(agent), gateways.state_store.record(agent))
+    waits = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
+    metrics.standing(agent, len(holds.active(desired, release, now)), waits or 0.0)
+    return seconds_since(release_outcome.unfinished_since(desired, release, now), now) or 0.0
 
 
-async def _queue(name: str, outside: Gateways) -> None:
+async def _queue(name: str, gateways: Gateways) -> None:
     with suppress(GatewayError):
-        metrics.queue(name, await outside.release_queue.depth(name))
+        metrics.queue(name, await gateways.release_queue.depth(name))

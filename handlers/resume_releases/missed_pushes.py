@@ -27,29 +27,29 @@ AT_ONCE = 4
 
 
 async def find_missed_pushes(
-    agents: Agents, decisions: DecisionLog, outside: Gateways, *, at_once: bool = False
+    agents: Agents, decisions: DecisionLog, gateways: Gateways, *, at_once: bool = False
 ) -> None:
     """Ask the registry for each followed repository, where nobody did today; raises where the ledger does.
 
     It counts as done once every agent's ledger says so: a crash or an outage on the way is followed by another try.
     ``at_once``: also where it was done, because agents.yaml may follow another repository, or other tags, now.
     """
-    now = outside.clock.now()
-    since = now - _when(await outside.state_store.remembered(DONE))
+    now = gateways.clock.now()
+    since = now - _when(await gateways.state_store.remembered(DONE))
     if timedelta(0) <= since < EVERY and not at_once:
         return
     turns = asyncio.Semaphore(AT_ONCE)
-    repositories = sorted({rule.repository for rule in agents.agents.values()})
+    repositories = sorted({spec.repository for spec in agents.agents.values()})
 
     async def listed(repository: str) -> tuple[str, Sequence[RegistryTag] | None]:
         async with turns:
-            return repository, await _tags(repository, decisions, outside)
+            return repository, await _tags(repository, decisions, gateways)
 
     tags = dict(await asyncio.gather(*(listed(one) for one in repositories)))
-    for rule in agents.agents.values():
-        await _catch_up(rule, tags[rule.repository] or (), decisions, outside)
+    for spec in agents.agents.values():
+        await _catch_up(spec, tags[spec.repository] or (), decisions, gateways)
     if None not in tags.values():
-        await outside.state_store.remember(DONE, now.isoformat())
+        await gateways.state_store.remember(DONE, now.isoformat())
 
 
 def _when(told: str) -> datetime:
@@ -60,26 +60,26 @@ def _when(told: str) -> datetime:
         return NO_TIME
 
 
-async def _tags(repository: str, decisions: DecisionLog, outside: Gateways) -> Sequence[RegistryTag] | None:
+async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:
     """None where the registry may answer the next time: it is asked again by the next run, not a day later."""
     try:
-        return await outside.registry.tags(repository)
+        return await gateways.registry.tags(repository)
     except GatewayError as error:
         decisions.record(Reason.CATCH_UP_FAILED, str(error), repository=repository)
         return None if isinstance(error, TransientError) else ()
 
 
-async def _catch_up(rule: AgentSpec, tags: Sequence[RegistryTag], decisions: DecisionLog, outside: Gateways) -> None:
-    push = newest_allowed_push(rule, tags)
+async def _catch_up(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: DecisionLog, gateways: Gateways) -> None:
+    push = newest_allowed_push(spec, tags)
     if push is None:
         return
 
-    def judge(wanted: DesiredState, now: datetime) -> DesiredUpdate:
-        noted = apply_push(wanted, rule, push, otel.carrier(), now)
-        return noted if noted.reason is Reason.DESIRED else DesiredUpdate(wanted, Reason.NOT_NEWER)  # asks for nothing
+    def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        noted = apply_push(desired, spec, push, otel.carrier(), now)
+        return noted if noted.reason is Reason.DESIRED else DesiredUpdate(desired, Reason.NOT_NEWER)  # asks for nothing
 
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    with otel.span("catch_up", agent=rule.name, **about):
-        noted = await update_and_enqueue(rule.name, judge, outside)
+    with otel.span("catch_up", agent=spec.name, **about):
+        noted = await update_and_enqueue(spec.name, judge, gateways)
     if noted.reason is Reason.DESIRED:
-        decisions.record(Reason.CATCH_UP, agent=rule.name, serial=noted.desired.generation, step="catch_up", **about)
+        decisions.record(Reason.CATCH_UP, agent=spec.name, serial=noted.desired.generation, step="catch_up", **about)

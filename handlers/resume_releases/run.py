@@ -16,23 +16,23 @@ STEP = "resume"
 UNFINISHED = frozenset({"open", "due"})
 
 
-async def resume_releases(agents: Agents, outside: Gateways) -> None:
+async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
-    decisions = DecisionLog(outside.journal, outside.clock, {"step": STEP})
+    decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     try:
-        unfinished = await outside.state_store.agents(UNFINISHED)
+        unfinished = await gateways.state_store.agents(UNFINISHED)
         for agent in unfinished:
             if agent in agents.agents:
-                wanted = await outside.state_store.wanted(agent)  # its push's trace goes on
-                await outside.release_queue.send(agent, traceparent=wanted.traceparent or otel.carrier())
+                desired = await gateways.state_store.wanted(agent)  # its push's trace goes on
+                await gateways.release_queue.send(agent, traceparent=desired.traceparent or otel.carrier())
                 decisions.record(Reason.RESUMED, agent=agent)
             else:
                 decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
-        await report_drift(at_rest, decisions, outside)
-        deployed = await apply_config_changes(agents, decisions, outside)
-        await find_missed_pushes(agents, decisions, outside, at_once=deployed)
-        await record_gauges(tuple(agents.agents), outside)
+        await report_drift(at_rest, decisions, gateways)
+        deployed = await apply_config_changes(agents, decisions, gateways)
+        await find_missed_pushes(agents, decisions, gateways, at_once=deployed)
+        await record_gauges(tuple(agents.agents), gateways)
         otel.decision({**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
         metrics.heartbeat()
     finally:

@@ -18,16 +18,16 @@ SECONDS = "s"
 USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 
-def release_ended(agent: str, reason: Reason, record: ReleaseState, cause: Cause | None, now: datetime) -> None:
+def release_ended(agent: str, reason: Reason, release: ReleaseState, cause: Cause | None, now: datetime) -> None:
     """One release more, and what it says about lead time (of a push alone) and time to restore."""
     came_to = outcome_of(reason)
     otel.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
     if came_to is not ReleaseOutcome.LIVE:
         return
-    lead = seconds_since(record.push.pushed_at if record.push else None, now)
+    lead = seconds_since(release.push.pushed_at if release.push else None, now)
     if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
         otel.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
-    if record.history and (broken := release_outcome.restored_after(record.history)) is not None:
+    if release.history and (broken := release_outcome.restored_after(release.history)) is not None:
         otel.measure("release.time_to_restore", broken.total_seconds(), unit=SECONDS, agent=agent)
 
 

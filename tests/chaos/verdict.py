@@ -113,8 +113,10 @@ class Verdict:
         return [] if value == self._load.secret else [f"{name} has a secret that was rotated: {self._told(name)}"]
 
     def _told(self, agent: str) -> str:
-        record = self.record(agent)
-        return f"{record.get('stage')} {record.get('reason')} {record.get('detail', '')} {record.get('doing') or ''}"
+        release = self.record(agent)
+        return (
+            f"{release.get('stage')} {release.get('reason')} {release.get('detail', '')} {release.get('doing') or ''}"
+        )
 
     def _good(self, agent: str, digest: str) -> bool:
         image = self._load.images[digest]

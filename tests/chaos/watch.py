@@ -59,9 +59,9 @@ class Watch:
         moved = AGENT.search(line["path"])
         if moved and line["method"] == "PATCH":
             rules = line["body"]["agent_endpoint"]["version_selector"]["version_selection_rules"]
-            for rule in rules:
-                if self._confirmed[moved["agent"], rule["agent_version"]] < READS:
-                    self._say(f"{moved['agent']} was moved to version {rule['agent_version']} before it was confirmed")
+            for spec in rules:
+                if self._confirmed[moved["agent"], spec["agent_version"]] < READS:
+                    self._say(f"{moved['agent']} was moved to version {spec['agent_version']} before it was confirmed")
 
     def _serves(self, agent: AgentState) -> None:
         serving = agent.serving()

@@ -44,8 +44,8 @@ TRIES, PAUSE = 5, 60.0
 class House:
     """A Functions host where nobody waits: its clock passes when somebody sleeps."""
 
-    def __init__(self, parts: Parts, outside: Gateways) -> None:
-        self.parts, self.outside, self.clock = parts, outside, parts.clock
+    def __init__(self, parts: Parts, gateways: Gateways) -> None:
+        self.parts, self.outside, self.clock = parts, gateways, parts.clock
         self.agents, self.settings = load_agents(RULES), Settings.from_env(ENVIRONMENT)
         self.ears, self.raised, self.poison = Ears(), list[Exception](), list[tuple[str, str]]()
 

@@ -17,8 +17,8 @@ class Ears(logging.Handler):
         super().__init__()
         self._heard: list[logging.LogRecord] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self._heard.append(record)
+    def emit(self, release: logging.LogRecord) -> None:
+        self._heard.append(release)
 
     def __enter__(self) -> Ears:
         logging.getLogger().addHandler(self)

@@ -69,11 +69,11 @@ class Host:
     process: asyncio.subprocess.Process
     connection: str
 
-    async def line(self, wanted: str) -> str:
+    async def line(self, desired: str) -> str:
         """The next printed line that begins with the text."""
         assert self.process.stdout is not None
         async with asyncio.timeout(WITHIN):
-            while not (line := (await self.process.stdout.readline()).decode()).startswith(wanted):
+            while not (line := (await self.process.stdout.readline()).decode()).startswith(desired):
                 assert line, "the host ended"
         return line.strip()
 

@@ -142,10 +142,10 @@ async def test_a_holder_that_gave_the_lease_back_cannot_write_over_the_next_one(
 async def test_one_listing_finds_what_is_unfinished(storage: Storage) -> None:
     for agent, due in (("asked", None), ("later", NOW), ("answered", None)):
         await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), not_before=due))  # type: ignore[misc]
-    for agent, record in (("answered", ReleaseState(observed_generation=1)), ("running", FULL)):
+    for agent, release in (("answered", ReleaseState(observed_generation=1)), ("running", FULL)):
         lease = await storage.ledger.lease(agent)
         assert lease is not None
-        await lease.write(record)
+        await lease.write(release)
     assert await storage.ledger.agents(frozenset({"open"})) == ["asked", "running"]
     assert await storage.ledger.agents(frozenset({"due"})) == ["later"]
     assert await storage.ledger.agents(frozenset({"ended"})) == ["answered"]

@@ -27,7 +27,9 @@ from tests.fakes.outcomes import FakeOutcomes
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events"
 SOURCE = "https://demo.services.ai.azure.com/api/projects/demo"
-RECORD = ReleaseState(observed_generation=3, push=PUSH, fingerprint="f" * 64, candidate="2", routing_at_start=Routing.to("1"))
+RECORD = ReleaseState(
+    observed_generation=3, push=PUSH, fingerprint="f" * 64, candidate="2", routing_at_start=Routing.to("1")
+)
 KINDS: dict[str, Any] = {
     "Slipway.Release.Live": outcome_events.of_release("hello-agent", Reason.LIVE, RECORD, ""),
     "Slipway.Release.Failed": outcome_events.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),

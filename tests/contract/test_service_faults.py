@@ -115,8 +115,8 @@ async def test_a_fault_that_stays_is_told_once_and_nothing_is_lost(house: House,
     assert house.live() == "a"
     assert house.made("b") <= 1
     await house.parts.mend()
-    wanted = await house.wanted()
-    assert house.poison or (wanted.push is not None and wanted.push.tag == "v2")
+    desired = await house.wanted()
+    assert house.poison or (desired.push is not None and desired.push.tag == "v2")
     await taken_up(house, reason)
     judge_live(house)
 

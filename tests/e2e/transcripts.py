@@ -58,10 +58,10 @@ def settled(text: str) -> str:
 
 def agrees(printed: str, page: str) -> bool:
     """True where the page says what was printed; a line of … stands for any lines."""
-    wanted = "".join(
+    desired = "".join(
         r"(?:.*\n)*?" if line.strip() == ANYTHING else re.escape(line) + r"\n" for line in settled(page).splitlines()
     )
-    return re.fullmatch(wanted, settled(printed) + "\n" if settled(printed) else "") is not None
+    return re.fullmatch(desired, settled(printed) + "\n" if settled(printed) else "") is not None
 
 
 class Shell:

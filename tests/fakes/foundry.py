@@ -156,15 +156,17 @@ class FakeFoundry:
         return Deleted.DELETED
 
     async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
-        versions, wanted = self.toolboxes.setdefault(name, []), json.dumps(list(tools), sort_keys=True)
-        if not versions or versions[-1] != wanted:
-            versions.append(wanted)
+        versions, desired = self.toolboxes.setdefault(name, []), json.dumps(list(tools), sort_keys=True)
+        if not versions or versions[-1] != desired:
+            versions.append(desired)
         return Toolbox(name, str(len(versions)), f"https://local/toolboxes/{name}/versions/{len(versions)}/mcp")
 
     async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         left = self.toolboxes.get(name, [])
         numbers = [number for number, tools in enumerate(left, 1) if tools != GONE]
-        return [ToolboxVersion(str(one), self.toolbox_made, is_ours=True, default=one == numbers[-1]) for one in numbers]
+        return [
+            ToolboxVersion(str(one), self.toolbox_made, is_ours=True, default=one == numbers[-1]) for one in numbers
+        ]
 
     async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
         left, place = self.toolboxes.get(name, []), int(version) - 1

@@ -33,7 +33,7 @@ class FakeClock:
 
 @dataclass
 class _Release:
-    record: ReleaseState
+    release: ReleaseState
     etag: int = 0
     holder: int = 0
     until: float = 0.0
@@ -57,7 +57,7 @@ class FakeLedger:
         return self.wishes[agent]
 
     async def record(self, agent: str) -> ReleaseState:
-        return self.releases[agent].record if agent in self.releases else ReleaseState()
+        return self.releases[agent].release if agent in self.releases else ReleaseState()
 
     async def lease(self, agent: str) -> FakeLease | None:
         release = self.releases.setdefault(agent, _Release(ReleaseState()))
@@ -77,11 +77,11 @@ class FakeLedger:
         return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)
 
     def _state(self, agent: str) -> str:
-        wanted = self.wishes.get(agent, DesiredState())
-        record = self.releases[agent].record if agent in self.releases else ReleaseState()
-        if wanted.generation > record.observed_generation:
-            return "due" if wanted.not_before else "open"
-        return record.blob_state
+        desired = self.wishes.get(agent, DesiredState())
+        release = self.releases[agent].release if agent in self.releases else ReleaseState()
+        if desired.generation > release.observed_generation:
+            return "due" if desired.not_before else "open"
+        return release.blob_state
 
 
 class FakeLease:
@@ -93,19 +93,19 @@ class FakeLease:
         self._clock = clock
         self._asked_at = asked_at
         self._etag = release.etag
-        self.record = release.record
+        self.record = release.release
 
     @property
     def remaining(self) -> float:
         return LEASE - (self._clock.monotonic() - self._asked_at)
 
-    async def write(self, record: ReleaseState) -> bool:
-        release = self._release
-        held = release.holder == self._number and self._clock.monotonic() < release.until
-        if not held or release.etag != self._etag:
+    async def write(self, release: ReleaseState) -> bool:
+        blob = self._release
+        leased = blob.holder == self._number and self._clock.monotonic() < blob.until
+        if not leased or blob.etag != self._etag:
             return False
-        release.record, release.etag = record, release.etag + 1
-        self.record, self._etag = record, release.etag
+        blob.release, blob.etag = release, blob.etag + 1
+        self.record, self._etag = release, blob.etag
         return True
 
     async def renew(self) -> bool:

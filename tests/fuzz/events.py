@@ -41,15 +41,15 @@ MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319
 
 
 async def _deliver(deliveries: list[str]) -> None:
-    outside = world()
+    gateways = world()
     for event in deliveries:
-        await handle_event(event, AGENTS, SETTINGS, outside)
+        await handle_event(event, AGENTS, SETTINGS, gateways)
 
 
 async def _ask(message: str) -> None:
-    outside = world()
-    await handle_message(message, AGENTS, SETTINGS, outside)
-    await handle_poison_message("releases", message, outside)
+    gateways = world()
+    await handle_message(message, AGENTS, SETTINGS, gateways)
+    await handle_poison_message("releases", message, gateways)
 
 
 TARGETS = (

@@ -28,8 +28,8 @@ class WrittenLedger(FakeLedger):
         return noted
 
     async def record(self, agent: str) -> ReleaseState:
-        record = await super().record(agent)
-        return RECORD.decode(RECORD.encode(record), agent)
+        release = await super().record(agent)
+        return RECORD.decode(RECORD.encode(release), agent)
 
 
 class WrittenJournal(FakeJournal):

@@ -47,13 +47,13 @@ async def _decode(data: bytes) -> None:
     refused = []
     for codec in codecs:
         try:
-            record = codec.decode(data, "a blob")
+            release = codec.decode(data, "a blob")
         except PermanentError as error:
             assert error.code == "LEDGER_UNREADABLE"
             refused.append(error)
             continue
-        again = codec.decode(codec.encode(record), "a blob")
-        assert again == record or HALF.search(data), "what is written is not what is read"
+        again = codec.decode(codec.encode(release), "a blob")
+        assert again == release or HALF.search(data), "what is written is not what is read"
         assert codec.decode(codec.encode(again), "a blob") == again, "what is read is not read twice alike"
     if len(refused) == len(codecs):
         raise refused[0]

@@ -100,21 +100,21 @@ async def _read(data: bytes) -> None:
             assert len(told) < 1_000, f"a mistake of {len(told)} characters"
         raise
     warnings(agents)
-    for rule in agents.agents.values():
-        _work(rule)
+    for spec in agents.agents.values():
+        _work(spec)
 
 
-def _work(rule: AgentSpec) -> None:
+def _work(spec: AgentSpec) -> None:
     """What a rule is for: it judges tags, and becomes a definition that can be sent."""
-    runtime_hash(rule)
-    push = Push(rule.repository, f"sha256:{'a' * 64}", "v1", NOW, "event")
+    runtime_hash(spec)
+    push = Push(spec.repository, f"sha256:{'a' * 64}", "v1", NOW, "event")
     for tag in TAGS:
-        if check_tag(rule.tags, tag) is None:
-            check_newer(rule.tags, Push(rule.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
-    refs = secret_refs(rule, {})
+        if check_tag(spec.tags, tag) is None:
+            check_newer(spec.tags, Push(spec.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
+    refs = secret_refs(spec, {})
     assert isinstance(refs, dict), "secrets without any tag clash"
     read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue("value"))) for name, ref in refs.items()}
-    resolved = resolve(rule, push, "demo.azurecr.io", read, None, NOW)
+    resolved = resolve(spec, push, "demo.azurecr.io", read, None, NOW)
     assert isinstance(resolved, ResolvedDefinition), "nothing is missing, and it does not resolve"
     json.dumps(metadata(push, resolved, None, 1)).encode()
 

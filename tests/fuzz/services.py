@@ -142,7 +142,7 @@ LISTING = (
 STORAGE: Calls = {
     "wanted": lambda: LEDGER.wanted("a"),
     "record": lambda: LEDGER.record("a"),
-    "note": lambda: LEDGER.note("a", lambda wanted: DesiredState(generation=wanted.generation + 1)),
+    "note": lambda: LEDGER.note("a", lambda desired: DesiredState(generation=desired.generation + 1)),
     "lease": lambda: LEDGER.lease("a"),
     "agents": lambda: LEDGER.agents(frozenset({"open", "due"})),
     "remembered": lambda: LEDGER.remembered("deployed"),

@@ -40,18 +40,18 @@ async def foundry(*answers: Answer) -> None:
 
 
 async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_was_poison() -> None:
-    outside = world()
-    await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, outside)
-    noted = (await outside.state_store.wanted("pushed")).push
+    gateways = world()
+    await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, gateways)
+    noted = (await gateways.state_store.wanted("pushed")).push
     assert noted is not None
     assert noted.tag == "v?"
 
 
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
-    outside = world()
-    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, outside)
-    assert isinstance(outside.journal, FakeJournal)
-    assert outside.journal.reasons() == ["AGENT_UNKNOWN"]
+    gateways = world()
+    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, gateways)
+    assert isinstance(gateways.journal, FakeJournal)
+    assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
 
 
 async def test_an_agent_that_calls_its_answer_gzip_stopped_the_release_with_an_error_of_zlib() -> None:
@@ -149,17 +149,17 @@ class Throttled(FakeFoundry):
 
 
 async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_until_the_host_killed_everything() -> None:
-    outside = world()
-    throttled = Throttled(outside.clock)
+    gateways = world()
+    throttled = Throttled(gateways.clock)
     throttled.wish = 3600.0
-    outside = replace(outside, foundry=throttled)
-    await handle_event(json.dumps(push_event()), AGENTS, SETTINGS, outside)
-    began = outside.clock.monotonic()
-    reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, outside)
+    gateways = replace(gateways, foundry=throttled)
+    await handle_event(json.dumps(push_event()), AGENTS, SETTINGS, gateways)
+    began = gateways.clock.monotonic()
+    reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, gateways)
     assert reason == "SERVICE_UNAVAILABLE"
-    assert outside.clock.monotonic() - began < 60, "the lease is given back at once"
-    assert isinstance(outside.release_queue, FakeQueue)
-    assert outside.release_queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
+    assert gateways.clock.monotonic() - began < 60, "the lease is given back at once"
+    assert isinstance(gateways.release_queue, FakeQueue)
+    assert gateways.release_queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
 
 
 @pytest.mark.parametrize("wish", ["9" * 400, "99999999999"])

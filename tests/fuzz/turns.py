@@ -35,23 +35,23 @@ Given = tuple[bytes, bytes, list[Answer]]
 
 
 async def _turn(given: Given) -> None:
-    wanted, record = WANTED.decode(given[0], "wanted"), RECORD.decode(given[1], "record")
-    outside = replace(world(), foundry=FOUNDRY)
-    ledger = cast("FakeLedger", outside.state_store)
-    await _keep(ledger, wanted, record)
+    desired, release = WANTED.decode(given[0], "wanted"), RECORD.decode(given[1], "record")
+    gateways = replace(world(), foundry=FOUNDRY)
+    ledger = cast("FakeLedger", gateways.state_store)
+    await _keep(ledger, desired, release)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
-        await reconcile(RULE, SETTINGS, outside)
+        await reconcile(RULE, SETTINGS, gateways)
     finally:
         LINE.then = None
-    RECORD.encode(ledger.releases["hello"].record)
+    RECORD.encode(ledger.releases["hello"].release)
 
 
-async def _keep(ledger: FakeLedger, wanted: DesiredState, record: ReleaseState) -> None:
-    ledger.wishes["hello"] = wanted
+async def _keep(ledger: FakeLedger, desired: DesiredState, release: ReleaseState) -> None:
+    ledger.wishes["hello"] = desired
     lease = await ledger.lease("hello")
     if lease is not None:
-        await lease.write(record)
+        await lease.write(release)
         await lease.give_back()
 
 

@@ -90,10 +90,10 @@ def readings(infra: Infra) -> Iterator[str]:
     for file in infra.files:
         said = rf"\b(?:{'|'.join(file.resources) or '-'})\b[!\w\[\]]*\.(?!id\b|name\b|type\b)\w+"
         for one in file.resources.values():
-            outside = {
+            gateways = {
                 key: content for key, content in one.body.items() if key not in ("properties", "parent", "scope")
             }
-            for found in re.findall(said, repr(outside)):
+            for found in re.findall(said, repr(gateways)):
                 yield f"{file.path.name}: {one.symbol} uses {found} outside of its properties"
 
 
@@ -193,8 +193,8 @@ def storage(infra: Infra) -> Iterator[str]:
     """No keys, nothing public, what the app uses is there, and what is old goes."""
     file = infra.modules["storage.bicep"]
     told = file.resources["account"].body["properties"]
-    wanted = {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2"}
-    yield from (f"storage.bicep: {key} is not {value}" for key, value in wanted.items() if told.get(key) != value)
+    desired = {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2"}
+    yield from (f"storage.bicep: {key} is not {value}" for key, value in desired.items() if told.get(key) != value)
     if told["networkAcls"].get("bypass") != "AzureServices":
         yield "storage.bicep keeps Event Grid out once it is private"
     if file.resources["containers"].each != ["packages", CONTAINER, "deadletters"]:
@@ -217,9 +217,9 @@ def settings(infra: Infra) -> Iterator[str]:
     """What the app reads is set, what the host reads is set, and nothing else."""
     given = [one["name"] for one in infra.main.modules["app"].body["params"]["settings"]]
     given += re.findall(r"^          name: '(\w+)'$", infra.modules["function.bicep"].text, re.MULTILINE)
-    wanted = {one.metadata["name"] for one in fields(Settings)} - NOT_SET | HOST
-    yield from (f"the setting {name} is not set" for name in sorted(wanted - set(given)))
-    yield from (f"nobody reads the setting {name}" for name in sorted(set(given) - wanted))
+    desired = {one.metadata["name"] for one in fields(Settings)} - NOT_SET | HOST
+    yield from (f"the setting {name} is not set" for name in sorted(desired - set(given)))
+    yield from (f"nobody reads the setting {name}" for name in sorted(set(given) - desired))
     yield from (f"the setting {name} is set twice" for name in sorted(set(given)) if given.count(name) > 1)
     app = (infra.folder.parent / "function_app.py").read_text()
     warm = re.findall(r"'function:(\w+)'", infra.modules["function.bicep"].text)
@@ -251,9 +251,9 @@ def parameters(infra: Infra) -> Iterator[str]:
         if not one.decorators.get("description"):
             yield f"{name} has no description"
         variable, default = variable_of(given.get(name, {"value": "${}"})["value"])
-        wanted = "" if one.default is None else str(one.default).lower() if one.type == "bool" else str(one.default)
-        if default != wanted:
-            yield f"{variable} is {default!r} in main.parameters.json and {wanted!r} in main.bicep"
+        desired = "" if one.default is None else str(one.default).lower() if one.type == "bool" else str(one.default)
+        if default != desired:
+            yield f"{variable} is {default!r} in main.parameters.json and {desired!r} in main.bicep"
     pipeline = yaml.safe_load((infra.folder.parent / "azure.yaml").read_text())["pipeline"]["variables"]
     of_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
     handed = {variable_of(one["value"])[0] for one in given.values()} - of_azd

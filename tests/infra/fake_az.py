@@ -60,10 +60,10 @@ def get(path: str, written: str, query: str) -> Any:
 
 def filtered(found: list[Any], query: str) -> list[Any]:
     """``$filter=principalId eq '…'``, which listings of assignments know."""
-    wanted = parse_qs(query).get("$filter", [""])[0]
-    if not wanted.startswith("principalId eq "):
+    desired = parse_qs(query).get("$filter", [""])[0]
+    if not desired.startswith("principalId eq "):
         return found
-    return [one for one in found if one["properties"]["principalId"] == wanted.split("'")[1]]
+    return [one for one in found if one["properties"]["principalId"] == desired.split("'")[1]]
 
 
 def storage(words: tuple[str, ...], given: dict[str, str]) -> Any:

@@ -33,27 +33,27 @@ class Types:
         body = {key: content for key, content in resource.body.items() if key not in ARM_ONLY}
         return list(self._object(self.resource["bodyType"], body, resource.symbol, named=resource.existing))
 
-    def _check(self, wanted: str, given: Any, where: str) -> Iterator[str]:
+    def _check(self, desired: str, given: Any, where: str) -> Iterator[str]:
         if isinstance(given, Choice):
             for one in given.values:
-                yield from self._check(wanted, one, where)
+                yield from self._check(desired, one, where)
         elif isinstance(given, Code) or given is None:
             return
-        elif wanted.endswith("[]"):
-            yield from self._list(wanted[:-2], given, where)
-        elif wanted in self._named:
-            yield from self._named_object(self._named[wanted], given, where)
+        elif desired.endswith("[]"):
+            yield from self._list(desired[:-2], given, where)
+        elif desired in self._named:
+            yield from self._named_object(self._named[desired], given, where)
         else:
-            yield from _scalar(wanted, given, where)
+            yield from _scalar(desired, given, where)
 
-    def _list(self, wanted: str, given: Any, where: str) -> Iterator[str]:
+    def _list(self, desired: str, given: Any, where: str) -> Iterator[str]:
         if isinstance(given, Each):
-            yield from self._check(wanted, given.body, f"{where}[]")
+            yield from self._check(desired, given.body, f"{where}[]")
         elif not isinstance(given, list):
             yield f"{where} is a list"
         else:
             for one in given:
-                yield from self._check(wanted, one, f"{where}[]")
+                yield from self._check(desired, one, f"{where}[]")
 
     def _named_object(self, kind: Json, given: Any, where: str) -> Iterator[str]:
         if not isinstance(given, dict):
@@ -94,15 +94,15 @@ class Types:
         yield from self._check(prop["type"], content, where)
 
 
-def _scalar(wanted: str, given: Any, where: str) -> Iterator[str]:
+def _scalar(desired: str, given: Any, where: str) -> Iterator[str]:
     """``A | B | string`` takes any text by its type, and A or B by its service."""
-    if wanted in ("any", "object"):
+    if desired in ("any", "object"):
         return
-    if wanted in PLAIN:
-        if not isinstance(given, PLAIN[wanted]) or (wanted == "int" and isinstance(given, bool)):
-            yield f"{where} is a {wanted}, not {given!r}"
+    if desired in PLAIN:
+        if not isinstance(given, PLAIN[desired]) or (desired == "int" and isinstance(given, bool)):
+            yield f"{where} is a {desired}, not {given!r}"
         return
-    known = [one for one in wanted.split(" | ") if one not in PLAIN]
+    known = [one for one in desired.split(" | ") if one not in PLAIN]
     spelled_out = any(len(one) == 1 for one in known)  # it prints some words letter by letter
-    if not spelled_out and str(given) not in known and str(given) not in wanted:
+    if not spelled_out and str(given) not in known and str(given) not in desired:
         yield f"{where} is one of {', '.join(known)}, not {given!r}"

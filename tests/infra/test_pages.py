@@ -27,12 +27,12 @@ def rows(text: str, header: str) -> list[list[str]]:
 
 def test_the_readme_has_every_parameter_with_its_default_and_meaning() -> None:
     given = json.loads((ROOT / "infra/main.parameters.json").read_text())["parameters"]
-    wanted = []
+    desired = []
     for name, one in INFRA.main.parameters.items():
         variable, default = variable_of(given[name]["value"])
         shown = "required" if one.required else f"`{default}`" if default else ""
-        wanted.append([f"`{variable}`", shown, one.decorators["description"]])
-    assert rows((ROOT / "README.md").read_text(), "variable | default") == wanted
+        desired.append([f"`{variable}`", shown, one.decorators["description"]])
+    assert rows((ROOT / "README.md").read_text(), "variable | default") == desired
 
 
 def test_the_page_has_every_resource_and_no_other() -> None:
@@ -43,15 +43,15 @@ def test_the_page_has_every_resource_and_no_other() -> None:
 
 
 def test_the_page_has_every_role_as_the_table_of_infra_has_it() -> None:
-    wanted = [[row[key] for key in ("role", "who", "where", "why", "when")] for row in INFRA.roles.values()]
-    assert rows(DEPLOY, "role | who") == wanted
+    desired = [[row[key] for key in ("role", "who", "where", "why", "when")] for row in INFRA.roles.values()]
+    assert rows(DEPLOY, "role | who") == desired
 
 
 def test_the_page_has_every_setting() -> None:
     listed = {row[0].strip("`"): row[2] for row in rows(DEPLOY, "setting | value")}
     ours = {one.metadata["name"] for one in fields(Settings)} - NOT_SET
-    wanted = dict.fromkeys(ours, "the product") | dict.fromkeys(HOST, "the host and its worker")
-    assert listed == wanted
+    desired = dict.fromkeys(ours, "the product") | dict.fromkeys(HOST, "the host and its worker")
+    assert listed == desired
 
 
 def test_what_azd_knows_of_a_deployment_is_enough_for_the_command_line() -> None:

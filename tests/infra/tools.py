@@ -49,14 +49,14 @@ def checkov(modules: Path, config: Path, *more: str) -> dict[str, Any]:
     return found
 
 
-def types(wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+def types(desired: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Resource type → what the server tells of it; asked in one session of it, over the Model Context Protocol."""
     command = [str(environment() / "bin" / "azmcp"), "server", "start", "--namespace", "bicepschema", "--mode", "all"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, env={**os.environ, **QUIET}, **pipes) as process:  # type: ignore[call-overload]
         hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "slipway", "version": "1"}}
         _ask(process, "initialize", hello)
-        found = {name: _type(process, name) for name in wanted}
+        found = {name: _type(process, name) for name in desired}
         process.stdin.close()
     return found
 

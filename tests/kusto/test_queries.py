@@ -105,9 +105,9 @@ def test_the_modules_take_what_is_made() -> None:
     workbook = (ROOT / "infra" / "modules" / "workbook.bicep").read_text()
     assert f"'{generate.WORKSPACE}'" in workbook
     alerts = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
-    for rule in generate.alerts():
-        assert all(f"one.{key}" in alerts for key in rule), rule["key"]
-        assert "{" not in rule["query"], "an alert has no parameters"
+    for spec in generate.alerts():
+        assert all(f"one.{key}" in alerts for key in spec), spec["key"]
+        assert "{" not in spec["query"], "an alert has no parameters"
 
 
 GAUGES = set(re.findall(r"^\| `(slipway\.[\w.]+)` \| gauge", TELEMETRY, re.MULTILINE))
@@ -136,8 +136,8 @@ DELIVERIES = ("DeadLetteredCount", "DroppedEventCount", "DeliveryAttemptFailCoun
 def test_somebody_is_called_for_whatever_needs_a_person() -> None:
     parts = {part["query"]: part for part in generate._part("alerts.yaml")}
     assert parts.keys() == WANTED_ALERTS.keys()
-    for name, wanted in WANTED_ALERTS.items():
-        assert wanted.items() <= parts[name].items(), name
+    for name, desired in WANTED_ALERTS.items():
+        assert desired.items() <= parts[name].items(), name
         assert THRESHOLDS.get(name, "") in generate.query(name).kql
     bicep = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
     assert all(f"metric: '{metric}'" in bicep for metric in DELIVERIES)
@@ -145,12 +145,12 @@ def test_somebody_is_called_for_whatever_needs_a_person() -> None:
 
 def test_one_agents_open_alert_does_not_silence_another_agents() -> None:
     """A rule that resolves itself tells nobody again while it is open: each value of the column has its own."""
-    for rule in generate.alerts():
-        for split in rule["dimensions"]:
-            last = rule["query"].rpartition("|")[2]
+    for spec in generate.alerts():
+        for split in spec["dimensions"]:
+            last = spec["query"].rpartition("|")[2]
             assert split == {"name": split["name"], "operator": "Include", "values": ["*"]}
-            assert re.search(rf"\b{split['name']}\b", last), f"{rule['key']}: the result has no column {split['name']}"
-    assert sum(bool(rule["dimensions"]) for rule in generate.alerts()) == 4
+            assert re.search(rf"\b{split['name']}\b", last), f"{spec['key']}: the result has no column {split['name']}"
+    assert sum(bool(spec["dimensions"]) for spec in generate.alerts()) == 4
 
 
 def test_whatever_wants_a_person_during_a_release_is_called_an_error() -> None:

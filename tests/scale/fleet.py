@@ -198,16 +198,16 @@ class Fleet:
             push = Push(f"agents/{name}", _digest(f"push {number}"), f"v{number}", self.clock.now(), f"event-{number}")
             self.pushed[push.digest] = push
             self.seen.pushes += 1
-            outside = self.instances[0]
-            await handle_push(ImagePushed(push), self.agents, DecisionLog(outside.journal, self.clock, {}), outside)
+            gateways = self.instances[0]
+            await handle_push(ImagePushed(push), self.agents, DecisionLog(gateways.journal, self.clock, {}), gateways)
 
     async def _work(self, number: int) -> None:
-        outside = self.instances[number]
+        gateways = self.instances[number]
         while True:
             agent, tries = await self.queue.take()
             self._count(number, 1)
             try:
-                await reconcile(self.agents.agents[agent], SETTINGS, outside)
+                await reconcile(self.agents.agents[agent], SETTINGS, gateways)
             except GatewayError:
                 self.queue.put(agent, BACK_AFTER, tries + 1)
             finally:

@@ -213,7 +213,7 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     await deliver(push_event(), there)
     assert await go(there) == "LIVE"
     ledger = cast("FakeLedger", there.state_store)
-    kept = [RECORD.encode(ledger.releases["hello"].record).decode(), repr(ledger.wishes)]
+    kept = [RECORD.encode(ledger.releases["hello"].release).decode(), repr(ledger.wishes)]
     kept += [json.dumps(cast("FakeJournal", there.journal).lines, default=str)]
     kept += [repr(version) for version in cast("FakeFoundry", there.foundry).agents["hello"].versions.values()]
     assert cast("FakeFoundry", there.foundry).values["hello", "1"]["KEY"] == CANARY, "the container has it"

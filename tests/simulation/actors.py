@@ -104,7 +104,7 @@ async def route(history: History, number: int) -> None:
     Nor back to where it came from while a move is noted and its answer is not: nobody can tell that from a move that
     never landed (docs/how-to/incident.md says to pause first).
     """
-    agent, record = history.foundry.agents.get(AGENT), history.watch.record
+    agent, release = history.foundry.agents.get(AGENT), history.watch.record
     found = agent.versions.values() if agent else ()
     active = [
         one.number
@@ -112,13 +112,15 @@ async def route(history: History, number: int) -> None:
         if history.foundry.status(one.number) is Status.ACTIVE
         and agent
         and one.number != agent.routing.pinned
-        and one.metadata.get(FINGERPRINT) != record.fingerprint
-        and not (record.pending_write and record.expected_routing and record.expected_routing.routes_to(one.number))
+        and one.metadata.get(FINGERPRINT) != release.fingerprint
+        and not (release.pending_write and release.expected_routing and release.expected_routing.routes_to(one.number))
     ]
     if active and agent:
         history.foundry.turned(AGENT, Routing.to(history.random.choice(active)))
-        back = agent.routing == record.expected_routing and record.pending_write is None
-        history.watch.moved = None if back else Choice(history.clock.monotonic(), record.observed_generation, agent.routing)
+        back = agent.routing == release.expected_routing and release.pending_write is None
+        history.watch.moved = (
+            None if back else Choice(history.clock.monotonic(), release.observed_generation, agent.routing)
+        )
         history.watch.touched = True
         history.disturbed("ROUTING_CHANGED")
         history.say(f"a person moves the traffic to {agent.routing.pinned}")

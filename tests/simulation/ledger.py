@@ -55,18 +55,18 @@ class WatchedLease(Faulty):
 
     @property
     def record(self) -> ReleaseState:
-        record: ReleaseState = self._target.record  # type: ignore[attr-defined]
-        return record
+        release: ReleaseState = self._target.record  # type: ignore[attr-defined]
+        return release
 
     @property
     def remaining(self) -> float:
         seconds: float = self._target.remaining  # type: ignore[attr-defined]
         return seconds
 
-    async def write(self, record: ReleaseState) -> bool:
+    async def write(self, release: ReleaseState) -> bool:
         before, watch = self.record, self._watch
-        good = record.last_good if record.last_good != before.last_good and watch.rule.release.check else None
+        good = release.last_good if release.last_good != before.last_good and watch.rule.release.check else None
         if good and good.version not in (watch.foundry.checked | watch.deleted.keys()):
             watch.broken(f"version {good.version} is called good, and never answered with traffic")
-        wrote: bool = await self._writes(record)
+        wrote: bool = await self._writes(release)
         return wrote

@@ -31,15 +31,17 @@ def _foundry(make: Callable[[Any], dict[str, Any]]) -> Plant:
 
 
 def _ledger(make: Callable[[Any], dict[str, Any]]) -> Plant:
-    return lambda whole: replace(whole, state_store=cast("StateStore", Instead(whole.state_store, **make(whole.state_store))))
+    return lambda whole: replace(
+        whole, state_store=cast("StateStore", Instead(whole.state_store, **make(whole.state_store)))
+    )
 
 
 def _no_intention(ledger: Any) -> dict[str, Any]:
     async def lease(agent: str) -> Any:
         taken = await ledger.lease(agent)
 
-        async def write(record: ReleaseState) -> bool:
-            wrote: bool = await taken.write(replace(record, pending_write=None))
+        async def write(release: ReleaseState) -> bool:
+            wrote: bool = await taken.write(replace(release, pending_write=None))
             return wrote
 
         return taken and Instead(taken, write=write)
@@ -49,23 +51,23 @@ def _no_intention(ledger: Any) -> dict[str, Any]:
 
 def _holds_unheard(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        return replace(await ledger.wanted(agent), held=())
+        return replace(await ledger.wanted(agent), holds=())
 
     return {"wanted": wanted}
 
 
 def _pause_unheard(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        return replace(await ledger.wanted(agent), paused=None)
+        return replace(await ledger.wanted(agent), pause=None)
 
     return {"wanted": wanted}
 
 
 def _approves_itself(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        found, record = await ledger.wanted(agent), await ledger.record(agent)
-        leave = Approval(record.candidate or "", record.fingerprint, "nobody", record.begun_at)
-        return replace(found, approved=leave)
+        found, release = await ledger.wanted(agent), await ledger.record(agent)
+        leave = Approval(release.candidate or "", release.fingerprint, "nobody", release.started_at)
+        return replace(found, approval=leave)
 
     return {"wanted": wanted}
 

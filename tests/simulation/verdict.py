@@ -23,23 +23,26 @@ UNLUCKY = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
 
 def judge(history: History) -> None:
     """Raises BrokenError."""
-    record, wanted, newest = history.watch.record, history.watch.wanted, history.newest
+    release, desired, newest = history.watch.record, history.watch.wanted, history.newest
     _told_once(history)
     touched = history.watch.touched or bool(history.watch.deleted)
     _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
     if newest is None:
         return
-    told = wanted.newest_push or wanted.push
+    told = desired.newest_push or desired.push
     noted = told and (told.tag, told.digest)
     _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = wanted.pause is not None or touched
+    rests = desired.pause is not None or touched
     _expect(not history.queue.waiting or rests, "no message is left")
-    waits = history.scene.mode == "manual" and record.phase in (Phase.CONFIRMED, Phase.VERIFIED)
-    _expect(not record.is_open or waits or bool(rests), f"the release ended, not {record.phase}: {_last(history)}")
-    _expect(record.observed_generation == wanted.generation or bool(rests), f"serial {wanted.generation} was answered, not {record.observed_generation}")
-    if record.is_open or record.observed_generation != wanted.generation:
+    waits = history.scene.mode == "manual" and release.phase in (Phase.CONFIRMED, Phase.VERIFIED)
+    _expect(not release.is_open or waits or bool(rests), f"the release ended, not {release.phase}: {_last(history)}")
+    _expect(
+        release.observed_generation == desired.generation or bool(rests),
+        f"serial {desired.generation} was answered, not {release.observed_generation}",
+    )
+    if release.is_open or release.observed_generation != desired.generation:
         return
-    if wanted.newest_push is not None or rollback_version(wanted):
+    if desired.newest_push is not None or rollback_version(desired):
         _as_chosen(history)
     else:
         _as_expected(history)
@@ -47,20 +50,20 @@ def judge(history: History) -> None:
 
 def _as_chosen(history: History) -> None:
     """A person wants an earlier version: it serves, or the release says why it does not."""
-    record, watch, number = history.watch.record, history.watch, rollback_version(history.watch.wanted)
-    if record.reason in LIVE and number and watch.moved is None and not watch.deleted:
+    release, watch, number = history.watch.record, history.watch, rollback_version(history.watch.wanted)
+    if release.reason in LIVE and number and watch.moved is None and not watch.deleted:
         live = history.foundry.agents[AGENT].routing.pinned
         _expect(live == number, f"version {number}, which a person wants back, serves, not version {live}")
 
 
 def _as_expected(history: History) -> None:
-    record, newest = history.watch.record, history.newest
+    release, newest = history.watch.record, history.newest
     image = history.foundry.images[newest.digest] if newest else Image.GOOD
     allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
     allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.pause else set()
-    _expect(record.reason in allowed, f"the newest push ended as {record.reason}: {_last(history)}")
+    _expect(release.reason in allowed, f"the newest push ended as {release.reason}: {_last(history)}")
     if (
-        record.reason in LIVE
+        release.reason in LIVE
         and history.watch.moved is None
         and not history.watch.deleted
         and newest
@@ -76,10 +79,10 @@ def _as_expected(history: History) -> None:
 
 def _good_goes_on(history: History) -> bool:
     """True where a rotation keeps what was live: the newest push is held, or ended otherwise than live before."""
-    record, wanted = history.watch.record, history.watch.wanted
-    digest = wanted.push.digest if wanted.push else ""
-    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in record.history)
-    return record.push != wanted.push and bool(record.holds or wanted.holds or wanted.lifted_at or without)
+    release, desired = history.watch.record, history.watch.wanted
+    digest = desired.push.digest if desired.push else ""
+    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in release.history)
+    return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted_at or without)
 
 
 def _told_once(history: History) -> None:

@@ -63,7 +63,7 @@ class Watch:
 
     @property
     def record(self) -> ReleaseState:
-        return self.ledger.releases[AGENT].record if AGENT in self.ledger.releases else ReleaseState()
+        return self.ledger.releases[AGENT].release if AGENT in self.ledger.releases else ReleaseState()
 
     @property
     def wanted(self) -> DesiredState:
@@ -84,8 +84,8 @@ class Watch:
         """What was wanted at some time that a decision of now may have been made in."""
         for number in range(len(self.words) - 1, -1, -1):
             if self.words[number][0] <= self.now - HEARD:
-                return [wanted for _, wanted in self.words[number:]]
-        return [DesiredState(), *(wanted for _, wanted in self.words)]
+                return [desired for _, desired in self.words[number:]]
+        return [DesiredState(), *(desired for _, desired in self.words)]
 
 
 class WatchedFoundry:
@@ -121,18 +121,18 @@ class WatchedFoundry:
 
 
 def _may_create(watch: Watch, definition: Definition) -> None:
-    record = watch.record
-    if record.pending_write is None or record.pending_write.kind is not WriteKind.CREATE:
+    release = watch.record
+    if release.pending_write is None or release.pending_write.kind is not WriteKind.CREATE:
         watch.broken("a version was asked for without a noted intention")
-    value, noted = definition.environment["KEY"], record.secrets.get(SECRET, "")
+    value, noted = definition.environment["KEY"], release.secrets.get(SECRET, "")
     meant = watch.vault.value(SECRET, noted)
     if not isinstance(value, SecretValue) or value.reveal() != meant:
         watch.broken(f"the secret's value is not the one of version {noted}, which the fingerprint names")
 
 
 def _may_route(watch: Watch, to: Routing) -> None:
-    record, process = watch.record, PROCESS.get()
-    version, doing = to.pinned or "", record.pending_write
+    release, process = watch.record, PROCESS.get()
+    version, doing = to.pinned or "", release.pending_write
     if doing is None or doing.routing != to:
         watch.broken(f"the traffic was moved to {version} without a noted intention")
     gone_at = watch.deleted.get(version)
@@ -143,7 +143,7 @@ def _may_route(watch: Watch, to: Routing) -> None:
     if moved and watch.wanted.user_generation <= moved.seen and _was_told(watch, moved.at, process.looked_at):
         watch.broken("a person's routing was overwritten without a newer push or word")
     if doing is not None and doing.kind is WriteKind.MOVE_TRAFFIC:
-        _may_promote(watch, record, version)
+        _may_promote(watch, release, version)
 
 
 def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
@@ -151,39 +151,41 @@ def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
     return at <= looked_at or watch.now - at > FRESH + LATEST + watch.foundry.selector_lag
 
 
-def _may_promote(watch: Watch, record: ReleaseState, version: str) -> None:
+def _may_promote(watch: Watch, release: ReleaseState, version: str) -> None:
     rule = watch.rule.release
     if rule.verify and version not in watch.foundry.verified:
         watch.broken(f"version {version} was promoted, and never answered as it must")
     if rule.mode == "notify":
         watch.broken(f"version {version} was promoted in mode notify")
-    _may_by_people(watch, record, version)
+    _may_by_people(watch, release, version)
 
 
-def _may_by_people(watch: Watch, record: ReleaseState, version: str) -> None:
+def _may_by_people(watch: Watch, release: ReleaseState, version: str) -> None:
     rule, heard = watch.rule.release, watch.heard()
     approved = [(one.approval.version, one.approval.fingerprint) for one in heard if one.approval]
-    if rule.mode == "manual" and (version, record.fingerprint) not in approved:
+    if rule.mode == "manual" and (version, release.fingerprint) not in approved:
         watch.broken(f"version {version} was promoted without approval")
     if all(_is_paused(watch, one) for one in heard):
         watch.broken(f"version {version} was promoted while the agent was paused")
-    if all(_is_held(watch, record, one) for one in heard):
+    if all(_is_held(watch, release, one) for one in heard):
         watch.broken(f"version {version} was promoted, and is held")
 
 
-def _is_paused(watch: Watch, wanted: DesiredState) -> bool:
+def _is_paused(watch: Watch, desired: DesiredState) -> bool:
     """A person's way back goes through a pause."""
-    pause, now = wanted.pause, watch.foundry.clock.now()
-    return rollback_version(wanted) is None and pause is not None and pause.is_active(now)
+    pause, now = desired.pause, watch.foundry.clock.now()
+    return rollback_version(desired) is None and pause is not None and pause.is_active(now)
 
 
-def _is_held(watch: Watch, record: ReleaseState, wanted: DesiredState) -> bool:
-    push = record.push
+def _is_held(watch: Watch, release: ReleaseState, desired: DesiredState) -> bool:
+    push = release.push
     return any(
-        _names(hold, record.fingerprint, push)
+        _names(hold, release.fingerprint, push)
         and (hold.until is None or hold.until > watch.foundry.clock.now())
-        and not any(wanted.lifted_at.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key)
-        for hold in (*record.holds, *wanted.holds)
+        and not any(
+            desired.lifted_at.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key
+        )
+        for hold in (*release.holds, *desired.holds)
     )
 
 
@@ -195,17 +197,21 @@ def _names(hold: Hold, fingerprint: str, push: Push | None) -> bool:
 
 def _may_delete(watch: Watch, number: str) -> None:
     """What pruning must keep whatever it is told: what serves, and what the release record names."""
-    record, routing = watch.record, watch.foundry.agents[AGENT].routing
+    release, routing = watch.record, watch.foundry.agents[AGENT].routing
     newest = next(reversed(watch.foundry.agents[AGENT].versions), None)
     serves = routing.routes_to(number) or (routing.follows_latest and number == newest)
     serves = serves and watch.foundry.status(number) is not Status.FAILED
     moved = watch.moved
     if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
         watch.broken(f"version {number} was deleted while it served")
-    named = [good.version for good in (record.last_good, record.previous_good) if good]
-    for kept in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
+    named = [good.version for good in (release.last_good, release.previous_good) if good]
+    for kept in (
+        release.routing_at_start,
+        release.expected_routing,
+        release.pending_write.routing if release.pending_write else None,
+    ):
         named += [rule.version for rule in kept.rules] if kept else []
-    if number in named or (record.is_open and record.candidate == number and not record.is_duplicate):
+    if number in named or (release.is_open and release.candidate == number and not release.is_duplicate):
         watch.broken(f"version {number} was deleted, which the release record names")
 
 

@@ -38,14 +38,14 @@ def crowded() -> Gateways:
     return made
 
 
-async def pushed(outside: Gateways) -> None:
-    await handle_event(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, outside)
+async def pushed(gateways: Gateways) -> None:
+    await handle_event(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, gateways)
 
 
 async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
-    outside = crowded()
-    await pushed(outside)
-    clock = cast("FakeClock", outside.clock)
+    gateways = crowded()
+    await pushed(gateways)
+    clock = cast("FakeClock", gateways.clock)
     before = clock.sleep
 
     class Helped(FakeClock):
@@ -54,19 +54,19 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
             self.passed = clock.passed
             if clock.passed >= 30 and not done:
                 done.append(clock.passed)
-                outside.rate_limiter.end_release()
+                gateways.rate_limiter.end_release()
 
     done, helped = list[float](), Helped()
-    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=helped)) == "LIVE"
+    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=helped)) == "LIVE"
     assert done, "it did wait"
 
 
 async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_to_be_taken_up() -> None:
-    outside = crowded()
-    await pushed(outside)
-    outside.rate_limiter.record_refusal(outside.clock.monotonic())
-    looks = outside.rate_limiter
-    clock = cast("FakeClock", outside.clock)
+    gateways = crowded()
+    await pushed(gateways)
+    gateways.rate_limiter.record_refusal(gateways.clock.monotonic())
+    looks = gateways.rate_limiter
+    clock = cast("FakeClock", gateways.clock)
     before = clock.sleep
 
     class Refusing(FakeClock):
@@ -76,29 +76,30 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
             looks.record_refusal(self.passed)
 
     assert (
-        await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(outside, clock=Refusing())) == "SERVICE_UNAVAILABLE"
+        await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=Refusing()))
+        == "SERVICE_UNAVAILABLE"
     )
     assert clock.passed >= MAX_SLOT_WAIT_SECONDS
-    line = cast("FakeJournal", outside.journal).lines[-1]
+    line = cast("FakeJournal", gateways.journal).lines[-1]
     assert "429" in str(line["detail"])
-    assert cast("FakeQueue", outside.release_queue).sent[-1] == ("agent-0", 0.0)
-    assert cast("FakeLedger", outside.state_store).releases["agent-0"].holder == 0
+    assert cast("FakeQueue", gateways.release_queue).sent[-1] == ("agent-0", 0.0)
+    assert cast("FakeLedger", gateways.state_store).releases["agent-0"].holder == 0
 
 
 @in_virtual_time
 async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
     clock = VirtualClock()
-    outside = replace(world(), clock=clock)
-    decisions = DecisionLog(outside.journal, clock, {})
-    await report_drift(tuple(MANY[:20]), decisions, outside)
+    gateways = replace(world(), clock=clock)
+    decisions = DecisionLog(gateways.journal, clock, {})
+    await report_drift(tuple(MANY[:20]), decisions, gateways)
     assert clock.monotonic() == 0.0
-    await report_drift(tuple(MANY), decisions, outside)
+    await report_drift(tuple(MANY), decisions, gateways)
     assert 20.0 < clock.monotonic() < 35.0
 
 
 async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
-    outside = world()
-    clock = cast("FakeClock", outside.clock)
+    gateways = world()
+    clock = cast("FakeClock", gateways.clock)
 
     class Slow(FakeFoundry):
         async def agent(self, name: str) -> Agent | None:
@@ -106,8 +107,8 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
             return None
 
     slow = Slow(clock)
-    await prune_versions(AGENTS, SETTINGS, replace(outside, foundry=slow))
-    stopped = [line for line in cast("FakeJournal", outside.journal).lines if line["reason"] == "PRUNE_STOPPED"]
+    await prune_versions(AGENTS, SETTINGS, replace(gateways, foundry=slow))
+    stopped = [line for line in cast("FakeJournal", gateways.journal).lines if line["reason"] == "PRUNE_STOPPED"]
     assert 5 <= len(stopped) < len(MANY)
     assert "the next run goes on" in str(stopped[0]["detail"])
     assert clock.passed < timedelta(minutes=45).total_seconds()

@@ -66,16 +66,26 @@ UNFINISHED = [
     pytest.param(DesiredState(generation=1), OPEN, BEGUN, id="under way"),
     pytest.param(DesiredState(generation=1), ReleaseState(observed_generation=1), None, id="ended"),
     pytest.param(NEWER, ReleaseState(observed_generation=1), BEGUN, id="never taken up"),
-    pytest.param(DesiredState(2, updated_at=BEGUN, not_before=NOW + timedelta(1)), ReleaseState(observed_generation=1), None, id="not due"),
     pytest.param(
-        DesiredState(2, updated_at=BEGUN, not_before=NOW - timedelta(1)), ReleaseState(observed_generation=1), NOW - timedelta(1), id="was due"
+        DesiredState(2, updated_at=BEGUN, not_before=NOW + timedelta(1)),
+        ReleaseState(observed_generation=1),
+        None,
+        id="not due",
+    ),
+    pytest.param(
+        DesiredState(2, updated_at=BEGUN, not_before=NOW - timedelta(1)),
+        ReleaseState(observed_generation=1),
+        NOW - timedelta(1),
+        id="was due",
     ),
     pytest.param(DesiredState(2), ReleaseState(observed_generation=1), None, id="nobody knows since when"),
     pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
     pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
     pytest.param(
         DesiredState(generation=1),
-        ReleaseState(observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 AWAITING_APPROVAL 7"),
+        ReleaseState(
+            observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 AWAITING_APPROVAL 7"
+        ),
         None,
         id="waits for a person",
     ),
@@ -84,6 +94,6 @@ UNFINISHED = [
 
 @pytest.mark.parametrize(("wanted", "record", "since"), UNFINISHED)
 def test_unfinished_is_what_nobody_waits_for(
-    wanted: DesiredState, record: ReleaseState, since: datetime | None
+    desired: DesiredState, release: ReleaseState, since: datetime | None
 ) -> None:
-    assert release_outcome.unfinished_since(wanted, record, NOW) == since
+    assert release_outcome.unfinished_since(desired, release, NOW) == since

@@ -27,7 +27,9 @@ def test_a_newer_push_is_desired_and_is_a_word_of_peoples() -> None:
     later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(1))
     noted = apply_push(WANTED, rule(), later, "trace", NOW)
     assert (noted.reason, noted.enqueues) == (Reason.DESIRED, True)
-    assert noted.desired == DesiredState(5, 5, later, Cause.PUSH, NOW, runtime_hash=runtime_hash(rule()), traceparent="trace")
+    assert noted.desired == DesiredState(
+        5, 5, later, Cause.PUSH, NOW, runtime_hash=runtime_hash(rule()), traceparent="trace"
+    )
 
 
 @pytest.mark.parametrize(

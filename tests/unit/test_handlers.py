@@ -182,7 +182,7 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
     await house.pushed("v2", "b")
-    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, expected_routing=Routing())
+    house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
     assert await house.released() == "LIVE"
     assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
     assert await house.live() == "2"
@@ -192,7 +192,7 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    house.ledger.releases[AGENT].record = replace(house.ledger.releases[AGENT].record, expected_routing=Routing())
+    house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
     await house.pushed("v2", "b")
     house.clock.passed += 60
     route = house.foundry.route
@@ -304,7 +304,7 @@ async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House)
 async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None:
     await house.pushed()
     paused = Pause("freeze", "ada", house.clock.now())
-    await house.ledger.note(AGENT, lambda wanted: replace(wanted, pause=paused))
+    await house.ledger.note(AGENT, lambda desired: replace(desired, pause=paused))
     await house.released()
     assert house.journal.lines[-1]["reason"] == "PAUSED"
     assert "ada" in str(house.journal.lines[-1]["detail"])
@@ -321,10 +321,12 @@ async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
 async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: House) -> None:
     await house.pushed()
     await house.released()
-    record = house.ledger.releases[AGENT].record
+    release = house.ledger.releases[AGENT].release
     doing = PendingWrite(WriteKind.CREATE, house.clock.now(), highest_version=0)
-    forgotten = replace(record, phase=Phase.STARTED, reason="", candidate=None, last_good=None, pending_write=doing, created_at={})
-    house.ledger.releases[AGENT].record = forgotten
+    forgotten = replace(
+        release, phase=Phase.STARTED, reason="", candidate=None, last_good=None, pending_write=doing, created_at={}
+    )
+    house.ledger.releases[AGENT].release = forgotten
     assert await house.released() == "LIVE"
     assert house.foundry.creates == 1
 

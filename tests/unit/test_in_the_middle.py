@@ -92,9 +92,9 @@ async def to_its_end(house: House) -> ReleaseState:
     """Hand the message over as often as the queue does."""
     for _ in range(6):
         await house.released()
-        record = await house.ledger.record(AGENT)
-        if not record.is_open and record.observed_generation == (await house.ledger.wanted(AGENT)).generation:
-            return record
+        release = await house.ledger.record(AGENT)
+        if not release.is_open and release.observed_generation == (await house.ledger.wanted(AGENT)).generation:
+            return release
         await house.clock.sleep(80)
     raise AssertionError(f"the release never ends: {house.journal.reasons()[-6:]}")
 
@@ -108,13 +108,13 @@ async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str
         seen: list[ReleaseState] = []
 
         def meddle(house: House = house, seen: list[ReleaseState] = seen) -> None:
-            seen.append(house.ledger.releases[AGENT].record)
+            seen.append(house.ledger.releases[AGENT].release)
             MEDDLING[what](house.foundry)
 
         meddled.at, meddled.meddle = at, meddle
         await house.pushed("v3", "c")
-        record = await to_its_end(house)
-        assert record.reason in Reason.__members__
+        release = await to_its_end(house)
+        assert release.reason in Reason.__members__
         if not seen:
             assert at > 10, "the release has calls to meddle with"
             return

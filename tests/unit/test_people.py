@@ -40,8 +40,8 @@ def test_an_approval_names_what_waits() -> None:
         pytest.param(replace(WAITING, phase=Phase.ENDED), "2", "no version waits", id="over"),
     ],
 )
-def test_what_does_not_wait_cannot_be_approved(record: ReleaseState, version: str | None, told: str) -> None:
-    assert user_commands.approve(WANTED, record, version, "ann", NOW) == DesiredUpdate(
+def test_what_does_not_wait_cannot_be_approved(release: ReleaseState, version: str | None, told: str) -> None:
+    assert user_commands.approve(WANTED, release, version, "ann", NOW) == DesiredUpdate(
         WANTED, Reason.NOTHING_TO_APPROVE, told
     )
 

@@ -36,9 +36,12 @@ def keep(**given: Any) -> KeepSpec:
 
 
 def reasons(
-    *versions: Version, routing: Routing | None = None, record: ReleaseState | None = None, rule: KeepSpec | None = None
+    *versions: Version,
+    routing: Routing | None = None,
+    release: ReleaseState | None = None,
+    spec: KeepSpec | None = None,
 ) -> dict[str, Reason]:
-    lines = plan_prune(versions, routing or Routing.to("9"), record or ReleaseState(), rule or keep(), NOW)
+    lines = plan_prune(versions, routing or Routing.to("9"), release or ReleaseState(), spec or keep(), NOW)
     assert [line.version for line in lines] == sorted(
         versions, key=lambda one: int(one.number) if one.number.isdecimal() else -1
     )
@@ -82,7 +85,11 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
             version(1), ReleaseState(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"
         ),
         pytest.param(
-            version(1), ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")), keep(), Reason.KEPT_IN_RELEASE, id="before"
+            version(1),
+            ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")),
+            keep(),
+            Reason.KEPT_IN_RELEASE,
+            id="before",
         ),
         pytest.param(
             version(1),
@@ -91,7 +98,13 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
             Reason.KEPT_IN_RELEASE,
             id="the good one",
         ),
-        pytest.param(version(1), ReleaseState(routing_at_start=Routing.to("1")), keep(), Reason.KEPT_IN_RELEASE, id="the way back"),
+        pytest.param(
+            version(1),
+            ReleaseState(routing_at_start=Routing.to("1")),
+            keep(),
+            Reason.KEPT_IN_RELEASE,
+            id="the way back",
+        ),
         pytest.param(
             version(1),
             ReleaseState(pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, Routing.to("1"))),
@@ -105,9 +118,9 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
     ],
 )
 def test_a_version_stays_or_goes_for_one_reason(
-    other: Version, record: ReleaseState, rule: KeepSpec, reason: Reason
+    other: Version, release: ReleaseState, spec: KeepSpec, reason: Reason
 ) -> None:
-    found = reasons(other, LIVE, record=record, rule=rule)
+    found = reasons(other, LIVE, release=release, spec=spec)
     assert found == {other.number: reason, "9": Reason.KEPT_LIVE}
 
 
@@ -120,12 +133,12 @@ def test_the_last_version_stays_even_where_nothing_names_it() -> None:
 
 
 def test_when_it_is_crowded_what_is_only_kept_for_now_gives_way_oldest_first() -> None:
-    found = reasons(*(version(each, age=1) for each in range(1, 9)), LIVE, rule=keep(limit=10))
+    found = reasons(*(version(each, age=1) for each in range(1, 9)), LIVE, spec=keep(limit=10))
     assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1"]
 
 
 def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
-    found = reasons(*(version(each) for each in range(1, 6)), LIVE, rule=keep(max_deletes=2))
+    found = reasons(*(version(each) for each in range(1, 6)), LIVE, spec=keep(max_deletes=2))
     assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1", "2"]
     assert found["3"] is Reason.KEPT_FOR_NEXT_RUN
 
@@ -157,9 +170,9 @@ def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
     ],
 )
 def test_a_line_is_held_once_more_against_what_was_just_read(
-    found: Version, told: Agent | None, record: ReleaseState, reason: Reason
+    found: Version, told: Agent | None, release: ReleaseState, reason: Reason
 ) -> None:
-    again = recheck(Delete(version(1), Reason.PRUNED_STALE), told, found, record, keep(), NOW)
+    again = recheck(Delete(version(1), Reason.PRUNED_STALE), told, found, release, keep(), NOW)
     assert (again.version, again.reason) == (found, reason)
     assert isinstance(again, Delete) is reason.value.startswith("PRUNED")
 
@@ -200,12 +213,12 @@ RULES = st.builds(
 
 @given(VERSIONS, RULES, st.integers(1, 30), st.randoms())
 def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
-    versions: list[Version], rule: KeepSpec, live: int, random: Any
+    versions: list[Version], spec: KeepSpec, live: int, random: Any
 ) -> None:
-    routing, record = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), phase=Phase.STARTED)
-    lines = plan_prune(versions, routing, record, rule, NOW)
-    assert lines == plan_prune(random.sample(versions, len(versions)), routing, record, rule, NOW)
+    routing, release = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), phase=Phase.STARTED)
+    lines = plan_prune(versions, routing, release, spec, NOW)
+    assert lines == plan_prune(random.sample(versions, len(versions)), routing, release, spec, NOW)
     gone = {line.version.number for line in lines if isinstance(line, Delete)}
     assert not gone & {str(live), str(live + 1)}
     left = [line.version for line in lines if isinstance(line, Keep)]
-    assert not [line for line in plan_prune(left, routing, record, rule, NOW) if isinstance(line, Delete)]
+    assert not [line for line in plan_prune(left, routing, release, spec, NOW) if isinstance(line, Delete)]

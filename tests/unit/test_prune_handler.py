@@ -258,7 +258,7 @@ async def test_a_look_that_hung_is_taken_again_before_anything_is_deleted(house:
 async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
     pause = Pause("incident", "ann", house.clock.now())
-    await house.ledger.note(AGENT, lambda wanted: replace(wanted, pause=pause))
+    await house.ledger.note(AGENT, lambda desired: replace(desired, pause=pause))
     await run(house)
     assert len(left(house)) == 4
     assert "PAUSED" in house.journal.reasons()
@@ -314,8 +314,8 @@ async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_sa
     await versions_of_ours(house, 3)
     await house.pushed("v9", "f")
     assert await house.released() == "VERSION_LIMIT"
-    record = await house.ledger.record(AGENT)
-    assert record.detail == "3 of 3 versions: KEPT_RECENT 1, KEPT_IN_RELEASE 2, KEPT_LIVE 3"
+    release = await house.ledger.record(AGENT)
+    assert release.detail == "3 of 3 versions: KEPT_RECENT 1, KEPT_IN_RELEASE 2, KEPT_LIVE 3"
     assert await house.live() == "3"
 
 

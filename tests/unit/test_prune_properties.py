@@ -68,16 +68,20 @@ CLOCKS = st.sampled_from([NOW, NOW - timedelta(days=3000), NOW + timedelta(days=
 MANY = st.lists(versions(), unique_by=lambda one: one.number, max_size=25)
 
 
-def needed(all_of_them: Sequence[Version], routing: Routing, record: ReleaseState, keep: KeepSpec) -> set[str]:
+def needed(all_of_them: Sequence[Version], routing: Routing, release: ReleaseState, keep: KeepSpec) -> set[str]:
     """The hard list in other words: by no means may one of these go."""
     numbered = [one for one in all_of_them if one.number.isdecimal()]
     by_number = sorted(numbered, key=lambda one: int(one.number))
     names = {rule.version for rule in routing.rules}
     if by_number and (routing.follows_latest or not names & {one.number for one in numbered}):
         names.add(by_number[-1].number)
-    names |= {good.version for good in (record.last_good, record.previous_good) if good}
-    names |= {record.candidate} if record.candidate and record.phase is not Phase.ENDED else set()
-    for other in (record.routing_at_start, record.expected_routing, record.pending_write.routing if record.pending_write else None):
+    names |= {good.version for good in (release.last_good, release.previous_good) if good}
+    names |= {release.candidate} if release.candidate and release.phase is not Phase.ENDED else set()
+    for other in (
+        release.routing_at_start,
+        release.expected_routing,
+        release.pending_write.routing if release.pending_write else None,
+    ):
         names |= {rule.version for rule in other.rules} if other else set()
     names |= {one.number for one in all_of_them if one.draft or not one.number.isdecimal()}
     names |= {one.number for one in all_of_them if one.status not in RELEASED or one.created_at == NO_TIME}
@@ -95,15 +99,15 @@ def going(lines: Sequence[PruneDecision]) -> set[str]:
 @settings(max_examples=400)
 @given(MANY, ROUTINGS, RECORDS, RULES, CLOCKS, st.randoms())
 def test_what_must_stay_stays_until_nothing_more_goes(
-    found: list[Version], routing: Routing, record: ReleaseState, keep: KeepSpec, now: datetime, random: Any
+    found: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec, now: datetime, random: Any
 ) -> None:
     left, runs = found, 0
     while True:
-        lines = plan_prune(left, routing, record, keep, now)
-        assert lines == plan_prune(random.sample(left, len(left)), routing, record, keep, now)
+        lines = plan_prune(left, routing, release, keep, now)
+        assert lines == plan_prune(random.sample(left, len(left)), routing, release, keep, now)
         assert sorted(line.version.number for line in lines) == sorted(one.number for one in left)
         gone = going(lines)
-        assert not gone & needed(left, routing, record, keep)
+        assert not gone & needed(left, routing, release, keep)
         assert len(gone) <= keep.max_deletes
         if not gone:
             break
@@ -114,11 +118,11 @@ def test_what_must_stay_stays_until_nothing_more_goes(
 
 @given(MANY, ROUTINGS, RECORDS, CLOCKS)
 def test_rules_that_keep_everything_delete_nothing(
-    found: list[Version], routing: Routing, record: ReleaseState, now: datetime
+    found: list[Version], routing: Routing, release: ReleaseState, now: datetime
 ) -> None:
     everything = KeepSpec(newest=1000, tags=(".*",), limit=1000)
     ours = [replace(one, status=Status.ACTIVE) for one in found]
-    assert not going(plan_prune(ours, routing, record, everything, now))
+    assert not going(plan_prune(ours, routing, release, everything, now))
 
 
 @given(MANY, ROUTINGS, CLOCKS)

@@ -98,8 +98,8 @@ def facts(
     return Observed((now_agent,), versions, {**{v.number: v for v in versions}, **(gone or {})}, resolved, resolved)
 
 
-def step(record: ReleaseState, known: Observed, wanted: DesiredState = WANTED, rule: AgentSpec = RULE) -> Action:
-    return next_action(DecisionInput(wanted, record, known), rule, NOW)
+def step(release: ReleaseState, known: Observed, desired: DesiredState = WANTED, spec: AgentSpec = RULE) -> Action:
+    return next_action(DecisionInput(desired, release, known), spec, NOW)
 
 
 AT_1 = agent(TO_1, version("1"))
@@ -202,9 +202,9 @@ ENDS = [
 
 @pytest.mark.parametrize(("record", "known", "wanted", "reason"), ENDS)
 def test_the_release_ends_with_one_reason(
-    record: ReleaseState, known: Observed, wanted: DesiredState, reason: Reason
+    release: ReleaseState, known: Observed, desired: DesiredState, reason: Reason
 ) -> None:
-    decided = step(record, known, wanted)
+    decided = step(release, known, desired)
     assert isinstance(decided, EndRelease)
     assert decided.reason is reason
     assert not decided.state.is_open
@@ -261,9 +261,9 @@ WAITS = [
 
 @pytest.mark.parametrize(("record", "known", "wanted", "for_version"), WAITS)
 def test_it_waits_rather_than_guesses(
-    record: ReleaseState, known: Observed, wanted: DesiredState, for_version: str
+    release: ReleaseState, known: Observed, desired: DesiredState, for_version: str
 ) -> None:
-    decided = step(record, known, wanted)
+    decided = step(release, known, desired)
     assert isinstance(decided, Poll)
     assert decided.version == for_version
 
@@ -291,7 +291,9 @@ def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
     ],
 )
 def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: WriteKind, stage: Phase) -> None:
-    decided = step(replace(CONFIRMED, pending_write=PendingWrite(act, SETTLED, routing=TO_2)), facts(AT_2, version("2")), SEEN)
+    decided = step(
+        replace(CONFIRMED, pending_write=PendingWrite(act, SETTLED, routing=TO_2)), facts(AT_2, version("2")), SEEN
+    )
     assert isinstance(decided, UpdateState)
     assert decided.state.phase is stage
     assert decided.state.expected_routing == TO_2
@@ -299,7 +301,9 @@ def test_a_selector_change_without_an_answer_is_noted_when_it_shows(act: WriteKi
 
 def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
     decided = step(
-        replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, SETTLED, routing=TO_2)), facts(AT_1, version("2")), SEEN
+        replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, SETTLED, routing=TO_2)),
+        facts(AT_1, version("2")),
+        SEEN,
     )
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.DID_NOT_LAND
@@ -328,7 +332,9 @@ DONES = [
         Reason.ROUTING_CHANGED,
         id="7 a rotation after a person's hand",
     ),
-    pytest.param(SERVING, facts(AT_1), replace(WANTED, generation=1, user_generation=1), Reason.LIVE, id="8 ended stays ended"),
+    pytest.param(
+        SERVING, facts(AT_1), replace(WANTED, generation=1, user_generation=1), Reason.LIVE, id="8 ended stays ended"
+    ),
     pytest.param(
         ReleaseState(observed_generation=2),
         facts(None),
@@ -341,9 +347,9 @@ DONES = [
 
 @pytest.mark.parametrize(("record", "known", "wanted", "reason"), DONES)
 def test_doing_nothing_has_a_reason(
-    record: ReleaseState, known: Observed, wanted: DesiredState, reason: Reason
+    release: ReleaseState, known: Observed, desired: DesiredState, reason: Reason
 ) -> None:
-    decided = step(record, known, wanted)
+    decided = step(release, known, desired)
     assert isinstance(decided, Stop)
     assert decided.reason is reason
 
@@ -363,7 +369,9 @@ def test_an_act_that_another_host_noted_with_its_clock_ahead_counts_from_now() -
 
 def test_a_quiet_time_that_began_with_a_clock_ahead_is_over() -> None:
     """Or a rotated secret would reach nobody for an hour."""
-    settling = replace(WANTED, cause=Cause.SECRET, updated_at=AN_HOUR_AHEAD, not_before=AN_HOUR_AHEAD + timedelta(seconds=30))
+    settling = replace(
+        WANTED, cause=Cause.SECRET, updated_at=AN_HOUR_AHEAD, not_before=AN_HOUR_AHEAD + timedelta(seconds=30)
+    )
     assert not isinstance(step(SERVING, facts(AT_1), settling), Requeue)
 
 
@@ -377,9 +385,9 @@ def test_how_long_a_version_is_creating_is_told_by_the_clock_that_wrote_when_it_
     made = NOW - timedelta(hours=1)
     fresh = replace(version("2", Status.CREATING), created_at=made, read_at=made + timedelta(seconds=5))
     old = replace(fresh, read_at=NOW)
-    record = replace(CONFIRMED, phase=Phase.STARTED, created_at={"2": made})
-    assert isinstance(step(record, facts(AT_1, fresh), SEEN), Poll)
-    decided = step(record, facts(AT_1, old), SEEN)
+    release = replace(CONFIRMED, phase=Phase.STARTED, created_at={"2": made})
+    assert isinstance(step(release, facts(AT_1, fresh), SEEN), Poll)
+    decided = step(release, facts(AT_1, old), SEEN)
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.TIMED_OUT
 
@@ -422,7 +430,10 @@ def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
     [
         pytest.param(SERVING, [version("1"), version("3")], "1", id="the good one"),
         pytest.param(
-            replace(SERVING, last_good=None, candidate="3", created_at={}), [version("3"), version("4")], "3", id="the last noted"
+            replace(SERVING, last_good=None, candidate="3", created_at={}),
+            [version("3"), version("4")],
+            "3",
+            id="the last noted",
         ),
         pytest.param(
             ReleaseState(),
@@ -433,10 +444,10 @@ def test_a_good_version_that_is_not_active_is_not_already_live() -> None:
     ],
 )
 def test_the_traffic_is_held_where_it_is_before_a_version_is_made(
-    record: ReleaseState, versions: list[Version], pinned: str
+    release: ReleaseState, versions: list[Version], pinned: str
 ) -> None:
     follows = agent(LATEST, versions[-1])
-    decided = step(record, facts(follows, *versions, resolved=replace(RESOLVED, fingerprint="other")))
+    decided = step(release, facts(follows, *versions, resolved=replace(RESOLVED, fingerprint="other")))
     assert decided == Pin(pinned, LATEST)
 
 
@@ -625,22 +636,30 @@ def test_a_failed_check_goes_back_to_what_served_before() -> None:
 SPLIT = Routing((TrafficRule("1", 50), TrafficRule("3", 50)))
 WAYS = [
     pytest.param(PROMOTED, (version("1"),), TO_1, id="what served"),
-    pytest.param(replace(PROMOTED, routing_at_start=SPLIT), (version("1"), version("3")), SPLIT, id="two rules of a person"),
-    pytest.param(replace(PROMOTED, routing_at_start=SPLIT), (version("1"),), TO_1, id="one of two is gone: the good one"),
+    pytest.param(
+        replace(PROMOTED, routing_at_start=SPLIT), (version("1"), version("3")), SPLIT, id="two rules of a person"
+    ),
+    pytest.param(
+        replace(PROMOTED, routing_at_start=SPLIT), (version("1"),), TO_1, id="one of two is gone: the good one"
+    ),
     pytest.param(replace(PROMOTED, routing_at_start=None), (version("1"),), TO_1, id="nothing served: the good one"),
-    pytest.param(replace(PROMOTED, routing_at_start=LATEST), (version("1"),), TO_1, id="it followed latest: the good one"),
+    pytest.param(
+        replace(PROMOTED, routing_at_start=LATEST), (version("1"),), TO_1, id="it followed latest: the good one"
+    ),
     pytest.param(replace(PROMOTED, routing_at_start=TO_2), (version("1"),), TO_1, id="never to the candidate itself"),
     pytest.param(PROMOTED, (version("1", Status.FAILED),), None, id="what served has failed"),
     pytest.param(PROMOTED, (version("1", fingerprint="fp-2"),), None, id="what served is held itself"),
-    pytest.param(replace(PROMOTED, routing_at_start=None, last_good=None), (), None, id="a first version has no way back"),
+    pytest.param(
+        replace(PROMOTED, routing_at_start=None, last_good=None), (), None, id="a first version has no way back"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("record", "versions", "way"), WAYS)
-def test_the_way_back(record: ReleaseState, versions: tuple[Version, ...], way: Routing | None) -> None:
+def test_the_way_back(release: ReleaseState, versions: tuple[Version, ...], way: Routing | None) -> None:
     gone: Mapping[str, None] = {n: None for n in ("1", "3") if n not in {one.number for one in versions}}
     known = facts(AT_2, *versions, gone=gone)
-    decided = after_check(DecisionInput(SEEN, record, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
+    decided = after_check(DecisionInput(SEEN, release, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     if way is None:
         assert isinstance(decided, EndRelease)
         assert decided.reason is Reason.CHECK_FAILED_NO_WAY_BACK
@@ -681,7 +700,9 @@ def test_while_the_desired_image_is_held_what_is_good_runs_with_todays_secrets()
 def test_a_held_push_ends_as_held_whatever_runs() -> None:
     same = replace(RESOLVED, fingerprint="fp-1")
     live = step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1"), resolved=same), WANTED)
-    nothing_good = step(replace(HELD_RECORD, observed_generation=1, last_good=None, created_at={}), facts(AT_1, version("1")), WANTED)
+    nothing_good = step(
+        replace(HELD_RECORD, observed_generation=1, last_good=None, created_at={}), facts(AT_1, version("1")), WANTED
+    )
     by_fingerprint = replace(HELD_RECORD, observed_generation=1, holds=(replace(HOLD, digest=""),))
     for decided in (live, nothing_good, step(by_fingerprint, facts(AT_1, version("1")), WANTED)):
         assert isinstance(decided, EndRelease)
@@ -694,7 +715,9 @@ def test_a_hold_that_is_over_or_lifted_holds_nothing() -> None:
     over = replace(HELD_RECORD, observed_generation=1, holds=(replace(HOLD, until=NOW),))
     assert isinstance(step(over, facts(AT_1, version("1")), WANTED), StartRelease)
     lifted = replace(WANTED, lifted_at={PUSH.digest: NOW})
-    assert isinstance(step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1")), lifted), StartRelease)
+    assert isinstance(
+        step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1")), lifted), StartRelease
+    )
     earlier = replace(WANTED, lifted_at={PUSH.digest: LONG_AGO})
     assert isinstance(step(replace(HELD_RECORD, observed_generation=1), facts(AT_1, version("1")), earlier), EndRelease)
 
@@ -706,7 +729,9 @@ def test_a_held_push_never_overwrites_a_persons_routing() -> None:
 
 @pytest.mark.parametrize("digest", [PUSH.digest, ""])
 def test_what_a_person_holds_while_it_is_made_is_not_promoted(digest: str) -> None:
-    held = replace(SEEN, holds=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),))
+    held = replace(
+        SEEN, holds=(Hold("" if digest else "fp-2", digest, "HOLD_SET", "not today", JUST_NOW, None, "ann"),)
+    )
     decided = step(CONFIRMED, facts(AT_1, version("2")), held)
     assert isinstance(decided, EndRelease)
     assert (decided.reason, decided.detail) == (Reason.HELD, "HOLD_SET by ann: not today")
@@ -733,18 +758,24 @@ LOOKS = [
     ),
     pytest.param(FIRST, Observed((None,)), NeedsRead("wish"), id="a newer wish is resolved"),
     pytest.param(
-        SERVING, Observed((AT_1,), desired_definition=RESOLVED), NeedsRead("version", "1"), id="what serves is asked for itself"
+        SERVING,
+        Observed((AT_1,), desired_definition=RESOLVED),
+        NeedsRead("version", "1"),
+        id="what serves is asked for itself",
     ),
     pytest.param(
-        replace(UNDER_WAY, last_good=None, created_at={}), Observed((AT_1,)), NeedsRead("versions"), id="adopting needs the list"
+        replace(UNDER_WAY, last_good=None, created_at={}),
+        Observed((AT_1,)),
+        NeedsRead("versions"),
+        id="adopting needs the list",
     ),
 ]
 
 
 @pytest.mark.parametrize(("record", "known", "look"), LOOKS)
-def test_a_row_asks_for_what_it_needs_and_nothing_else(record: ReleaseState, known: Observed, look: NeedsRead) -> None:
-    wanted = SEEN if record.is_open else WANTED
-    assert step(record, known, wanted) == look
+def test_a_row_asks_for_what_it_needs_and_nothing_else(release: ReleaseState, known: Observed, look: NeedsRead) -> None:
+    desired = SEEN if release.is_open else WANTED
+    assert step(release, known, desired) == look
 
 
 def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
@@ -756,14 +787,14 @@ def test_a_wait_turn_needs_one_version_and_nothing_else() -> None:
 def test_a_release_is_expected_only_where_nothing_holds_it_up() -> None:
     assert release_expected(WANTED, SERVING, NOW)
     pause = Pause("why", "ann", NOW)
-    for wanted, record in (
+    for desired, release in (
         (SEEN, UNDER_WAY),
         (DesiredState(generation=3), SERVING),
         (replace(WANTED, pause=pause), SERVING),
         (replace(WANTED, not_before=NOW + timedelta(seconds=1)), SERVING),
         (replace(WANTED, generation=3), DOING_CREATE),
     ):
-        assert not release_expected(wanted, record, NOW)
+        assert not release_expected(desired, release, NOW)
 
 
 def test_what_a_list_says_of_metadata_spares_a_read() -> None:
@@ -794,7 +825,11 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
     newer = replace(WANTED, generation=9, user_generation=9)
     again = step(starving, facts(AT_1, version("1")), newer)
     assert isinstance(again, StartRelease)
-    assert (again.state.observed_generation, again.state.push, again.state.supersede_count) == (starving.observed_generation, OLD_PUSH, 3)
+    assert (again.state.observed_generation, again.state.push, again.state.supersede_count) == (
+        starving.observed_generation,
+        OLD_PUSH,
+        3,
+    )
     assert again.state.fingerprint == RESOLVED.fingerprint
     assert isinstance(step(again.state, facts(AT_1, version("1")), newer), Create)
 

@@ -65,11 +65,11 @@ def test_nothing_was_good_before() -> None:
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
     noted = request_rollback(DesiredState(generation=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
     assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_ASKED, True)
-    wanted = noted.desired
-    assert [(one.digest, one.detail) for one in wanted.holds] == [(NEW, "it lies")]
-    assert (wanted.push, wanted.newest_push) == (push_of_version(BOTH[0]), PUSHED)
-    assert wanted.rollback is not None
-    assert (wanted.rollback.version, wanted.rollback.generation) == ("1", 5)
+    desired = noted.desired
+    assert [(one.digest, one.detail) for one in desired.holds] == [(NEW, "it lies")]
+    assert (desired.push, desired.newest_push) == (push_of_version(BOTH[0]), PUSHED)
+    assert desired.rollback is not None
+    assert (desired.rollback.version, desired.rollback.generation) == ("1", 5)
 
 
 def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:

@@ -32,8 +32,8 @@ def listed(*ages: float) -> tuple[Version, ...]:
 
 def step(versions: tuple[Version, ...], tried: dict[str, Reason] | None = None, **changes: object) -> Action | None:
     facts = Observed((agent(TO_1),), versions, release_definition=RESOLVED, pruned=tried or {})
-    record = replace(UNDER_WAY, candidate=None, last_good=None, **changes)  # type: ignore[arg-type]
-    return make_room(DecisionInput(WANTED, record, facts), RULE, NOW)
+    release = replace(UNDER_WAY, candidate=None, last_good=None, **changes)  # type: ignore[arg-type]
+    return make_room(DecisionInput(WANTED, release, facts), RULE, NOW)
 
 
 def going(found: Action | None) -> list[str]:

@@ -102,8 +102,8 @@ def test_text_is_kept_only_where_it_is_the_agents_own_key() -> None:
 
 def test_anchors_and_aliases_are_read() -> None:
     text = "agents:\n  a: {repository: x, env: &shared {A: no, B: <<, C: =}}\n  b: {repository: y, env: *shared}\n"
-    for rule in load_agents(text.encode()).agents.values():
-        assert dict(rule.env) == {"A": "no", "B": "<<", "C": "="}
+    for spec in load_agents(text.encode()).agents.values():
+        assert dict(spec.env) == {"A": "no", "B": "<<", "C": "="}
 
 
 @pytest.mark.parametrize("repository", ["hello", "agents/hello", "my.app", "a/b.c/d", "a/b_c/d__e/f--g"])

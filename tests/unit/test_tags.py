@@ -98,10 +98,10 @@ def test_of_two_pushes_exactly_one_is_newer(order: str, one: Push, other: Push) 
 @given(st.sampled_from(["pushed", "number", "alphabetical"]), st.lists(PUSHES, max_size=6), st.randoms())
 def test_the_order_of_events_does_not_matter(order: str, pushes: list[Push], random: Any) -> None:
     def last(events: list[Push]) -> tuple[str, str] | None:
-        wanted: Push | None = None
+        desired: Push | None = None
         for event in events:
-            wanted = event if check_newer(rule(order=order), event, wanted) is None else wanted
-        return (wanted.tag, wanted.digest) if wanted else None
+            desired = event if check_newer(rule(order=order), event, desired) is None else desired
+        return (desired.tag, desired.digest) if desired else None
 
     distinct = list({(one.tag, one.digest): one for one in pushes}.values())
     shuffled = random.sample(distinct, len(distinct))

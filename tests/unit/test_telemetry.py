@@ -90,8 +90,8 @@ class Lines(logging.Handler):
         super().__init__()
         self.seen = seen
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.seen.lines.append({key: value for key, value in vars(record).items() if key.startswith("slipway.")})
+    def emit(self, release: logging.LogRecord) -> None:
+        self.seen.lines.append({key: value for key, value in vars(release).items() if key.startswith("slipway.")})
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ async def _pinned() -> None:
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    record = house.ledger.releases[AGENT].record
-    house.ledger.releases[AGENT].record = type(record)(observed_generation=record.observed_generation)
+    release = house.ledger.releases[AGENT].release
+    house.ledger.releases[AGENT].release = type(release)(observed_generation=release.observed_generation)
     await house.pushed("v2", "b")
     await house.released()
 

@@ -15,14 +15,14 @@ from core.release.actions import (
 from core.release.inputs import DecisionInput
 
 
-def approval(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
+def approval(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint.
 
     The mode may have become ``notify`` by a deployment since the release began: then it goes no further.
     """
-    approved, record = world.desired.approval, world.release
-    if rule.release.mode == "notify":
-        return EndRelease(Reason.WOULD_RELEASE, transitions.ended(record, Reason.WOULD_RELEASE, now))
+    approved, release = inputs.desired.approval, inputs.release
+    if spec.release.mode == "notify":
+        return EndRelease(Reason.WOULD_RELEASE, transitions.ended(release, Reason.WOULD_RELEASE, now))
     named = (approved.version, approved.fingerprint) if approved else None
-    waits = rule.release.mode == "manual" and named != (record.candidate, record.fingerprint)
+    waits = spec.release.mode == "manual" and named != (release.candidate, release.fingerprint)
     return Stop(Reason.AWAITING_APPROVAL) if waits else None

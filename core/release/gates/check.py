@@ -18,38 +18,41 @@ from core.state import holds
 from core.state.release import Phase, ReleaseState
 
 
-def after_check(world: DecisionInput, rule: AgentSpec, proof: ProbeReport, now: datetime) -> Action:
+def after_check(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now: datetime) -> Action:
     """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
-    if proof.outcome is ProbeOutcome.PASSED:
+    if report.outcome is ProbeOutcome.PASSED:
         return EndRelease(
-            Reason.LIVE, transitions.went_live(world.release, world.agent.identity if world.agent else None, now)
+            Reason.LIVE, transitions.went_live(inputs.release, inputs.agent.identity if inputs.agent else None, now)
         )
-    if proof.outcome is not ProbeOutcome.FAILED:
+    if report.outcome is not ProbeOutcome.FAILED:
         reason = Reason.CHECK_INCONCLUSIVE
-        return EndRelease(reason, transitions.ended(world.release, reason, now, proof.detail), proof.detail)
-    held = transitions.held(world.release, Reason.CHECK_FAILED, proof.detail, rule.release.hold_for, now)
-    record = replace(held, phase=Phase.CHECK_FAILED)
+        return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
+    held = transitions.held(inputs.release, Reason.CHECK_FAILED, report.detail, spec.release.hold_for, now)
+    release = replace(held, phase=Phase.CHECK_FAILED)
     try:
-        return roll_back(replace(world, release=record), now)
+        return roll_back(replace(inputs, release=release), now)
     except NeedsReadError:
-        return UpdateState(Reason.CHECK_FAILED, record)  # the way back is still to be read: row 4 asks for it
+        return UpdateState(Reason.CHECK_FAILED, release)  # the way back is still to be read: row 4 asks for it
 
 
-def roll_back(world: DecisionInput, now: datetime) -> Action:
+def roll_back(inputs: DecisionInput, now: datetime) -> Action:
     """Back to what served before, or to the last good one; in one write with the hold."""
-    record = world.release
-    way = next((way for way in _ways(record) if all(_serves(world, number, now) for number in _names(way))), None)
+    release = inputs.release
+    way = next((way for way in _ways(release) if all(_serves(inputs, number, now) for number in _names(way))), None)
     if way is None:
         reason = Reason.CHECK_FAILED_NO_WAY_BACK
-        return EndRelease(reason, transitions.ended(record, reason, now, record.detail), record.detail)
-    return RollBack(way, record, world.agent.routing if world.agent else None)
+        return EndRelease(reason, transitions.ended(release, reason, now, release.detail), release.detail)
+    return RollBack(way, release, inputs.agent.routing if inputs.agent else None)
 
 
-def _ways(record: ReleaseState) -> Iterator[Routing]:
+def _ways(release: ReleaseState) -> Iterator[Routing]:
     """What served when the release began, then the last good version; never the candidate itself."""
-    ways: list[Routing | None] = [record.routing_at_start, Routing.to(record.last_good.version) if record.last_good else None]
+    ways: list[Routing | None] = [
+        release.routing_at_start,
+        Routing.to(release.last_good.version) if release.last_good else None,
+    ]
     for way in ways:
-        if way is not None and not way.follows_latest and not way.routes_to(record.candidate or ""):
+        if way is not None and not way.follows_latest and not way.routes_to(release.candidate or ""):
             yield way
 
 
@@ -57,10 +60,10 @@ def _names(way: Routing) -> tuple[str, ...]:
     return tuple(rule.version for rule in way.rules)
 
 
-def _serves(world: DecisionInput, number: str, now: datetime) -> bool:
+def _serves(inputs: DecisionInput, number: str, now: datetime) -> bool:
     """True for a version that can take traffic and is not held itself."""
-    version: Version | None = world.version(number)
+    version: Version | None = inputs.version(number)
     if version is None or version.status is not Status.ACTIVE:
         return False
-    held = holds.active(world.desired, world.release, now)
+    held = holds.active(inputs.desired, inputs.release, now)
     return holds.of_fingerprint(held, version.metadata.get(FINGERPRINT, "")) is None

@@ -19,19 +19,19 @@ from core.release.rules_candidate import _candidate
 from core.state.release import Phase
 
 
-def verify(world: DecisionInput, rule: AgentSpec, now: datetime) -> Action | None:
+def verify(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Row 23: ask the candidate while it has no traffic."""
-    return Verify(_candidate(world)) if rule.release.verify and world.release.phase is Phase.CONFIRMED else None
+    return Verify(_candidate(inputs)) if spec.release.verify and inputs.release.phase is Phase.CONFIRMED else None
 
 
-def after_verify(world: DecisionInput, rule: AgentSpec, proof: ProbeReport, now: datetime) -> Action:
+def after_verify(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now: datetime) -> Action:
     """What the answers mean: on to the traffic, a hold, or the end without one where nothing is known."""
-    if proof.outcome is ProbeOutcome.PASSED:
-        return UpdateState(Reason.VERIFY, transitions.verified(world.release))
-    reason, record = NOT_VERIFIED[proof.outcome], world.release
-    if proof.outcome is ProbeOutcome.FAILED:
-        record = transitions.held(record, reason, proof.detail, rule.release.hold_for, now)
-    return EndRelease(reason, transitions.ended(record, reason, now, proof.detail), proof.detail)
+    if report.outcome is ProbeOutcome.PASSED:
+        return UpdateState(Reason.VERIFY, transitions.verified(inputs.release))
+    reason, release = NOT_VERIFIED[report.outcome], inputs.release
+    if report.outcome is ProbeOutcome.FAILED:
+        release = transitions.held(release, reason, report.detail, spec.release.hold_for, now)
+    return EndRelease(reason, transitions.ended(release, reason, now, report.detail), report.detail)
 
 
 NOT_VERIFIED = {

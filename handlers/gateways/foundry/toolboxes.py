@@ -35,12 +35,12 @@ class _Made:
 
 async def toolbox(client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
     """The newest version if it was made of exactly these tools, else a new one; its address is that version's own."""
-    wanted = canonical(tools)
-    made_of = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    desired = canonical(tools)
+    made_of = hashlib.sha256(json.dumps(desired, sort_keys=True).encode()).hexdigest()
     listed = await _listed(client, name)
     found = listed[0] if listed else None
-    if found is None or not (made_of == found.made_of or found.tools == wanted):
-        body = {"tools": wanted, "metadata": {MADE_OF: made_of}}
+    if found is None or not (made_of == found.made_of or found.tools == desired):
+        body = {"tools": desired, "metadata": {MADE_OF: made_of}}
         what = f"create a version of toolbox {name}"
         found = await act(what, lambda: client.toolboxes.create_version(name, body, **ONCE), _made)
     return Toolbox(name, found.number, f"{project}/toolboxes/{name}/versions/{found.number}/mcp?api-version=v1")

@@ -26,9 +26,9 @@ class Codec(Generic[T]):
         """What stands for a record that was never written."""
         return self._kind()
 
-    def encode(self, record: T) -> bytes:
+    def encode(self, release: T) -> bytes:
         """The record as indented JSON: a person may have to read it."""
-        body = {"schema": SCHEMA, **self._adapter.dump_python(record, mode="json")}
+        body = {"schema": SCHEMA, **self._adapter.dump_python(release, mode="json")}
         return json.dumps(body, indent=1, sort_keys=True).encode()
 
     def decode(self, data: bytes, blob: str) -> T:

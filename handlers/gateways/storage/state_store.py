@@ -91,15 +91,15 @@ class BlobStateStore:
 
     async def agents(self, states: frozenset[str]) -> Sequence[str]:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
-        wanted: dict[str, dict[str, str]] = {}
+        desired: dict[str, dict[str, str]] = {}
         releases: dict[str, dict[str, str]] = {}
         async for name, metadata in self._blobs.list(("release/", "wanted/")):
             kind, _, file = name.partition("/")
-            (releases if kind == "release" else wanted)[file.removesuffix(".json")] = dict(metadata)
+            (releases if kind == "release" else desired)[file.removesuffix(".json")] = dict(metadata)
         return sorted(
             agent
-            for agent in wanted.keys() | releases.keys()
-            if _state(wanted.get(agent, {}), releases.get(agent, {})) in states
+            for agent in desired.keys() | releases.keys()
+            if _state(desired.get(agent, {}), releases.get(agent, {})) in states
         )
 
 
@@ -111,7 +111,7 @@ class BlobLease:
         name: str,
         blobs: Blobs,
         lease: BlobLeaseClient,
-        record: ReleaseState,
+        release: ReleaseState,
         etag: str,
         clock: Clock,
         asked_at: float,
@@ -119,7 +119,7 @@ class BlobLease:
         self._name = name
         self._blobs = blobs
         self._lease = lease
-        self._record = record
+        self._record = release
         self._etag = etag
         self._clock = clock
         self._asked_at = asked_at
@@ -134,13 +134,13 @@ class BlobLease:
         """Seconds left, counted from before the last renewal was sent."""
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
-    async def write(self, record: ReleaseState) -> bool:
+    async def write(self, release: ReleaseState) -> bool:
         """Store with the lease id *and* the ETag: a lease id alone is accepted again once the lease was given back."""
-        data = RECORD.encode(record)
-        etag = await self._blobs.write(self._name, data, _metadata(record), self._etag, self._lease)
+        data = RECORD.encode(release)
+        etag = await self._blobs.write(self._name, data, _metadata(release), self._etag, self._lease)
         if etag is None:
             return False
-        self._record, self._etag = record, etag
+        self._record, self._etag = release, etag
         return True
 
     async def renew(self) -> bool:
@@ -173,16 +173,16 @@ def _release(agent: str) -> str:
     return f"release/{agent}.json"
 
 
-def _metadata(record: ReleaseState) -> dict[str, str]:
-    return {"state": record.blob_state, "seen": str(record.observed_generation)}
+def _metadata(release: ReleaseState) -> dict[str, str]:
+    return {"state": release.blob_state, "seen": str(release.observed_generation)}
 
 
-def _state(wanted: dict[str, str], release: dict[str, str]) -> str:
+def _state(desired: dict[str, str], release: dict[str, str]) -> str:
     """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
     try:
-        newer = int(wanted.get("serial", "0")) > int(release.get("seen", "0"))
+        newer = int(desired.get("serial", "0")) > int(release.get("seen", "0"))
     except (ValueError, TypeError):
         return "open"
-    if newer and wanted.get("due"):
+    if newer and desired.get("due"):
         return "due"
     return "open" if newer else release.get("state", "ended")
