@@ -16,14 +16,14 @@ from handlers.gateways.interfaces import Gateways
 class Instant:
     """Takes everything, keeps nothing."""
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """As the ledger of an agent of which nothing is known."""
         return change(DesiredState())
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         """As the journal."""
 
-    async def send(self, agent: str, **options: object) -> None:
+    async def enqueue(self, agent: str, **options: object) -> None:
         """As the queue."""
 
 

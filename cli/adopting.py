@@ -24,11 +24,11 @@ Json = Mapping[str, Any]
 async def adopt(house: House, agent: str, by: str, how: How) -> Answer:
     """Print the rule; then, where nobody minds, write the records. The agent itself is not touched."""
     house.progress.what = f"asking Foundry about {agent}"
-    told = await house.gateways.foundry.agent(agent)
+    told = await house.gateways.foundry.get_agent(agent)
     if told is None or told.live is None:
         missing = "does not exist" if told is None else "serves nothing"
         raise Mistake(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
-    serves = await house.gateways.foundry.version(agent, told.live)
+    serves = await house.gateways.foundry.get_version(agent, told.live)
     push = push_of_version(serves) if serves else None
     if serves is None or push is None:
         raise Mistake(f"version {told.live} of {agent} does not name its image by digest: push it once more")
@@ -50,7 +50,7 @@ class Found:
 async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml: str, by: str, how: How) -> Answer:
     name = found.agent.name
     intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
-    release = await house.gateways.state_store.record(name)
+    release = await house.gateways.state_store.get_release(name)
     if release.last_good is not None or release.observed_generation:
         text = f"{intro}\nSlipway follows {name} already: version {release.last_good.version if release.last_good else '-'} is good"
         return Answer(text, {"rule": yaml, "taken_over": False}, REFUSED)
@@ -76,7 +76,7 @@ def _read(yaml: str, name: str) -> AgentSpec:
 
 async def _as_tagged(house: House, push: Push) -> Push:
     """With the tag and the time that the registry has for it: only what is newer than that is released."""
-    listed = await house.gateways.registry.tags(push.repository)
+    listed = await house.gateways.registry.list_tags(push.repository)
     found = next((one for one in listed if one.digest == push.digest), None)
     if found is None:
         return push

@@ -43,7 +43,7 @@ async def journal(house: House, back: timedelta) -> list[Line]:
     now = house.gateways.clock.now()
     house.progress.what = "reading the journal"
     numbers = [str(number) for number in range(back.days + 1, -1, -1)]
-    days = await each(numbers, lambda number: house.gateways.journal.read(now - timedelta(days=int(number))))
+    days = await each(numbers, lambda number: house.gateways.journal.read_day(now - timedelta(days=int(number))))
     since = (now - back).isoformat()
     lines = [one for lines in days for one in lines if str(one.get("at", "")) >= since]
     once = {repr(sorted(one.items(), key=str)): one for one in lines}  # a lost answer may have written a line twice
@@ -74,7 +74,7 @@ def _with_their_release(lines: list[Line], found: list[Line]) -> list[Line]:
 
 async def _ledger(house: House, agent: str, what: str, digests: set[str]) -> list[dict[str, Any]]:
     """What is wanted, done and held of it now."""
-    desired, release = await house.gateways.state_store.wanted(agent), await house.gateways.state_store.record(agent)
+    desired, release = await house.gateways.state_store.get_desired(agent), await house.gateways.state_store.get_release(agent)
     pushes = [("wanted", desired.push, ""), ("good", release.last_good.push if release.last_good else None, "")]
     pushes += (
         [("under way", release.push, f", {release.phase}, version {release.candidate}")] if release.is_open else []

@@ -18,7 +18,7 @@ REFERENCE = re.compile(r"(?P<name>[^@:\s]+(?::[0-9]+/[^@:\s]+)?)(?::(?P<tag>[^@/
 async def resolve(reference: str, spec: AgentSpec, login_server: str, gateways: Gateways) -> Push:
     """The digest that a tag means now, or a tag that means the digest; raises Mistake for what is not there."""
     repository, tag, digest = _parts(reference, spec, login_server)
-    listed = await gateways.registry.tags(repository)
+    listed = await gateways.registry.list_tags(repository)
     if tag is not None:
         found = next((one for one in listed if one.tag == tag), None)
         if found is None and digest is None:
@@ -29,7 +29,7 @@ async def resolve(reference: str, spec: AgentSpec, login_server: str, gateways: 
         raise Mistake(f"{repository}:{tag} is {found.digest} now, not {digest}; leave one of the two out")
     if digest is None and found is not None:
         digest = found.digest
-    if found is None and await gateways.registry.facts(repository, digest or "") is None:
+    if found is None and await gateways.registry.inspect(repository, digest or "") is None:
         raise Mistake(f"the registry has no {repository}@{digest}")
     at = found.pushed_at if found else gateways.clock.now()
     return Push(repository, digest or "", tag or (found.tag if found else ""), at, EVENT)

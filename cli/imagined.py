@@ -71,11 +71,11 @@ class Foundry:
             self._agents[name] = _Known(agent, {one.number: one for one in listed})
         return self._agents[name]
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         """As it was, or as it was imagined to become."""
         return (await self._known(name)).agent
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         """One that was imagined, or its own read: a list's status is not to be trusted."""
         known = await self._known(agent)
         if number in known.made:
@@ -83,11 +83,11 @@ class Foundry:
         found: Version | None = await self._seen.version(agent, number) if number in known.versions else None
         return found
 
-    async def versions(self, agent: str) -> Sequence[Version]:
+    async def list_versions(self, agent: str) -> Sequence[Version]:
         """Those that were there, and the imagined."""
         return list((await self._known(agent)).versions.values())
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """A version that is active at once."""
         known = await self._known(agent)
         number = str(max((int(one) for one in known.versions), default=0) + 1)
@@ -99,13 +99,13 @@ class Foundry:
         self._assumed("Foundry makes the version")
         return made
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         """The traffic moves."""
         known = await self._known(agent)
         known.agent = replace(known.agent, routing=to) if known.agent else None
         return to
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         """The version goes."""
         known = await self._known(agent)
         return Deleted.DELETED if known.versions.pop(number, None) else Deleted.GONE
@@ -117,13 +117,13 @@ class Foundry:
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         """The answer that was asked for."""
         self._assumed("the agent answers as the rule expects")
-        told = await self.agent(agent)
+        told = await self.get_agent(agent)
         return Answer(probe.status, ANSWER, version=session or (told.live if told else None))
 
     async def end_session(self, agent: str, session: str) -> None:
         """Nothing to end."""
 
-    async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+    async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest one: whether its tools are the rule's is not asked."""
         there = await self._seen.toolbox_versions(name)
         number = max((one.version for one in there), key=int, default="1")
@@ -139,26 +139,26 @@ class Ledger:
         self._wanted: dict[str, DesiredState] = {}
         self.records: dict[str, ReleaseState] = {}
 
-    async def wanted(self, agent: str) -> DesiredState:
+    async def get_desired(self, agent: str) -> DesiredState:
         """As it was, or as it was imagined to become."""
         if agent not in self._wanted:
             self._wanted[agent] = await self._seen.wanted(agent)
         return self._wanted[agent]
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Nobody comes between."""
-        self._wanted[agent] = change(await self.wanted(agent))
+        self._wanted[agent] = change(await self.get_desired(agent))
         return self._wanted[agent]
 
-    async def record(self, agent: str) -> ReleaseState:
+    async def get_release(self, agent: str) -> ReleaseState:
         """As it was, or as it was imagined to become."""
         if agent not in self.records:
             self.records[agent] = await self._seen.record(agent)
         return self.records[agent]
 
-    async def lease(self, agent: str) -> Lease:
+    async def acquire_lease(self, agent: str) -> Lease:
         """Always: nothing is written."""
-        return Lease(agent, self, await self.record(agent))
+        return Lease(agent, self, await self.get_release(agent))
 
 
 class Lease:
@@ -178,5 +178,5 @@ class Lease:
         """It never ends."""
         return True
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Nobody waits for it."""

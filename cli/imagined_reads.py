@@ -19,7 +19,7 @@ class Vault:
     def __init__(self, seen: Any, ledger: Ledger, assumed: Assumed) -> None:
         self._seen, self._ledger, self._assumed = seen, ledger, assumed
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         """The id of a version is all that a plan needs."""
         try:
             found: Secret | Unreadable | None = await self._seen.read(name, version)
@@ -32,7 +32,7 @@ class Vault:
         self._assumed(f"the secret {name} is there, as it was last released: nobody here may read it")
         return Secret(name, known, SecretValue(""))
 
-    async def tagged(self, agent: str) -> Mapping[str, str]:
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """As the vault says; a file does not."""
         if getattr(self._seen, "assumes", False):
             self._assumed("no secret of the vault is tagged for the agent")
@@ -46,7 +46,7 @@ class Images:
     def __init__(self, seen: Any, assumed: Assumed) -> None:
         self._seen, self._assumed = seen, assumed
 
-    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """As the registry, or the file, says."""
         found: ImageFacts | None = await self._seen.facts(repository, digest)
         if found is None and getattr(self._seen, "assumes", False):
@@ -54,7 +54,7 @@ class Images:
             return ImageFacts(amd64=digest)
         return found
 
-    async def tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """As the registry, or the file, says."""
         found: Sequence[RegistryTag] = await self._seen.tags(repository)
         return found
@@ -66,11 +66,11 @@ class Journal:
     def __init__(self) -> None:
         self.lines: list[Mapping[str, object]] = []
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         """Keep the lines."""
         self.lines += lines
 
-    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Nothing was decided before."""
         return ()
 
@@ -87,12 +87,12 @@ class Queue:
         self._clock = clock
         self.due: dict[str, float] = {}
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """The earliest message counts: the others find that nothing is left to do."""
         at = self._clock.monotonic() + delay
         self.due[agent] = min(at, self.due.get(agent, at))
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         """How many wait."""
         return len(self.due)
 

@@ -90,7 +90,7 @@ async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at
     events = asked.events or await as_event(asked, rules, settings, gateways)
     rows = [row for one in events for row in await _event(one, rules, settings, gateways)]
     if asked.agent is not None and not asked.image:
-        await gateways.release_queue.send(asked.agent)
+        await gateways.release_queue.enqueue(asked.agent)
     rows += await _releases(rules, settings, gateways)
     return Answer(_text(rows, assumed), {"at": at, "steps": rows, "assumed": list(assumed.said)})
 
@@ -107,7 +107,7 @@ def _expecting(spec: AgentSpec) -> AgentSpec:
 
 async def _event(event: Found, rules: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
     if event.kind == RELEASE:
-        await gateways.release_queue.send(event.id)
+        await gateways.release_queue.enqueue(event.id)
         return []
     await handle_event(json.dumps(event.body), rules, settings, gateways)
     return [_row(line, gateways) for line in _taken(gateways)]

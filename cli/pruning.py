@@ -65,14 +65,14 @@ class Overheard:
         self._journal = journal
         self.lines: list[Mapping[str, object]] = []
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         """Write, and keep."""
         self.lines += lines
-        await self._journal.write(*lines)
+        await self._journal.append(*lines)
 
-    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """As the journal."""
-        return await self._journal.read(day)
+        return await self._journal.read_day(day)
 
 
 def _row(agent: str, version: str, reason: Reason, *, goes: bool) -> Row:

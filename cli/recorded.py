@@ -31,7 +31,7 @@ class AgentWorld:
     """One agent in ledger and Foundry."""
 
     desired: DesiredState = field(default_factory=DesiredState)
-    record: ReleaseState = field(default_factory=ReleaseState)
+    release: ReleaseState = field(default_factory=ReleaseState)
     agent: Agent | None = None
     versions: tuple[Version, ...] = ()
 
@@ -76,11 +76,11 @@ async def record(house: House, agent: str | None) -> Answer:
     rules = [house.agents.agents[name] for name in names]
     refs = {value.secret for rule in rules for value in rule.env.values() if isinstance(value, SecretRef)}
     house.progress.what = "reading which versions the secrets have"
-    noted = {name: version for one in agents.values() for name, version in one.record.secrets.items()}
+    noted = {name: version for one in agents.values() for name, version in one.release.secrets.items()}
     secrets = {name: await _secret(house, name, noted) for name in sorted(refs)}
     house.progress.what = "listing the newest tags"
-    tags = {rule.repository: tuple(islice(await gateways.registry.tags(rule.repository), TAGS)) for rule in rules}
-    images = {digest: facts for one in agents.values() for digest, facts in one.record.image_facts.items()}
+    tags = {rule.repository: tuple(islice(await gateways.registry.list_tags(rule.repository), TAGS)) for rule in rules}
+    images = {digest: facts for one in agents.values() for digest, facts in one.release.image_facts.items()}
     made = World(
         at=gateways.clock.now(),
         registry=house.settings.registry_name,
@@ -98,24 +98,24 @@ async def record(house: House, agent: str | None) -> Answer:
 
 
 async def _toolbox(house: House, name: str) -> str:
-    there = await house.gateways.foundry.toolbox_versions(name)
+    there = await house.gateways.foundry.list_toolbox_versions(name)
     return max((one.version for one in there), key=int, default="1")
 
 
 async def _agent(house: House, name: str) -> AgentWorld:
     ledger, foundry = house.gateways.state_store, house.gateways.foundry
-    records = gather_two(ledger.wanted(name), ledger.record(name))
+    records = gather_two(ledger.get_desired(name), ledger.get_release(name))
     (desired, kept), (agent, versions) = await gather_two(
-        records, gather_two(foundry.agent(name), foundry.versions(name))
+        records, gather_two(foundry.get_agent(name), foundry.list_versions(name))
     )
-    newest = await each([one.number for one in versions[-READ:]], lambda number: foundry.version(name, number))
+    newest = await each([one.number for one in versions[-READ:]], lambda number: foundry.get_version(name, number))
     return AgentWorld(desired, kept, agent, (*versions[:-READ], *(one for one in newest if one is not None)))
 
 
 async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
     """The newest version's id; where this person may not read it, the one that was last released."""
     try:
-        found = await house.gateways.key_vault.read(name, None)
+        found = await house.gateways.key_vault.get_secret(name, None)
     except GatewayError:
         return noted.get(name, Unreadable.FORBIDDEN.value)
     if found is Unreadable.FORBIDDEN:
@@ -135,46 +135,46 @@ class Recorded:
     def _of(self, agent: str) -> AgentWorld:
         return self._world.agents.get(agent, AgentWorld())
 
-    async def wanted(self, agent: str) -> DesiredState:
+    async def get_desired(self, agent: str) -> DesiredState:
         """From the file."""
         return self._of(agent).desired
 
-    async def record(self, agent: str) -> ReleaseState:
+    async def get_release(self, agent: str) -> ReleaseState:
         """From the file."""
         return self._of(agent).release
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         """From the file."""
         return self._of(name).agent
 
-    async def versions(self, agent: str) -> Sequence[Version]:
+    async def list_versions(self, agent: str) -> Sequence[Version]:
         """From the file."""
         return self._of(agent).versions
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         """From the file."""
         return next((one for one in self._of(agent).versions if one.number == number), None)
 
-    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """The newest, which is all that a plan looks at."""
         newest = self._world.toolboxes.get(name)
         return (ToolboxVersion(newest, NO_TIME, is_ours=True),) if newest else ()
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable | None:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable | None:
         """The recorded version without a value; None where the file does not say."""
         told = self._world.secrets.get(name)
         if told in {one.value for one in Unreadable}:
             return Unreadable(told)
         return Secret(name, version or told, SecretValue("")) if told else None
 
-    async def tagged(self, agent: str) -> Mapping[str, str]:
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Not recorded."""
         return {}
 
-    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """From the file; None where it does not say."""
         return self._world.images.get(digest)
 
-    async def tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """From the file."""
         return self._world.tags.get(repository, ())

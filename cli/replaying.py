@@ -83,7 +83,7 @@ async def _send(house: House, events: Sequence[tuple[Found, Model | None]], topi
     try:
         for one, model in events:
             if model is None:
-                await house.gateways.release_queue.send(one.id, traceparent=one.body.get("traceparent"))
+                await house.gateways.release_queue.enqueue(one.id, traceparent=one.body.get("traceparent"))
             else:
                 await sender.send(model)
             sent += 1

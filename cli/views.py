@@ -33,8 +33,8 @@ async def status(house: House, agent: str | None) -> Answer:
 
 async def _status(house: House, name: str) -> dict[str, Any]:
     ledger, foundry, now = house.gateways.state_store, house.gateways.foundry, house.gateways.clock.now()
-    reads = gather_two(foundry.agent(name), foundry.versions(name))
-    (told, versions), (desired, release) = await gather_two(reads, gather_two(ledger.wanted(name), ledger.record(name)))
+    reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
+    (told, versions), (desired, release) = await gather_two(reads, gather_two(ledger.get_desired(name), ledger.get_release(name)))
     keep = house.agents.agents[name].keep
     return {
         "agent": name,
@@ -111,5 +111,5 @@ async def digests(house: House) -> Answer:
     """One image a line."""
     names = house.named(None)
     house.progress.what = reading(names)
-    found = {one.image for listed in await each(names, house.gateways.foundry.versions) for one in listed if one.image}
+    found = {one.image for listed in await each(names, house.gateways.foundry.list_versions) for one in listed if one.image}
     return Answer("\n".join(sorted(found)), sorted(found))

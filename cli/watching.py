@@ -30,8 +30,8 @@ async def watch(house: House, serials: Mapping[str, int], since: datetime, as_js
     while left:
         for agent, serial in list(left.items()):
             desired, release = (
-                await house.gateways.state_store.wanted(agent),
-                await house.gateways.state_store.record(agent),
+                await house.gateways.state_store.get_desired(agent),
+                await house.gateways.state_store.get_release(agent),
             )
             await _lines(house, serials, since, shown, as_json)
             end = _end(desired, release, serial, house.gateways.clock.now())
@@ -62,7 +62,7 @@ async def _lines(house: House, agents: Mapping[str, int], since: datetime, shown
     now = house.gateways.clock.now()
     days = {since.date(): since, now.date(): now, (now - timedelta(seconds=5)).date(): now - timedelta(seconds=5)}
     for day in sorted(days):
-        for line in await house.gateways.journal.read(days[day]):
+        for line in await house.gateways.journal.read_day(days[day]):
             key = json.dumps(line, sort_keys=True)
             if key in shown or line.get("agent") not in agents or str(line.get("at", "")) < since.isoformat():
                 continue

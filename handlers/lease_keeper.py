@@ -57,7 +57,7 @@ class LeaseKeeper:
 
     async def keep_lease(self) -> None:
         """Renew the lease where a third of it is gone."""
-        if self._lease.remaining < RENEW_BELOW_SECONDS and not await self._lease.renew():
+        if self._lease.remaining_seconds < RENEW_BELOW_SECONDS and not await self._lease.renew():
             raise LeaseLostError
 
     async def wait_for_slot(self) -> bool:

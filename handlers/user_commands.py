@@ -26,7 +26,7 @@ Word = Callable[[DesiredState, datetime], DesiredUpdate]
 
 async def approve(agent: str, by: str, gateways: Gateways, version: str | None = None) -> DesiredUpdate:
     """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
-    release = await gateways.state_store.record(agent)
+    release = await gateways.state_store.get_release(agent)
     return await _say(agent, lambda desired, now: user_commands.approve(desired, release, version, by, now), gateways)
 
 
@@ -39,7 +39,7 @@ async def hold(
 
 async def lift(agent: str, by: str, gateways: Gateways, digest: str | None = None) -> DesiredUpdate:
     """End holds."""
-    release = await gateways.state_store.record(agent)
+    release = await gateways.state_store.get_release(agent)
     return await _say(agent, lambda desired, now: lift_holds(desired, release, digest, by, now), gateways)
 
 
@@ -62,19 +62,19 @@ async def resume(agents: tuple[str, ...], by: str, gateways: Gateways) -> tuple[
 
 async def release_now(agent: str, by: str, gateways: Gateways, push: Push | None = None) -> DesiredUpdate:
     """Release a push, or what is wanted once more."""
-    release: ReleaseState = await gateways.state_store.record(agent)
+    release: ReleaseState = await gateways.state_store.get_release(agent)
     return await _say(agent, lambda desired, now: request_release(desired, release, push, by, now), gateways)
 
 
 async def roll_back(agent: str, why: str, by: str, gateways: Gateways, to: str | None = None) -> DesiredUpdate:
     """Have an earlier version serve again; the one that was good before, where none is named."""
-    reads = gather_two(gateways.foundry.agent(agent), gateways.foundry.versions(agent))
-    (told, versions), release = await gather_two(reads, gateways.state_store.record(agent))
+    reads = gather_two(gateways.foundry.get_agent(agent), gateways.foundry.list_versions(agent))
+    (told, versions), release = await gather_two(reads, gateways.state_store.get_release(agent))
     way = rollback_target(release, told, versions, to)
     if isinstance(way, str):
         return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_WAY_BACK, way), gateways)
     # its own read is the only one whose status can be trusted
-    back = await gateways.foundry.version(agent, way.number)
+    back = await gateways.foundry.get_version(agent, way.number)
     if back is None or not may_serve(back):
         gone = f"version {way.number} is {back.status if back else 'gone'}"
         return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_WAY_BACK, gone), gateways)
@@ -88,17 +88,17 @@ async def take_over(
     spec: AgentSpec, told: Agent, serves: Version, push: Push, by: str, gateways: Gateways
 ) -> DesiredUpdate:
     """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
-    lease = await gateways.state_store.lease(spec.name)
-    if lease is None or lease.record != ReleaseState():
+    lease = await gateways.state_store.acquire_lease(spec.name)
+    if lease is None or lease.state != ReleaseState():
         if lease is not None:
-            await lease.give_back()
+            await lease.release()
         raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{spec.name}.json is there: Slipway follows it already")
     desired, release = adopt(told, serves, push, runtime_hash(spec), by, gateways.clock.now())
     try:
         if not await lease.write(release):
             raise TransientError(STORAGE, "lost", f"write release/{spec.name}.json: somebody else did")
     finally:
-        await lease.give_back()
+        await lease.release()
     detail = f"version {serves.number} by {by}"
 
     def first(before: DesiredState, _: datetime) -> DesiredUpdate:

@@ -103,7 +103,7 @@ class VersionDeleter:
     async def _one(self, line: Delete) -> None:
         """Look, and delete what still may go."""
         number = line.version.number
-        around, version = await gather_two(self._look_around(), self.gateways.foundry.version(self.rule.name, number))
+        around, version = await gather_two(self._look_around(), self.gateways.foundry.get_version(self.rule.name, number))
         if self.gateways.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:
@@ -131,14 +131,14 @@ class VersionDeleter:
     async def _seen(self) -> AgentSnapshot:
         await self.pace.keep_lease()
         began = self.gateways.clock.monotonic()
-        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.agent(self.rule.name))
+        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.get_agent(self.rule.name))
         return AgentSnapshot(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:
         """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
         number = line.version.number
         with otel.span("prune.delete", agent=self.rule.name, version=number) as describe:
-            deleted = await self.gateways.foundry.delete(self.rule.name, number)
+            deleted = await self.gateways.foundry.delete_version(self.rule.name, number)
             reason = Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason
             describe(reason=reason.value)
         self._tell(number, reason)

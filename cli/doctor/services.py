@@ -26,10 +26,10 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
         (v.secret for spec in agents.agents.values() for v in spec.env.values() if isinstance(v, SecretRef)), ""
     )
     told = [
-        await _asked("you at Foundry", lambda: gateways.foundry.agent(first)),
-        await _asked("you at the ledger", lambda: gateways.state_store.record(first)),
-        await _asked("you at the queues", lambda: gateways.release_queue.depth("releases")),
-        await _asked("you at the registry", lambda: gateways.registry.tags(repository)),
+        await _asked("you at Foundry", lambda: gateways.foundry.get_agent(first)),
+        await _asked("you at the ledger", lambda: gateways.state_store.get_release(first)),
+        await _asked("you at the queues", lambda: gateways.release_queue.count_messages("releases")),
+        await _asked("you at the registry", lambda: gateways.registry.list_tags(repository)),
     ]
     told += [await _vault(secret, gateways)] if secret else []
     told += [await _waiting(name, gateways) for name in POISON]
@@ -54,7 +54,7 @@ async def _vault(secret: str, gateways: Gateways) -> Check:
     """A person need not read secrets: only the app must."""
     what = "you at Key Vault"
     try:
-        found = await gateways.key_vault.read(secret, None)
+        found = await gateways.key_vault.get_secret(secret, None)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0], "only the app must read secrets: see its identity")
     told = "answers" if not isinstance(found, str) else f"{secret} is {found} for you"
@@ -64,7 +64,7 @@ async def _vault(secret: str, gateways: Gateways) -> Check:
 async def _waiting(queue: str, gateways: Gateways) -> Check:
     what = f"poison queue {queue}"
     try:
-        depth = await gateways.release_queue.depth(queue)
+        depth = await gateways.release_queue.count_messages(queue)
     except GatewayError as error:
         return unclear(what, sentence(error).partition("\n")[0])
     if not depth:
@@ -74,10 +74,10 @@ async def _waiting(queue: str, gateways: Gateways) -> Check:
 
 async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     try:
-        versions = await gateways.foundry.versions(name)
-        desired = await gateways.state_store.wanted(name)
+        versions = await gateways.foundry.list_versions(name)
+        desired = await gateways.state_store.get_desired(name)
         push = desired.push
-        facts = await gateways.registry.facts(push.repository, push.digest) if push else None
+        facts = await gateways.registry.inspect(push.repository, push.digest) if push else None
     except GatewayError as error:
         return [unclear(f"{name}: versions and image", sentence(error).partition("\n")[0])]
     keep = agents.agents[name].keep

@@ -43,10 +43,10 @@ async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:
         return True
     if not spec.env_from_vault:
         return False
-    if secret in {name.lower() for name in (await gateways.state_store.record(spec.name)).secrets}:
+    if secret in {name.lower() for name in (await gateways.state_store.get_release(spec.name)).secrets}:
         return True  # spares listing the vault
     try:
-        return secret in {name.lower() for name in (await gateways.key_vault.tagged(spec.name)).values()}
+        return secret in {name.lower() for name in (await gateways.key_vault.tagged_secrets(spec.name)).values()}
     except PermanentError as error:
         # two secrets for one variable, or no right to list: the release says so where the agent really needs it
         return error.code == "AMBIGUOUS"

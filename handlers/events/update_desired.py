@@ -20,19 +20,19 @@ async def update_and_enqueue(
     """
     now = gateways.clock.now()
     if dry_run:
-        return judge(await gateways.state_store.wanted(agent), now)
+        return judge(await gateways.state_store.get_desired(agent), now)
     judged: list[DesiredUpdate] = []
 
     def change(before: DesiredState) -> DesiredState:
         judged.append(judge(before, now))  # once per try: somebody else may have written in between
         return judged[-1].desired
 
-    await gateways.state_store.note(agent, change)
+    await gateways.state_store.update_desired(agent, change)
     noted = judged[-1]
     if noted.enqueues:
         due = noted.desired.not_before
         delay = max(0.0, (due - now).total_seconds()) if due else 0.0
-        await gateways.release_queue.send(agent, delay=delay, traceparent=noted.desired.traceparent)
+        await gateways.release_queue.enqueue(agent, delay=delay, traceparent=noted.desired.traceparent)
     return noted
 
 

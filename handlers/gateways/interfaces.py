@@ -41,22 +41,22 @@ class Foundry(Protocol):
     delete, create_toolbox_version) are sent exactly once, and a lost answer is ``TransientError(unclear=True)``.
     """
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         """The agent with its routing and newest version, or None where it does not exist."""
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         """One version, the only read whose status can be trusted; None where it does not exist."""
 
-    async def versions(self, agent: str) -> Sequence[Version]:
+    async def list_versions(self, agent: str) -> Sequence[Version]:
         """Every version, drafts too, all pages, oldest first; empty where the agent does not exist."""
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """Ask for a version (and the agent, where there is none); what comes back need not be new, nor ours."""
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Move the version selector, touching nothing else of the endpoint; returns it as then told."""
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         """Delete a version that has no sessions."""
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
@@ -71,10 +71,10 @@ class Foundry(Protocol):
     async def end_session(self, agent: str, session: str) -> None:
         """Delete the session: it would keep its version from being deleted, and counts towards the quota."""
 
-    async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+    async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest toolbox version if it has exactly these tools, else a new one that has."""
 
-    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """Every version of a toolbox, all pages; empty where there is none."""
 
     async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
@@ -84,10 +84,10 @@ class Foundry(Protocol):
 class KeyVault(Protocol):
     """Secrets in one Key Vault. Every method raises TransientError or PermanentError."""
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         """A secret's value and version id from one read; the newest where no version is asked for."""
 
-    async def tagged(self, agent: str) -> Mapping[str, str]:
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name of the enabled secrets tagged ``agent=<agent>`` and ``env=<NAME>``.
 
         Raises PermanentError: code FORBIDDEN without the right to list, code AMBIGUOUS when two secrets give one name.
@@ -97,30 +97,30 @@ class KeyVault(Protocol):
 class Registry(Protocol):
     """Manifests and tags in the registry. Every method raises TransientError or PermanentError."""
 
-    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """What a digest is, or None where the registry does not have it (any more)."""
 
-    async def tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the one that was pushed last first; empty where there is no such repository."""
 
 
 class Journal(Protocol):
     """Append-only lines, one blob a UTC day."""
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         """Append lines as JSON, together where they are not too many; raises TransientError or PermanentError."""
 
-    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day, oldest first; empty where there is none."""
 
 
 class ReleaseQueue(Protocol):
     """The queue ``releases``, and how full it and the others are."""
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Have the agent's release taken up, after a delay in seconds; raises TransientError or PermanentError."""
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         """About how many messages a queue has, hidden ones too; 0 where it was never made."""
 
 
@@ -128,11 +128,11 @@ class Lease(Protocol):
     """The right to be the one writer of an agent's release, and the record that it protects."""
 
     @property
-    def record(self) -> ReleaseState:
+    def state(self) -> ReleaseState:
         """The record as last read or written under this lease."""
 
     @property
-    def remaining(self) -> float:
+    def remaining_seconds(self) -> float:
         """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
 
     async def write(self, release: ReleaseState) -> bool:
@@ -144,32 +144,32 @@ class Lease(Protocol):
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Let the next one in; never raises, since a lease ends by itself."""
 
 
 class StateStore(Protocol):
     """The two records per agent. Every method raises TransientError or PermanentError."""
 
-    async def wanted(self, agent: str) -> DesiredState:
+    async def get_desired(self, agent: str) -> DesiredState:
         """What the agent should run; an empty one where nothing was ever noted."""
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Apply a change by compare-and-swap, as often as others come between; an equal result is not written."""
 
-    async def record(self, agent: str) -> ReleaseState:
+    async def get_release(self, agent: str) -> ReleaseState:
         """How far the release is, read without the lease."""
 
-    async def lease(self, agent: str) -> Lease | None:
+    async def acquire_lease(self, agent: str) -> Lease | None:
         """Become the one writer for 60 s, or None while somebody else is."""
 
-    async def remembered(self, what: str) -> str:
+    async def read_marker(self, what: str) -> str:
         """What was last remembered under the name; empty where nothing was."""
 
-    async def remember(self, what: str, value: str) -> None:
+    async def write_marker(self, what: str, value: str) -> None:
         """Keep a short text under a name."""
 
-    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents either of whose records says one of the states (open, due, ended), by one listing."""
 
 

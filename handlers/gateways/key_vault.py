@@ -28,7 +28,7 @@ class AzureKeyVault:
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
         self._client = SecretClient(url, credential, **OPTIONS, **connections())
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         """A secret's value and the version id that came with it."""
         with _our_errors(f"read secret {name}"):
             try:
@@ -40,7 +40,7 @@ class AzureKeyVault:
                     return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
                 raise
 
-    async def tagged(self, agent: str) -> Mapping[str, str]:
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name, by the tags ``agent`` and ``env``."""
         found: dict[str, str] = {}
         with _our_errors("list secrets"):

@@ -34,7 +34,7 @@ class AzureRegistry:
         self._tokens: dict[str, _Token] = {}
         """By repository, which is what a token is for."""
 
-    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """Manifest first, then the configuration that it names; the client checks both against their digests."""
         what = f"read {repository}@{digest[:19]}"
         try:
@@ -58,7 +58,7 @@ class AzureRegistry:
                 raise ValueError("a configuration that is larger than any image's")
         return inspect_config(json.loads(data), digest)
 
-    async def tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the one that was pushed last first."""
         client = await self._client()
         try:

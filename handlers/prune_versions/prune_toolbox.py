@@ -36,7 +36,7 @@ async def prune(
 
 async def planned(spec: AgentSpec, kept: Sequence[Version], gateways: Gateways) -> tuple[ToolboxLine, ...]:
     """What would go of the toolbox, and why the rest stays."""
-    found = await gateways.foundry.toolbox_versions(toolbox_of(spec))
+    found = await gateways.foundry.list_toolbox_versions(toolbox_of(spec))
     return plan_toolbox(found, kept, spec.keep, gateways.clock.now())
 
 

@@ -95,8 +95,8 @@ async def _report(
 async def planned(spec: AgentSpec, gateways: Gateways) -> Planned:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
     foundry, name = gateways.foundry, spec.name
-    reads = gather_two(foundry.agent(name), foundry.versions(name))
-    (agent, versions), release = await gather_two(reads, gateways.state_store.record(name))
+    reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
+    (agent, versions), release = await gather_two(reads, gateways.state_store.get_release(name))
     if agent is None:
         return Planned((), Routing(), release)
     lines = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
@@ -109,7 +109,7 @@ async def _prune(
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
     found = await with_retries(gateways.clock, lambda: planned(spec, gateways))
     metrics.versions(spec.name, [line.version for line in found.lines], spec.keep.limit)
-    pause = (await gateways.state_store.wanted(spec.name)).pause if found.going else None
+    pause = (await gateways.state_store.get_desired(spec.name)).pause if found.going else None
     if pause is not None and pause.is_active(gateways.clock.now()):
         decisions.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
         return
@@ -129,7 +129,7 @@ async def _delete(
     spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> Planned:
     """Plan again under the lease and delete; returns that plan."""
-    lease = await gateways.state_store.lease(spec.name)
+    lease = await gateways.state_store.acquire_lease(spec.name)
     if lease is None:
         decisions.record(Reason.LEASE_TAKEN)
         return await planned(spec, gateways)
@@ -138,7 +138,7 @@ async def _delete(
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
         pace = _pace(lease, settings, gateways)
         deleting = VersionDeleter(
-            spec, lease.record, pace, gateways, decisions, lambda: _newer_wish(spec.name, lease, gateways)
+            spec, lease.state, pace, gateways, decisions, lambda: _newer_wish(spec.name, lease, gateways)
         )
         try:
             await deleting.all(found.going)
@@ -148,10 +148,10 @@ async def _delete(
         finally:
             gone |= set(deleting.done) - set(deleting.stayed)
     finally:
-        await lease.give_back()
-    desired = await gateways.state_store.wanted(spec.name)
-    if desired.generation > lease.record.observed_generation:
-        await gateways.release_queue.send(spec.name, traceparent=desired.traceparent or otel.carrier())
+        await lease.release()
+    desired = await gateways.state_store.get_desired(spec.name)
+    if desired.generation > lease.state.observed_generation:
+        await gateways.release_queue.enqueue(spec.name, traceparent=desired.traceparent or otel.carrier())
     return found
 
 
@@ -170,7 +170,7 @@ def _pace(lease: Lease, settings: Settings, gateways: Gateways) -> LeaseKeeper:
 
 
 async def _newer_wish(agent: str, lease: Lease, gateways: Gateways) -> bool:
-    return (await gateways.state_store.wanted(agent)).generation > lease.record.observed_generation
+    return (await gateways.state_store.get_desired(agent)).generation > lease.state.observed_generation
 
 
 def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog) -> None:

@@ -29,7 +29,7 @@ class FoundryWriter:
     """The hands of the release loop for one agent; ``record`` is the truth as far as this holder knows it."""
 
     def __init__(self, agent: str, lease: Lease, foundry: Foundry, ledger: StateStore, clock: Clock) -> None:
-        self.record: ReleaseState = lease.record
+        self.record: ReleaseState = lease.state
         self.overtaken = False
         """By the time of the last look something else was wanted."""
         self._owed = False
@@ -42,7 +42,7 @@ class FoundryWriter:
     async def save(self) -> None:
         """Write the record where it differs from what is stored."""
         self._owed = False
-        if self.record != self._lease.record and not await self._lease.write(self.record):
+        if self.record != self._lease.state and not await self._lease.write(self.record):
             raise LeaseLostError
 
     async def write_receipt(self) -> None:
@@ -58,7 +58,7 @@ class FoundryWriter:
         pairs = metadata(push, resolved, step.live_version, release.create_count + 1)
         intent = transitions.writing(release, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
         made = await self._once(
-            intent, step.routing_seen, lambda: self._foundry.create(self._agent, resolved.definition, pairs), considered
+            intent, step.routing_seen, lambda: self._foundry.create_version(self._agent, resolved.definition, pairs), considered
         )
         if made is not None:
             self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest_version), True
@@ -72,7 +72,7 @@ class FoundryWriter:
             to = Routing.to(step.version)
         act = ACTS[type(step)]
         intent = transitions.writing(self.record, act, self._clock.now(), to=to)
-        told = await self._once(intent, step.routing_seen, lambda: self._foundry.route(self._agent, to))
+        told = await self._once(intent, step.routing_seen, lambda: self._foundry.set_routing(self._agent, to))
         if told is not None:
             self.record = transitions.routed(self.record, to, act, self._clock.now())
             self._owed = True
@@ -80,7 +80,7 @@ class FoundryWriter:
 
     async def clear_twin(self, step: DeleteDuplicate) -> None:
         """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
-        await self._foundry.delete(self._agent, step.version)
+        await self._foundry.delete_version(self._agent, step.version)
         self.record = transitions.duplicate_deleted(self.record)
         await self.save()
 
@@ -114,13 +114,13 @@ class FoundryWriter:
     async def _intend(self, intent: ReleaseState, seen: Routing | None, considered: DesiredState | None) -> bool:
         """Store the intent beside the last look; True when the act may be sent."""
         looked_at = self._clock.monotonic()
-        looks = gather_two(self._foundry.agent(self._agent), self._wanted(considered))
+        looks = gather_two(self._foundry.get_agent(self._agent), self._wanted(considered))
         wrote, (agent, desired) = await gather_two(self._lease.write(intent), looks)
         if not wrote:
             raise LeaseLostError
         self.overtaken = desired != considered
         fresh = (
-            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS and self._lease.remaining > MAX_WRITE_SECONDS
+            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS and self._lease.remaining_seconds > MAX_WRITE_SECONDS
         )
         return fresh and not self.overtaken and (agent.routing if agent else None) == seen
 
@@ -129,6 +129,6 @@ class FoundryWriter:
         if considered is None:
             return None
         try:
-            return await self._ledger.wanted(self._agent)
+            return await self._ledger.get_desired(self._agent)
         except GatewayError:
             return considered  # the intent is written by now: who raised would have the follower wait for SETTLE

@@ -41,7 +41,7 @@ class Observer:
         at = self._outside.clock.now()
         ledger = self._outside.state_store
         try:
-            desired, release = await gather_two(ledger.wanted(self._agent), ledger.record(self._agent))
+            desired, release = await gather_two(ledger.get_desired(self._agent), ledger.get_release(self._agent))
         except GatewayError:
             return None
         if not release_expected(desired, release, at) or not self._outside.rate_limiter.is_calm(
@@ -56,20 +56,20 @@ class Observer:
 
     async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
         foundry = self._outside.foundry
-        agent, listed = await gather_two(foundry.agent(self._agent), foundry.versions(self._agent))
+        agent, listed = await gather_two(foundry.get_agent(self._agent), foundry.list_versions(self._agent))
         return agent, tuple(listed)
 
     async def second_look(self, facts: Observed, number: str) -> Observed:
         """A version once more, with the routing beside it: what a promotion is decided on."""
         foundry = self._outside.foundry
-        agent, version = await gather_two(foundry.agent(self._agent), foundry.version(self._agent, number))
+        agent, version = await gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, number))
         return replace(facts, agent=(agent,)).with_version(number, version)
 
     async def versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
         """Some versions, or none of them where one read fails: who needs them then asks again."""
         foundry = self._outside.foundry
         try:
-            found = await asyncio.gather(*(foundry.version(self._agent, number) for number in numbers))
+            found = await asyncio.gather(*(foundry.get_version(self._agent, number) for number in numbers))
         except GatewayError:
             return {}
         return dict(zip(numbers, found, strict=True))
@@ -79,11 +79,11 @@ class Observer:
         facts, foundry = inputs.observed, self._outside.foundry
         match look.fact:
             case "agent":
-                return replace(facts, agent=(await foundry.agent(self._agent),))
+                return replace(facts, agent=(await foundry.get_agent(self._agent),))
             case "versions":
-                return replace(facts, version_list=tuple(await foundry.versions(self._agent)))
+                return replace(facts, version_list=tuple(await foundry.list_versions(self._agent)))
             case "version":
-                return facts.with_version(look.version, await foundry.version(self._agent, look.version))
+                return facts.with_version(look.version, await foundry.get_version(self._agent, look.version))
             case "wish":
                 return replace(facts, desired_definition=await self._resolver.wish(inputs.desired, inputs.release, now))
             case "resolved":

@@ -75,6 +75,6 @@ async def _look(number: str, holder: Holder) -> Prefetch:
     """What the traffic is moved on: the version, the routing and what is wanted, as they are now."""
     at = holder.gateways.clock.now()
     desired, facts = await gather_two(
-        holder.gateways.state_store.wanted(holder.rule.name), holder.observer.second_look(holder.facts, number)
+        holder.gateways.state_store.get_desired(holder.rule.name), holder.observer.second_look(holder.facts, number)
     )
     return Prefetch(at, desired, holder.acts.record, holder.still_true(facts, desired))

@@ -28,7 +28,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
     with ReleaseTrace(spec.name, gateways.clock, traceparent) as trail:
         with otel.span("release.look", agent=spec.name):
             # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-            glance, lease = await gather_two(observer.glance(), gateways.state_store.lease(spec.name))
+            glance, lease = await gather_two(observer.glance(), gateways.state_store.acquire_lease(spec.name))
             push = glance.desired.push if glance else None
             if push:
                 otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
@@ -40,7 +40,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
         acts = FoundryWriter(spec.name, lease, gateways.foundry, gateways.state_store, gateways.clock)
         pace = LeaseKeeper(gateways.clock, lease, settings.poll_seconds, gateways.rate_limiter)
         holder = Holder(spec, gateways, observer, acts, pace, decisions, trail)
-        holder.ahead = glance if glance is not None and glance.release == lease.record else None
+        holder.ahead = glance if glance is not None and glance.release == lease.state else None
         return await _held(holder, lease)
 
 
@@ -50,7 +50,7 @@ async def _held(holder: Holder, lease: Lease) -> Reason:
     try:
         ending = await turns.in_turn(holder)
     finally:
-        await lease.give_back()
+        await lease.release()
         await gather_two(
             holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.gateways)
         )
@@ -65,8 +65,8 @@ async def _go_on(agent: str, ending: Ending, considered: DesiredState, gateways:
         delay = max(0.0, (ending.until - gateways.clock.now()).total_seconds())
     elif ending.reason is Reason.LEASE_LOST:
         delay = REQUEUE_DELAY.total_seconds()
-    elif (desired := await gateways.state_store.wanted(agent)) != considered:
+    elif (desired := await gateways.state_store.get_desired(agent)) != considered:
         considered, delay = desired, 0.0
     else:
         return
-    await gateways.release_queue.send(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())
+    await gateways.release_queue.enqueue(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())

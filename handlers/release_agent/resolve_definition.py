@@ -42,7 +42,7 @@ class Resolver:
 
     async def _as_it_is(self, number: str) -> ResolvedDefinition | UnresolvedDefinition:
         """An earlier version that a person wants back: as it is, whatever rule and secrets say today."""
-        version = await self._outside.foundry.version(self._agent, number)
+        version = await self._outside.foundry.get_version(self._agent, number)
         if version is None or not may_serve(version):
             return UnresolvedDefinition(
                 Reason.CANDIDATE_GONE, f"version {number} is {version.status if version else 'gone'}"
@@ -72,7 +72,7 @@ class Resolver:
     async def _refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
         """Which secret each variable takes, by the rule and by the vault's tags."""
         try:
-            tagged = await self._outside.key_vault.tagged(self._agent) if self._rule.env_from_vault else {}
+            tagged = await self._outside.key_vault.tagged_secrets(self._agent) if self._rule.env_from_vault else {}
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
@@ -86,7 +86,7 @@ class Resolver:
         if self._rule.inspect == "never" or push.digest in known:
             return known.get(push.digest)
         try:
-            facts = await self._outside.registry.facts(push.repository, push.digest)
+            facts = await self._outside.registry.inspect(push.repository, push.digest)
         except GatewayError as error:
             if self._rule.inspect != "required":
                 return None
@@ -104,7 +104,7 @@ class Resolver:
 
         async def read(name: str, version: str | None) -> Secret | Unreadable:
             async with turns:
-                answer = await self._outside.key_vault.read(name, version)
+                answer = await self._outside.key_vault.get_secret(name, version)
             if isinstance(answer, Secret):
                 remember(answer.value.reveal())
             return answer
@@ -119,7 +119,7 @@ class Resolver:
         if not self._rule.tools:
             return None
         try:
-            return await self._outside.foundry.toolbox(f"{self._agent}-tools", self._rule.tools)
+            return await self._outside.foundry.ensure_toolbox(f"{self._agent}-tools", self._rule.tools)
         except PermanentError as error:
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))

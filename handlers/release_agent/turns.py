@@ -111,7 +111,7 @@ def _hung(action: Action, holder: Holder, glance: Prefetch) -> bool:
 async def _look_ahead(holder: Holder) -> Prefetch:
     """What is wanted now, beside the last act's receipt and the version that is waited for."""
     at = holder.gateways.clock.now()  # before the reads: a slow turn may look old, never fresh
-    reads = gather_two(holder.gateways.state_store.wanted(holder.rule.name), _waited_for(holder))
+    reads = gather_two(holder.gateways.state_store.get_desired(holder.rule.name), _waited_for(holder))
     _, (desired, facts) = await gather_two(holder.acts.write_receipt(), reads)
     return Prefetch(at, desired, holder.acts.record, holder.still_true(facts, desired))
 
@@ -121,7 +121,7 @@ async def _waited_for(holder: Holder) -> Observed:
     if not number:
         return holder.facts
     try:
-        version = await holder.gateways.foundry.version(holder.rule.name, number)
+        version = await holder.gateways.foundry.get_version(holder.rule.name, number)
     except PermanentError:
         return holder.facts  # the row that asks for the version meets the refusal, and says so
     return holder.facts.with_version(number, version)

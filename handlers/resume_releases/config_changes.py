@@ -28,7 +28,7 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, gateways:
     seen = hashlib.sha256(
         "".join(f"{rule.name} {rule.tags.model_dump_json()} {runtime_hash(rule)}\n" for rule in rules).encode()
     ).hexdigest()
-    if await gateways.state_store.remembered(DEPLOYED) == seen:
+    if await gateways.state_store.read_marker(DEPLOYED) == seen:
         return False
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -37,7 +37,7 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, gateways:
             await _configure(spec, decisions, gateways)
 
     await asyncio.gather(*(one(rule) for rule in rules))
-    await gateways.state_store.remember(DEPLOYED, seen)
+    await gateways.state_store.write_marker(DEPLOYED, seen)
     return True
 
 

@@ -34,7 +34,7 @@ async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, gateways
 
 async def _look(agent: str, decisions: DecisionLog, gateways: Gateways) -> None:
     try:
-        release = await gateways.state_store.record(agent)
+        release = await gateways.state_store.get_release(agent)
         if not is_watched(release, gateways.clock.now()):
             return
         found = await _drift(agent, release, gateways)
@@ -50,16 +50,16 @@ async def _look(agent: str, decisions: DecisionLog, gateways: Gateways) -> None:
 
 async def _drift(agent: str, release: ReleaseState, gateways: Gateways) -> dict[str, str]:
     number = release.last_good.version if release.last_good else ""
-    told, live = await gather_two(gateways.foundry.agent(agent), gateways.foundry.version(agent, number))
+    told, live = await gather_two(gateways.foundry.get_agent(agent), gateways.foundry.get_version(agent, number))
     return find_drift(release, told, live)
 
 
 async def _remember(agent: str, seen: ReleaseState, found: tuple[str, ...], gateways: Gateways) -> bool:
     """Note what is told; False where a release is at the agent, or changed its record since."""
-    lease = await gateways.state_store.lease(agent)
+    lease = await gateways.state_store.acquire_lease(agent)
     if lease is None:
         return False
     try:
-        return lease.record == seen and await lease.write(replace(seen, reported_drift=found))
+        return lease.state == seen and await lease.write(replace(seen, reported_drift=found))
     finally:
-        await lease.give_back()
+        await lease.release()

@@ -35,7 +35,7 @@ async def find_missed_pushes(
     ``at_once``: also where it was done, because agents.yaml may follow another repository, or other tags, now.
     """
     now = gateways.clock.now()
-    since = now - _when(await gateways.state_store.remembered(DONE))
+    since = now - _when(await gateways.state_store.read_marker(DONE))
     if timedelta(0) <= since < EVERY and not at_once:
         return
     turns = asyncio.Semaphore(AT_ONCE)
@@ -49,7 +49,7 @@ async def find_missed_pushes(
     for spec in agents.agents.values():
         await _catch_up(spec, tags[spec.repository] or (), decisions, gateways)
     if None not in tags.values():
-        await gateways.state_store.remember(DONE, now.isoformat())
+        await gateways.state_store.write_marker(DONE, now.isoformat())
 
 
 def _when(told: str) -> datetime:
@@ -63,7 +63,7 @@ def _when(told: str) -> datetime:
 async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:
     """None where the registry may answer the next time: it is asked again by the next run, not a day later."""
     try:
-        return await gateways.registry.tags(repository)
+        return await gateways.registry.list_tags(repository)
     except GatewayError as error:
         decisions.record(Reason.CATCH_UP_FAILED, str(error), repository=repository)
         return None if isinstance(error, TransientError) else ()

@@ -20,11 +20,11 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     try:
-        unfinished = await gateways.state_store.agents(UNFINISHED)
+        unfinished = await gateways.state_store.list_agents(UNFINISHED)
         for agent in unfinished:
             if agent in agents.agents:
-                desired = await gateways.state_store.wanted(agent)  # its push's trace goes on
-                await gateways.release_queue.send(agent, traceparent=desired.traceparent or otel.carrier())
+                desired = await gateways.state_store.get_desired(agent)  # its push's trace goes on
+                await gateways.release_queue.enqueue(agent, traceparent=desired.traceparent or otel.carrier())
                 decisions.record(Reason.RESUMED, agent=agent)
             else:
                 decisions.record(Reason.AGENT_UNKNOWN, agent=agent)

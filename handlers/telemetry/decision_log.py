@@ -61,7 +61,7 @@ class DecisionLog:
         if not lines:
             return
         try:
-            await self._journal.write(*lines)
+            await self._journal.append(*lines)
         except GatewayError as error:
             if required:
                 raise

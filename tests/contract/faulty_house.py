@@ -128,7 +128,7 @@ class House:
         return sum(one.definition["container_configuration"]["image"].endswith(digest) for one in versions)
 
     async def wanted(self) -> DesiredState:
-        return await self.outside.state_store.wanted(AGENT)
+        return await self.outside.state_store.get_desired(AGENT)
 
     def everything_said(self) -> str:
         """Logs, exceptions as the host prints them, the ledger, the journal and the queue."""

@@ -119,104 +119,104 @@ async def arranged(request: pytest.FixtureRequest, served: Served) -> Arranged:
 
 
 async def test_what_does_not_exist_is_none(arranged: Arranged) -> None:
-    assert await arranged.foundry.agent("hello") is None
-    assert await arranged.foundry.version("hello", "1") is None
-    assert list(await arranged.foundry.versions("hello")) == []
+    assert await arranged.foundry.get_agent("hello") is None
+    assert await arranged.foundry.get_version("hello", "1") is None
+    assert list(await arranged.foundry.list_versions("hello")) == []
 
 
 async def test_a_version_is_creating_and_then_active(arranged: Arranged) -> None:
-    made = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
+    made = await arranged.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     assert (made.number, made.status, made.image) == ("1", Status.CREATING, IMAGE)
     assert made.variables == {"MODE", "KEY"}
     assert made.metadata == {"slipway.tag": "v1"}
     assert made.created_at == arranged.clock.now()
     arranged.clock.passed += 21
-    found = await arranged.foundry.version("hello", "1")
+    found = await arranged.foundry.get_version("hello", "1")
     assert found == replace(made, status=Status.ACTIVE)
 
 
 async def test_a_version_that_fails_says_why(arranged: Arranged) -> None:
     arranged.fail("b", Failure("ImageError", "manifest unknown"))
-    await arranged.foundry.create("hello", other("b"), {})
+    await arranged.foundry.create_version("hello", other("b"), {})
     arranged.clock.passed += 21
-    found = await arranged.foundry.version("hello", "1")
+    found = await arranged.foundry.get_version("hello", "1")
     assert found is not None
     assert (found.status, found.failure) == (Status.FAILED, Failure("ImageError", "manifest unknown"))
 
 
 async def test_an_identical_definition_is_the_version_that_exists(arranged: Arranged) -> None:
-    first = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
-    again = await arranged.foundry.create("hello", DEFINITION, {"slipway.tag": "v2"})
+    first = await arranged.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
+    again = await arranged.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})
     assert again == first
 
 
 async def test_a_new_agent_follows_its_newest_version_until_it_is_routed(arranged: Arranged) -> None:
-    await arranged.foundry.create("hello", DEFINITION, {})
-    agent = await arranged.foundry.agent("hello")
+    await arranged.foundry.create_version("hello", DEFINITION, {})
+    agent = await arranged.foundry.get_agent("hello")
     assert agent is not None
     assert agent.routing.follows_latest
     assert agent.live == "1"
     assert agent.enabled
-    assert await arranged.foundry.route("hello", Routing.to("1")) == Routing.to("1")
-    await arranged.foundry.create("hello", other("b"), {})
-    agent = await arranged.foundry.agent("hello")
+    assert await arranged.foundry.set_routing("hello", Routing.to("1")) == Routing.to("1")
+    await arranged.foundry.create_version("hello", other("b"), {})
+    agent = await arranged.foundry.get_agent("hello")
     assert agent is not None
     assert (agent.live, agent.latest.number if agent.latest else None) == ("1", "2")
 
 
 async def test_versions_come_from_every_page_oldest_first(arranged: Arranged) -> None:
     for number in range(130):
-        await arranged.foundry.create("hello", replace(DEFINITION, environment={"N": str(number)}), {})
-    found = await arranged.foundry.versions("hello")
+        await arranged.foundry.create_version("hello", replace(DEFINITION, environment={"N": str(number)}), {})
+    found = await arranged.foundry.list_versions("hello")
     assert [version.number for version in found] == [str(number) for number in range(1, 131)]
 
 
 async def test_deleting_respects_sessions_and_takes_gone_for_done(arranged: Arranged) -> None:
     for letter in "ab":
-        await arranged.foundry.create("hello", other(letter), {})
+        await arranged.foundry.create_version("hello", other(letter), {})
     arranged.converse("hello", "1")
-    assert await arranged.foundry.delete("hello", "1") is Deleted.SESSIONS_ACTIVE
-    assert await arranged.foundry.delete("hello", "2") is Deleted.DELETED
-    assert await arranged.foundry.delete("hello", "2") is Deleted.GONE
+    assert await arranged.foundry.delete_version("hello", "1") is Deleted.SESSIONS_ACTIVE
+    assert await arranged.foundry.delete_version("hello", "2") is Deleted.DELETED
+    assert await arranged.foundry.delete_version("hello", "2") is Deleted.GONE
 
 
 async def test_a_toolbox_gets_a_version_only_when_its_tools_differ(arranged: Arranged) -> None:
-    first = await arranged.foundry.toolbox("hello-tools", TOOLS)
-    again = await arranged.foundry.toolbox("hello-tools", TOOLS)
-    changed = await arranged.foundry.toolbox("hello-tools", TOOLS[:1])
+    first = await arranged.foundry.ensure_toolbox("hello-tools", TOOLS)
+    again = await arranged.foundry.ensure_toolbox("hello-tools", TOOLS)
+    changed = await arranged.foundry.ensure_toolbox("hello-tools", TOOLS[:1])
     assert (first.version, again, changed.version) == ("1", first, "2")
     assert "/toolboxes/hello-tools/versions/1/mcp" in first.endpoint
 
 
 async def test_a_toolbox_tells_its_versions_and_gives_one_up(arranged: Arranged) -> None:
-    assert list(await arranged.foundry.toolbox_versions("hello-tools")) == []
+    assert list(await arranged.foundry.list_toolbox_versions("hello-tools")) == []
     for tools in (TOOLS, TOOLS[:1]):
-        await arranged.foundry.toolbox("hello-tools", tools)
-    found = await arranged.foundry.toolbox_versions("hello-tools")
+        await arranged.foundry.ensure_toolbox("hello-tools", tools)
+    found = await arranged.foundry.list_toolbox_versions("hello-tools")
     assert {one.version: (one.is_ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
     assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
     assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
-    assert [one.version for one in await arranged.foundry.toolbox_versions("hello-tools")] == ["2"]
+    assert [one.version for one in await arranged.foundry.list_toolbox_versions("hello-tools")] == ["2"]
 
 
 async def test_the_services_own_limit_has_a_code_of_its_own(served: Served) -> None:
     served.stand_in.project.provisioning.limit = 1
-    await served.foundry.create("hello", DEFINITION, {})
+    await served.foundry.create_version("hello", DEFINITION, {})
     with pytest.raises(PermanentError) as refused:
-        await served.foundry.create("hello", other("b"), {})
+        await served.foundry.create_version("hello", other("b"), {})
     assert refused.value.code == TOO_MANY_VERSIONS
 
 
 async def test_what_foundry_refuses_is_permanent(arranged: Arranged) -> None:
     with pytest.raises(PermanentError) as refused:
-        await arranged.foundry.create("hello", replace(DEFINITION, cpu="3"), {})
+        await arranged.foundry.create_version("hello", replace(DEFINITION, cpu="3"), {})
     assert refused.value.status == 400
     with pytest.raises(PermanentError):
-        await arranged.foundry.route("nobody", Routing.to("1"))
+        await arranged.foundry.set_routing("nobody", Routing.to("1"))
 
 
 async def test_the_request_is_what_the_wire_contract_says(served: Served) -> None:
-    await served.foundry.create("hello", DEFINITION, {"slipway.tag": "v1"})
+    await served.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     (asked,) = served.stand_in.requests
     assert (asked["method"], asked["path"]) == ("POST", "/api/projects/demo/agents/hello/versions?api-version=v1")
     assert asked["body"] == {
@@ -234,9 +234,9 @@ async def test_the_request_is_what_the_wire_contract_says(served: Served) -> Non
 
 
 async def test_routing_touches_the_selector_alone(served: Served) -> None:
-    await served.foundry.create("hello", DEFINITION, {})
+    await served.foundry.create_version("hello", DEFINITION, {})
     before = dict(served.stand_in.project.agents["hello"].endpoint)
-    await served.foundry.route("hello", Routing.to("1"))
+    await served.foundry.set_routing("hello", Routing.to("1"))
     after = served.stand_in.project.agents["hello"].endpoint
     assert {key: value for key, value in after.items() if key != "version_selector"} == before
 
@@ -268,7 +268,7 @@ async def test_a_create_is_sent_once_whatever_comes_back(
 ) -> None:
     await plan_faults(served.url, {"path": "/versions", "method": "POST", **fault})
     with pytest.raises(expected) as failed:
-        await served.foundry.create("hello", DEFINITION, {})
+        await served.foundry.create_version("hello", DEFINITION, {})
     assert len(served.stand_in.requests) == 1
     if isinstance(failed.value, TransientError):
         assert failed.value.unclear is unclear
@@ -278,7 +278,7 @@ async def test_a_create_is_sent_once_whatever_comes_back(
 async def test_a_read_is_asked_again_and_then_transient(served: Served) -> None:
     await plan_faults(served.url, {"path": "/agents/hello", "status": 503})
     with pytest.raises(TransientError) as failed:
-        await served.foundry.agent("hello")
+        await served.foundry.get_agent("hello")
     assert not failed.value.unclear
     assert len(served.stand_in.requests) == 4
 
@@ -286,7 +286,7 @@ async def test_a_read_is_asked_again_and_then_transient(served: Served) -> None:
 async def test_a_service_that_is_down_is_transient_and_clear(served: Served) -> None:
     await served.stand_in.stop()
     with pytest.raises(TransientError) as failed:
-        await served.foundry.create("hello", DEFINITION, {})
+        await served.foundry.create_version("hello", DEFINITION, {})
     assert not failed.value.unclear
 
 
@@ -300,7 +300,7 @@ async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(serv
     body = {"error": {"code": "invalid_request", "message": ways}}
     await plan_faults(served.url, {"path": "/versions", "status": 400, "body": body})
     with pytest.raises(PermanentError) as refused:
-        await served.foundry.create("hello", replace(DEFINITION, environment={"KEY": SecretValue(secret)}), {})
+        await served.foundry.create_version("hello", replace(DEFINITION, environment={"KEY": SecretValue(secret)}), {})
     told = "".join(traceback.format_exception(refused.value))
     assert not [way for way in (secret, "canary", "5b1c") if way in told]
     assert "KEY=***" in told
@@ -309,7 +309,7 @@ async def test_a_service_that_repeats_what_it_was_sent_gives_no_secret_away(serv
 async def test_no_traceback_of_a_create_shows_what_was_sent(served: Served) -> None:
     await plan_faults(served.url, {"path": "/versions", "status": 500, "body": f"<p>{SECRET}</p>"})
     with pytest.raises(TransientError) as failed:
-        await served.foundry.create("hello", DEFINITION, {})
+        await served.foundry.create_version("hello", DEFINITION, {})
     assert SECRET not in "".join(traceback.format_exception(failed.value))
     assert failed.value.__context__ is None
 
@@ -322,22 +322,22 @@ NOT_ABOUT_THE_AGENT: list[Any] = [
 
 @pytest.mark.parametrize("body", NOT_ABOUT_THE_AGENT)
 async def test_a_404_that_is_not_about_the_agent_deletes_nothing(served: Served, body: Any) -> None:
-    await served.foundry.create("hello", DEFINITION, {})
+    await served.foundry.create_version("hello", DEFINITION, {})
     await plan_faults(served.url, {"path": "/agents/", "status": 404, "body": body})
     with pytest.raises(PermanentError):
-        await served.foundry.agent("hello")
+        await served.foundry.get_agent("hello")
     with pytest.raises(PermanentError):
-        await served.foundry.version("hello", "1")
+        await served.foundry.get_version("hello", "1")
     with pytest.raises(PermanentError):
-        await served.foundry.delete("hello", "1")
+        await served.foundry.delete_version("hello", "1")
 
 
 async def test_a_list_as_an_answer_is_transient(served: Served) -> None:
     await plan_faults(served.url, {"path": "/agents/", "status": 200, "body": []})
     with pytest.raises(TransientError):
-        await served.foundry.agent("hello")
+        await served.foundry.get_agent("hello")
     with pytest.raises(TransientError) as failed:
-        await served.foundry.create("hello", DEFINITION, {})
+        await served.foundry.create_version("hello", DEFINITION, {})
     assert failed.value.unclear
 
 
@@ -351,7 +351,7 @@ class Nobody(Anybody):
 async def test_a_create_without_a_token_was_never_sent(served: Served) -> None:
     foundry = AzureFoundry(f"{served.url}/api/projects/demo", Nobody())
     with pytest.raises(TransientError) as failed:
-        await foundry.create("hello", DEFINITION, {})
+        await foundry.create_version("hello", DEFINITION, {})
     await foundry.close()
     assert not failed.value.unclear
     assert not served.stand_in.requests
@@ -372,23 +372,23 @@ async def test_an_empty_page_ends_a_list_although_it_names_a_cursor(served: Serv
         {"path": "/versions", "status": 200, "body": first, "times": 1},
         {"path": "/versions", "status": 200, "body": first | {"data": []}},
     )
-    assert [one.number for one in await served.foundry.versions("hello")] == ["1"]
+    assert [one.number for one in await served.foundry.list_versions("hello")] == ["1"]
 
 
 async def test_tools_that_come_back_with_defaults_make_no_new_version(served: Served) -> None:
-    first = await served.foundry.toolbox("hello-tools", TOOLS)
+    first = await served.foundry.ensure_toolbox("hello-tools", TOOLS)
     for tool in served.stand_in.project.toolboxes["hello-tools"]["versions"][0]["tools"]:
         tool["require_approval"] = "never"
-    assert await served.foundry.toolbox("hello-tools", TOOLS) == first
+    assert await served.foundry.ensure_toolbox("hello-tools", TOOLS) == first
 
 
 async def test_a_selector_that_names_latest_follows_it(served: Served) -> None:
-    await served.foundry.create("hello", DEFINITION, {})
+    await served.foundry.create_version("hello", DEFINITION, {})
     rule = {"type": "FixedRatio", "agent_version": "@latest", "traffic_percentage": 100}
     selector = {"version_selector": {"version_selection_rules": [rule]}}
     served.stand_in.project.agents["hello"].endpoint |= selector
-    await served.foundry.create("hello", other("b"), {})
-    agent = await served.foundry.agent("hello")
+    await served.foundry.create_version("hello", other("b"), {})
+    agent = await served.foundry.get_agent("hello")
     assert agent is not None
     assert agent.routing.follows_latest
     assert agent.live == "2"
@@ -399,6 +399,6 @@ async def test_a_list_whose_cursor_never_ends_is_an_error(served: Served) -> Non
     body = {"data": [version], "last_id": "hello:1", "has_more": True}
     await plan_faults(served.url, {"path": "/versions", "status": 200, "body": body})
     with pytest.raises(PermanentError, match="PAGING_LOOP"):
-        await served.foundry.versions("hello")
+        await served.foundry.list_versions("hello")
     with pytest.raises(PermanentError, match="PAGING_LOOP"):
-        await served.foundry.toolbox("hello", TOOLS)
+        await served.foundry.ensure_toolbox("hello", TOOLS)

@@ -71,13 +71,13 @@ KINDS: list[Any] = [
 @pytest.mark.parametrize(("kind", "reason"), KINDS)
 async def test_what_was_pushed_is_what_it_is(served: Served, kind: Kind, reason: str) -> None:
     digest = await served.push("v1", kind)
-    facts = await served.images.facts(REPOSITORY, digest)
+    facts = await served.images.inspect(REPOSITORY, digest)
     assert facts is not None
     assert facts.reason == reason
     if kind == "image":
         assert facts.amd64 == digest
     if kind == "index":
-        child = await served.images.facts(REPOSITORY, facts.amd64)
+        child = await served.images.inspect(REPOSITORY, facts.amd64)
         assert child == ImageFacts(amd64=facts.amd64)
 
 
@@ -86,29 +86,29 @@ async def test_asking_takes_five_round_trips_and_two_the_next_time(served: Serve
     for count in (5, 2):
         digest = await served.push("v1", salt=str(count))
         served.registry.requests.clear()
-        assert await served.images.facts(REPOSITORY, digest)
+        assert await served.images.inspect(REPOSITORY, digest)
         assert len(served.registry.requests) == count
 
 
 async def test_a_token_that_the_registry_takes_no_more_is_fetched_anew(served: Served) -> None:
     digest = await served.push("v1")
-    await served.images.facts(REPOSITORY, digest)
+    await served.images.inspect(REPOSITORY, digest)
     challenge = f'Bearer realm="{served.url}/oauth2/token",service="demo",scope="repository:{REPOSITORY}:pull"'
     refused = {"path": "/manifests/", "status": 401, "times": 1, "headers": {"WWW-Authenticate": challenge}}
     await plan_faults(served.registry.url, refused)
     served.registry.requests.clear()
-    assert await served.images.facts(REPOSITORY, digest)
+    assert await served.images.inspect(REPOSITORY, digest)
     assert len(served.registry.requests) == 5
 
 
 async def test_what_is_not_there_is_none(served: Served) -> None:
-    assert await served.images.facts(REPOSITORY, f"sha256:{'0' * 64}") is None
-    assert list(await served.images.tags("agents/nobody")) == []
+    assert await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}") is None
+    assert list(await served.images.list_tags("agents/nobody")) == []
 
 
 async def test_tags_come_from_every_page_the_last_pushed_first(served: Served) -> None:
     pushed = [(f"v{number}", await served.push(f"v{number}", salt=str(number))) for number in range(105)]
-    tags = await served.images.tags(REPOSITORY)
+    tags = await served.images.list_tags(REPOSITORY)
     assert [(one.tag, one.digest) for one in tags] == pushed[::-1]
     assert all(one.pushed_at.tzinfo is not None for one in tags)
 
@@ -132,9 +132,9 @@ async def test_a_registry_that_misbehaves_is_one_of_our_two_errors(
     digest = await served.push("v1")
     await plan_faults(served.registry.url, {"path": "/(v2|acr)/", "method": "GET", **fault})
     with pytest.raises(expected):
-        await served.images.facts(REPOSITORY, digest)
+        await served.images.inspect(REPOSITORY, digest)
     with pytest.raises(expected):
-        await served.images.tags(REPOSITORY)
+        await served.images.list_tags(REPOSITORY)
 
 
 async def test_a_manifest_that_is_not_what_its_digest_says_is_not_believed(served: Served) -> None:
@@ -143,19 +143,19 @@ async def test_a_manifest_that_is_not_what_its_digest_says_is_not_believed(serve
     manifests = served.registry.repositories[REPOSITORY].manifests
     manifests[digest] = manifests[other]
     with pytest.raises(TransientError):
-        await served.images.facts(REPOSITORY, digest)
+        await served.images.inspect(REPOSITORY, digest)
 
 
 async def test_a_registry_that_is_down_is_transient(served: Served) -> None:
     await served.registry.stop()
     with pytest.raises(TransientError):
-        await served.images.facts(REPOSITORY, f"sha256:{'0' * 64}")
+        await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}")
 
 
 async def test_the_fake_says_what_it_was_told() -> None:
     fake = FakeImages()
-    assert await fake.facts(REPOSITORY, "sha256:a") is None
+    assert await fake.inspect(REPOSITORY, "sha256:a") is None
     fake.known[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
-    assert await fake.facts(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
-    assert list(await fake.tags(REPOSITORY)) == []
+    assert await fake.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
+    assert list(await fake.list_tags(REPOSITORY)) == []
     assert isinstance(RegistryTag, type)

@@ -85,90 +85,90 @@ def wish(serial: int) -> DesiredState:
 
 
 async def test_what_was_never_noted_reads_as_empty(storage: Storage) -> None:
-    assert await storage.ledger.wanted("hello-agent") == DesiredState()
-    assert await storage.ledger.record("hello-agent") == ReleaseState()
-    assert await storage.ledger.agents(frozenset({"open", "due", "ended"})) == []
+    assert await storage.ledger.get_desired("hello-agent") == DesiredState()
+    assert await storage.ledger.get_release("hello-agent") == ReleaseState()
+    assert await storage.ledger.list_agents(frozenset({"open", "due", "ended"})) == []
 
 
 async def test_what_is_noted_is_read_back_as_the_same_value(storage: Storage) -> None:
-    assert await storage.ledger.note("hello-agent", lambda _: wish(1)) == wish(1)
-    assert await storage.ledger.wanted("hello-agent") == wish(1)
+    assert await storage.ledger.update_desired("hello-agent", lambda _: wish(1)) == wish(1)
+    assert await storage.ledger.get_desired("hello-agent") == wish(1)
 
 
 async def test_writers_at_once_lose_nothing(storage: Storage) -> None:
     def next_one(before: DesiredState) -> DesiredState:
         return replace(before, generation=before.generation + 1)
 
-    await asyncio.gather(*(storage.ledger.note("hello-agent", next_one) for _ in range(8)))
-    assert (await storage.ledger.wanted("hello-agent")).generation == 8
+    await asyncio.gather(*(storage.ledger.update_desired("hello-agent", next_one) for _ in range(8)))
+    assert (await storage.ledger.get_desired("hello-agent")).generation == 8
 
 
 async def test_a_record_is_read_back_as_the_same_value(storage: Storage) -> None:
-    lease = await storage.ledger.lease("hello-agent")
+    lease = await storage.ledger.acquire_lease("hello-agent")
     assert lease is not None
-    assert lease.record == ReleaseState()
+    assert lease.state == ReleaseState()
     assert await lease.write(FULL)
-    assert lease.record == FULL
-    assert await storage.ledger.record("hello-agent") == FULL
+    assert lease.state == FULL
+    assert await storage.ledger.get_release("hello-agent") == FULL
 
 
 async def test_only_one_holds_the_lease_until_it_is_given_back(storage: Storage) -> None:
-    first = await storage.ledger.lease("hello-agent")
+    first = await storage.ledger.acquire_lease("hello-agent")
     assert first is not None
-    assert await storage.ledger.lease("hello-agent") is None
-    assert 55 < first.remaining <= 60
+    assert await storage.ledger.acquire_lease("hello-agent") is None
+    assert 55 < first.remaining_seconds <= 60
     assert await first.renew()
-    await first.give_back()
-    second = await storage.ledger.lease("hello-agent")
+    await first.release()
+    second = await storage.ledger.acquire_lease("hello-agent")
     assert second is not None
 
 
 async def test_of_many_who_ask_for_the_lease_one_gets_it(storage: Storage) -> None:
-    asked = await asyncio.gather(*(storage.ledger.lease("hello-agent") for _ in range(8)))
+    asked = await asyncio.gather(*(storage.ledger.acquire_lease("hello-agent") for _ in range(8)))
     assert sum(lease is not None for lease in asked) == 1
 
 
 async def test_a_holder_that_gave_the_lease_back_cannot_write_over_the_next_one(storage: Storage) -> None:
-    old = await storage.ledger.lease("hello-agent")
+    old = await storage.ledger.acquire_lease("hello-agent")
     assert old is not None
-    await old.give_back()
-    new = await storage.ledger.lease("hello-agent")
+    await old.release()
+    new = await storage.ledger.acquire_lease("hello-agent")
     assert new is not None
     assert await new.write(replace(FULL, observed_generation=9))
     assert not await old.write(FULL)
-    assert (await storage.ledger.record("hello-agent")).observed_generation == 9
+    assert (await storage.ledger.get_release("hello-agent")).observed_generation == 9
 
 
 async def test_one_listing_finds_what_is_unfinished(storage: Storage) -> None:
     for agent, due in (("asked", None), ("later", NOW), ("answered", None)):
-        await storage.ledger.note(agent, lambda _, due=due: replace(wish(1), not_before=due))  # type: ignore[misc]
+        await storage.ledger.update_desired(agent, lambda _, due=due: replace(wish(1), not_before=due))  # type: ignore[misc]
     for agent, release in (("answered", ReleaseState(observed_generation=1)), ("running", FULL)):
-        lease = await storage.ledger.lease(agent)
+        lease = await storage.ledger.acquire_lease(agent)
         assert lease is not None
         await lease.write(release)
-    assert await storage.ledger.agents(frozenset({"open"})) == ["asked", "running"]
-    assert await storage.ledger.agents(frozenset({"due"})) == ["later"]
-    assert await storage.ledger.agents(frozenset({"ended"})) == ["answered"]
+    assert await storage.ledger.list_agents(frozenset({"open"})) == ["asked", "running"]
+    assert await storage.ledger.list_agents(frozenset({"due"})) == ["later"]
+    assert await storage.ledger.list_agents(frozenset({"ended"})) == ["answered"]
 
 
 async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:
-    assert await storage.journal.read(storage.clock.now()) == []
+    assert await storage.journal.read_day(storage.clock.now()) == []
     for number in range(3):
-        await storage.journal.write({"number": number, "text": "grün"})
-    assert await storage.journal.read(storage.clock.now()) == [{"number": n, "text": "grün"} for n in range(3)]
+        await storage.journal.append({"number": number, "text": "grün"})
+    assert await storage.journal.read_day(storage.clock.now()) == [{"number": n, "text": "grün"} for n in range(3)]
 
 
 async def test_a_queue_says_about_how_much_it_holds(storage: Storage) -> None:
-    assert await storage.queue.depth("releases-poison") == 0
+    assert await storage.queue.count_messages("releases-poison") == 0
     name = getattr(storage.queue, "name", "releases")
     for delay in (0, 60):
-        await storage.queue.send("hello-agent", delay=delay)
-    assert await storage.queue.depth(name) == 2
+        await storage.queue.enqueue("hello-agent", delay=delay)
+    assert await storage.queue.count_messages(name) == 2
 
 
 async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) -> None:
-    await real.queue.send("hello-agent", traceparent="00-1-2-01")
-    await real.queue.send("later-agent", delay=30)
+    await real.queue.enqueue("hello-agent", traceparent="00-1-2-01")
+    await real.queue.enqueue("later-agent", delay=30)
     async with QueueServiceClient.from_connection_string(real.connection) as service:
         assert isinstance(real.queue, StorageReleaseQueue)
         queue = service.get_queue_client(real.queue.name)
@@ -178,7 +178,7 @@ async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) 
 
 
 async def test_a_lease_that_somebody_broke_is_lost(real: Storage) -> None:
-    lease = await real.ledger.lease("hello-agent")
+    lease = await real.ledger.acquire_lease("hello-agent")
     assert lease is not None
     assert isinstance(real.ledger, BlobStateStore)
     async with BlobServiceClient.from_connection_string(real.connection) as service:
@@ -190,14 +190,14 @@ async def test_a_lease_that_somebody_broke_is_lost(real: Storage) -> None:
 
 
 async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Storage) -> None:
-    await real.ledger.note("hello-agent", lambda _: wish(1))
+    await real.ledger.update_desired("hello-agent", lambda _: wish(1))
     assert isinstance(real.ledger, BlobStateStore)
     async with BlobServiceClient.from_connection_string(real.connection) as service:
         blob = service.get_blob_client(real.ledger.container, "wanted/hello-agent.json")
         for text in ("half an ans", "[]", '{"schema": 2}', '{"schema": 1, "serial": "many"}'):
             await blob.upload_blob(text, overwrite=True)
             with pytest.raises(PermanentError, match="LEDGER_UNREADABLE"):
-                await real.ledger.note("hello-agent", lambda _: wish(2))
+                await real.ledger.update_desired("hello-agent", lambda _: wish(2))
             assert await (await blob.download_blob()).readall() == text.encode()
         with pytest.raises(ResourceNotFoundError):
             await service.get_blob_client(real.ledger.container, "wanted/nobody.json").get_blob_properties()
@@ -206,12 +206,12 @@ async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Sto
 async def test_a_lease_that_ran_out_is_lost_once_somebody_else_has_it() -> None:
     clock = FakeClock()
     ledger = FakeLedger(clock)
-    old = await ledger.lease("hello-agent")
+    old = await ledger.acquire_lease("hello-agent")
     assert old is not None
     clock.passed += 61
     assert await old.renew(), "nobody was there meanwhile: nothing was missed"
     clock.passed += 61
-    new = await ledger.lease("hello-agent")
+    new = await ledger.acquire_lease("hello-agent")
     assert new is not None
     assert not await old.renew()
     assert not await old.write(FULL)

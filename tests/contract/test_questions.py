@@ -22,7 +22,7 @@ WITHIN = 2.0
 
 
 async def made(arranged: Arranged) -> None:
-    await arranged.foundry.create("hello", DEFINITION, {})
+    await arranged.foundry.create_version("hello", DEFINITION, {})
     arranged.clock.passed += 21
 
 
@@ -47,7 +47,7 @@ async def test_a_version_answers_in_a_session_and_with_traffic(arranged: Arrange
 
 async def test_what_is_not_there_yet_says_so(arranged: Arranged) -> None:
     assert await arranged.foundry.open_session("hello", "1", WITHIN) == Answer(404, code="not_found")
-    await arranged.foundry.create("hello", DEFINITION, {})
+    await arranged.foundry.create_version("hello", DEFINITION, {})
     assert await arranged.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="AgentVersionNotReady")
     answer = await arranged.foundry.ask("hello", ASK, None, WITHIN)
     assert (answer.status, answer.code) == (400, "AgentVersionNotReady")
@@ -134,9 +134,9 @@ async def test_a_service_that_is_down_says_nothing_about_the_version(served: Ser
 async def test_an_open_session_keeps_its_version(arranged: Arranged) -> None:
     await made(arranged)
     session = await opened(arranged)
-    kept = await arranged.foundry.delete("hello", "1")
+    kept = await arranged.foundry.delete_version("hello", "1")
     await arranged.foundry.end_session("hello", session)
-    assert (kept.value, (await arranged.foundry.delete("hello", "1")).value) == ("sessions_active", "deleted")
+    assert (kept.value, (await arranged.foundry.delete_version("hello", "1")).value) == ("sessions_active", "deleted")
 
 
 async def test_a_fake_says_whether_it_was_asked_with_traffic(arranged: Arranged) -> None:

@@ -66,22 +66,22 @@ async def arranged(request: pytest.FixtureRequest, served: Arranged) -> Arranged
 async def test_value_and_version_come_from_one_read(arranged: Arranged) -> None:
     await arranged.put("search-key")
     version = await arranged.put("search-key", expires_on=LATER, not_before=LATER)
-    found = await arranged.vault.read("search-key", None)
+    found = await arranged.vault.get_secret("search-key", None)
     assert found == Secret("search-key", version, SecretValue(SECRET), LATER, LATER)
 
 
 async def test_a_pinned_version_is_read_as_it_is(arranged: Arranged) -> None:
     old = await arranged.put("search-key")
     await arranged.put("search-key", enabled=False)
-    found = await arranged.vault.read("search-key", old)
+    found = await arranged.vault.get_secret("search-key", old)
     assert isinstance(found, Secret)
     assert found.version == old
 
 
 async def test_what_cannot_be_read_says_why(arranged: Arranged) -> None:
-    assert await arranged.vault.read("nowhere", None) is Unreadable.MISSING
+    assert await arranged.vault.get_secret("nowhere", None) is Unreadable.MISSING
     await arranged.put("search-key", enabled=False)
-    assert await arranged.vault.read("search-key", None) is Unreadable.DISABLED
+    assert await arranged.vault.get_secret("search-key", None) is Unreadable.DISABLED
 
 
 async def test_tags_give_variables_of_one_agent(arranged: Arranged) -> None:
@@ -90,14 +90,14 @@ async def test_tags_give_variables_of_one_agent(arranged: Arranged) -> None:
     await arranged.put("three", tags={"agent": "support", "env": "THREE"})
     for number in range(30):
         await arranged.put(f"other-{number}")
-    assert await arranged.vault.tagged("hello") == {"ONE": "one"}
+    assert await arranged.vault.tagged_secrets("hello") == {"ONE": "one"}
 
 
 async def test_two_secrets_for_one_variable_are_ambiguous(arranged: Arranged) -> None:
     for name in ("one", "two"):
         await arranged.put(name, tags={"agent": "hello", "env": "KEY"})
     with pytest.raises(PermanentError, match=r"AMBIGUOUS.*one.*two.*KEY"):
-        await arranged.vault.tagged("hello")
+        await arranged.vault.tagged_secrets("hello")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_faults_are_one_of_our_two_errors(
     await served.put("search-key")
     await plan_faults(served.stand_in.url, {"path": "/secrets/", **fault})
     with pytest.raises(expected) as failed:
-        await served.vault.read("search-key", None)
+        await served.vault.get_secret("search-key", None)
     assert SECRET not in str(failed.value)
 
 
@@ -125,6 +125,6 @@ async def test_a_vault_that_forbids_reads_as_forbidden(served: Arranged) -> None
     assert served.stand_in is not None
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
     await plan_faults(served.stand_in.url, {"path": "/secrets", "status": 403, "body": body})
-    assert await served.vault.read("search-key", None) is Unreadable.FORBIDDEN
+    assert await served.vault.get_secret("search-key", None) is Unreadable.FORBIDDEN
     with pytest.raises(PermanentError, match="FORBIDDEN"):
-        await served.vault.tagged("hello")
+        await served.vault.tagged_secrets("hello")

@@ -67,23 +67,23 @@ class FakeFoundry:
         """What happens in the world before a question is answered."""
         self._sessions = itertools.count(1)
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         found = self.agents.get(name)
         if found is None:
             return None
         latest = next(reversed(found.versions.values()), None)
         return Agent(name, found.enabled, found.routing, self._now(latest) if latest else None, f"identity-of-{name}")
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         found = self.agents.get(agent, _Agent()).versions.get(number)
         return self._now(found) if found else None
 
-    async def versions(self, agent: str) -> Sequence[Version]:
+    async def list_versions(self, agent: str) -> Sequence[Version]:
         seen_until = self.clock.now() - timedelta(seconds=self.list_lag)
         found = self.agents.get(agent, _Agent()).versions.values()
         return [self._now(version) for version in found if version.created_at <= seen_until]
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         self.creates += 1
         if (definition.cpu, definition.memory) not in {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}:
             raise PermanentError("Foundry", "invalid_request", "a valid resource tier", status=400)
@@ -108,7 +108,7 @@ class FakeFoundry:
         self.values[agent, made.number] = plain
         return self._now(made)
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         found = self.agents.get(agent)
         if found is None or any(rule.version not in found.versions for rule in to.rules):
             raise PermanentError("Foundry", "not_found", "no such agent or version", status=404)
@@ -146,7 +146,7 @@ class FakeFoundry:
     async def end_session(self, agent: str, session: str) -> None:
         self.agents.get(agent, _Agent()).asking.pop(session, None)
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         found = self.agents.get(agent, _Agent())
         if number not in found.versions:
             return Deleted.GONE
@@ -155,13 +155,13 @@ class FakeFoundry:
         del found.versions[number], found.definitions[number]
         return Deleted.DELETED
 
-    async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+    async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         versions, desired = self.toolboxes.setdefault(name, []), json.dumps(list(tools), sort_keys=True)
         if not versions or versions[-1] != desired:
             versions.append(desired)
         return Toolbox(name, str(len(versions)), f"https://local/toolboxes/{name}/versions/{len(versions)}/mcp")
 
-    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         left = self.toolboxes.get(name, [])
         numbers = [number for number, tools in enumerate(left, 1) if tools != GONE]
         return [

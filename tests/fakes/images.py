@@ -17,13 +17,13 @@ class FakeImages:
         self.failing: GatewayError | None = None
         self.asked: list[str] = []
 
-    async def facts(self, repository: str, digest: str) -> ImageFacts | None:
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         self.asked.append(digest)
         if self.failing is not None:
             raise self.failing
         return self.known.get((repository, digest))
 
-    async def tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         if self.failing is not None:
             raise self.failing
         return sorted(self.tagged.get(repository, []), key=lambda one: one.pushed_at, reverse=True)

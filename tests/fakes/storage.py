@@ -49,17 +49,17 @@ class FakeLedger:
         self.notes: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
-    async def wanted(self, agent: str) -> DesiredState:
+    async def get_desired(self, agent: str) -> DesiredState:
         return self.wishes.get(agent, DesiredState())
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         self.wishes[agent] = change(self.wishes.get(agent, DesiredState()))
         return self.wishes[agent]
 
-    async def record(self, agent: str) -> ReleaseState:
+    async def get_release(self, agent: str) -> ReleaseState:
         return self.releases[agent].release if agent in self.releases else ReleaseState()
 
-    async def lease(self, agent: str) -> FakeLease | None:
+    async def acquire_lease(self, agent: str) -> FakeLease | None:
         release = self.releases.setdefault(agent, _Release(ReleaseState()))
         now = self.clock.monotonic()
         if release.holder and now < release.until:
@@ -67,13 +67,13 @@ class FakeLedger:
         release.holder, release.until = next(self._numbers), now + LEASE
         return FakeLease(release, release.holder, self.clock, now)
 
-    async def remembered(self, what: str) -> str:
+    async def read_marker(self, what: str) -> str:
         return self.notes.get(what, "")
 
-    async def remember(self, what: str, value: str) -> None:
+    async def write_marker(self, what: str, value: str) -> None:
         self.notes[what] = value
 
-    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)
 
     def _state(self, agent: str) -> str:
@@ -93,10 +93,10 @@ class FakeLease:
         self._clock = clock
         self._asked_at = asked_at
         self._etag = release.etag
-        self.record = release.release
+        self.state = release.release
 
     @property
-    def remaining(self) -> float:
+    def remaining_seconds(self) -> float:
         return LEASE - (self._clock.monotonic() - self._asked_at)
 
     async def write(self, release: ReleaseState) -> bool:
@@ -105,7 +105,7 @@ class FakeLease:
         if not leased or blob.etag != self._etag:
             return False
         blob.release, blob.etag = release, blob.etag + 1
-        self.record, self._etag = release, blob.etag
+        self.state, self._etag = release, blob.etag
         return True
 
     async def renew(self) -> bool:
@@ -115,7 +115,7 @@ class FakeLease:
         self._release.until = self._asked_at + LEASE
         return True
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         if self._release.holder == self._number:
             self._release.holder = 0
 
@@ -127,12 +127,12 @@ class FakeJournal:
         self.lines: list[Mapping[str, object]] = []
         self.down = False
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         if self.down:
             raise TransientError(STORAGE, "no answer", "write the journal")
         self.lines.extend(lines)
 
-    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         return [line for line in self.lines if str(line.get("at", ""))[:10] in ("", f"{day:%Y-%m-%d}")]
 
     def reasons(self) -> list[str]:
@@ -146,9 +146,9 @@ class FakeQueue:
         self.sent: list[tuple[str, float]] = []
         self.traces: list[str | None] = []
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         self.sent.append((agent, delay))
         self.traces.append(traceparent)
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         return len(self.sent) if queue == "releases" else 0

@@ -45,7 +45,7 @@ class FakeVault:
         kept = (one.secret for one in reversed(self._kept.get(name.lower(), [])))
         return next((one.value.reveal() for one in kept if version in (None, one.version)), "")
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         if self.forbidden:
             return Unreadable.FORBIDDEN
         versions = self._kept.get(name.lower(), [])
@@ -54,7 +54,7 @@ class FakeVault:
             return Unreadable.MISSING
         return found.secret if found.enabled else Unreadable.DISABLED
 
-    async def tagged(self, agent: str) -> Mapping[str, str]:
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         if self.forbidden:
             raise PermanentError("Key Vault", "FORBIDDEN", "list secrets", status=403)
         found: dict[str, str] = {}

@@ -86,16 +86,16 @@ class Reached(AzureFoundry):
 
 FOUNDRY = Reached()
 ACTS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
-    "agent": (lambda: FOUNDRY.agent("a"), [AGENT]),
-    "version": (lambda: FOUNDRY.version("a", "3"), [VERSION]),
-    "versions": (lambda: FOUNDRY.versions("a"), [VERSIONS]),
-    "create": (lambda: FOUNDRY.create("a", DEFINITION, {"m": "1"}), [VERSION]),
-    "route": (lambda: FOUNDRY.route("a", Routing.to("3")), [AGENT]),
-    "delete": (lambda: FOUNDRY.delete("a", "3"), [{"deleted": True}]),
+    "agent": (lambda: FOUNDRY.get_agent("a"), [AGENT]),
+    "version": (lambda: FOUNDRY.get_version("a", "3"), [VERSION]),
+    "versions": (lambda: FOUNDRY.list_versions("a"), [VERSIONS]),
+    "create": (lambda: FOUNDRY.create_version("a", DEFINITION, {"m": "1"}), [VERSION]),
+    "route": (lambda: FOUNDRY.set_routing("a", Routing.to("3")), [AGENT]),
+    "delete": (lambda: FOUNDRY.delete_version("a", "3"), [{"deleted": True}]),
     "open_session": (lambda: FOUNDRY.open_session("a", "3", 5.0), [SESSION]),
     "end_session": (lambda: FOUNDRY.end_session("a", "s"), [{}]),
-    "toolbox": (lambda: FOUNDRY.toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
-    "toolbox_versions": (lambda: FOUNDRY.toolbox_versions("a-tools"), [TOOLBOX, TOOLBOXES]),
+    "toolbox": (lambda: FOUNDRY.ensure_toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
+    "toolbox_versions": (lambda: FOUNDRY.list_toolbox_versions("a-tools"), [TOOLBOX, TOOLBOXES]),
 }
 PROBES = (
     Probe(ask="ping", expect="^pong$"),

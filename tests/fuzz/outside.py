@@ -22,23 +22,23 @@ SETTINGS = Settings.from_env(ENVIRONMENT)
 class WrittenLedger(FakeLedger):
     """What is wanted goes through the product's own codec."""
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        noted = await super().note(agent, change)
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+        noted = await super().update_desired(agent, change)
         assert WANTED.decode(WANTED.encode(noted), agent) == noted, "what is written is not what is read"
         return noted
 
-    async def record(self, agent: str) -> ReleaseState:
-        release = await super().record(agent)
+    async def get_release(self, agent: str) -> ReleaseState:
+        release = await super().get_release(agent)
         return RECORD.decode(RECORD.encode(release), agent)
 
 
 class WrittenJournal(FakeJournal):
     """Lines go through the product's own writer."""
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         for line in lines:
             as_line(line)
-        await super().write(*lines)
+        await super().append(*lines)
 
 
 def world() -> Gateways:

@@ -77,7 +77,7 @@ async def _vault(given: tuple[str, list[Answer]]) -> None:
     LINE.answers = [CHALLENGE, *given[1]]
     vault = ReachedVault()
     try:
-        came = await (vault.read("hello-key", None) if given[0] == "read" else vault.tagged("a"))
+        came = await (vault.get_secret("hello-key", None) if given[0] == "read" else vault.tagged_secrets("a"))
         if isinstance(came, Secret):
             unusable(came, AT)
     except GatewayError as error:
@@ -127,7 +127,7 @@ async def _registry(given: tuple[str, list[Answer]]) -> None:
     """Each call of the client first asks who it is, and then for a token."""
     what, answers = given
     LINE.answers = [one for real in answers for one in (WHO, TOKEN, TOKEN, real)]
-    await (IMAGES_GATEWAY.tags("agents/hello") if what == "tags" else IMAGES_GATEWAY.facts("agents/hello", what))
+    await (IMAGES_GATEWAY.list_tags("agents/hello") if what == "tags" else IMAGES_GATEWAY.inspect("agents/hello", what))
 
 
 WHO = refused('Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"')
@@ -140,17 +140,17 @@ LISTING = (
     + "</Blobs><NextMarker/></EnumerationResults>"
 )
 STORAGE: Calls = {
-    "wanted": lambda: LEDGER.wanted("a"),
-    "record": lambda: LEDGER.record("a"),
-    "note": lambda: LEDGER.note("a", lambda desired: DesiredState(generation=desired.generation + 1)),
-    "lease": lambda: LEDGER.lease("a"),
-    "agents": lambda: LEDGER.agents(frozenset({"open", "due"})),
-    "remembered": lambda: LEDGER.remembered("deployed"),
-    "remember": lambda: LEDGER.remember("deployed", "0" * 64),
-    "journal": lambda: JOURNAL.read(AT),
-    "told": lambda: JOURNAL.write({"reason": "LIVE"}),
-    "send": lambda: QUEUE.send("a"),
-    "depth": lambda: QUEUE.depth("releases"),
+    "wanted": lambda: LEDGER.get_desired("a"),
+    "record": lambda: LEDGER.get_release("a"),
+    "note": lambda: LEDGER.update_desired("a", lambda desired: DesiredState(generation=desired.generation + 1)),
+    "lease": lambda: LEDGER.acquire_lease("a"),
+    "agents": lambda: LEDGER.list_agents(frozenset({"open", "due"})),
+    "remembered": lambda: LEDGER.read_marker("deployed"),
+    "remember": lambda: LEDGER.write_marker("deployed", "0" * 64),
+    "journal": lambda: JOURNAL.read_day(AT),
+    "told": lambda: JOURNAL.append({"reason": "LIVE"}),
+    "send": lambda: QUEUE.enqueue("a"),
+    "depth": lambda: QUEUE.count_messages("releases"),
 }
 VALUE, LINES = {"value": "0" * 64}, {"reason": "LIVE", "agent": "a", "at": AT.isoformat()}
 

@@ -42,7 +42,7 @@ async def foundry(*answers: Answer) -> None:
 async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_was_poison() -> None:
     gateways = world()
     await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, gateways)
-    noted = (await gateways.state_store.wanted("pushed")).push
+    noted = (await gateways.state_store.get_desired("pushed")).push
     assert noted is not None
     assert noted.tag == "v?"
 
@@ -70,26 +70,26 @@ async def test_half_a_character_in_an_agents_answer_stopped_the_release_with_an_
 async def test_an_answer_of_foundry_that_calls_itself_gzip_left_as_an_error_of_zlib(body: bytes) -> None:
     await foundry(Answer(200, GZIP, body))
     with pytest.raises(TransientError):
-        await FOUNDRY.agent("a")
+        await FOUNDRY.get_agent("a")
 
 
 @pytest.mark.parametrize("number", [None, "abc", "", "٣", "9" * 5_000, {}, -1])
 async def test_a_version_without_a_number_broke_the_comparison_of_two(number: Any) -> None:
     await foundry(told(VERSION | {"version": number}))
     with pytest.raises(TransientError, match="not readable"):
-        await FOUNDRY.version("a", "3")
+        await FOUNDRY.get_version("a", "3")
 
 
 async def test_a_newest_version_without_a_number_broke_the_next_create() -> None:
     await foundry(told(AGENT | {"versions": {"latest": VERSION | {"version": "draft"}}}))
-    found = await FOUNDRY.agent("a")
+    found = await FOUNDRY.get_agent("a")
     assert isinstance(found, Agent)
     assert found.latest is None
 
 
 async def test_a_version_of_the_year_thirty_million_left_as_an_overflow() -> None:
     await foundry(told(VERSION | {"created_at": 1e15}))
-    found = await FOUNDRY.version("a", "3")
+    found = await FOUNDRY.get_version("a", "3")
     assert found is not None
     assert found.created_at == NO_TIME
 
@@ -100,21 +100,21 @@ async def test_a_version_of_the_year_thirty_million_left_as_an_overflow() -> Non
 async def test_a_toolbox_version_that_is_none_left_as_a_key_error(made: Any) -> None:
     await foundry(told({"data": [], "has_more": False}), told(made))
     with pytest.raises(TransientError):
-        await FOUNDRY.toolbox("a-tools", [{"type": "code_interpreter"}])
+        await FOUNDRY.ensure_toolbox("a-tools", [{"type": "code_interpreter"}])
 
 
 @pytest.mark.parametrize("attributes", [True, {"exp": "soon"}])
 async def test_a_secret_whose_dates_are_text_broke_the_comparison_with_now(attributes: Any) -> None:
     services.LINE.answers = [services.CHALLENGE, told(services.SECRET | {"attributes": attributes})]
     with pytest.raises(TransientError):
-        await services.ReachedVault().read("hello-key", None)
+        await services.ReachedVault().get_secret("hello-key", None)
 
 
 async def test_a_torn_line_hid_every_other_line_of_its_day() -> None:
     data = b'{"reason": "LIVE"}\n{"reason": "PRO\n7\n{"reason": "PRUNED"}\n'
     gone = Answer(404, (("x-ms-error-code", "BlobNotFound"),))
     services.LINE.answers = [services.as_blob(Answer(200, (), data)), gone]
-    assert await services.JOURNAL.read(AT) == [
+    assert await services.JOURNAL.read_day(AT) == [
         {"reason": "LIVE"}, {"unreadable": '{"reason": "PRO'}, {"unreadable": "7"}, {"reason": "PRUNED"},
     ]  # fmt: skip
 
@@ -122,21 +122,21 @@ async def test_a_torn_line_hid_every_other_line_of_its_day() -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"at": 3}'])
 async def test_a_marker_that_a_person_broke_stopped_the_timer_for_ever(data: bytes) -> None:
     services.LINE.answers = [services.as_blob(Answer(200, (), data))]
-    assert await services.LEDGER.remembered("catch-up") == "", "what cannot be read is as good as never written"
+    assert await services.LEDGER.read_marker("catch-up") == "", "what cannot be read is as good as never written"
 
 
 @pytest.mark.parametrize("body", [b"{}", b"<html>", b""])
 async def test_an_answer_of_the_queue_that_is_no_xml_left_as_a_parse_error(body: bytes) -> None:
     services.LINE.answers = [Answer(201, (("Content-Type", "application/xml"),), body)]
     with pytest.raises(TransientError):
-        await services.QUEUE.send("a")
+        await services.QUEUE.enqueue("a")
 
 
 @pytest.mark.parametrize("serial", ["", "x", "3.5"])
 async def test_metadata_that_a_person_wrote_stopped_the_listing_of_unfinished_work(serial: str) -> None:
     listed = services.LISTING.format(serial, "3", "ended")
     services.LINE.answers = [Answer(200, (("Content-Type", "application/xml"),), listed.encode())] * 2
-    assert await services.LEDGER.agents(frozenset({"open"})) == ["a"], "it is looked at"
+    assert await services.LEDGER.list_agents(frozenset({"open"})) == ["a"], "it is looked at"
 
 
 class Throttled(FakeFoundry):
@@ -144,7 +144,7 @@ class Throttled(FakeFoundry):
 
     wish = 0.0
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         raise TransientError("Foundry", "429", "too many requests", retry_after=self.wish)
 
 
@@ -166,7 +166,7 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
 async def test_a_wish_of_years_was_believed(wish: str) -> None:
     await foundry(Answer(429, (("Retry-After", wish),), b"{}"))
     with pytest.raises(TransientError) as failed:
-        await FOUNDRY.agent("a")
+        await FOUNDRY.get_agent("a")
     assert failed.value.retry_after == LONGEST_WISH
 
 
@@ -174,7 +174,7 @@ async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews
     before = LINE.requests
     await foundry(Answer(429, (("Retry-After", "3600"),), b"{}"), told(AGENT))
     with pytest.raises(TransientError):
-        await FOUNDRY.agent("a")
+        await FOUNDRY.get_agent("a")
     assert LINE.requests == before + 1
 
 

@@ -49,10 +49,10 @@ async def _turn(given: Given) -> None:
 
 async def _keep(ledger: FakeLedger, desired: DesiredState, release: ReleaseState) -> None:
     ledger.wishes["hello"] = desired
-    lease = await ledger.lease("hello")
+    lease = await ledger.acquire_lease("hello")
     if lease is not None:
         await lease.write(release)
-        await lease.give_back()
+        await lease.release()
 
 
 ROUTINGS = [None, Routing(), Routing.to("2"), Routing.to("3"), Routing.to("x")]

@@ -72,11 +72,11 @@ class Messages:
         self._came = asyncio.Event()
         self.longest, self.poisoned = 0, 0
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """See the Queue protocol."""
         self.put(agent, delay, 0)
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         """See the Queue protocol."""
         return len(self._due)
 
@@ -181,9 +181,9 @@ class Fleet:
         for name in self.agents.agents:
             for number in range(self.size.versions):
                 definition = Definition(f"demo.azurecr.io/{name}@{_digest(f'{name} {number}')}", "1", "2Gi", (), {})
-                await self.foundry.create(name, definition, {})
+                await self.foundry.create_version(name, definition, {})
             if self.size.versions:
-                await self.foundry.route(name, Routing.to(str(self.size.versions)))
+                await self.foundry.set_routing(name, Routing.to(str(self.size.versions)))
         old = START - timedelta(days=30)
         for found in self.foundry.agents.values():
             found.versions = {
@@ -246,7 +246,7 @@ class Routed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Move it, and tell."""
         found = self._fleet.foundry.agents[agent]
         before = found.routing

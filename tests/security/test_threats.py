@@ -88,7 +88,7 @@ class Untouched:
 async def test_a_forged_event_asks_for_nothing_that_the_rules_do_not_allow(change: Any, reason: str) -> None:
     there = outside()
     assert await deliver(push_event(**change), there) == [reason]
-    assert await there.state_store.wanted("hello") == await world().state_store.wanted("hello")
+    assert await there.state_store.get_desired("hello") == await world().state_store.get_desired("hello")
 
 
 async def test_a_forged_event_names_no_registry_that_images_come_from() -> None:
@@ -142,7 +142,7 @@ async def test_a_hostile_answer_gets_no_traffic_and_none_of_its_words_are_kept(a
     cast("FakeFoundry", there.foundry).answers["agents/hello"] = answer, answer
     await deliver(push_event(), there)
     assert await go(there) == "VERIFY_FAILED"
-    kept = RECORD.encode(await there.state_store.record("hello")).decode()
+    kept = RECORD.encode(await there.state_store.get_release("hello")).decode()
     kept += json.dumps(cast("FakeJournal", there.journal).lines, default=str)
     assert CANARY not in kept
     assert "ignore all rules" not in kept
@@ -183,7 +183,7 @@ async def test_a_compromised_registry_cannot_pass_one_manifest_off_as_another(li
     manifest = OnTheWire(headers=(("Docker-Content-Digest", told), ("Content-Type", services.MEDIA)), body=body)
     services.LINE.answers = [services.WHO, services.TOKEN, services.TOKEN, manifest]
     with pytest.raises(GatewayError):
-        await services.IMAGES_GATEWAY.facts("agents/hello", f"sha256:{'c' * 64}" if lie == "another body" else DIGEST)
+        await services.IMAGES_GATEWAY.inspect("agents/hello", f"sha256:{'c' * 64}" if lie == "another body" else DIGEST)
 
 
 async def test_a_compromised_registry_that_says_no_image_stops_the_release() -> None:

@@ -38,8 +38,8 @@ class SimulatedFoundry(FakeFoundry):
         found = self.agents[AGENT].versions.get(number) if AGENT in self.agents else None
         return self._now(found).status if found else None
 
-    async def agent(self, name: str) -> Agent | None:
-        found = await super().agent(name)
+    async def get_agent(self, name: str) -> Agent | None:
+        found = await super().get_agent(name)
         return replace(found, routing=self._shown(found.routing)) if found else None
 
     def turned(self, agent: str, to: Routing) -> None:
@@ -60,9 +60,9 @@ class SimulatedFoundry(FakeFoundry):
         until = self.clock.monotonic() - self.selector_lag
         return next((routing for at, routing in reversed(self._turns) if at <= until), now)
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         before = self.agents[agent].routing if agent in self.agents else to
-        told = await super().route(agent, to)
+        told = await super().set_routing(agent, to)
         self.agents[agent].routing = before
         self.turned(agent, to)
         return told
@@ -70,12 +70,12 @@ class SimulatedFoundry(FakeFoundry):
     def behaves(self, version: Version) -> Image:
         return self.images.get(version.image.rpartition("@")[2], Image.GOOD)
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         digest = definition.image.rpartition("@")[2]
         if self.images.get(digest) is Image.FAILS:
             self.failing[digest] = Failure("ImageError", "cannot start")
         self.before_create(metadata)
-        return await super().create(agent, definition, metadata)
+        return await super().create_version(agent, definition, metadata)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         answer = await super().ask(agent, probe, session, within)

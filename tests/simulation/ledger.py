@@ -20,17 +20,17 @@ class FaultyLedger(Faulty):
         super().__init__(ledger, "storage", dice, tell)
         self._ledger = ledger
         self._watch = watch
-        self._asks = self._call(ledger.lease)
+        self._asks = self._call(ledger.acquire_lease)
         self._notes = self._call(self._swap)
 
-    async def lease(self, agent: str) -> Any:
+    async def acquire_lease(self, agent: str) -> Any:
         taken = await self._asks(agent)
         return None if taken is None else WatchedLease(taken, self._dice, self._tell, self._watch)
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap, also where the write comes late."""
         while True:
-            before = await self._ledger.wanted(agent)
+            before = await self._ledger.get_desired(agent)
             after = change(before)
             if await self._notes(before, after):
                 return after
@@ -38,7 +38,7 @@ class FaultyLedger(Faulty):
     async def _swap(self, before: DesiredState, after: DesiredState) -> bool:
         if self._watch.wanted != before:
             return False
-        await self._ledger.note(AGENT, lambda _: after)
+        await self._ledger.update_desired(AGENT, lambda _: after)
         if after != before:
             self._watch.words.append((self._watch.now, after))
         return True
@@ -54,17 +54,17 @@ class WatchedLease(Faulty):
         self._writes = self._call(lease.write)
 
     @property
-    def record(self) -> ReleaseState:
+    def state(self) -> ReleaseState:
         release: ReleaseState = self._target.record  # type: ignore[attr-defined]
         return release
 
     @property
-    def remaining(self) -> float:
+    def remaining_seconds(self) -> float:
         seconds: float = self._target.remaining  # type: ignore[attr-defined]
         return seconds
 
     async def write(self, release: ReleaseState) -> bool:
-        before, watch = self.record, self._watch
+        before, watch = self.state, self._watch
         good = release.last_good if release.last_good != before.last_good and watch.rule.release.check else None
         if good and good.version not in (watch.foundry.checked | watch.deleted.keys()):
             watch.broken(f"version {good.version} is called good, and never answered with traffic")

@@ -23,10 +23,10 @@ class SimulatedQueue:
     poisoned: int = 0
     idle: list[asyncio.Future[None]] = field(default_factory=list)
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         self._put(delay, 0)
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         return len(self.waiting)
 
     async def take(self) -> int:

@@ -98,23 +98,23 @@ class WatchedFoundry:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         asked_at = self._watch.now
         found: Agent | None = await self._target.agent(name)
         PROCESS.get().looked_at = asked_at - self._watch.foundry.selector_lag
         return found
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         _may_create(self._watch, definition)
         made: Version = await self._target.create(agent, definition, metadata)
         return made
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         _may_route(self._watch, to)
         told: Routing = await self._target.route(agent, to)
         return told
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         _may_delete(self._watch, number)
         gone: Deleted = await self._target.delete(agent, number)
         return gone

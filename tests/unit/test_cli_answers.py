@@ -47,7 +47,7 @@ async def test_a_word_is_written_down_and_said_in_the_journal(house: House) -> N
     await live(house, "a")
     told = await say(house, "hold", why="a rumour", until="7d")
     assert (told.code, told.data[0]["reason"]) == (DONE, "HOLD_SET")
-    (hold,) = (await house.ledger.wanted(AGENT)).holds
+    (hold,) = (await house.ledger.get_desired(AGENT)).holds
     assert hold.until is not None
     assert hold.until - hold.since == 7 * DAY
     assert "HOLD_SET" in house.journal.reasons()
@@ -70,7 +70,7 @@ async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(house: Ho
     digest = f"sha256:{'b' * 64}"
     house.images.tagged["agents/hello"] = [RegistryTag("v7", digest, house.clock.now())]
     await say(house, "release_now", image="demo.azurecr.io/agents/hello:v7")
-    push = (await house.ledger.wanted(AGENT)).push
+    push = (await house.ledger.get_desired(AGENT)).push
     assert push is not None
     assert (push.tag, push.digest) == ("v7", digest)
     with pytest.raises(Mistake, match=r"is sha256:b.* now, not"):
@@ -85,7 +85,7 @@ async def test_a_watch_ends_with_what_the_release_came_to(house: House, capsys: 
     await live(house, "a")
     since = house.clock.now()
     await say(house, "release_now")
-    serial = (await house.ledger.wanted(AGENT)).generation
+    serial = (await house.ledger.get_desired(AGENT)).generation
     await house.released()
     told = await watching.watch(running(house), {AGENT: serial}, since, as_json=True)
     assert (told.data, told.code) == ({AGENT: "ALREADY_LIVE"}, DONE)
@@ -161,10 +161,10 @@ async def test_prune_deletes_what_it_said_and_asks_before(house: House) -> None:
     assert [(one["version"], one["goes"]) for one in plan.data] == [("1", "yes"), ("2", ""), ("3", "")]
     with pytest.raises(Mistake, match="say --yes"):
         await pruning.prune(running(house), AGENT, How(dry_run=False, yes=False, as_json=True))
-    assert len(await house.foundry.versions(AGENT)) == 3
+    assert len(await house.foundry.list_versions(AGENT)) == 3
     done = await pruning.prune(running(house), AGENT, How(dry_run=False, yes=True, as_json=True))
     assert (done.code, done.text.splitlines()[-1]) == (DONE, "1 of 1 deleted")
-    assert [one.number for one in await house.foundry.versions(AGENT)] == ["2", "3"]
+    assert [one.number for one in await house.foundry.list_versions(AGENT)] == ["2", "3"]
     assert "PRUNED_STALE" in house.journal.reasons()
 
 

@@ -118,11 +118,11 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
     clock, looks = FakeClock(), FoundryRateLimiter(0.5)
     foundry = Reached(looks, clock)
     LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
-    await foundry.agent("a")
+    await foundry.get_agent("a")
     assert clock.passed == 0.0
     looks.record_refusal(0.0)
     for _ in range(3):
-        await foundry.agent("a")
+        await foundry.get_agent("a")
     assert clock.passed > 4.0
 
 
@@ -132,5 +132,5 @@ async def test_each_page_of_a_list_waits_for_its_turn() -> None:
     looks.record_refusal(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
     LINE.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
-    assert [one.number for one in await foundry.versions("a")] == ["1", "2", "3"]
+    assert [one.number for one in await foundry.list_versions("a")] == ["1", "2", "3"]
     assert clock.passed > 3.0

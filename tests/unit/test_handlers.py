@@ -78,10 +78,10 @@ class House:
         """Take the release up and return how the record then stands."""
         message = json.dumps({"agent": agent, "traceparent": None})
         await handle_message(message, self.agents, self.settings, self.outside)
-        return (await self.ledger.record(agent)).reason
+        return (await self.ledger.get_release(agent)).reason
 
     async def live(self) -> str | None:
-        agent = await self.foundry.agent(AGENT)
+        agent = await self.foundry.get_agent(AGENT)
         return agent.routing.pinned if agent else None
 
 
@@ -92,9 +92,9 @@ class SlowVault(FakeVault):
         super().__init__()
         self._clock = clock
 
-    async def read(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         await self._clock.sleep(25)
-        return await super().read(name, version)
+        return await super().get_secret(name, version)
 
 
 class Dying(FakeFoundry):
@@ -102,11 +102,11 @@ class Dying(FakeFoundry):
 
     died = False
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         if not self.died:
             self.died = True
             raise asyncio.CancelledError
-        return await super().create(agent, definition, metadata)
+        return await super().create_version(agent, definition, metadata)
 
 
 @pytest.fixture
@@ -117,13 +117,13 @@ def house() -> House:
 async def test_a_push_is_noted_for_every_agent_that_follows_the_repository(house: House) -> None:
     await house.pushed()
     assert [agent for agent, _ in house.queue.sent] == [AGENT, "twin-agent"]
-    assert (await house.ledger.wanted(AGENT)).generation == 1
+    assert (await house.ledger.get_desired(AGENT)).generation == 1
     assert house.journal.reasons() == ["DESIRED", "DESIRED"]
 
 
 async def test_the_same_push_delivered_twice_changes_nothing_but_asks_again(house: House) -> None:
     await house.event(push_event(), push_event())
-    assert (await house.ledger.wanted(AGENT)).generation == 1
+    assert (await house.ledger.get_desired(AGENT)).generation == 1
     assert [agent for agent, _ in house.queue.sent].count(AGENT) == 2
 
 
@@ -135,7 +135,7 @@ async def test_a_dry_run_is_answered_with_its_decision_and_changes_nothing(house
     assert told == [*both, (AGENT, "NOTHING_DESIRED", "dry_run")]
     assert not any("serial" in line for line in house.journal.lines)
     assert house.queue.sent == []
-    assert await house.ledger.wanted(AGENT) == DesiredState()
+    assert await house.ledger.get_desired(AGENT) == DesiredState()
 
 
 async def test_what_is_not_for_us_is_journalled_and_answered(house: House) -> None:
@@ -195,14 +195,14 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
     await house.pushed("v2", "b")
     house.clock.passed += 60
-    route = house.foundry.route
+    route = house.foundry.set_routing
 
     async def push_comes_meanwhile(agent: str, to: Routing) -> Routing:
-        house.foundry.route = route  # type: ignore[method-assign]
+        house.foundry.set_routing = route  # type: ignore[method-assign]
         await house.pushed("v3", "c")
         return await route(agent, to)
 
-    house.foundry.route = push_comes_meanwhile  # type: ignore[method-assign]
+    house.foundry.set_routing = push_comes_meanwhile  # type: ignore[method-assign]
     assert await house.released() == "LIVE"
     assert house.foundry.agents[AGENT].versions["2"].image.endswith("c" * 64)
     assert house.foundry.creates == 2  # the first push's and this one's: what is wanted is looked at beside the intent
@@ -225,7 +225,7 @@ async def test_an_image_that_cannot_start_leaves_the_old_version_live(house: Hou
     await house.pushed("v2", "b")
     assert await house.released() == "IMAGE_ERROR"
     assert await house.live() == "1"
-    assert "cannot start" in (await house.ledger.record(AGENT)).detail
+    assert "cannot start" in (await house.ledger.get_release(AGENT)).detail
 
 
 async def test_a_failed_twin_of_earlier_is_cleared_and_made_once_more(house: House) -> None:
@@ -267,7 +267,7 @@ async def test_a_vault_that_forbids_the_list_ends_the_release(house: House) -> N
     house.vault.forbidden = True
     await house.pushed()
     assert await house.released("twin-agent") == "SECRET_FORBIDDEN"
-    assert await house.vault.read("hello-key", None) is Unreadable.FORBIDDEN
+    assert await house.vault.get_secret("hello-key", None) is Unreadable.FORBIDDEN
 
 
 async def test_rotations_make_one_version_after_the_quiet_time(house: House) -> None:
@@ -294,7 +294,7 @@ async def test_a_secret_that_nobody_uses_is_told(house: House) -> None:
 
 async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House) -> None:
     await house.pushed()
-    lease = await house.ledger.lease(AGENT)
+    lease = await house.ledger.acquire_lease(AGENT)
     assert lease is not None
     await house.released()
     assert house.journal.reasons()[-1] == "LEASE_TAKEN"
@@ -304,7 +304,7 @@ async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House)
 async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None:
     await house.pushed()
     paused = Pause("freeze", "ada", house.clock.now())
-    await house.ledger.note(AGENT, lambda desired: replace(desired, pause=paused))
+    await house.ledger.update_desired(AGENT, lambda desired: replace(desired, pause=paused))
     await house.released()
     assert house.journal.lines[-1]["reason"] == "PAUSED"
     assert "ada" in str(house.journal.lines[-1]["detail"])
@@ -315,7 +315,7 @@ async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
     house.agents = load_agents(b"agents: {hello-agent: {repository: agents/hello, cpu: '3'}}")
     await house.pushed()
     assert await house.released() == "CREATE_REFUSED"
-    assert "valid resource tier" in (await house.ledger.record(AGENT)).detail
+    assert "valid resource tier" in (await house.ledger.get_release(AGENT)).detail
 
 
 async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: House) -> None:
@@ -340,7 +340,7 @@ async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house:
 async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: House) -> None:
     await house.pushed()
     await house.released("twin-agent")
-    await house.ledger.note("gone-agent", lambda _: DesiredState(generation=1))
+    await house.ledger.update_desired("gone-agent", lambda _: DesiredState(generation=1))
     house.queue.sent.clear()
     await resume_releases(house.agents, house.outside)
     assert house.queue.sent == [(AGENT, 0)]
@@ -392,11 +392,11 @@ async def test_drift_waits_for_a_release_that_is_at_the_agent(house: House) -> N
     await house.released()
     house.clock.passed += 300
     house.foundry.agents[AGENT].routing = Routing()
-    lease = await house.ledger.lease(AGENT)
+    lease = await house.ledger.acquire_lease(AGENT)
     await resume_releases(house.agents, house.outside)
     assert "DRIFT" not in house.journal.reasons()
     assert lease is not None
-    await lease.give_back()
+    await lease.release()
     await resume_releases(house.agents, house.outside)
     assert "DRIFT" in house.journal.reasons()
 
@@ -447,7 +447,7 @@ async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start
         assert await house.released() == "LIVE"
         live = await house.live() or ""
         assert house.foundry.values[AGENT, live]["KEY"] == value
-        version = await house.foundry.version(AGENT, live)
+        version = await house.foundry.get_version(AGENT, live)
         assert version is not None
         assert version.image.endswith("a" * 64)
 
@@ -468,7 +468,7 @@ async def test_a_secret_that_was_disabled_meanwhile_reaches_what_serves_and_trie
         before = len(house.foundry.agents[AGENT].versions)
         assert await house.released() == ends
         assert len(house.foundry.agents[AGENT].versions) - before == (1 if enabled else 0)
-    version = await house.foundry.version(AGENT, await house.live() or "")
+    version = await house.foundry.get_version(AGENT, await house.live() or "")
     assert version is not None
     assert version.image.endswith("a" * 64)
     assert house.foundry.values[AGENT, version.number]["KEY"] == "new"
@@ -484,6 +484,6 @@ async def test_a_mended_secret_releases_the_push_that_it_stopped(house: House) -
     await house.event(secret_event())
     house.clock.passed += 60
     assert await house.released() == "LIVE"
-    version = await house.foundry.version(AGENT, await house.live() or "")
+    version = await house.foundry.get_version(AGENT, await house.live() or "")
     assert version is not None
     assert version.image.endswith("b" * 64)

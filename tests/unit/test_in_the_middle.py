@@ -92,8 +92,8 @@ async def to_its_end(house: House) -> ReleaseState:
     """Hand the message over as often as the queue does."""
     for _ in range(6):
         await house.released()
-        release = await house.ledger.record(AGENT)
-        if not release.is_open and release.observed_generation == (await house.ledger.wanted(AGENT)).generation:
+        release = await house.ledger.get_release(AGENT)
+        if not release.is_open and release.observed_generation == (await house.ledger.get_desired(AGENT)).generation:
             return release
         await house.clock.sleep(80)
     raise AssertionError(f"the release never ends: {house.journal.reasons()[-6:]}")

@@ -10,7 +10,7 @@ from tests.fakes.storage import FakeClock, FakeLedger
 async def looked(reading: float, count: int, *, refused: bool = False) -> list[float]:
     """When so many looks begin, each of which takes so many seconds."""
     clock, looks = FakeClock(), FoundryRateLimiter()
-    lease = await FakeLedger(clock).lease("hello")
+    lease = await FakeLedger(clock).acquire_lease("hello")
     assert lease is not None
     pace, began = LeaseKeeper(clock, lease, 2.0, looks), list[float]()
     if refused:

@@ -36,19 +36,19 @@ class Odd(FakeFoundry):
         """How many deletions were under way when each of them ended."""
         self._under_way = 0
 
-    async def agent(self, name: str) -> Agent | None:
-        found = await super().agent(name)
+    async def get_agent(self, name: str) -> Agent | None:
+        found = await super().get_agent(name)
         self.after_look()
         return found
 
-    async def versions(self, agent: str) -> Sequence[Version]:
-        return self.lists(await super().versions(agent))
+    async def list_versions(self, agent: str) -> Sequence[Version]:
+        return self.lists(await super().list_versions(agent))
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         self.reads.append(number)
-        return await super().version(agent, number)
+        return await super().get_version(agent, number)
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         self.before_delete()
         if self.errors:
             raise self.errors.pop(0)
@@ -56,7 +56,7 @@ class Odd(FakeFoundry):
         await asyncio.sleep(0.001)
         self.crowds.append(self._under_way)
         self._under_way -= 1
-        return await super().delete(agent, number)
+        return await super().delete_version(agent, number)
 
 
 class OddHouse(House):
@@ -133,7 +133,7 @@ async def test_a_version_that_became_live_since_the_plan_is_not_deleted(house: O
 
 async def test_a_version_that_somebody_deleted_meanwhile_counts_as_gone(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
-    before = await house.foundry.versions(AGENT)
+    before = await house.foundry.list_versions(AGENT)
     del house.foundry.agents[AGENT].versions["1"]
     house.foundry.lists = lambda found: before  # a list lags
     await run(house)
@@ -165,7 +165,7 @@ async def test_a_service_that_stays_busy_ends_the_run_of_that_agent_alone(house:
     await run(house)
     assert house.journal.reasons().count("PRUNE_STOPPED") == 1
     assert len(left(house)) == 4
-    assert await house.ledger.lease(AGENT) is not None
+    assert await house.ledger.acquire_lease(AGENT) is not None
 
 
 async def test_a_refused_delete_says_so(house: OddHouse) -> None:
@@ -222,7 +222,7 @@ async def test_one_look_at_the_traffic_is_for_four_versions_at_most_and_each_is_
 
 async def test_an_agent_that_a_release_holds_is_left_to_the_next_run(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
-    await house.ledger.lease(AGENT)
+    await house.ledger.acquire_lease(AGENT)
     await run(house)
     assert len(left(house)) == 4
     assert "LEASE_TAKEN" in house.journal.reasons()
@@ -258,7 +258,7 @@ async def test_a_look_that_hung_is_taken_again_before_anything_is_deleted(house:
 async def test_nothing_is_deleted_while_a_person_pauses_the_agent(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
     pause = Pause("incident", "ann", house.clock.now())
-    await house.ledger.note(AGENT, lambda desired: replace(desired, pause=pause))
+    await house.ledger.update_desired(AGENT, lambda desired: replace(desired, pause=pause))
     await run(house)
     assert len(left(house)) == 4
     assert "PAUSED" in house.journal.reasons()
@@ -314,7 +314,7 @@ async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_sa
     await versions_of_ours(house, 3)
     await house.pushed("v9", "f")
     assert await house.released() == "VERSION_LIMIT"
-    release = await house.ledger.record(AGENT)
+    release = await house.ledger.get_release(AGENT)
     assert release.detail == "3 of 3 versions: KEPT_RECENT 1, KEPT_IN_RELEASE 2, KEPT_LIVE 3"
     assert await house.live() == "3"
 
@@ -325,4 +325,4 @@ async def test_sessions_that_hold_every_version_are_named_at_the_limit(house: Od
     house.foundry.agents[AGENT].sessions.add("1")
     await house.pushed("v9", "f")
     assert await house.released() == "VERSION_LIMIT"
-    assert "SESSIONS_ACTIVE 1" in (await house.ledger.record(AGENT)).detail
+    assert "SESSIONS_ACTIVE 1" in (await house.ledger.get_release(AGENT)).detail

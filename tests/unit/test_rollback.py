@@ -96,7 +96,7 @@ async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_a
     house.clock.passed += 100
     await house.pushed("again", "b")
     assert await house.released() == "LIVE"
-    (serves,) = [one for one in await house.foundry.versions(AGENT) if one.number == await house.live()]
+    (serves,) = [one for one in await house.foundry.list_versions(AGENT) if one.number == await house.live()]
     assert serves.image.endswith("a" * 64), "what is held does not come back under another tag; what is good is renewed"
     await house.pushed("v3", "c")
     assert await house.released() == "LIVE"
@@ -112,7 +112,7 @@ async def test_what_is_not_there_any_more_ends_the_rollback() -> None:
     await house.released()
     assert (await saying.roll_back(AGENT, "why", "ann", house.outside, "9")).reason is Reason.NO_WAY_BACK
     await saying.roll_back(AGENT, "why", "ann", house.outside)
-    await house.foundry.delete(AGENT, "1")
+    await house.foundry.delete_version(AGENT, "1")
     assert await house.released() == "CANDIDATE_GONE"
     assert await house.live() == "2"
 
@@ -121,8 +121,8 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     house = House()
     await house.pushed()
     await house.released()
-    told = await house.foundry.agent(AGENT)
-    (serves,) = await house.foundry.versions(AGENT)
+    told = await house.foundry.get_agent(AGENT)
+    (serves,) = await house.foundry.list_versions(AGENT)
     assert told is not None
     strange = House()
     strange.foundry = house.foundry

@@ -92,7 +92,7 @@ async def test_a_first_version_that_fails_its_check_has_no_way_back() -> None:
     house = house_with()
     house.foundry.answers["a" * 64] = ("pong", "oops")
     assert await again(house, "v1", "a") == "CHECK_FAILED_NO_WAY_BACK"
-    assert (await house.ledger.record(AGENT)).holds
+    assert (await house.ledger.get_release(AGENT)).holds
 
 
 @in_virtual_time
@@ -285,7 +285,7 @@ async def test_what_does_not_run_is_refused_before_anything_is_made() -> None:
     house.images.known[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG
     assert await again(house, "v1", "a") == "WRONG_PLATFORM"
     assert house.foundry.creates == 0
-    assert (await house.ledger.record(AGENT)).detail == WRONG.detail
+    assert (await house.ledger.get_release(AGENT)).detail == WRONG.detail
 
 
 @in_virtual_time
@@ -373,4 +373,4 @@ async def test_catch_up_never_goes_back() -> None:
     house = await live_house()
     house.images.tagged[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
     await resume_releases(house.agents, house.outside)
-    assert (await house.ledger.wanted(AGENT)).generation == 1
+    assert (await house.ledger.get_desired(AGENT)).generation == 1

@@ -51,18 +51,18 @@ class AzureFoundry:
         self._credential = credential
         self._made: AIProjectClient | None = None
 
-    async def agent(self, name: str) -> Agent | None:
+    async def get_agent(self, name: str) -> Agent | None:
         """The agent with its routing."""
         client = await self._in_turn()
         return await read(f"get agent {name}", lambda: client.agents.get(name, **UNTRACED), agent_of)
 
-    async def version(self, agent: str, number: str) -> Version | None:
+    async def get_version(self, agent: str, number: str) -> Version | None:
         """One version."""
         client = await self._in_turn()
         what = f"get version {number} of {agent}"
         return await read(what, lambda: client.agents.get_version(agent, number, cls=dated, **UNTRACED), dated_version)
 
-    async def versions(self, agent: str) -> Sequence[Version]:
+    async def list_versions(self, agent: str) -> Sequence[Version]:
         """Every version, all pages."""
         client = await self._client()
         what = f"list versions of {agent}"
@@ -73,14 +73,14 @@ class AzureFoundry:
 
         return await read(what, collect, list) or []
 
-    async def create(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         """POST once."""
         client = await self._client()
         body = {"definition": definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
         return await act(what, lambda: client.agents.create_version(agent, body, **ONCE), numbered_of, definition)
 
-    async def route(self, agent: str, to: Routing) -> Routing:
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
         client = await self._client()
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
@@ -88,7 +88,7 @@ class AzureFoundry:
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
         return await act(what, lambda: client.agents.update_details(agent, body, **ONCE), routing_of)
 
-    async def delete(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> Deleted:
         """Never by force: that would end people's sessions. Untraced: who prunes a thousand has a span for each."""
         client = await self._client()
         what = f"delete version {number} of {agent}"
@@ -107,11 +107,11 @@ class AzureFoundry:
         client = await self._client()
         await act(f"delete a session of {agent}", lambda: client.agents.delete_session(agent, session, **ONCE), bool)
 
-    async def toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+    async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest version if it was made of exactly these tools, else a new one."""
         return await toolbox(await self._client(), self._endpoint, name, tools)
 
-    async def toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """Every version, with the default marked."""
         return await toolbox_versions(await self._client(), name)
 

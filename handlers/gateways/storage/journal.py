@@ -31,7 +31,7 @@ class BlobJournal:
         self._clock = clock
         self._part = 0
 
-    async def write(self, *lines: Mapping[str, object]) -> None:
+    async def append(self, *lines: Mapping[str, object]) -> None:
         """Append lines to today's blob, as one block where they fit in one."""
         block = b""
         with translate_errors("write the journal"):
@@ -64,7 +64,7 @@ class BlobJournal:
         with suppress(ResourceExistsError):
             await self._container.create_container(**UNTRACED)
 
-    async def read(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day."""
         lines: list[Mapping[str, object]] = []
         with translate_errors("read the journal"):

@@ -23,7 +23,7 @@ class StorageReleaseQueue:
         self._account = account
         self._queue = account.queue(name)
 
-    async def depth(self, queue: str) -> int:
+    async def count_messages(self, queue: str) -> int:
         """The service's own count, which is about right."""
         with translate_errors(f"count the messages of {queue}"):
             try:
@@ -32,7 +32,7 @@ class StorageReleaseQueue:
                 return 0
         return int(told.approximate_message_count or 0)
 
-    async def send(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
+    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
         text = json.dumps({"agent": agent, "traceparent": traceparent})
         hidden = min(math.ceil(delay), LONGEST_DELAY)

@@ -32,12 +32,12 @@ class BlobStateStore:
         self._blobs = Blobs(account.container(container))
         self._clock = clock
 
-    async def wanted(self, agent: str) -> DesiredState:
+    async def get_desired(self, agent: str) -> DesiredState:
         """What the agent should run."""
         blob = await self._blobs.read(_wanted(agent))
         return WANTED.decode(blob.data, _wanted(agent)) if blob else DesiredState()
 
-    async def note(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap."""
         name = _wanted(agent)
         for _ in range(TRIES):
@@ -51,12 +51,12 @@ class BlobStateStore:
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
 
-    async def record(self, agent: str) -> ReleaseState:
+    async def get_release(self, agent: str) -> ReleaseState:
         """How far the release is."""
         blob = await self._blobs.read(_release(agent))
         return RECORD.decode(blob.data, _release(agent)) if blob else ReleaseState()
 
-    async def lease(self, agent: str) -> BlobLease | None:
+    async def acquire_lease(self, agent: str) -> BlobLease | None:
         """Become the one writer; the record is read under the lease."""
         name = _release(agent)
         asked_at = self._clock.monotonic()
@@ -78,18 +78,18 @@ class BlobStateStore:
         except GatewayError:
             return None
 
-    async def remembered(self, what: str) -> str:
+    async def read_marker(self, what: str) -> str:
         """A blob of its own."""
         blob = await self._blobs.read(f"notes/{what}.json")
         return text_in(blob.data, "value") if blob else ""
 
-    async def remember(self, what: str, value: str) -> None:
+    async def write_marker(self, what: str, value: str) -> None:
         """Whoever writes last is right: the value is the same for all who run the same deployment."""
         name = f"notes/{what}.json"
         blob = await self._blobs.read(name)
         await self._blobs.write(name, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 
-    async def agents(self, states: frozenset[str]) -> Sequence[str]:
+    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
         desired: dict[str, dict[str, str]] = {}
         releases: dict[str, dict[str, str]] = {}
@@ -125,12 +125,12 @@ class BlobLease:
         self._asked_at = asked_at
 
     @property
-    def record(self) -> ReleaseState:
+    def state(self) -> ReleaseState:
         """The record as last read or written."""
         return self._record
 
     @property
-    def remaining(self) -> float:
+    def remaining_seconds(self) -> float:
         """Seconds left, counted from before the last renewal was sent."""
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
@@ -156,7 +156,7 @@ class BlobLease:
         self._asked_at = asked_at
         return True
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Let the next one in."""
         try:
             with translate_errors(f"release the lease of {self._name}"):
