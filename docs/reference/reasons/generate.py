@@ -77,7 +77,8 @@ def read(text: str) -> Source:
     except yaml.YAMLError as error:
         raise SourceError(f"not YAML: {error}") from error
     except ValidationError as error:
-        raise SourceError("\n".join(_mistake(one["loc"], one["msg"]) for one in error.errors())) from error
+        mistakes = [_mistake(detail["loc"], detail["msg"]) for detail in error.errors()]
+        raise SourceError("\n".join(mistakes)) from error
     mistakes = [*_wrong_codes(list(source.reasons)), *_wrong_references(source.reasons)]
     if mistakes:
         raise SourceError("\n".join(mistakes))
