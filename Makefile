@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo screenshots test check infra bench chaos soak fuzz scale audit up lock clean azurite
+.PHONY: help install demo screenshots test check docs infra bench chaos soak fuzz scale audit up lock clean azurite
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -35,6 +35,9 @@ check: $(READY)  ## format, lint, types, unit tests and the coverage of core
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
+
+docs: $(READY)  ## write the reason pages from core/reasons.yaml
+	$(BIN)/python docs/reference/reasons/generate.py
 
 infra: $(READY)  ## infra/: promises, types, scan, hooks; compiled where BICEP is
 	$(BIN)/pytest tests/infra $(ARGS)

@@ -1,25 +1,36 @@
-"""Every reason code has a page that a person can act on, and the index says what the code says."""
+"""Every reason code has a page that a person can act on; the pages and their index come from core/reasons.yaml."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from typer.main import get_command
 
+from cli.__main__ import app
 from core.reasons import _OF_SERVICE, Reason
+from docs.reference.reasons import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "reference" / "reasons"
 INDEX = PAGES / "README.md"
-SECTIONS = ["What Slipway did", "What you can do", "Find it in Application Insights", "Source"]
+TEXT = (ROOT / "core" / "reasons.yaml").read_text()
+SOURCE = generate.read(TEXT)
+REFERENCES = sorted({reference for entry in SOURCE.reasons.values() for reference in entry.decided_by})
+FIELDS = set(re.findall(r"`slipway\.(\w+)`", (ROOT / "docs" / "reference" / "telemetry.md").read_text()))
+COMMANDS = set(getattr(get_command(app), "commands", {}))
+SECTIONS = ["What Slipway did", "What you can do", "Find it in Application Insights", "Decided in"]
 SERVICE = "## Codes of Foundry and of the seed document"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 ROW = re.compile(r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \| (.+) \|$", re.MULTILINE)
-LONGEST_LINE = 120
-FEWEST_LINES, MOST_LINES = 12, 25
+MAX_LINE = 120
+MIN_LINES, MAX_LINES = 12, 30
 
 
 def page(reason: Reason) -> str:
@@ -30,8 +41,21 @@ def prose(text: str) -> str:
     return FENCE.sub("", text)
 
 
+def test_the_pages_on_disk_are_what_the_generator_writes() -> None:
+    assert generate.differences(generate.files(SOURCE), PAGES) == [], "run: make docs"
+
+
 def test_every_code_has_a_page_and_every_page_a_code() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} - {INDEX.stem} == {reason.value for reason in Reason}
+
+
+def test_every_code_has_a_text_in_the_order_of_the_codes() -> None:
+    assert list(SOURCE.reasons) == [reason.value for reason in Reason]
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_the_code_that_a_page_names_exists(reference: str) -> None:
+    assert generate.exists(reference)
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -56,8 +80,8 @@ def test_a_page_has_one_query_that_names_its_own_code(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_a_page_is_short(reason: Reason) -> None:
     lines = page(reason).splitlines()
-    assert FEWEST_LINES <= len(lines) <= MOST_LINES
-    assert max(map(len, lines)) <= LONGEST_LINE
+    assert MIN_LINES <= len(lines) <= MAX_LINES
+    assert max(map(len, lines)) <= MAX_LINE
 
 
 @pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
@@ -76,3 +100,100 @@ def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:
     _, _, mapped = INDEX.read_text().partition(SERVICE)
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| \[(\w+)\]\(.*\|$", mapped, re.MULTILINE))
     assert {code: rows.get(code) for code in _OF_SERVICE} == {code: to.value for code, to in _OF_SERVICE.items()}
+
+
+def test_every_reason_that_a_text_names_exists() -> None:
+    named = {name for path in PAGES.glob("*.md") for name in re.findall(r"\[([A-Z_]{3,})\]", path.read_text())}
+    assert named <= set(Reason.__members__)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_command_that_a_page_names_exists(reason: Reason) -> None:
+    assert set(re.findall(r"`slipway\s([a-z]+)", page(reason))) <= COMMANDS
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_column_of_a_query_is_a_documented_field(reason: Reason) -> None:
+    assert set(re.findall(r'"slipway\.(\w+)"', page(reason))) - {"decision"} <= FIELDS
+
+
+def rename(document: dict[str, Any], old: str, new: str) -> None:
+    document["reasons"] = {new if code == old else code: entry for code, entry in document["reasons"].items()}
+
+
+def set_key(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document["reasons"]["ADOPT"].update({key: value})
+
+
+def swap_first_two(document: dict[str, Any]) -> None:
+    first, second, *others = document["reasons"].items()
+    document["reasons"] = dict([second, first, *others])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(set_key("what_hapened", "x"), "reasons.ADOPT.what_hapened: unknown key", id="an unknown key"),
+        pytest.param(
+            set_key("sources", "x"), "reasons.ADOPT.sources: Input should be a valid tuple", id="a wrong type"
+        ),
+        pytest.param(
+            lambda document: document["reasons"]["ADOPT"].pop("what_happened"),
+            "reasons.ADOPT.what_happened: missing",
+            id="a missing key",
+        ),
+        pytest.param(
+            set_key("query", "traces"),
+            "reasons.ADOPT: Value error, write exactly one of columns, count_by and query",
+            id="two queries",
+        ),
+        pytest.param(lambda document: document["reasons"].pop("ADOPT"), "reasons.ADOPT: missing", id="a missing entry"),
+        pytest.param(
+            lambda document: rename(document, "ADOPT", "ADOPTED"),
+            "reasons.ADOPTED: core/reasons.py has no such reason\nreasons.ADOPT: missing",
+            id="an unknown reason",
+        ),
+        pytest.param(
+            swap_first_two,
+            "reasons.SAME_PUSH: out of order, DESIRED comes first in core/reasons.py",
+            id="another order",
+        ),
+        pytest.param(
+            set_key("decided_by", ["core.gone:adopt"]),
+            "reasons.ADOPT.decided_by: core.gone:adopt does not exist",
+            id="a module that moved",
+        ),
+        pytest.param(
+            set_key("decided_by", ["core.candidate:gone_too"]),
+            "reasons.ADOPT.decided_by: core.candidate:gone_too does not exist",
+            id="a function that moved",
+        ),
+        pytest.param(
+            set_key("decided_by", ["handlers.pace:Pace.gone"]),
+            "reasons.ADOPT.decided_by: handlers.pace:Pace.gone does not exist",
+            id="a method that moved",
+        ),
+    ],
+)
+def test_a_mistake_in_the_source_names_the_reason_and_the_key(
+    change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    document = yaml.safe_load(TEXT)
+    change(document)
+    with pytest.raises(generate.SourceError) as raised:
+        generate.read(yaml.safe_dump(document, sort_keys=False))
+    assert str(raised.value) == message
+
+
+def test_text_that_is_not_yaml_is_a_mistake_in_the_source() -> None:
+    with pytest.raises(generate.SourceError, match="not YAML"):
+        generate.read("reasons: [")
+
+
+def test_an_old_a_missing_and_a_left_over_page_are_found_and_put_right(tmp_path: Path) -> None:
+    wanted = {"A.md": "a\n", "B.md": "b\n"}
+    (tmp_path / "A.md").write_text("old\n")
+    (tmp_path / "C.md").write_text("c\n")
+    assert generate.differences(wanted, tmp_path) == ["A.md is old", "B.md is missing", "C.md is left over"]
+    generate.write(wanted, tmp_path)
+    assert generate.differences(wanted, tmp_path) == []
