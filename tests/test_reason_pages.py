@@ -60,8 +60,8 @@ def test_the_code_that_a_page_names_exists(reference: str) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_page_has_its_headings_in_order(reason: Reason) -> None:
-    desired = [("#", reason.value), *(("##", section) for section in SECTIONS)]
-    assert HEADING.findall(prose(page(reason))) == desired
+    wanted = [("#", reason.value), *(("##", section) for section in SECTIONS)]
+    assert HEADING.findall(prose(page(reason))) == wanted
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -92,8 +92,8 @@ def test_relative_links_resolve(path: Path) -> None:
 
 def test_the_index_says_what_the_enum_says_in_its_order() -> None:
     listed, _, _ = INDEX.read_text().partition(SERVICE)
-    desired = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
-    assert ROW.findall(listed) == desired
+    wanted = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
+    assert ROW.findall(listed) == wanted
 
 
 def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:
