@@ -164,13 +164,13 @@ def swap_first_two(document: dict[str, Any]) -> None:
             id="a module that moved",
         ),
         pytest.param(
-            set_key("decided_by", ["core.candidate:gone_too"]),
-            "reasons.ADOPT.decided_by: core.candidate:gone_too does not exist",
+            set_key("decided_by", ["core.release.rules_candidate:gone_too"]),
+            "reasons.ADOPT.decided_by: core.release.rules_candidate:gone_too does not exist",
             id="a function that moved",
         ),
         pytest.param(
-            set_key("decided_by", ["handlers.pace:Pace.gone"]),
-            "reasons.ADOPT.decided_by: handlers.pace:Pace.gone does not exist",
+            set_key("decided_by", ["handlers.lease_keeper:Pace.gone"]),
+            "reasons.ADOPT.decided_by: handlers.lease_keeper:Pace.gone does not exist",
             id="a method that moved",
         ),
     ],
