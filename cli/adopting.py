@@ -59,7 +59,7 @@ async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml
         return Answer(f"{intro}\nthe ledger would say that {what} is good", {"rule": yaml, "taken_over": False})
     if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
         return Answer("nothing was written", {"rule": yaml, "taken_over": False})
-    noted = await user_commands.take_over(
+    noted = await user_commands.adopt(
         written or _read(yaml, name), found.agent, found.serves, found.push, by, house.gateways
     )
     text = f"{intro}\n{name}: {noted.reason} {noted.detail}\n  {noted.reason.help}"

@@ -47,7 +47,7 @@ def plan(
 
 
 @app.command()
-def world(agent: MaybeAgent = None, local: Local = False) -> None:
+def snapshot(agent: MaybeAgent = None, local: Local = False) -> None:
     """What `plan --world` reads: ledger, agents, versions and images as they are now, as one JSON document."""
     from cli import recorded
 

@@ -17,7 +17,7 @@ from core.state.holds import active
 SHORTEST = 6
 """Digits that the beginning of a digest must have."""
 KEPT = ("at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest")
-MORE = ("version", "from_version", "to_version", "serial", "took_s", "since_push_s", "fingerprint")
+MORE = ("version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint")
 Line = Mapping[str, object]
 
 
@@ -59,14 +59,16 @@ def _is_about(line: Line, what: str) -> bool:
 
 def _with_their_release(lines: list[Line], found: list[Line]) -> list[Line]:
     """Also what a person said, or a timer did, in the same release, where the line itself names no image."""
-    releases = {(one.get("agent"), one.get("serial")) for one in found if one.get("agent") and one.get("serial")}
+    releases = {
+        (one.get("agent"), one.get("generation")) for one in found if one.get("agent") and one.get("generation")
+    }
     versions = {(one.get("agent"), one.get("version")) for one in found if one.get("agent") and one.get("version")}
 
     def belongs(one: Line) -> bool:
         if one.get("digest"):
             return False
         agent = one.get("agent")
-        return (agent, one.get("serial")) in releases or (agent, one.get("version")) in versions
+        return (agent, one.get("generation")) in releases or (agent, one.get("version")) in versions
 
     ours = {id(one) for one in found}
     return [one for one in lines if id(one) in ours or belongs(one)]
@@ -74,7 +76,10 @@ def _with_their_release(lines: list[Line], found: list[Line]) -> list[Line]:
 
 async def _ledger(house: House, agent: str, what: str, digests: set[str]) -> list[dict[str, Any]]:
     """What is wanted, done and held of it now."""
-    desired, release = await house.gateways.state_store.get_desired(agent), await house.gateways.state_store.get_release(agent)
+    desired, release = (
+        await house.gateways.state_store.get_desired(agent),
+        await house.gateways.state_store.get_release(agent),
+    )
     pushes = [("wanted", desired.push, ""), ("good", release.last_good.push if release.last_good else None, "")]
     pushes += (
         [("under way", release.push, f", {release.phase}, version {release.candidate}")] if release.is_open else []

@@ -21,7 +21,7 @@ def sentence(error: GatewayError) -> str:
     """One line for a person; never more of a cause than its first line."""
     if (cause := _no_login(error)) is not None:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
-    if error.code == "LEDGER_UNREADABLE":
+    if error.code == "STATE_UNREADABLE":
         return f"{error}\na newer Slipway may have written it: use the checkout of the version that is deployed"
     status = error.status if isinstance(error, PermanentError) else None
     if status == 401:

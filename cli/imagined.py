@@ -67,7 +67,7 @@ class Foundry:
 
     async def _known(self, name: str) -> _Known:
         if name not in self._agents:
-            agent, listed = await self._seen.agent(name), await self._seen.versions(name)
+            agent, listed = await self._seen.get_agent(name), await self._seen.list_versions(name)
             self._agents[name] = _Known(agent, {one.number: one for one in listed})
         return self._agents[name]
 
@@ -80,7 +80,7 @@ class Foundry:
         known = await self._known(agent)
         if number in known.made:
             return known.versions[number]
-        found: Version | None = await self._seen.version(agent, number) if number in known.versions else None
+        found: Version | None = await self._seen.get_version(agent, number) if number in known.versions else None
         return found
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
@@ -125,7 +125,7 @@ class Foundry:
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest one: whether its tools are the rule's is not asked."""
-        there = await self._seen.toolbox_versions(name)
+        there = await self._seen.list_toolbox_versions(name)
         number = max((one.version for one in there), key=int, default="1")
         self._assumed(f"the toolbox {name} is version {number}")
         return Toolbox(name, number, f"{self._project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
@@ -142,7 +142,7 @@ class Ledger:
     async def get_desired(self, agent: str) -> DesiredState:
         """As it was, or as it was imagined to become."""
         if agent not in self._wanted:
-            self._wanted[agent] = await self._seen.wanted(agent)
+            self._wanted[agent] = await self._seen.get_desired(agent)
         return self._wanted[agent]
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
@@ -153,7 +153,7 @@ class Ledger:
     async def get_release(self, agent: str) -> ReleaseState:
         """As it was, or as it was imagined to become."""
         if agent not in self.records:
-            self.records[agent] = await self._seen.record(agent)
+            self.records[agent] = await self._seen.get_release(agent)
         return self.records[agent]
 
     async def acquire_lease(self, agent: str) -> Lease:
@@ -164,14 +164,14 @@ class Ledger:
 class Lease:
     """See the Lease protocol."""
 
-    remaining = 60.0
+    remaining_seconds = 60.0
 
     def __init__(self, agent: str, ledger: Ledger, release: ReleaseState) -> None:
-        self._agent, self._ledger, self.record = agent, ledger, release
+        self._agent, self._ledger, self.state = agent, ledger, release
 
     async def write(self, release: ReleaseState) -> bool:
         """Into memory."""
-        self.record = self._ledger.records[self._agent] = release
+        self.state = self._ledger.records[self._agent] = release
         return True
 
     async def renew(self) -> bool:

@@ -22,7 +22,7 @@ class Vault:
     async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
         """The id of a version is all that a plan needs."""
         try:
-            found: Secret | Unreadable | None = await self._seen.read(name, version)
+            found: Secret | Unreadable | None = await self._seen.get_secret(name, version)
         except GatewayError:
             found = None
         if found is not None and found is not Unreadable.FORBIDDEN:
@@ -36,7 +36,7 @@ class Vault:
         """As the vault says; a file does not."""
         if getattr(self._seen, "assumes", False):
             self._assumed("no secret of the vault is tagged for the agent")
-        found: Mapping[str, str] = await self._seen.tagged(agent)
+        found: Mapping[str, str] = await self._seen.tagged_secrets(agent)
         return found
 
 
@@ -48,7 +48,7 @@ class Images:
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """As the registry, or the file, says."""
-        found: ImageFacts | None = await self._seen.facts(repository, digest)
+        found: ImageFacts | None = await self._seen.inspect(repository, digest)
         if found is None and getattr(self._seen, "assumes", False):
             self._assumed("images that the world does not name run on linux/amd64")
             return ImageFacts(amd64=digest)
@@ -56,7 +56,7 @@ class Images:
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """As the registry, or the file, says."""
-        found: Sequence[RegistryTag] = await self._seen.tags(repository)
+        found: Sequence[RegistryTag] = await self._seen.list_tags(repository)
         return found
 
 
@@ -97,16 +97,16 @@ class Queue:
         return len(self.due)
 
 
-def gateways(seen: Any, clock: Clock, project: str, assumed: Assumed) -> Gateways:
-    """An imagined world over one that is only read; ``seen`` has ledger, foundry, vault and images."""
-    ledger = Ledger(seen.ledger)
+def recording_gateways(seen: Any, clock: Clock, project: str, assumed: Assumed) -> Gateways:
+    """An imagined world over one that is only read; ``seen`` has state_store, foundry, key_vault and registry."""
+    ledger = Ledger(seen.state_store)
     made: Any = {
         "foundry": Foundry(seen.foundry, clock, project, assumed),
-        "vault": Vault(seen.vault, ledger, assumed),
-        "ledger": ledger,
+        "key_vault": Vault(seen.key_vault, ledger, assumed),
+        "state_store": ledger,
         "journal": Journal(),
-        "queue": Queue(clock),
+        "release_queue": Queue(clock),
         "clock": clock,
-        "images": Images(seen.images, assumed),
+        "registry": Images(seen.registry, assumed),
     }
     return Gateways(**made)

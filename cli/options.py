@@ -18,5 +18,5 @@ Until = Annotated[str | None, typer.Option(help="It ends by itself after so long
 Watch = Annotated[bool, typer.Option("--watch", help="Show what comes of it until it is over.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
 Image = Annotated[str | None, typer.Option(help="REPOSITORY:TAG, REPOSITORY@sha256:…, with or without the registry.")]
-World = Annotated[Path | None, typer.Option(help="A world that `slipway world` wrote: nobody is asked.")]
+World = Annotated[Path | None, typer.Option(help="A world that `slipway snapshot` wrote: nobody is asked.")]
 SOMEBODY = "somebody"

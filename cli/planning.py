@@ -13,7 +13,7 @@ from typing import Any
 from cli.codes import Mistake
 from cli.event_files import RELEASE, Found
 from cli.imagined import ANSWER, Assumed, Clock
-from cli.imagined_reads import Journal, Queue, gateways
+from cli.imagined_reads import Journal, Queue, recording_gateways
 from cli.plan_asked import Asked, as_event
 from cli.recorded import Recorded, read
 from cli.running import Answer, House, quiet, unknown_agent
@@ -34,10 +34,10 @@ MOST_TURNS = 20
 class Seen:
     """What an imagined world falls back to."""
 
-    ledger: Any
+    state_store: Any
     foundry: Any
-    vault: Any
-    images: Any
+    key_vault: Any
+    registry: Any
 
 
 def offline(asked: Asked, file: Path, agents: Path, registry: str | None) -> Answer:
@@ -81,7 +81,7 @@ def _registry_of(events: tuple[Found, ...]) -> str:
 
 async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at: datetime) -> Answer:
     assumed, clock = Assumed(), Clock(at)
-    gateways = gateways(seen, clock, settings.foundry_project_endpoint, assumed)
+    gateways = recording_gateways(seen, clock, settings.foundry_project_endpoint, assumed)
     rules = Agents(agents={name: _expecting(rule) for name, rule in agents.agents.items()})
     if asked.agent is not None:
         if asked.agent not in rules.agents:

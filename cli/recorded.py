@@ -1,4 +1,4 @@
-"""A world as a file: what was wanted, done, there and known at one moment; `slipway world` writes it."""
+"""A world as a file: what was wanted, done, there and known at one moment; `slipway snapshot` writes it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read(file: Path) -> World:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise Mistake(f"{file}: {where}: {first['msg']}; `slipway world` writes one that is right") from None
+        raise Mistake(f"{file}: {where}: {first['msg']}; `slipway snapshot` writes one that is right") from None
 
 
 async def record(house: House, agent: str | None) -> Answer:

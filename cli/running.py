@@ -85,12 +85,12 @@ def run(local: bool, question: Question) -> Answer:
     import asyncio
 
     from handlers.gateways.errors import GatewayError
-    from handlers.settings import SettingsError
+    from handlers.settings import ConfigError
 
     prepare(local)
     try:
         return asyncio.run(_asked(question))
-    except SettingsError as error:
+    except ConfigError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:

@@ -24,14 +24,14 @@ def release(
 ) -> None:
     """Release an image whatever its tag and soak say; a hold on it is lifted."""
     if image is None:
-        raise Mistake("say which image: --image REF; what is wanted already: slipway again")
-    _say("release_now", agent, local, as_json, watch, by=by, image=image)
+        raise Mistake("say which image: --image REF; what is wanted already: slipway retry")
+    _say("request_release", agent, local, as_json, watch, by=by, image=image)
 
 
 @app.command()
-def again(agent: Agent, by: By = SOMEBODY, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
+def retry(agent: Agent, by: By = SOMEBODY, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
     """Release what is wanted once more, whatever it ended with; a hold on it is lifted."""
-    _say("release_now", agent, local, as_json, watch, by=by)
+    _say("request_release", agent, local, as_json, watch, by=by)
 
 
 @app.command()
@@ -45,7 +45,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Have an earlier version serve again, as it is, also through a pause; what serves now is held."""
-    _say("roll_back", agent, local, as_json, watch, by=by, why=why, to=to)
+    _say("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to)
 
 
 @app.command()
@@ -76,7 +76,7 @@ def hold(
 
 
 @app.command()
-def lift(
+def unhold(
     agent: Agent,
     by: By = SOMEBODY,
     digest: Digest = None,
@@ -85,7 +85,7 @@ def lift(
     as_json: AsJson = False,
 ) -> None:
     """End the holds on an image, or all; what is wanted is then released."""
-    _say("lift", agent, local, as_json, watch, by=by, digest=digest)
+    _say("unhold", agent, local, as_json, watch, by=by, digest=digest)
 
 
 @app.command()
@@ -101,7 +101,7 @@ def resume(
     agent: Agent, by: By = SOMEBODY, watch: Watch = False, local: Local = False, as_json: AsJson = False
 ) -> None:
     """Go on after a pause; `all` for every agent."""
-    _say("resume", agent, local, as_json, watch, by=by)
+    _say("unpause", agent, local, as_json, watch, by=by)
 
 
 def _say(word: str, agent: str, local: bool, as_json: bool, watch: bool = False, **given: Any) -> None:

@@ -34,7 +34,9 @@ async def status(house: House, agent: str | None) -> Answer:
 async def _status(house: House, name: str) -> dict[str, Any]:
     ledger, foundry, now = house.gateways.state_store, house.gateways.foundry, house.gateways.clock.now()
     reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
-    (told, versions), (desired, release) = await gather_two(reads, gather_two(ledger.get_desired(name), ledger.get_release(name)))
+    (told, versions), (desired, release) = await gather_two(
+        reads, gather_two(ledger.get_desired(name), ledger.get_release(name))
+    )
     keep = house.agents.agents[name].keep
     return {
         "agent": name,
@@ -73,7 +75,7 @@ def _wish(desired: DesiredState, release: ReleaseState, now: datetime) -> dict[s
         "wanted": desired.push.tag if desired.push else None,
         "digest": desired.push.digest if desired.push else None,
         "stage": str(release.phase),
-        "reason": "AWAITING_APPROVAL" if awaits_approval(release) else str(release.reason),
+        "reason": "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason),
         "detail": release.detail,
         "candidate": release.candidate if release.is_open else None,
         "due": waits_until.isoformat() if waits_until else None,
@@ -95,7 +97,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
     live = f"version {one['live']} live" if one["live"] else "nothing live"
     image = str(one["running"] or "").partition("@")
     running = f" ({image[0].rpartition('/')[2]}@{image[2][:19]})" if image[2] else ""
-    over = one["reason"] if one["stage"] == "ended" or one["reason"] == "AWAITING_APPROVAL" else one["stage"]
+    over = one["reason"] if one["stage"] == "ended" or one["reason"] == "APPROVAL_WAITING" else one["stage"]
     parts = [f"{live}{running}", f"wanted {one['wanted'] or 'nothing'}", over]
     parts += [f"version {one['candidate']} under way"] if one["candidate"] else []
     parts += [f"{one['versions']} of {one['limit']} versions" + (f", {one['quota']}" if one["quota"] != "ok" else "")]
@@ -111,5 +113,7 @@ async def digests(house: House) -> Answer:
     """One image a line."""
     names = house.named(None)
     house.progress.what = reading(names)
-    found = {one.image for listed in await each(names, house.gateways.foundry.list_versions) for one in listed if one.image}
+    found = {
+        one.image for listed in await each(names, house.gateways.foundry.list_versions) for one in listed if one.image
+    }
     return Answer("\n".join(sorted(found)), sorted(found))

@@ -17,41 +17,41 @@ from core.state.release import ReleaseState
 
 LOOK_EVERY = 1.0
 WELL = frozenset(
-    {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.AWAITING_APPROVAL, Reason.WOULD_RELEASE}
+    {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.APPROVAL_WAITING, Reason.WOULD_RELEASE}
 )
 """What a pipeline may go on after: it serves, or the rule wants no more than this."""
 
 
-async def watch(house: House, serials: Mapping[str, int], since: datetime, as_json: bool) -> Answer:
+async def watch(house: House, generations: Mapping[str, int], since: datetime, as_json: bool) -> Answer:
     """Return once each agent's release is over, or waits for somebody."""
-    shown, left = set[str](), dict(serials)
+    shown, left = set[str](), dict(generations)
     ends: dict[str, str] = {}
     house.progress.hushed = True
     while left:
-        for agent, serial in list(left.items()):
+        for agent, generation in list(left.items()):
             desired, release = (
                 await house.gateways.state_store.get_desired(agent),
                 await house.gateways.state_store.get_release(agent),
             )
-            await _lines(house, serials, since, shown, as_json)
-            end = _end(desired, release, serial, house.gateways.clock.now())
+            await _lines(house, generations, since, shown, as_json)
+            end = _end(desired, release, generation, house.gateways.clock.now())
             if end is not None:
                 ends[agent] = end
                 del left[agent]
         if left:
             await house.gateways.clock.sleep(LOOK_EVERY)
-    await _lines(house, serials, since, shown, as_json)
+    await _lines(house, generations, since, shown, as_json)
     code = DONE if WELL.issuperset(ends.values()) else NOT_WELL
     return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 
-def _end(desired: DesiredState, release: ReleaseState, serial: int, now: datetime) -> str | None:
+def _end(desired: DesiredState, release: ReleaseState, generation: int, now: datetime) -> str | None:
     """What it came to, or what it waits for; None while it goes on."""
-    if release.observed_generation >= serial and not release.is_open and release.pending_write is None:
+    if release.observed_generation >= generation and not release.is_open and release.pending_write is None:
         return release.reason
     approved = desired.approval is not None and desired.approval.version == release.candidate
     if awaits_approval(release) and not approved:
-        return Reason.AWAITING_APPROVAL.value
+        return Reason.APPROVAL_WAITING.value
     if desired.pause is not None and desired.pause.is_active(now) and rollback_version(desired) is None:
         return Reason.PAUSED.value
     return None

@@ -13,14 +13,14 @@ from core.intake.events import DesiredUpdate
 from core.reasons import Reason
 from handlers import user_commands
 
-FOR_MANY = ("pause", "resume")
+FOR_MANY = ("pause", "unpause")
 NOTHING_DONE = frozenset(
     {
         Reason.NOTHING_TO_APPROVE,
         Reason.NOTHING_HELD,
         Reason.NOTHING_PAUSED,
-        Reason.NOTHING_DESIRED,
-        Reason.NO_WAY_BACK,
+        Reason.NO_PUSH_YET,
+        Reason.NO_ROLLBACK_VERSION,
     }
 )
 
@@ -41,15 +41,17 @@ async def say(house: House, told: Told, watch: bool, as_json: bool) -> Answer:
     house.progress.what = "writing down what was said"
     since = house.gateways.clock.now()
     if told.word in FOR_MANY:
-        noted = list(await getattr(user_commands, told.word)(tuple(names), outside=house.gateways, **given))
+        noted = list(await getattr(user_commands, told.word)(tuple(names), gateways=house.gateways, **given))
     else:
-        noted = [await getattr(user_commands, told.word)(name, outside=house.gateways, **given) for name in names]
+        noted = [await getattr(user_commands, told.word)(name, gateways=house.gateways, **given) for name in names]
     said = dict(zip(names, noted, strict=True))
-    if watch and any(one.asks for one in noted):
+    if watch and any(one.enqueues for one in noted):
         from cli.watching import watch as watched
 
         print(_text(said), flush=True) if not as_json else None
-        return await watched(house, {name: one.wanted.serial for name, one in said.items() if one.asks}, since, as_json)
+        return await watched(
+            house, {name: one.desired.generation for name, one in said.items() if one.enqueues}, since, as_json
+        )
     data = [{"agent": name, "reason": one.reason, "detail": one.detail} for name, one in said.items()]
     refused = all(one.reason in NOTHING_DONE for one in noted)
     return Answer(_text(said), data, REFUSED if refused else DONE)

@@ -57,7 +57,7 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
 
 def awaits_approval(release: ReleaseState) -> bool:
     """True while the release under way waits for a person; the note is written when that is told."""
-    return release.is_open and release.last_reported.split(" ")[1:2] == [Reason.AWAITING_APPROVAL.value]
+    return release.is_open and release.last_reported.split(" ")[1:2] == [Reason.APPROVAL_WAITING.value]
 
 
 def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

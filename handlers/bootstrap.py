@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @cache
 def settings() -> Settings:
-    """The environment, read once; raises ConfigInvalid that names what is missing."""
+    """The environment, read once; raises ConfigError that names what is missing."""
     from handlers.settings import Settings
 
     return Settings.from_env(os.environ)
 
 
 def agents() -> Agents:
-    """The agent rules; raises ConfigInvalid, so that events are kept until the file is mended."""
+    """The agent rules; raises ConfigError, so that events are kept until the file is mended."""
     from handlers.settings import load_agents_file
 
     return load_agents_file(settings())

@@ -18,14 +18,14 @@ TYPES = {
     ReleaseOutcome.FAILED: "Slipway.Release.Failed",
     ReleaseOutcome.ROLLED_BACK: "Slipway.Release.RolledBack",
 }
-AWAITING_APPROVAL = "Slipway.Release.AwaitingApproval"
+APPROVAL_WAITING = "Slipway.Release.AwaitingApproval"
 PRUNED = "Slipway.Versions.Pruned"
 MAX_DETAIL_CHARS = 1000
 
 
 def of_release(agent: str, reason: Reason, release: ReleaseState, detail: str) -> OutcomeEvent | None:
     """The event for the way a release ended, or None where it is nobody else's business."""
-    kind = AWAITING_APPROVAL if reason is Reason.AWAITING_APPROVAL else TYPES.get(outcome_of(reason))
+    kind = APPROVAL_WAITING if reason is Reason.APPROVAL_WAITING else TYPES.get(outcome_of(reason))
     push = release.push
     if kind is None:
         return None
@@ -57,7 +57,7 @@ async def publish(events: list[OutcomeEvent], decisions: DecisionLog, gateways: 
     try:
         await gateways.outcome_publisher.publish(events)
     except GatewayError as error:
-        decisions.record(Reason.OUTCOME_NOT_TOLD, str(error), step="outcome")
+        decisions.record(Reason.OUTCOME_NOT_PUBLISHED, str(error), step="outcome")
 
 
 def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> OutcomeEvent:

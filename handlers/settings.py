@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APP_ROOT = Path(__file__).resolve().parent.parent
 
 
-class SettingsError(Exception):
+class ConfigError(Exception):
     """CONFIG_INVALID: a setting or agents.yaml is wrong; the text lists every mistake and what to write instead.
 
     Event functions let it out, so that events are kept by retry, dead letter or poison queue until it is mended.
@@ -61,20 +61,20 @@ class Settings:
     outcome_topic_endpoint: str = _setting("OUTCOME_TOPIC_ENDPOINT", "an Event Grid topic that is told outcomes", "")
     poll_seconds: float = _setting("POLL_SECONDS", "seconds between looks at a version, growing to 10", "2")  # type: ignore[assignment]
     foundry_reads_per_second: float = _setting(  # type: ignore[assignment]
-        "LOOKS_PER_SECOND",
+        "FOUNDRY_READS_PER_SECOND",
         "looks at versions a second that an instance makes; where more wait, each looks less often",
         "5",
     )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Read and check every setting; raises ConfigInvalid that names all that is missing or wrong."""
+        """Read and check every setting; raises ConfigError that names all that is missing or wrong."""
         given = {name: value.strip() for name, value in env.items() if value.strip()}
         if "FOUNDRY_PROJECT_ENDPOINT" in given:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
         wrong = [*_missing(given), *mistakes(given)]
         if wrong:
-            raise SettingsError("\n".join(wrong))
+            raise ConfigError("\n".join(wrong))
         given |= _implied(given)
         values = {one.name: given.get(one.metadata["name"], one.metadata["default"]) for one in fields(cls)}
         for address in ("foundry_project_endpoint", "key_vault_url"):
@@ -89,7 +89,7 @@ class Settings:
                 **values,
                 "prune_dry_run": values["prune_dry_run"].lower() in YES,
                 "poll_seconds": float(values["poll_seconds"]),
-                "looks_per_second": float(values["looks_per_second"]),
+                "foundry_reads_per_second": float(values["foundry_reads_per_second"]),
             }
         )
 
@@ -120,15 +120,15 @@ def _meaning(name: str) -> str:
 
 
 def load_agents_file(settings: Settings) -> Agents:
-    """The agent rules, read again where the file changed; raises ConfigInvalid."""
+    """The agent rules, read again where the file changed; raises ConfigError."""
     path = APP_ROOT / settings.agents_file
     try:
         changed = path.stat().st_mtime_ns
         if not path.is_file():
-            raise SettingsError(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
+            raise ConfigError(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
         return _read(path, changed)
     except OSError as error:
-        raise SettingsError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
 
 
 @lru_cache(maxsize=2)
@@ -138,4 +138,4 @@ def _read(path: Path, _changed: int) -> Agents:
     try:
         return load_agents(path.read_bytes())
     except AgentsFileError as error:
-        raise SettingsError(str(error)) from error
+        raise ConfigError(str(error)) from error

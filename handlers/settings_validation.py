@@ -179,6 +179,6 @@ CHECKS: Mapping[str, Check] = {
     "PRUNE_DRY_RUN": _yes_or_no,
     "OUTCOME_TOPIC_ENDPOINT": _topic,
     "POLL_SECONDS": _number("of seconds", 0.05, 10),
-    "LOOKS_PER_SECOND": _number("a second", 0.1, 1000),
+    "FOUNDRY_READS_PER_SECOND": _number("a second", 0.1, 1000),
 }
 """A check for each setting; of what is free text only quotes around it are a mistake."""

@@ -17,7 +17,7 @@ from core.timing import MAX_READ_AGE_SECONDS
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Deleted, Gateways
-from handlers.lease_keeper import LeaseLostError, LeaseKeeper
+from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -103,7 +103,9 @@ class VersionDeleter:
     async def _one(self, line: Delete) -> None:
         """Look, and delete what still may go."""
         number = line.version.number
-        around, version = await gather_two(self._look_around(), self.gateways.foundry.get_version(self.rule.name, number))
+        around, version = await gather_two(
+            self._look_around(), self.gateways.foundry.get_version(self.rule.name, number)
+        )
         if self.gateways.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
         if around.interrupted and not self._stopped:

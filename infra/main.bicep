@@ -516,7 +516,7 @@ module app 'modules/function.bicep' = {
         value: pollSeconds
       }
       {
-        name: 'LOOKS_PER_SECOND'
+        name: 'FOUNDRY_READS_PER_SECOND'
         value: looksPerSecond
       }
     ]

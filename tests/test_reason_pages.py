@@ -155,7 +155,7 @@ def swap_first_two(document: dict[str, Any]) -> None:
         ),
         pytest.param(
             swap_first_two,
-            "reasons.SAME_PUSH: out of order, DESIRED comes first in core/reasons.py",
+            "reasons.SAME_PUSH: out of order, ACCEPTED comes first in core/reasons.py",
             id="another order",
         ),
         pytest.param(

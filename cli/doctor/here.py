@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli.doctor.checks import Check, ok, unclear, wrong
 from core.agents_file.spec import Agents
-from handlers.settings import APP_ROOT, Settings, SettingsError, load_agents_file
+from handlers.settings import APP_ROOT, Settings, ConfigError, load_agents_file
 
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
@@ -49,7 +49,7 @@ def settings() -> tuple[Settings | None, list[Check]]:
     """The settings, or what is wrong with each."""
     try:
         return Settings.from_env(os.environ), [ok("settings", "complete")]
-    except SettingsError as error:
+    except ConfigError as error:
         mend = "set them as the app has them: azd env get-values, or the README's table"
         return None, [wrong("settings", line, mend) for line in str(error).splitlines()]
 
@@ -58,7 +58,7 @@ def rules(given: Settings) -> tuple[Agents | None, list[Check]]:
     """The rules, or what is wrong with the file."""
     try:
         found = load_agents_file(given)
-    except SettingsError as error:
+    except ConfigError as error:
         return None, [wrong("agents.yaml", line, "slipway validate") for line in str(error).splitlines()]
     return found, of_rules(found)
 

@@ -15,7 +15,7 @@ MERGED = (AgentSpec, TagSpec, ReleaseSpec, Probe, KeepSpec)
 
 def schema() -> dict[str, Any]:
     """The schema, in the dialect of 2020-12."""
-    reference = {"$ref": "#/$defs/AgentRule"}
+    reference = {"$ref": "#/$defs/AgentSpec"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agents.yaml",
@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     rule = AgentSpec.model_json_schema()
-    shapes = {**rule.pop("$defs"), "AgentRule": rule}
+    shapes = {**rule.pop("$defs"), "AgentSpec": rule}
     for model in MERGED:
         shapes[model.__name__].pop("required", None)
         for key, field in model.model_fields.items():
@@ -49,7 +49,7 @@ def _shapes() -> dict[str, Any]:
             elif "$ref" in shown:
                 del shown["default"]  # each of its keys has its own
     for key in ("verify", "check"):
-        several = shapes["ReleaseRule"]["properties"][key]
+        several = shapes["ReleaseSpec"]["properties"][key]
         one, default = several.pop("items"), several.pop("default")
         del several["type"]
         several |= {"anyOf": [one, {"type": "array", "items": one}], "default": default}

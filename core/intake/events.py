@@ -16,14 +16,14 @@ from core.state.desired import Cause, DesiredState
 RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
 ENQUEUES = frozenset(
     {
-        Reason.DESIRED,
+        Reason.ACCEPTED,
         Reason.SAME_PUSH,
-        Reason.CONFIGURED,
+        Reason.CONFIG_CHANGED,
         Reason.APPROVED,
-        Reason.RELEASE_ASKED,
-        Reason.ROLLBACK_ASKED,
-        Reason.HOLD_LIFTED,
-        Reason.RESUMED_BY_PERSON,
+        Reason.RELEASE_REQUESTED,
+        Reason.ROLLBACK_REQUESTED,
+        Reason.HOLD_REMOVED,
+        Reason.UNPAUSED,
     }
 )
 """Words after which the release is to be taken up."""
@@ -56,11 +56,11 @@ def apply_push(
     held_against = check_newer(spec.tags, push, desired.newest_push or desired.push)
     if isinstance(held_against, NotNewer):
         return DesiredUpdate(desired, held_against.reason, held_against.detail)
-    serial = desired.generation + 1
+    generation = desired.generation + 1
     taken = replace(
         desired,
-        generation=serial,
-        user_generation=serial,
+        generation=generation,
+        user_generation=generation,
         push=push,
         newest_push=None,
         cause=Cause.PUSH,
@@ -69,29 +69,29 @@ def apply_push(
         runtime_hash=runtime_hash(spec),
         traceparent=traceparent,
     )
-    return DesiredUpdate(taken, Reason.DESIRED)
+    return DesiredUpdate(taken, Reason.ACCEPTED)
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
     """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
     runs = runtime_hash(spec)
     if desired.push is None or desired.runtime_hash == runs:
-        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     if desired.push.repository != spec.repository:
         return DesiredUpdate(
-            replace(desired, runtime_hash=runs), Reason.NOTHING_DESIRED
+            replace(desired, runtime_hash=runs), Reason.NO_PUSH_YET
         )  # the next push of the new one is awaited
-    serial, due = desired.generation + 1, now + spec.release.debounce
+    generation, due = desired.generation + 1, now + spec.release.debounce
     asked = replace(
         desired,
-        generation=serial,
-        user_generation=serial,
+        generation=generation,
+        user_generation=generation,
         cause=Cause.CONFIGURATION,
         updated_at=now,
         not_before=due,
         runtime_hash=runs,
     )
-    return DesiredUpdate(asked, Reason.CONFIGURED)
+    return DesiredUpdate(asked, Reason.CONFIG_CHANGED)
 
 
 def runtime_hash(spec: AgentSpec) -> str:
@@ -110,7 +110,7 @@ def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | No
             desired, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {spec.release.on_secret_change}"
         )
     if desired.push is None:
-        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     due = now + spec.release.debounce
     return DesiredUpdate(
         replace(
@@ -121,6 +121,6 @@ def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | No
             not_before=due,
             traceparent=traceparent,
         ),
-        Reason.DESIRED,
+        Reason.ACCEPTED,
         "a secret has a new version",
     )

@@ -33,22 +33,20 @@ def hold(
     """Keep an image from being released, the desired one where none is named."""
     held = digest or (desired.push.digest if desired.push else "")
     if not held:
-        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     new = Hold("", held, Reason.HOLD_SET.value, why, now, until, by)
     others = tuple(one for one in desired.holds if one.digest != held)
     return DesiredUpdate(replace(desired, holds=(*others, new)), Reason.HOLD_SET, f"{held} by {by}: {why}")
 
 
-def lift_holds(
-    desired: DesiredState, release: ReleaseState, digest: str | None, by: str, now: datetime
-) -> DesiredUpdate:
+def unhold(desired: DesiredState, release: ReleaseState, digest: str | None, by: str, now: datetime) -> DesiredUpdate:
     """End the holds on an image, or every hold; what is wanted is then released."""
     found = [one for one in holds.active(desired, release, now) if digest in (None, one.digest)]
     if not found:
         return DesiredUpdate(desired, Reason.NOTHING_HELD)
     keys = {key for one in found for key in (one.fingerprint, one.digest) if key}
     lifted = _lifted(desired, keys, now)
-    return DesiredUpdate(_asked(lifted, now), Reason.HOLD_LIFTED, f"{len(found)} by {by}")
+    return DesiredUpdate(_asked(lifted, now), Reason.HOLD_REMOVED, f"{len(found)} by {by}")
 
 
 def pause(desired: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
@@ -60,7 +58,7 @@ def unpause(desired: DesiredState, by: str) -> DesiredUpdate:
     """Go on after a pause."""
     if desired.pause is None:
         return DesiredUpdate(desired, Reason.NOTHING_PAUSED)
-    return DesiredUpdate(replace(desired, pause=None), Reason.RESUMED_BY_PERSON, f"by {by}")
+    return DesiredUpdate(replace(desired, pause=None), Reason.UNPAUSED, f"by {by}")
 
 
 def request_release(
@@ -69,14 +67,14 @@ def request_release(
     """Release a push whatever its tag and soak say, or the desired one again; a hold on it is lifted by that."""
     chosen = push or desired.push
     if chosen is None:
-        return DesiredUpdate(desired, Reason.NOTHING_DESIRED)
+        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     held = [
         one for one in holds.active(desired, release, now) if chosen.digest == one.digest or _ours(one, release, chosen)
     ]
     lifted = _lifted(desired, {key for one in held for key in (one.fingerprint, one.digest) if key}, now)
     newest = desired.newest_push or desired.push
     asked = replace(_asked(lifted, now), push=chosen, newest_push=newest if newest != chosen else None)
-    return DesiredUpdate(asked, Reason.RELEASE_ASKED, f"{chosen.tag} by {by}")
+    return DesiredUpdate(asked, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 
 def rollback_target(
@@ -128,7 +126,7 @@ def request_rollback(
         approval=Approval(to.number, fingerprint, by, now),
         holds=(*others, held) if serves else others,
     )
-    return DesiredUpdate(chosen, Reason.ROLLBACK_ASKED, f"to version {to.number} by {by}: {why}")
+    return DesiredUpdate(chosen, Reason.ROLLBACK_REQUESTED, f"to version {to.number} by {by}: {why}")
 
 
 def adopt(
@@ -143,7 +141,7 @@ def adopt(
         observed_generation=1,
         push=push,
         fingerprint=good.fingerprint,
-        reason=Reason.TAKEN_OVER.value,
+        reason=Reason.AGENT_ADOPTED.value,
         detail=f"by {by}",
         candidate=serves.number,
         expected_routing=agent.routing,
@@ -170,7 +168,7 @@ MAX_LIFTED_AGE = timedelta(days=400)
 
 
 def _asked(desired: DesiredState, now: datetime) -> DesiredState:
-    serial = desired.generation + 1
+    generation = desired.generation + 1
     return replace(
-        desired, generation=serial, user_generation=serial, cause=Cause.PERSON, updated_at=now, not_before=None
+        desired, generation=generation, user_generation=generation, cause=Cause.PERSON, updated_at=now, not_before=None
     )

@@ -102,7 +102,7 @@ class DeleteDuplicate:
     """Delete the failed twin, so that the same definition can be created once more."""
 
     version: str
-    reason: Reason = Reason.CLEAR_TWIN
+    reason: Reason = Reason.DELETE_DUPLICATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class MoveTraffic:
 
     version: str
     routing_seen: Routing | None
-    reason: Reason = Reason.PROMOTE
+    reason: Reason = Reason.TRAFFIC_MOVED
 
 
 @dataclass(frozen=True, slots=True)

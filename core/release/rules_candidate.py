@@ -67,7 +67,7 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return Poll(Reason.CREATE, _candidate(inputs))  # just created: reads lag
     if inputs.release.is_duplicate and inputs.release.deleted_duplicate is None:
         return UpdateState(
-            Reason.CLEAR_TWIN, transitions.duplicate_deleted(inputs.release)
+            Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(inputs.release)
         )  # whoever deleted it did what we wanted to
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(inputs.release, Reason.CANDIDATE_GONE, now))
 

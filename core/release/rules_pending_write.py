@@ -13,7 +13,11 @@ from core.release.inputs import DecisionInput
 from core.state.release import WriteKind
 from core.timing import CONSISTENCY_LAG
 
-REASON_OF = {WriteKind.PIN: Reason.PIN, WriteKind.MOVE_TRAFFIC: Reason.PROMOTE, WriteKind.ROLL_BACK: Reason.ROLLBACK}
+REASON_OF = {
+    WriteKind.PIN: Reason.PIN,
+    WriteKind.MOVE_TRAFFIC: Reason.TRAFFIC_MOVED,
+    WriteKind.ROLL_BACK: Reason.ROLLBACK,
+}
 
 
 def write_from_the_future(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -48,4 +52,4 @@ def unfinished_write(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> A
         return UpdateState(
             REASON_OF[doing.kind], transitions.routed(inputs.release, agent.routing, doing.kind, doing.noted_at)
         )
-    return UpdateState(Reason.DID_NOT_LAND, transitions.write_not_applied(inputs.release))
+    return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))

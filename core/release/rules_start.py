@@ -48,7 +48,7 @@ def paused(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | No
 def nothing_desired(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Row 6: nobody pushed yet, or what was asked for is not due."""
     if inputs.desired.push is None:
-        return Stop(Reason.NOTHING_DESIRED)
+        return Stop(Reason.NO_PUSH_YET)
     if (
         inputs.desired.not_before is not None
         and now < inputs.desired.not_before
@@ -80,7 +80,7 @@ def ended_stays_ended(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> 
     """Row 8: an ended release is not begun again by itself."""
     if inputs.has_pending or inputs.release.is_open:
         return None
-    reason = by_code(inputs.release.reason) if inputs.release.reason else Reason.NOTHING_DESIRED
+    reason = by_code(inputs.release.reason) if inputs.release.reason else Reason.NO_PUSH_YET
     return Stop(reason, inputs.release.detail, already_reported=True)
 
 

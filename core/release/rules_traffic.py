@@ -15,7 +15,7 @@ from core.release.actions import (
     Poll,
     UpdateState,
 )
-from core.release.gates.check import _names, roll_back, _ways
+from core.release.gates.check import _names, _ways, roll_back
 from core.release.inputs import DecisionInput
 from core.release.rules_candidate import _candidate
 from core.state.release import Phase, WriteKind
@@ -26,7 +26,7 @@ def own_change_not_visible(inputs: DecisionInput, spec: AgentSpec, now: datetime
     """Row 3: what differs so soon after our own change is a read that lags, not a person."""
     routed_at = inputs.release.routed_at
     if routed_at is not None and abs(now - routed_at) < CONSISTENCY_LAG and inputs.routing_changed_outside:
-        return Poll(Reason.PROMOTE)
+        return Poll(Reason.TRAFFIC_MOVED)
     return None
 
 
@@ -53,7 +53,9 @@ def already_routed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     agent = inputs.agent
     if agent is None or agent.routing.pinned != inputs.release.candidate:
         return None
-    return UpdateState(Reason.PROMOTE, transitions.routed(inputs.release, agent.routing, WriteKind.MOVE_TRAFFIC, now))
+    return UpdateState(
+        Reason.TRAFFIC_MOVED, transitions.routed(inputs.release, agent.routing, WriteKind.MOVE_TRAFFIC, now)
+    )
 
 
 def move_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

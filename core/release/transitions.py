@@ -29,17 +29,17 @@ HELD_BY_SLIPWAY = "slipway"
 
 def started(
     release: ReleaseState,
-    serial: int,
+    generation: int,
     push: Push | None,
     resolved: ResolvedDefinition,
     routing: Routing | None,
     now: datetime,
 ) -> ReleaseState:
-    """Take up what a serial wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
+    """Take up what a generation wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
     same = resolved.fingerprint == release.fingerprint
     return replace(
         release if not release.is_open else _remembered(release, Reason.SUPERSEDED, now),
-        observed_generation=serial,
+        observed_generation=generation,
         push=push,
         fingerprint=resolved.fingerprint,
         secrets=resolved.secrets,

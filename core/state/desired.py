@@ -72,7 +72,7 @@ class DesiredState:
 
     generation: int = 0  # grows by one with every change that asks for a release
     user_generation: int = 0
-    """The serial of the last push, changed agents.yaml or person's word; a rotation leaves it."""
+    """The generation of the last push, changed agents.yaml or person's word; a rotation leaves it."""
     push: Push | None = None
     cause: Cause | None = None
     updated_at: datetime | None = None

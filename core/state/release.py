@@ -72,7 +72,7 @@ class ReleaseState:
     """How far an agent's release is; written by whoever holds the lease on it."""
 
     observed_generation: int = 0
-    """The serial of ``Wanted`` that this release answers."""
+    """The generation of ``Wanted`` that this release answers."""
     push: Push | None = None
     fingerprint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)

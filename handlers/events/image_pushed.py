@@ -33,8 +33,10 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
             noted = await _note(spec, pushed, gateways)
             describe(reason=noted.reason.value)
             took = seconds_since(push.pushed_at, gateways.clock.now())
-            serial = None if pushed.dry_run else noted.desired.generation
-            decisions.record(noted.reason, noted.detail, agent=spec.name, serial=serial, since_push_s=took, **line)
+            generation = None if pushed.dry_run else noted.desired.generation
+            decisions.record(
+                noted.reason, noted.detail, agent=spec.name, generation=generation, since_push_s=took, **line
+            )
 
 
 async def _note(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:

@@ -32,8 +32,8 @@ async def handle_secret_change(
         with otel.span(STEP, of=changed.traceparent, agent=spec.name, secret=changed.name) as describe:
             noted = await _note(spec, changed, gateways)
             describe(reason=noted.reason.value)
-            serial = None if changed.dry_run else noted.desired.generation
-            decisions.record(noted.reason, noted.detail, agent=spec.name, serial=serial, **about)
+            generation = None if changed.dry_run else noted.desired.generation
+            decisions.record(noted.reason, noted.detail, agent=spec.name, generation=generation, **about)
 
 
 async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:

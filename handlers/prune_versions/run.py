@@ -16,7 +16,7 @@ from handlers import outcome_events
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
-from handlers.lease_keeper import LeaseLostError, LeaseKeeper
+from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions import prune_toolbox
 from handlers.retry import with_retries
 from handlers.settings import Settings
@@ -182,7 +182,7 @@ def _sum_up(spec: AgentSpec, kept: list[Version], decisions: DecisionLog) -> Non
     """How many are left, and the images that they need: what purges the registry can be held against it."""
     about = {"versions": len(kept), "limit": spec.keep.limit}
     if near_limit(len(kept), spec.keep):
-        decisions.record(Reason.CROWDED, f"{len(kept)} of {spec.keep.limit} versions", **about)  # type: ignore[arg-type]
+        decisions.record(Reason.VERSION_LIMIT_NEAR, f"{len(kept)} of {spec.keep.limit} versions", **about)  # type: ignore[arg-type]
     images = sorted({version.image for version in kept if version.image})
     for start in range(0, len(images), PER_LINE):
-        decisions.record(Reason.IMAGES_NEEDED, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]
+        decisions.record(Reason.IMAGES_IN_USE, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]

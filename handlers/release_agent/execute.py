@@ -84,7 +84,7 @@ async def _done(step: Stop, holder: Holder) -> Ending:
     await holder.acts.save()
     if again:
         return step
-    if step.reason is Reason.AWAITING_APPROVAL:
+    if step.reason is Reason.APPROVAL_WAITING:
         holder.announce(step.reason, holder.acts.record)
     return holder.told(step)
 

@@ -58,7 +58,10 @@ class FoundryWriter:
         pairs = metadata(push, resolved, step.live_version, release.create_count + 1)
         intent = transitions.writing(release, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
         made = await self._once(
-            intent, step.routing_seen, lambda: self._foundry.create_version(self._agent, resolved.definition, pairs), considered
+            intent,
+            step.routing_seen,
+            lambda: self._foundry.create_version(self._agent, resolved.definition, pairs),
+            considered,
         )
         if made is not None:
             self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest_version), True
@@ -120,7 +123,8 @@ class FoundryWriter:
             raise LeaseLostError
         self.overtaken = desired != considered
         fresh = (
-            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS and self._lease.remaining_seconds > MAX_WRITE_SECONDS
+            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS
+            and self._lease.remaining_seconds > MAX_WRITE_SECONDS
         )
         return fresh and not self.overtaken and (agent.routing if agent else None) == seen
 

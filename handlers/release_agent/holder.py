@@ -91,9 +91,9 @@ class Holder:
             from_version=release.routing_at_start.pinned if release.routing_at_start else None,
             to_version=release.candidate,
             took_s=self.trail.took,
-            since_begin_s=seconds_since(release.started_at, now),
+            since_start_s=seconds_since(release.started_at, now),
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=release.fingerprint,
-            serial=release.observed_generation,
+            generation=release.observed_generation,
         )

@@ -57,7 +57,7 @@ class Resolver:
         self, push: Push | None, noted: Mapping[str, str], release: ReleaseState
     ) -> ResolvedDefinition | UnresolvedDefinition:
         if push is None:
-            return UnresolvedDefinition(Reason.NOTHING_DESIRED, "no push is noted")
+            return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is noted")
         refs = await self._refs()
         if isinstance(refs, UnresolvedDefinition):
             return refs

@@ -62,7 +62,7 @@ async def run(holder: Holder) -> Ending:
             now = clock.now()
             if now - started >= MAX_RUN_TIME:
                 await holder.acts.save()
-                return holder.told(Requeue(Reason.BACK_SOON, now))
+                return holder.told(Requeue(Reason.TIME_BUDGET_SPENT, now))
             await holder.pace.keep_lease()
             ending = await _turn(holder, now)
             if ending is not None:

@@ -46,5 +46,5 @@ async def _configure(spec: AgentSpec, decisions: DecisionLog, gateways: Gateways
         return apply_config(desired, spec, now)
 
     noted = await update_and_enqueue(spec.name, judge, gateways)
-    if noted.reason is Reason.CONFIGURED:
-        decisions.record(Reason.CONFIGURED, agent=spec.name, serial=noted.desired.generation)
+    if noted.reason is Reason.CONFIG_CHANGED:
+        decisions.record(Reason.CONFIG_CHANGED, agent=spec.name, generation=noted.desired.generation)

@@ -37,7 +37,9 @@ async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
 
 async def _agent(agent: str, now: datetime, gateways: Gateways) -> float:
     """For how many seconds the agent's release should have ended."""
-    desired, release = await gather_two(gateways.state_store.get_desired(agent), gateways.state_store.get_release(agent))
+    desired, release = await gather_two(
+        gateways.state_store.get_desired(agent), gateways.state_store.get_release(agent)
+    )
     waits = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
     metrics.standing(agent, len(holds.active(desired, release, now)), waits or 0.0)
     return seconds_since(release_outcome.unfinished_since(desired, release, now), now) or 0.0

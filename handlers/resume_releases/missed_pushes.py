@@ -65,7 +65,7 @@ async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> 
     try:
         return await gateways.registry.list_tags(repository)
     except GatewayError as error:
-        decisions.record(Reason.CATCH_UP_FAILED, str(error), repository=repository)
+        decisions.record(Reason.MISSED_PUSH_CHECK_FAILED, str(error), repository=repository)
         return None if isinstance(error, TransientError) else ()
 
 
@@ -76,10 +76,14 @@ async def _catch_up(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: Dec
 
     def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
         noted = apply_push(desired, spec, push, otel.carrier(), now)
-        return noted if noted.reason is Reason.DESIRED else DesiredUpdate(desired, Reason.NOT_NEWER)  # asks for nothing
+        return (
+            noted if noted.reason is Reason.ACCEPTED else DesiredUpdate(desired, Reason.NOT_NEWER)
+        )  # asks for nothing
 
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     with otel.span("catch_up", agent=spec.name, **about):
         noted = await update_and_enqueue(spec.name, judge, gateways)
-    if noted.reason is Reason.DESIRED:
-        decisions.record(Reason.CATCH_UP, agent=spec.name, serial=noted.desired.generation, step="catch_up", **about)
+    if noted.reason is Reason.ACCEPTED:
+        decisions.record(
+            Reason.MISSED_PUSH_FOUND, agent=spec.name, generation=noted.desired.generation, step="catch_up", **about
+        )

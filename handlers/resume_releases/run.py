@@ -25,7 +25,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
             if agent in agents.agents:
                 desired = await gateways.state_store.get_desired(agent)  # its push's trace goes on
                 await gateways.release_queue.enqueue(agent, traceparent=desired.traceparent or otel.carrier())
-                decisions.record(Reason.RESUMED, agent=agent)
+                decisions.record(Reason.REQUEUED, agent=agent)
             else:
                 decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
         at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))

@@ -31,7 +31,7 @@ CHOICES = {
     "EVENT_DELIVERY": ("queue", "function"),
     "INSTANCE_MEMORY_MB": ("512", "2048", "4096"),
 }
-READ_BY_THE_APP = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "LOOKS_PER_SECOND")
+READ_BY_THE_APP = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "FOUNDRY_READS_PER_SECOND")
 
 
 def names(env: Mapping[str, str], wishes: Wishes) -> Iterator[Finding]:

@@ -13,17 +13,17 @@ from local.demo.world import Line, World
 HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
 SECONDS = 0.4
 """How long Foundry takes for a version here; in Azure it is half a minute to five."""
-HIDDEN = frozenset({"BEGIN", "RESUMED", "LEASE_TAKEN"})
+HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN"})
 SHOWN = {
-    "DESIRED": "its event came: wanted from now on",
+    "ACCEPTED": "its event came: wanted from now on",
     "PIN": "keeps the traffic meanwhile",
     "CONFIRM": "is active, and what was asked for",
     "VERIFY": "answered as it must, before any traffic",
-    "PROMOTE": "gets every new session",
+    "TRAFFIC_MOVED": "gets every new session",
     "LIVE": "is live",
     "ALREADY_LIVE": "is this very image: nothing to do",
     "SUPERSEDED": "waits no longer: a newer push came",
-    "AWAITING_APPROVAL": "is ready, and waits for a person",
+    "APPROVAL_WAITING": "is ready, and waits for a person",
     "ARTIFACT_TAG": "skipped: a signature is no image",
     "UNTAGGED_PUSH": "skipped: a child of an index has no tag of its own",
     "NOT_FOLLOWED": "skipped: no agent follows this repository",
@@ -59,7 +59,7 @@ class Story:
                 self.screen.step(since(began, line), line["reason"], await self._words(agent, line), line["severity"])
 
     async def _words(self, agent: str, line: Line) -> str:
-        version = f"version {line['version']}" if "version" in line and line["reason"] != "DESIRED" else ""
+        version = f"version {line['version']}" if "version" in line and line["reason"] != "ACCEPTED" else ""
         if line["reason"] == "CREATE":
             made = (await self.world.seen(agent)).versions.get(line["version"])
             return f"{version}, with {', '.join(made.variables if made else ()) or 'no variables'}"
@@ -159,7 +159,7 @@ async def fails_with_traffic(story: Story) -> None:
 async def approval(story: Story) -> None:
     """Stops before the traffic moves."""
     story.screen.scene("An agent in mode manual waits for a person")
-    digest = await story.pushed(BILLING, "v2", "second", "AWAITING_APPROVAL")
+    digest = await story.pushed(BILLING, "v2", "second", "APPROVAL_WAITING")
     await story.claims(BILLING, ("version 1 serves while 2 waits", live("1")))
     began, mark = datetime.now(UTC), story.world.mark()
     await story.world.operate("approve", BILLING)

@@ -2,12 +2,12 @@
 
 const OURS = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
 export const WAITED_FOR = new Map([
-  ["AWAITING_APPROVAL", "waits for a person"],
+  ["APPROVAL_WAITING", "waits for a person"],
   ["PAUSED", "is paused"],
   ["NOT_DUE", "quiet time"],
-  ["BACK_SOON", "goes on in the next message"],
+  ["TIME_BUDGET_SPENT", "goes on in the next message"],
   ["SERVICE_UNAVAILABLE", "waits for a service"],
-  ["DESIRED", "in the queue"],
+  ["ACCEPTED", "in the queue"],
 ]);
 
 /** Rows in reading order: {span, depth, call, parent, calls} or {wait, from, to, depth}. */

@@ -30,7 +30,7 @@ WRITTEN = """async (code) => {
 def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: Open) -> None:
     day = 86_400.0
     again = span("release", "r2", parent="t1-push", after=day, took=1, agent="billing-agent")
-    served.send([*push("t1", "billing-agent", reason="AWAITING_APPROVAL"), again])
+    served.send([*push("t1", "billing-agent", reason="APPROVAL_WAITING"), again])
     page = at()
     pause = page.locator(".pause").filter(has_text="waits for a person")
     expect(pause.locator(".took")).to_have_text("23 h 59 min")
@@ -46,7 +46,7 @@ def test_two_agents_of_one_push_wait_each_for_their_own(served: Served, at: Open
         *push("t1", "first-agent"),
         span("push", "p2", after=0.02, took=0.02, agent="second-agent"),
         span("release", "r2", parent="p2", after=1.04, took=1, agent="second-agent"),
-        decision("DESIRED", after=0.03, parent="p2", agent="second-agent"),
+        decision("ACCEPTED", after=0.03, parent="p2", agent="second-agent"),
     ])  # fmt: skip
     page = at()
     expect(page.locator(".pause .took")).to_have_text(["280 ms", "1.00 s"])
@@ -69,7 +69,7 @@ def test_the_metrics_are_those_of_the_reference(served: Served, at: Open) -> Non
 
 def test_every_reason_that_the_page_knows_is_one(served: Served, at: Open) -> None:
     named = at().evaluate(NAMED)
-    assert {"LIVE", "BEGIN", "AWAITING_APPROVAL"} <= set(named) <= set(Reason.__members__)
+    assert {"LIVE", "BEGIN", "APPROVAL_WAITING"} <= set(named) <= set(Reason.__members__)
 
 
 def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open) -> None:

@@ -49,7 +49,7 @@ def push(trace: str, agent: str, after: float = 0.0, reason: str = "LIVE", **abo
     """A small release: three lines and four spans."""
     told: Item = {"agent": agent, "repository": f"agents/{agent}", "tag": "v1", "trace": trace}
     return [
-        decision("DESIRED", after=after + 0.01, parent=f"{trace}-push", **told),
+        decision("ACCEPTED", after=after + 0.01, parent=f"{trace}-push", **told),
         decision("CREATE", after=after + 0.4, parent=f"{trace}-create", to_version="1", **told),
         decision(reason, after=after + 2, parent=f"{trace}-release", to_version="1", **told | about),
         span("push", f"{trace}-push", trace=trace, after=after, took=0.02, agent=agent),
@@ -66,7 +66,7 @@ def everything() -> list[Item]:
     return [
         *push("t1", "hello-agent"),
         *push("t2", "careful-agent", 5, "CHECK_FAILED", severity="error", help="Mend it.", detail="answered wrongly"),
-        *push("t3", "billing-agent", 9, "AWAITING_APPROVAL", severity="warning", help="Approve it."),
+        *push("t3", "billing-agent", 9, "APPROVAL_WAITING", severity="warning", help="Approve it."),
         decision("NOT_FOLLOWED", after=12, trace="t4", repository="agents/stranger", tag="v1"),
         metric("slipway.releases", 2, agent="hello-agent", outcome="live"),
         metric("slipway.releases", 1, agent="careful-agent", outcome="rolled_back", after=5),

@@ -80,8 +80,8 @@ async def real(request: pytest.FixtureRequest, storage_servers: Callable[[str], 
         yield storage
 
 
-def wish(serial: int) -> DesiredState:
-    return DesiredState(serial, serial, PUSH, Cause.PUSH, NOW, traceparent="00-1-2-01")
+def wish(generation: int) -> DesiredState:
+    return DesiredState(generation, generation, PUSH, Cause.PUSH, NOW, traceparent="00-1-2-01")
 
 
 async def test_what_was_never_noted_reads_as_empty(storage: Storage) -> None:
@@ -193,14 +193,14 @@ async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Sto
     await real.ledger.update_desired("hello-agent", lambda _: wish(1))
     assert isinstance(real.ledger, BlobStateStore)
     async with BlobServiceClient.from_connection_string(real.connection) as service:
-        blob = service.get_blob_client(real.ledger.container, "wanted/hello-agent.json")
-        for text in ("half an ans", "[]", '{"schema": 2}', '{"schema": 1, "serial": "many"}'):
+        blob = service.get_blob_client(real.ledger.container, "desired/hello-agent.json")
+        for text in ("half an ans", "[]", '{"schema": 2}', '{"schema": 1, "generation": "many"}'):
             await blob.upload_blob(text, overwrite=True)
-            with pytest.raises(PermanentError, match="LEDGER_UNREADABLE"):
+            with pytest.raises(PermanentError, match="STATE_UNREADABLE"):
                 await real.ledger.update_desired("hello-agent", lambda _: wish(2))
             assert await (await blob.download_blob()).readall() == text.encode()
         with pytest.raises(ResourceNotFoundError):
-            await service.get_blob_client(real.ledger.container, "wanted/nobody.json").get_blob_properties()
+            await service.get_blob_client(real.ledger.container, "desired/nobody.json").get_blob_properties()
 
 
 async def test_a_lease_that_ran_out_is_lost_once_somebody_else_has_it() -> None:

@@ -34,7 +34,7 @@ KINDS: dict[str, Any] = {
     "Slipway.Release.Live": outcome_events.of_release("hello-agent", Reason.LIVE, RECORD, ""),
     "Slipway.Release.Failed": outcome_events.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
     "Slipway.Release.RolledBack": outcome_events.of_release("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
-    "Slipway.Release.AwaitingApproval": outcome_events.of_release("hello-agent", Reason.AWAITING_APPROVAL, RECORD, ""),
+    "Slipway.Release.AwaitingApproval": outcome_events.of_release("hello-agent", Reason.APPROVAL_WAITING, RECORD, ""),
     "Slipway.Versions.Pruned": outcome_events.of_prune("hello-agent", ["1", "2"], "2026-11-24"),
 }
 

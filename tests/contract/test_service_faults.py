@@ -68,7 +68,7 @@ def judge_live(house: House) -> None:
 
 def judge_told(house: House, call: Call, kind: Kind) -> str:
     """One line wants a look; it says what it is, where, and what to do."""
-    (line,) = (one for one in house.ears.alarming() if one["reason"] != Reason.DID_NOT_LAND)
+    (line,) = (one for one in house.ears.alarming() if one["reason"] != Reason.WRITE_NOT_APPLIED)
     reason = Reason[line["reason"]]
     assert reason == ending(call, kind)
     assert line["help"] == reason.help

@@ -73,17 +73,17 @@ def test_every_word_answers_as_data_too(running: Running) -> None:
     assert told == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
     (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
     assert (paused["reason"], paused["detail"]) == ("PAUSED", "by ann: lunch")
-    assert json.loads(slipway(running, "resume", AGENT, "--json"))[0]["reason"] == "RESUMED_BY_PERSON"
+    assert json.loads(slipway(running, "resume", AGENT, "--json"))[0]["reason"] == "UNPAUSED"
     assert json.loads(slipway(running, "validate", str(running.folder / "agents.yaml"), "--json"))["mistakes"] == []
     assert json.loads(slipway(running, "validate", "--schema"))["$schema"]
 
 
 def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: Running) -> None:
     digest = running.push("agents/billing", "v1", "one")
-    eventually(lambda: running.journal("AWAITING_APPROVAL"), "version 1 waits")
+    eventually(lambda: running.journal("APPROVAL_WAITING"), "version 1 waits")
     before = len(running.get("foundry", "/_local/requests"))
     told = json.loads(slipway(running, "plan", AGENT, "--image", f"agents/billing@{digest}", "--json"))
-    assert [one["reason"] for one in told["steps"]] == ["SAME_PUSH", "AWAITING_APPROVAL"]
+    assert [one["reason"] for one in told["steps"]] == ["SAME_PUSH", "APPROVAL_WAITING"]
     asked = running.get("foundry", "/_local/requests")[before:]
     assert asked
     assert {one["method"] for one in asked} == {"GET"}
@@ -127,7 +127,7 @@ def test_a_record_of_a_newer_version_is_left_alone(running: Running) -> None:
     client = BlobServiceClient.from_connection_string(
         connection_string(running.endpoints), connection_verify=running.endpoints["ca"]
     )
-    with client, client.get_blob_client("slipway", "wanted/later-agent.json") as blob:
+    with client, client.get_blob_client("slipway", "desired/later-agent.json") as blob:
         blob.upload_blob(b'{"schema": 2, "new": true}')
         rules = running.folder / "later.yaml"
         rules.write_text("agents: {later-agent: {repository: agents/later}}")

@@ -98,7 +98,7 @@ def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: 
     assert version.metadata is not None
     assert version.metadata["slipway.tag"] == "1.1.0"
     assert version.metadata["slipway.previous"] == "1"
-    promoted = [one for one in running.journal("PROMOTE") if one["slipway.version"] == "2"]
+    promoted = [one for one in running.journal("TRAFFIC_MOVED") if one["slipway.version"] == "2"]
     assert len(promoted) <= 1, "told once, or not exported yet"
 
 

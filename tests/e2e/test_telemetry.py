@@ -158,14 +158,14 @@ def test_each_decision_is_one_line_at_its_step(trace: list[Item]) -> None:
     by_id = spans(trace)
     lines = [item for item in trace if item["data"]["baseType"] == "MessageData"]
     reasons = [told(item)["slipway.reason"] for item in sorted(lines, key=begun)]
-    assert reasons == ["DESIRED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
+    assert reasons == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
     for line in lines:
         assert line["data"]["baseData"]["message"] == "slipway.decision"
         assert line["tags"]["ai.operation.parentId"] in by_id
         assert {"slipway.agent", "slipway.cause", "slipway.step", "slipway.help", "slipway.at"} <= set(told(line))
     live = told(max(lines, key=begun))
     assert live["slipway.to_version"] == "1"
-    assert float(live["slipway.since_push_s"]) >= float(live["slipway.since_begin_s"]) > 2.0
+    assert float(live["slipway.since_push_s"]) >= float(live["slipway.since_start_s"]) > 2.0
 
 
 def measured(running: Running, agent: str) -> dict[str, list[Item]]:

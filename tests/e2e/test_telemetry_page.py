@@ -26,7 +26,7 @@ agents:
 """
 STEPS = ["event_queued", "push", "in the queue", "release", "release.look", "release.create", "release.wait",
          "release.confirm", "release.verify", "release.promote", "release.check"]  # fmt: skip
-DECISIONS = ["DESIRED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
+DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
 Spans = dict[str, dict[str, Any]]
 
 

@@ -20,7 +20,7 @@ AGENTS = load_agents(b"""
 agents:
   pushed: {repository: agents/hello, env: {KEY: {secret: hello-key}}}
   semver: {repository: agents/hello, tags: {order: semver, range: ">=1.0.0", extract: "^v?(.+)$"}}
-  number: {repository: agents/hello, tags: {order: number, allow: ["^[0-9]+$"], ignore: ["^0"]}, release: {soak: 5m}}
+  number: {repository: agents/hello, tags: {order: number, allow: ["^[0-9]+$"], ignore: ["^0"]}, release: {min_push_age: 5m}}
   letters: {repository: agents/hello, tags: {order: alphabetical, extract: "([a-z]*)"}, release: {mode: notify}}
 """)
 TAGS = ["v1", "1.2.3", "42", "v1.0.0-rc.1+build", "latest", "sha256-" + "a" * 64, "x.sig", "1" * 128, "\ud800", "é"]

@@ -49,7 +49,7 @@ async def _decode(data: bytes) -> None:
         try:
             release = codec.decode(data, "a blob")
         except PermanentError as error:
-            assert error.code == "LEDGER_UNREADABLE"
+            assert error.code == "STATE_UNREADABLE"
             refused.append(error)
             continue
         again = codec.decode(codec.encode(release), "a blob")

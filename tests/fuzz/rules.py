@@ -39,8 +39,8 @@ RULE: dict[str, Any] = {
     "more_definition": {"session_configuration": {"idle_timeout_seconds": 900}},
     "release": {
         "mode": "manual",
-        "soak": "1h30m",
-        "settle": "30s",
+        "min_push_age": "1h30m",
+        "debounce": "30s",
         "on_secret_change": "notify",
         "provision_within": "10m",
         "verify": [{"ask": "ping", "expect": "pong", "within": "60s"}, {"post": {"a": 1}, "status": 200}],

@@ -135,7 +135,7 @@ _BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType>
 LISTING = (
     '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
     'ContainerName="slipway"><Blobs>'
-    + _BLOB.format("wanted", "<Metadata><serial>{0}</serial></Metadata>")
+    + _BLOB.format("wanted", "<Metadata><generation>{0}</generation></Metadata>")
     + _BLOB.format("release", "<Metadata><seen>{1}</seen><state>{2}</state></Metadata>")
     + "</Blobs><NextMarker/></EnumerationResults>"
 )

@@ -132,9 +132,9 @@ async def test_an_answer_of_the_queue_that_is_no_xml_left_as_a_parse_error(body:
         await services.QUEUE.enqueue("a")
 
 
-@pytest.mark.parametrize("serial", ["", "x", "3.5"])
-async def test_metadata_that_a_person_wrote_stopped_the_listing_of_unfinished_work(serial: str) -> None:
-    listed = services.LISTING.format(serial, "3", "ended")
+@pytest.mark.parametrize("generation", ["", "x", "3.5"])
+async def test_metadata_that_a_person_wrote_stopped_the_listing_of_unfinished_work(generation: str) -> None:
+    listed = services.LISTING.format(generation, "3", "ended")
     services.LINE.answers = [Answer(200, (("Content-Type", "application/xml"),), listed.encode())] * 2
     assert await services.LEDGER.list_agents(frozenset({"open"})) == ["a"], "it is looked at"
 

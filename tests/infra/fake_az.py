@@ -70,7 +70,7 @@ def storage(words: tuple[str, ...], given: dict[str, str]) -> Any:
     journal: dict[str, str] = STATE.setdefault("journal", {})
     if words == ("storage", "message", "put"):
         event = json.loads(base64.b64decode(given["--content"]))
-        answer = {"event": event["id"], "reason": "DESIRED", "agent": "hello-agent", **STATE.get("answer", {})}
+        answer = {"event": event["id"], "reason": "ACCEPTED", "agent": "hello-agent", **STATE.get("answer", {})}
         name = f"journal/{event['time'][:10]}.jsonl"
         journal[name] = journal.get(name, "") + json.dumps({**answer, "dry_run": event["data"]["dry_run"]}) + "\n"
         return {}

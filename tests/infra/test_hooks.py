@@ -491,7 +491,7 @@ def test_the_smoke_check_is_answered_and_the_ledger_is_as_it_was(cloud: Cloud) -
     code, told = deployed(cloud).run("after_deploy")
     assert code == 0, told
     assert "8 indexed" in told
-    assert "hello-agent: DESIRED" in told
+    assert "hello-agent: ACCEPTED" in told
     assert "the ledger is as it was" in told
     deleted = [one for one in cloud.asked("rest") if "delete" in one]
     assert [one[4].split("/")[-1].partition("?")[0] for one in deleted] == ["slipway-abc-function"] * 2
@@ -531,7 +531,7 @@ def test_a_function_that_does_not_come_up_is_named(cloud: Cloud) -> None:
 
 
 def test_an_app_that_takes_the_event_for_a_push_is_an_old_one() -> None:
-    line = {"event": "e", "agent": "hello-agent", "reason": "DESIRED"}
+    line = {"event": "e", "agent": "hello-agent", "reason": "ACCEPTED"}
     assert [one.level for one in smoke.judge([line], {}, {"wanted/a": "1"}, 1)] == ["error", "note"]
 
 

@@ -17,7 +17,7 @@ from tests.simulation.virtual_time import run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scale.md"
 BEFORE, BUDGET = float("inf"), 5.0
-"""LOOKS_PER_SECOND: none, which is the poll of before, and the default."""
+"""FOUNDRY_READS_PER_SECOND: none, which is the poll of before, and the default."""
 GIB = 2
 """Memory of an instance on the Flex Consumption plan."""
 GROWING = [Size(10, 2, 1), Size(25, 5, 1), Size(50, 10, 2), Size(100, 20, 2), Size(200, 40, 4), Size(200, 40, 7)]
@@ -84,7 +84,7 @@ INTRODUCTION = f"""# Scale
 Written by `make scale ARGS="--write"`; do not edit. What follows from it: [how to set it](../how-to/scale.md).
 
 The product's own handlers on fakes, in virtual time: pushes come by chance, versions take 40 to 120 s, a request to
-Foundry 100 ms, one to storage 20 ms; an instance has {AT_ONCE} releases in hand at most. `poll` is `LOOKS_PER_SECOND`;
+Foundry 100 ms, one to storage 20 ms; an instance has {AT_ONCE} releases in hand at most. `poll` is `FOUNDRY_READS_PER_SECOND`;
 `before` is the poll without any budget and without the queue in front of Foundry, in the same run; no SDK repeats a
 refused request in either. `lead` is from a push to its traffic, of the pushes that went
 live; the others were overtaken by newer ones, or still waited at the end. `Foundry/s` counts the pages of a list one by

@@ -56,7 +56,7 @@ class Size:
     a_second: float | None = 5.0
     """Requests that Foundry takes; None: as many as come."""
     looks: float = float("inf")
-    """LOOKS_PER_SECOND; without end it is the poll of before."""
+    """FOUNDRY_READS_PER_SECOND; without end it is the poll of before."""
     quickest: float = 40.0
     slowest: float = 120.0
     """Seconds that versions take."""
@@ -250,7 +250,7 @@ class Routed:
         """Move it, and tell."""
         found = self._fleet.foundry.agents[agent]
         before = found.routing
-        told: Routing = await self._target.route(agent, to)
+        told: Routing = await self._target.set_routing(agent, to)
         if to != before and to.pinned:
             self._fleet.went_live(found.versions[to.pinned])
         return told

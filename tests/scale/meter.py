@@ -15,7 +15,7 @@ from handlers.gateways.errors import TransientError
 from tests.fakes.foundry import FakeFoundry
 from tests.simulation.virtual_time import VirtualClock
 
-READS = frozenset({"agent", "version", "versions"})
+READS = frozenset({"get_agent", "get_version", "list_versions"})
 """Calls that wait for their turn in the real gateway."""
 PAGE = 100
 """Versions that one request lists."""
@@ -104,7 +104,7 @@ class Metered:
 
     def _requests(self, name: str, args: Sequence[Any]) -> int:
         """Requests that the real gateway makes for a call: a list of many versions is several pages."""
-        if name != "versions" or not isinstance(self._target, FakeFoundry):
+        if name != "list_versions" or not isinstance(self._target, FakeFoundry):
             return 1
         found = self._target.agents.get(args[0])
         return max(1, math.ceil(len(found.versions) / PAGE)) if found else 1

@@ -126,7 +126,7 @@ async def route(history: History, number: int) -> None:
         history.say(f"a person moves the traffic to {agent.routing.pinned}")
 
 
-AFTER_DELETION = ("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_WAY_BACK",
+AFTER_DELETION = ("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION",
                   "CHECK_FAILED", "ROUTE_REFUSED", "HELD", "ROLLBACK_REFUSED", "LIVE")  # fmt: skip
 """How a release may end under which somebody deletes."""
 
@@ -171,7 +171,7 @@ async def _hold(history: History) -> None:
 
 
 async def _lift(history: History) -> None:
-    await _said(history, lambda: user_commands.lift(AGENT, BY, history.outside))
+    await _said(history, lambda: user_commands.unhold(AGENT, BY, history.outside))
 
 
 async def _pause(history: History) -> None:
@@ -180,16 +180,16 @@ async def _pause(history: History) -> None:
 
 
 async def _resume(history: History) -> None:
-    await _said(history, lambda: user_commands.resume((AGENT,), BY, history.outside))
+    await _said(history, lambda: user_commands.unpause((AGENT,), BY, history.outside))
 
 
 async def _again(history: History) -> None:
-    await _said(history, lambda: user_commands.release_now(AGENT, BY, history.outside))
+    await _said(history, lambda: user_commands.request_release(AGENT, BY, history.outside))
 
 
 async def _roll_back(history: History) -> None:
     history.disturbed("HELD", "CANDIDATE_GONE")
-    await _said(history, lambda: user_commands.roll_back(AGENT, "bad", BY, history.outside))
+    await _said(history, lambda: user_commands.request_rollback(AGENT, "bad", BY, history.outside))
 
 
 async def _said(history: History, word: Callable[[], Awaitable[Any]]) -> None:

@@ -84,7 +84,7 @@ class Faulty:
         method = getattr(self._target, name)
         if not inspect.iscoroutinefunction(method):
             return method
-        call = self._give_back(method) if name == "give_back" else self._call(method)
+        call = self._give_back(method) if name == "release" else self._call(method)
         setattr(self, name, call)  # asked for many times
         return call
 

@@ -10,7 +10,7 @@ from core.agents_file.spec import Agents
 from core.image_manifest import RegistryTag
 from core.model import Push
 from handlers.gateways.errors import GatewayError
-from handlers.gateways.interfaces import Foundry, Gateways, Journal, Registry, ReleaseQueue, StateStore, KeyVault
+from handlers.gateways.interfaces import Foundry, Gateways, Journal, KeyVault, Registry, ReleaseQueue, StateStore
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings

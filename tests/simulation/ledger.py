@@ -55,12 +55,12 @@ class WatchedLease(Faulty):
 
     @property
     def state(self) -> ReleaseState:
-        release: ReleaseState = self._target.record  # type: ignore[attr-defined]
+        release: ReleaseState = self._target.state  # type: ignore[attr-defined]
         return release
 
     @property
     def remaining_seconds(self) -> float:
-        seconds: float = self._target.remaining  # type: ignore[attr-defined]
+        seconds: float = self._target.remaining_seconds  # type: ignore[attr-defined]
         return seconds
 
     async def write(self, release: ReleaseState) -> bool:

@@ -38,7 +38,7 @@ def _ledger(make: Callable[[Any], dict[str, Any]]) -> Plant:
 
 def _no_intention(ledger: Any) -> dict[str, Any]:
     async def lease(agent: str) -> Any:
-        taken = await ledger.lease(agent)
+        taken = await ledger.acquire_lease(agent)
 
         async def write(release: ReleaseState) -> bool:
             wrote: bool = await taken.write(replace(release, pending_write=None))
@@ -46,39 +46,39 @@ def _no_intention(ledger: Any) -> dict[str, Any]:
 
         return taken and Instead(taken, write=write)
 
-    return {"lease": lease}
+    return {"acquire_lease": lease}
 
 
 def _holds_unheard(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        return replace(await ledger.wanted(agent), holds=())
+        return replace(await ledger.get_desired(agent), holds=())
 
-    return {"wanted": wanted}
+    return {"get_desired": wanted}
 
 
 def _pause_unheard(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        return replace(await ledger.wanted(agent), pause=None)
+        return replace(await ledger.get_desired(agent), pause=None)
 
-    return {"wanted": wanted}
+    return {"get_desired": wanted}
 
 
 def _approves_itself(ledger: Any) -> dict[str, Any]:
     async def wanted(agent: str) -> Any:
-        found, release = await ledger.wanted(agent), await ledger.record(agent)
+        found, release = await ledger.get_desired(agent), await ledger.get_release(agent)
         leave = Approval(release.candidate or "", release.fingerprint, "nobody", release.started_at)
         return replace(found, approval=leave)
 
-    return {"wanted": wanted}
+    return {"get_desired": wanted}
 
 
 def _last_writer_wins(ledger: Any) -> dict[str, Any]:
     async def note(agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        stale = await ledger.wanted(agent)
-        after: DesiredState = await ledger.note(agent, lambda _: change(stale))
+        stale = await ledger.get_desired(agent)
+        after: DesiredState = await ledger.update_desired(agent, lambda _: change(stale))
         return after
 
-    return {"note": note}
+    return {"update_desired": note}
 
 
 def _answers(before: bool) -> Callable[[Any], dict[str, Any]]:
@@ -96,29 +96,29 @@ def _sees_no_versions(foundry: Any) -> dict[str, Any]:
     async def versions(agent: str) -> Sequence[Version]:
         return ()
 
-    return {"versions": versions}
+    return {"list_versions": versions}
 
 
 def _routing_as_first_read(foundry: Any) -> dict[str, Any]:
     first: dict[Any, Agent] = {}
 
     async def agent(name: str) -> Agent | None:
-        found: Agent | None = await foundry.agent(name)
+        found: Agent | None = await foundry.get_agent(name)
         kept = first.setdefault(PROCESS.get(), found) if found else None
         return replace(found, routing=kept.routing) if found and kept else found
 
-    return {"agent": agent}
+    return {"get_agent": agent}
 
 
 def _unclear_is_clear(foundry: Any) -> dict[str, Any]:
     async def create(*given: Any) -> Version:
         try:
-            made: Version = await foundry.create(*given)
+            made: Version = await foundry.create_version(*given)
         except TransientError as error:
             raise TransientError(error.service, error.code, error.message) from error
         return made
 
-    return {"create": create}
+    return {"create_version": create}
 
 
 PLANTED: dict[str, Plant] = {

@@ -49,7 +49,7 @@ class Scene:
     verify: bool
     check: bool
     hold_for: str
-    soak: str = "0s"
+    min_push_age: str = "0s"
     word: str = "one"
     """A variable's value: what a configuration change alters in the definition."""
 
@@ -85,7 +85,9 @@ def _mode(random: Random) -> Literal["auto", "manual", "notify"]:
 @cache
 def _rules(one: Scene) -> Agents:
     proofs = [f"{name}: {PROBE}" for name, asked in (("verify", one.verify), ("check", one.check)) if asked]
-    release = ", ".join([f"mode: {one.mode}, settle: 5s, soak: {one.soak}, hold_for: {one.hold_for}", *proofs])
+    release = ", ".join(
+        [f"mode: {one.mode}, debounce: 5s, min_push_age: {one.min_push_age}, hold_for: {one.hold_for}", *proofs]
+    )
     return load_agents(
         f"""
 agents:

@@ -11,9 +11,9 @@ from tests.simulation.watch import BrokenError
 
 ENDED_BY = {
     Image.FAILS: {"IMAGE_ERROR"},
-    Image.WRONG: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
-    Image.WRONG_LIVE: {"CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
-    Image.FLAKY: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_WAY_BACK", "HELD"},
+    Image.WRONG: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
+    Image.WRONG_LIVE: {"CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
+    Image.FLAKY: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
 }
 """How a release of the newest push may end besides going live, by what its image does."""
 LIVE = {"LIVE", "ALREADY_LIVE"}
@@ -38,7 +38,7 @@ def judge(history: History) -> None:
     _expect(not release.is_open or waits or bool(rests), f"the release ended, not {release.phase}: {_last(history)}")
     _expect(
         release.observed_generation == desired.generation or bool(rests),
-        f"serial {desired.generation} was answered, not {release.observed_generation}",
+        f"generation {desired.generation} was answered, not {release.observed_generation}",
     )
     if release.is_open or release.observed_generation != desired.generation:
         return
@@ -87,12 +87,12 @@ def _good_goes_on(history: History) -> bool:
 
 def _told_once(history: History) -> None:
     ends = [line for line in history.journal.lines if line["reason"] in ("LIVE", "ALREADY_LIVE", "IMAGE_ERROR")]
-    told = [(line.get("serial"), line["reason"]) for line in ends if "serial" in line]
-    _expect(len(told) == len(set(told)), f"no end told twice for one serial: {told}")
+    told = [(line.get("generation"), line["reason"]) for line in ends if "generation" in line]
+    _expect(len(told) == len(set(told)), f"no end told twice for one generation: {told}")
 
 
 def _last(history: History) -> list[str]:
-    return [reason for reason in history.journal.reasons() if reason != "RESUMED"][-6:]
+    return [reason for reason in history.journal.reasons() if reason != "REQUEUED"][-6:]
 
 
 def _expect(holds: bool, what: str) -> None:

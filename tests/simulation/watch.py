@@ -35,7 +35,7 @@ class Choice:
 
     at: float
     seen: int
-    """The serial that a release had answered by then."""
+    """The generation that a release had answered by then."""
     to: Routing
 
 
@@ -100,23 +100,23 @@ class WatchedFoundry:
 
     async def get_agent(self, name: str) -> Agent | None:
         asked_at = self._watch.now
-        found: Agent | None = await self._target.agent(name)
+        found: Agent | None = await self._target.get_agent(name)
         PROCESS.get().looked_at = asked_at - self._watch.foundry.selector_lag
         return found
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         _may_create(self._watch, definition)
-        made: Version = await self._target.create(agent, definition, metadata)
+        made: Version = await self._target.create_version(agent, definition, metadata)
         return made
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         _may_route(self._watch, to)
-        told: Routing = await self._target.route(agent, to)
+        told: Routing = await self._target.set_routing(agent, to)
         return told
 
     async def delete_version(self, agent: str, number: str) -> Deleted:
         _may_delete(self._watch, number)
-        gone: Deleted = await self._target.delete(agent, number)
+        gone: Deleted = await self._target.delete_version(agent, number)
         return gone
 
 

@@ -123,15 +123,15 @@ def agent(body: str) -> str:
         ("tags: {order: '{x}'}", "tags.order", "not '{x}'"),
         ("tags: [v1]", "tags", "expected a map, not a list"),
         # how it goes live
-        ("release: {soak: 10}", "release.soak", f"10 {DURATION}"),
-        ("release: {soak: -5m}", "release.soak", f"'-5m' {DURATION}"),
-        ("release: {soak: 10 m}", "release.soak", f"'10 m' {DURATION}"),
-        ("release: {soak: 5m1h}", "release.soak", f"'5m1h' {DURATION}"),
-        ("release: {soak: ''}", "release.soak", f"'' {DURATION}"),
-        ("release: {soak: [5m]}", "release.soak", f"['5m'] {DURATION}"),
-        ("release: {soak: 9999d}", "release.soak", "9999d is too long; 3650d are the most"),
-        (f"release: {{soak: {'9' * 30}d}}", "release.soak", DURATION),
-        ("release: {soak: }", "release.soak", EMPTY),
+        ("release: {min_push_age: 10}", "release.min_push_age", f"10 {DURATION}"),
+        ("release: {min_push_age: -5m}", "release.min_push_age", f"'-5m' {DURATION}"),
+        ("release: {min_push_age: 10 m}", "release.min_push_age", f"'10 m' {DURATION}"),
+        ("release: {min_push_age: 5m1h}", "release.min_push_age", f"'5m1h' {DURATION}"),
+        ("release: {min_push_age: ''}", "release.min_push_age", f"'' {DURATION}"),
+        ("release: {min_push_age: [5m]}", "release.min_push_age", f"['5m'] {DURATION}"),
+        ("release: {min_push_age: 9999d}", "release.min_push_age", "9999d is too long; 3650d are the most"),
+        (f"release: {{min_push_age: {'9' * 30}d}}", "release.min_push_age", DURATION),
+        ("release: {min_push_age: }", "release.min_push_age", EMPTY),
         ("release: {mode: fast}", "release.mode", "write 'auto', 'manual' or 'notify', not 'fast'"),
         ("release: {mode: no}", "release.mode", "write 'auto', 'manual' or 'notify', not no"),
         ("release: {verify: {ask: a}}", "release.verify", "needs `expect: …`"),
@@ -361,7 +361,7 @@ def test_lines_are_counted_with_a_bom_and_with_the_line_ends_of_windows() -> Non
         ("tags: {ignore: ['(']}", "tags.ignore.0", "is no RE2 expression"),
         ("env: {PORT: x}", "env.PORT", "PORT is reserved"),
         ("env: {A: null}", "env.A", "has no value"),
-        ("release: {soak: 10}", "release.soak", DURATION),
+        ("release: {min_push_age: 10}", "release.min_push_age", DURATION),
         ("release: {verify: {ask: a}}", "release.verify", "needs `expect: …`"),
         ("more_definition: {image: x}", "more_definition.image", "must not set image"),
         ("cpu: 1\n  cpu: 1", "cpu", "is given twice"),
@@ -471,7 +471,7 @@ def test_every_function_that_needs_the_rules_fails_with_every_mistake_so_that_ev
     functions = {"image_pushed", "secret_changed", "event_queued", "release_agent", "prune_versions", "resume_releases"}
     assert set(told) == functions
     for kind, text in told.values():
-        assert kind == "ConfigInvalid"
+        assert kind == "ConfigError"
         assert [line.split(":")[1] for line in text.splitlines()] == [
             " agents.a.cpu, line 2",
             " agents.a.repository, line 2",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, SettingsError, load_agents_file
+from handlers.settings import Settings, ConfigError, load_agents_file
 from handlers.settings_validation import CHECKS, CREDENTIALS
 
 GIVEN = {
@@ -28,7 +28,7 @@ KEYED = f"DefaultEndpointsProtocol=https;AccountName=demo;AccountKey={CANARY};En
 
 
 def wrong(env: dict[str, str]) -> list[str]:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(ConfigError) as found:
         Settings.from_env(env)
     return str(found.value).splitlines()
 
@@ -206,7 +206,7 @@ def test_the_credentials_are_those_that_azure_identity_takes() -> None:
 def test_a_rules_file_that_is_none_or_missing_says_so(tmp_path: Path) -> None:
     told = {tmp_path: "is no file; name the file itself", tmp_path / "none.yaml": "cannot be read: No such file"}
     for path, what in told.items():
-        with pytest.raises(SettingsError, match=f"^AGENTS_FILE: {path} {what}"):
+        with pytest.raises(ConfigError, match=f"^AGENTS_FILE: {path} {what}"):
             load_agents_file(Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)}))
 
 
@@ -214,5 +214,5 @@ def test_a_rules_file_that_is_none_or_missing_says_so(tmp_path: Path) -> None:
 def test_a_rules_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     path = tmp_path / "agents.yaml"
     path.touch(mode=0)
-    with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
         load_agents_file(Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)}))

@@ -53,7 +53,7 @@ async def test_a_word_is_written_down_and_said_in_the_journal(house: House) -> N
     assert "HOLD_SET" in house.journal.reasons()
 
 
-@pytest.mark.parametrize("word", ["approve", "lift", "resume", "release_now"])
+@pytest.mark.parametrize("word", ["approve", "unhold", "unpause", "request_release"])
 def test_what_applies_to_nothing_is_refused(house: House, word: str) -> None:
     import asyncio
 
@@ -62,41 +62,41 @@ def test_what_applies_to_nothing_is_refused(house: House, word: str) -> None:
 
 async def test_a_rollback_with_nothing_to_go_back_to_is_refused(house: House) -> None:
     await live(house, "a")
-    told = await say(house, "roll_back", why="it lies")
-    assert (told.code, told.data[0]["reason"]) == (REFUSED, "NO_WAY_BACK")
+    told = await say(house, "request_rollback", why="it lies")
+    assert (told.code, told.data[0]["reason"]) == (REFUSED, "NO_ROLLBACK_VERSION")
 
 
 async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(house: House) -> None:
     digest = f"sha256:{'b' * 64}"
     house.images.tagged["agents/hello"] = [RegistryTag("v7", digest, house.clock.now())]
-    await say(house, "release_now", image="demo.azurecr.io/agents/hello:v7")
+    await say(house, "request_release", image="demo.azurecr.io/agents/hello:v7")
     push = (await house.ledger.get_desired(AGENT)).push
     assert push is not None
     assert (push.tag, push.digest) == ("v7", digest)
     with pytest.raises(Mistake, match=r"is sha256:b.* now, not"):
-        await say(house, "release_now", image=f"agents/hello:v7@sha256:{'c' * 64}")
+        await say(house, "request_release", image=f"agents/hello:v7@sha256:{'c' * 64}")
     with pytest.raises(Mistake, match="the registry has no agents/hello@sha256:c"):
-        await say(house, "release_now", image=f"agents/hello@sha256:{'c' * 64}")
+        await say(house, "request_release", image=f"agents/hello@sha256:{'c' * 64}")
     with pytest.raises(Mistake, match="did you mean v7"):
-        await say(house, "release_now", image="agents/hello:v77")
+        await say(house, "request_release", image="agents/hello:v77")
 
 
 async def test_a_watch_ends_with_what_the_release_came_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     await live(house, "a")
     since = house.clock.now()
-    await say(house, "release_now")
-    serial = (await house.ledger.get_desired(AGENT)).generation
+    await say(house, "request_release")
+    generation = (await house.ledger.get_desired(AGENT)).generation
     await house.released()
-    told = await watching.watch(running(house), {AGENT: serial}, since, as_json=True)
+    told = await watching.watch(running(house), {AGENT: generation}, since, as_json=True)
     assert (told.data, told.code) == ({AGENT: "ALREADY_LIVE"}, DONE)
     assert [json.loads(line)["reason"] for line in capsys.readouterr().out.splitlines()] == [
-        "RELEASE_ASKED",
+        "RELEASE_REQUESTED",
         "ALREADY_LIVE",
     ]
     house.vault.forbidden = True
-    await say(house, "release_now")
+    await say(house, "request_release")
     await house.released()
-    told = await watching.watch(running(house), {AGENT: serial + 1}, since, as_json=False)
+    told = await watching.watch(running(house), {AGENT: generation + 1}, since, as_json=False)
     assert (told.data, told.code) == ({AGENT: "SECRET_FORBIDDEN"}, NOT_WELL)
 
 
@@ -119,7 +119,7 @@ async def test_why_tells_the_whole_way_of_an_image_and_of_an_event_of_no_agent(h
     await live(house, "a")
     found = await explaining.why(running(house), "v1", DAY)
     assert [one["reason"] for one in found.data["decisions"] if one.get("agent") == AGENT] == [
-        *("DESIRED", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE")
+        *("ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE")
     ]
     by_digest = await explaining.why(running(house), "sha256:aaaaaaaa", DAY)
     assert by_digest.data["decisions"] == found.data["decisions"]
@@ -213,7 +213,7 @@ def test_a_rule_is_written_without_any_value() -> None:
         (PermanentError("storage", "403", "read", status=403), "Storage Queue Data Contributor"),
         (PermanentError("registry", "401", "list", status=401), "is it the right tenant?"),
         (
-            PermanentError("storage", "LEDGER_UNREADABLE", "x is of another schema"),
+            PermanentError("storage", "STATE_UNREADABLE", "x is of another schema"),
             "a newer Slipway may have written it",
         ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),

@@ -28,10 +28,10 @@ agents:
     tools: [{type: code_interpreter}]
     release: {verify: {ask: ping, expect: pong}, check: {post: {a: 1}, status: 201, expect: "yes"}}
   manual-agent: {repository: agents/hello, release: {mode: manual}}
-  soaking-agent: {repository: agents/soak, release: {soak: 1h}}
+  soaking-agent: {repository: agents/soak, release: {min_push_age: 1h}}
 """
 WITH_A_SECRET = b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}"
-STEPS = ["BEGIN", "CREATE", "CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
+STEPS = ["BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
 
 
 def offline(tmp_path: Path, *events: dict[str, Any], world: str = "{}", **asked: Any) -> Any:
@@ -49,8 +49,8 @@ def reasons(answer: Any, agent: str = AGENT) -> list[str]:
 
 def test_a_push_is_followed_to_the_end_and_what_is_assumed_is_said(tmp_path: Path) -> None:
     answer = offline(tmp_path, push_event())
-    assert reasons(answer) == ["DESIRED", *STEPS]
-    assert reasons(answer, "manual-agent") == ["DESIRED", "BEGIN", "CREATE", "CONFIRM", "AWAITING_APPROVAL"]
+    assert reasons(answer) == ["ACCEPTED", *STEPS]
+    assert reasons(answer, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "APPROVAL_WAITING"]
     assert "the secret hello-key is there" in " ".join(answer.data["assumed"])
     assert "the agent answers as the rule expects" in answer.data["assumed"]
     assert "the toolbox hello-agent-tools is version 1" in answer.data["assumed"]
@@ -59,7 +59,7 @@ def test_a_push_is_followed_to_the_end_and_what_is_assumed_is_said(tmp_path: Pat
 def test_a_wait_is_waited_for_in_imagined_time(tmp_path: Path) -> None:
     data = push_data(repository="agents/soak")
     answer = offline(tmp_path, push_event(data=data), world='{"at": "2026-11-24T12:00:00Z"}')
-    assert reasons(answer, "soaking-agent") == ["DESIRED", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
+    assert reasons(answer, "soaking-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
     assert answer.data["steps"][-1]["after_s"] >= 3600
 
 
@@ -67,7 +67,7 @@ def test_every_event_has_its_line_and_a_broken_one_hides_no_other(tmp_path: Path
     strange = push_event(id="e2", data=push_data(repository="agents/nobody"))
     answer = offline(tmp_path, push_event(id="e1", data={}), strange, secret_event(), push_event(id="e4"))
     told = [(one.get("event"), one["reason"]) for one in answer.data["steps"]][:3]
-    assert told == [("e1", "MALFORMED_EVENT"), ("e2", "NOT_FOLLOWED"), ("event-2", "NOTHING_DESIRED")]
+    assert told == [("e1", "MALFORMED_EVENT"), ("e2", "NOT_FOLLOWED"), ("event-2", "NO_PUSH_YET")]
     assert reasons(answer)[-1] == "LIVE"
 
 
@@ -83,14 +83,17 @@ def test_what_the_world_says_counts(tmp_path: Path) -> None:
 
 
 def test_an_agent_without_anything_wanted(tmp_path: Path) -> None:
-    assert reasons(offline(tmp_path, what=[AGENT], image=None)) == ["NOTHING_DESIRED"]
+    assert reasons(offline(tmp_path, what=[AGENT], image=None)) == ["NO_PUSH_YET"]
 
 
 @pytest.mark.parametrize(
     ("world", "why"),
     [
         ("rubbish", "world.json: the file: Invalid JSON"),
-        ('{"agents": {"a": {"wanted": {"serial": "x"}}}}', "agents.a.wanted.serial: Input should be a valid integer"),
+        (
+            '{"agents": {"a": {"desired": {"generation": "x"}}}}',
+            "agents.a.desired.generation: Input should be a valid integer",
+        ),
     ],
 )
 def test_a_world_that_is_none_says_where(tmp_path: Path, world: str, why: str) -> None:
@@ -128,7 +131,7 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
     )
     asked = Asked(events=tuple(of_text(json.dumps(event), "f")))
     answer = await planning.live(running, asked, None)
-    assert reasons(answer) == ["DESIRED", "PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
+    assert reasons(answer) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
     after = repr((made.ledger.wishes, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
     assert (after, len(made.foundry.toolboxes), made.foundry.creates) == (before, boxes, 1)
 
@@ -148,7 +151,7 @@ def test_a_recorded_world_gives_the_plan_that_the_real_one_gave(tmp_path: Path) 
     assert "is there, as it was last released" not in " ".join(again.data["assumed"])
     same = push_event(id="again", eventTime="2026-11-25T00:00:00Z", data=push_data(tag="v1-again"))
     answer = planning.offline(Asked(events=tuple(of_text(json.dumps(same), "f"))), tmp_path / "world.json", rules, None)
-    assert reasons(answer) == ["DESIRED", "ALREADY_LIVE"], "the fingerprint is the very one"
+    assert reasons(answer) == ["ACCEPTED", "ALREADY_LIVE"], "the fingerprint is the very one"
 
 
 async def _recorded(made: House) -> Any:

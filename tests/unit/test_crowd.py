@@ -102,7 +102,7 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
     clock = cast("FakeClock", gateways.clock)
 
     class Slow(FakeFoundry):
-        async def agent(self, name: str) -> Agent | None:
+        async def get_agent(self, name: str) -> Agent | None:
             clock.passed += run.BUDGET.total_seconds() / 10
             return None
 

@@ -69,7 +69,7 @@ def test_the_newest_version_is_noted_and_a_pinned_one_is_not() -> None:
     ("given", "same"),
     [
         pytest.param({}, True, id="nothing changed"),
-        pytest.param({"release": {"settle": "1m"}}, True, id="how it goes live"),
+        pytest.param({"release": {"debounce": "1m"}}, True, id="how it goes live"),
         pytest.param({"keep": {"newest": 1}}, True, id="what stays"),
         pytest.param({"tags": {"order": "semver"}}, True, id="which pushes"),
         pytest.param({"env": dict(reversed(ENV.items()))}, True, id="the order of variables"),

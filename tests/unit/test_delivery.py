@@ -18,7 +18,7 @@ OUTCOMES = [
     (Reason.LIVE, ReleaseOutcome.LIVE),
     (Reason.CHECK_INCONCLUSIVE, ReleaseOutcome.LIVE),
     (Reason.CHECK_FAILED, ReleaseOutcome.ROLLED_BACK),
-    (Reason.CHECK_FAILED_NO_WAY_BACK, ReleaseOutcome.FAILED),
+    (Reason.CHECK_FAILED_NO_ROLLBACK_VERSION, ReleaseOutcome.FAILED),
     (Reason.IMAGE_ERROR, ReleaseOutcome.FAILED),
     (Reason.SUPERSEDED, ReleaseOutcome.SUPERSEDED),
     (Reason.ALREADY_LIVE, ReleaseOutcome.SKIPPED),
@@ -84,7 +84,7 @@ UNFINISHED = [
     pytest.param(
         DesiredState(generation=1),
         ReleaseState(
-            observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 AWAITING_APPROVAL 7"
+            observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 APPROVAL_WAITING 7"
         ),
         None,
         id="waits for a person",

@@ -118,7 +118,7 @@ async def test_a_push_is_noted_for_every_agent_that_follows_the_repository(house
     await house.pushed()
     assert [agent for agent, _ in house.queue.sent] == [AGENT, "twin-agent"]
     assert (await house.ledger.get_desired(AGENT)).generation == 1
-    assert house.journal.reasons() == ["DESIRED", "DESIRED"]
+    assert house.journal.reasons() == ["ACCEPTED", "ACCEPTED"]
 
 
 async def test_the_same_push_delivered_twice_changes_nothing_but_asks_again(house: House) -> None:
@@ -131,9 +131,9 @@ async def test_a_dry_run_is_answered_with_its_decision_and_changes_nothing(house
     await house.event(push_event(id="try", data=push_data() | {"dry_run": True}))
     await house.event(secret_event(id="try", data=secret_event()["data"] | {"dry_run": True}))
     told = [(line["agent"], line["reason"], line["step"]) for line in house.journal.lines if line["dry_run"] is True]
-    both = [(agent, "DESIRED", "dry_run") for agent in (AGENT, "twin-agent")]
-    assert told == [*both, (AGENT, "NOTHING_DESIRED", "dry_run")]
-    assert not any("serial" in line for line in house.journal.lines)
+    both = [(agent, "ACCEPTED", "dry_run") for agent in (AGENT, "twin-agent")]
+    assert told == [*both, (AGENT, "NO_PUSH_YET", "dry_run")]
+    assert not any("generation" in line for line in house.journal.lines)
     assert house.queue.sent == []
     assert await house.ledger.get_desired(AGENT) == DesiredState()
 
@@ -152,7 +152,7 @@ async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house
     assert environment["SLIPWAY_TOOLBOX_NAME"] == "hello-agent-tools"
     assert await house.live() == "1"
     assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
-    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
 
 
 async def test_a_vault_that_takes_longer_than_a_look_stays_fresh_delays_a_release_and_does_not_stop_it() -> None:
@@ -184,7 +184,7 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.pushed("v2", "b")
     house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
     assert await house.released() == "LIVE"
-    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
     assert await house.live() == "2"
 
 
@@ -237,7 +237,7 @@ async def test_a_failed_twin_of_earlier_is_cleared_and_made_once_more(house: Hou
     await house.pushed("again")
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
-    assert "CLEAR_TWIN" in house.journal.reasons()
+    assert "DELETE_DUPLICATE" in house.journal.reasons()
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ async def test_the_timer_takes_up_what_is_unfinished_and_leaves_the_rest(house: 
     house.queue.sent.clear()
     await resume_releases(house.agents, house.outside)
     assert house.queue.sent == [(AGENT, 0)]
-    assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "RESUMED"]
+    assert house.journal.reasons()[-2:] == ["AGENT_UNKNOWN", "REQUEUED"]
 
 
 async def test_a_poisoned_message_is_kept_in_the_journal_and_told_without_its_text(
@@ -410,7 +410,7 @@ async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(h
     for _ in range(2):
         await resume_releases(house.agents, house.outside)
     assert house.queue.sent.count((AGENT, 30.0)) == 1
-    assert house.journal.reasons().count("CONFIGURED") == 1
+    assert house.journal.reasons().count("CONFIG_CHANGED") == 1
     house.clock.passed += 30
     assert await house.released() == "LIVE"
     assert house.foundry.values[AGENT, "2"]["MODE"] == "fast"
@@ -421,7 +421,7 @@ async def test_a_deployment_asks_the_registry_for_what_the_new_rule_follows(hous
     house.images.tagged["agents/other"] = [RegistryTag("v7", f"sha256:{'7' * 64}", house.clock.now())]
     house.agents = load_agents(RULES.replace(b"agents/hello", b"agents/other"))
     await resume_releases(house.agents, house.outside)
-    assert "CATCH_UP" in house.journal.reasons()
+    assert "MISSED_PUSH_FOUND" in house.journal.reasons()
 
 
 async def test_a_secret_found_by_its_tag_alone_reaches_its_agent(house: House) -> None:

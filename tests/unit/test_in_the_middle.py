@@ -20,7 +20,7 @@ LIVE, CANDIDATE = "2", "3"
 SPLIT = Routing((TrafficRule("1", 50), TrafficRule("2", 50)))
 LONGEST = 60
 """Calls that a release may take here."""
-ACTS = ("create", "route", "delete")
+ACTS = ("create_version", "set_routing", "delete_version")
 
 
 class Meddled:
@@ -149,7 +149,7 @@ async def test_a_failed_check_is_taken_back_within_two_round_trips_of_the_answer
     answered: list[float] = []
     house.foundry.while_asked = lambda: answered.append(house.clock.monotonic())
     moved: list[float] = []
-    meddled.before["route"] = lambda: moved.append(house.clock.monotonic())
+    meddled.before["set_routing"] = lambda: moved.append(house.clock.monotonic())
     await house.pushed("v3", "c")
     assert (await to_its_end(house)).reason == "CHECK_FAILED"
     assert await house.live() == LIVE

@@ -10,7 +10,7 @@ import pytest
 from core.agents_file.spec import AgentSpec
 from core.intake import user_commands
 from core.intake.events import DesiredUpdate, apply_push
-from core.intake.user_commands import lift_holds, request_release, unpause
+from core.intake.user_commands import request_release, unhold, unpause
 from core.model import Push
 from core.reasons import Reason
 from core.state.desired import Cause, DesiredState, Hold, Pause
@@ -53,21 +53,21 @@ def test_a_hold_is_on_the_desired_image_or_the_one_that_is_named() -> None:
     assert [one.digest for one in noted.desired.holds] == [PUSH.digest]
     again = user_commands.hold(noted.desired, PUSH.digest, "still not", "bob", NOW, NOW)
     assert [(one.detail, one.by) for one in again.desired.holds] == [("still not", "bob")]
-    assert user_commands.hold(DesiredState(), None, "why", "ann", None, NOW).reason is Reason.NOTHING_DESIRED
+    assert user_commands.hold(DesiredState(), None, "why", "ann", None, NOW).reason is Reason.NO_PUSH_YET
 
 
 @pytest.mark.parametrize("digest", [None, PUSH.digest])
 def test_lifting_a_hold_asks_for_what_is_wanted(digest: str | None) -> None:
-    noted = lift_holds(WANTED, HELD, digest, "ann", NOW)
-    assert (noted.reason, noted.enqueues) == (Reason.HOLD_LIFTED, True)
+    noted = unhold(WANTED, HELD, digest, "ann", NOW)
+    assert (noted.reason, noted.enqueues) == (Reason.HOLD_REMOVED, True)
     assert (noted.desired.generation, noted.desired.user_generation, noted.desired.cause) == (5, 5, Cause.PERSON)
     assert noted.desired.lifted_at == {"fp-2": NOW, PUSH.digest: NOW}
-    assert lift_holds(noted.desired, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
+    assert unhold(noted.desired, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
 
 
 def test_an_old_lift_is_forgotten_when_no_hold_can_be_that_old() -> None:
     old = replace(WANTED, lifted_at={"sha256:old": NOW - timedelta(days=500), "sha256:new": EARLIER})
-    assert set(lift_holds(old, HELD, None, "ann", NOW).desired.lifted_at) == {"sha256:new", "fp-2", PUSH.digest}
+    assert set(unhold(old, HELD, None, "ann", NOW).desired.lifted_at) == {"sha256:new", "fp-2", PUSH.digest}
 
 
 def test_a_pause_says_why_by_whom_and_until_when() -> None:
@@ -76,14 +76,14 @@ def test_a_pause_says_why_by_whom_and_until_when() -> None:
     assert not noted.enqueues
     assert noted.desired.pause == Pause("release freeze", "ann", NOW, NOW + timedelta(days=1))
     resumed = unpause(noted.desired, "bob")
-    assert (resumed.reason, resumed.enqueues, resumed.desired.pause) == (Reason.RESUMED_BY_PERSON, True, None)
+    assert (resumed.reason, resumed.enqueues, resumed.desired.pause) == (Reason.UNPAUSED, True, None)
     assert unpause(WANTED, "bob") == DesiredUpdate(WANTED, Reason.NOTHING_PAUSED)
 
 
 def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
     other = replace(PUSH, digest=f"sha256:{'b' * 64}", tag="v2")
     noted = request_release(WANTED, HELD, other, "ann", NOW)
-    assert (noted.reason, noted.enqueues) == (Reason.RELEASE_ASKED, True)
+    assert (noted.reason, noted.enqueues) == (Reason.RELEASE_REQUESTED, True)
     assert (noted.desired.push, noted.desired.not_before, noted.desired.generation) == (other, None, 5)
     assert noted.desired.lifted_at == {}
     again = request_release(WANTED, HELD, None, "ann", NOW)
@@ -91,7 +91,7 @@ def test_a_release_that_a_person_asks_for_is_due_now_and_not_held() -> None:
     assert set(again.desired.lifted_at) == {"fp-2", PUSH.digest}
     only_made = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
     assert set(request_release(WANTED, only_made, None, "ann", NOW).desired.lifted_at) == {"fp-2"}
-    assert request_release(DesiredState(), ReleaseState(), None, "ann", NOW).reason is Reason.NOTHING_DESIRED
+    assert request_release(DesiredState(), ReleaseState(), None, "ann", NOW).reason is Reason.NO_PUSH_YET
 
 
 def test_an_older_push_that_a_person_chose_is_replaced_by_a_newer_one_than_all_alone() -> None:

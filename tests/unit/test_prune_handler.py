@@ -268,10 +268,10 @@ async def test_the_images_of_what_stays_are_told_and_a_crowd_is(house: OddHouse)
     house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 9, min_age: 1m, limit: 4"))
     await versions_of_ours(house, 4)
     await run(house)
-    (line,) = [line for line in house.journal.lines if line["reason"] == "IMAGES_NEEDED"]
+    (line,) = [line for line in house.journal.lines if line["reason"] == "IMAGES_IN_USE"]
     assert sorted(letter[-1] for letter in str(line["images"]).split()) == list("abcd")
     assert (line["versions"], line["limit"]) == (4, 4)
-    assert "CROWDED" in house.journal.reasons()
+    assert "VERSION_LIMIT_NEAR" in house.journal.reasons()
 
 
 async def test_toolbox_versions_that_nothing_names_go_too(house: OddHouse) -> None:

@@ -47,12 +47,12 @@ GOODS = st.one_of(st.none(), NUMBERS.map(lambda number: GoodVersion(PUSH, "fp", 
 RECORDS = st.builds(
     ReleaseState,
     candidate=st.one_of(st.none(), NUMBERS),
-    stage=st.sampled_from([Phase.STARTED, Phase.VERIFIED, Phase.ENDED]),
-    good=GOODS,
-    previous=GOODS,
-    back=st.one_of(st.none(), ROUTINGS),
-    selector=st.one_of(st.none(), ROUTINGS),
-    doing=st.one_of(st.none(), ROUTINGS.map(lambda to: PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, to))),
+    phase=st.sampled_from([Phase.STARTED, Phase.VERIFIED, Phase.ENDED]),
+    last_good=GOODS,
+    previous_good=GOODS,
+    routing_at_start=st.one_of(st.none(), ROUTINGS),
+    expected_routing=st.one_of(st.none(), ROUTINGS),
+    pending_write=st.one_of(st.none(), ROUTINGS.map(lambda to: PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, to))),
 )
 RULES = st.builds(
     KeepSpec,

@@ -138,7 +138,7 @@ async def test_a_topic_that_refuses_fails_no_release_and_is_told() -> None:
     house = house_with()
     house.outcomes.failing = PermanentError("Event Grid", "403", "publish", status=403)
     assert await again(house, "v1", "a") == "LIVE"
-    assert house.journal.reasons()[-1] == "OUTCOME_NOT_TOLD"
+    assert house.journal.reasons()[-1] == "OUTCOME_NOT_PUBLISHED"
     assert await house.live() == "1"
 
 

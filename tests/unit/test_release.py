@@ -279,7 +279,7 @@ def test_a_create_that_never_showed_is_noted_as_not_landed() -> None:
     late = replace(DOING_CREATE, pending_write=PendingWrite(WriteKind.CREATE, SETTLED, highest_version=1))
     decided = step(late, facts(AT_1, version("1")), SEEN)
     assert isinstance(decided, UpdateState)
-    assert decided.reason is Reason.DID_NOT_LAND
+    assert decided.reason is Reason.WRITE_NOT_APPLIED
     assert decided.state.pending_write is None
 
 
@@ -306,7 +306,7 @@ def test_a_selector_change_that_never_showed_is_noted_as_not_landed() -> None:
         SEEN,
     )
     assert isinstance(decided, UpdateState)
-    assert decided.reason is Reason.DID_NOT_LAND
+    assert decided.reason is Reason.WRITE_NOT_APPLIED
 
 
 DONES = [
@@ -324,7 +324,7 @@ DONES = [
         Reason.PAUSED,
         id="5 paused until tomorrow",
     ),
-    pytest.param(FIRST, facts(None), DesiredState(), Reason.NOTHING_DESIRED, id="6 nobody pushed yet"),
+    pytest.param(FIRST, facts(None), DesiredState(), Reason.NO_PUSH_YET, id="6 nobody pushed yet"),
     pytest.param(
         SERVING,
         facts(AT_2),
@@ -339,7 +339,7 @@ DONES = [
         ReleaseState(observed_generation=2),
         facts(None),
         replace(WANTED),
-        Reason.NOTHING_DESIRED,
+        Reason.NO_PUSH_YET,
         id="8 ended without ever having begun",
     ),
 ]
@@ -540,7 +540,7 @@ def test_in_mode_notify_a_push_is_told_and_not_released() -> None:
 
 def test_in_mode_manual_a_confirmed_candidate_waits_for_a_person() -> None:
     known = facts(AT_1, version("2"))
-    assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Stop(Reason.AWAITING_APPROVAL)
+    assert step(CONFIRMED, known, SEEN, mode(mode="manual")) == Stop(Reason.APPROVAL_WAITING)
 
 
 PROVEN = mode(verify={"ask": "ping", "expect": "pong"}, check={"ask": "ping", "expect": "pong"}, hold_for="7d")
@@ -562,7 +562,7 @@ def test_an_approval_is_for_one_version_with_one_fingerprint() -> None:
     approved = replace(SEEN, approval=Approval("2", "fp-2", "ann", NOW))
     assert step(CONFIRMED, known, approved, rule) == MoveTraffic("2", TO_1)
     for other in (Approval("2", "fp-1", "ann", NOW), Approval("1", "fp-2", "ann", NOW)):
-        assert step(CONFIRMED, known, replace(SEEN, approval=other), rule) == Stop(Reason.AWAITING_APPROVAL)
+        assert step(CONFIRMED, known, replace(SEEN, approval=other), rule) == Stop(Reason.APPROVAL_WAITING)
 
 
 def test_a_confirmed_candidate_is_verified_before_it_gets_traffic() -> None:
@@ -662,7 +662,7 @@ def test_the_way_back(release: ReleaseState, versions: tuple[Version, ...], way:
     decided = after_check(DecisionInput(SEEN, release, known), PROVEN, proved(ProbeOutcome.FAILED), NOW)
     if way is None:
         assert isinstance(decided, EndRelease)
-        assert decided.reason is Reason.CHECK_FAILED_NO_WAY_BACK
+        assert decided.reason is Reason.CHECK_FAILED_NO_ROLLBACK_VERSION
         assert decided.state.holds
     else:
         assert isinstance(decided, RollBack)
@@ -811,7 +811,7 @@ def test_a_pin_that_reads_do_not_show_yet_is_no_persons_hand() -> None:
     pinned = replace(SERVING, expected_routing=TO_1, routed_at=JUST_NOW)
     begun = step(pinned, facts(AT_1, version("1")))
     assert isinstance(begun, StartRelease)
-    assert step(begun.state, facts(agent(LATEST, version("1")))) == Poll(Reason.PROMOTE)
+    assert step(begun.state, facts(agent(LATEST, version("1")))) == Poll(Reason.TRAFFIC_MOVED)
 
 
 def test_a_routing_that_was_accepted_as_found_is_not_a_change_of_ours() -> None:

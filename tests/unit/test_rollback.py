@@ -64,7 +64,7 @@ def test_nothing_was_good_before() -> None:
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
     noted = request_rollback(DesiredState(generation=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
-    assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_ASKED, True)
+    assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_REQUESTED, True)
     desired = noted.desired
     assert [(one.digest, one.detail) for one in desired.holds] == [(NEW, "it lies")]
     assert (desired.push, desired.newest_push) == (push_of_version(BOTH[0]), PUSHED)
@@ -88,11 +88,11 @@ async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_a
     assert await house.released() == "LIVE"
     house.vault.put("hello-key", "another")
     await saying.pause((AGENT,), "an incident", "ann", house.outside)
-    noted = await saying.roll_back(AGENT, "it lies", "ann", house.outside)
-    assert noted.reason is Reason.ROLLBACK_ASKED
+    noted = await saying.request_rollback(AGENT, "it lies", "ann", house.outside)
+    assert noted.reason is Reason.ROLLBACK_REQUESTED
     assert await house.released() == "LIVE"
     assert (await house.live(), house.foundry.creates) == ("1", 2)
-    await saying.resume((AGENT,), "ann", house.outside)
+    await saying.unpause((AGENT,), "ann", house.outside)
     house.clock.passed += 100
     await house.pushed("again", "b")
     assert await house.released() == "LIVE"
@@ -110,8 +110,8 @@ async def test_what_is_not_there_any_more_ends_the_rollback() -> None:
     house.clock.passed += 100
     await house.pushed("v2", "b")
     await house.released()
-    assert (await saying.roll_back(AGENT, "why", "ann", house.outside, "9")).reason is Reason.NO_WAY_BACK
-    await saying.roll_back(AGENT, "why", "ann", house.outside)
+    assert (await saying.request_rollback(AGENT, "why", "ann", house.outside, "9")).reason is Reason.NO_ROLLBACK_VERSION
+    await saying.request_rollback(AGENT, "why", "ann", house.outside)
     await house.foundry.delete_version(AGENT, "1")
     assert await house.released() == "CANDIDATE_GONE"
     assert await house.live() == "2"
@@ -131,9 +131,9 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     push = push_of_version(foreign)
     assert push is not None
     rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
-    assert (await saying.take_over(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.TAKEN_OVER
+    assert (await saying.adopt(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.AGENT_ADOPTED
     with pytest.raises(PermanentError, match="follows it already"):
-        await saying.take_over(rule, told, foreign, push, "ann", strange.outside)
+        await saying.adopt(rule, told, foreign, push, "ann", strange.outside)
     house.outside = strange.outside
     house.ledger = strange.ledger
     house.clock.passed += 100
@@ -141,6 +141,6 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
     house.clock.passed += timedelta(minutes=5).total_seconds()
-    await saying.roll_back(AGENT, "why", "ann", house.outside)
+    await saying.request_rollback(AGENT, "why", "ann", house.outside)
     assert await house.released() == "LIVE"
     assert await house.live() == "1"

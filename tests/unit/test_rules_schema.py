@@ -126,7 +126,10 @@ def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
         ("{agents: {a: {tag: v}}}", ".agents.a.tag: unknown"),
         ("{defaults: {release: {modes: v}}, agents: {}}", ".defaults.release.modes: unknown"),
         ("{defaults: {release: {mode: fast}}, agents: {}}", ".defaults.release.mode: not as it is written"),
-        ("{defaults: {release: {soak: ''}}, agents: {}}", ".defaults.release.soak: not as it is written"),
+        (
+            "{defaults: {release: {min_push_age: ''}}, agents: {}}",
+            ".defaults.release.min_push_age: not as it is written",
+        ),
         ("{agents: {a: {cpu: [1]}}}", ".agents.a.cpu: not ['string', 'number']"),
         ("{agents: {a: {env: {A: {secret: a_b}}}}}", ".agents.a.env.A: none of 3 forms"),
         ("{agents: {a: {env: {A-B: c}}}}", ".agents.a.env.A-B: unknown"),

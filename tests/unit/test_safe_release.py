@@ -23,7 +23,7 @@ agents:
   hello-agent:
     repository: agents/hello
     env: {KEY: {secret: hello-key}}
-    release: {settle: 0s, %s}
+    release: {debounce: 0s, %s}
 """
 PROVEN = "verify: {ask: ping, expect: pong}, check: {ask: ping, expect: pong}"
 
@@ -57,7 +57,7 @@ async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic()
     house = await live_house()
     assert await again(house, "v2", "b") == "LIVE"
     assert house.foundry.asked[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
-    assert house.journal.reasons()[-4:] == ["CONFIRM", "VERIFY", "PROMOTE", "LIVE"]
+    assert house.journal.reasons()[-4:] == ["CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
     assert not house.foundry.agents[AGENT].asking
 
 
@@ -67,7 +67,7 @@ async def test_a_version_that_answers_wrongly_never_has_traffic() -> None:
     house.foundry.answers["b" * 64] = "no idea"
     assert await again(house, "v2", "b") == "VERIFY_FAILED"
     assert await house.live() == "1"
-    assert "PROMOTE" not in house.journal.reasons()[-3:]
+    assert "TRAFFIC_MOVED" not in house.journal.reasons()[-3:]
     assert house.foundry.asked[-1] == (AGENT, "2", True)
     assert not house.foundry.agents[AGENT].asking
 
@@ -78,7 +78,7 @@ async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> Non
     house.foundry.answers["b" * 64] = ("pong", Answer(200, "oops"))
     assert await again(house, "v2", "b") == "CHECK_FAILED"
     assert await house.live() == "1"
-    assert house.journal.reasons()[-3:] == ["PROMOTE", "ROLLBACK", "CHECK_FAILED"]
+    assert house.journal.reasons()[-3:] == ["TRAFFIC_MOVED", "ROLLBACK", "CHECK_FAILED"]
     await house.clock.sleep(60)
     assert await again(house, "v2-again", "b") == "HELD"
     assert await house.live() == "1"
@@ -91,7 +91,7 @@ async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> Non
 async def test_a_first_version_that_fails_its_check_has_no_way_back() -> None:
     house = house_with()
     house.foundry.answers["a" * 64] = ("pong", "oops")
-    assert await again(house, "v1", "a") == "CHECK_FAILED_NO_WAY_BACK"
+    assert await again(house, "v1", "a") == "CHECK_FAILED_NO_ROLLBACK_VERSION"
     assert (await house.ledger.get_release(AGENT)).holds
 
 
@@ -137,8 +137,8 @@ async def test_lifting_a_hold_tries_again() -> None:
     house.foundry.answers["b" * 64] = "no idea"
     await again(house, "v2", "b")
     house.foundry.answers.clear()
-    noted = await user_commands.lift(AGENT, "ann", house.outside)
-    assert noted.reason is Reason.HOLD_LIFTED
+    noted = await user_commands.unhold(AGENT, "ann", house.outside)
+    assert noted.reason is Reason.HOLD_REMOVED
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
     assert house.foundry.creates == 2
@@ -149,7 +149,7 @@ async def test_a_person_may_hold_and_release_what_they_like() -> None:
     house = await live_house()
     await user_commands.hold(AGENT, "freeze", "ann", house.outside, digest=f"sha256:{'b' * 64}")
     assert await again(house, "v2", "b") == "HELD"
-    await user_commands.release_now(AGENT, "bob", house.outside)
+    await user_commands.request_release(AGENT, "bob", house.outside)
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
 
@@ -160,7 +160,7 @@ async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
     assert await again(house, "v1", "a") == ""
     asked = len(house.foundry.asked)
     await house.released()
-    assert house.journal.reasons().count("AWAITING_APPROVAL") == 1
+    assert house.journal.reasons().count("APPROVAL_WAITING") == 1
     assert len(house.foundry.asked) == asked
     refused = await user_commands.approve(AGENT, "ann", house.outside, version="7")
     assert refused.reason is Reason.NOTHING_TO_APPROVE
@@ -177,7 +177,7 @@ async def test_an_approval_dies_with_its_version() -> None:
     await house.clock.sleep(60)
     await again(house, "v2", "b")
     assert await house.live() == "1"
-    assert house.journal.reasons()[-1] == "AWAITING_APPROVAL"
+    assert house.journal.reasons()[-1] == "APPROVAL_WAITING"
 
 
 @in_virtual_time
@@ -188,7 +188,7 @@ async def test_a_pause_stops_before_the_next_step_and_is_told_once() -> None:
     await house.released()
     assert house.journal.reasons().count("PAUSED") == 2  # what ann said, and what it stopped
     assert await house.live() == "1"
-    await user_commands.resume((AGENT,), "ann", house.outside)
+    await user_commands.unpause((AGENT,), "ann", house.outside)
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
 
@@ -232,7 +232,7 @@ async def test_a_live_version_that_turns_failed_is_no_way_back() -> None:
 
     house.foundry.while_asked = fail
     house.foundry.answers["b" * 64] = ("pong", "oops")
-    assert await again(house, "v2", "b") == "CHECK_FAILED_NO_WAY_BACK"
+    assert await again(house, "v2", "b") == "CHECK_FAILED_NO_ROLLBACK_VERSION"
     assert await house.live() == "2"
 
 
@@ -338,7 +338,7 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
         RegistryTag("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
     ]
     await resume_releases(house.agents, house.outside)
-    assert "CATCH_UP" in house.journal.reasons()
+    assert "MISSED_PUSH_FOUND" in house.journal.reasons()
     assert await house.released() == "LIVE"
     assert "b" * 64 in house.foundry.agents[AGENT].versions["2"].image
     asked = len(house.queue.sent)
@@ -346,7 +346,7 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
     await resume_releases(house.agents, house.outside)
     await house.clock.sleep(timedelta(days=1).total_seconds())
     await resume_releases(house.agents, house.outside)
-    assert house.journal.reasons().count("CATCH_UP") == 1
+    assert house.journal.reasons().count("MISSED_PUSH_FOUND") == 1
     assert len(house.queue.sent) == asked
 
 
@@ -355,7 +355,7 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
     house = await live_house()
     house.images.failing = PermanentError("registry", "403", "list the tags", status=403)
     await resume_releases(house.agents, house.outside)
-    assert "CATCH_UP_FAILED" in house.journal.reasons()
+    assert "MISSED_PUSH_CHECK_FAILED" in house.journal.reasons()
 
 
 @pytest.mark.parametrize("told", ["soon", "3", "0001-01-01T00:00:00+14:00", "9999-12-31T00:00:00+00:00"])
@@ -365,7 +365,7 @@ async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(to
     house.ledger.notes["catch-up"] = told
     house.images.tagged[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", house.clock.now())]
     await resume_releases(house.agents, house.outside)
-    assert "CATCH_UP" in house.journal.reasons()
+    assert "MISSED_PUSH_FOUND" in house.journal.reasons()
 
 
 @in_virtual_time

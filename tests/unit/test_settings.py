@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, SettingsError, load_agents_file
+from handlers.settings import Settings, ConfigError, load_agents_file
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = {
@@ -64,5 +64,5 @@ def test_a_rules_file_is_read_again_once_it_changed(tmp_path: Path) -> None:
     path.write_text("agents: {a: {repository: x}}")
     assert list(load_agents_file(settings).agents) == ["a"]
     path.write_text("agents: {a: {repository: x}, b: {repository: 'y:z'}}")
-    with pytest.raises(SettingsError, match=r"agents\.b\.repository"):
+    with pytest.raises(ConfigError, match=r"agents\.b\.repository"):
         load_agents_file(settings)

@@ -259,7 +259,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
 
 @in_virtual_time
 async def test_a_release_that_yields_goes_on_in_its_pushs_trace(seen: Seen) -> None:
-    house = house_with("soak: 5m")
+    house = house_with("min_push_age: 5m")
     await house.pushed()
     assert await house.released() == ""
     await house.clock.sleep(400)

@@ -25,4 +25,4 @@ def approval(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | 
         return EndRelease(Reason.WOULD_RELEASE, transitions.ended(release, Reason.WOULD_RELEASE, now))
     named = (approved.version, approved.fingerprint) if approved else None
     waits = spec.release.mode == "manual" and named != (release.candidate, release.fingerprint)
-    return Stop(Reason.AWAITING_APPROVAL) if waits else None
+    return Stop(Reason.APPROVAL_WAITING) if waits else None

@@ -40,7 +40,7 @@ def roll_back(inputs: DecisionInput, now: datetime) -> Action:
     release = inputs.release
     way = next((way for way in _ways(release) if all(_serves(inputs, number, now) for number in _names(way))), None)
     if way is None:
-        reason = Reason.CHECK_FAILED_NO_WAY_BACK
+        reason = Reason.CHECK_FAILED_NO_ROLLBACK_VERSION
         return EndRelease(reason, transitions.ended(release, reason, now, release.detail), release.detail)
     return RollBack(way, release, inputs.agent.routing if inputs.agent else None)
 

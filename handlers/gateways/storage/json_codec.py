@@ -32,16 +32,16 @@ class Codec(Generic[T]):
         return json.dumps(body, indent=1, sort_keys=True).encode()
 
     def decode(self, data: bytes, blob: str) -> T:
-        """The record; raises PermanentError with the code LEDGER_UNREADABLE, which nobody overwrites."""
+        """The record; raises PermanentError with the code STATE_UNREADABLE, which nobody overwrites."""
         if not data:
             return self.empty()
         try:
             body = json.loads(data)
             if body.pop("schema") != SCHEMA:
-                raise PermanentError(STORAGE, "LEDGER_UNREADABLE", f"{blob} is of another schema than {SCHEMA}")
+                raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} is of another schema than {SCHEMA}")
             return self._adapter.validate_python(body)
         except (ValueError, ValidationError, AttributeError, KeyError, TypeError) as error:
-            raise PermanentError(STORAGE, "LEDGER_UNREADABLE", f"{blob} is no record of ours") from error
+            raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} is no record of ours") from error
 
 
 def text_in(data: bytes, key: str) -> str:

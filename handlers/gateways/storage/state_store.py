@@ -1,4 +1,4 @@
-"""The ledger on Azure Blob Storage: ``wanted/<agent>.json`` and ``release/<agent>.json``."""
+"""The ledger on Azure Blob Storage: ``desired/<agent>.json`` and ``release/<agent>.json``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class BlobStateStore:
             after = change(before)
             if after == before:
                 return after
-            metadata = {"serial": str(after.generation), "due": "yes" if after.not_before else ""}
+            metadata = {
+                "generation": str(after.generation),
+                "not_before": after.not_before.isoformat() if after.not_before else "",
+            }
             if await self._blobs.write(name, WANTED.encode(after), metadata, blob.etag if blob else None):
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
@@ -93,7 +96,7 @@ class BlobStateStore:
         """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
         desired: dict[str, dict[str, str]] = {}
         releases: dict[str, dict[str, str]] = {}
-        async for name, metadata in self._blobs.list(("release/", "wanted/")):
+        async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = dict(metadata)
         return sorted(
@@ -166,7 +169,7 @@ class BlobLease:
 
 
 def _wanted(agent: str) -> str:
-    return f"wanted/{agent}.json"
+    return f"desired/{agent}.json"
 
 
 def _release(agent: str) -> str:
@@ -174,15 +177,15 @@ def _release(agent: str) -> str:
 
 
 def _metadata(release: ReleaseState) -> dict[str, str]:
-    return {"state": release.blob_state, "seen": str(release.observed_generation)}
+    return {"state": release.blob_state, "observed_generation": str(release.observed_generation)}
 
 
 def _state(desired: dict[str, str], release: dict[str, str]) -> str:
     """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
     try:
-        newer = int(desired.get("serial", "0")) > int(release.get("seen", "0"))
+        newer = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
     except (ValueError, TypeError):
         return "open"
-    if newer and desired.get("due"):
+    if newer and desired.get("not_before"):
         return "due"
     return "open" if newer else release.get("state", "ended")
