@@ -175,7 +175,7 @@ var vaultGroup = createVault ? ownGroup : vaultResourceGroup
 var pruneTimes = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeTimes = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 var toQueue = eventDelivery == 'queue'
-// the topics' roles come first: where others assign them, hooks/after_deploy.py subscribes
+// the topics' roles come first: where others assign them, hooks/postdeploy.py subscribes
 var subscribeHere = toQueue && assignRoles
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {

@@ -1,4 +1,4 @@
-// The same events straight to a function. It must exist already, so hooks/after_deploy.py deploys this, not main.bicep.
+// The same events straight to a function. It must exist already, so hooks/postdeploy.py deploys this, not main.bicep.
 param topicName string
 param subscriptionName string
 param eventType string

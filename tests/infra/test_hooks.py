@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from infra.hooks import after_deploy, before_package, smoke
+from infra.hooks import postdeploy, prepackage, smoke
 from infra.hooks.azure_cli import Azure
-from infra.hooks.grants import ROLES, grants
-from infra.hooks.wishes import from_env
+from infra.hooks.deploy_request import from_env
+from infra.hooks.role_assignments import ROLES, grants
 from tests.infra.checks import Infra
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,15 +168,13 @@ def deployed(cloud: Cloud) -> Cloud:
     return cloud
 
 
-@pytest.mark.parametrize(
-    "hook", ["before_package", "before_provision", "after_provision", "after_deploy", "before_down"]
-)
+@pytest.mark.parametrize("hook", ["prepackage", "preprovision", "postprovision", "postdeploy", "predown"])
 def test_every_hook_runs_as_a_script(cloud: Cloud, hook: str) -> None:
     assert deployed(cloud).script(hook)[0] == 0
 
 
 def test_preflight_of_a_good_deployment_has_nothing_in_its_way(cloud: Cloud) -> None:
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 0, told
     assert "error" not in told
     for line in (
@@ -191,7 +189,7 @@ def test_preflight_says_all_that_is_missing_before_it_asks_azure(cloud: Cloud) -
     cloud.env = {"AZURE_ENV_NAME": "x" * 41, "REGISTRY_NAME": "contoso.azurecr.io", "ASSIGN_ROLES": "maybe"}
     cloud.env |= {"PRUNE_SCHEDULE": "0 3 * * *", "INSTANCE_MEMORY_MB": "1024", "ALWAYS_READY": "21"}
     cloud.env["APP_SUBNET_ID"] = "app"
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 1
     for line in (
         "AZURE_ENV_NAME has 1 to 40 letters",
@@ -372,7 +370,7 @@ def test_preflight_names_what_is_in_the_way_and_the_command_that_helps(
     cloud: Cloud, mishap: Any, what: str, helps: str
 ) -> None:
     mishap(cloud)
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 1, told
     (line,) = [one for one in told.splitlines() if what in one and one.split()[0] == "error"]
     after = told.splitlines()[told.splitlines().index(line) + 1 :]
@@ -383,7 +381,7 @@ def test_preflight_names_what_is_in_the_way_and_the_command_that_helps(
 
 def test_preflight_takes_an_abac_registry_and_says_what_is_different_there(cloud: Cloud) -> None:
     registry(cloud)["roleAssignmentMode"] = "AbacRepositoryPermissions"
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 0
     assert "note   registry      contoso is in ABAC mode" in told
     assert f'"Container Registry Repository Writer" --assignee <who pushes> --scope {REGISTRY}' in told
@@ -394,12 +392,12 @@ def test_preflight_takes_an_abac_registry_and_says_what_is_different_there(cloud
 
 def test_preflight_asks_whether_foundry_can_pull(cloud: Cloud) -> None:
     cloud.state["listings"][f"{REGISTRY}/{GRANTS}"] = []
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 0, "roles of a group or of the account may do, so this is a note"
     assert "its identity has no role on contoso by itself" in told
     assert 'az role assignment create --role "AcrPull"' in told
     cloud.env["GRANT_PROJECT_PULL"] = "true"
-    assert "its identity gets its roles on contoso" in cloud.run("before_provision")[1]
+    assert "its identity gets its roles on contoso" in cloud.run("preprovision")[1]
 
 
 def test_single_secrets_and_a_subnet_of_somebody_s_are_looked_at(cloud: Cloud) -> None:
@@ -411,7 +409,7 @@ def test_single_secrets_and_a_subnet_of_somebody_s_are_looked_at(cloud: Cloud) -
         SUBNET: {"properties": {"delegations": delegated}},
     }
     closed_vault(cloud)
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 0, told
     for line in (
         "the secret support-search-key is there",
@@ -423,14 +421,14 @@ def test_single_secrets_and_a_subnet_of_somebody_s_are_looked_at(cloud: Cloud) -
 
 def test_a_private_registry_is_a_note(cloud: Cloud) -> None:
     registry(cloud)["publicNetworkAccess"] = "Disabled"
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert (code, "only for projects made after 2026-06-25" in told) == (0, True)
 
 
 def test_a_topic_of_this_deployment_is_no_second_one(cloud: Cloud) -> None:
     second_topic(cloud)
     cloud.state["listings"][TOPICS][0]["tags"] = {"azd-env-name": "test"}
-    assert cloud.run("before_provision")[0] == 0
+    assert cloud.run("preprovision")[0] == 0
 
 
 def test_preflight_goes_on_where_az_does_not_tell_everything(cloud: Cloud) -> None:
@@ -439,7 +437,7 @@ def test_preflight_goes_on_where_az_does_not_tell_everything(cloud: Cloud) -> No
     cloud.state["commands"]["functionapp list-flexconsumption-locations"] = []
     cloud.state["commands"]["functionapp list-flexconsumption-runtimes"] = [{"runtime": "python"}]
     cloud.state["commands"]["acr repository list"] = ["agents/other"]
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 0, told
     for line in (
         "westeurope will show at the deployment",
@@ -452,27 +450,27 @@ def test_preflight_goes_on_where_az_does_not_tell_everything(cloud: Cloud) -> No
 
 def test_without_az_it_says_so(cloud: Cloud) -> None:
     (cloud.folder / "az").unlink()
-    code, told = cloud.run("before_provision")
+    code, told = cloud.run("preprovision")
     assert code == 1
     assert "az is not installed" in told
 
 
 def test_roles_are_printed_as_commands_until_somebody_ran_them(cloud: Cloud) -> None:
     deployed(cloud).env |= {"ASSIGN_ROLES": "false", "GRANT_PROJECT_PULL": "true"}
-    code, told = cloud.run("after_provision")
+    code, told = cloud.run("postprovision")
     assert code == 1
     for key in set(ROLES) - {"agentVersions"}:
         assert f'--role "{ROLES[key]["id"]}"' in told
     reader_of_vault = f'--role "{ROLES["secretsUser"]["id"]}" --assignee-object-id app-principal'
     assert f"{reader_of_vault} --assignee-principal-type ServicePrincipal --scope {VAULT}" in told
     cloud.state["listings"][f"{VAULT}/{GRANTS}"] = [assignment("app-principal", ROLES["secretsUser"]["id"], GROUP)]
-    _, told = cloud.run("after_provision")
+    _, told = cloud.run("postprovision")
     assert reader_of_vault not in told
 
 
 def test_the_custom_role_has_a_command_of_its_own(cloud: Cloud) -> None:
     deployed(cloud).env |= {"ASSIGN_ROLES": "false", "FOUNDRY_ROLE": "versions"}
-    _, told = cloud.run("after_provision")
+    _, told = cloud.run("postprovision")
     assert "az deployment sub create" in told
     assert '--role "Slipway agent versions (test)"' in told
 
@@ -484,11 +482,11 @@ def test_the_commands_are_the_rows_of_the_table() -> None:
 
 
 def test_with_roles_assigned_there_is_nothing_to_say(cloud: Cloud) -> None:
-    assert deployed(cloud).run("after_provision") == (0, "")
+    assert deployed(cloud).run("postprovision") == (0, "")
 
 
 def test_the_smoke_check_is_answered_and_the_ledger_is_as_it_was(cloud: Cloud) -> None:
-    code, told = deployed(cloud).run("after_deploy")
+    code, told = deployed(cloud).run("postdeploy")
     assert code == 0, told
     assert "8 indexed" in told
     assert "hello-agent: DESIRED" in told
@@ -508,7 +506,7 @@ def test_what_infra_could_not_subscribe_the_hook_does_before_the_other_way_goes(
     cloud: Cloud, wished: dict[str, str], module: str, other: str
 ) -> None:
     deployed(cloud).env |= wished
-    code, told = cloud.run("after_deploy")
+    code, told = cloud.run("postdeploy")
     assert code == 0, told
     made = cloud.asked("deployment", "group", "create")
     assert [Path(one[one.index("--template-file") + 1]).name for one in made] == [module, module]
@@ -525,9 +523,9 @@ def test_what_infra_could_not_subscribe_the_hook_does_before_the_other_way_goes(
 def test_a_function_that_does_not_come_up_is_named(cloud: Cloud) -> None:
     deployed(cloud).state["listings"][f"{APP}/functions"].pop()
     around, waited = cloud.around(), list[float]()
-    (last,) = after_deploy.findings(from_env(around), around, Azure(around), waited.append)
+    (last,) = postdeploy.findings(from_env(around), around, Azure(around), waited.append)
     assert (last.level, last.what) == ("error", "resume_releases did not come up")
-    assert sum(waited) == after_deploy.INDEXED_WITHIN
+    assert sum(waited) == postdeploy.INDEXED_WITHIN
 
 
 def test_an_app_that_takes_the_event_for_a_push_is_an_old_one() -> None:
@@ -565,7 +563,7 @@ def test_before_down_only_what_this_deployment_made_goes(cloud: Cloud) -> None:
         f"{TOPIC}/eventSubscriptions": [{"id": mine, "name": "slipway-abc-queue"}, {"id": others, "name": "billing"}],
         grants_path: granted,
     }
-    code, told = cloud.run("before_down")
+    code, told = cloud.run("predown")
     assert code == 0, told
     gone = [line.split()[-1] for line in told.splitlines() if " deleted " in line]
     assert gone == [mine, VAULT_TOPIC, granted[0]["id"], granted[2]["id"]]
@@ -575,7 +573,7 @@ def test_before_down_what_may_not_be_deleted_is_said_and_the_rest_goes(cloud: Cl
     topics = {one: {"id": one, "tags": {"azd-env-name": "test"}} for one in (TOPIC, VAULT_TOPIC)}
     deployed(cloud).state["resources"] |= topics
     cloud.state["locked"] = [TOPIC]
-    code, told = cloud.run("before_down")
+    code, told = cloud.run("predown")
     assert code == 1
     assert "ScopeLocked: The scope cannot perform delete operation because it is locked" in told
     assert f"→ az rest --method delete --url '{TOPIC}?api-version=2025-02-15'" in told
@@ -584,7 +582,7 @@ def test_before_down_what_may_not_be_deleted_is_said_and_the_rest_goes(cloud: Cl
 
 def test_before_down_nothing_goes_where_azure_does_not_answer(cloud: Cloud) -> None:
     deployed(cloud).state["refused"] = [TOPIC]
-    code, told = cloud.run("before_down")
+    code, told = cloud.run("predown")
     assert code == 1
     assert "nothing was deleted yet" in told
 
@@ -593,9 +591,9 @@ def test_before_down_nothing_goes_where_azure_does_not_answer(cloud: Cloud) -> N
 def test_a_wrong_agents_yaml_stops_the_package(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text(text)
-    assert before_package.main(file) == 1
+    assert prepackage.main(file) == 1
     assert "line 1" in capsys.readouterr().out
-    assert before_package.main(tmp_path / "none.yaml") == 1
+    assert prepackage.main(tmp_path / "none.yaml") == 1
 
 
 def test_the_hooks_need_what_their_requirements_name_and_nothing_else() -> None:
@@ -609,5 +607,5 @@ def test_the_hooks_need_what_their_requirements_name_and_nothing_else() -> None:
 
 
 def test_the_files_of_this_repository_may_be_packaged(capsys: pytest.CaptureFixture[str]) -> None:
-    assert before_package.main() == 0
+    assert prepackage.main() == 0
     assert "no mistake" in capsys.readouterr().out

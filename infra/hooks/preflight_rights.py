@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from infra.hooks.deploy_request import DeployRequest, Source, group_id
 from infra.hooks.findings import Finding, error, note, ok
-from infra.hooks.wishes import Source, Wishes, group_id
 
 Json = Mapping[str, Any]
 ASSIGN = "Microsoft.Authorization/roleAssignments/write"
@@ -23,23 +23,25 @@ PROVIDERS = {
 }
 
 
-def needed(wishes: Wishes, group_exists: bool) -> dict[str, list[str]]:
+def needed(request: DeployRequest, group_exists: bool) -> dict[str, list[str]]:
     """Scope → actions that the deployment takes there."""
-    whole = f"/subscriptions/{wishes.subscription}"
-    own = group_id(wishes.subscription, wishes.group) if group_exists else whole
-    existing = [one for one in (wishes.registry, wishes.vault) if not one.created]
+    whole = f"/subscriptions/{request.subscription}"
+    own = group_id(request.subscription, request.group) if group_exists else whole
+    existing = [one for one in (request.registry, request.vault) if not one.created]
     pairs = [
         (whole, DEPLOY),
         (whole, "Microsoft.Resources/subscriptions/resourceGroups/write"),
         (own, DEPLOY),
         (own, "Microsoft.Web/sites/write"),
-        (group_id(wishes.foundry_subscription, wishes.foundry_group), DEPLOY),
+        (group_id(request.foundry_subscription, request.foundry_group), DEPLOY),
         *(pair for source in existing for pair in _of_source(source)),
     ]
-    if wishes.assign_roles:
-        pairs += [(scope, ASSIGN) for scope in (own, wishes.project_id, *(one.id for one in existing))]
-    if wishes.assign_roles and wishes.foundry_role == "versions":
-        pairs.append((f"/subscriptions/{wishes.foundry_subscription}", "Microsoft.Authorization/roleDefinitions/write"))
+    if request.assign_roles:
+        pairs += [(scope, ASSIGN) for scope in (own, request.project_id, *(one.id for one in existing))]
+    if request.assign_roles and request.foundry_role == "versions":
+        pairs.append(
+            (f"/subscriptions/{request.foundry_subscription}", "Microsoft.Authorization/roleDefinitions/write")
+        )
     found: dict[str, list[str]] = {}
     for scope, action in dict.fromkeys(pairs):
         found.setdefault(scope, []).append(action)
@@ -93,16 +95,16 @@ def providers(listed: Sequence[Json], used: Sequence[str], subscription: str) ->
             yield error("providers", f"{name} is {state} in {subscription}", helps)
 
 
-def used_in(subscription: str, wishes: Wishes) -> list[str]:
+def used_in(subscription: str, request: DeployRequest) -> list[str]:
     """The providers that a subscription needs."""
     homes = {
-        "own": wishes.subscription,
-        "foundry": wishes.foundry_subscription,
-        "registry": wishes.registry.subscription,
-        "vault": wishes.vault.subscription,
+        "own": request.subscription,
+        "foundry": request.foundry_subscription,
+        "registry": request.registry.subscription,
+        "vault": request.vault.subscription,
     }
     found = [name for part, home in homes.items() if home == subscription for name in PROVIDERS[part]]
-    network = ["Microsoft.Network"] if wishes.private and subscription == wishes.subscription else []
+    network = ["Microsoft.Network"] if request.private and subscription == request.subscription else []
     return list(dict.fromkeys([*found, *network]))
 
 

@@ -30,7 +30,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DeployRequest:
     """What somebody wants deployed."""
 
     environment: str
@@ -75,11 +75,11 @@ def group_id(subscription: str, group: str) -> str:
     return f"/subscriptions/{subscription}/resourceGroups/{group}"
 
 
-def from_env(env: Mapping[str, str]) -> Wishes:
+def from_env(env: Mapping[str, str]) -> DeployRequest:
     """Read it as azd and infra/main.bicep do, defaults too."""
     here, name = env.get("AZURE_SUBSCRIPTION_ID", ""), env.get("AZURE_ENV_NAME", "")
     own = env.get("AZURE_RESOURCE_GROUP_NAME") or f"rg-slipway-{name}"
-    return Wishes(
+    return DeployRequest(
         environment=name,
         location=env.get("AZURE_LOCATION", ""),
         subscription=here,

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from core.rules import Agents
 from infra.hooks import smoke
 from infra.hooks.azure_cli import Azure, AzureError
-from infra.hooks.before_package import ROOT, rules
+from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
-from infra.hooks.wishes import Source, Wishes, from_env, group_id
+from infra.hooks.prepackage import ROOT, rules
 
 SITES, SUBSCRIPTIONS = "2024-11-01", "2025-02-15"
 EVENTS = {
@@ -36,16 +36,16 @@ def main(env: Mapping[str, str]) -> int:
     return report("after deploy", findings(from_env(env), env, Azure(env), time.sleep))
 
 
-def findings(wishes: Wishes, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:
+def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:
     """In order: what does not come up cannot be subscribed, and what is not subscribed may still be asked."""
-    app = f"{group_id(wishes.subscription, wishes.group)}/providers/Microsoft.Web/sites/{env['AZURE_FUNCTION_NAME']}"
+    app = f"{group_id(request.subscription, request.group)}/providers/Microsoft.Web/sites/{env['AZURE_FUNCTION_NAME']}"
     try:
         up = _indexed(app, azure, wait)
         yield up
         if up.level == "ok":
-            for source in (wishes.registry, wishes.vault):
-                yield _subscribed(source, wishes, app, env, azure)
-            yield from _smoke(wishes, env, azure, wait)
+            for source in (request.registry, request.vault):
+                yield _subscribed(source, request, app, env, azure)
+            yield from _smoke(request, env, azure, wait)
     except AzureError as refused:
         yield error("Azure", str(refused), "mend it, then: azd hooks run postdeploy")
 
@@ -60,47 +60,47 @@ def _indexed(app: str, azure: Azure, wait: Wait) -> Finding:
     return found
 
 
-def _subscribed(source: Source, wishes: Wishes, app: str, env: Mapping[str, str], azure: Azure) -> Finding:
+def _subscribed(source: Source, request: DeployRequest, app: str, env: Mapping[str, str], azure: Azure) -> Finding:
     """The way that is asked for is there before the other one goes; an event that comes twice is one push."""
-    other = "function" if wishes.delivery == "queue" else "queue"
-    if wishes.delivery == "function" or not wishes.assign_roles:
-        _subscribe(source, wishes, app, env, azure)
+    other = "function" if request.delivery == "queue" else "queue"
+    if request.delivery == "function" or not request.assign_roles:
+        _subscribe(source, request, app, env, azure)
     name, topic = f"slipway-{env['SLIPWAY_TOKEN']}", env[f"SLIPWAY_{source.kind}_TOPIC_ID"]
     azure.delete(f"{topic}/eventSubscriptions/{name}-{other}", SUBSCRIPTIONS)
-    return ok(source.kind.lower(), f"its events go to the {wishes.delivery}")
+    return ok(source.kind.lower(), f"its events go to the {request.delivery}")
 
 
-def _subscribe(source: Source, wishes: Wishes, app: str, env: Mapping[str, str], azure: Azure) -> None:
+def _subscribe(source: Source, request: DeployRequest, app: str, env: Mapping[str, str], azure: Azure) -> None:
     """What infra/main.bicep could not: a function was not there yet, or the topic's roles were not."""
     kind, function = EVENTS[source.kind]
     _, _, subscription, _, group, *_, topic = env[f"SLIPWAY_{source.kind}_TOPIC_ID"].split("/")
-    own, name = app.partition("/providers/")[0], f"slipway-{env['SLIPWAY_TOKEN']}-{wishes.delivery}"
+    own, name = app.partition("/providers/")[0], f"slipway-{env['SLIPWAY_TOKEN']}-{request.delivery}"
     given = {
         "topicName": topic,
         "subscriptionName": name,
         "eventType": kind,
         "storageId": f"{own}/providers/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}",
     }
-    straight = {"functionAppId": app, "functionName": function} if wishes.delivery == "function" else {}
+    straight = {"functionAppId": app, "functionName": function} if request.delivery == "function" else {}
     template = ROOT / "infra" / "modules" / f"subscription{'-function' if straight else ''}.bicep"
     parameters = [f"{key}={value}" for key, value in {**given, **straight}.items()]
     where = ("--resource-group", group, "--subscription", subscription, "--name", f"{name}-{source.kind.lower()}")
     azure.run(*("deployment", "group", "create", *where), "--template-file", str(template), "--parameters", *parameters)
 
 
-def _smoke(wishes: Wishes, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:
+def _smoke(request: DeployRequest, env: Mapping[str, str], azure: Azure, wait: Wait) -> Iterator[Finding]:
     agents = rules(ROOT / "agents.yaml")
     if not isinstance(agents, Agents):
         yield from agents
         return
     storage = Storage(azure, env["AZURE_STORAGE_ACCOUNT_NAME"])
     identity, now = f"slipway-smoke-{uuid.uuid4()}", datetime.now(UTC)
-    told = smoke.event(agents, wishes.registry.id, identity, now)
+    told = smoke.event(agents, request.registry.id, identity, now)
     try:
         before = _patiently(storage.ledger, wait)
         storage.send(smoke.message(told))
     except AzureError as refused:
-        if not wishes.private:
+        if not request.private:
             raise
         yield note("smoke", f"storage is private: {refused}", "from inside the network: azd hooks run postdeploy")
         return

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from core.rules import AgentRule, Agents, SecretRef
 from handlers.config_checks import mistakes
+from infra.hooks.deploy_request import DeployRequest
 from infra.hooks.findings import Finding, error, note, ok
-from infra.hooks.wishes import Wishes
 
 ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -34,26 +34,26 @@ CHOICES = {
 READ_BY_THE_APP = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "LOOKS_PER_SECOND")
 
 
-def names(env: Mapping[str, str], wishes: Wishes) -> Iterator[Finding]:
+def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
     """What is missing or cannot be a name of its kind."""
-    for name, what in _needed(wishes).items():
+    for name, what in _needed(request).items():
         if not env.get(name):
             yield error("names", f"{name} is not set", f"azd env set {name} <{what}>")
     shapes = (
-        ("AZURE_ENV_NAME", wishes.environment, ENVIRONMENT, "1 to 40 letters, digits and hyphens"),
-        ("AZURE_RESOURCE_GROUP_NAME", wishes.group, GROUP, "at most 90 characters, no dot at the end"),
-        ("REGISTRY_NAME", wishes.registry.name, REGISTRY, "5 to 50 letters and digits, without .azurecr.io"),
-        ("VAULT_NAME", wishes.vault.name, VAULT, "3 to 24 letters, digits and single hyphens, a letter first"),
-        ("APP_SUBNET_ID", wishes.subnet, SUBNET, "the form /subscriptions/<id>/resourceGroups/…/subnets/<name>"),
+        ("AZURE_ENV_NAME", request.environment, ENVIRONMENT, "1 to 40 letters, digits and hyphens"),
+        ("AZURE_RESOURCE_GROUP_NAME", request.group, GROUP, "at most 90 characters, no dot at the end"),
+        ("REGISTRY_NAME", request.registry.name, REGISTRY, "5 to 50 letters and digits, without .azurecr.io"),
+        ("VAULT_NAME", request.vault.name, VAULT, "3 to 24 letters, digits and single hyphens, a letter first"),
+        ("APP_SUBNET_ID", request.subnet, SUBNET, "the form /subscriptions/<id>/resourceGroups/…/subnets/<name>"),
     )
     for name, value, shape, words in shapes:
         if value and not shape.fullmatch(value):
             yield error("names", f"{name} has {words}; it is {value!r}", f"azd env set {name} <another>")
 
 
-def _needed(wishes: Wishes) -> dict[str, str]:
+def _needed(request: DeployRequest) -> dict[str, str]:
     """Variable → what belongs there."""
-    sources = [source for source in (wishes.registry, wishes.vault) if not source.created]
+    sources = [source for source in (request.registry, request.vault) if not source.created]
     return {
         "AZURE_SUBSCRIPTION_ID": "the subscription that the app comes to",
         "AZURE_LOCATION": "the region",
@@ -87,19 +87,19 @@ def _misfit(name: str, value: str) -> str:
     return ""
 
 
-def rights_of_rules(wishes: Wishes, agents: Agents) -> Iterator[Finding]:
+def rights_of_rules(request: DeployRequest, agents: Agents) -> Iterator[Finding]:
     """Rules that want more than the rights that are asked for."""
     rules = agents.agents.values()
     for rule in rules:
-        if wishes.foundry_role == "versions" and (more := _beyond_versions(rule)):
+        if request.foundry_role == "versions" and (more := _beyond_versions(rule)):
             told = f"agent {rule.name} has {more}, which a role of the agent actions alone does not cover"
             yield error("rules", told, "azd env set FOUNDRY_ROLE user")
-        if wishes.secrets and rule.env_from_vault:
+        if request.secrets and rule.env_from_vault:
             told = f"agent {rule.name} has env_from_vault, which lists the vault; VAULT_SECRETS gives single secrets"
             yield error("rules", told, "azd env set VAULT_SECRETS ''")
     used = {value.secret for rule in rules for value in rule.env.values() if isinstance(value, SecretRef)}
-    if wishes.secrets:
-        yield from _single_secrets(set(wishes.secrets), used)
+    if request.secrets:
+        yield from _single_secrets(set(request.secrets), used)
     yield ok("rules", f"{len(rules)} agents, {len(used)} secrets")
 
 
