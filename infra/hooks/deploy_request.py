@@ -1,20 +1,20 @@
-"""What the azd environment asks for: the values behind infra/main.parameters.json, and what infra/ told of itself."""
+"""The requested deployment, read from the azd environment: the values behind infra/main.parameters.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-YES = frozenset({"1", "t", "true"})
-"""What azd takes for true, in any case of letters."""
+TRUE_VALUES = frozenset({"1", "t", "true"})
+"""The values that azd reads as true, in upper or lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The registry or the vault: where it is, whether it is made, and the topic that it has already."""
+    """The registry or the vault: where it is, whether the deployment creates it, and its existing system topic."""
 
     kind: str
-    """What its variables begin with: REGISTRY or VAULT."""
+    """The prefix of its variables: REGISTRY or VAULT."""
     type: str
     name: str
     group: str
@@ -25,13 +25,13 @@ class Source:
 
     @property
     def id(self) -> str:
-        """Its address in Azure Resource Manager."""
+        """Its resource id."""
         return f"{group_id(self.subscription, self.group)}/providers/{self.type}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """What somebody wants deployed."""
+    """A requested deployment, with the defaults filled in."""
 
     environment: str
     location: str
@@ -43,78 +43,78 @@ class DeployRequest:
     foundry_subscription: str
     registry: Source
     vault: Source
-    secrets: tuple[str, ...]
+    secret_names: tuple[str, ...]
     assign_roles: bool
     foundry_role: str
-    project_pull: bool
-    delivery: str
-    python: str
-    private: bool
+    grant_project_pull: bool
+    event_delivery: str
+    python_version: str
+    vnet_enabled: bool
     subnet: str
 
     @property
     def project_id(self) -> str:
-        """The Foundry project's address in Azure Resource Manager."""
+        """The resource id of the Foundry project."""
         return f"{self.account_id}/projects/{self.project}"
 
     @property
     def account_id(self) -> str:
-        """The Foundry account's."""
+        """The resource id of the Foundry account."""
         group = group_id(self.foundry_subscription, self.foundry_group)
         return f"{group}/providers/Microsoft.CognitiveServices/accounts/{self.account}"
 
     @property
     def subscriptions(self) -> list[str]:
-        """Every subscription that is touched, the app's first."""
-        all_of_them = (self.subscription, self.foundry_subscription, self.registry.subscription)
-        return list(dict.fromkeys((*all_of_them, self.vault.subscription)))
+        """Every subscription that the deployment touches, the app's first."""
+        subscriptions = (self.subscription, self.foundry_subscription, self.registry.subscription)
+        return list(dict.fromkeys((*subscriptions, self.vault.subscription)))
 
 
 def group_id(subscription: str, group: str) -> str:
-    """A resource group's address."""
+    """The resource id of a resource group."""
     return f"/subscriptions/{subscription}/resourceGroups/{group}"
 
 
 def from_env(env: Mapping[str, str]) -> DeployRequest:
-    """Read it as azd and infra/main.bicep do, defaults too."""
-    here, name = env.get("AZURE_SUBSCRIPTION_ID", ""), env.get("AZURE_ENV_NAME", "")
-    own = env.get("AZURE_RESOURCE_GROUP_NAME") or f"rg-slipway-{name}"
+    """Read the azd environment with the defaults of infra/main.bicep."""
+    app_subscription, environment = env.get("AZURE_SUBSCRIPTION_ID", ""), env.get("AZURE_ENV_NAME", "")
+    app_group = env.get("AZURE_RESOURCE_GROUP_NAME") or f"rg-slipway-{environment}"
     return DeployRequest(
-        environment=name,
+        environment=environment,
         location=env.get("AZURE_LOCATION", ""),
-        subscription=here,
-        group=own,
+        subscription=app_subscription,
+        group=app_group,
         account=env.get("FOUNDRY_ACCOUNT_NAME", ""),
         project=env.get("FOUNDRY_PROJECT_NAME", ""),
         foundry_group=env.get("FOUNDRY_RESOURCE_GROUP", ""),
-        foundry_subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or here,
-        registry=_source(env, "REGISTRY", "Microsoft.ContainerRegistry/registries", here, own),
-        vault=_source(env, "VAULT", "Microsoft.KeyVault/vaults", here, own),
-        secrets=tuple(one for one in env.get("VAULT_SECRETS", "").split(",") if one),
-        assign_roles=_yes(env, "ASSIGN_ROLES", "true"),
+        foundry_subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or app_subscription,
+        registry=_source(env, "REGISTRY", "Microsoft.ContainerRegistry/registries", app_subscription, app_group),
+        vault=_source(env, "VAULT", "Microsoft.KeyVault/vaults", app_subscription, app_group),
+        secret_names=tuple(name for name in env.get("VAULT_SECRETS", "").split(",") if name),
+        assign_roles=_is_true(env, "ASSIGN_ROLES", "true"),
         foundry_role=env.get("FOUNDRY_ROLE") or "user",
-        project_pull=_yes(env, "GRANT_PROJECT_PULL", "false"),
-        delivery=env.get("EVENT_DELIVERY") or "queue",
-        python=env.get("PYTHON_VERSION") or "3.13",
-        private=_yes(env, "VNET_ENABLED", "false"),
+        grant_project_pull=_is_true(env, "GRANT_PROJECT_PULL", "false"),
+        event_delivery=env.get("EVENT_DELIVERY") or "queue",
+        python_version=env.get("PYTHON_VERSION") or "3.13",
+        vnet_enabled=_is_true(env, "VNET_ENABLED", "false"),
         subnet=env.get("APP_SUBNET_ID", ""),
     )
 
 
-def _source(env: Mapping[str, str], kind: str, type_: str, here: str, own: str) -> Source:
-    created = _yes(env, f"CREATE_{kind}", "false")
-    group = own if created else env.get(f"{kind}_RESOURCE_GROUP", "")
+def _source(env: Mapping[str, str], kind: str, type_: str, app_subscription: str, app_group: str) -> Source:
+    created = _is_true(env, f"CREATE_{kind}", "false")
+    group = app_group if created else env.get(f"{kind}_RESOURCE_GROUP", "")
     return Source(
         kind=kind,
         type=type_,
         name=env.get(f"{kind}_NAME", ""),
         group=group,
-        subscription=env.get(f"{kind}_SUBSCRIPTION_ID") or here,
+        subscription=env.get(f"{kind}_SUBSCRIPTION_ID") or app_subscription,
         topic=env.get(f"{kind}_TOPIC_NAME", ""),
         topic_group=env.get(f"{kind}_TOPIC_GROUP") or group,
         created=created,
     )
 
 
-def _yes(env: Mapping[str, str], name: str, default: str) -> bool:
-    return (env.get(name) or default).lower() in YES
+def _is_true(env: Mapping[str, str], name: str, default: str) -> bool:
+    return (env.get(name) or default).lower() in TRUE_VALUES

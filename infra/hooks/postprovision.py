@@ -1,4 +1,4 @@
-"""Where azd may assign no roles: the commands for whoever may, and no deployment of the app before they were run."""
+"""azd postprovision, for ASSIGN_ROLES=false: print a command for each missing role, and stop until all are assigned."""
 
 from __future__ import annotations
 
@@ -13,53 +13,61 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from infra.hooks.azure_cli import Azure, AzureError
 from infra.hooks.deploy_request import DeployRequest, from_env
 from infra.hooks.findings import Finding, error, ok, report
-from infra.hooks.role_assignments import ROLES, Grant, command, grants, role_command
+from infra.hooks.role_assignments import (
+    ROLES,
+    RoleAssignment,
+    assignment_command,
+    custom_role_command,
+    role_assignments,
+)
 
 API = "2022-04-01"
 
 
 def main(env: Mapping[str, str]) -> int:
-    """Nothing to say where infra/ assigned the roles itself."""
+    """Print nothing if the template assigned the roles itself."""
     request = from_env(env)
     return 0 if request.assign_roles else report("roles", findings(request, env, Azure(env)))
 
 
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
-    """One line for each role; what is missing with its command."""
-    custom = _custom_role(request, azure) if request.foundry_role == "versions" else ""
-    if request.foundry_role == "versions" and not custom:
-        yield error(
-            "role", f"{ROLES['agentVersions']['role']} ({request.environment}) is not there", role_command(request)
-        )
-    for grant in grants(request, env):
-        role = custom if grant.key == "agentVersions" else grant.role
-        asked = f"{grant.scope}/providers/Microsoft.Authorization/roleAssignments"
+    """One finding for each role; a missing role comes with the command that assigns it."""
+    custom_role = _custom_role_id(request, azure) if request.foundry_role == "versions" else ""
+    if request.foundry_role == "versions" and not custom_role:
+        name = f"{ROLES['agentVersions']['role']} ({request.environment})"
+        yield error("role", f"{name} does not exist", custom_role_command(request))
+    for assignment in role_assignments(request, env):
+        role = custom_role if assignment.key == "agentVersions" else assignment.role
+        path = f"{assignment.scope}/providers/Microsoft.Authorization/roleAssignments"
         try:
-            listed = azure.list(f"{asked}?$filter=principalId eq '{grant.principal}'", API)
+            existing = azure.list(f"{path}?$filter=principalId eq '{assignment.principal}'", API)
         except AzureError:
-            listed = []  # who may not even look is given the command
-        yield judge(grant, role, request, listed)
+            existing = []  # without the right to list assignments, the command is printed as for a missing role
+        yield check_assigned(assignment, role, request, existing)
 
 
-def judge(grant: Grant, role: str, request: DeployRequest, listed: Sequence[Mapping[str, Any]]) -> Finding:
-    """Whether one of the assignments that reach the scope is of the role."""
-    reach = [one["properties"] for one in listed if grant.scope.lower().startswith(one["properties"]["scope"].lower())]
-    row = ROLES[grant.key]
-    told = f"{row['role']} for {row['who']} on {grant.scope.rpartition('/')[2]}"
-    if role and any(one["roleDefinitionId"].lower().endswith(role.lower()) for one in reach):
-        return ok("role", told)
-    made = command(grant)
-    if grant.key == "agentVersions":
-        made = made.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.environment})"')
-    return error("role", f"{told} is missing: {row['why']}", made)
+def check_assigned(
+    assignment: RoleAssignment, role: str, request: DeployRequest, existing: Sequence[Mapping[str, Any]]
+) -> Finding:
+    """Whether an existing assignment gives the role at the scope or above it."""
+    scope = assignment.scope.lower()
+    effective = [item["properties"] for item in existing if scope.startswith(item["properties"]["scope"].lower())]
+    row = ROLES[assignment.key]
+    subject = f"{row['role']} for {row['who']} on {assignment.scope.rpartition('/')[2]}"
+    if role and any(properties["roleDefinitionId"].lower().endswith(role.lower()) for properties in effective):
+        return ok("role", subject)
+    command = assignment_command(assignment)
+    if assignment.key == "agentVersions":
+        command = command.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.environment})"')
+    return error("role", f"{subject} is missing: {row['why']}", command)
 
 
-def _custom_role(request: DeployRequest, azure: Azure) -> str:
-    """The id of the custom role, or nothing."""
+def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
+    """The id of the custom role, or an empty text if it does not exist."""
     name = f"{ROLES['agentVersions']['role']} ({request.environment})"
-    asked = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
-    found = azure.list(f"{asked}?$filter=roleName eq '{name}'", API)
-    return str(found[0]["name"]) if found else ""
+    path = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
+    definitions = azure.list(f"{path}?$filter=roleName eq '{name}'", API)
+    return str(definitions[0]["name"]) if definitions else ""
 
 
 if __name__ == "__main__":

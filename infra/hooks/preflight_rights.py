@@ -1,4 +1,4 @@
-"""What whoever runs azd must be allowed to do, where, and which subscriptions and regions are ready for it."""
+"""Preflight: the rights of the signed-in account against those that the deployment needs."""
 
 from __future__ import annotations
 
@@ -7,137 +7,74 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.hooks.deploy_request import DeployRequest, Source, group_id
-from infra.hooks.findings import Finding, error, note, ok
+from infra.hooks.findings import Finding, error
 
 Json = Mapping[str, Any]
-ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+ASSIGN_ROLES = "Microsoft.Authorization/roleAssignments/write"
+DEFINE_ROLES = "Microsoft.Authorization/roleDefinitions/write"
 DEPLOY = "Microsoft.Resources/deployments/write"
-PROVIDERS = {
-    "own": (
-        *("Microsoft.App", "Microsoft.EventGrid", "Microsoft.Insights", "Microsoft.ManagedIdentity"),
-        *("Microsoft.OperationalInsights", "Microsoft.Storage", "Microsoft.Web"),
-    ),
-    "foundry": ("Microsoft.CognitiveServices", "Microsoft.App"),
-    "registry": ("Microsoft.ContainerRegistry", "Microsoft.EventGrid"),
-    "vault": ("Microsoft.KeyVault", "Microsoft.EventGrid"),
-}
 
 
-def needed(request: DeployRequest, group_exists: bool) -> dict[str, list[str]]:
-    """Scope → actions that the deployment takes there."""
-    whole = f"/subscriptions/{request.subscription}"
-    own = group_id(request.subscription, request.group) if group_exists else whole
-    existing = [one for one in (request.registry, request.vault) if not one.created]
+def needed_actions(request: DeployRequest, group_exists: bool) -> dict[str, list[str]]:
+    """Scope → the actions that the deployment performs there."""
+    subscription = f"/subscriptions/{request.subscription}"
+    app_group = group_id(request.subscription, request.group) if group_exists else subscription
+    existing = [source for source in (request.registry, request.vault) if not source.created]
     pairs = [
-        (whole, DEPLOY),
-        (whole, "Microsoft.Resources/subscriptions/resourceGroups/write"),
-        (own, DEPLOY),
-        (own, "Microsoft.Web/sites/write"),
+        (subscription, DEPLOY),
+        (subscription, "Microsoft.Resources/subscriptions/resourceGroups/write"),
+        (app_group, DEPLOY),
+        (app_group, "Microsoft.Web/sites/write"),
         (group_id(request.foundry_subscription, request.foundry_group), DEPLOY),
-        *(pair for source in existing for pair in _of_source(source)),
+        *(pair for source in existing for pair in _actions_on_source(source)),
     ]
     if request.assign_roles:
-        pairs += [(scope, ASSIGN) for scope in (own, request.project_id, *(one.id for one in existing))]
+        scopes = (app_group, request.project_id, *(source.id for source in existing))
+        pairs += [(scope, ASSIGN_ROLES) for scope in scopes]
     if request.assign_roles and request.foundry_role == "versions":
-        pairs.append(
-            (f"/subscriptions/{request.foundry_subscription}", "Microsoft.Authorization/roleDefinitions/write")
-        )
-    found: dict[str, list[str]] = {}
+        pairs.append((f"/subscriptions/{request.foundry_subscription}", DEFINE_ROLES))
+    actions: dict[str, list[str]] = {}
     for scope, action in dict.fromkeys(pairs):
-        found.setdefault(scope, []).append(action)
-    return found
+        actions.setdefault(scope, []).append(action)
+    return actions
 
 
-def _of_source(source: Source) -> list[tuple[str, str]]:
-    group, topics = group_id(source.subscription, source.group), group_id(source.subscription, source.topic_group)
+def _actions_on_source(source: Source) -> list[tuple[str, str]]:
+    group, topic_group = group_id(source.subscription, source.group), group_id(source.subscription, source.topic_group)
     return [
         (group, DEPLOY),
         *([] if source.topic else [(group, "Microsoft.EventGrid/systemTopics/write")]),
-        (topics, DEPLOY),
-        (topics, "Microsoft.EventGrid/systemTopics/eventSubscriptions/write"),
+        (topic_group, DEPLOY),
+        (topic_group, "Microsoft.EventGrid/systemTopics/eventSubscriptions/write"),
         (source.id, "Microsoft.EventGrid/eventSubscriptions/write"),
     ]
 
 
-def may(action: str, permissions: Sequence[Json]) -> bool:
-    """Whether one of the effective permissions allows the action and does not take it away again."""
+def is_allowed(action: str, permissions: Sequence[Json]) -> bool:
+    """Whether an effective permission allows the action and does not exclude it."""
     return any(
-        _any(action, one.get("actions") or []) and not _any(action, one.get("notActions") or []) for one in permissions
+        _matches(action, permission.get("actions") or []) and not _matches(action, permission.get("notActions") or [])
+        for permission in permissions
     )
 
 
-def _any(action: str, patterns: Sequence[str]) -> bool:
-    return any(re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns)
+def _matches(action: str, patterns: Sequence[str]) -> bool:
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None for pattern in patterns
+    )
 
 
-def lacking(scope: str, actions: Sequence[str], permissions: Sequence[Json]) -> Iterator[Finding]:
-    """What the signed-in account may not do at a scope; permissions as Azure tells them for it."""
-    lacks = [one for one in actions if not may(one, permissions)]
-    if ASSIGN in lacks:
+def missing_rights(scope: str, actions: Sequence[str], permissions: Sequence[Json]) -> Iterator[Finding]:
+    """The actions that the signed-in account may not perform at a scope, given its permissions there."""
+    missing = [action for action in actions if not is_allowed(action, permissions)]
+    if ASSIGN_ROLES in missing:
         command = 'az role assignment create --role "Role Based Access Control Administrator" --assignee <you>'
-        helps = (
-            f"{command} --scope {scope}\nor: azd env set ASSIGN_ROLES false, which prints the commands for whoever may"
+        help_ = (
+            f"{command} --scope {scope}\n"
+            "or: azd env set ASSIGN_ROLES false, which prints the commands for an administrator to run"
         )
-        yield error("rights", f"you may not assign roles at {scope}", helps)
-    others = [one for one in lacks if one != ASSIGN]
+        yield error("rights", f"you may not assign roles at {scope}", help_)
+    others = [action for action in missing if action != ASSIGN_ROLES]
     if others:
-        helps = f"az role assignment create --role Contributor --assignee <you> --scope {scope}"
-        yield error("rights", f"you may not {', '.join(others)} at {scope}", helps)
-
-
-def providers(listed: Sequence[Json], used: Sequence[str], subscription: str) -> Iterator[Finding]:
-    """Resource providers that are not registered; a registration takes a minute or two."""
-    known = {one["namespace"].lower(): one["registrationState"] for one in listed}
-    for name in used:
-        state = known.get(name.lower(), "unknown here")
-        if state != "Registered":
-            helps = f"az provider register --namespace {name} --subscription {subscription} --wait"
-            yield error("providers", f"{name} is {state} in {subscription}", helps)
-
-
-def used_in(subscription: str, request: DeployRequest) -> list[str]:
-    """The providers that a subscription needs."""
-    homes = {
-        "own": request.subscription,
-        "foundry": request.foundry_subscription,
-        "registry": request.registry.subscription,
-        "vault": request.vault.subscription,
-    }
-    found = [name for part, home in homes.items() if home == subscription for name in PROVIDERS[part]]
-    network = ["Microsoft.Network"] if request.private and subscription == request.subscription else []
-    return list(dict.fromkeys([*found, *network]))
-
-
-def region(locations: Sequence[Json], location: str) -> Finding:
-    """Whether Flex Consumption is there; az names regions in one way or the other."""
-    known = sorted({_plain(one["name"]) for one in locations if one.get("name")})
-    if not known:
-        return note("region", f"az names no region with Flex Consumption; {location} will show at the deployment")
-    if _plain(location) in known:
-        return ok("region", f"{location} has Flex Consumption")
-    told = f"{location} has no Flex Consumption"
-    return error("region", told, f"azd env set AZURE_LOCATION <one of {', '.join(known)}>")
-
-
-def python(runtimes: Sequence[Json], version: str) -> Finding:
-    """Whether the region runs that Python on Flex Consumption."""
-    known = [str(one["version"]) for one in runtimes if one.get("version")]
-    if version in known:
-        return ok("region", f"Python {version} runs there")
-    if not known:
-        return note("region", f"az tells no Python versions; {version} will show at the deployment")
-    return error(
-        "region", f"Python {version} does not run there", f"azd env set PYTHON_VERSION <one of {', '.join(known)}>"
-    )
-
-
-def taken(answer: Json, source: Source) -> Finding:
-    """Whether the name of a registry or a vault that is to be made is free."""
-    if answer.get("nameAvailable"):
-        return ok(source.kind.lower(), f"the name {source.name} is free")
-    told = f"the name {source.name} cannot be had: {answer.get('message') or answer.get('reason') or 'it is taken'}"
-    return error(source.kind.lower(), told, f"azd env set {source.kind}_NAME <another>")
-
-
-def _plain(region_: str) -> str:
-    return region_.replace(" ", "").lower()
+        help_ = f"az role assignment create --role Contributor --assignee <you> --scope {scope}"
+        yield error("rights", f"you lack {', '.join(others)} at {scope}", help_)

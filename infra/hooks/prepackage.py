@@ -1,4 +1,4 @@
-"""A wrong agents.yaml is deployed nowhere: every mistake, with its line and what to write instead."""
+"""azd prepackage: stop before a wrong agents.yaml is deployed; print every mistake with its line and its fix."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = "every key: docs/reference/agents-yaml.md"
 
 
-def rules(file: Path) -> Agents | Sequence[Finding]:
-    """The rules, or what is wrong with them."""
+def read_agents_file(file: Path) -> Agents | Sequence[Finding]:
+    """The agents of the file, or an error for each mistake in it."""
     try:
         return read_rules(file.read_bytes())
-    except OSError as missing:
-        return [error("agents.yaml", f"{file} cannot be read: {missing.strerror}", "write it; " + PAGE)]
-    except RulesError as wrong:
-        return [error("agents.yaml", line, PAGE) for line in str(wrong).splitlines()]
+    except OSError as failure:
+        return [error("agents.yaml", f"{file} cannot be read: {failure.strerror}", "create it; " + PAGE)]
+    except RulesError as failure:
+        return [error("agents.yaml", line, PAGE) for line in str(failure).splitlines()]
 
 
 def main(file: Path = ROOT / "agents.yaml") -> int:
-    """Say it; the exit code."""
-    found = rules(file)
-    told = [ok("agents.yaml", f"{len(found.agents)} agents, no mistake")] if isinstance(found, Agents) else found
-    return report("agents.yaml", told)
+    """Check the file and return the exit code."""
+    agents = read_agents_file(file)
+    if isinstance(agents, Agents):
+        return report("agents.yaml", [ok("agents.yaml", f"{len(agents.agents)} agents, no mistake")])
+    return report("agents.yaml", agents)
 
 
 if __name__ == "__main__":

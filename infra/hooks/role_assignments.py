@@ -1,4 +1,4 @@
-"""The role assignments of infra/modules as values: for ASSIGN_ROLES=false, and to find them again before azd down."""
+"""The role assignments of infra/modules as values, for ASSIGN_ROLES=false."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ROLES: Mapping[str, Mapping[str, str]] = json.loads((MODULES / "roles.json").rea
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """One row of roles.json, with the principal and the place that it comes to."""
+class RoleAssignment:
+    """One row of roles.json, with its principal and its scope."""
 
     key: str
     principal: str
@@ -24,58 +24,59 @@ class Grant:
 
     @property
     def role(self) -> str:
-        """The role's id, or its name where infra makes it."""
+        """The id of the role, or its name if the deployment creates the role."""
         row = ROLES[self.key]
         return row["role"] if self.key == "agentVersions" else row["id"]
 
 
-def grants(request: DeployRequest, env: Mapping[str, str]) -> Iterator[Grant]:
-    """Every assignment of a deployment; ``env`` holds what infra/main.bicep put out."""
-    app, own = env["SLIPWAY_IDENTITY_PRINCIPAL_ID"], group_id(request.subscription, request.group)
-    storage = f"{own}/providers/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}"
-    yield Grant("blobOwner", app, storage)
-    yield Grant("queueContributor", app, storage)
-    yield Grant("metricsPublisher", app, env["SLIPWAY_INSIGHTS_ID"])
+def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
+    """Every role assignment of a deployment; ``env`` holds the outputs of infra/main.bicep."""
+    app, app_group = env["SLIPWAY_IDENTITY_PRINCIPAL_ID"], group_id(request.subscription, request.group)
+    storage = f"{app_group}/providers/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}"
+    yield RoleAssignment("blobOwner", app, storage)
+    yield RoleAssignment("queueContributor", app, storage)
+    yield RoleAssignment("metricsPublisher", app, env["SLIPWAY_INSIGHTS_ID"])
     if topic := env.get("SLIPWAY_OUTCOME_TOPIC_ID"):
-        yield Grant("outcomeSender", app, topic)
+        yield RoleAssignment("outcomeSender", app, topic)
     if person := env.get("AZURE_PRINCIPAL_ID"):
-        yield Grant("operatorBlobs", person, storage, is_person=True)
-        yield Grant("operatorQueues", person, storage, is_person=True)
-    yield from _of_topics(request, env, storage)
-    yield from _of_sources(request, env)
+        yield RoleAssignment("operatorBlobs", person, storage, is_person=True)
+        yield RoleAssignment("operatorQueues", person, storage, is_person=True)
+    yield from _for_system_topics(request, env, storage)
+    yield from _on_existing_resources(request, env)
 
 
-def _of_sources(request: DeployRequest, env: Mapping[str, str]) -> Iterator[Grant]:
-    """On what was there before: project, vault, registry."""
+def _on_existing_resources(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
+    """On the project, the vault and the registry."""
     app, project = env["SLIPWAY_IDENTITY_PRINCIPAL_ID"], env["SLIPWAY_PROJECT_PRINCIPAL_ID"]
-    yield Grant("foundryUser" if request.foundry_role == "user" else "agentVersions", app, request.project_id)
-    for place in [f"{request.vault.id}/secrets/{one}" for one in request.secrets] or [request.vault.id]:
-        yield Grant("secretsUser", app, place)
-    yield Grant("repositoryReader", app, request.registry.id)
-    yield Grant("acrPull", app, request.registry.id)
-    if request.project_pull:
-        yield Grant("projectRepositoryReader", project, request.registry.id)
-        yield Grant("projectAcrPull", project, request.registry.id)
+    foundry_key = "foundryUser" if request.foundry_role == "user" else "agentVersions"
+    yield RoleAssignment(foundry_key, app, request.project_id)
+    for scope in [f"{request.vault.id}/secrets/{name}" for name in request.secret_names] or [request.vault.id]:
+        yield RoleAssignment("secretsUser", app, scope)
+    yield RoleAssignment("repositoryReader", app, request.registry.id)
+    yield RoleAssignment("acrPull", app, request.registry.id)
+    if request.grant_project_pull:
+        yield RoleAssignment("projectRepositoryReader", project, request.registry.id)
+        yield RoleAssignment("projectAcrPull", project, request.registry.id)
 
 
-def _of_topics(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[Grant]:
-    """The two system topics, on one queue and one container."""
+def _for_system_topics(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[RoleAssignment]:
+    """For the system topics of the registry and the vault, on one queue and one container."""
     for topic in dict.fromkeys((env["SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID"], env["SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID"])):
-        if request.delivery == "queue":
-            yield Grant("eventSender", topic, f"{storage}/queueServices/default/queues/events")
-        yield Grant("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
+        if request.event_delivery == "queue":
+            yield RoleAssignment("eventSender", topic, f"{storage}/queueServices/default/queues/events")
+        yield RoleAssignment("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
 
 
-def command(grant: Grant) -> str:
-    """The az command that makes the assignment."""
-    given = f"--assignee-object-id {grant.principal}"
-    kind = "" if grant.is_person else " --assignee-principal-type ServicePrincipal"
-    return f'az role assignment create --role "{grant.role}" {given}{kind} --scope {grant.scope}'
+def assignment_command(assignment: RoleAssignment) -> str:
+    """The az command that creates the assignment."""
+    assignee = f"--assignee-object-id {assignment.principal}"
+    principal_type = "" if assignment.is_person else " --assignee-principal-type ServicePrincipal"
+    return f'az role assignment create --role "{assignment.role}" {assignee}{principal_type} --scope {assignment.scope}'
 
 
-def role_command(request: DeployRequest) -> str:
-    """The az command that makes the custom role."""
+def custom_role_command(request: DeployRequest) -> str:
+    """The az command that creates the custom role."""
     scope = group_id(request.foundry_subscription, request.foundry_group)
-    given = f"--parameters environmentName={request.environment} assignableScope={scope}"
-    where = f"--subscription {request.foundry_subscription} --location {request.location}"
-    return f"az deployment sub create {where} --template-file infra/modules/foundry-role.bicep {given}"
+    parameters = f"--parameters environmentName={request.environment} assignableScope={scope}"
+    target = f"--subscription {request.foundry_subscription} --location {request.location}"
+    return f"az deployment sub create {target} --template-file infra/modules/foundry-role.bicep {parameters}"
