@@ -112,7 +112,7 @@ def module_contracts(infra: Infra) -> Iterator[str]:
         yield from (f"{symbol} does not get {name}" for name in sorted(required - passed))
         outputs = {output for owner, output in used if owner == symbol}
         yield from (f"{symbol} has no output {name}" for name in sorted(outputs - set(file.outputs)))
-    yield from (f"there is no module {owner}" for owner, _ in sorted(used) if owner not in infra.main.modules)
+    yield from (f"the module {owner} does not exist" for owner, _ in sorted(used) if owner not in infra.main.modules)
 
 
 def event_subscriptions(infra: Infra) -> Iterator[str]:
