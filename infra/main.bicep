@@ -1,12 +1,12 @@
-// Slipway in one resource group of its own, and what it needs beside the registry, the vault and the project that exist.
+// Slipway in its own resource group, connected to an existing registry, vault and Foundry project.
 targetScope = 'subscription'
 
 @minLength(1)
 @maxLength(40)
-@description('Tells deployments in one subscription apart')
+@description('Name of the environment; distinguishes deployments in one subscription')
 param environmentName string
 
-@description('Where the app runs; a region with Flex Consumption')
+@description('Region of the app; must offer Flex Consumption')
 @metadata({
   azd: {
     type: 'location'
@@ -15,110 +15,110 @@ param environmentName string
 param location string
 
 @maxLength(90)
-@description('The resource group of its own; `rg-slipway-<environment>` if empty')
+@description('Resource group to create for the app; `rg-slipway-<environment>` if empty')
 param resourceGroupName string = ''
 
-// What exists
+// Existing resources
 
-@description('The Foundry account')
+@description('Foundry account')
 param foundryAccountName string
 
-@description('The Foundry project')
+@description('Foundry project')
 param foundryProjectName string
 
-@description('The resource group of the Foundry account')
+@description('Resource group of the Foundry account')
 param foundryResourceGroup string
 
-@description('The subscription of the Foundry account; this one if empty')
+@description('Subscription of the Foundry account; the app\'s if empty')
 param foundrySubscriptionId string = ''
 
-@description('The registry; with `CREATE_REGISTRY` a name that nobody has')
+@description('Registry; with `CREATE_REGISTRY` a name that is still free')
 param registryName string
 
-@description('The resource group of the registry; not needed with `CREATE_REGISTRY`')
+@description('Resource group of the registry; not needed with `CREATE_REGISTRY`')
 param registryResourceGroup string = ''
 
-@description('The subscription of the registry; this one if empty')
+@description('Subscription of the registry; the app\'s if empty')
 param registrySubscriptionId string = ''
 
-@description('The system topic that the registry has already; a source can have one only')
+@description('Existing system topic of the registry, if it has one; a registry can have only one')
 param registryTopicName string = ''
 
-@description('The resource group of that topic; the registry\'s if empty')
+@description('Resource group of that topic; the registry\'s if empty')
 param registryTopicGroup string = ''
 
-@description('Make a registry, for a first try')
+@description('Create a registry, for a first try')
 param createRegistry bool = false
 
-@description('Give the Foundry project its two roles on the registry')
+@description('Assign the Foundry project its two roles on the registry')
 param grantProjectPull bool = false
 
-@description('The vault; with `CREATE_VAULT` a name that nobody has')
+@description('Key vault; with `CREATE_VAULT` a name that is still free')
 param vaultName string
 
-@description('The resource group of the vault; not needed with `CREATE_VAULT`')
+@description('Resource group of the vault; not needed with `CREATE_VAULT`')
 param vaultResourceGroup string = ''
 
-@description('The subscription of the vault; this one if empty')
+@description('Subscription of the vault; the app\'s if empty')
 param vaultSubscriptionId string = ''
 
-@description('The system topic that the vault has already')
+@description('Existing system topic of the vault, if it has one')
 param vaultTopicName string = ''
 
-@description('The resource group of that topic; the vault\'s if empty')
+@description('Resource group of that topic; the vault\'s if empty')
 param vaultTopicGroup string = ''
 
-@description('Make a vault, for a first try')
+@description('Create a vault, for a first try')
 param createVault bool = false
 
-@description('Secrets that the app may read, with commas between; the whole vault if empty. With it no `env_from_vault`')
-param vaultSecrets string = ''
+@description('Names of the secrets that the app may read, separated by commas; the whole vault if empty. If set, `env_from_vault` does not work')
+param vaultSecretNames string = ''
 
-// Rights
+// Roles
 
-@description('Assign the roles; `false`: they are printed as commands for whoever may')
+@description('Assign the roles; `false` prints the commands for an administrator to run')
 param assignRoles bool = true
 
 @allowed([
   'user'
   'versions'
 ])
-@description('The role on the project: `user`, or `versions`, the agent actions alone, for rules without `verify`, `check` and `tools`')
+@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
 param foundryRole string = 'user'
 
-@description('Who runs azd: reads the journal, sends the smoke check; azd gives it')
+@description('Account that runs azd and its smoke check; set by azd')
 param principalId string = ''
 
-// How it behaves
+// Behavior
 
 @allowed([
   'queue'
   'function'
 ])
-@description('How events come: into the `queue`, or straight to the `function`, which a hook subscribes after the deployment')
+@description('Destination of events: the `queue`, or the `function` directly, subscribed by a hook after the deployment')
 param eventDelivery string = 'queue'
 
-@description('When stale versions go: NCRONTAB, UTC; `0 0 3 * * *` if empty')
+@description('When stale versions are deleted: NCRONTAB, UTC; `0 0 3 * * *` if empty')
 param pruneSchedule string = ''
 
-@description('When what was missed is taken up: NCRONTAB, UTC; `0 */5 * * * *` if empty')
+@description('When interrupted releases resume and missed pushes are found: NCRONTAB, UTC; `0 */5 * * * *` if empty')
 param resumeSchedule string = ''
 
-@description('Prune only says what it would do')
+@description('Only report what pruning would delete')
 param pruneDryRun bool = false
 
-@description('Seconds between looks at a version')
+@description('Seconds between two reads of a version that is being prepared')
 param pollSeconds string = '2'
 
-@description('Looks at versions a second that an instance makes')
-param looksPerSecond string = '5'
+@description('Maximum reads of versions per second and instance')
+param foundryReadsPerSecond string = '5'
 
-@description('A topic that is told what became of each release')
+@description('Create an Event Grid topic that publishes the outcome of each release')
 param outcomeTopic bool = true
 
 // Size
 
-@description('The Python of the app')
+@description('Python version of the app')
 param pythonVersion string = '3.13'
 
 @allowed([
@@ -126,60 +126,60 @@ param pythonVersion string = '3.13'
   2048
   4096
 ])
-@description('Megabytes of an instance')
+@description('Memory of an instance in MB')
 param instanceMemoryMB int = 2048
 
 @minValue(1)
 @maxValue(1000)
-@description('Instances at most')
+@description('Maximum number of instances')
 param maximumInstanceCount int = 40
 
 @minValue(0)
 @maxValue(20)
-@description('Instances of `release_agent` that are kept warm; 0 costs nothing at rest')
+@description('Instances of `release_agent` that always run; 0 costs nothing while idle')
 param alwaysReady int = 0
 
 // Network and telemetry
 
-@description('A network of its own with private endpoints for storage and vault')
+@description('Create a virtual network with private endpoints for storage and vault')
 param vnetEnabled bool = false
 
-@description('A subnet that is there, delegated to `Microsoft.App/environments`, instead of that network\'s')
+@description('Existing subnet for the app, delegated to `Microsoft.App/environments`, instead of a new one')
 param appSubnetId string = ''
 
-@description('Alert rules; they are most of what is paid at rest')
+@description('Create alert rules; they are most of the idle cost')
 param alertRules bool = true
 
-@description('Addresses that alerts go to, with commas between')
+@description('E-mail addresses for alerts, separated by commas')
 param alertEmails string = ''
 
 @minValue(30)
 @maxValue(730)
-@description('Days that telemetry is kept')
+@description('Days to keep telemetry')
 param logRetentionDays int = 30
 
-@description('Gigabytes of telemetry a day after which no more is taken; -1: no limit')
+@description('Gigabytes of telemetry accepted per day; -1 for no limit')
 param logDailyQuotaGb int = 1
 
-var here = subscription().subscriptionId
-var token = toLower(uniqueString(here, environmentName, location))
+var appSubscription = subscription().subscriptionId
+var token = toLower(uniqueString(appSubscription, environmentName, location))
 var tags = {
   'azd-env-name': environmentName
 }
-var foundrySubscription = empty(foundrySubscriptionId) ? here : foundrySubscriptionId
-var registrySubscription = empty(registrySubscriptionId) ? here : registrySubscriptionId
-var vaultSubscription = empty(vaultSubscriptionId) ? here : vaultSubscriptionId
-var ownGroup = empty(resourceGroupName) ? 'rg-slipway-${environmentName}' : resourceGroupName
-var registryGroup = createRegistry ? ownGroup : registryResourceGroup
-var vaultGroup = createVault ? ownGroup : vaultResourceGroup
-var pruneTimes = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
-var resumeTimes = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
-var toQueue = eventDelivery == 'queue'
-// the topics' roles come first: where others assign them, hooks/after_deploy.py subscribes
-var subscribeHere = toQueue && assignRoles
+var foundrySubscription = empty(foundrySubscriptionId) ? appSubscription : foundrySubscriptionId
+var registrySubscription = empty(registrySubscriptionId) ? appSubscription : registrySubscriptionId
+var vaultSubscription = empty(vaultSubscriptionId) ? appSubscription : vaultSubscriptionId
+var appGroup = empty(resourceGroupName) ? 'rg-slipway-${environmentName}' : resourceGroupName
+var registryGroup = createRegistry ? appGroup : registryResourceGroup
+var vaultGroup = createVault ? appGroup : vaultResourceGroup
+var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
+var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
+var deliverToQueue = eventDelivery == 'queue'
+// A subscription needs the topic's roles. If an administrator assigns them later, hooks/postdeploy.py subscribes.
+var createSubscriptions = deliverToQueue && assignRoles
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: ownGroup
+  name: appGroup
   location: location
   tags: tags
 }
@@ -287,7 +287,7 @@ module foundryAccess 'modules/foundry-access.bicep' = if (assignRoles) {
   }
 }
 
-// The registry, and the events of its pushes
+// The registry and its push events
 
 module registry 'modules/registry.bicep' = if (createRegistry) {
   name: 'slipway-registry'
@@ -345,12 +345,12 @@ module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
   params: {
     storageName: storage.outputs.name
     principalId: registryTopic.outputs.principalId
-    toQueue: toQueue
+    deliverToQueue: deliverToQueue
   }
 }
 
-module pushes 'modules/subscription.bicep' = if (subscribeHere) {
-  name: 'slipway-pushes-${token}'
+module pushSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
+  name: 'slipway-push-subscription-${token}'
   scope: resourceGroup(registrySubscription, empty(registryTopicGroup) ? registryGroup : registryTopicGroup)
   params: {
     topicName: registryTopic.outputs.name
@@ -363,7 +363,7 @@ module pushes 'modules/subscription.bicep' = if (subscribeHere) {
   ]
 }
 
-// The vault, and the events of its rotations
+// The vault and its events for new secret versions
 
 module vault 'modules/vault.bicep' = if (createVault) {
   name: 'slipway-vault'
@@ -381,7 +381,7 @@ module vaultAccess 'modules/vault-access.bicep' = if (assignRoles) {
   params: {
     vaultName: vaultName
     principalId: identity.outputs.principalId
-    secretNames: empty(vaultSecrets) ? [] : split(vaultSecrets, ',')
+    secretNames: empty(vaultSecretNames) ? [] : split(vaultSecretNames, ',')
   }
   dependsOn: [
     vault
@@ -420,12 +420,12 @@ module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
   params: {
     storageName: storage.outputs.name
     principalId: vaultTopic.outputs.principalId
-    toQueue: toQueue
+    deliverToQueue: deliverToQueue
   }
 }
 
-module rotations 'modules/subscription.bicep' = if (subscribeHere) {
-  name: 'slipway-rotations-${token}'
+module secretSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
+  name: 'slipway-secret-subscription-${token}'
   scope: resourceGroup(vaultSubscription, empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup)
   params: {
     topicName: vaultTopic.outputs.name
@@ -497,11 +497,11 @@ module app 'modules/function.bicep' = {
       }
       {
         name: 'PRUNE_SCHEDULE'
-        value: pruneTimes
+        value: pruneCron
       }
       {
         name: 'RESUME_SCHEDULE'
-        value: resumeTimes
+        value: resumeCron
       }
       {
         name: 'PRUNE_DRY_RUN'
@@ -517,7 +517,7 @@ module app 'modules/function.bicep' = {
       }
       {
         name: 'FOUNDRY_READS_PER_SECOND'
-        value: looksPerSecond
+        value: foundryReadsPerSecond
       }
     ]
   }
@@ -528,7 +528,7 @@ module app 'modules/function.bicep' = {
   ]
 }
 
-// What people look at, and what calls them; a metric alert watches topics of its own subscription only
+// The workbook and the alerts. A metric alert can watch only topics of its own subscription.
 
 module workbook 'modules/workbook.bicep' = {
   name: 'slipway-workbook'
@@ -550,7 +550,7 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     emails: empty(alertEmails) ? [] : split(alertEmails, ',')
-    systemTopicIds: concat(registrySubscription == here ? [registryTopic.outputs.id] : [], vaultSubscription == here ? [vaultTopic.outputs.id] : [])
+    systemTopicIds: concat(registrySubscription == appSubscription ? [registryTopic.outputs.id] : [], vaultSubscription == appSubscription ? [vaultTopic.outputs.id] : [])
   }
 }
 
@@ -563,10 +563,10 @@ output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
 output KEY_VAULT_URL string = vaultFacts.outputs.vaultUri
 output REGISTRY_LOGIN_SERVER string = registryFacts.outputs.loginServer
-// what the command line reads beside these: source <(azd env get-values)
+// for the command line: source <(azd env get-values)
 output AzureWebJobsStorage__accountName string = storage.outputs.name
-output PRUNE_SCHEDULE string = pruneTimes
-output RESUME_SCHEDULE string = resumeTimes
+output PRUNE_SCHEDULE string = pruneCron
+output RESUME_SCHEDULE string = resumeCron
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId

@@ -1,4 +1,4 @@
-"""What a hook found, one line each, and what helps; printed for people, counted for azd."""
+"""A hook's findings: one line each with its fix, printed for a person and summed up as an exit code for azd."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ Level = Literal["ok", "note", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is as it should be, worth knowing, or in the way; ``help`` is a command or a sentence."""
+    """The result of one check; ``help`` is a command or a sentence."""
 
     level: Level
-    about: str
-    what: str
+    subject: str
+    message: str
     help: str = ""
 
 
-def ok(about: str, what: str) -> Finding:
-    """As it should be."""
-    return Finding("ok", about, what)
+def ok(subject: str, message: str) -> Finding:
+    """The check passed."""
+    return Finding("ok", subject, message)
 
 
-def note(about: str, what: str, help_: str = "") -> Finding:
-    """Worth knowing; nothing fails for it now."""
-    return Finding("note", about, what, help_)
+def note(subject: str, message: str, help_: str = "") -> Finding:
+    """Worth knowing; the deployment goes on."""
+    return Finding("note", subject, message, help_)
 
 
-def error(about: str, what: str, help_: str) -> Finding:
-    """In the way; there is always something that helps."""
-    return Finding("error", about, what, help_)
+def error(subject: str, message: str, help_: str) -> Finding:
+    """The deployment cannot work like this; ``help_`` says how to fix it."""
+    return Finding("error", subject, message, help_)
 
 
 def report(title: str, findings: Iterable[Finding]) -> int:
-    """Print them as they come; the exit code: 1 where one is in the way."""
+    """Print the findings as they arrive; return the exit code, 1 if one is an error."""
     print(title, flush=True)
     failed = False
-    for one in findings:
-        failed = failed or one.level == "error"
-        print(f"  {one.level:5}  {one.about:12}  {one.what}", flush=True)
-        for line in one.help.splitlines():
+    for finding in findings:
+        failed = failed or finding.level == "error"
+        print(f"  {finding.level:5}  {finding.subject:12}  {finding.message}", flush=True)
+        for line in finding.help.splitlines():
             print(f"  {'':5}  {'':12}  → {line}", flush=True)
     if failed:
-        print(f"{title}: mend what is marked error, then run azd again", file=sys.stderr)
+        print(f"{title}: fix the lines marked error, then run azd again", file=sys.stderr)
     return 1 if failed else 0

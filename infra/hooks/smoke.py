@@ -1,4 +1,4 @@
-"""The smoke check's own facts: its event, how it is found in the journal, and what may not have changed."""
+"""The smoke check as pure functions: its event, the answer in the journal, and the judgement of both."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ FUNCTION = re.compile(r'@app\.function_name\("(\w+)"\)')
 
 
 def functions(app: Path) -> set[str]:
-    """The names that function_app.py gives its functions."""
+    """The names of the functions in function_app.py."""
     return set(FUNCTION.findall(app.read_text()))
 
 
-def event(agents: Agents, registry: str, identity: str, now: datetime) -> dict[str, Any]:
-    """A push that never was, to the first repository that an agent follows; it asks for a decision alone."""
+def event(agents: Agents, registry: str, event_id: str, now: datetime) -> dict[str, Any]:
+    """A dry-run push event for the repository of the first agent; no image was pushed."""
     repository = next(iter(agents.agents.values())).repository
     target = {"repository": repository, "tag": "slipway-smoke", "digest": f"sha256:{'0' * 64}"}
     return {
         "specversion": "1.0",
-        "id": identity,
+        "id": event_id,
         "type": "Microsoft.ContainerRegistry.ImagePushed",
         "source": registry,
         "subject": f"{repository}:slipway-smoke",
@@ -36,46 +36,50 @@ def event(agents: Agents, registry: str, identity: str, now: datetime) -> dict[s
     }
 
 
-def message(told: Mapping[str, Any]) -> str:
-    """As Event Grid writes it to a storage queue."""
-    return base64.b64encode(json.dumps(told).encode()).decode()
+def message(content: Mapping[str, Any]) -> str:
+    """An event in the encoding in which Event Grid writes it to a storage queue."""
+    return base64.b64encode(json.dumps(content).encode()).decode()
 
 
-def answers(journal: str, identity: str) -> list[Mapping[str, Any]]:
-    """The lines of a day's journal that answer the event; a line that is half written is not one yet."""
-    whole = [line for line in journal.splitlines() if identity in line and line.endswith("}")]
-    return [one for one in map(json.loads, whole) if one.get("event") == identity]
+def answers(journal: str, event_id: str) -> list[Mapping[str, Any]]:
+    """The journal lines that answer the event; a half-written line does not count yet."""
+    complete = [line for line in journal.splitlines() if event_id in line and line.endswith("}")]
+    return [entry for entry in map(json.loads, complete) if entry.get("event") == event_id]
 
 
-def indexed(listed: Sequence[Mapping[str, Any]], wanted: set[str]) -> Finding:
-    """Whether the host found every function; one that fails at its import has none at all."""
-    there = {one["name"].rpartition("/")[2] for one in listed}
-    if missing := sorted(wanted - there):
-        helps = (
-            "look at the deployment's log, and at exceptions in Application Insights; a failed import hides all of them"
+def indexed(listed: Sequence[Mapping[str, Any]], expected: set[str]) -> Finding:
+    """Whether the host found every function."""
+    names = {function["name"].rpartition("/")[2] for function in listed}
+    if missing := sorted(expected - names):
+        help_ = (
+            "read the deployment's log and the exceptions in Application Insights; a failed import hides all functions"
         )
-        return error("functions", f"{', '.join(missing)} did not come up", helps)
-    return ok("functions", f"{len(wanted)} indexed")
+        return error("functions", f"{', '.join(missing)} did not come up", help_)
+    return ok("functions", f"{len(expected)} indexed")
 
 
 def judge(
     lines: Sequence[Mapping[str, Any]], before: Mapping[str, str], after: Mapping[str, str], seconds: float
 ) -> Iterator[Finding]:
-    """What came of the event: a decision that says it was a dry run, and a ledger that is as it was."""
+    """Each answer must be a dry run, and no desired state may change meanwhile."""
     if not lines:
-        helps = "az functionapp log tail; are the roles there for some minutes, and is a message in events-poison?"
-        yield error("smoke", f"the event was not answered in the journal within {seconds:.0f} s", helps)
+        help_ = (
+            "read the app's log: az functionapp log tail\n"
+            "were the roles assigned some minutes ago, and is a message in the queue events-poison?"
+        )
+        yield error("smoke", f"the event was not answered in the journal within {seconds:.0f} s", help_)
         return
     for line in lines:
-        who = line.get("agent", "nobody")
+        agent = line.get("agent", "no agent")
         if line.get("dry_run") is True or line.get("reason") == "NOT_FOLLOWED":
-            yield ok("smoke", f"{who}: {line['reason']} {line.get('detail', '')}".rstrip())
+            yield ok("smoke", f"{agent}: {line['reason']} {line.get('detail', '')}".rstrip())
         else:
-            told = f"{who}: {line['reason']} was decided, and not as a dry run"
-            yield error("smoke", told, "deploy the app of this very checkout: azd deploy")
+            decided = f"{agent}: {line['reason']} was decided, and not as a dry run"
+            yield error("smoke", decided, "the deployed app is not this checkout: azd deploy")
     if changed := sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)):
+        names = ", ".join(changed)
         yield note(
-            "smoke", f"{', '.join(changed)} changed meanwhile", "a push of yours? the smoke check itself writes none"
+            "smoke", f"{names} changed meanwhile", "probably a real push; the smoke check itself changes nothing"
         )
     else:
-        yield ok("smoke", "the ledger is as it was")
+        yield ok("smoke", "no desired state changed")

@@ -1,18 +1,18 @@
-// Who is called, and when: log alerts made of infra/monitoring, and Event Grid's own deliveries.
+// Log alerts, generated from infra/monitoring, and metric alerts on the deliveries of Event Grid.
 param name string
 param location string
 param tags object
 param workspaceId string
 
-@description('Addresses that are told; none: the rules are there and tell nobody.')
+@description('E-mail addresses to notify; if empty, the alerts notify nobody.')
 param emails array = []
 
-@description('The registry\'s and the vault\'s Event Grid system topics.')
+@description('The Event Grid system topics of the registry and the vault.')
 param systemTopicIds array = []
 
-var rules = loadJsonContent('alerts.json')
+var logAlerts = loadJsonContent('alerts.json')
 
-var deliveries = [
+var deliveryMetrics = [
   {
     metric: 'DeadLetteredCount'
     severity: 1
@@ -27,7 +27,7 @@ var deliveries = [
   }
 ]
 
-resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails)) {
+resource emailGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails)) {
   name: 'ag-${name}'
   location: 'global'
   tags: tags
@@ -42,31 +42,31 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails
   }
 }
 
-resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for one in rules: {
-  name: 'alert-${name}-${one.key}'
+resource logAlert 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
+  name: 'alert-${name}-${alert.key}'
   location: location
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: one.title
-    description: one.description
-    severity: one.severity
+    displayName: alert.title
+    description: alert.description
+    severity: alert.severity
     enabled: true
     scopes: [
       workspaceId
     ]
-    evaluationFrequency: one.evaluationFrequency
-    windowSize: one.windowSize
+    evaluationFrequency: alert.evaluationFrequency
+    windowSize: alert.windowSize
     autoMitigate: true
     skipQueryValidation: true
     criteria: {
       allOf: [
         {
-          query: one.query
+          query: alert.query
           timeAggregation: 'Count'
-          operator: one.operator
-          threshold: one.threshold
-          dimensions: one.dimensions
+          operator: alert.operator
+          threshold: alert.threshold
+          dimensions: alert.dimensions
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1
@@ -76,22 +76,22 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for one in 
     }
     actions: {
       actionGroups: empty(emails) ? [] : [
-        people.id
+        emailGroup.id
       ]
     }
   }
 }]
 
-resource delivery 'Microsoft.Insights/metricAlerts@2018-03-01' = [for i in range(0, length(systemTopicIds) * length(deliveries)): {
-  name: 'alert-${name}-${i / length(deliveries)}-${toLower(deliveries[i % length(deliveries)].metric)}'
+resource deliveryAlert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for i in range(0, length(systemTopicIds) * length(deliveryMetrics)): {
+  name: 'alert-${name}-${i / length(deliveryMetrics)}-${toLower(deliveryMetrics[i % length(deliveryMetrics)].metric)}'
   location: 'global'
   tags: tags
   properties: {
-    description: 'Slipway: events of ${last(split(systemTopicIds[i / length(deliveries)], '/'))} do not arrive (${deliveries[i % length(deliveries)].metric}).'
-    severity: deliveries[i % length(deliveries)].severity
+    description: 'Slipway: events of ${last(split(systemTopicIds[i / length(deliveryMetrics)], '/'))} are not delivered (${deliveryMetrics[i % length(deliveryMetrics)].metric}).'
+    severity: deliveryMetrics[i % length(deliveryMetrics)].severity
     enabled: true
     scopes: [
-      systemTopicIds[i / length(deliveries)]
+      systemTopicIds[i / length(deliveryMetrics)]
     ]
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
@@ -101,9 +101,9 @@ resource delivery 'Microsoft.Insights/metricAlerts@2018-03-01' = [for i in range
       allOf: [
         {
           criterionType: 'StaticThresholdCriterion'
-          name: deliveries[i % length(deliveries)].metric
+          name: deliveryMetrics[i % length(deliveryMetrics)].metric
           metricNamespace: 'Microsoft.EventGrid/systemTopics'
-          metricName: deliveries[i % length(deliveries)].metric
+          metricName: deliveryMetrics[i % length(deliveryMetrics)].metric
           timeAggregation: 'Total'
           operator: 'GreaterThan'
           threshold: 0
@@ -112,7 +112,7 @@ resource delivery 'Microsoft.Insights/metricAlerts@2018-03-01' = [for i in range
     }
     actions: empty(emails) ? [] : [
       {
-        actionGroupId: people.id
+        actionGroupId: emailGroup.id
       }
     ]
   }

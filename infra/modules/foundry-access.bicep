@@ -1,9 +1,9 @@
-// The app's role on the Foundry project, and nowhere else in Foundry.
+// The app's role on the Foundry project, its only role in Foundry.
 param accountName string
 param projectName string
 param principalId string
 
-@description('The custom role of foundry-role.bicep; empty: Foundry User.')
+@description('The custom role of foundry-role.bicep; Foundry User if empty.')
 param customRoleId string = ''
 
 var roles = loadJsonContent('roles.json')

@@ -1,9 +1,9 @@
-// A role with the agent actions only. It can neither ask an agent nor make a toolbox.
+// A role with only the agent actions. It can neither invoke an agent nor create a toolbox.
 targetScope = 'subscription'
 
 param environmentName string
 
-@description('Where it may be assigned: the resource group of the Foundry account.')
+@description('The scope at which the role can be assigned: the resource group of the Foundry account.')
 param assignableScope string
 
 var roles = loadJsonContent('roles.json')
@@ -11,10 +11,10 @@ var roles = loadJsonContent('roles.json')
 resource agentVersions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, 'slipway', environmentName)
   properties: {
-    // role names are unique in a tenant
+    // role names must be unique in a tenant
     roleName: '${roles.agentVersions.role} (${environmentName})'
     type: 'CustomRole'
-    description: 'Reads, makes and deletes agents and agent versions, and moves their traffic.'
+    description: 'Reads, creates and deletes agents and agent versions, and moves their traffic.'
     permissions: [
       {
         actions: []

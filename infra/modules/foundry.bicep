@@ -1,4 +1,4 @@
-// The Foundry project as it stands: where it is reached, and who pulls its images.
+// The existing Foundry project: its endpoint, and the identity that pulls its images.
 param accountName string
 param projectName string
 

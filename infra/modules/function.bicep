@@ -1,4 +1,4 @@
-// The app on Flex Consumption: nothing runs while nothing happens, unless alwaysReady says so.
+// The app on Flex Consumption. With alwaysReady 0, no instance runs while the app is idle.
 param name string
 param planName string
 param location string
@@ -19,13 +19,13 @@ param instanceMemoryMB int
 
 param maximumInstanceCount int
 
-@description('Instances of release_agent that are kept warm; 0: none, and a push waits for a cold start.')
+@description('Instances of release_agent that always run; with 0 a push waits for a cold start.')
 param alwaysReady int
 
-@description('A subnet delegated to Microsoft.App/environments; empty: no network of its own.')
+@description('A subnet delegated to Microsoft.App/environments; if empty, the app joins no virtual network.')
 param subnetId string = ''
 
-@description('What the product reads, as [{ name, value }]; what the host reads is added here.')
+@description('Settings of the app, as [{ name, value }]; this module adds those of the Functions host.')
 param settings array
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
@@ -60,7 +60,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     clientAffinityEnabled: false
-    // azd uploads to the app's own deployment address, and Event Grid may deliver to its functions
+    // azd uploads to the app's deployment endpoint, and Event Grid may deliver to its functions
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
@@ -69,7 +69,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
-      // in the site, not as a child of it: scanners take every child 'config' for a web app's
+      // inside the site, not as a child resource: scanners take every child 'config' for that of a web app
       appSettings: concat(settings, [
         {
           name: 'AzureWebJobsStorage__blobServiceUri'

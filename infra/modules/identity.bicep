@@ -1,4 +1,4 @@
-// Who the app is: made before the app, so that its roles are there when it starts, and kept when it is made anew.
+// The app's identity. It exists before the app, so its roles are assigned when the app starts, and outlives the app.
 param name string
 param location string
 param tags object

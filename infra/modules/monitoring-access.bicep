@@ -1,4 +1,4 @@
-// The app may tell Application Insights what it does.
+// The app may send telemetry to Application Insights.
 param insightsName string
 param principalId string
 

@@ -1,11 +1,11 @@
-// Log Analytics and Application Insights; telemetry comes in with an identity of Entra, never with a key alone.
+// Log Analytics and Application Insights. Telemetry is accepted only from an Entra identity, not with a key.
 param workspaceName string
 param insightsName string
 param location string
 param tags object
 param retentionDays int = 30
 
-@description('Gigabytes a day after which nothing more is taken; -1: no limit.')
+@description('Gigabytes accepted per day; -1 for no limit.')
 param dailyQuotaGb int = 1
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {

@@ -1,4 +1,4 @@
-// A network of the app's own, and private ways to its storage and to the vault.
+// A virtual network for the app, with private endpoints for its storage and for the vault.
 param name string
 param location string
 param tags object
@@ -38,7 +38,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
         name: 'app'
         properties: {
           addressPrefix: '10.90.0.0/26'
-          // Foundry and the registry are outside; without this newer networks have no way out
+          // the app calls Foundry and the registry; newer virtual networks have no outbound access without this
           defaultOutboundAccess: true
           delegations: [
             {

@@ -1,4 +1,4 @@
-// The topic that is told what became of a release; who wants to know subscribes.
+// The topic that publishes the outcome of each release, open to any subscriber.
 param name string
 param location string
 param tags object

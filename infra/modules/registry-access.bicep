@@ -1,11 +1,11 @@
-// Reading the registry, in both of its modes: an ABAC registry ignores AcrPull, any other knows no Repository Reader.
+// Read access to the registry in both of its modes: an ABAC registry ignores AcrPull, any other ignores Repository Reader.
 param registryName string
 param principalId string
 
-@description('The Foundry project\'s identity; empty: whoever owns the registry gives it its roles.')
+@description('The identity of the Foundry project; if empty, the owner of the registry assigns its roles.')
 param projectPrincipalId string = ''
 
-@description('Says whose assignments these are, so that azd down finds them again.')
+@description('Goes into the description of the project\'s assignments, by which azd down finds them.')
 param environmentName string
 
 var roles = loadJsonContent('roles.json')

@@ -1,4 +1,5 @@
-// What the registry says of itself. A module of its own: a location can be a parameter, but not what another resource says.
+// Properties of the registry. A separate module, as a resource's location may come from a parameter but not from another
+// resource.
 param registryName string
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {

@@ -1,4 +1,4 @@
-// A registry for a first try; a real one is there already and given by name.
+// A new registry, for a first try. In production the registry exists already and is given by name.
 param name string
 param location string
 param tags object
@@ -22,7 +22,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' = {
     anonymousPullEnabled: false
     publicNetworkAccess: 'Enabled'
     policies: {
-      // Foundry pulls images of hosted agents with a token for ARM
+      // Foundry pulls the images of hosted agents with an ARM token
       azureADAuthenticationAsArmPolicy: {
         status: 'enabled'
       }

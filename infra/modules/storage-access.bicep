@@ -1,8 +1,8 @@
-// The app's rights on its own storage, and those of whoever runs azd.
+// Roles on the app's storage, for the app and for the account that runs azd.
 param storageName string
 param principalId string
 
-@description('Who runs azd; empty: nobody but the app.')
+@description('The account that runs azd; if empty, only the app gets roles.')
 param operatorId string = ''
 
 var roles = loadJsonContent('roles.json')

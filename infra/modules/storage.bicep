@@ -1,15 +1,15 @@
-// State: the code package, ledger and journal, dead letters, and the two queues with what failed in them.
+// Storage of the app: code package, state and journal, dead letters, and the two queues with their poison queues.
 param name string
 param location string
 param tags object
 
-@description('Let nobody in but by private endpoint and as a trusted service of Azure (Event Grid).')
+@description('Allow only private endpoints and trusted Azure services, among them Event Grid.')
 param isPrivate bool = false
 
-@description('Days after which a line of the journal goes.')
+@description('Days to keep the journal.')
 param journalDays int = 180
 
-@description('Days after which a dead letter goes.')
+@description('Days to keep dead letters.')
 param deadLetterDays int = 30
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
@@ -28,7 +28,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     defaultToOAuthAuthentication: true
     allowBlobPublicAccess: false
     allowCrossTenantReplication: false
-    // Enabled also when private: with Disabled it is not documented that the trusted services still come in
+    // also Enabled when private: it is not documented that trusted services can still connect with Disabled
     publicNetworkAccess: 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'

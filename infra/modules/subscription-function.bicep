@@ -1,4 +1,4 @@
-// The same events straight to a function. It must exist already, so hooks/after_deploy.py deploys this, not main.bicep.
+// The same events, delivered directly to a function. The function must exist first, so hooks/postdeploy.py deploys this module.
 param topicName string
 param subscriptionName string
 param eventType string
@@ -10,7 +10,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
-resource toFunction 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+resource functionSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: subscriptionName
   properties: {

@@ -1,5 +1,5 @@
-// Events of one type, of every repository or secret, into our queue with the topic's own identity.
-// Nothing has to run for it, no key is in it, and a new agent changes nothing here.
+// Events of one type, for every repository or secret, delivered to the queue with the topic's identity.
+// No instance has to run to receive them, no key is needed, and a new agent needs no new subscription.
 param topicName string
 param subscriptionName string
 param eventType string
@@ -9,7 +9,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
-resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+resource queueSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: subscriptionName
   properties: {

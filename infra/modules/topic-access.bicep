@@ -1,7 +1,7 @@
-// What a system topic may do in our storage: put events into the queue, and dead letters into their container.
+// Roles of a system topic on the app's storage: it writes events to the queue and dead letters to their container.
 param storageName string
 param principalId string
-param toQueue bool = true
+param deliverToQueue bool = true
 
 var roles = loadJsonContent('roles.json')
 
@@ -29,7 +29,7 @@ resource deadletters 'Microsoft.Storage/storageAccounts/blobServices/containers@
   name: 'deadletters'
 }
 
-resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (toQueue) {
+resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (deliverToQueue) {
   name: guid(events.id, principalId, roles.eventSender.id)
   scope: events
   properties: {

@@ -1,4 +1,4 @@
-// The system topic of the registry or the vault; a source can have only one, so one that is there already is used as it is.
+// The system topic of the registry or the vault. A source can have only one, so an existing topic is used unchanged.
 param sourceId string
 
 @allowed([
@@ -7,25 +7,25 @@ param sourceId string
 ])
 param topicType string
 
-@description('The source\'s own: a topic stands where its source stands.')
+@description('The location of the source; a system topic must be in the same one.')
 param location string
 
 param topicName string
 param tags object
 param workspaceId string
 
-@description('The topic that is there already, with a system-assigned identity; empty: one is made.')
+@description('An existing topic with a system-assigned identity; if empty, a topic is created.')
 param existingTopicName string = ''
 
-@description('The resource group of that topic.')
+@description('The resource group of the existing topic.')
 param existingTopicGroup string
 
-resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existingTopicName)) {
+resource newTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existingTopicName)) {
   name: topicName
   location: location
   tags: tags
   identity: {
-    // with a firewall around the storage account Event Grid delivers with no other kind
+    // Event Grid delivers through the storage firewall with no other kind of identity
     type: 'SystemAssigned'
   }
   properties: {
@@ -34,14 +34,14 @@ resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existing
   }
 }
 
-resource found 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (!empty(existingTopicName)) {
+resource existingTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (!empty(existingTopicName)) {
   name: existingTopicName
   scope: resourceGroup(existingTopicGroup)
 }
 
-resource failures 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (empty(existingTopicName)) {
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (empty(existingTopicName)) {
   name: 'slipway'
-  scope: made
+  scope: newTopic
   properties: {
     workspaceId: workspaceId
     logs: [
@@ -53,6 +53,6 @@ resource failures 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = i
   }
 }
 
-output name string = empty(existingTopicName) ? made!.name : found!.name
-output id string = empty(existingTopicName) ? made!.id : found!.id
-output principalId string = empty(existingTopicName) ? made!.identity!.principalId : found!.identity!.principalId
+output name string = empty(existingTopicName) ? newTopic!.name : existingTopic!.name
+output id string = empty(existingTopicName) ? newTopic!.id : existingTopic!.id
+output principalId string = empty(existingTopicName) ? newTopic!.identity!.principalId : existingTopic!.identity!.principalId

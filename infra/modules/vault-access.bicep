@@ -1,8 +1,8 @@
-// Reading secrets: on the vault, or on each secret alone (then env_from_vault cannot list them).
+// Read access to secrets: on the whole vault, or on single secrets, which env_from_vault then cannot list.
 param vaultName string
 param principalId string
 
-@description('Grant on these secrets, which must exist; empty: on the vault.')
+@description('Assign the role on these secrets, which must exist; on the vault if empty.')
 param secretNames array = []
 
 var roles = loadJsonContent('roles.json')

@@ -1,4 +1,4 @@
-// What the vault says of itself; a module of its own for the reason of registry-facts.bicep.
+// Properties of the vault; a separate module for the same reason as registry-facts.bicep.
 param vaultName string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {

@@ -1,4 +1,4 @@
-// A vault for a first try; a real one is there already and given by name.
+// A new vault, for a first try. In production the vault exists already and is given by name.
 param name string
 param location string
 param tags object

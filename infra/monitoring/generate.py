@@ -1,9 +1,9 @@
-"""Makes the workbook, the log alerts and the page of queries from the parts beside this file.
+"""Generates the workbook, the log alerts and the page of queries from the files beside this one.
 
     python infra/monitoring/generate.py
 
-A query is one file: a line ``// title``, a line ``// what it answers``, then KQL. One that uses ``decisions`` or
-``metrics`` is given their ``let`` from ``_decisions.kql`` or ``_metrics.kql``, so that it runs as it stands.
+Each query is one file: a line ``// title``, a line ``// description``, then KQL. A query that uses ``decisions`` or
+``metrics`` gets their ``let`` from ``_decisions.kql`` or ``_metrics.kql``, so it runs without changes.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORKSPACE = "@@workspace@@"
-"""What the Bicep module replaces by the workspace's id."""
-SHARED = ("decisions", "metrics")
+"""Placeholder that the Bicep module replaces with the id of the workspace."""
+SHARED_TABLES = ("decisions", "metrics")
 RESOURCE = "microsoft.operationalinsights/workspaces"
 DAY = 86_400_000
 
@@ -32,16 +32,16 @@ class Query:
 
     name: str
     title: str
-    answers: str
+    description: str
     kql: str
 
 
 def query(name: str) -> Query:
-    """Read one; its KQL runs by itself."""
-    title, answers, *rest = (HERE / "queries" / f"{name}.kql").read_text().splitlines()
-    body = "\n".join(rest).strip()
-    lets = [(HERE / "queries" / f"_{one}.kql").read_text().strip() for one in SHARED if _uses(body, one)]
-    return Query(name, title.removeprefix("// "), answers.removeprefix("// "), "\n".join([*lets, body]))
+    """Read one query and add the definitions that it uses."""
+    title, description, *lines = (HERE / "queries" / f"{name}.kql").read_text().splitlines()
+    body = "\n".join(lines).strip()
+    lets = [(HERE / "queries" / f"_{table}.kql").read_text().strip() for table in SHARED_TABLES if _uses(body, table)]
+    return Query(name, title.removeprefix("// "), description.removeprefix("// "), "\n".join([*lets, body]))
 
 
 def _uses(body: str, table: str) -> bool:
@@ -49,7 +49,7 @@ def _uses(body: str, table: str) -> bool:
 
 
 def queries() -> list[Query]:
-    """All of them, by name."""
+    """All queries, sorted by name."""
     return [query(path.stem) for path in sorted((HERE / "queries").glob("[!_]*.kql"))]
 
 
@@ -61,7 +61,7 @@ def workbook() -> dict[str, Any]:
     """The workbook as the portal stores it."""
     return {
         "version": "Notebook/1.0",
-        "items": [_parameters(), *(_item(one, number) for number, one in enumerate(_part("workbook.yaml")))],
+        "items": [_parameters(), *(_item(part, number) for number, part in enumerate(_part("workbook.yaml")))],
         "fallbackResourceIds": [WORKSPACE],
         "$schema": "https://github.com/Microsoft/Application-Insights-Workbooks/blob/master/schema/workbook.json",
     }
@@ -70,13 +70,13 @@ def workbook() -> dict[str, Any]:
 def _item(part: dict[str, str], number: int) -> dict[str, Any]:
     if "text" in part:
         return {"type": 1, "content": {"json": part["text"].strip()}, "name": f"text {number}"}
-    found = query(part["query"])
+    shown = query(part["query"])
     content = {
         "version": "KqlItem/1.0",
-        "query": found.kql,
+        "query": shown.kql,
         "size": 0,
-        "title": found.title,
-        "noDataMessage": "Nothing in this time.",
+        "title": shown.title,
+        "noDataMessage": "No data in this time range.",
         "timeContextFromParameter": "TimeRange",
         "queryType": 0,
         "resourceType": RESOURCE,
@@ -84,7 +84,7 @@ def _item(part: dict[str, str], number: int) -> dict[str, Any]:
         "visualization": part.get("as", "table"),
         "gridSettings": {"filter": True, "rowLimit": 1000},
     }
-    return {"type": 3, "content": content, "name": found.name}
+    return {"type": 3, "content": content, "name": shown.name}
 
 
 def _parameters() -> dict[str, Any]:
@@ -115,14 +115,14 @@ def _parameters() -> dict[str, Any]:
     return {"type": 9, "content": content, "name": "parameters"}
 
 
-def _parameter(name: str, kind: int, asked: str = "") -> dict[str, Any]:
-    made = {"id": str(uuid.uuid5(uuid.NAMESPACE_OID, name)), "version": "KqlParameterItem/1.0", "name": name}
-    if not asked:
-        return {**made, "type": kind, "isRequired": True}
+def _parameter(name: str, kind: int, query_name: str = "") -> dict[str, Any]:
+    parameter = {"id": str(uuid.uuid5(uuid.NAMESPACE_OID, name)), "version": "KqlParameterItem/1.0", "name": name}
+    if not query_name:
+        return {**parameter, "type": kind, "isRequired": True}
     return {
-        **made,
+        **parameter,
         "type": kind,
-        "query": query(asked).kql,
+        "query": query(query_name).kql,
         "queryType": 0,
         "resourceType": RESOURCE,
         "crossComponentResources": [WORKSPACE],
@@ -131,18 +131,18 @@ def _parameter(name: str, kind: int, asked: str = "") -> dict[str, Any]:
 
 
 def alerts() -> list[dict[str, Any]]:
-    """What the Bicep module makes a rule of, each."""
-    return [_alert(one) for one in _part("alerts.yaml")]
+    """The log alerts, one for each rule of the Bicep module."""
+    return [_alert(part) for part in _part("alerts.yaml")]
 
 
 def _alert(part: dict[str, Any]) -> dict[str, Any]:
-    found = query(part["query"])
+    source = query(part["query"])
     return {
-        "key": found.name.removeprefix("alert-"),
-        "title": f"Slipway: {found.title.removeprefix('Alert: ')}",
-        "description": found.answers,
+        "key": source.name.removeprefix("alert-"),
+        "title": f"Slipway: {source.title.removeprefix('Alert: ')}",
+        "description": source.description,
         "severity": part["severity"],
-        "query": found.kql,
+        "query": source.kql,
         "windowSize": part["window"],
         "evaluationFrequency": part["every"],
         "operator": part["fires"],
@@ -155,17 +155,17 @@ def page() -> str:
     """docs/reference/queries.md."""
     head = (
         "# Queries\n\n"
-        "Made by `python infra/monitoring/generate.py` from [its parts](../../infra/monitoring/queries): what the\n"
-        "workbook shows and what the alerts ask, each as it runs in the Log Analytics workspace. In the workbook\n"
-        "`{Agent}` and `{Digest}` are what you picked; elsewhere write `'*'` or `'support-agent'`, and a digest.\n"
-        "What the names mean: [telemetry](telemetry.md). A test parses each with Microsoft's own Kusto parser.\n"
+        "The queries of the workbook and the alerts, as they run in the Log Analytics workspace. Generated by\n"
+        "`python infra/monitoring/generate.py` from [their sources](../../infra/monitoring/queries). The workbook\n"
+        "fills in `{Agent}` and `{Digest}`; elsewhere write `'*'` or `'support-agent'`, and a digest.\n"
+        "[Telemetry](telemetry.md) explains the names. A test parses every query with Microsoft's Kusto parser.\n"
     )
-    parts = [f"\n## {one.title}\n\n{one.answers}\n\n```kusto\n{one.kql}\n```\n" for one in queries()]
+    parts = [f"\n## {item.title}\n\n{item.description}\n\n```kusto\n{item.kql}\n```\n" for item in queries()]
     return head + "".join(parts)
 
 
 def files() -> dict[Path, str]:
-    """Everything that is made, and where it goes."""
+    """The text of each generated file."""
     return {
         ROOT / "infra" / "modules" / "workbook.json": json.dumps(workbook(), indent=1) + "\n",
         ROOT / "infra" / "modules" / "alerts.json": json.dumps(alerts(), indent=1) + "\n",
@@ -174,7 +174,7 @@ def files() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write it."""
+    """Write every generated file."""
     for path, text in files().items():
         path.write_text(text)
 

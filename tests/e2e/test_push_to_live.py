@@ -15,7 +15,7 @@ from azure.storage.queue import QueueClient
 
 from core.agents_file.spec import Agents
 from infra.hooks import smoke
-from infra.hooks.before_package import rules
+from infra.hooks.prepackage import read_agents_file
 from local.running import Anybody, Running, eventually, stack
 from local.settings import ROOT
 
@@ -122,7 +122,7 @@ def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running
 
 
 def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running: Running) -> None:
-    agents = rules(ROOT / "agents.yaml")
+    agents = read_agents_file(ROOT / "agents.yaml")
     assert isinstance(agents, Agents)
     env, identity, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
     given: dict[str, Any] = {"credential": Anybody(), "connection_verify": running.endpoints["ca"]}

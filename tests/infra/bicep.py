@@ -1,6 +1,6 @@
-"""Bicep read as a tree, with tree-sitter: what a file declares, and each value as far as it stands there.
+"""Parses Bicep with tree-sitter into declarations and literal values.
 
-Not a compiler: names are not resolved and nothing is evaluated.
+This is not a compiler: names are not resolved and expressions are not evaluated.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PARSER = Parser(Language(tree_sitter_bicep.language()))
 
 @dataclass(frozen=True)
 class Code:
-    """An expression that is none of the plain values: its text."""
+    """The text of an expression that is not a literal."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One value or the other."""
+    """A conditional expression with its two values."""
 
     condition: str
     values: tuple[Any, Any]
@@ -33,7 +33,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Each:
-    """A value for each of something."""
+    """A ``for`` expression: its source and the value of each item."""
 
     source: Any
     body: Any
@@ -41,11 +41,11 @@ class Each:
 
 @dataclass
 class Declared:
-    """A resource or a module."""
+    """A declaration of a resource or a module."""
 
     symbol: str
-    what: str
-    """``Microsoft.Web/sites@2024-11-01``, or a module's path."""
+    reference: str
+    """A type with its API version, such as ``Microsoft.Web/sites@2024-11-01``, or the path of a module."""
     body: dict[str, Any]
     existing: bool = False
     condition: str = ""
@@ -54,12 +54,12 @@ class Declared:
     @property
     def type(self) -> str:
         """The resource type, without its API version."""
-        return self.what.partition("@")[0]
+        return self.reference.partition("@")[0]
 
 
 @dataclass
 class Parameter:
-    """A parameter; ``default`` is None where there is none."""
+    """A parameter; ``default`` is None if it has none."""
 
     type: str
     default: Any
@@ -72,7 +72,7 @@ class Parameter:
 
 @dataclass
 class File:
-    """What a file declares."""
+    """The declarations of a file."""
 
     path: Path
     text: str
@@ -84,11 +84,11 @@ class File:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def of_type(self, type_: str) -> list[Declared]:
-        """What it makes of a type."""
-        return [one for one in self.resources.values() if one.type == type_ and not one.existing]
+        """The new resources of a type."""
+        return [resource for resource in self.resources.values() if resource.type == type_ and not resource.existing]
 
     def identifiers(self) -> set[str]:
-        """Every name that is used in an expression."""
+        """Every name used in an expression."""
         return {_text(node) for node in _walk(PARSER.parse(self.text.encode()).root_node) if _is_use(node)}
 
 
@@ -96,29 +96,29 @@ def read(path: Path) -> File:
     """Read one file."""
     text = path.read_text()
     root = PARSER.parse(text.encode()).root_node
-    found = File(path, text, root.has_error)
+    file = File(path, text, root.has_error)
     decorators: dict[str, Any] = {}
     for node in root.named_children:
         if node.type == "decorators":
-            decorators = dict(_decorator(one) for one in node.named_children)
+            decorators = dict(_decorator(child) for child in node.named_children)
             continue
-        _declare(node, found, decorators)
+        _declare(node, file, decorators)
         decorators = {}
-    return found
+    return file
 
 
-def _declare(node: Node, found: File, decorators: dict[str, Any]) -> None:
+def _declare(node: Node, file: File, decorators: dict[str, Any]) -> None:
     parts = node.named_children
     if node.type == "parameter_declaration":
         default = value(parts[2]) if len(parts) > 2 else None
-        found.parameters[_text(parts[0])] = Parameter(_text(parts[1]), default, decorators)
+        file.parameters[_text(parts[0])] = Parameter(_text(parts[1]), default, decorators)
     elif node.type == "variable_declaration":
-        found.variables[_text(parts[0])] = value(parts[1])
+        file.variables[_text(parts[0])] = value(parts[1])
     elif node.type == "output_declaration":
-        found.outputs[_text(parts[0])] = value(parts[-1])
+        file.outputs[_text(parts[0])] = value(parts[-1])
     elif node.type in ("resource_declaration", "module_declaration"):
         declared = _declared(node)
-        (found.resources if node.type.startswith("resource") else found.modules)[declared.symbol] = declared
+        (file.resources if node.type.startswith("resource") else file.modules)[declared.symbol] = declared
 
 
 def _declared(node: Node) -> Declared:
@@ -135,35 +135,35 @@ def _declared(node: Node) -> Declared:
 
 
 def value(node: Node) -> Any:
-    """A plain value where the file has one; Code, Choice or Each where not."""
-    return PLAIN.get(node.type, _expression)(node)
+    """A literal value, or Code, Choice or Each for an expression."""
+    return LITERALS.get(node.type, _expression)(node)
 
 
 def _expression(node: Node) -> Any:
     if node.type == "ternary_expression":
         condition, first, second = (
-            node.child_by_field_name(one) for one in ("condition", "consequence", "alternative")
+            node.child_by_field_name(name) for name in ("condition", "consequence", "alternative")
         )
-        assert condition is not None and first is not None and second is not None  # noqa: PT018 - the grammar's promise
+        assert condition is not None and first is not None and second is not None  # noqa: PT018 - guaranteed by the grammar
         return Choice(_text(condition), (value(first), value(second)))
     if node.type == "for_statement":
         body = node.child_by_field_name("body")
         assert body is not None
-        source = [one for one in node.named_children if one.id != body.id][-1]
+        source = [child for child in node.named_children if child.id != body.id][-1]
         return Each(value(source), value(body))
     return Code(_text(node))
 
 
 def _object(node: Node) -> dict[str, Any]:
-    return dict(_property(one) for one in node.named_children if one.type == "object_property")
+    return dict(_property(child) for child in node.named_children if child.type == "object_property")
 
 
 def _array(node: Node) -> list[Any]:
-    return [value(one) for one in node.named_children if one.type != "comment"]
+    return [value(child) for child in node.named_children if child.type != "comment"]
 
 
 def _property(node: Node) -> tuple[str, Any]:
-    key, content = (one for one in node.named_children if one.type != "comment")
+    key, content = (child for child in node.named_children if child.type != "comment")
     name = value(key) if key.type == "string" else _text(key)
     return (name.text if isinstance(name, Code) else str(name)), value(content)
 
@@ -171,15 +171,15 @@ def _property(node: Node) -> tuple[str, Any]:
 def _string(node: Node) -> str | Code:
     if any(child.type == "interpolation" for child in node.children):
         return Code(_text(node))
-    plain = (child for child in node.children if child.is_named)
-    return "".join(_text(one)[-1] if one.type == "escape_sequence" else _text(one) for one in plain)
+    parts = (child for child in node.children if child.is_named)
+    return "".join(_text(part)[-1] if part.type == "escape_sequence" else _text(part) for part in parts)
 
 
 def _decorator(node: Node) -> tuple[str, Any]:
     call = node.named_children[0]
     name, arguments = call.named_children
-    given = [value(one) for one in arguments.named_children]
-    return _text(name), given[0] if given else True
+    values = [value(argument) for argument in arguments.named_children]
+    return _text(name), values[0] if values else True
 
 
 def _text(node: Node) -> str:
@@ -193,7 +193,7 @@ def _walk(node: Node) -> Iterator[Node]:
 
 
 def _is_use(node: Node) -> bool:
-    """A name in an expression, and not the key of a property or what a declaration calls itself."""
+    """Whether a node is a name in an expression: not a property key and not the name of a declaration."""
     parent = node.parent
     if node.type != "identifier" or parent is None:
         return False
@@ -202,7 +202,7 @@ def _is_use(node: Node) -> bool:
     return not declares and not is_key
 
 
-PLAIN: Mapping[str, Callable[[Node], Any]] = {
+LITERALS: Mapping[str, Callable[[Node], Any]] = {
     "object": _object,
     "array": _array,
     "string": _string,

@@ -1,4 +1,4 @@
-"""What must hold of infra/, each as a function from its folder to the sentences that say where it does not."""
+"""Checks of infra/: each is a function that yields one sentence for each problem."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ BUILT_IN = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
     "EventGrid Data Sender": "d5a91429-5739-47e2-a06b-3470a27159e7",
 }
-"""learn.microsoft.com/azure/role-based-access-control/built-in-roles, written down apart from infra/."""
-HOST = {
+"""learn.microsoft.com/azure/role-based-access-control/built-in-roles, copied independently of infra/."""
+HOST_SETTINGS = {
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
@@ -41,16 +41,16 @@ HOST = {
     "OTEL_SERVICE_NAME",
     "OTEL_TRACES_SAMPLER",
 }
-"""What the Functions host and the worker read beside the product."""
-NOT_SET = {"AzureWebJobsStorage"}
-"""A connection string holds a key; the two addresses take its place."""
-GRANT = "Microsoft.Authorization/roleAssignments"
-SUBSCRIPTION = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
+"""Settings of the Functions host and the worker."""
+UNSET_SETTINGS = {"AzureWebJobsStorage"}
+"""A connection string contains a key; the two service URIs replace it."""
+ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+EVENT_SUBSCRIPTION = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 
 
 @dataclass(frozen=True)
 class Infra:
-    """The folder, read once."""
+    """The folder infra/, parsed once."""
 
     folder: Path
 
@@ -64,20 +64,21 @@ class Infra:
 
     @cached_property
     def roles(self) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = json.loads((self.folder / "modules" / "roles.json").read_text())
-        return found
+        rows: dict[str, dict[str, str]] = json.loads((self.folder / "modules" / "roles.json").read_text())
+        return rows
 
     @property
     def files(self) -> list[bicep.File]:
         return [self.main, *self.modules.values()]
 
     def all_of(self, type_: str) -> Iterator[tuple[str, Declared]]:
+        """File name and resource for every new resource of a type."""
         for file in self.files:
-            yield from ((file.path.name, one) for one in file.of_type(type_))
+            yield from ((file.path.name, resource) for resource in file.of_type(type_))
 
 
-def readable(infra: Infra) -> Iterator[str]:
-    """Every file parses, and every name that is declared is used."""
+def syntax(infra: Infra) -> Iterator[str]:
+    """Every file parses, and every declared name is used."""
     for file in infra.files:
         if file.broken:
             yield f"{file.path.name} does not parse"
@@ -85,196 +86,205 @@ def readable(infra: Infra) -> Iterator[str]:
         yield from (f"{file.path.name} never uses {name}" for name in sorted(declared - file.identifiers()))
 
 
-def readings(infra: Infra) -> Iterator[str]:
-    """What another resource says is known while a template runs, and ARM takes it inside ``properties`` only."""
+def runtime_values(infra: Infra) -> Iterator[str]:
+    """A property of another resource is known only at run time, and ARM accepts it only inside ``properties``."""
     for file in infra.files:
-        said = rf"\b(?:{'|'.join(file.resources) or '-'})\b[!\w\[\]]*\.(?!id\b|name\b|type\b)\w+"
-        for one in file.resources.values():
-            gateways = {
-                key: content for key, content in one.body.items() if key not in ("properties", "parent", "scope")
+        pattern = rf"\b(?:{'|'.join(file.resources) or '-'})\b[!\w\[\]]*\.(?!id\b|name\b|type\b)\w+"
+        for resource in file.resources.values():
+            outside = {
+                key: content for key, content in resource.body.items() if key not in ("properties", "parent", "scope")
             }
-            for found in re.findall(said, repr(gateways)):
-                yield f"{file.path.name}: {one.symbol} uses {found} outside of its properties"
+            for expression in re.findall(pattern, repr(outside)):
+                yield f"{file.path.name}: {resource.symbol} uses {expression} outside of its properties"
 
 
-def contracts(infra: Infra) -> Iterator[str]:
-    """Every module gets the parameters that it has, and is asked for outputs that it has."""
+def module_contracts(infra: Infra) -> Iterator[str]:
+    """Every module gets exactly its parameters, and only outputs that it has are read."""
     used = set(re.findall(r"\b(\w+)!?\.outputs\.(\w+)", infra.main.text))
     for symbol, module in infra.main.modules.items():
-        file = infra.modules.get(Path(module.what).name)
+        file = infra.modules.get(Path(module.reference).name)
         if file is None:
-            yield f"{module.what} is not there"
+            yield f"{module.reference} does not exist"
             continue
-        given = set(module.body.get("params", {}))
-        yield from (
-            f"{symbol} is given {name}, which it does not take" for name in sorted(given - set(file.parameters))
-        )
-        required = {name for name, one in file.parameters.items() if one.required}
-        yield from (f"{symbol} is not given {name}" for name in sorted(required - given))
-        asked = {output for owner, output in used if owner == symbol}
-        yield from (f"{symbol} has no output {name}" for name in sorted(asked - set(file.outputs)))
-    yield from (f"there is no module {owner}" for owner, _ in sorted(used) if owner not in infra.main.modules)
+        passed = set(module.body.get("params", {}))
+        yield from (f"{symbol} gets {name}, which it does not have" for name in sorted(passed - set(file.parameters)))
+        required = {name for name, parameter in file.parameters.items() if parameter.required}
+        yield from (f"{symbol} does not get {name}" for name in sorted(required - passed))
+        outputs = {output for owner, output in used if owner == symbol}
+        yield from (f"{symbol} has no output {name}" for name in sorted(outputs - set(file.outputs)))
+    yield from (f"the module {owner} does not exist" for owner, _ in sorted(used) if owner not in infra.main.modules)
 
 
-def events(infra: Infra) -> Iterator[str]:
-    """Filtered by type alone, tried for a day, kept where that does not help, delivered with an identity."""
-    found = list(infra.all_of(SUBSCRIPTION))
-    if len(found) != 2:
-        yield f"there are {len(found)} ways to subscribe, not 2"
-    for file, one in found:
-        yield from (f"{file} {what}" for what, holds in _kept_promises(one.body.get("properties", {})) if not holds)
-    told = infra.modules["subscription.bicep"].resources["toQueue"].body["properties"]
-    delivery = told.get("deliveryWithResourceIdentity", {})
+def event_subscriptions(infra: Infra) -> Iterator[str]:
+    """Filtered only by type, retried for a day, dead-lettered after that, delivered with an identity."""
+    subscriptions = list(infra.all_of(EVENT_SUBSCRIPTION))
+    if len(subscriptions) != 2:
+        yield f"there are {len(subscriptions)} event subscriptions, not 2"
+    for file, subscription in subscriptions:
+        requirements = _requirements(subscription.body.get("properties", {}))
+        yield from (f"{file} {violation}" for violation, holds in requirements if not holds)
+    properties = infra.modules["subscription.bicep"].resources["queueSubscription"].body["properties"]
+    delivery = properties.get("deliveryWithResourceIdentity", {})
     if delivery.get("identity") != {"type": "SystemAssigned"}:
         yield "subscription.bicep does not deliver with the topic's identity"
     if delivery.get("destination", {}).get("properties", {}).get("queueName") != "events":
         yield "subscription.bicep does not deliver into events"
 
 
-def _kept_promises(told: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    letters = told.get("deadLetterWithResourceIdentity", {})
-    where = letters.get("deadLetterDestination", {}).get("properties", {})
-    yield "does not filter by the event's type alone", set(told.get("filter", {})) == {"includedEventTypes"}
-    a_day = {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
-    yield "does not try for a day", told.get("retryPolicy") == a_day
-    yield "keeps no dead letters in deadletters", where.get("blobContainerName") == "deadletters"
-    yield "keeps dead letters without the topic's identity", letters.get("identity") == {"type": "SystemAssigned"}
-    yield "does not deliver CloudEvents", told.get("eventDeliverySchema") == "CloudEventSchemaV1_0"
+def _requirements(properties: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """The sentence for a violation, and whether the requirement is met."""
+    dead_letters = properties.get("deadLetterWithResourceIdentity", {})
+    destination = dead_letters.get("deadLetterDestination", {}).get("properties", {})
+    yield "does not filter only by event type", set(properties.get("filter", {})) == {"includedEventTypes"}
+    one_day = {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+    yield "does not retry for a day", properties.get("retryPolicy") == one_day
+    yield "does not store dead letters in deadletters", destination.get("blobContainerName") == "deadletters"
+    yield (
+        "does not store dead letters with the topic's identity",
+        dead_letters.get("identity") == {"type": "SystemAssigned"},
+    )
+    yield "does not deliver CloudEvents", properties.get("eventDeliverySchema") == "CloudEventSchemaV1_0"
 
 
 def topics(infra: Infra) -> Iterator[str]:
-    """A topic has an identity, and what it may do is there before it is told to do it."""
+    """A topic has an identity, and its roles are assigned before its subscription is created."""
     for file, topic in infra.all_of("Microsoft.EventGrid/systemTopics"):
         if topic.body.get("identity") != {"type": "SystemAssigned"}:
-            yield f"{file} makes a topic without an identity of its own"
-    for symbol, kind, access in (
-        ("pushes", IMAGE_PUSHED, "registryTopicAccess"),
-        ("rotations", SECRET_NEW_VERSION, "vaultTopicAccess"),
+            yield f"{file} creates a topic without a system-assigned identity"
+    for symbol, event_type, access in (
+        ("pushSubscription", IMAGE_PUSHED, "registryTopicAccess"),
+        ("secretSubscription", SECRET_NEW_VERSION, "vaultTopicAccess"),
     ):
         module = infra.main.modules[symbol]
-        if module.body["params"].get("eventType") != kind:
-            yield f"{symbol} is not for {kind}"
+        if module.body["params"].get("eventType") != event_type:
+            yield f"{symbol} is not for {event_type}"
         if Code(access) not in module.body.get("dependsOn", []):
             yield f"{symbol} does not wait for the topic's roles"
 
 
 def roles(infra: Infra) -> Iterator[str]:
-    """The table is the assignments, row by row; all of them can be left out."""
-    grants = [(_row(one), file, one) for file, one in infra.all_of(GRANT)]
-    assigned = {name for name, _, _ in grants}
-    yield from (f"{name} is in the table and assigned nowhere" for name in sorted(set(infra.roles) - assigned))
-    yield from (f"{name} is assigned and not in the table" for name in sorted(assigned - set(infra.roles)))
-    for name, file, one in grants:
-        if "scope" not in one.body:
+    """The rows of roles.json are exactly the assignments, and assignRoles=false omits all of them."""
+    assignments = [(_row(resource), file, resource) for file, resource in infra.all_of(ROLE_ASSIGNMENT)]
+    assigned = {name for name, _, _ in assignments}
+    yield from (f"{name} is in roles.json and never assigned" for name in sorted(set(infra.roles) - assigned))
+    yield from (f"{name} is assigned and not in roles.json" for name in sorted(assigned - set(infra.roles)))
+    for name, file, resource in assignments:
+        if "scope" not in resource.body:
             yield f"{file}: {name} is for a whole resource group"
-        is_person = infra.roles.get(name, {}).get("who") == "who runs azd"
-        if not is_person and one.body["properties"].get("principalType") != "ServicePrincipal":
-            yield f"{file}: {name} does not say that it is for a service principal"
+        is_person = infra.roles.get(name, {}).get("who") == "the account that runs azd"
+        if not is_person and resource.body["properties"].get("principalType") != "ServicePrincipal":
+            yield f"{file}: {name} does not declare its principal a service principal"
     for symbol, module in infra.main.modules.items():
-        if Path(module.what).name.endswith("-access.bicep") and "assignRoles" not in module.condition:
-            yield f"{symbol} assigns roles also with assignRoles=false"
+        if Path(module.reference).name.endswith("-access.bicep") and "assignRoles" not in module.condition:
+            yield f"{symbol} assigns roles despite assignRoles=false"
 
 
 def _row(assignment: Declared) -> str:
-    found = re.search(r"roles\.(\w+)\.id\)$", assignment.body["properties"]["roleDefinitionId"].text)
-    return found[1] if found else assignment.symbol
+    """The key in roles.json of an assignment's role."""
+    match = re.search(r"roles\.(\w+)\.id\)$", assignment.body["properties"]["roleDefinitionId"].text)
+    return match[1] if match else assignment.symbol
 
 
 def role_ids(infra: Infra) -> Iterator[str]:
-    """The ids are those that Microsoft documents, and each row says all that a reader asks."""
+    """The role ids are those that Microsoft documents, and every row is complete."""
     for name, row in infra.roles.items():
         if name != "agentVersions" and BUILT_IN.get(row["role"]) != row["id"]:
             yield f"{name}: {row['id']} is not the id of {row['role']}"
         if set(row) != {"role", "id", "who", "where", "why", "when"} or not all(row.values()):
-            yield f"{name} does not say all of role, id, who, where, why and when"
+            yield f"{name} does not have all of role, id, who, where, why and when"
 
 
 def storage(infra: Infra) -> Iterator[str]:
-    """No keys, nothing public, what the app uses is there, and what is old goes."""
+    """No shared keys, no public blobs, the containers and queues of the app, and an expiry for old blobs."""
     file = infra.modules["storage.bicep"]
-    told = file.resources["account"].body["properties"]
-    desired = {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2"}
-    yield from (f"storage.bicep: {key} is not {value}" for key, value in desired.items() if told.get(key) != value)
-    if told["networkAcls"].get("bypass") != "AzureServices":
-        yield "storage.bicep keeps Event Grid out once it is private"
+    properties = file.resources["account"].body["properties"]
+    expected = {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2"}
+    wrong = {key: value for key, value in expected.items() if properties.get(key) != value}
+    yield from (f"storage.bicep: {key} is not {value}" for key, value in wrong.items())
+    if properties["networkAcls"].get("bypass") != "AzureServices":
+        yield "storage.bicep blocks Event Grid when it is private"
     if file.resources["containers"].each != ["packages", CONTAINER, "deadletters"]:
-        yield "storage.bicep makes other containers than the app uses"
+        yield "storage.bicep creates different containers than the app uses"
     app = (infra.folder.parent / "function_app.py").read_text()
     if set(file.resources["queues"].each) != set(re.findall(r'queue_name="([\w-]+)"', app)):
-        yield "storage.bicep makes other queues than function_app.py reads"
+        yield "storage.bicep creates different queues than function_app.py reads"
     rules = file.resources["expiry"].body["properties"]["policy"]["rules"]
-    expire = {one["definition"]["filters"]["prefixMatch"][0] for one in rules if "delete" in _base(one)}
-    if expire != {f"{CONTAINER}/journal/", "deadletters/"}:
-        yield f"storage.bicep expires {', '.join(sorted(expire))}"
+    expiring = {rule["definition"]["filters"]["prefixMatch"][0] for rule in rules if "delete" in _base_blob(rule)}
+    if expiring != {f"{CONTAINER}/journal/", "deadletters/"}:
+        yield f"storage.bicep expires {', '.join(sorted(expiring))}"
 
 
-def _base(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    base: Mapping[str, Any] = rule["definition"]["actions"]["baseBlob"]
-    return base
+def _base_blob(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    actions: Mapping[str, Any] = rule["definition"]["actions"]["baseBlob"]
+    return actions
 
 
 def settings(infra: Infra) -> Iterator[str]:
-    """What the app reads is set, what the host reads is set, and nothing else."""
-    given = [one["name"] for one in infra.main.modules["app"].body["params"]["settings"]]
-    given += re.findall(r"^          name: '(\w+)'$", infra.modules["function.bicep"].text, re.MULTILINE)
-    desired = {one.metadata["name"] for one in fields(Settings)} - NOT_SET | HOST
-    yield from (f"the setting {name} is not set" for name in sorted(desired - set(given)))
-    yield from (f"nobody reads the setting {name}" for name in sorted(set(given) - desired))
-    yield from (f"the setting {name} is set twice" for name in sorted(set(given)) if given.count(name) > 1)
+    """The template sets exactly the settings of the app and of the host."""
+    names = [setting["name"] for setting in infra.main.modules["app"].body["params"]["settings"]]
+    names += re.findall(r"^          name: '(\w+)'$", infra.modules["function.bicep"].text, re.MULTILINE)
+    expected = {setting.metadata["name"] for setting in fields(Settings)} - UNSET_SETTINGS | HOST_SETTINGS
+    yield from (f"the setting {name} is not set" for name in sorted(expected - set(names)))
+    yield from (f"nothing reads the setting {name}" for name in sorted(set(names) - expected))
+    yield from (f"the setting {name} is set twice" for name in sorted(set(names)) if names.count(name) > 1)
     app = (infra.folder.parent / "function_app.py").read_text()
-    warm = re.findall(r"'function:(\w+)'", infra.modules["function.bicep"].text)
-    if not warm or f'function_name("{warm[0]}")' not in app:
-        yield "alwaysReady names no function of the app"
+    always_ready = re.findall(r"'function:(\w+)'", infra.modules["function.bicep"].text)
+    if not always_ready or f'function_name("{always_ready[0]}")' not in app:
+        yield "alwaysReady names something that is not a function of the app"
 
 
 def secrets(infra: Infra) -> Iterator[str]:
-    """Nothing that opens a door is asked for, put out, or written down."""
+    """No key or secret is read, output or written into a file."""
     for file in infra.files:
         name = file.path.name
-        yield from (f"{name} asks for {found}" for found in re.findall(r"\b(list(?:Keys|Secrets|\w*Sas))\(", file.text))
+        yield from (f"{name} calls {call}" for call in re.findall(r"\b(list(?:Keys|Secrets|\w*Sas))\(", file.text))
         if re.search(r"AccountKey=|SharedAccess|\?sig=", file.text):
-            yield f"{name} holds a key"
+            yield f"{name} contains a key"
     for output in set(infra.main.outputs) - {"KEY_VAULT_URL"}:
         if re.search(r"KEY|PASSWORD|SECRET|SAS|CONNECTION", output):
-            yield f"main.bicep puts out {output}"
+            yield f"main.bicep has the output {output}"
 
 
 def parameters(infra: Infra) -> Iterator[str]:
-    """One list of parameters, in every place that has it: template, parameters file, pipeline."""
-    given = json.loads((infra.folder / "main.parameters.json").read_text())["parameters"]
+    """The same parameters and defaults in the template, the parameters file and the pipeline."""
+    values = json.loads((infra.folder / "main.parameters.json").read_text())["parameters"]
     declared = infra.main.parameters
-    yield from (f"main.parameters.json has no {name}" for name in sorted(set(declared) - set(given)))
-    yield from (
-        f"main.parameters.json has {name}, which main.bicep has not" for name in sorted(set(given) - set(declared))
-    )
-    for name, one in declared.items():
-        if not one.decorators.get("description"):
+    yield from (f"main.parameters.json has no {name}" for name in sorted(set(declared) - set(values)))
+    yield from (f"main.bicep has no {name}" for name in sorted(set(values) - set(declared)))
+    for name, parameter in declared.items():
+        if not parameter.decorators.get("description"):
             yield f"{name} has no description"
-        variable, default = variable_of(given.get(name, {"value": "${}"})["value"])
-        desired = "" if one.default is None else str(one.default).lower() if one.type == "bool" else str(one.default)
-        if default != desired:
-            yield f"{variable} is {default!r} in main.parameters.json and {desired!r} in main.bicep"
+        variable, default = variable_of(values.get(name, {"value": "${}"})["value"])
+        expected = _default_text(parameter)
+        if default != expected:
+            yield f"{variable} is {default!r} in main.parameters.json and {expected!r} in main.bicep"
     pipeline = yaml.safe_load((infra.folder.parent / "azure.yaml").read_text())["pipeline"]["variables"]
-    of_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
-    handed = {variable_of(one["value"])[0] for one in given.values()} - of_azd
-    if set(pipeline) != handed:
-        yield f"azure.yaml hands other variables to the pipeline: {', '.join(sorted(handed ^ set(pipeline)))}"
+    set_by_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
+    variables = {variable_of(item["value"])[0] for item in values.values()} - set_by_azd
+    if set(pipeline) != variables:
+        yield f"azure.yaml passes different variables to the pipeline: {', '.join(sorted(variables ^ set(pipeline)))}"
+
+
+def _default_text(parameter: bicep.Parameter) -> str:
+    if parameter.default is None:
+        return ""
+    return str(parameter.default).lower() if parameter.type == "bool" else str(parameter.default)
 
 
 def variable_of(text: str) -> tuple[str, str]:
-    """``${NAME=default}`` as its two parts."""
-    found = re.fullmatch(r"\$\{(\w*)=?(.*)\}", text)
-    assert found is not None, text
-    return found[1], found[2]
+    """Split ``${NAME=default}`` into name and default."""
+    match = re.fullmatch(r"\$\{(\w*)=?(.*)\}", text)
+    assert match is not None, text
+    return match[1], match[2]
 
 
 CHECKS: tuple[Callable[[Infra], Iterator[str]], ...] = (
-    *(readable, readings, contracts, events, topics, roles),
+    *(syntax, runtime_values, module_contracts, event_subscriptions, topics, roles),
     *(role_ids, storage, settings, secrets, parameters),
 )
 
 
 def problems(folder: Path) -> list[str]:
-    """Everything that is wrong with the folder."""
+    """Every problem in the folder."""
     infra = Infra(folder)
-    return [told for check in CHECKS for told in check(infra)]
+    return [problem for check in CHECKS for problem in check(infra)]

@@ -1,4 +1,4 @@
-"""A resource's body held against the type that Microsoft's Azure MCP server carries of it."""
+"""Checks the body of a resource against its type from Microsoft's Azure MCP server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.infra.bicep import Choice, Code, Declared, Each
 
 PLAIN = {"string": str, "int": int, "bool": bool}
 ARM_ONLY = {"parent", "scope", "dependsOn"}
-"""Bicep's own words in a body."""
+"""Bicep keywords in a body, which are not properties of the type."""
 Json = Mapping[str, Any]
 
 
@@ -17,92 +17,97 @@ class Types:
     """The answer of ``azmcp bicepschema get`` for one resource type."""
 
     def __init__(self, answer: Json) -> None:
-        told = answer["results"]["BicepSchemaResult"]
-        self.resource = next(one for one in told if one["$type"] == "Resource")
-        self._named = {one["name"]: one for one in told if one["$type"] in ("Object", "DiscriminatedObject")}
+        schema = answer["results"]["BicepSchemaResult"]
+        self.resource = next(item for item in schema if item["$type"] == "Resource")
+        self._named = {item["name"]: item for item in schema if item["$type"] in ("Object", "DiscriminatedObject")}
 
     @property
     def version(self) -> str:
-        """The one API version that it knows."""
+        """The API version of the type."""
         return str(self.resource["name"].partition("@")[2])
 
     def problems(self, resource: Declared) -> list[str]:
-        """What the service would refuse, or silently not understand."""
-        if self.version != resource.what.partition("@")[2]:
-            return [f"{resource.what} is known as {self.version}"]
+        """Properties and values that the service would reject or silently ignore."""
+        if self.version != resource.reference.partition("@")[2]:
+            return [f"{resource.reference} is known with version {self.version} only"]
         body = {key: content for key, content in resource.body.items() if key not in ARM_ONLY}
         return list(self._object(self.resource["bodyType"], body, resource.symbol, named=resource.existing))
 
-    def _check(self, desired: str, given: Any, where: str) -> Iterator[str]:
-        if isinstance(given, Choice):
-            for one in given.values:
-                yield from self._check(desired, one, where)
-        elif isinstance(given, Code) or given is None:
+    def _check(self, expected: str, value: Any, where: str) -> Iterator[str]:
+        if isinstance(value, Choice):
+            for choice in value.values:
+                yield from self._check(expected, choice, where)
+        elif isinstance(value, Code) or value is None:
             return
-        elif desired.endswith("[]"):
-            yield from self._list(desired[:-2], given, where)
-        elif desired in self._named:
-            yield from self._named_object(self._named[desired], given, where)
+        elif expected.endswith("[]"):
+            yield from self._list(expected[:-2], value, where)
+        elif expected in self._named:
+            yield from self._named_object(self._named[expected], value, where)
         else:
-            yield from _scalar(desired, given, where)
+            yield from _scalar(expected, value, where)
 
-    def _list(self, desired: str, given: Any, where: str) -> Iterator[str]:
-        if isinstance(given, Each):
-            yield from self._check(desired, given.body, f"{where}[]")
-        elif not isinstance(given, list):
-            yield f"{where} is a list"
+    def _list(self, expected: str, value: Any, where: str) -> Iterator[str]:
+        if isinstance(value, Each):
+            yield from self._check(expected, value.body, f"{where}[]")
+        elif not isinstance(value, list):
+            yield f"{where} must be a list"
         else:
-            for one in given:
-                yield from self._check(desired, one, f"{where}[]")
+            for item in value:
+                yield from self._check(expected, item, f"{where}[]")
 
-    def _named_object(self, kind: Json, given: Any, where: str) -> Iterator[str]:
-        if not isinstance(given, dict):
-            yield f"{where} is an object"
+    def _named_object(self, kind: Json, value: Any, where: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"{where} must be an object"
         elif kind["$type"] == "Object":
-            yield from self._object(kind, given, where)
+            yield from self._object(kind, value, where)
         else:
-            yield from self._discriminated(kind, given, where)
+            yield from self._discriminated(kind, value, where)
 
-    def _discriminated(self, kind: Json, given: dict[str, Any], where: str) -> Iterator[str]:
+    def _discriminated(self, kind: Json, value: dict[str, Any], where: str) -> Iterator[str]:
         key = kind["discriminator"]
-        kinds = {prop["type"]: one for one in kind["elements"] for prop in one["properties"] if prop["name"] == key}
-        chosen = given.get(key)
+        kinds = {
+            prop["type"]: element
+            for element in kind["elements"]
+            for prop in element["properties"]
+            if prop["name"] == key
+        }
+        chosen = value.get(key)
         if isinstance(chosen, Code):
             return
         if chosen not in kinds:
-            yield f"{where}.{key} is one of {', '.join(sorted(kinds))}, not {chosen!r}"
+            yield f"{where}.{key} must be one of {', '.join(sorted(kinds))}, not {chosen!r}"
             return
         whole = {"properties": [*kind["baseProperties"], *kinds[chosen]["properties"]]}
-        yield from self._object(whole, given, where)
+        yield from self._object(whole, value, where)
 
-    def _object(self, kind: Json, given: dict[str, Any], where: str, *, named: bool = False) -> Iterator[str]:
-        properties = {one["name"]: one for one in kind["properties"]}
+    def _object(self, kind: Json, value: dict[str, Any], where: str, *, named: bool = False) -> Iterator[str]:
+        properties = {prop["name"]: prop for prop in kind["properties"]}
         if not properties:
-            return  # a map of anybody's keys
-        for name, content in given.items():
+            return  # a map with any keys
+        for name, content in value.items():
             if name in properties:
                 yield from self._property(properties[name], content, f"{where}.{name}")
             elif not kind.get("additionalPropertiesType"):
-                yield f"{where}.{name} is no property"
+                yield f"{where}.{name} is not a property"
         if not named:
-            required = [name for name, one in properties.items() if "Required" in one.get("flags", "")]
-            yield from (f"{where}.{name} is required" for name in required if name not in given)
+            required = [name for name, prop in properties.items() if "Required" in prop.get("flags", "")]
+            yield from (f"{where}.{name} is required" for name in required if name not in value)
 
     def _property(self, prop: Json, content: Any, where: str) -> Iterator[str]:
         if "ReadOnly" in prop.get("flags", ""):
-            yield f"{where} can only be read"
+            yield f"{where} is read-only"
         yield from self._check(prop["type"], content, where)
 
 
-def _scalar(desired: str, given: Any, where: str) -> Iterator[str]:
-    """``A | B | string`` takes any text by its type, and A or B by its service."""
-    if desired in ("any", "object"):
+def _scalar(expected: str, value: Any, where: str) -> Iterator[str]:
+    """The type ``A | B | string`` allows any text, but the service accepts only A and B."""
+    if expected in ("any", "object"):
         return
-    if desired in PLAIN:
-        if not isinstance(given, PLAIN[desired]) or (desired == "int" and isinstance(given, bool)):
-            yield f"{where} is a {desired}, not {given!r}"
+    if expected in PLAIN:
+        if not isinstance(value, PLAIN[expected]) or (expected == "int" and isinstance(value, bool)):
+            yield f"{where} must be a {expected}, not {value!r}"
         return
-    known = [one for one in desired.split(" | ") if one not in PLAIN]
-    spelled_out = any(len(one) == 1 for one in known)  # it prints some words letter by letter
-    if not spelled_out and str(given) not in known and str(given) not in desired:
-        yield f"{where} is one of {', '.join(known)}, not {given!r}"
+    known = [choice for choice in expected.split(" | ") if choice not in PLAIN]
+    spelled_out = any(len(choice) == 1 for choice in known)  # the server prints some words letter by letter
+    if not spelled_out and str(value) not in known and str(value) not in expected:
+        yield f"{where} must be one of {', '.join(known)}, not {value!r}"

@@ -1,4 +1,4 @@
-"""azure.yaml and the workflows: what azd and GitHub take, and nothing more rights than needed."""
+"""azure.yaml and the workflows: valid for azd and GitHub, with no more rights than needed."""
 
 from __future__ import annotations
 
@@ -72,26 +72,26 @@ SCHEMA = {
         },
     },
 }
-"""The part that is used of Azure/azure-dev, schemas/v1.0/azure.yaml.json, written anew and narrower: a key that azd
-would take and we do not use is a mistake too. The workflow holds azure.yaml against the whole one."""
+"""The part of Azure/azure-dev, schemas/v1.0/azure.yaml.json, that this repository uses, narrowed: it rejects valid keys
+that are not used here. The workflow validates azure.yaml against the whole schema."""
 
 
-def azure() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
-    return found
+def azure_yaml() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    return content
 
 
-def mistakes(given: dict[str, Any]) -> list[str]:
-    return [f"{one.json_path}: {one.message}" for one in Draft201909Validator(SCHEMA).iter_errors(given)]
+def mistakes(content: dict[str, Any]) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in Draft201909Validator(SCHEMA).iter_errors(content)]
 
 
-def test_azure_yaml_is_what_azd_takes() -> None:
-    assert mistakes(azure()) == []
+def test_azure_yaml_is_valid() -> None:
+    assert mistakes(azure_yaml()) == []
     Draft201909Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize(
-    ("change", "seen"),
+    ("change", "mistake"),
     [
         ({"hooks": {"preprovison": {"run": "./x.py"}}}, "preprovison"),
         ({"hooks": {"predown": {"runs": "./x.py"}}}, "runs"),
@@ -99,20 +99,20 @@ def test_azure_yaml_is_what_azd_takes() -> None:
         ({"pipelines": {}}, "pipelines"),
     ],
 )
-def test_a_planted_slip_is_seen(change: dict[str, Any], seen: str) -> None:
-    assert any(seen in one for one in mistakes(azure() | change))
+def test_a_planted_mistake_is_detected(change: dict[str, Any], mistake: str) -> None:
+    assert any(mistake in found for found in mistakes(azure_yaml() | change))
 
 
-def test_every_hook_is_there_and_its_requirements_beside_it() -> None:
-    hooks = {ROOT / one["run"] for one in azure()["hooks"].values()}
+def test_every_hook_exists_with_its_requirements_beside_it() -> None:
+    hooks = {ROOT / hook["run"] for hook in azure_yaml()["hooks"].values()}
     assert {path.name for path in hooks if path.is_file()} == {path.name for path in hooks}
     assert all((path.parent / "requirements.txt").is_file() for path in hooks)
     runnable = {path for path in (ROOT / "infra/hooks").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
     assert runnable == hooks
 
 
-def test_the_service_is_found_again_by_its_tag() -> None:
-    (service,) = azure()["services"]
+def test_azd_finds_the_service_by_its_tag() -> None:
+    (service,) = azure_yaml()["services"]
     infra = Infra(ROOT / "infra")
     assert f"'azd-service-name': '{service}'" in infra.modules["function.bicep"].text
     assert f"SERVICE_{service.upper()}_NAME" in infra.main.outputs
@@ -120,7 +120,7 @@ def test_the_service_is_found_again_by_its_tag() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_action_is_pinned_and_says_its_version(path: Path) -> None:
+def test_every_action_is_pinned_with_its_version_as_a_comment(path: Path) -> None:
     text = path.read_text()
     used = re.findall(r"uses: (\S+)(.*)", text)
     assert used
@@ -131,17 +131,19 @@ def test_every_action_is_pinned_and_says_its_version(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_no_workflow_has_more_rights_than_it_needs_nor_a_secret(path: Path) -> None:
-    told = yaml.safe_load(path.read_text())
-    assert told["permissions"] == {"contents": "read"}
-    for job in told["jobs"].values():
-        more = {"contents": "read", "id-token": "write"} if path.stem == "azure-dev" else None
-        assert job.get("permissions") == more
+def test_workflows_have_only_the_rights_they_need_and_no_secret(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        expected = {"contents": "read", "id-token": "write"} if path.stem == "azure-dev" else None
+        assert job.get("permissions") == expected
     assert "secrets." not in path.read_text()
     assert "pull_request_target" not in path.read_text()
 
 
-def test_the_deployment_is_handed_every_variable() -> None:
+def test_the_deployment_workflow_passes_every_variable() -> None:
     (job,) = yaml.safe_load((ROOT / ".github/workflows/azure-dev.yml").read_text())["jobs"].values()
-    of_azd = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"]
-    assert job["env"] == {name: f"${{{{ vars.{name} }}}}" for name in [*of_azd, *azure()["pipeline"]["variables"]]}
+    azd_variables = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"]
+    assert job["env"] == {
+        name: f"${{{{ vars.{name} }}}}" for name in [*azd_variables, *azure_yaml()["pipeline"]["variables"]]
+    }

@@ -1,4 +1,4 @@
-"""checkov over infra/: it reads every file, and what it asks for in vain has a reason."""
+"""checkov on infra/: every file is parsed, no rule fails, and every skipped rule has a reason."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ PLANTED = {
 pytestmark = pytest.mark.timeout(300)
 
 
-def skipped() -> dict[str, str]:
+def skip_reasons() -> dict[str, str]:
     """Rule → reason."""
     return dict(re.findall(r"^  - (CKV_\w+) # (.+)$", CONFIG.read_text(), re.MULTILINE))
 
 
-def failed(told: dict[str, Any]) -> set[str]:
-    return {one["check_id"] for one in told["results"]["failed_checks"]}
+def failed(report: dict[str, Any]) -> set[str]:
+    return {check["check_id"] for check in report["results"]["failed_checks"]}
 
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The modules with a break each, one file that is none, and nothing skipped: one run tells of all."""
+    """One report on modules with planted mistakes and a file that does not parse, with no rule skipped."""
     folder = tmp_path_factory.mktemp("broken")
     modules = shutil.copytree(ROOT / "infra" / "modules", folder / "modules")
-    for file, what, instead in PLANTED.values():
+    for file, original, mistake in PLANTED.values():
         text = (modules / file).read_text()
-        assert what in text, "the break is not where it was"
-        (modules / file).write_text(text.replace(what, instead))
+        assert original in text, "the text to replace is not in the file"
+        (modules / file).write_text(text.replace(original, mistake))
     (modules / "half.bicep").write_text("resource half 'Microsoft.Web/sites@2024-11-01' = {\n  name: \n")
     config = folder / "checkov.yaml"
     config.write_text("framework:\n  - bicep\n")
     return tools.checkov(modules, config)
 
 
-def test_it_reads_every_file_and_finds_nothing() -> None:
-    told = tools.checkov(ROOT / "infra", CONFIG)
-    assert told["summary"]["parsing_errors"] == 0
-    assert told["summary"]["passed"] > 20
-    assert failed(told) == set()
+def test_every_file_is_parsed_and_no_rule_fails() -> None:
+    report = tools.checkov(ROOT / "infra", CONFIG)
+    assert report["summary"]["parsing_errors"] == 0
+    assert report["summary"]["passed"] > 20
+    assert failed(report) == set()
 
 
-def test_every_rule_that_is_skipped_has_a_reason_and_would_fail(broken: dict[str, Any]) -> None:
+def test_every_skipped_rule_has_a_reason_and_would_fail(broken: dict[str, Any]) -> None:
     listed = re.findall(r"^  - (CKV_\w+)", CONFIG.read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(skipped())
-    assert set(listed) <= failed(broken), "a rule that passes now needs no skipping"
+    assert sorted(listed) == sorted(skip_reasons())
+    assert set(listed) <= failed(broken), "a rule that passes need not be skipped"
 
 
-def test_planted_breaks_and_a_file_that_is_none_are_seen(broken: dict[str, Any]) -> None:
+def test_planted_mistakes_and_an_unparsable_file_are_detected(broken: dict[str, Any]) -> None:
     assert set(PLANTED) <= failed(broken)
     assert broken["summary"]["parsing_errors"] == 1

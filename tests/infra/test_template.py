@@ -1,4 +1,4 @@
-"""infra/ as it stands holds what it must, and a planted break of each kind is seen."""
+"""infra/ passes every check, and each check detects a planted mistake."""
 
 from __future__ import annotations
 
@@ -10,65 +10,97 @@ import pytest
 from tests.infra.checks import problems
 
 ROOT = Path(__file__).resolve().parents[2]
-BREAKS = [
+MISTAKES = [
     pytest.param(
-        "main.bicep", "param foundryProjectName string", "param foundryProjectName", "parse", id="half a parameter"
+        "main.bicep",
+        "param foundryProjectName string",
+        "param foundryProjectName",
+        "parse",
+        id="an incomplete parameter",
     ),
     pytest.param(
         "main.bicep",
         "    isPrivate: vnetEnabled",
         "    private: vnetEnabled",
-        "private, which",
-        id="a parameter's name",
+        "gets private, which",
+        id="an unknown module parameter",
     ),
     pytest.param(
-        "main.bicep", "    storageId: storage.outputs.id", "    ", "is not given storageId", id="a parameter less"
+        "main.bicep",
+        "    storageId: storage.outputs.id",
+        "    ",
+        "does not get storageId",
+        id="a missing module parameter",
     ),
     pytest.param(
-        "main.bicep", "storage.outputs.blobEndpoint", "storage.outputs.blobs", "no output blobs", id="an output's name"
+        "main.bicep", "storage.outputs.blobEndpoint", "storage.outputs.blobs", "no output blobs", id="an unknown output"
     ),
-    pytest.param("main.bicep", "var here =", "var there = 1\nvar here =", "never uses there", id="a name too many"),
     pytest.param(
-        "main.bicep", "SecretNewVersionCreated", "SecretNearExpiry", "rotations is not for", id="another event"
+        "main.bicep", "var token =", "var unused = 1\nvar token =", "never uses unused", id="an unused variable"
     ),
-    pytest.param("main.bicep", "    registryTopicAccess\n", "", "does not wait", id="a subscription before its role"),
-    pytest.param("main.bicep", "'PRUNE_SCHEDULE'", "'PRUNE_TIME'", "PRUNE_SCHEDULE is not set", id="a setting dropped"),
-    pytest.param("main.bicep", "'AGENTS_FILE'", "'POLL_SECONDS'", "POLL_SECONDS is set twice", id="a setting twice"),
     pytest.param(
-        "main.bicep", "if (outcomeTopic && assignRoles)", "if (outcomeTopic)", "assignRoles=false", id="a role always"
+        "main.bicep",
+        "SecretNewVersionCreated",
+        "SecretNearExpiry",
+        "secretSubscription is not for",
+        id="another event type",
+    ),
+    pytest.param("main.bicep", "    registryTopicAccess\n", "", "does not wait", id="a subscription before its roles"),
+    pytest.param("main.bicep", "'PRUNE_SCHEDULE'", "'PRUNE_TIME'", "PRUNE_SCHEDULE is not set", id="a missing setting"),
+    pytest.param(
+        "main.bicep", "'AGENTS_FILE'", "'POLL_SECONDS'", "POLL_SECONDS is set twice", id="a duplicate setting"
+    ),
+    pytest.param(
+        "main.bicep",
+        "if (outcomeTopic && assignRoles)",
+        "if (outcomeTopic)",
+        "assignRoles=false",
+        id="a role despite assignRoles=false",
     ),
     pytest.param(
         "main.bicep",
         "output AZURE_LOCATION string = location",
         "output KEY string = listKeys(group.id)",
         "listKeys",
-        id="a key",
+        id="a call of listKeys",
     ),
     pytest.param(
-        "main.bicep", "output SLIPWAY_TOKEN", "output STORAGE_SAS", "puts out STORAGE_SAS", id="a secret's name"
+        "main.bicep",
+        "output SLIPWAY_TOKEN",
+        "output STORAGE_SAS",
+        "has the output STORAGE_SAS",
+        id="an output named like a secret",
     ),
     pytest.param(
         "main.bicep",
         "param pollSeconds string = '2'",
         "param pollSeconds string = '3'",
         "POLL_SECONDS is",
-        id="a default",
+        id="a different default",
     ),
-    pytest.param("main.bicep", "@description('The Foundry account')\n", "", "no description", id="no description"),
+    pytest.param("main.bicep", "@description('Foundry account')\n", "", "no description", id="no description"),
     pytest.param(
-        "modules/subscription.bicep", "includedEventTypes", "subjectBeginsWith", "type alone", id="no filter by type"
+        "modules/subscription.bicep",
+        "includedEventTypes",
+        "subjectBeginsWith",
+        "only by event type",
+        id="another filter",
     ),
     pytest.param(
-        "modules/subscription.bicep", "'deadletters'", "'lost'", "keeps no dead letters", id="dead letters elsewhere"
+        "modules/subscription.bicep",
+        "'deadletters'",
+        "'lost'",
+        "store dead letters",
+        id="another dead-letter container",
     ),
     pytest.param(
         "modules/subscription.bicep",
         "deadLetterWithResourceIdentity",
         "x",
-        "keeps no dead letters",
+        "store dead letters",
         id="no dead letters",
     ),
-    pytest.param("modules/subscription-function.bicep", "1440", "14", "try for a day", id="tries that end early"),
+    pytest.param("modules/subscription-function.bicep", "1440", "14", "retry for a day", id="shorter retries"),
     pytest.param("modules/subscription.bicep", "'SystemAssigned'", "'UserAssigned'", "identity", id="another identity"),
     pytest.param(
         "modules/subscription.bicep", "queueName: 'events'", "queueName: 'event'", "into events", id="another queue"
@@ -78,58 +110,82 @@ BREAKS = [
         "name: guid(storage.id, p",
         "name: guid(storage.location, p",
         "outside",
-        id="too early",
+        id="a property read too early",
     ),
-    pytest.param("modules/topic.bicep", "type: 'SystemAssigned'", "type: 'None'", "identity of its own", id="a topic"),
+    pytest.param(
+        "modules/topic.bicep",
+        "type: 'SystemAssigned'",
+        "type: 'None'",
+        "system-assigned identity",
+        id="a topic without identity",
+    ),
     pytest.param(
         "modules/roles.json", "4633458b-17de", "4633458b-17df", "Key Vault Secrets User", id="a wrong role id"
     ),
-    pytest.param("modules/roles.json", '"acrPull"', '"acrPush"', "acrPull is assigned", id="a row's name"),
-    pytest.param("modules/vault-access.bicep", "  scope: vault\n", "", "whole resource group", id="a role too wide"),
+    pytest.param("modules/roles.json", '"acrPull"', '"acrPush"', "acrPull is assigned", id="an unknown role"),
+    pytest.param(
+        "modules/vault-access.bicep", "  scope: vault\n", "", "whole resource group", id="a role without scope"
+    ),
     pytest.param(
         "modules/foundry-access.bicep",
         "    principalType: 'ServicePrincipal'\n",
         "",
         "service principal",
-        id="who it is",
+        id="no principal type",
     ),
     pytest.param(
-        "modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true", "Shared", id="keys"
+        "modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true", "Shared", id="shared keys"
     ),
-    pytest.param("modules/storage.bicep", "  'releases-poison'\n", "", "other queues", id="a queue less"),
-    pytest.param("modules/storage.bicep", "'slipway/journal/'", "'slipway/'", "expires", id="a ledger that expires"),
+    pytest.param("modules/storage.bicep", "  'releases-poison'\n", "", "different queues", id="a missing queue"),
+    pytest.param("modules/storage.bicep", "'slipway/journal/'", "'slipway/'", "expires", id="state that expires"),
     pytest.param(
-        "modules/storage.bicep", "bypass: 'AzureServices'", "bypass: 'None'", "Event Grid out", id="nobody comes in"
-    ),
-    pytest.param(
-        "modules/function.bicep", "'OTEL_TRACES_SAMPLER'", "'OTEL_SAMPLER'", "OTEL_TRACES_SAMPLER", id="a host's"
-    ),
-    pytest.param(
-        "modules/function.bicep", "'function:release_agent'", "'function:release'", "no function", id="a warm one"
+        "modules/storage.bicep",
+        "bypass: 'AzureServices'",
+        "bypass: 'None'",
+        "blocks Event Grid",
+        id="no trusted services",
     ),
     pytest.param(
-        "main.parameters.json", '"alwaysReady"', '"alwaysReddy"', "has no alwaysReady", id="a parameter's file"
+        "modules/function.bicep",
+        "'OTEL_TRACES_SAMPLER'",
+        "'OTEL_SAMPLER'",
+        "OTEL_TRACES_SAMPLER",
+        id="a missing host setting",
     ),
-    pytest.param("../azure.yaml", "    - VAULT_SECRETS\n", "", "VAULT_SECRETS", id="a variable of the pipeline"),
+    pytest.param(
+        "modules/function.bicep",
+        "'function:release_agent'",
+        "'function:release'",
+        "not a function",
+        id="an unknown always-ready function",
+    ),
+    pytest.param(
+        "main.parameters.json",
+        '"alwaysReady"',
+        '"alwaysReddy"',
+        "has no alwaysReady",
+        id="a misspelled parameter in the parameters file",
+    ),
+    pytest.param("../azure.yaml", "    - VAULT_SECRETS\n", "", "VAULT_SECRETS", id="a missing pipeline variable"),
 ]
 
 
 @pytest.fixture
 def infra(tmp_path: Path) -> Path:
-    """A copy that may be broken, with what stands beside it."""
+    """A copy of infra/ to plant mistakes in, with the files that the checks read beside it."""
     for name in ("azure.yaml", "function_app.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("hooks", "__pycache__"))
     return tmp_path / "infra"
 
 
-def test_nothing_is_wrong_with_it() -> None:
+def test_infra_passes_every_check() -> None:
     assert problems(ROOT / "infra") == []
 
 
-@pytest.mark.parametrize(("file", "what", "instead", "seen"), BREAKS)
-def test_a_planted_break_is_seen(infra: Path, file: str, what: str, instead: str, seen: str) -> None:
+@pytest.mark.parametrize(("file", "original", "mistake", "problem"), MISTAKES)
+def test_a_planted_mistake_is_detected(infra: Path, file: str, original: str, mistake: str, problem: str) -> None:
     text = (infra / file).read_text()
-    assert what in text, "the break is not where it was"
-    (infra / file).write_text(text.replace(what, instead))
-    assert any(seen in told for told in problems(infra)), problems(infra)
+    assert original in text, "the text to replace is not in the file"
+    (infra / file).write_text(text.replace(original, mistake))
+    assert any(problem in found for found in problems(infra)), problems(infra)

@@ -1,9 +1,8 @@
-"""Property names, values and required keys against the types of Microsoft's Azure MCP server."""
+"""Property names, values and required keys of infra/ against the types of Microsoft's Azure MCP server."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from tests.infra.checks import Infra
 from tests.infra.resource_types import Types
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_CARRIED = {
+UNKNOWN_TYPES = {
     "Microsoft.Insights/actionGroups",
     "Microsoft.Insights/diagnosticSettings",
     "Microsoft.Insights/metricAlerts",
@@ -20,60 +19,71 @@ NOT_CARRIED = {
     "Microsoft.Network/privateDnsZones",
     "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
 }
-"""Types that the server does not have; a compiler checks them (test_compiled.py), and so does the workflow."""
+"""Types that the server does not have; the Bicep compiler checks them (test_compiled.py)."""
 INFRA = Infra(ROOT / "infra")
-WANTED = sorted({one.type for file in INFRA.files for one in file.resources.values()} - NOT_CARRIED)
-pytestmark = pytest.mark.timeout(300)  # the first test of a machine makes the environment
+USED_TYPES = sorted({item.type for file in INFRA.files for item in file.resources.values()} - UNKNOWN_TYPES)
+pytestmark = pytest.mark.timeout(300)  # the first run on a machine creates the virtual environment
 
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, Types]:
-    return {name: Types(answer) for name, answer in tools.types(WANTED).items()}
+    return {name: Types(answer) for name, answer in tools.types(USED_TYPES).items()}
 
 
-def wrong(file: bicep.File, known: dict[str, Types]) -> list[str]:
-    return [told for one in file.resources.values() if one.type in known for told in known[one.type].problems(one)]
+def type_problems(file: bicep.File, known: dict[str, Types]) -> list[str]:
+    resources = [item for item in file.resources.values() if item.type in known]
+    return [problem for resource in resources for problem in known[resource.type].problems(resource)]
 
 
-def test_every_resource_is_as_its_type_wants_it(known: dict[str, Types]) -> None:
-    assert {file.path.name: wrong(file, known) for file in INFRA.files if wrong(file, known)} == {}
+def test_every_resource_matches_its_type(known: dict[str, Types]) -> None:
+    assert {file.path.name: type_problems(file, known) for file in INFRA.files if type_problems(file, known)} == {}
 
 
-def test_what_is_not_carried_is_said(known: dict[str, Types]) -> None:
-    assert set(known) == set(WANTED)
-    answers = tools.types(sorted(NOT_CARRIED))
+def test_the_list_of_unknown_types_is_exact(known: dict[str, Types]) -> None:
+    assert set(known) == set(USED_TYPES)
+    answers = tools.types(sorted(UNKNOWN_TYPES))
     assert {name for name, answer in answers.items() if answer["status"] == 200} == set()
 
 
-BREAKS = [
-    pytest.param("storage", "allowSharedKeyAccess", "allowSharedKeysAccess", "is no property", id="misspelled"),
-    pytest.param("storage", "'TLS1_2'", "'TLS12'", "is one of TLS1_0", id="a value that is none"),
-    pytest.param("storage", "  kind: 'StorageV2'\n", "", "account.kind is required", id="what is required"),
-    pytest.param("storage", "days: 7", "days: 'seven'", "is a int", id="a text for a number"),
+MISTAKES = [
+    pytest.param("storage", "allowSharedKeyAccess", "allowSharedKeysAccess", "is not a property", id="misspelled"),
+    pytest.param("storage", "'TLS1_2'", "'TLS12'", "must be one of TLS1_0", id="an invalid value"),
     pytest.param(
-        "storage", "@2025-01-01' = {\n  name: name", "@2019-01-01' = {\n  name: name", "is known as", id="a version"
+        "storage", "  kind: 'StorageV2'\n", "", "account.kind is required", id="a required property is missing"
     ),
-    pytest.param("function", "instanceMemoryMB: i", "instanceMemory: i", "is no property", id="deep inside"),
+    pytest.param("storage", "days: 7", "days: 'seven'", "must be a int", id="text instead of a number"),
     pytest.param(
-        "function", "alwaysReady: alwaysReady == 0", "warm: alwaysReady == 0", "warm is no property", id="a choice"
+        "storage",
+        "@2025-01-01' = {\n  name: name",
+        "@2019-01-01' = {\n  name: name",
+        "is known with version",
+        id="another version",
+    ),
+    pytest.param("function", "instanceMemoryMB: i", "instanceMemory: i", "is not a property", id="a nested property"),
+    pytest.param(
+        "function",
+        "alwaysReady: alwaysReady == 0",
+        "warm: alwaysReady == 0",
+        "warm is not a property",
+        id="a property beside a choice",
     ),
     pytest.param(
-        "function", "            instanceCount:", "            count:", "count is no property", id="inside a choice"
+        "function", "            instanceCount:", "            count:", "count is not a property", id="inside a choice"
     ),
-    pytest.param("subscription", "'StorageQueue'", "'Queue'", "endpointType is one of", id="a kind that is none"),
-    pytest.param("subscription", "queueName:", "queue:", "queue is no property", id="of its kind"),
-    pytest.param("identity", "  tags: tags\n", "  tags: tags\n  id: 'x'\n", "can only be read", id="what is read"),
-    pytest.param("network", "addressPrefixes: [", "addressPrefix: [", "is no property", id="in a list"),
+    pytest.param("subscription", "'StorageQueue'", "'Queue'", "endpointType must be one of", id="an unknown kind"),
+    pytest.param("subscription", "queueName:", "queue:", "queue is not a property", id="a property of the kind"),
+    pytest.param("identity", "  tags: tags\n", "  tags: tags\n  id: 'x'\n", "is read-only", id="a read-only property"),
+    pytest.param("network", "addressPrefixes: [", "addressPrefix: [", "is not a property", id="in a list"),
 ]
 
 
-@pytest.mark.parametrize(("module", "what", "instead", "seen"), BREAKS)
-def test_a_planted_break_is_seen(
-    known: dict[str, Types], tmp_path: Path, module: str, what: str, instead: str, seen: str
+@pytest.mark.parametrize(("module", "original", "mistake", "problem"), MISTAKES)
+def test_a_planted_mistake_is_detected(
+    known: dict[str, Types], tmp_path: Path, module: str, original: str, mistake: str, problem: str
 ) -> None:
     text = (ROOT / "infra" / "modules" / f"{module}.bicep").read_text()
-    assert what in text, "the break is not where it was"
+    assert original in text, "the text to replace is not in the file"
     broken = tmp_path / f"{module}.bicep"
-    broken.write_text(text.replace(what, instead))
-    told: list[Any] = wrong(bicep.read(broken), known)
-    assert any(seen in one for one in told), told
+    broken.write_text(text.replace(original, mistake))
+    problems = type_problems(bicep.read(broken), known)
+    assert any(problem in found for found in problems), problems

@@ -1,7 +1,7 @@
-"""checkov and Microsoft's Azure MCP server in an environment of their own, made at the first test that needs it.
+"""checkov and Microsoft's Azure MCP server in a virtual environment, created by the first test that needs it.
 
-checkov pins what we pin otherwise, and the other is a program of 60 MB. The environment lies below .local, which git
-does not see, under the hash of its lock file: it is made once a machine, in about a minute.
+It is separate because checkov's pins conflict with ours, and the server has 60 MB. It is stored below .local, which git
+ignores, under the hash of its lock file: it is created once per machine, in about a minute.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = Path(__file__).with_name("requirements.txt")
-QUIET = {"AZURE_MCP_COLLECT_TELEMETRY": "false", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
-"""Nothing is sent anywhere, and no ICU library is needed."""
+SERVER_ENV = {"AZURE_MCP_COLLECT_TELEMETRY": "false", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
+"""Send no telemetry, and need no ICU library."""
 
 
 def environment() -> Path:
-    """The environment's folder; whoever comes second waits for the first, and a half-made one is made anew."""
+    """The folder of the environment. Parallel callers wait for the first; an unfinished one is created again."""
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     folder = ROOT / ".local" / f"infra-checks-{digest}-{sys.version_info[0]}{sys.version_info[1]}"
     ready = folder / "ready"
@@ -33,46 +33,56 @@ def environment() -> Path:
         if not ready.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            given = ["--no-deps", "--no-compile", "--require-hashes", "-r", str(LOCK)]  # the lock names all of it
-            subprocess.run([*pip, *given], check=True)
+            options = [
+                "--no-deps",
+                "--no-compile",
+                "--require-hashes",
+                "-r",
+                str(LOCK),
+            ]  # the lock file lists every package
+            subprocess.run([*pip, *options], check=True)
             ready.touch()
     return folder
 
 
 def checkov(modules: Path, config: Path, *more: str) -> dict[str, Any]:
-    """What checkov says of a folder, as data: its exit code says nothing where it could read nothing."""
+    """The report of checkov on a folder. Its exit code is not used: it is 0 even if no file could be parsed."""
     command = [str(environment() / "bin" / "python"), "-m", "checkov.main", "--directory", str(modules)]
-    given = ["--config-file", str(config), "--skip-download", "--compact", "--quiet", "--output", "json", *more]
-    done = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
-    told: Any = json.loads(done.stdout)
-    found: dict[str, Any] = told[0] if isinstance(told, list) else told
-    return found
+    options = ["--config-file", str(config), "--skip-download", "--compact", "--quiet", "--output", "json", *more]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    output: Any = json.loads(done.stdout)
+    report: dict[str, Any] = output[0] if isinstance(output, list) else output
+    return report
 
 
-def types(desired: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Resource type → what the server tells of it; asked in one session of it, over the Model Context Protocol."""
+def types(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Resource type → the server's answer, all in one session of the Model Context Protocol."""
     command = [str(environment() / "bin" / "azmcp"), "server", "start", "--namespace", "bicepschema", "--mode", "all"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, env={**os.environ, **QUIET}, **pipes) as process:  # type: ignore[call-overload]
-        hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "slipway", "version": "1"}}
-        _ask(process, "initialize", hello)
-        found = {name: _type(process, name) for name in desired}
+    with subprocess.Popen(command, text=True, env={**os.environ, **SERVER_ENV}, **pipes) as process:  # type: ignore[call-overload]
+        client = {
+            "protocolVersion": "2024-11-05",
+            "capabilities": {},
+            "clientInfo": {"name": "slipway", "version": "1"},
+        }
+        _ask(process, "initialize", client)
+        answers = {name: _type(process, name) for name in names}
         process.stdin.close()
-    return found
+    return answers
 
 
 def _type(process: Any, name: str) -> dict[str, Any]:
-    told = _ask(process, "tools/call", {"name": "bicepschema_get", "arguments": {"resource-type": name}})
-    answer: dict[str, Any] = json.loads(told["content"][0]["text"])
+    result = _ask(process, "tools/call", {"name": "bicepschema_get", "arguments": {"resource-type": name}})
+    answer: dict[str, Any] = json.loads(result["content"][0]["text"])
     return answer
 
 
 def _ask(process: Any, method: str, params: object) -> Any:
-    """One request and its answer; the server says other things in between."""
+    """Send one request and return its result; the server sends other messages in between."""
     process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params}) + "\n")
     process.stdin.flush()
     for line in process.stdout:
-        told = json.loads(line)
-        if told.get("id") == method:
-            return told["result"]
+        message = json.loads(line)
+        if message.get("id") == method:
+            return message["result"]
     raise AssertionError(f"the server ended instead of answering {method}")

@@ -106,7 +106,7 @@ def test_the_modules_take_what_is_made() -> None:
     assert f"'{generate.WORKSPACE}'" in workbook
     alerts = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
     for spec in generate.alerts():
-        assert all(f"one.{key}" in alerts for key in spec), spec["key"]
+        assert all(f"alert.{key}" in alerts for key in spec), spec["key"]
         assert "{" not in spec["query"], "an alert has no parameters"
 
 

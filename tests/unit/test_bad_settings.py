@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, ConfigError, load_agents_file
+from handlers.settings import ConfigError, Settings, load_agents_file
 from handlers.settings_validation import CHECKS, CREDENTIALS
 
 GIVEN = {

@@ -108,7 +108,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_the_schema_in_the_repository_is_the_one_of_the_rules() -> None:
-    make = '.venv/bin/python -c "from core import rules_schema; print(rules_schema.text(), end=str())"'
+    make = '.venv/bin/python -c "from core import json_schema; print(rules_schema.text(), end=str())"'
     assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), f"{make} > docs/agents.schema.json"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, ConfigError, load_agents_file
+from handlers.settings import ConfigError, Settings, load_agents_file
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = {

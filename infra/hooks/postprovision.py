@@ -1,0 +1,74 @@
+"""azd postprovision, for ASSIGN_ROLES=false: print a command for each missing role, and stop until all are assigned."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from infra.hooks.azure_cli import Azure, AzureError
+from infra.hooks.deploy_request import DeployRequest, from_env
+from infra.hooks.findings import Finding, error, ok, report
+from infra.hooks.role_assignments import (
+    ROLES,
+    RoleAssignment,
+    assignment_command,
+    custom_role_command,
+    role_assignments,
+)
+
+API = "2022-04-01"
+
+
+def main(env: Mapping[str, str]) -> int:
+    """Print nothing if the template assigned the roles itself."""
+    request = from_env(env)
+    return 0 if request.assign_roles else report("roles", findings(request, env, Azure(env)))
+
+
+def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
+    """One finding for each role; a missing role comes with the command that assigns it."""
+    custom_role = _custom_role_id(request, azure) if request.foundry_role == "versions" else ""
+    if request.foundry_role == "versions" and not custom_role:
+        name = f"{ROLES['agentVersions']['role']} ({request.environment})"
+        yield error("role", f"{name} does not exist", custom_role_command(request))
+    for assignment in role_assignments(request, env):
+        role = custom_role if assignment.key == "agentVersions" else assignment.role
+        path = f"{assignment.scope}/providers/Microsoft.Authorization/roleAssignments"
+        try:
+            existing = azure.list(f"{path}?$filter=principalId eq '{assignment.principal}'", API)
+        except AzureError:
+            existing = []  # without the right to list assignments, the command is printed as for a missing role
+        yield check_assigned(assignment, role, request, existing)
+
+
+def check_assigned(
+    assignment: RoleAssignment, role: str, request: DeployRequest, existing: Sequence[Mapping[str, Any]]
+) -> Finding:
+    """Whether an existing assignment gives the role at the scope or above it."""
+    scope = assignment.scope.lower()
+    effective = [item["properties"] for item in existing if scope.startswith(item["properties"]["scope"].lower())]
+    row = ROLES[assignment.key]
+    subject = f"{row['role']} for {row['who']} on {assignment.scope.rpartition('/')[2]}"
+    if role and any(properties["roleDefinitionId"].lower().endswith(role.lower()) for properties in effective):
+        return ok("role", subject)
+    command = assignment_command(assignment)
+    if assignment.key == "agentVersions":
+        command = command.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.environment})"')
+    return error("role", f"{subject} is missing: {row['why']}", command)
+
+
+def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
+    """The id of the custom role, or an empty text if it does not exist."""
+    name = f"{ROLES['agentVersions']['role']} ({request.environment})"
+    path = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
+    definitions = azure.list(f"{path}?$filter=roleName eq '{name}'", API)
+    return str(definitions[0]["name"]) if definitions else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

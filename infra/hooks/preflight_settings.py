@@ -1,0 +1,93 @@
+"""Preflight without Azure: every variable must be set and have a valid value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from handlers.settings_validation import mistakes
+from infra.hooks.deploy_request import DeployRequest
+from infra.hooks.findings import Finding, error
+
+ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
+REGISTRY = re.compile(r"[A-Za-z0-9]{5,50}")
+VAULT = re.compile(r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])+")
+SUBNET = re.compile(r"/subscriptions/[^/]+/resourceGroups/.+/virtualNetworks/[^/]+/subnets/[^/]+", re.IGNORECASE)
+BOOLEAN = re.compile(r"1|0|t|f|true|false", re.IGNORECASE)
+SWITCHES = (
+    *("CREATE_REGISTRY", "CREATE_VAULT", "GRANT_PROJECT_PULL", "ASSIGN_ROLES"),
+    *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED", "ALERT_RULES"),
+)
+NUMBERS = {
+    "MAXIMUM_INSTANCE_COUNT": (1, 1000),
+    "ALWAYS_READY": (0, 20),
+    "LOG_RETENTION_DAYS": (30, 730),
+    "LOG_DAILY_QUOTA_GB": (-1, 10_000),
+}
+CHOICES = {
+    "FOUNDRY_ROLE": ("user", "versions"),
+    "EVENT_DELIVERY": ("queue", "function"),
+    "INSTANCE_MEMORY_MB": ("512", "2048", "4096"),
+}
+APP_SETTINGS = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "FOUNDRY_READS_PER_SECOND")
+"""Checked by the app's own checks."""
+
+
+def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
+    """Names that are missing or invalid."""
+    for variable, meaning in _required(request).items():
+        if not env.get(variable):
+            yield error("names", f"{variable} is not set", f"azd env set {variable} <{meaning}>")
+    rules = (
+        ("AZURE_ENV_NAME", request.environment, ENVIRONMENT, "must be 1 to 40 letters, digits and hyphens"),
+        ("AZURE_RESOURCE_GROUP_NAME", request.group, GROUP, "must have at most 90 characters and not end with a dot"),
+        ("REGISTRY_NAME", request.registry.name, REGISTRY, "must be 5 to 50 letters and digits, without .azurecr.io"),
+        (
+            *("VAULT_NAME", request.vault.name, VAULT),
+            "must be 3 to 24 letters, digits and single hyphens, and begin with a letter",
+        ),
+        ("APP_SUBNET_ID", request.subnet, SUBNET, "must be /subscriptions/<id>/resourceGroups/…/subnets/<name>"),
+    )
+    for variable, value, pattern, rule in rules:
+        if value and not pattern.fullmatch(value):
+            yield error("names", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid name>")
+
+
+def _required(request: DeployRequest) -> dict[str, str]:
+    """Variable → its meaning."""
+    existing = [source for source in (request.registry, request.vault) if not source.created]
+    return {
+        "AZURE_SUBSCRIPTION_ID": "the subscription for the app",
+        "AZURE_LOCATION": "the region",
+        "FOUNDRY_ACCOUNT_NAME": "the Foundry account",
+        "FOUNDRY_PROJECT_NAME": "the project in it",
+        "FOUNDRY_RESOURCE_GROUP": "the account's resource group",
+        "REGISTRY_NAME": "the registry, without .azurecr.io",
+        "VAULT_NAME": "the vault, without .vault.azure.net",
+        **{
+            f"{source.kind}_RESOURCE_GROUP": f"its resource group; or CREATE_{source.kind}=true for a first try"
+            for source in existing
+        },
+    }
+
+
+def values(env: Mapping[str, str]) -> Iterator[Finding]:
+    """Invalid switches, numbers and choices, and settings that the app would reject when it starts."""
+    for variable, value in env.items():
+        if value and (rule := _violated_rule(variable, value)):
+            yield error("values", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid value>")
+    for mistake in mistakes({variable: env[variable] for variable in APP_SETTINGS if env.get(variable)}):
+        yield error("values", mistake, f"azd env set {mistake.split(' ')[0]} <a valid value>")
+
+
+def _violated_rule(variable: str, value: str) -> str:
+    if variable in SWITCHES and not BOOLEAN.fullmatch(value):
+        return "must be true or false"
+    if variable in CHOICES and value not in CHOICES[variable]:
+        return f"must be one of {', '.join(CHOICES[variable])}"
+    if variable in NUMBERS:
+        minimum, maximum = NUMBERS[variable]
+        is_valid = re.fullmatch(r"-?\d{1,9}", value) and minimum <= int(value) <= maximum
+        return "" if is_valid else f"must be a number from {minimum} to {maximum}"
+    return ""

@@ -1,0 +1,81 @@
+"""Preflight: the subscriptions, the region and the new names must be ready for the deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from infra.hooks.deploy_request import DeployRequest, Source
+from infra.hooks.findings import Finding, error, note, ok
+
+Json = Mapping[str, Any]
+PROVIDERS = {
+    "app": (
+        *("Microsoft.App", "Microsoft.EventGrid", "Microsoft.Insights", "Microsoft.ManagedIdentity"),
+        *("Microsoft.OperationalInsights", "Microsoft.Storage", "Microsoft.Web"),
+    ),
+    "foundry": ("Microsoft.CognitiveServices", "Microsoft.App"),
+    "registry": ("Microsoft.ContainerRegistry", "Microsoft.EventGrid"),
+    "vault": ("Microsoft.KeyVault", "Microsoft.EventGrid"),
+}
+
+
+def unregistered_providers(listed: Sequence[Json], needed: Sequence[str], subscription: str) -> Iterator[Finding]:
+    """Resource providers that are not registered; a registration takes a minute or two."""
+    states = {provider["namespace"].lower(): provider["registrationState"] for provider in listed}
+    for name in needed:
+        state = states.get(name.lower(), "unknown")
+        if state != "Registered":
+            help_ = f"az provider register --namespace {name} --subscription {subscription} --wait"
+            yield error("providers", f"{name} is {state} in {subscription}", help_)
+
+
+def needed_providers(subscription: str, request: DeployRequest) -> list[str]:
+    """The resource providers that the deployment uses in a subscription."""
+    subscriptions = {
+        "app": request.subscription,
+        "foundry": request.foundry_subscription,
+        "registry": request.registry.subscription,
+        "vault": request.vault.subscription,
+    }
+    names = [name for part, part_of in subscriptions.items() if part_of == subscription for name in PROVIDERS[part]]
+    network = ["Microsoft.Network"] if request.vnet_enabled and subscription == request.subscription else []
+    return list(dict.fromkeys([*names, *network]))
+
+
+def region(locations: Sequence[Json], location: str) -> Finding:
+    """Whether the region has Flex Consumption; az prints either the name or the display name of a region."""
+    known = sorted({_normalized(item["name"]) for item in locations if item.get("name")})
+    if not known:
+        return note(
+            "region", f"az lists no region with Flex Consumption; the deployment will show if {location} has it"
+        )
+    if _normalized(location) in known:
+        return ok("region", f"{location} has Flex Consumption")
+    help_ = f"azd env set AZURE_LOCATION <one of {', '.join(known)}>"
+    return error("region", f"{location} has no Flex Consumption", help_)
+
+
+def python_version(runtimes: Sequence[Json], version: str) -> Finding:
+    """Whether the region offers this Python version on Flex Consumption."""
+    known = [str(runtime["version"]) for runtime in runtimes if runtime.get("version")]
+    if version in known:
+        return ok("region", f"Python {version} is available")
+    if not known:
+        return note("region", f"az lists no Python versions; the deployment will show if {version} is available")
+    help_ = f"azd env set PYTHON_VERSION <one of {', '.join(known)}>"
+    return error("region", f"Python {version} is not available in the region", help_)
+
+
+def name_available(answer: Json, source: Source) -> Finding:
+    """Whether the name of the new registry or vault is free."""
+    subject = source.kind.lower()
+    if answer.get("nameAvailable"):
+        return ok(subject, f"the name {source.name} is free")
+    reason = answer.get("message") or answer.get("reason") or "it is taken"
+    help_ = f"azd env set {source.kind}_NAME <another name>"
+    return error(subject, f"the name {source.name} is not available: {reason}", help_)
+
+
+def _normalized(region_name: str) -> str:
+    return region_name.replace(" ", "").lower()

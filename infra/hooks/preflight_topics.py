@@ -1,0 +1,45 @@
+"""Preflight: the system topic of the registry or the vault must be usable. A source can have only one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from infra.hooks.deploy_request import Source
+from infra.hooks.findings import Finding, error, ok
+
+Json = Mapping[str, Any]
+
+
+def system_topic(listed: Sequence[Json], source: Source, environment: str) -> Iterator[Finding]:
+    """The named topic must exist and have an identity; without a name, only this environment's own may exist."""
+    subject = source.kind.lower()
+    existing = [topic for topic in listed if topic["properties"].get("source", "").lower() == source.id.lower()]
+    foreign = [topic for topic in existing if (topic.get("tags") or {}).get("azd-env-name") != environment]
+    if source.topic:
+        yield _named_topic(existing, source, subject)
+    elif foreign:
+        name, group = foreign[0]["name"], foreign[0]["id"].split("/")[4]
+        message = f"{source.name} already has the system topic {name} in {group}, and can have only one"
+        help_ = f"azd env set {source.kind}_TOPIC_NAME {name}"
+        if group.lower() != source.group.lower():
+            help_ += f"\nazd env set {source.kind}_TOPIC_GROUP {group}"
+        yield error(subject, message, help_)
+    else:
+        yield ok(subject, "its system topic exists" if existing else "its system topic will be created")
+
+
+def _named_topic(existing: Sequence[Json], source: Source, subject: str) -> Finding:
+    topic = next((topic for topic in existing if topic["name"].lower() == source.topic.lower()), None)
+    if topic is None:
+        names = ", ".join(topic["name"] for topic in existing) or "none"
+        message = f"{source.kind}_TOPIC_NAME is {source.topic}, but the topics of {source.name} are: {names}"
+        return error(
+            subject, message, f"azd env set {source.kind}_TOPIC_NAME '{existing[0]['name'] if existing else ''}'"
+        )
+    if "SystemAssigned" not in str((topic.get("identity") or {}).get("type", "")):
+        message = f"the system topic {source.topic} has no system-assigned identity to deliver with"
+        group = topic["id"].split("/")[4]
+        help_ = f"az eventgrid system-topic update -n {source.topic} -g {group} --identity systemassigned"
+        return error(subject, message, f"{help_} --subscription {source.subscription}")
+    return ok(subject, f"events come from its system topic {source.topic}")
