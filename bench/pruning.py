@@ -20,7 +20,7 @@ from core.model import Routing, Status, Version
 from core.prune import plan
 from core.record import Record
 from core.rules import KeepRule
-from local.running import Host, host
+from local.stack_client import Host, host
 
 DELAY, AT_ONCE, PAGE, STAY = 0.05, 8, 100, 10
 TIMER = "prune_versions"

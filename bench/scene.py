@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from local.running import Running, eventually, stack
+from local.stack_client import Running, eventually, stack
 
 T = TypeVar("T")
 Line = dict[str, Any]

@@ -17,10 +17,10 @@ import typer
 from aiohttp import ClientError, ClientResponseError
 
 from local.control import tell
-from local.going_on import how_to_go_on
+from local.endpoints import ROOT
 from local.images import Kind, push
+from local.next_steps import how_to_go_on
 from local.processes import PartDiedError
-from local.settings import ROOT
 from local.stack import Options, Stack
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 Json = dict[str, Any]
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/local"

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from aiohttp import ClientSession
 
-from local.registry_content import digest_of
+from local.registry.repository import digest_of
 
 Kind = Literal["image", "arm64", "index", "chart", "signature"]
 OCI = "application/vnd.oci.image"

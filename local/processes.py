@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 
 class PartDiedError(Exception):

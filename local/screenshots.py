@@ -17,9 +17,9 @@ from aiohttp import ClientSession
 from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 
+from local.demo.output import Screen
 from local.demo.run import AGENTS, story
-from local.demo.screen import Screen
-from local.demo.world import World
+from local.demo.stack_driver import World
 from local.stack import Options, Stack
 
 SIZE = {"width": 1280, "height": 830}

@@ -16,16 +16,16 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from local.arm import Arm
-from local.arm_world import furnish
-from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
-from local.foundry import Foundry
-from local.identity import Identity
+from local.arm_fixture import furnish
+from local.endpoints import PORTS, ROOT, environment, secret_names, taken
+from local.event_grid import EventGrid, Straight, Subscription, ToQueue
+from local.foundry.server import Foundry
+from local.managed_identity import Identity
 from local.processes import PartDiedError, Processes
-from local.registry import Registry
-from local.server import StandIn
-from local.settings import PORTS, ROOT, environment, secret_names, taken
-from local.storage import connection_string
-from local.telemetry import Telemetry
+from local.registry.server import Registry
+from local.stand_in import StandIn
+from local.storage.account import connection_string
+from local.telemetry.server import Telemetry
 from local.tls import Authority
 from local.vault import SecretVersion, Vault
 
@@ -132,7 +132,7 @@ class Stack:
         return part.url
 
     async def _functions(self) -> None:
-        arguments = ["local.host", "--app", str(ROOT), "--port", str(self._port("functions"))]
+        arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]
         environment = {**os.environ, **self.endpoints["env"]}
         arguments += ["--folder", str(self.options.folder)]
         self.endpoints |= await self.processes.start("functions", arguments, environment)

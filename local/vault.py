@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 PAGE = 25

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.demo.screen import Screen, console
-from local.demo.world import Line, World
+from local.demo.output import Screen, console
+from local.demo.stack_driver import Line, World
 
 FOR_EVER = float("inf")
 

@@ -7,9 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from local.demo.scenes import SECONDS, STORY, Story
-from local.demo.screen import Screen, console
-from local.demo.world import World
+from local.demo.output import Screen, console
+from local.demo.scenario import SECONDS, STORY, Story
+from local.demo.stack_driver import World
 from local.processes import PartDiedError
 from local.stack import Options, Stack
 

@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, TCPConnector
 
 from local.control import tell
-from local.eventgrid import Manners
-from local.server import Fault
+from local.event_grid import Manners
+from local.stand_in import Fault
 from tests.chaos.schedule import Due
 from tests.chaos.world import World
 

@@ -10,8 +10,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local.foundry_state import image_of
-from local.storage import connection_string
+from local.foundry.state import image_of
+from local.storage.account import connection_string
 from tests.chaos.load import Load
 from tests.chaos.world import World
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from local.foundry_state import AgentState
+from local.foundry.state import AgentState
 from tests.chaos.load import Load
 from tests.chaos.world import World
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from aiohttp import ClientSession
 
 from local.control import tell
-from local.eventgrid import EventGrid
-from local.foundry import Foundry
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.event_grid import EventGrid
+from local.foundry.server import Foundry
 from local.stack import Options, Stack
 from tests.chaos.clocks import HostClock, library
 from tests.chaos.schedule import HOSTS
@@ -102,7 +102,7 @@ class World:
         clock = self._clocks[name].environment if self._clocks else {}
         environment = {**os.environ, **self.stack.endpoints["env"], **SETTINGS, **clock}
         port = str(self._ports.get(name, 0))
-        arguments = ["local.host", "--app", str(ROOT), "--port", port, "--folder", str(folder)]
+        arguments = ["local.functions_host", "--app", str(ROOT), "--port", port, "--folder", str(folder)]
         told = await self.stack.processes.start(name, arguments, environment)
         self._ports[name] = urlsplit(told["functions"]).port or 0
 

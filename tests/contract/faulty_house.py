@@ -15,7 +15,7 @@ from handlers import event_received, poisoned, release_asked, resume
 from handlers.config import Settings
 from handlers.gateways import GatewayError, Gateways
 from handlers.redaction import Guard, HiddenError
-from local.storage_state import Message
+from local.storage.store import Message
 from local.tls import Authority
 from local.vault import SecretVersion
 from tests.builders import push_data, push_event

@@ -23,14 +23,14 @@ from handlers.gateways.ledger import AzureLedger
 from handlers.gateways.queue import AzureQueue
 from handlers.gateways.storage import CLIENT, StorageAccount
 from handlers.gateways.vault import AzureVault
-from local.foundry import Foundry
-from local.foundry_state import AgentState
+from local.foundry.server import Foundry
+from local.foundry.state import AgentState
 from local.images import build
-from local.registry import Registry
-from local.registry_content import Repository, digest_of
-from local.server import Fault, StandIn
-from local.storage import Storage
-from local.storage_state import Blob
+from local.registry.repository import Repository, digest_of
+from local.registry.server import Registry
+from local.stand_in import Fault, StandIn
+from local.storage.account import Storage
+from local.storage.store import Blob
 from local.tls import Authority
 from local.vault import Vault
 from tests.contract.local_clients import Anybody

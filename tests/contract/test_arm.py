@@ -20,8 +20,8 @@ from core.rules_file import read_rules
 from handlers.config import Settings
 from handlers.gateways import PermanentError
 from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
-from local.arm_world import furnish
-from local.server import Fault
+from local.arm_fixture import furnish
+from local.stand_in import Fault
 from local.tls import Authority
 from tests.simulation.scenery import ENVIRONMENT
 

@@ -20,8 +20,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways import TOO_MANY_VERSIONS, Deleted, Foundry, PermanentError, TransientError
 from handlers.gateways.foundry import AzureFoundry
-from local.foundry import Foundry as StandIn
-from local.foundry_sessions import opened
+from local.foundry.server import Foundry as StandIn
+from local.foundry.sessions import opened
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
 from tests.fakes.foundry import FakeFoundry

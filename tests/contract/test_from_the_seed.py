@@ -26,8 +26,8 @@ from handlers.config import Settings
 from handlers.gateways.foundry import AzureFoundry
 from handlers.gateways.foundry_shapes import definition_to
 from handlers.gateways.foundry_toolboxes import canonical
-from local.foundry import Foundry
-from local.identity import HEADER, Identity
+from local.foundry.server import Foundry
+from local.managed_identity import HEADER, Identity
 from local.tls import Authority
 from tests.fakes.storage import FakeClock
 

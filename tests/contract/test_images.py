@@ -14,7 +14,7 @@ from core.images import ImageFacts, Tagged
 from handlers.gateways import GatewayError, Images, PermanentError, TransientError
 from handlers.gateways.images import AzureImages
 from local.images import Kind, push
-from local.registry import Registry
+from local.registry.server import Registry
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
 from tests.fakes.images import FakeImages

@@ -18,7 +18,7 @@ from core.record import Record
 from handlers import outcomes
 from handlers.gateways import GatewayError, Outcomes, PermanentError, Told, TransientError
 from handlers.gateways.outcomes import AzureOutcomes
-from local.eventgrid import EventGrid
+from local.event_grid import EventGrid
 from local.tls import Authority
 from tests.contract.local_clients import Anybody, plan_faults
 from tests.contract.test_ledger import PUSH

@@ -17,8 +17,8 @@ from aiohttp import ClientSession
 
 from core.events import Pushed, parse
 from local.images import build, push
-from local.registry import Registry
-from local.registry_content import digest_of
+from local.registry.repository import digest_of
+from local.registry.server import Registry
 
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is a Debian package that is not installed")
 

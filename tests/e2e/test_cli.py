@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.running import Running, eventually, stack
-from local.settings import ROOT
-from local.storage import connection_string
+from local.endpoints import ROOT
+from local.stack_client import Running, eventually, stack
+from local.storage.account import connection_string
 from tests.builders import push_data, push_event
 
 pytestmark = pytest.mark.timeout(180)

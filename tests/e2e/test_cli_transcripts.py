@@ -10,7 +10,7 @@ from azure.keyvault.secrets import SecretClient
 from typer.main import get_command
 
 from cli.__main__ import app
-from local.running import Anybody, Running, stack
+from local.stack_client import Anybody, Running, stack
 from tests.e2e.transcripts import CANARY, PAGE, agrees, blocks, rules, story, stray
 
 pytestmark = pytest.mark.timeout(300)

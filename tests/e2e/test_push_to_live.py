@@ -16,8 +16,8 @@ from azure.storage.queue import QueueClient
 from core.rules import Agents
 from infra.hooks import smoke
 from infra.hooks.before_package import rules
-from local.running import Anybody, Running, eventually, stack
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import Anybody, Running, eventually, stack
 
 pytestmark = pytest.mark.timeout(300)
 

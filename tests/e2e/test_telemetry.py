@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.eventgrid import cloud_event
-from local.running import Running, eventually, stack
+from local.event_grid import cloud_event
+from local.stack_client import Running, eventually, stack
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from local.running import Running, eventually, stack
-from local.telemetry_records import record
+from local.stack_client import Running, eventually, stack
+from local.telemetry.records import record
 from tests.browser.chromium import LINES, opened
 
 pytestmark = pytest.mark.timeout(180)

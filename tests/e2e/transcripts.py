@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.running import Running, stack
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import Running, stack
 
 PAGE = ROOT / "docs" / "reference" / "cli-transcripts.md"
 FENCE = re.compile(r"^```(console|json|yaml)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.settings import PORTS, ROOT, taken
+from local.endpoints import PORTS, ROOT, taken
 
 INSTALL = (
     "import runpy, sys; {}; sys.argv[1:] = [{!r}, 'requirements-dev.txt']; runpy.run_path({!r}, run_name='__main__')"
@@ -48,7 +48,7 @@ def test_an_older_python_is_told_and_how_to_choose_another(tmp_path: Path) -> No
 
 def test_installing_shows_how_far_it_is_also_in_a_log() -> None:
     lines = [f"Collecting package-{number}\n" for number in range(1, 101)]
-    told = f"from local.install import _follow; _follow({[*lines, 'Installing collected packages: all']!r}, 100)"
+    told = f"from local.bootstrap_venv import _follow; _follow({[*lines, 'Installing collected packages: all']!r}, 100)"
     shown = python("-c", told).stdout
     assert [line.split()[0] for line in shown.splitlines() if line] == ["25", "50", "75", "100", "100"]
     assert "\r" not in shown

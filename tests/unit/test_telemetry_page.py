@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.telemetry_page import FILES, KINDS
+from local.telemetry.page_files import FILES, KINDS
 
 PAGE = sorted(FILES.iterdir())
 MAKES_MARKUP = re.compile(

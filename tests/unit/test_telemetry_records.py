@@ -11,8 +11,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.telemetry import Telemetry
-from local.telemetry_records import record
+from local.telemetry.records import record
+from local.telemetry.server import Telemetry
 
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 ANY = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))

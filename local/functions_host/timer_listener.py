@@ -7,8 +7,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.host_functions import Function
-from local.host_invoke import Invoker
+from local.functions_host.indexing import Function
+from local.functions_host.invoker import Invoker
 from local.ncrontab import Schedule
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from local.arm import CLIENT
-from local.identity import HEADER
+from local.managed_identity import HEADER
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {

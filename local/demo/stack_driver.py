@@ -18,9 +18,9 @@ from azure.storage.blob.aio import ContainerClient
 
 from local.control import tell
 from local.credentials import Anybody
+from local.endpoints import ROOT
 from local.images import Kind, push
-from local.settings import ROOT
-from local.storage import connection_string
+from local.storage.account import connection_string
 
 Line = dict[str, Any]
 LOOK_EVERY = 0.05

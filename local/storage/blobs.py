@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from local.storage_leases import ACTIONS, allow_write
-from local.storage_server import ACCOUNT, Answer, StorageService, element, http_date, xml
-from local.storage_state import Blob, StorageError
+from local.storage.leases import ACTIONS, allow_write
+from local.storage.service import ACCOUNT, Answer, StorageService, element, http_date, xml
+from local.storage.store import Blob, StorageError
 
 MOST_BLOCKS = 50_000
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from local.server import Handler
+from local.stand_in import Handler
 
 if TYPE_CHECKING:
-    from local.registry import Registry
+    from local.registry.server import Registry
 
 PAGE = 100
 OPEN = ("/oauth2/", "/_local/")

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 SCHEDULE = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
 """Seconds between tries: learn.microsoft.com/azure/event-grid/delivery-and-retry."""

@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from local.server import StandIn
-from local.storage_state import StorageError, Store
+from local.stand_in import StandIn
+from local.storage.store import StorageError, Store
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from local.foundry_answers import page
-from local.foundry_state import AgentState, Json, Project, Refused, VersionState
-from local.server import Handler
+from local.foundry.json import page
+from local.foundry.state import AgentState, Json, Project, Refused, VersionState
+from local.stand_in import Handler
 
 MONTH = 30 * 24 * 3600
 

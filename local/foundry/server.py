@@ -13,13 +13,13 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from local.foundry_answers import agent_shape, page, version_shape
-from local.foundry_images import image_problem
-from local.foundry_questions import invoke, respond
-from local.foundry_sessions import Sessions
-from local.foundry_state import LATEST, AgentState, Json, Project, Refused, VersionState, image_of, merge_patch
-from local.foundry_toolboxes import Toolboxes
-from local.server import Handler, StandIn
+from local.foundry.invoke import invoke, respond
+from local.foundry.json import agent_shape, page, version_shape
+from local.foundry.pull import image_problem
+from local.foundry.sessions import Sessions
+from local.foundry.state import LATEST, AgentState, Json, Project, Refused, VersionState, image_of, merge_patch
+from local.foundry.toolboxes import Toolboxes
+from local.stand_in import Handler, StandIn
 
 BASE = "/api/projects/{project}"
 

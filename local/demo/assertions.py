@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from local.demo.world import Seen
+from local.demo.stack_driver import Seen
 
 Judge = Callable[[Seen], tuple[str, bool]]
 """The answer in a few words, and whether it is the one that must be."""

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from azure.ai.projects import AIProjectClient
 from azure.core.credentials import AccessToken
 
+from local.endpoints import ROOT
 from local.images import Kind, push
-from local.settings import ROOT
 
 T = TypeVar("T")
 
@@ -136,10 +136,10 @@ class Host:
 def host(
     running: Running, *, only: Sequence[str] = (), app: Path = ROOT, settings: Mapping[str, str] | None = None
 ) -> Iterator[Host]:
-    """``python -m local.host`` against a stack, ended by its id; ``settings`` go over those of the stack."""
+    """``python -m local.functions_host`` against a stack, ended by its id; ``settings`` go over those of the stack."""
     log = running.folder / f"host-{time.time_ns()}.log"
     names = [part for name in only for part in ("--only", name)]
-    command = ["local.host", "--app", str(app), "--folder", str(running.folder), *names]
+    command = ["local.functions_host", "--app", str(app), "--folder", str(running.folder), *names]
     environment = {**os.environ, **running.endpoints["env"], "PYTHONPATH": str(ROOT), **(settings or {})}
     started = time.time()
     with _process(command, environment, log, lambda: b'{"functions"' in log.read_bytes()) as process:

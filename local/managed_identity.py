@@ -11,7 +11,7 @@ import time
 
 from aiohttp import web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 LIFE = 24 * 3600
 HEADER = "local"

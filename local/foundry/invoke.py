@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
-from local.foundry_sessions import opened, ready
-from local.foundry_state import AgentState, Json, Project, Refused, VersionState
+from local.foundry.sessions import opened, ready
+from local.foundry.state import AgentState, Json, Project, Refused, VersionState
 
 HUGE = 3_000_000
 """Characters of an answer that is ``huge``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from local.storage_state import Blob, StorageError
+from local.storage.store import Blob, StorageError
 
 
 def allow_write(headers: Mapping[str, str], blob: Blob | None, now: float, exists: str = "ConditionNotMet") -> None:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from local.demo.claims import Judge, failed, holds, live, serves
-from local.demo.screen import Screen, since
-from local.demo.world import Line, World
+from local.demo.assertions import Judge, failed, holds, live, serves
+from local.demo.output import Screen, since
+from local.demo.stack_driver import Line, World
 
 HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
 SECONDS = 0.4

@@ -13,10 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
-from local.registry_acr import SignIn
-from local.registry_content import Repository, created, digest_of, error, missing
-from local.registry_events import registry_event
-from local.server import StandIn
+from local.registry.acr import SignIn
+from local.registry.events import registry_event
+from local.registry.repository import Repository, created, digest_of, error, missing
+from local.stand_in import StandIn
 
 NAME = r"{name:[a-z0-9]+(?:(?:[._/-]|%2F)+[a-z0-9]+)*}"  # azure-containerregistry writes the slash as %2F
 OCTETS = "application/octet-stream"

@@ -11,8 +11,8 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue import QueueMessage, TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from local.host_functions import Function
-from local.host_invoke import Invoker
+from local.functions_host.indexing import Function
+from local.functions_host.invoker import Invoker
 
 UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """The real host is another process, and its polls are in nobody's telemetry."""

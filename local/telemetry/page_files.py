@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 FILES = Path(__file__).with_name("page")
 REASONS = ROOT / "docs" / "reference" / "reasons"

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
-from local.storage_server import ACCOUNT, Answer, StorageService, element, http_date, xml
-from local.storage_state import Message, StorageError
+from local.storage.service import ACCOUNT, Answer, StorageService, element, http_date, xml
+from local.storage.store import Message, StorageError
 
 WEEK = 7 * 24 * 3600
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from aiohttp import web
 
-from local import telemetry_page
-from local.server import StandIn
-from local.telemetry_records import Item, record
+from local.stand_in import StandIn
+from local.telemetry import page_files
+from local.telemetry.records import Item, record
 
 KEPT = 20_000
 """Envelopes; a release is some fifty."""
@@ -49,7 +49,7 @@ class Telemetry(StandIn):
             web.post("/v2/track", self._track),
             web.get("/_local/items", self._list),
             web.get("/_local/stream", self._stream),
-            *telemetry_page.routes(),
+            *page_files.routes(),
         ]
 
     async def started(self) -> None:
@@ -87,7 +87,7 @@ class Telemetry(StandIn):
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events, each a list of records; its id is where a browser goes on after a break."""
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **telemetry_page.HEADERS})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **page_files.HEADERS})
         await response.prepare(request)
         at, news = self._resumed(request.headers.get("Last-Event-ID", "")), asyncio.Event()
         self._waiting.add(news)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from local.foundry_answers import page
-from local.foundry_state import Json, Project, Refused
-from local.server import Handler
+from local.foundry.json import page
+from local.foundry.state import Json, Project, Refused
+from local.stand_in import Handler
 
 
 class Toolboxes:

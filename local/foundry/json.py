@@ -6,7 +6,7 @@ import uuid
 
 from aiohttp import web
 
-from local.foundry_state import AgentState, Json, VersionState
+from local.foundry.state import AgentState, Json, VersionState
 
 
 def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Response:

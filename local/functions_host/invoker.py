@@ -15,7 +15,7 @@ from typing import Any
 import azure.functions as func
 from azure.functions import meta
 
-from local.host_functions import Function
+from local.functions_host.indexing import Function
 
 KEPT = 2_000
 
