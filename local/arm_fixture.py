@@ -1,4 +1,4 @@
-"""The resources of a laptop's Azure as Resource Manager tells them, all as they should be."""
+"""A complete and correct set of Resource Manager resources for the local stack."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ GRANTS = (
 )
 
 
-def furnish(arm: Arm, endpoints: dict[str, Any]) -> None:
-    """Put everything there, at the addresses at which the other stand-ins listen."""
-    for role, (name, actions, data) in DEFINITIONS.items():
-        permissions = [{"actions": actions, "notActions": [], "dataActions": data, "notDataActions": []}]
+def populate(arm: Arm, endpoints: dict[str, Any]) -> None:
+    """Add every resource, with the addresses of the other stand-ins."""
+    for role, (name, actions, data_actions) in DEFINITIONS.items():
+        permissions = [{"actions": actions, "notActions": [], "dataActions": data_actions, "notDataActions": []}]
         arm.put(f"{ROLES}/{role}", properties={"roleName": name, "permissions": permissions})
     for number, (principal, role, scope) in enumerate(GRANTS):
-        told = {"principalId": principal, "roleDefinitionId": f"{ROLES}/{role}", "scope": scope}
-        arm.put(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{number}", properties=told)
+        assignment = {"principalId": principal, "roleDefinitionId": f"{ROLES}/{role}", "scope": scope}
+        arm.put(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{number}", properties=assignment)
     policies = {"azureADAuthenticationAsArmPolicy": {"status": "enabled"}}
     mode = {"roleAssignmentMode": "LegacyRegistryPermissions", "publicNetworkAccess": "Enabled", "policies": policies}
     arm.put(REGISTRY, properties={"loginServer": "demo.azurecr.io", **mode})
@@ -83,14 +83,17 @@ def furnish(arm: Arm, endpoints: dict[str, Any]) -> None:
         arm.put(f"{topic}/eventSubscriptions/slipway", properties=_subscription(kind))
 
 
-def _subscription(kind: str) -> dict[str, Any]:
-    """To the queue, with the topic's identity, as infra/ deploys it."""
+def _subscription(event_type: str) -> dict[str, Any]:
+    """Deliver to the queue with the topic's identity, as infra/ deploys it."""
     queue = {"endpointType": "StorageQueue", "properties": {"resourceId": STORAGE, "queueName": "events"}}
-    buried = {"endpointType": "StorageBlob", "properties": {"resourceId": STORAGE, "blobContainerName": "deadletter"}}
+    dead_letters = {
+        "endpointType": "StorageBlob",
+        "properties": {"resourceId": STORAGE, "blobContainerName": "deadletter"},
+    }
     identity = {"type": "SystemAssigned"}
     return {
         "provisioningState": "Succeeded",
         "deliveryWithResourceIdentity": {"identity": identity, "destination": queue},
-        "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": buried},
-        "filter": {"includedEventTypes": [kind]},
+        "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": dead_letters},
+        "filter": {"includedEventTypes": [event_type]},
     }

@@ -1,4 +1,4 @@
-"""Makes the virtual environment and shows how far it is; run by whatever Python there is, with nothing installed."""
+"""Creates the virtual environment and shows progress; needs no installed package, so any Python can run it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ OLDEST = (3, 11)
 
 
 def main(folder: str, lock: str) -> int:
-    """Make FOLDER from the lock file; one line that says what to do where that cannot work."""
+    """Create the environment in FOLDER from the lock file; print what to do if that is impossible."""
     problem = _problem()
     if problem:
         print(problem, file=sys.stderr)
         return 1
     pins = len(re.findall(r"^[A-Za-z0-9_.\[\]-]+==", Path(lock).read_text(), re.MULTILINE))
-    print(f"making {folder} (once; about {pins} packages)", flush=True)
+    print(f"creating {folder} (once; about {pins} packages)", flush=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [
         f"{folder}/bin/python",
@@ -30,18 +30,18 @@ def main(folder: str, lock: str) -> int:
         lock,
     ]
     with subprocess.Popen([*pip, "--progress-bar", "off"], stdout=subprocess.PIPE, text=True) as process:
-        last = _follow(process.stdout or (), pins)
+        package = show_progress(process.stdout or (), pins)
     if process.returncode:
-        print(f"\npip could not install {last or lock}; the lines above say why", file=sys.stderr)
+        print(f"\npip could not install {package or lock}; see the lines above", file=sys.stderr)
         return process.returncode
-    scripts(folder, Path("pyproject.toml"))
+    write_scripts(folder, Path("pyproject.toml"))
     return 0
 
 
-def scripts(folder: str, project: Path) -> None:
-    """The console scripts of pyproject.toml, which run what is in the checkout that the folder stands in.
+def write_scripts(folder: str, project: Path) -> None:
+    """Write the console scripts of pyproject.toml; they run the code of the checkout that contains the folder.
 
-    The checkout is never installed: the app is deployed from its folders as they are, and so they are run here.
+    The checkout is not installed as a package: Azure runs the app from its folders too.
     """
     table = re.search(r"^\[project\.scripts\]\n((?:[^\[\n].*\n)+)", project.read_text(), re.MULTILINE)
     for name, module, function in re.findall(r'^(\S+) = "([\w.]+):(\w+)"', table[1] if table else "", re.MULTILINE):
@@ -64,7 +64,7 @@ sys.exit({call}())
 
 
 def _problem() -> str | None:
-    """What is missing on this machine, and the one command that brings it."""
+    """Return what is missing on this machine, with the command that installs it."""
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         return f"Slipway needs Python 3.11 or newer; this is {found}: name another, as in make demo PYTHON=python3.13"
@@ -77,23 +77,23 @@ def _problem() -> str | None:
     return None
 
 
-def _follow(lines: object, pins: int) -> str:
-    """Count what pip collects: in place on a terminal, a line now and then in a log."""
-    seen, last = 0, ""
+def show_progress(lines: object, pins: int) -> str:
+    """Print how many packages pip has collected: in place on a terminal, a line for every 25th in a log."""
+    collected, package = 0, ""
     for line in lines:  # type: ignore[attr-defined]
         found = re.match(r"Collecting ([A-Za-z0-9_.-]+)", line)
         if line.startswith("Installing collected"):
-            last, seen = "unpacking", pins
+            package, collected = "unpacking", pins
         elif found:
-            seen, last = min(seen + 1, pins), found[1]
+            collected, package = min(collected + 1, pins), found[1]
         else:
             continue
         if sys.stdout.isatty():
-            print(f"\r\033[K  {100 * seen // pins:3} %  {last}", end="", flush=True)
-        elif seen % 25 == 0 or last == "unpacking":
-            print(f"  {100 * seen // pins:3} %  {last}", flush=True)
+            print(f"\r\033[K  {100 * collected // pins:3} %  {package}", end="", flush=True)
+        elif collected % 25 == 0 or package == "unpacking":
+            print(f"  {100 * collected // pins:3} %  {package}", flush=True)
     print(flush=True)
-    return last
+    return package
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where things listen on a laptop, and the settings with which the app finds them."""
+"""Ports of the stand-ins, and the settings that point the app at them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from local.arm import CLIENT
-from local.managed_identity import HEADER
+from local.managed_identity import IDENTITY_HEADER
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {
@@ -28,48 +28,47 @@ PORTS = {
     "eventgrid_tls": 8184,
     "arm": 8185,
 }
-"""Where a person finds things; 127.0.0.1 only."""
+"""The documented ports, on 127.0.0.1 only."""
 
 
-def taken(ports: Mapping[str, int]) -> dict[str, int]:
-    """The ports that somebody listens on already."""
+def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
+    """Return the ports that another process listens on."""
 
-    def answers(port: int) -> bool:
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", port)) == 0
+    def in_use(port: int) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
 
-    return {name: port for name, port in ports.items() if answers(port)}
+    return {name: port for name, port in ports.items() if in_use(port)}
 
 
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
-    """What a process needs to run against all this, and nothing that only a laptop would read."""
-    at = endpoints
+    """Return the app's settings for this stack; all of them exist in Azure too."""
     return {
-        "FOUNDRY_PROJECT_ENDPOINT": f"{at['foundry']}/api/projects/demo",
-        "KEY_VAULT_URL": at["vault"],
+        "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
+        "KEY_VAULT_URL": endpoints["vault"],
         "REGISTRY_NAME": "demo",
         "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
-        "REGISTRY_ENDPOINT": at["registry_tls"],
+        "REGISTRY_ENDPOINT": endpoints["registry_tls"],
         "AGENTS_FILE": str(agents.resolve()),
-        "AzureWebJobsStorage__blobServiceUri": at["blob"],
-        "AzureWebJobsStorage__queueServiceUri": at["queue"],
+        "AzureWebJobsStorage__blobServiceUri": endpoints["blob"],
+        "AzureWebJobsStorage__queueServiceUri": endpoints["queue"],
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
         "AZURE_CLIENT_ID": CLIENT,
-        "IDENTITY_ENDPOINT": f"{at['identity']}/msi/token",
-        "IDENTITY_HEADER": HEADER,
+        "IDENTITY_ENDPOINT": f"{endpoints['identity']}/msi/token",
+        "IDENTITY_HEADER": IDENTITY_HEADER,
         "PRUNE_SCHEDULE": "0 0 3 * * *",
         "RESUME_SCHEDULE": "0 */5 * * * *",
         "POLL_SECONDS": "0.5",
-        "ARM_ENDPOINT": at["arm"],
-        "OUTCOME_TOPIC_ENDPOINT": f"{at['eventgrid_tls']}/api/events",
-        "SSL_CERT_FILE": at["ca"],
-        "REQUESTS_CA_BUNDLE": at["ca"],
-        **_telemetry(at["telemetry"]),
+        "ARM_ENDPOINT": endpoints["arm"],
+        "OUTCOME_TOPIC_ENDPOINT": f"{endpoints['eventgrid_tls']}/api/events",
+        "SSL_CERT_FILE": endpoints["ca"],
+        "REQUESTS_CA_BUNDLE": endpoints["ca"],
+        **_telemetry(endpoints["telemetry"]),
     }
 
 
 def _telemetry(url: str) -> dict[str, str]:
-    """Everything on, and nothing that would leave the machine."""
+    """Return settings that send all telemetry to the stand-in, and nothing off the machine."""
     return {
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url}",
         "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
@@ -85,15 +84,15 @@ def _telemetry(url: str) -> dict[str, str]:
 
 
 def secret_names(agents: Path) -> list[str]:
-    """Every ``{secret: name}`` of the file: the local vault makes a value up for each."""
-    found: set[str] = set()
+    """Return every ``{secret: name}`` of an agents file."""
+    names: set[str] = set()
 
     def walk(value: Any) -> None:
         if isinstance(value, dict):
             if isinstance(value.get("secret"), str):
-                found.add(value["secret"])
-            for one in value.values():
-                walk(one)
+                names.add(value["secret"])
+            for nested in value.values():
+                walk(nested)
 
     walk(yaml.safe_load(agents.read_text()))
-    return sorted(found)
+    return sorted(names)

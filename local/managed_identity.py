@@ -1,6 +1,6 @@
-"""The managed identity endpoint of App Service: a token for whatever resource is asked for.
+"""The managed identity endpoint of App Service: a token for any resource.
 
-Lacks: client ids that do not exist, expiry (a token lasts a day), and any signature.
+Lacks: unknown client ids, expiry (a token lasts a day), and signatures.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from aiohttp import web
 
 from local.stand_in import StandIn
 
-LIFE = 24 * 3600
-HEADER = "local"
-"""What IDENTITY_HEADER holds, as Azure puts a secret there that only the app knows."""
+LIFETIME = 24 * 3600
+IDENTITY_HEADER = "local"
+"""Value of the app's setting IDENTITY_HEADER; in Azure it is a secret that only the app knows."""
 
 
-class Identity(StandIn):
-    """``IDENTITY_ENDPOINT``."""
+class ManagedIdentity(StandIn):
+    """Serves ``IDENTITY_ENDPOINT``."""
 
     name = "identity"
 
     def routes(self) -> list[web.RouteDef]:
-        """The one endpoint."""
+        """Return the token route."""
         return [web.get("/msi/token", self._token)]
 
     async def _token(self, request: web.Request) -> web.Response:
-        if request.headers.get("X-IDENTITY-HEADER") != HEADER:
+        if request.headers.get("X-IDENTITY-HEADER") != IDENTITY_HEADER:
             return web.json_response({"statusCode": 401, "message": "X-IDENTITY-HEADER is missing"}, status=401)
         resource = request.query.get("resource", "")
         now = int(time.time())
@@ -37,12 +37,12 @@ class Identity(StandIn):
             "iss": "https://sts.windows.net/local/",
             "iat": now,
             "nbf": now,
-            "exp": now + LIFE,
+            "exp": now + LIFETIME,
         }
-        token = ".".join((_part({"alg": "none", "typ": "JWT"}), _part(claims), _part({})))
+        token = ".".join((_encode({"alg": "none", "typ": "JWT"}), _encode(claims), _encode({})))
         body = {
             "access_token": token,
-            "expires_on": str(now + LIFE),
+            "expires_on": str(now + LIFETIME),
             "resource": resource,
             "token_type": "Bearer",
             "client_id": request.query.get("client_id", ""),
@@ -50,5 +50,5 @@ class Identity(StandIn):
         return web.json_response(body)
 
 
-def _part(value: dict[str, object]) -> str:
+def _encode(value: dict[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")

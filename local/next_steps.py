@@ -1,4 +1,4 @@
-"""What ``make up`` tells a person once everything runs."""
+"""What ``make up`` prints once everything runs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 
-def how_to_go_on(endpoints: dict[str, Any], folder: Path) -> str:
-    """What a person may do once everything is up, and where to look."""
+def next_steps(endpoints: dict[str, Any], folder: Path) -> str:
+    """Return what a person can do next, and where to find results."""
     registry = endpoints["registry"]
     return f"""
-ready. Push an image of an agent that agents.yaml names:
+Ready. Push an image of an agent in agents.yaml, in one of these ways:
 
-  docker push {registry}/agents/hello:v1      (tag an image with this name before)
+  .venv/bin/python -m local push agents/hello:v1      (a tiny image, built on the spot)
+  docker push {registry}/agents/hello:v1      (tag an image with this name first)
   skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
-  .venv/bin/python -m local push agents/hello:v1      (a tiny image, made on the spot)
 
-ask and tell
+Use the command line against this stack:
 
   .venv/bin/slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
 
-and look at
+See the results:
 
-  {endpoints["telemetry"]}/      each push on a line of time, what was decided and why, metrics
-  {folder / "endpoints.json"}      every address, and the environment for a client of your own
-  {folder}/*.log      what the functions host and the storage printed
+  {endpoints["telemetry"]}/      releases on a timeline, decisions with their reasons, metrics
+  {folder / "endpoints.json"}      all addresses, and the environment for your own client
+  {folder}/*.log      output of the Functions host and of storage
 
-Ctrl-C ends it.
+Press Ctrl-C to stop.
 """

@@ -1,4 +1,4 @@
-"""What every stand-in has in common: a loopback server, a log of what it was asked, and faults on demand."""
+"""Base class of the stand-ins: a loopback server with a log of requests and faults on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-KEPT_REQUESTS = 2_000
+MAX_REQUESTS = 2_000
 SECRET_KEYS = frozenset({"value", "access_token", "environment_variables"})
 """JSON keys whose content is a secret, or may hold one."""
 SECRET_HEADERS = frozenset({"authorization", "x-identity-header", "aeg-sas-key", "aeg-sas-token"})
@@ -26,7 +26,7 @@ HIDDEN = "***"
 
 @dataclass
 class Fault:
-    """One thing to go wrong, as often as ``times`` says (0: for ever)."""
+    """A fault to inject into matching requests, ``times`` times (0: always)."""
 
     path: str
     method: str = ".*"
@@ -36,52 +36,52 @@ class Fault:
     delay_s: float = 0.0
     times: int = 0
     drop: bool = False
-    """Close the connection instead of answering."""
+    """Close the connection without a response."""
     cut: bool = False
-    """Close the connection in the middle of the answer, which takes effect."""
+    """Apply the request, then close the connection in the middle of the response."""
     after_effect: bool = False
-    """Let the request take effect first."""
+    """Apply the request before the fault."""
     used: int = 0
 
-    def meets(self, method: str, path: str) -> bool:
-        """True when this fault is due for such a request."""
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether this fault applies to such a request."""
         return (
             (not self.times or self.used < self.times)
             and re.fullmatch(self.method, method, re.IGNORECASE) is not None
             and re.search(self.path, path) is not None
         )
 
-    def strikes(self, request: web.Request) -> bool:
-        """The same, and counts it."""
-        due = self.meets(request.method, request.raw_path)
-        self.used += due
-        return due
+    def consume(self, request: web.Request) -> bool:
+        """Return whether this fault applies to the request, and count it."""
+        applies = self.matches(request.method, request.raw_path)
+        self.used += applies
+        return applies
 
 
 class StandIn:
-    """A small real server; a subclass says its name, its routes and its state."""
+    """A small real server; a subclass gives it a name, routes and state."""
 
     name = "stand-in"
     max_body = 64 * 1024 * 1024
 
     def __init__(self) -> None:
-        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_REQUESTS)
         self.faults: list[Fault] = []
         self.url = ""
         self._runner: web.AppRunner | None = None
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of the service; ``/_local/`` is taken."""
+        """Return the routes of the service; the base class serves requests and faults below ``/_local/``."""
         raise NotImplementedError
 
     async def started(self) -> None:
-        """Called once the port is known."""
+        """Run code when the server begins to listen."""
 
     async def stopped(self) -> None:
-        """Called before the server closes."""
+        """Run code before the server closes."""
 
     def app(self) -> web.Application:
-        """The aiohttp application, with the control routes in front."""
+        """Make the aiohttp application, with the control routes first."""
         app = web.Application(client_max_size=self.max_body, middlewares=[self._observe])
         app.add_routes(
             [
@@ -95,7 +95,7 @@ class StandIn:
         return app
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> str:
-        """Listen on 127.0.0.1 and return the address; called again, the same state answers at one more address."""
+        """Listen on 127.0.0.1 and return the address; a second call adds an address to the same state."""
         first = self._runner is None
         if self._runner is None:
             self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
@@ -108,11 +108,11 @@ class StandIn:
         return address
 
     async def stop(self) -> None:
-        """Close the server and what it keeps open."""
+        """Close the server and its connections."""
         await self.stopped()
         if self._runner:
             await self._runner.cleanup()
-            self._runner = None  # it may be started again, with what it knew
+            self._runner = None  # it may be started again, with the same state
 
     @web.middleware
     async def _observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -120,31 +120,31 @@ class StandIn:
             return await handler(request)
         line = await self._describe(request)
         self.requests.append(line)
-        fault = next((one for one in self.faults if one.strikes(request)), None)
+        fault = next((fault for fault in self.faults if fault.consume(request)), None)
         response = await (self._fail(fault, request, handler) if fault else handler(request))
         line |= {"status": response.status, "answered": time.time()}
         return response
 
     async def _fail(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-        effect = await handler(request) if fault.after_effect or fault.cut else None
+        response = await handler(request) if fault.after_effect or fault.cut else None
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault.drop:
             if request.transport:
                 request.transport.abort()
             return web.Response(status=499)
-        if fault.cut and isinstance(effect, web.Response):
-            return await _half(effect, request)
+        if fault.cut and isinstance(response, web.Response):
+            return await _send_half(response, request)
         if not fault.status:
-            return effect or await handler(request)
+            return response or await handler(request)
         text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body if fault.body is not None else {})
-        kind = "text/html" if text.lstrip().startswith("<") else "application/json"
-        return web.Response(status=fault.status, text=text, headers=fault.headers, content_type=kind)
+        content_type = "text/html" if text.lstrip().startswith("<") else "application/json"
+        return web.Response(status=fault.status, text=text, headers=fault.headers, content_type=content_type)
 
     async def _describe(self, request: web.Request) -> dict[str, Any]:
         headers = {k: HIDDEN if k.lower() in SECRET_HEADERS else v for k, v in request.headers.items()}
         line: dict[str, Any] = {"method": request.method, "path": request.raw_path, "headers": headers}
-        line["at"] = time.time()  # of day, so that what several processes saw can be held against each other
+        line["at"] = time.time()  # Unix time, so that logs of several processes can be compared
         if "json" in request.content_type and request.can_read_body:
             try:
                 line["body"] = redacted(json.loads(await request.read()))
@@ -153,42 +153,42 @@ class StandIn:
         return line
 
     async def _requests(self, request: web.Request) -> web.Response:
-        since = float(request.query.get("since", 0))  # answered after that, or not yet
-        return web.json_response([one for one in self.requests if one.get("answered", math.inf) > since])
+        since = float(request.query.get("since", 0))  # answered after that time, or not yet
+        return web.json_response([line for line in self.requests if line.get("answered", math.inf) > since])
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
-            self.faults = [Fault(**one) for one in await request.json()]
+            self.faults = [Fault(**fault) for fault in await request.json()]
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"faults: {error}"}, status=400)
         return web.json_response({"faults": len(self.faults)})
 
     async def _list_faults(self, _: web.Request) -> web.Response:
-        return web.json_response([asdict(one) for one in self.faults])
+        return web.json_response([asdict(fault) for fault in self.faults])
 
     async def _clear_faults(self, _: web.Request) -> web.Response:
         self.faults = []
         return web.json_response({"faults": 0})
 
 
-async def _half(effect: web.Response, request: web.Request) -> web.StreamResponse:
-    """Say how long the whole answer is, send half of it and hang up."""
-    whole = effect.body if isinstance(effect.body, bytes) else b""
-    half = web.StreamResponse(status=effect.status, headers=effect.headers)
+async def _send_half(response: web.Response, request: web.Request) -> web.StreamResponse:
+    """Send the length of the whole response and half of its body, then close the connection."""
+    whole = response.body if isinstance(response.body, bytes) else b""
+    half = web.StreamResponse(status=response.status, headers=response.headers)
     half.content_length = max(len(whole), 2)
     await half.prepare(request)
     await half.write(whole[: len(whole) // 2] or b" ")
     if request.transport:
-        request.transport.close()  # after what was written
+        request.transport.close()  # after the buffered bytes
     return half
 
 
 def redacted(value: Any) -> Any:
-    """The same JSON value with everything that may be secret hidden; names of variables stay."""
+    """Return the JSON value with everything hidden that may be secret; names of variables stay."""
     if isinstance(value, dict):
         return {k: _hidden(v) if k in SECRET_KEYS else redacted(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [redacted(one) for one in value]
+        return [redacted(item) for item in value]
     return value
 
 

@@ -1,50 +1,48 @@
-"""What must be true of an agent, held against what the SDK says."""
+"""Assertions about an agent, checked against what the SDK returns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from local.demo.stack_driver import Seen
+from local.demo.stack_driver import AgentSnapshot
 
-Judge = Callable[[Seen], tuple[str, bool]]
-"""The answer in a few words, and whether it is the one that must be."""
-
-
-def serves(version: str, digest: str) -> Judge:
-    """The selector names the version, and the version is the image."""
-
-    def judge(seen: Seen) -> tuple[str, bool]:
-        image = seen.serving.image
-        return f"version {seen.live}, {image.rpartition('@')[2][:19]}…", seen.live == version and image.endswith(digest)
-
-    return judge
+Assertion = Callable[[AgentSnapshot], tuple[str, bool]]
+"""Returns what the SDK says, in a few words, and whether that is right."""
 
 
-def holds(count: int) -> Judge:
-    """The agent has so many versions."""
+def version_is_live(version: str, digest: str | None = None) -> Assertion:
+    """Assert that the version selector names the version and, with a digest, that the version runs that image."""
 
-    def judge(seen: Seen) -> tuple[str, bool]:
-        told = ", ".join(f"{number} {version.status}" for number, version in seen.versions.items())
-        return told, len(seen.versions) == count
+    def check(agent: AgentSnapshot) -> tuple[str, bool]:
+        if digest is None:
+            return f"version {agent.live}", agent.live == version
+        image = agent.live_version.image
+        shown = f"version {agent.live}, {image.rpartition('@')[2][:19]}…"
+        return shown, agent.live == version and image.endswith(digest)
 
-    return judge
-
-
-def has(variable: str) -> Judge:
-    """The live version has the variable; its value is nobody's business."""
-    return lambda seen: (", ".join(seen.serving.variables), variable in seen.serving.variables)
+    return check
 
 
-def failed(version: str) -> Judge:
-    """The version has failed."""
+def has_versions(count: int) -> Assertion:
+    """Assert how many versions the agent has."""
 
-    def judge(seen: Seen) -> tuple[str, bool]:
-        status = seen.versions[version].status if version in seen.versions else "is not there"
+    def check(agent: AgentSnapshot) -> tuple[str, bool]:
+        shown = ", ".join(f"{number} {version.status}" for number, version in agent.versions.items())
+        return shown, len(agent.versions) == count
+
+    return check
+
+
+def has_variable(name: str) -> Assertion:
+    """Assert that the live version has the environment variable; its value is not read."""
+    return lambda agent: (", ".join(agent.live_version.variables), name in agent.live_version.variables)
+
+
+def version_failed(version: str) -> Assertion:
+    """Assert that the version has failed."""
+
+    def check(agent: AgentSnapshot) -> tuple[str, bool]:
+        status = agent.versions[version].status if version in agent.versions else "is missing"
         return f"{version} {status}", status == "failed"
 
-    return judge
-
-
-def live(version: str) -> Judge:
-    """The selector names the version."""
-    return lambda seen: (f"version {seen.live}", seen.live == version)
+    return check

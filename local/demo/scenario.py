@@ -1,4 +1,4 @@
-"""The story of the demo: what is pushed, what must be decided, and what must be true afterwards."""
+"""The scenario of the demo: what is pushed, which decisions must follow, and what must be true afterwards."""
 
 from __future__ import annotations
 
@@ -6,192 +6,203 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from local.demo.assertions import Judge, failed, holds, live, serves
-from local.demo.output import Screen, since
-from local.demo.stack_driver import Line, World
+from local.demo.assertions import Assertion, has_variable, has_versions, version_failed, version_is_live
+from local.demo.output import Output, seconds_since
+from local.demo.stack_driver import JournalLine, StackDriver
+from local.images import Kind
 
 HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
-SECONDS = 0.4
-"""How long Foundry takes for a version here; in Azure it is half a minute to five."""
 HIDDEN = frozenset({"BEGIN", "RESUMED", "LEASE_TAKEN"})
-SHOWN = {
-    "DESIRED": "its event came: wanted from now on",
-    "PIN": "keeps the traffic meanwhile",
-    "CONFIRM": "is active, and what was asked for",
-    "VERIFY": "answered as it must, before any traffic",
-    "PROMOTE": "gets every new session",
+EXPLANATIONS = {
+    "DESIRED": "the push event arrived: this image should run now",
+    "PIN": "keeps the traffic for now",
+    "CONFIRM": "is active, as requested",
+    "VERIFY": "answered as expected, before any traffic",
+    "PROMOTE": "gets all new sessions",
     "LIVE": "is live",
-    "ALREADY_LIVE": "is this very image: nothing to do",
-    "SUPERSEDED": "waits no longer: a newer push came",
-    "AWAITING_APPROVAL": "is ready, and waits for a person",
-    "ARTIFACT_TAG": "skipped: a signature is no image",
+    "ALREADY_LIVE": "already runs this image: nothing to do",
+    "SUPERSEDED": "release ended: a newer push came",
+    "AWAITING_APPROVAL": "is ready and waits for approval",
+    "ARTIFACT_TAG": "skipped: a signature, not an image",
     "UNTAGGED_PUSH": "skipped: a child of an index has no tag of its own",
-    "NOT_FOLLOWED": "skipped: no agent follows this repository",
-    "KEPT_IN_RELEASE": "stays: the way back",
-    "KEPT_LIVE": "stays: it serves",
-    "PRUNED_STALE": "goes: nothing needs it",
-    "PRUNED_FAILED": "goes: it had failed",
+    "NOT_FOLLOWED": "skipped: no agent uses this repository",
+    "KEPT_IN_RELEASE": "is kept for a rollback",
+    "KEPT_LIVE": "is kept: it is live",
+    "PRUNED_STALE": "is deleted: nothing needs it",
+    "PRUNED_FAILED": "is deleted: it failed",
 }
-"""What a code means in this story, where the line itself says no more."""
+"""Shown for a reason code where the journal line has no detail."""
 
 
 @dataclass
-class Story:
-    """The stack, the screen, and the digests that were pushed."""
+class Scenario:
+    """What a scene works with: the running stack and the output."""
 
-    world: World
-    screen: Screen
+    driver: StackDriver
+    output: Output
 
-    async def pushed(self, agent: str, tag: str | None, salt: str, ends: str, kind: str = "image") -> str:
-        """Push and show what is decided until the reason that ends it; returns the digest."""
-        began, mark = datetime.now(UTC), self.world.mark()
+    async def push(self, agent: str, tag: str | None, salt: str, last_reason: str, kind: Kind = "image") -> str:
+        """Push an image, show the decisions up to ``last_reason``, and return the digest."""
+        began, position = datetime.now(UTC), self.driver.journal_position()
         repository = f"agents/{agent.removesuffix('-agent')}"
-        digest = await self.world.push(repository, tag, salt, kind)  # type: ignore[arg-type]
+        digest = await self.driver.push(repository, tag, salt, kind)
         name = f"{repository}:{tag if len(tag) < 20 else tag[:14] + '…'}" if tag else f"{repository} (no tag)"
-        self.screen.step(0.0, "push", f"{name}  {digest[:19]}…")
-        await self.follow(agent, began, mark, lambda line: line["reason"] == ends and line.get("digest") == digest)
+        self.output.step(0.0, "push", f"{name}  {digest[:19]}…")
+
+        def is_last(line: JournalLine) -> bool:
+            return line["reason"] == last_reason and line.get("digest") == digest
+
+        await self.show_decisions(agent, began, position, is_last)
         return digest
 
-    async def follow(self, agent: str, began: datetime, mark: int, until: Callable[[Line], bool]) -> None:
-        """Show the decisions about an agent, or about nobody's push, as they are made."""
-        async for line in self.world.lines(mark, until):
+    async def show_decisions(
+        self, agent: str, began: datetime, position: int, until: Callable[[JournalLine], bool]
+    ) -> None:
+        """Show decisions about the agent, or about no agent, as they are made."""
+        async for line in self.driver.journal(position, until):
             if line.get("agent", agent) == agent and line["reason"] not in HIDDEN:
-                self.screen.step(since(began, line), line["reason"], await self._words(agent, line), line["severity"])
+                text = await self._describe(agent, line)
+                self.output.step(seconds_since(began, line), line["reason"], text, line["severity"])
 
-    async def _words(self, agent: str, line: Line) -> str:
+    async def show_until_live(self, agent: str, began: datetime, position: int) -> None:
+        """Show decisions about the agent until a version is live."""
+        await self.show_decisions(
+            agent, began, position, lambda line: line["reason"] == "LIVE" and line["agent"] == agent
+        )
+
+    async def _describe(self, agent: str, line: JournalLine) -> str:
         version = f"version {line['version']}" if "version" in line and line["reason"] != "DESIRED" else ""
         if line["reason"] == "CREATE":
-            made = (await self.world.seen(agent)).versions.get(line["version"])
-            return f"{version}, with {', '.join(made.variables if made else ()) or 'no variables'}"
-        detail = line.get("detail") or SHOWN.get(line["reason"]) or ("" if version else line["help"])
+            created = (await self.driver.agent(agent)).versions.get(line["version"])
+            return f"{version}, with {', '.join(created.variables if created else ()) or 'no variables'}"
+        detail = line.get("detail") or EXPLANATIONS.get(line["reason"]) or ("" if version else line["help"])
         return "  ".join(part for part in (version, detail) if part)
 
-    async def claims(self, agent: str, *claims: tuple[str, Judge]) -> None:
-        """Ask the SDK once, and hold what it says against each claim."""
-        seen = await self.world.seen(agent)
-        for what, judge in claims:
-            answer, holds = judge(seen)
-            self.screen.claim(agent, what, answer, holds)
+    async def check(self, agent: str, *assertions: tuple[str, Assertion]) -> None:
+        """Read the agent once and check each assertion against it."""
+        snapshot = await self.driver.agent(agent)
+        for description, assertion in assertions:
+            shown, holds = assertion(snapshot)
+            self.output.assertion(agent, description, shown, holds)
 
 
-Scene = Callable[[Story], Awaitable[None]]
+Scene = Callable[[Scenario], Awaitable[None]]
 
 
-async def first_push(story: Story) -> None:
-    """Push, decision, version, active, live."""
-    story.screen.scene("A first push goes live")
-    digest = await story.pushed(HELLO, "v1", "one", "LIVE")
-    await story.claims(
+async def first_push(scenario: Scenario) -> None:
+    """Push an image; its version is created, becomes active and goes live."""
+    scenario.output.scene("A first push goes live")
+    digest = await scenario.push(HELLO, "v1", "one", "LIVE")
+    await scenario.check(
         HELLO,
-        ("version 1 serves, by digest", serves("1", digest)),
-        (
-            "its secret is there",
-            lambda seen: (", ".join(seen.serving.variables), "HELLO_KEY" in seen.serving.variables),
-        ),
+        ("version 1 is live, by digest", version_is_live("1", digest)),
+        ("it has its secret", has_variable("HELLO_KEY")),
     )
 
 
-async def same_image(story: Story) -> None:
-    """A second tag on the same digest."""
-    story.screen.scene("The same image under a second tag makes nothing new")
-    await story.pushed(HELLO, "stable", "one", "ALREADY_LIVE")
-    await story.claims(HELLO, ("still one version", holds(1)))
+async def same_image(scenario: Scenario) -> None:
+    """Push a second tag of the same digest."""
+    scenario.output.scene("The same image under a second tag changes nothing")
+    await scenario.push(HELLO, "stable", "one", "ALREADY_LIVE")
+    await scenario.check(HELLO, ("still one version", has_versions(1)))
 
 
-async def second_push(story: Story) -> None:
-    """Pinned, created, promoted."""
-    story.screen.scene("A second version is made beside the live one, then promoted")
-    digest = await story.pushed(HELLO, "v2", "two", "LIVE")
-    await story.claims(HELLO, ("version 2 serves", serves("2", digest)), ("version 1 is kept", holds(2)))
-
-
-async def cannot_start(story: Story) -> None:
-    """Failed, and the old one stays."""
-    story.screen.scene("An image that cannot start changes nothing for anybody")
-    why = {"code": "ImageError", "message": "the container exited with code 1 before /readiness answered"}
-    await story.world.tell("foundry", "provisioning", {"fail": {"v3-broken": why}})
-    await story.pushed(HELLO, "v3-broken", "three", "IMAGE_ERROR")
-    await story.claims(
-        HELLO,
-        ("version 3 still serves", live("3")),
-        ("version 4 has failed", failed("4")),
+async def second_push(scenario: Scenario) -> None:
+    """Push a new image; the live version is pinned until the new one is promoted."""
+    scenario.output.scene("A new version starts beside the live one, then gets the traffic")
+    digest = await scenario.push(HELLO, "v2", "two", "LIVE")
+    await scenario.check(
+        HELLO, ("version 2 is live", version_is_live("2", digest)), ("version 1 is kept", has_versions(2))
     )
 
 
-async def not_for_us(story: Story) -> None:
-    """A signature, a child of an index, a stranger."""
-    story.screen.scene("What is no image of an agent is skipped, with its reason")
-    await story.pushed(HELLO, f"sha256-{'5' * 64}.sig", "sig", "ARTIFACT_TAG", "signature")
-    await story.pushed(HELLO, None, "child", "UNTAGGED_PUSH")
-    await story.pushed("stranger-agent", "v1", "stranger", "NOT_FOLLOWED")
-    await story.claims(HELLO, ("nothing was made of them", holds(4)))
+async def rotated_secret(scenario: Scenario) -> None:
+    """Rotate a secret in Key Vault."""
+    scenario.output.scene("A rotated secret leads to a new version")
+    began, position = datetime.now(UTC), scenario.driver.journal_position()
+    await scenario.driver.configure("vault", "secrets/hello-key", {"value": "made-up-for-the-demo"})
+    scenario.output.step(0.0, "rotation", "Key Vault has a new version of hello-key")
+    await scenario.show_until_live(HELLO, began, position)
+    await scenario.check(
+        HELLO, ("version 3 is live", version_is_live("3")), ("exactly one version was added", has_versions(3))
+    )
 
 
-async def rotation(story: Story) -> None:
-    """Key Vault tells of a new version."""
-    story.screen.scene("A rotated secret becomes a new version")
-    began, mark = datetime.now(UTC), story.world.mark()
-    await story.world.tell("vault", "secrets/hello-key", {"value": "made-up-for-the-demo"})
-    story.screen.step(0.0, "rotation", "a new version of hello-key in Key Vault")
-    await story.follow(HELLO, began, mark, lambda line: line["reason"] == "LIVE" and line["agent"] == HELLO)
-    await story.claims(HELLO, ("version 3 serves", live("3")), ("exactly one was made", holds(3)))
+async def broken_image(scenario: Scenario) -> None:
+    """Push an image whose container exits; the live version stays."""
+    scenario.output.scene("An image that cannot start does not affect users")
+    error = {"code": "ImageError", "message": "the container exited with code 1 before /readiness answered"}
+    await scenario.driver.configure("foundry", "provisioning", {"fail": {"v3-broken": error}})
+    await scenario.push(HELLO, "v3-broken", "three", "IMAGE_ERROR")
+    await scenario.check(
+        HELLO, ("version 3 is still live", version_is_live("3")), ("version 4 has failed", version_failed("4"))
+    )
 
 
-async def wrong_answer(story: Story) -> None:
-    """Asked before it has traffic."""
-    story.screen.scene("A version that answers wrongly never gets traffic")
+async def skipped_pushes(scenario: Scenario) -> None:
+    """Push a signature, an untagged child of an index, and an image that no agent uses."""
+    scenario.output.scene("Other pushes are skipped, each with a reason")
+    await scenario.push(HELLO, f"sha256-{'5' * 64}.sig", "sig", "ARTIFACT_TAG", "signature")
+    await scenario.push(HELLO, None, "child", "UNTAGGED_PUSH")
+    await scenario.push("unknown-agent", "v1", "unknown", "NOT_FOLLOWED")
+    await scenario.check(HELLO, ("no version was added", has_versions(4)))
+
+
+async def wrong_answer(scenario: Scenario) -> None:
+    """Push an image that fails its probe before it gets traffic."""
+    scenario.output.scene("A version with a wrong answer never gets traffic")
     answers = {"v2-wrong": "I am not sure", "v3-flaky": {"pinned": "pong", "unpinned": "Internal error"}}
-    await story.world.tell("foundry", "provisioning", {"answer": answers})
-    await story.pushed(CAREFUL, "v2-wrong", "wrong", "VERIFY_FAILED")
-    await story.claims(CAREFUL, ("version 1 still serves", live("1")))
+    await scenario.driver.configure("foundry", "provisioning", {"answer": answers})
+    await scenario.push(CAREFUL, "v2-wrong", "wrong", "VERIFY_FAILED")
+    await scenario.check(CAREFUL, ("version 1 is still live", version_is_live("1")))
 
 
-async def fails_with_traffic(story: Story) -> None:
-    """Asked with traffic, taken back, held, and then mended."""
-    story.screen.scene("One that fails only with traffic is taken back, and held")
-    await story.pushed(CAREFUL, "v3-flaky", "flaky", "CHECK_FAILED")
-    await story.claims(CAREFUL, ("version 1 serves again", live("1")))
-    await story.pushed(CAREFUL, "v3-again", "flaky", "HELD")
-    digest = await story.pushed(CAREFUL, "v4", "mended", "LIVE")
-    await story.claims(CAREFUL, ("a newer push went live", serves("4", digest)))
+async def rollback(scenario: Scenario) -> None:
+    """Push an image that fails its probe with traffic: it is rolled back and held, then fixed by a newer push."""
+    scenario.output.scene("A version that fails with traffic is rolled back and held")
+    await scenario.push(CAREFUL, "v3-flaky", "flaky", "CHECK_FAILED")
+    await scenario.check(CAREFUL, ("version 1 is live again", version_is_live("1")))
+    await scenario.push(CAREFUL, "v3-again", "flaky", "HELD")
+    digest = await scenario.push(CAREFUL, "v4", "fixed", "LIVE")
+    await scenario.check(CAREFUL, ("a newer push went live", version_is_live("4", digest)))
 
 
-async def approval(story: Story) -> None:
-    """Stops before the traffic moves."""
-    story.screen.scene("An agent in mode manual waits for a person")
-    digest = await story.pushed(BILLING, "v2", "second", "AWAITING_APPROVAL")
-    await story.claims(BILLING, ("version 1 serves while 2 waits", live("1")))
-    began, mark = datetime.now(UTC), story.world.mark()
-    await story.world.operate("approve", BILLING)
-    await story.follow(BILLING, began, mark, lambda line: line["reason"] == "LIVE" and line["agent"] == BILLING)
-    await story.claims(BILLING, ("version 2 serves once approved", serves("2", digest)))
+async def approval(scenario: Scenario) -> None:
+    """Push to an agent whose releases need approval, then approve."""
+    scenario.output.scene("An agent in mode manual waits for approval")
+    digest = await scenario.push(BILLING, "v2", "second", "AWAITING_APPROVAL")
+    await scenario.check(BILLING, ("version 1 is live while 2 waits", version_is_live("1")))
+    began, position = datetime.now(UTC), scenario.driver.journal_position()
+    await scenario.driver.run_cli("approve", BILLING)
+    await scenario.show_until_live(BILLING, began, position)
+    await scenario.check(BILLING, ("version 2 is live after approval", version_is_live("2", digest)))
 
 
-async def prune(story: Story) -> None:
-    """What nobody needs goes."""
-    story.screen.scene("The timer prunes what nobody needs")
-    began, mark = datetime.now(UTC), story.world.mark()
-    await story.world.run("prune_versions")
-    deleted = ("PRUNED_STALE", "PRUNED_FAILED")
-    gone: set[str] = set()
+async def prune(scenario: Scenario) -> None:
+    """Run the prune timer."""
+    scenario.output.scene("The daily timer deletes versions that nothing needs")
+    began, position = datetime.now(UTC), scenario.driver.journal_position()
+    await scenario.driver.run_timer("prune_versions")
+    deleted: set[str] = set()
 
-    def over(line: Line) -> bool:
-        gone.update({line["version"]} if line["reason"] in deleted and line.get("agent") == HELLO else ())
-        return len(gone) == 2
+    def all_deleted(line: JournalLine) -> bool:
+        if line["reason"] in ("PRUNED_STALE", "PRUNED_FAILED") and line.get("agent") == HELLO:
+            deleted.add(line["version"])
+        return len(deleted) == 2
 
-    await story.follow(HELLO, began, mark, over)
-    await story.claims(HELLO, ("the live version and the way back are left", holds(2)))
+    await scenario.show_decisions(HELLO, began, position, all_deleted)
+    await scenario.check(HELLO, ("the live and the rollback version are left", has_versions(2)))
 
 
-STORY: tuple[Scene, ...] = (
+SCENES: tuple[Scene, ...] = (
     first_push,
     same_image,
     second_push,
-    rotation,
-    cannot_start,
-    not_for_us,
+    rotated_secret,
+    broken_image,
+    skipped_pushes,
     wrong_answer,
-    fails_with_traffic,
+    rollback,
     approval,
     prune,
 )

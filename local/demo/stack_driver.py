@@ -1,4 +1,4 @@
-"""What the demo does to the stack and asks of it: pushes, the journal, and the SDK as anybody's script uses it."""
+"""Drives a running stack for the demo: pushes images, reads the journal, reads agents through the SDK."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from azure.ai.projects.aio import AIProjectClient
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
-from local.control import tell
-from local.credentials import Anybody
+from local.control import configure
+from local.credentials import AsyncLocalCredential
 from local.endpoints import ROOT
 from local.images import Kind, push
 from local.storage.account import connection_string
 
-Line = dict[str, Any]
-LOOK_EVERY = 0.05
-PATIENCE = 30.0
-"""Seconds after which something that should have been decided counts as not decided."""
+JournalLine = dict[str, Any]
+POLL_INTERVAL = 0.05
+DEFAULT_TIMEOUT = 30.0
+"""Seconds after which an expected decision counts as missing."""
 
 
 @dataclass(frozen=True)
-class SeenVersion:
-    """A version as the SDK tells it, without the values of its variables."""
+class VersionSnapshot:
+    """A version as the SDK returns it, without the values of its variables."""
 
     status: str
     image: str
@@ -38,29 +38,29 @@ class SeenVersion:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An agent as the SDK tells it."""
+class AgentSnapshot:
+    """An agent as the SDK returns it."""
 
     live: str
     """The version that the selector names."""
-    versions: dict[str, SeenVersion]
+    versions: dict[str, VersionSnapshot]
 
     @property
-    def serving(self) -> SeenVersion:
-        """The version that new sessions go to."""
-        return self.versions.get(self.live, SeenVersion("", "", ()))
+    def live_version(self) -> VersionSnapshot:
+        """The version that gets new sessions."""
+        return self.versions.get(self.live, VersionSnapshot("", "", ()))
 
 
-class World:
-    """A running stack."""
+class StackDriver:
+    """Client of one running stack."""
 
     def __init__(self, endpoints: dict[str, Any]) -> None:
         self.endpoints = endpoints
-        self._lines: list[Line] = []
+        self._lines: list[JournalLine] = []
         self._http = ClientSession(connector=TCPConnector(ssl=False))
         verify = {"connection_verify": endpoints["ca"]}
         self._journal = ContainerClient.from_connection_string(connection_string(endpoints), "slipway", **verify)
-        self._project = AIProjectClient(endpoints["env"]["FOUNDRY_PROJECT_ENDPOINT"], Anybody(), **verify)
+        self._project = AIProjectClient(endpoints["env"]["FOUNDRY_PROJECT_ENDPOINT"], AsyncLocalCredential(), **verify)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -70,63 +70,64 @@ class World:
         """Push a real image and return its digest."""
         return await push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind)
 
-    async def tell(self, part: str, path: str, body: object) -> None:
-        """Tell a stand-in how to behave."""
-        await tell(self.endpoints, part, path, body)
+    async def configure(self, part: str, path: str, body: object) -> None:
+        """Change how a stand-in behaves."""
+        await configure(self.endpoints, part, path, body)
 
-    async def run(self, function: str) -> None:
-        """Run a timer's function now, as the portal's button does."""
+    async def run_timer(self, function: str) -> None:
+        """Run a timer function now, as the portal's button does."""
         url = f"{self.endpoints['functions']}/admin/functions/{function}"
-        async with self._http.post(url, json={"input": ""}) as told:
-            told.raise_for_status()
+        async with self._http.post(url, json={"input": ""}) as response:
+            response.raise_for_status()
 
-    async def operate(self, *arguments: str) -> None:
-        """Say something as a person, with the operator's command line; raises RuntimeError with its words."""
+    async def run_cli(self, *arguments: str) -> None:
+        """Run a ``slipway`` command as a person does; raise RuntimeError with its error output if it fails."""
         command = [sys.executable, "-m", "cli", *arguments]
         environment = {**self.endpoints["env"], "PATH": "/usr/bin:/bin"}
         process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE, cwd=ROOT, env=environment)
-        _, told = await process.communicate()
+        _, errors = await process.communicate()
         if process.returncode:
-            raise RuntimeError(told.decode())
+            raise RuntimeError(errors.decode())
 
-    def mark(self) -> int:
-        """Where the journal ends now."""
+    def journal_position(self) -> int:
+        """Return where the journal ends now."""
         return len(self._lines)
 
-    async def lines(self, since: int, until: Callable[[Line], bool], patience: float = PATIENCE) -> AsyncIterator[Line]:
-        """Every line from a mark on, as it is written; ends with the one that ``until`` knows, or out of patience."""
-        ends = asyncio.get_running_loop().time() + patience
-        at = since
-        while asyncio.get_running_loop().time() < ends:
-            await self._read()
-            while at < len(self._lines):
-                line, at = self._lines[at], at + 1
+    async def journal(
+        self, start: int, until: Callable[[JournalLine], bool], max_seconds: float = DEFAULT_TIMEOUT
+    ) -> AsyncIterator[JournalLine]:
+        """Yield journal lines from a position on, as they are written; end with the line that meets ``until``."""
+        deadline = asyncio.get_running_loop().time() + max_seconds
+        position = start
+        while asyncio.get_running_loop().time() < deadline:
+            await self._read_journal()
+            while position < len(self._lines):
+                line, position = self._lines[position], position + 1
                 yield line
                 if until(line):
                     return
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL)
 
-    async def _read(self) -> None:
-        """Look for new lines; the journal is read as it stands in storage."""
+    async def _read_journal(self) -> None:
         name = f"journal/{datetime.now(UTC):%Y-%m-%d}.jsonl"
         try:
             stream = await self._journal.download_blob(name)
-            told = [json.loads(line) for line in (await stream.readall()).splitlines() if line]
+            lines = [json.loads(line) for line in (await stream.readall()).splitlines() if line]
         except ResourceNotFoundError:
             return
-        self._lines += told[len(self._lines) :]
+        self._lines += lines[len(self._lines) :]
 
-    async def seen(self, agent: str) -> Seen:
-        """Ask Foundry, through azure-ai-projects."""
-        details = await self._project.agents.get(agent)
+    async def agent(self, name: str) -> AgentSnapshot:
+        """Read an agent and its versions from Foundry, through azure-ai-projects."""
+        details = await self._project.agents.get(name)
         rules = ((details.get("agent_endpoint") or {}).get("version_selector") or {}).get("version_selection_rules")
         live = str(rules[0]["agent_version"]) if rules else ""
-        numbers = [str(one["version"]) async for one in self._project.agents.list_versions(agent, order="asc")]
-        told = await asyncio.gather(*(self._project.agents.get_version(agent, number) for number in numbers))
-        return Seen(live, {str(one["version"]): _version(one.as_dict()) for one in told})
+        numbers = [str(item["version"]) async for item in self._project.agents.list_versions(name, order="asc")]
+        versions = await asyncio.gather(*(self._project.agents.get_version(name, number) for number in numbers))
+        return AgentSnapshot(live, {str(version["version"]): _snapshot(version.as_dict()) for version in versions})
 
 
-def _version(told: dict[str, Any]) -> SeenVersion:
-    definition = told["definition"]
+def _snapshot(version: dict[str, Any]) -> VersionSnapshot:
+    definition = version["definition"]
     variables = tuple(sorted(definition.get("environment_variables") or {}))
-    return SeenVersion(str(told["status"]), str(definition["container_configuration"]["image"]), variables)
+    return VersionSnapshot(str(version["status"]), str(definition["container_configuration"]["image"]), variables)

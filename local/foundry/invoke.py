@@ -1,4 +1,4 @@
-"""Questions to the agents of the Foundry stand-in, over both protocols, and the ways to answer them badly."""
+"""Invokes agents over both protocols, and gives malformed answers on demand."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from typing import Any
 
 from aiohttp import web
 
-from local.foundry.sessions import opened, ready
-from local.foundry.state import AgentState, Json, Project, Refused, VersionState
+from local.foundry.sessions import open_session, require_active
+from local.foundry.state import AgentState, FoundryError, Json, Project, VersionState
 
-HUGE = 3_000_000
-"""Characters of an answer that is ``huge``."""
+HUGE_LENGTH = 3_000_000
+"""Characters of a ``huge`` answer."""
 
 
 async def respond(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
-    """The responses protocol: a body with ``input``, and the session to ask in."""
+    """Handle the responses protocol: a body with ``input``, and perhaps a session."""
     body = await request.json()
-    version, told = _asked(agent, body.get("agent_session_id"), project)
-    if odd := ODD.get(str(told.get("odd"))):
-        return await odd(request)
-    if told.get("status", 200) != 200:
-        raise Refused(int(told["status"]), str(told.get("code", "agent_error")), str(told.get("text", "")))
-    response = _response(agent.name, version, str(told.get("text", "pong")))
+    version, answer = _answer(agent, body.get("agent_session_id"), project)
+    if malformed := MALFORMED.get(str(answer.get("odd"))):
+        return await malformed(request)
+    if answer.get("status", 200) != 200:
+        raise FoundryError(int(answer["status"]), str(answer.get("code", "agent_error")), str(answer.get("text", "")))
+    response = _response(agent.name, version, str(answer.get("text", "pong")))
     return await _stream(request, response) if body.get("stream") else web.json_response(response)
 
 
 async def invoke(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
-    """The invocations protocol: any body, any answer; the session is in the address."""
-    _, told = _asked(agent, request.query.get("agent_session_id"), project)
-    if odd := ODD.get(str(told.get("odd"))):
-        return await odd(request)
-    return web.Response(status=int(told.get("status", 200)), text=str(told.get("text", "pong")))
+    """Handle the invocations protocol: any body, any answer; the session is in the query."""
+    _, answer = _answer(agent, request.query.get("agent_session_id"), project)
+    if malformed := MALFORMED.get(str(answer.get("odd"))):
+        return await malformed(request)
+    return web.Response(status=int(answer.get("status", 200)), text=str(answer.get("text", "pong")))
 
 
-def _asked(agent: AgentState, session: str | None, project: Project) -> tuple[VersionState, Json]:
-    """The version that answers, and how it was told to answer: pinned to a session, or with traffic."""
+def _answer(agent: AgentState, session: str | None, project: Project) -> tuple[VersionState, Json]:
+    """Return the version that answers and the configured answer: in a pinned session, or of the live version."""
     if not agent.enabled:
-        raise Refused(403, "AgentDisabled", "the agent is disabled")
+        raise FoundryError(403, "AgentDisabled", "the agent is disabled")
     version = _version(agent, session)
-    ready(version, project.clock())
+    require_active(version, project.clock())
     if session is None:
-        opened(agent, version.number, project.clock())
+        open_session(agent, version.number, project.clock())
     else:
         agent.sessions[session]["last_accessed_at"] = int(project.clock())
-    answers = (one for pattern, one in project.provisioning.answer.items() if re.search(pattern, version.names))
-    told: Any = next(answers, "pong")
-    if isinstance(told, dict) and "unpinned" in told:
-        told = told.get("pinned", "pong") if session else told["unpinned"]
-    return version, told if isinstance(told, dict) else {"text": told}
+    configured = project.provisioning.answer.items()
+    answer: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), "pong")
+    if isinstance(answer, dict) and "unpinned" in answer:
+        answer = answer.get("pinned", "pong") if session else answer["unpinned"]
+    return version, answer if isinstance(answer, dict) else {"text": answer}
 
 
 def _version(agent: AgentState, session: str | None) -> VersionState:
     if session is not None and session not in agent.sessions:
-        raise Refused(404, "SandboxNotFound", "there is no such session")
+        raise FoundryError(404, "SandboxNotFound", "there is no such session")
     version = (
         agent.versions.get(agent.sessions[session]["version_indicator"]["agent_version"])
         if session
-        else agent.serving()
+        else agent.live_version()
     )
     if version is None:
-        raise Refused(404, "not_found", "the version does not exist")
+        raise FoundryError(404, "not_found", "the version does not exist")
     return version
 
 
@@ -82,14 +82,14 @@ def _response(name: str, version: VersionState, text: str) -> Json:
 async def _stream(request: web.Request, response: Json) -> web.StreamResponse:
     stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await stream.prepare(request)
-    told = {"type": "response.completed", "response": response}
-    await stream.write(f"event: response.completed\ndata: {json.dumps(told)}\n\n".encode())
+    event = {"type": "response.completed", "response": response}
+    await stream.write(f"event: response.completed\ndata: {json.dumps(event)}\n\n".encode())
     await stream.write_eof()
     return stream
 
 
 async def _huge(_: web.Request) -> web.StreamResponse:
-    return web.Response(text="pong " * (HUGE // 5), content_type="application/json")
+    return web.Response(text="pong " * (HUGE_LENGTH // 5), content_type="application/json")
 
 
 async def _endless(request: web.Request) -> web.StreamResponse:
@@ -122,5 +122,12 @@ async def _empty(_: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-ODD = {"huge": _huge, "endless": _endless, "half": _half, "binary": _binary, "redirect": _redirect, "empty": _empty}
-"""What ``{"odd": …}`` as an answer stands for."""
+MALFORMED = {
+    "huge": _huge,
+    "endless": _endless,
+    "half": _half,
+    "binary": _binary,
+    "redirect": _redirect,
+    "empty": _empty,
+}
+"""The answers that ``{"odd": …}`` selects."""

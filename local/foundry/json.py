@@ -1,4 +1,4 @@
-"""How the Foundry stand-in shows agents and versions, and pages its lists."""
+"""JSON of agents, versions and list pages, as Foundry returns it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.foundry.state import AgentState, Json, VersionState
 
 
 def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Response:
-    """One page in OpenAI's envelope; ``last_id`` is null where nothing follows, which is all that the SDK looks at."""
+    """Return a page in OpenAI's envelope; the SDK stops where ``last_id`` is null."""
     step = -1 if request.query.get("order", "desc") == "desc" else 1
     items = items[::step]
     ids = [str(item[key]) for item in items]
@@ -29,8 +29,8 @@ def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Res
     return web.json_response(body)
 
 
-def agent_shape(agent: AgentState, now: float) -> Json:
-    """An agent as it is told."""
+def agent_json(agent: AgentState, now: float) -> Json:
+    """Return an agent."""
     latest = agent.latest
     return {
         "object": "agent",
@@ -38,14 +38,14 @@ def agent_shape(agent: AgentState, now: float) -> Json:
         "name": agent.name,
         "state": "enabled" if agent.enabled else "disabled",
         "configuration_state": "enabled",
-        "versions": {"latest": version_shape(agent.name, latest, now)} if latest else {},
+        "versions": {"latest": version_json(agent.name, latest, now)} if latest else {},
         "agent_endpoint": agent.endpoint,
         "instance_identity": {"principal_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, agent.name))},
     }
 
 
-def version_shape(name: str, version: VersionState, now: float) -> Json:
-    """A version as it is told; ``error`` is there once it failed."""
+def version_json(name: str, version: VersionState, now: float) -> Json:
+    """Return a version; it has an ``error`` once it failed."""
     status = version.status(now)
     body: Json = {
         "object": "agent.version",

@@ -20,21 +20,21 @@ from local.functions_host.timer_listener import TimerListener
 
 
 async def _serve(app: Path, port: int, folder: Path, only: list[str]) -> None:
-    functions = {key: one for key, one in load(app, os.environ).items() if not only or one.name in only}
+    functions = {key: function for key, function in load(app, os.environ).items() if not only or function.name in only}
     settings = json.loads((app / "host.json").read_text()).get("extensions", {}).get("queues", {})
     invoker = Invoker()
     host = FunctionsHost(functions, invoker)
     print(json.dumps({"functions": await host.start(port)}), flush=True)
     service, credential = queue_service(os.environ)
-    listeners = [
-        *(QueueListener(one, service, settings, invoker).run() for one in functions.values() if one.queue),
-        *(TimerListener(one, folder, invoker).run() for one in functions.values() if one.schedule),
+    queues = [QueueListener(function, service, settings, invoker) for function in functions.values() if function.queue]
+    timers = [TimerListener(function, folder, invoker) for function in functions.values() if function.schedule]
+    tasks = [
+        asyncio.create_task(run) for run in (*(queue.run() for queue in queues), *(timer.run() for timer in timers))
     ]
-    tasks = [asyncio.create_task(listener) for listener in listeners]
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
+    stopping = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+    await stopping.wait()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -48,9 +48,9 @@ def main(
     app: Path = Path(),
     port: int = 0,
     folder: Path = Path(".local"),
-    only: Annotated[list[str] | None, typer.Option(help="A function to serve, as one instance on Flex does.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Serve only this function, as instances on Flex do.")] = None,
 ) -> None:
-    """Serve the app in the folder APP and print where as one line of JSON."""
+    """Serve the app in the folder APP and print the address as one line of JSON."""
     sys.path.insert(0, str(app.resolve()))
     asyncio.run(_serve(app.resolve(), port, folder, only or []))
 

@@ -1,4 +1,4 @@
-"""Indexes ``function_app`` through azure-functions' own registry, with the checks that the real host makes."""
+"""Reads the functions of ``function_app`` from azure-functions' registry, with the checks of the real host."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import azure.functions as func
 
-ARGUMENT = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}")
-"""Azure/azure-functions-host, Utility.cs: no underscore, or the function is dropped."""
+ARGUMENT_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}")
+"""Azure/azure-functions-host, Utility.cs: the host drops a function whose argument has an underscore."""
 SETTING = re.compile(r"%([^%]+)%")
 
 
 class IndexingError(Exception):
-    """The real host would not load the app, or would drop a function of it."""
+    """The real host would not load the app, or would drop one of its functions."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function, as the host knows it."""
+    """A function as the host knows it."""
 
     name: str
     trigger: str
@@ -34,23 +34,23 @@ class Function:
 
 
 def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
-    """Functions by their name in lower case; raises IndexingError."""
+    """Return the app's functions by name in lower case; raise IndexingError."""
     module = importlib.import_module("function_app")
-    found = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
-    if len(found) != 1:
-        raise IndexingError(f"{app}/function_app.py has {len(found)} FunctionApp objects; one is expected")
-    functions = [_function(one, env) for one in found[0].get_functions()]
-    return {one.name.lower(): one for one in functions}
+    apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
+    if len(apps) != 1:
+        raise IndexingError(f"{app}/function_app.py has {len(apps)} FunctionApp objects; expected exactly one")
+    functions = [_function(builder, env) for builder in apps[0].get_functions()]
+    return {function.name.lower(): function for function in functions}
 
 
-def _function(indexed: Any, env: Mapping[str, str]) -> Function:
-    name, trigger = indexed.get_function_name(), indexed.get_trigger()
-    if trigger is None or not ARGUMENT.fullmatch(trigger.name):
-        raise IndexingError(f"{name}: a trigger's argument has letters and digits only")
-    call = indexed.get_user_function()
+def _function(builder: Any, env: Mapping[str, str]) -> Function:
+    name, trigger = builder.get_function_name(), builder.get_trigger()
+    if trigger is None or not ARGUMENT_NAME.fullmatch(trigger.name):
+        raise IndexingError(f"{name}: a trigger's argument may have letters and digits only")
+    call = builder.get_user_function()
     parameters = set(inspect.signature(call).parameters) - {"context"}
     if parameters != {trigger.name}:
-        raise IndexingError(f"{name}: parameters {sorted(parameters)} are not its binding {trigger.name!r}")
+        raise IndexingError(f"{name}: its parameters are {sorted(parameters)}, its binding is {trigger.name!r}")
     binding = trigger.get_dict_repr()
     return Function(
         name=name,
@@ -63,11 +63,11 @@ def _function(indexed: Any, env: Mapping[str, str]) -> Function:
 
 
 def _resolved(name: str, text: str, env: Mapping[str, str]) -> str:
-    """A binding expression has no default: a setting that is missing fails the function."""
+    """Replace ``%SETTING%``; raise IndexingError if a setting is missing, since settings have no default."""
 
-    def setting(found: re.Match[str]) -> str:
-        if found.group(1) not in env:
-            raise IndexingError(f"{name}: the setting {found.group(1)} of its binding is not set")
-        return env[found.group(1)]
+    def setting(match: re.Match[str]) -> str:
+        if match.group(1) not in env:
+            raise IndexingError(f"{name}: the setting {match.group(1)} of its binding is missing")
+        return env[match.group(1)]
 
     return SETTING.sub(setting, text)

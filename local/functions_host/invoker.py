@@ -1,4 +1,4 @@
-"""Runs one function: decodes its trigger as the worker does, opens a span, and says what failed."""
+"""Runs a function: decodes its trigger as the worker does, opens a span, and prints failures."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from azure.functions import meta
 
 from local.functions_host.indexing import Function
 
-KEPT = 2_000
+MAX_INVOCATIONS = 2_000
 
 
 class Invoker:
-    """Runs functions, the async ones on the loop and the others in a thread."""
+    """Runs async functions on the event loop and sync ones in a thread."""
 
     def __init__(self) -> None:
         self._traced = _configure_telemetry()
-        self.invocations: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        """What ran: function, and when of day it was handed its trigger and ended (0 while it runs)."""
+        self.invocations: deque[dict[str, Any]] = deque(maxlen=MAX_INVOCATIONS)
+        """Each run: the function, and the Unix times at which it began and ended (0 while it runs)."""
 
     async def run(self, function: Function, payload: str, metadata: dict[str, Any] | None = None) -> bool:
-        """True where the function ended well; a failure is printed with its traceback."""
-        told: dict[str, Any] = {"function": function.name, "began": time.time(), "ended": 0.0}
-        self.invocations.append(told)
+        """Run a function and return whether it succeeded; print a failure with its traceback."""
+        run: dict[str, Any] = {"function": function.name, "began": time.time(), "ended": 0.0}
+        self.invocations.append(run)
         started = time.monotonic()
         try:
             with self._span(function):
                 result = await _call(function, _decoded(function, payload, metadata or {}))
             if result is not None:
                 raise TypeError(f"{function.name} without a $return binding returned a non-None value")  # noqa: TRY301
-        except Exception:  # noqa: BLE001 - what a function raises is the host's to report, whatever it is
+        except Exception:  # noqa: BLE001 - the host reports every exception of a function
             print(f"functions: {function.name} failed", file=sys.stderr, flush=True)
             traceback.print_exc()
             return False
         finally:
-            told["ended"] = time.time()
+            run["ended"] = time.time()
         print(f"functions: {function.name} ended after {time.monotonic() - started:.3f} s", flush=True)
         return True
 
@@ -55,28 +55,28 @@ class Invoker:
 
 
 async def _call(function: Function, value: Any) -> Any:
-    given = {function.argument: value}
+    arguments = {function.argument: value}
     if inspect.iscoroutinefunction(function.call):
-        return await function.call(**given)
-    return await asyncio.to_thread(function.call, **given)
+        return await function.call(**arguments)
+    return await asyncio.to_thread(function.call, **arguments)
 
 
 def _decoded(function: Function, payload: str, metadata: dict[str, Any]) -> Any:
-    """What the worker hands over: the text itself where the annotation is ``str``, else what the converter makes."""
-    wanted = inspect.signature(function.call, eval_str=True).parameters[function.argument].annotation
-    if wanted is str:
+    """Return the argument as the worker does: the text for an annotation ``str``, or the result of the converter."""
+    annotation = inspect.signature(function.call, eval_str=True).parameters[function.argument].annotation
+    if annotation is str:
         return payload
     kind = "string" if function.trigger == "queueTrigger" else "json"
     registry: Any = func.get_binding_registry  # untyped in azure-functions 1.26
     converter = registry().get(function.trigger)
-    told = {name: meta.Datum(json.dumps(value), "json") for name, value in metadata.items()}
-    return converter.decode(meta.Datum(payload, kind), trigger_metadata=told)
+    datums = {name: meta.Datum(json.dumps(value), "json") for name, value in metadata.items()}
+    return converter.decode(meta.Datum(payload, kind), trigger_metadata=datums)
 
 
 def _configure_telemetry() -> bool:
-    """As the worker does where the app's setting asks for it, with everything off that would leave the machine."""
-    wanted = os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() == "true"
-    if not wanted or "APPLICATIONINSIGHTS_CONNECTION_STRING" not in os.environ:
+    """Configure telemetry as the worker does, if the app's settings ask for it; nothing leaves the machine."""
+    enabled = os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() == "true"
+    if not enabled or "APPLICATIONINSIGHTS_CONNECTION_STRING" not in os.environ:
         return False
     from azure.monitor.opentelemetry import configure_azure_monitor
 
@@ -87,7 +87,7 @@ def _configure_telemetry() -> bool:
             enable_performance_counters=False,
             disable_offline_storage=True,
         )
-    except ValueError as error:  # the worker goes on without telemetry too
+    except ValueError as error:  # like the worker, continue without telemetry
         print(f"functions: no telemetry: {error}", file=sys.stderr, flush=True)
         return False
     return True

@@ -1,6 +1,6 @@
-"""The Functions host as a process of its own: loads ``function_app`` as the worker does and serves its triggers.
+"""The host's HTTP routes: the Event Grid webhook and the admin API.
 
-Lacks: keys, scaling, the admin routes that nobody here asks, input bindings and outputs other than none.
+Lacks: keys, scaling, the admin routes that nothing here calls, input and output bindings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VALIDATION = "subscriptionvalidation"
 
 
 class FunctionsHost(StandIn):
-    """The host's own routes; queue and timer triggers run beside them."""
+    """The host's HTTP server; queue and timer triggers run beside it."""
 
     name = "functions"
 
@@ -29,7 +29,7 @@ class FunctionsHost(StandIn):
         self._background: set[asyncio.Task[bool]] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """The Event Grid extension's end-point and the admin API."""
+        """Return the Event Grid extension's endpoint and the admin API."""
         return [
             web.route("*", "/runtime/webhooks/{extension:(?i:eventgrid)}", self._event_grid),
             web.get("/_local/invocations", self._invocations),
@@ -43,20 +43,20 @@ class FunctionsHost(StandIn):
         function = self._functions.get(name.lower())
         if function is None or function.trigger != "eventGridTrigger":
             return web.Response(status=404, text=f"cannot find function: '{name}'")
-        kind = request.headers.get("aeg-event-type", "").lower()
+        event_type = request.headers.get("aeg-event-type", "").lower()
         body = await request.json()
         events = body if isinstance(body, list) else [body]
-        if kind == VALIDATION:
+        if event_type == VALIDATION:
             data = events[0]["data"]
             code = (json.loads(data) if isinstance(data, str) else data)["validationCode"]
             return web.json_response({"validationResponse": code})
-        if kind == "unsubscribe":
+        if event_type == "unsubscribe":
             return web.Response(status=202)
-        if kind != "notification":
+        if event_type != "notification":
             return web.Response(status=400)
-        done = await asyncio.gather(*(self._invoker.run(function, json.dumps(event)) for event in events))
-        failed = f"Exception while executing function: Functions.{function.name}"
-        return web.Response(status=202) if all(done) else web.Response(status=500, text=failed)
+        succeeded = await asyncio.gather(*(self._invoker.run(function, json.dumps(event)) for event in events))
+        error = f"Exception while executing function: Functions.{function.name}"
+        return web.Response(status=202) if all(succeeded) else web.Response(status=500, text=error)
 
     async def _invocations(self, _: web.Request) -> web.Response:
         return web.json_response(list(self._invoker.invocations))
@@ -65,15 +65,16 @@ class FunctionsHost(StandIn):
         return web.json_response({"state": "Running"})
 
     async def _list(self, _: web.Request) -> web.Response:
-        return web.json_response([{"name": one.name, "trigger": one.trigger} for one in self._functions.values()])
+        functions = self._functions.values()
+        return web.json_response([{"name": function.name, "trigger": function.trigger} for function in functions])
 
     async def _run(self, request: web.Request) -> web.Response:
         function = self._functions.get(request.match_info["function"].lower())
         if function is None:
             return web.Response(status=404)
         body = await request.json()
-        given = '{"IsPastDue": false}' if function.schedule else str(body.get("input", ""))  # a timer takes no input
-        task = asyncio.create_task(self._invoker.run(function, given))
+        payload = '{"IsPastDue": false}' if function.schedule else str(body.get("input", ""))  # a timer has no input
+        task = asyncio.create_task(self._invoker.run(function, payload))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return web.Response(status=202)

@@ -1,4 +1,4 @@
-"""Timer triggers: UTC, one run at a time, one catch-up after a missed one."""
+"""Timer triggers: UTC, one run at a time, one run at start if runs were missed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.ncrontab import Schedule
 
 
 class TimerListener:
-    """One timer; what ran last is kept in a small file, as the host keeps it in a blob."""
+    """A timer; its last run is in a small file, as the host keeps it in a blob."""
 
     def __init__(self, function: Function, folder: Path, invoker: Invoker) -> None:
         self._function = function

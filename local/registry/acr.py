@@ -1,7 +1,7 @@
-"""What Azure Container Registry has beside the distribution API: signing in, and lists with times.
+"""Azure Container Registry's additions to the distribution API: sign-in, and the tag list with times.
 
-On the TLS address every request needs a token, got as the client gets it: a challenge, an exchange of the Entra token,
-an access token for one scope. The http address is for docker and skopeo, which here push without a login.
+On the TLS address every request needs a token: the client gets a challenge, exchanges its Entra token, and asks for an
+access token for one scope. The HTTP address is for docker and skopeo, which push here without a login.
 """
 
 from __future__ import annotations
@@ -10,30 +10,29 @@ import base64
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
+from local.registry.repository import Repository
 from local.stand_in import Handler
 
-if TYPE_CHECKING:
-    from local.registry.server import Registry
-
-PAGE = 100
-OPEN = ("/oauth2/", "/_local/")
+MAX_PAGE_SIZE = 100
+WITHOUT_TOKEN = ("/oauth2/", "/_local/")
 
 
-class SignIn:
-    """Tokens of this process; they say what they are for and nothing about who."""
+class AcrApi:
+    """Issues and checks tokens, which name a scope and no user; lists tags."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, repositories: Mapping[str, Repository]) -> None:
+        self._repositories = repositories
         self._refresh: set[str] = set()
         self._access: dict[str, str] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """The two steps to a token, and the lists."""
+        """Return the two token routes and the tag list."""
         return [
             web.post("/oauth2/exchange", self._exchange),
             web.post("/oauth2/token", self._token),
@@ -42,16 +41,16 @@ class SignIn:
 
     @web.middleware
     async def challenge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Ask for a token on the TLS address."""
-        if not request.secure or request.path.startswith(OPEN):
+        """Require a token on the TLS address."""
+        if not request.secure or request.path.startswith(WITHOUT_TOKEN):
             return await handler(request)
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind == "Bearer" and token in self._access:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and token in self._access:
             return await handler(request)
         host, scope = request.host, _scope(request.path)
-        told = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{scope}",error="invalid_token"'
+        bearer = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{scope}",error="invalid_token"'
         body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
-        return web.json_response(body, status=401, headers={"WWW-Authenticate": told})
+        return web.json_response(body, status=401, headers={"WWW-Authenticate": bearer})
 
     async def _exchange(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -71,23 +70,23 @@ class SignIn:
 
     async def _tags(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        repository = self._registry.repositories.get(name)
+        repository = self._repositories.get(name)
         if repository is None:
-            body = {"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}
-            return web.json_response(body, status=404)
+            error = {"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}
+            return web.json_response({"errors": [error]}, status=404)
         names = sorted(repository.tags, key=lambda tag: repository.tagged_at[tag])
         if request.query.get("orderby") == "timedesc":
             names.reverse()
         start = names.index(request.query["last"]) + 1 if request.query.get("last") in names else 0
-        limit = min(PAGE, int(request.query.get("n", PAGE)))
+        limit = min(MAX_PAGE_SIZE, int(request.query.get("n", MAX_PAGE_SIZE)))
         shown = names[start : start + limit]
         tags = [_tag(tag, repository.tags[tag], repository.tagged_at[tag]) for tag in shown]
         headers = {}
         if start + limit < len(names):
             query = f"last={shown[-1]}&n={limit}&orderby={request.query.get('orderby', '')}"
             headers["Link"] = f'</acr/v1/{name}/_tags?{query}>; rel="next"'
-        listed: dict[str, Any] = {"registry": request.host, "imageName": name, "tags": tags}
-        return web.json_response(listed, headers=headers)
+        body: dict[str, Any] = {"registry": request.host, "imageName": name, "tags": tags}
+        return web.json_response(body, headers=headers)
 
 
 def _scope(path: str) -> str:
@@ -98,18 +97,18 @@ def _scope(path: str) -> str:
 
 
 def _claims() -> str:
-    """The middle of a token: the client reads when it ends."""
+    """Return the payload of a token; the client reads its expiry."""
     return base64.urlsafe_b64encode(json.dumps({"exp": int(time.time()) + 3600}).encode()).decode().rstrip("=")
 
 
 def _tag(name: str, digest: str, at: float) -> dict[str, Any]:
-    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    time_text = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
     allowed = dict.fromkeys(("deleteEnabled", "writeEnabled", "readEnabled", "listEnabled"), True)
     return {
         "name": name,
         "digest": digest,
-        "createdTime": when,
-        "lastUpdateTime": when,
+        "createdTime": time_text,
+        "lastUpdateTime": time_text,
         "signed": False,
         "changeableAttributes": allowed,
     }

@@ -1,4 +1,4 @@
-"""What Azure Container Registry tells Event Grid, as its schema page shows it."""
+"""Events of Azure Container Registry, as their schema page shows them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PROVIDER = "/subscriptions/local/resourceGroups/local/providers/Microsoft.Contai
 
 
 def registry_event(registry: str, request: web.Request, action: str, target: dict[str, Any]) -> dict[str, Any]:
-    """An ImagePushed or ImageDeleted event in Event Grid's own schema; ``request`` is the pusher's."""
+    """Return an ImagePushed or ImageDeleted event in Event Grid's schema; ``request`` is the pusher's."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
     event_id = str(uuid.uuid4())
-    asked = {
+    request_data = {
         "id": str(uuid.uuid4()),
         "host": f"{registry}.azurecr.io",
         "method": request.method,
@@ -33,7 +33,7 @@ def registry_event(registry: str, request: web.Request, action: str, target: dic
             "action": action,
             "location": "local",
             "target": target,
-            "request": asked,
+            "request": request_data,
         },
         "dataVersion": "1.0",
         "metadataVersion": "1",

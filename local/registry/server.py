@@ -1,6 +1,6 @@
-"""An OCI registry that docker, skopeo and oras push to, and that tells of each push as Azure Container Registry does.
+"""An OCI registry for docker, skopeo and oras; it publishes an event for each push, as Azure Container Registry does.
 
-Lacks: rights, ACR's own routes but those of registry_acr, and disk: what was pushed is gone with the process.
+Lacks: permissions, ACR's routes except those in ``acr``, and persistence: images are lost with the process.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from typing import Any
 
 from aiohttp import web
 
-from local.registry.acr import SignIn
+from local.registry.acr import AcrApi
 from local.registry.events import registry_event
-from local.registry.repository import Repository, created, digest_of, error, missing
+from local.registry.repository import Repository, created, digest_of, error, missing_digests
 from local.stand_in import StandIn
 
 NAME = r"{name:[a-z0-9]+(?:(?:[._/-]|%2F)+[a-z0-9]+)*}"  # azure-containerregistry writes the slash as %2F
-OCTETS = "application/octet-stream"
+OCTET_STREAM = "application/octet-stream"
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Registry(StandIn):
-    """One registry of the given resource name."""
+    """A registry with the given resource name."""
 
     name = "registry"
     max_body = 1024**3
 
-    def __init__(self, registry: str = "demo", on_push: Publish | None = None) -> None:
+    def __init__(self, registry: str = "demo", on_event: Publish | None = None) -> None:
         super().__init__()
         self.registry = registry
         self.repositories: dict[str, Repository] = {}
         self._uploads: dict[str, bytearray] = {}
-        self._on_push = on_push
-        self._sign_in = SignIn(self)
+        self._on_event = on_event
+        self._acr = AcrApi(self.repositories)
 
     def app(self) -> web.Application:
-        """The application, which asks for a token where the product reads."""
+        """Make the application, which requires a token on the TLS address."""
         app = super().app()
-        app.middlewares.append(self._sign_in.challenge)
+        app.middlewares.append(self._acr.challenge)
         return app
 
     def routes(self) -> list[web.RouteDef]:
-        """The distribution specification's end-points."""
+        """Return the endpoints of the distribution specification and of ACR."""
         return [
-            *self._sign_in.routes(),
+            *self._acr.routes(),
             web.get("/v2/", self._base),
             web.get("/v2/_catalog", self._catalog),
             web.post(rf"/v2/{NAME}/blobs/uploads/", self._start),
@@ -74,7 +74,8 @@ class Registry(StandIn):
     async def _start(self, request: web.Request) -> web.Response:
         name, mount = request.match_info["name"], request.query.get("mount", "")
         repository = self.repositories.setdefault(name, Repository())
-        mounted = next((one.blobs[mount] for one in self.repositories.values() if mount in one.blobs), None)
+        sources = (source for source in self.repositories.values() if mount in source.blobs)
+        mounted = next((source.blobs[mount] for source in sources), None)
         if mounted is not None:
             repository.blobs[mount] = mounted
             return created(f"/v2/{name}/blobs/{mount}", mount)
@@ -95,8 +96,8 @@ class Registry(StandIn):
 
     def _uploading(self, name: str, upload: str) -> web.Response:
         last = max(len(self._uploads[upload]) - 1, 0)
-        where = {"Location": f"/v2/{name}/blobs/uploads/{upload}", "Docker-Upload-UUID": upload, "Range": f"0-{last}"}
-        return web.Response(status=202, headers=where)
+        headers = {"Location": f"/v2/{name}/blobs/uploads/{upload}", "Docker-Upload-UUID": upload, "Range": f"0-{last}"}
+        return web.Response(status=202, headers=headers)
 
     async def _finish(self, request: web.Request) -> web.Response:
         data = self._uploads.pop(request.match_info["upload"], None)
@@ -117,13 +118,13 @@ class Registry(StandIn):
         if digest not in repository.blobs:
             return error("BLOB_UNKNOWN", digest)
         data, headers = repository.blobs[digest], {"Docker-Content-Digest": digest}
-        asked = request.http_range
-        if asked.start is None and asked.stop is None:
-            return web.Response(body=data, headers=headers, content_type=OCTETS)
-        part = data[asked]  # azure-containerregistry reads blobs in parts, and takes nothing but a 206
-        first = asked.start or 0
+        http_range = request.http_range
+        if http_range.start is None and http_range.stop is None:
+            return web.Response(body=data, headers=headers, content_type=OCTET_STREAM)
+        part = data[http_range]  # azure-containerregistry reads blobs in parts and accepts only a 206
+        first = http_range.start or 0
         headers["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
-        return web.Response(status=206, body=part, headers=headers, content_type=OCTETS)
+        return web.Response(status=206, body=part, headers=headers, content_type=OCTET_STREAM)
 
     async def _put_manifest(self, request: web.Request) -> web.StreamResponse:
         name, reference = request.match_info["name"], request.match_info["reference"]
@@ -131,26 +132,26 @@ class Registry(StandIn):
         repository = self.repositories.setdefault(name, Repository())
         digest = digest_of(data)
         try:
-            absent = missing(json.loads(data), repository)
+            missing = missing_digests(json.loads(data), repository)
         except (ValueError, AttributeError, KeyError, TypeError):
             return error("MANIFEST_INVALID", reference)
-        if absent or (reference.startswith("sha256:") and reference != digest):
-            return error("MANIFEST_BLOB_UNKNOWN" if absent else "DIGEST_INVALID", absent or digest)
+        if missing or (reference.startswith("sha256:") and reference != digest):
+            return error("MANIFEST_BLOB_UNKNOWN" if missing else "DIGEST_INVALID", missing or digest)
         repository.manifests[digest] = (request.content_type, data)
         if not reference.startswith("sha256:"):
             repository.tags[reference], repository.tagged_at[reference] = digest, time.time()
         response = created(f"/v2/{name}/manifests/{digest}", digest)
         await response.prepare(request)
-        await response.write_eof()  # as at Azure, the pusher has its answer before anybody hears of the push
-        await self._tell(request, "push", name, digest, None if reference.startswith("sha256:") else reference)
+        await response.write_eof()  # as in Azure, the pusher has its response before the event is published
+        await self._publish(request, "push", name, digest, None if reference.startswith("sha256:") else reference)
         return response
 
     async def _manifest(self, request: web.Request) -> web.Response:
         found = self.find(request.match_info["name"], request.match_info["reference"])
         if found is None:
             return error("MANIFEST_UNKNOWN", request.match_info["reference"])
-        digest, kind, data = found
-        return web.Response(body=data, headers={"Docker-Content-Digest": digest, "Content-Type": kind})
+        digest, media_type, data = found
+        return web.Response(body=data, headers={"Docker-Content-Digest": digest, "Content-Type": media_type})
 
     async def _delete_manifest(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -158,19 +159,25 @@ class Registry(StandIn):
         if found is None:
             return error("MANIFEST_UNKNOWN", request.match_info["reference"])
         repository = self.repositories[name]
-        await self._tell(request, "delete", name, found[0], None)
+        await self._publish(request, "delete", name, found[0], None)
         del repository.manifests[found[0]]
         repository.tags = {tag: digest for tag, digest in repository.tags.items() if digest != found[0]}
         return web.Response(status=202)
 
     def find(self, name: str, reference: str) -> tuple[str, str, bytes] | None:
-        """Digest, media type and bytes of a manifest, by tag or digest."""
+        """Return digest, media type and bytes of a manifest, by tag or digest."""
         repository = self.repositories.get(name, Repository())
         digest = repository.tags.get(reference, reference)
         return (digest, *repository.manifests[digest]) if digest in repository.manifests else None
 
-    async def _tell(self, request: web.Request, action: str, name: str, digest: str, tag: str | None) -> None:
-        if self._on_push:
-            kind, data = self.repositories[name].manifests[digest]
-            target = {"mediaType": kind, "size": len(data), "digest": digest, "length": len(data), "repository": name}
-            await self._on_push(registry_event(self.registry, request, action, target | ({"tag": tag} if tag else {})))
+    async def _publish(self, request: web.Request, action: str, name: str, digest: str, tag: str | None) -> None:
+        if self._on_event:
+            media_type, data = self.repositories[name].manifests[digest]
+            target = {
+                "mediaType": media_type,
+                "size": len(data),
+                "digest": digest,
+                "length": len(data),
+                "repository": name,
+            }
+            await self._on_event(registry_event(self.registry, request, action, target | ({"tag": tag} if tag else {})))

@@ -1,4 +1,4 @@
-"""The storage account as a process of its own, so that it can be killed: ``python -m local.storage``."""
+"""The storage account as a process of its own, so that tests can kill it: ``python -m local.storage``."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ async def _run(folder: Path, blob_port: int, queue_port: int, cert: Path | None)
         tls.load_cert_chain(cert)
     storage = Storage(folder)
     print(json.dumps(await storage.start(blob_port, queue_port, tls)), flush=True)
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
+    stopping = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+    await stopping.wait()
     await storage.stop()
 
 
 def main(folder: Path, blob_port: int = 0, queue_port: int = 0, cert: Path | None = None) -> None:
-    """Keep the account in FOLDER and print where it listens as one line of JSON."""
+    """Serve the account in FOLDER and print its addresses as one line of JSON."""
     asyncio.run(_run(folder, blob_port, queue_port, cert))
 
 

@@ -1,4 +1,4 @@
-"""The storage account: both services over one file, and the connection string of its clients."""
+"""The storage account: both services over one file, and the connection string for clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Storage:
         self.blobs, self.queues = Blobs(self.store, clock), Queues(self.store, clock)
 
     async def start(self, blob_port: int = 0, queue_port: int = 0, tls: ssl.SSLContext | None = None) -> dict[str, str]:
-        """Listen; ``{"blob": address, "queue": address}`` with the account in the path."""
+        """Listen; return ``{"blob": address, "queue": address}`` with the account in the path."""
         blob = await self.blobs.start(blob_port, tls)
         queue = await self.queues.start(queue_port, tls)
         return {"blob": f"{blob}/{ACCOUNT}", "queue": f"{queue}/{ACCOUNT}"}
@@ -33,7 +33,7 @@ class Storage:
 
 
 def connection_string(endpoints: dict[str, str]) -> str:
-    """What ``AzureWebJobsStorage`` holds where an account has keys; http only."""
+    """Return a connection string as in ``AzureWebJobsStorage`` of an account with keys."""
     protocol = endpoints["blob"].partition(":")[0]
     return (
         f"DefaultEndpointsProtocol={protocol};AccountName={ACCOUNT};AccountKey={KEY};"

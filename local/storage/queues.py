@@ -1,6 +1,6 @@
-"""Azure Queue Storage: messages that hide while somebody works on them.
+"""Azure Queue Storage: messages are hidden while a client processes them.
 
-Lacks: queue metadata, access policies, and every right but "is signed in".
+Lacks: queue metadata, access policies, and permissions: any signed-in client may do everything.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
-from local.storage.service import ACCOUNT, Answer, StorageService, element, http_date, xml
+from local.storage.service import ACCOUNT, StorageHandler, StorageService, element, http_date, xml
 from local.storage.store import Message, StorageError
 
 WEEK = 7 * 24 * 3600
@@ -21,7 +21,7 @@ class Queues(StorageService):
     name = "queues"
 
     def routes(self) -> list[web.RouteDef]:
-        """Queues, their messages, and one message."""
+        """Return the routes of queues, their messages, and one message."""
         queue = f"/{ACCOUNT}/{{queue}}"
         return [
             self.clock_route(),
@@ -31,14 +31,14 @@ class Queues(StorageService):
         ]
 
     async def _queue(self, request: web.Request) -> web.Response:
-        return await self.answered(request, self._create if request.method == "PUT" else self._properties)
+        return await self.respond(request, self._create if request.method == "PUT" else self._properties)
 
     async def _messages(self, request: web.Request) -> web.Response:
-        answers: dict[str, Answer] = {"POST": self._put, "DELETE": self._clear, "GET": self._get}
-        return await self.answered(request, answers[request.method])
+        handlers: dict[str, StorageHandler] = {"POST": self._put, "DELETE": self._clear, "GET": self._get}
+        return await self.respond(request, handlers[request.method])
 
     async def _message(self, request: web.Request) -> web.Response:
-        return await self.answered(request, self._delete if request.method == "DELETE" else self._update)
+        return await self.respond(request, self._delete if request.method == "DELETE" else self._update)
 
     def _create(self, request: web.Request) -> web.Response:
         self.store.create_queue(request.match_info["queue"])
@@ -53,29 +53,29 @@ class Queues(StorageService):
         self.store.messages(queue)
         life = int(request.query.get("messagettl", WEEK))
         hidden = int(request.query.get("visibilitytimeout", 0))
-        made = Message(_text(await request.read()), now, now + (life if life > 0 else 10**9), now + hidden)
-        self.store.save_message(queue, made)
-        response = xml(f"<QueueMessagesList>{_told(made, text=False)}</QueueMessagesList>")
+        message = Message(_text(await request.read()), now, now + (life if life > 0 else 10**9), now + hidden)
+        self.store.save_message(queue, message)
+        response = xml(f"<QueueMessagesList>{_element(message, text=False)}</QueueMessagesList>")
         response.set_status(201)
         return response
 
     def _get(self, request: web.Request) -> web.Response:
         queue, now = request.match_info["queue"], self.store.clock()
-        most = int(request.query.get("numofmessages", 1))
-        visible = [one for one in self.store.messages(queue) if one.visible <= now][:most]
+        limit = int(request.query.get("numofmessages", 1))
+        visible = [message for message in self.store.messages(queue) if message.visible <= now][:limit]
         if request.query.get("peekonly") != "true":
             for message in visible:
                 message.visible = now + int(request.query.get("visibilitytimeout", 30))
                 message.dequeued += 1
                 self.store.save_message(queue, message)
-        return xml(f"<QueueMessagesList>{''.join(_told(one) for one in visible)}</QueueMessagesList>")
+        return xml(f"<QueueMessagesList>{''.join(_element(message) for message in visible)}</QueueMessagesList>")
 
     def _clear(self, request: web.Request) -> web.Response:
         self.store.clear(request.match_info["queue"])
         return web.Response(status=204)
 
     async def _update(self, request: web.Request) -> web.Response:
-        message = self._held(request)
+        message = self._received(request)
         message.visible = self.store.clock() + int(request.query["visibilitytimeout"])
         body = await request.read()
         message.text = _text(body) if body else message.text
@@ -84,23 +84,23 @@ class Queues(StorageService):
         return web.Response(status=204, headers=headers)
 
     def _delete(self, request: web.Request) -> web.Response:
-        self.store.delete_message(self._held(request).id)
+        self.store.delete_message(self._received(request).id)
         return web.Response(status=204)
 
-    def _held(self, request: web.Request) -> Message:
+    def _received(self, request: web.Request) -> Message:
         receipt = request.query.get("popreceipt", "")
         return self.store.message(request.match_info["queue"], request.match_info["message"], receipt)
 
 
 def _text(body: bytes) -> str:
     try:
-        found = ElementTree.fromstring(body).findtext("MessageText")  # noqa: S314 - our own SDK wrote it
+        text = ElementTree.fromstring(body).findtext("MessageText")  # noqa: S314 - written by our own SDK
     except ElementTree.ParseError as error:
         raise StorageError(400, "InvalidXmlDocument") from error
-    return found or ""
+    return text or ""
 
 
-def _told(message: Message, *, text: bool = True) -> str:
+def _element(message: Message, *, text: bool = True) -> str:
     return (
         "<QueueMessage>"
         + element("MessageId", message.id)

@@ -1,4 +1,4 @@
-"""Azure Storage's rules for blobs, leases and queue messages, kept in one SQLite file that outlives a kill."""
+"""Blobs, leases and queue messages in one SQLite file, which survives a kill of the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class StorageError(Exception):
-    """The service's own error answer."""
+    """An error response of the service."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
@@ -22,7 +22,7 @@ class StorageError(Exception):
 
 @dataclass
 class Blob:
-    """One blob with its lease."""
+    """A blob with its lease."""
 
     data: bytes
     kind: str
@@ -36,13 +36,13 @@ class Blob:
     written_since_lease: bool = False
 
     def leased(self, now: float) -> bool:
-        """True while somebody holds the lease."""
+        """Return whether a client holds the lease."""
         return bool(self.lease) and (self.lease_seconds < 0 or now < self.lease_until)
 
 
 @dataclass
 class Message:
-    """One queue message."""
+    """A queue message."""
 
     text: str
     inserted: float
@@ -54,13 +54,13 @@ class Message:
 
 
 class Store:
-    """Everything, written through before it is answered."""
+    """The account's content; every write reaches the file before the response."""
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock
         self._file = sqlite3.connect(folder / "storage.sqlite", isolation_level=None)
-        # NORMAL in WAL mode survives the death of the process; only the machine's own could lose an answer
+        # NORMAL in WAL mode survives a kill of the process; only a crash of the machine could lose a write
         self._file.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
             "CREATE TABLE IF NOT EXISTS blobs"
@@ -74,15 +74,15 @@ class Store:
     # Containers and blobs
 
     def create_container(self, name: str) -> None:
-        """Make a container; 409 where there is one."""
+        """Create a container; raise 409 if it exists."""
         self._insert("containers", name, "ContainerAlreadyExists")
 
     def need_container(self, name: str) -> None:
-        """404 where there is no such container."""
+        """Raise 404 if the container does not exist."""
         self._need("containers", name, "ContainerNotFound")
 
     def blob(self, container: str, name: str) -> Blob | None:
-        """The blob, or None; 404 without its container."""
+        """Return the blob, or None; raise 404 if the container does not exist."""
         self.need_container(container)
         row = self._file.execute(
             "SELECT data, rest FROM blobs WHERE container=? AND name=?", (container, name)
@@ -90,14 +90,14 @@ class Store:
         return Blob(data=row[0], **json.loads(row[1])) if row else None
 
     def need_blob(self, container: str, name: str) -> Blob:
-        """The blob; 404 where there is none."""
+        """Return the blob; raise 404 if it does not exist."""
         blob = self.blob(container, name)
         if blob is None:
             raise StorageError(404, "BlobNotFound")
         return blob
 
     def save(self, container: str, name: str, blob: Blob, *, touch: bool = True) -> None:
-        """Store the blob, with a new ETag where it was written to."""
+        """Store the blob; ``touch`` gives it a new ETag and time."""
         if touch:
             blob.etag, blob.modified, blob.written_since_lease = f'"0x{next(self._etags):X}"', self.clock(), True
         rest = {key: value for key, value in asdict(blob).items() if key != "data"}
@@ -108,7 +108,7 @@ class Store:
         self._file.execute("DELETE FROM blobs WHERE container=? AND name=?", (container, name))
 
     def list_blobs(self, container: str, prefix: str) -> list[tuple[str, Blob]]:
-        """Name and blob, in order of names."""
+        """Return names and blobs, sorted by name."""
         self.need_container(container)
         rows = self._file.execute("SELECT name, data, rest FROM blobs WHERE container=? ORDER BY name", (container,))
         return [(name, Blob(data=data, **json.loads(rest))) for name, data, rest in rows if name.startswith(prefix)]
@@ -116,24 +116,25 @@ class Store:
     # Queues
 
     def create_queue(self, name: str) -> None:
-        """Make a queue; 409 where there is one."""
+        """Create a queue; raise 409 if it exists."""
         self._insert("queues", name, "QueueAlreadyExists")
 
     def messages(self, queue: str) -> list[Message]:
-        """Messages that have not expired, oldest first; 404 without the queue."""
+        """Return the messages that have not expired, oldest first; raise 404 if the queue does not exist."""
         self._need("queues", queue, "QueueNotFound")
         rows = self._file.execute("SELECT rest FROM messages WHERE queue=?", (queue,))
-        found = [Message(**json.loads(rest)) for (rest,) in rows]
-        return sorted((one for one in found if one.expires > self.clock()), key=lambda one: (one.visible, one.inserted))
+        messages = [Message(**json.loads(rest)) for (rest,) in rows]
+        current = [message for message in messages if message.expires > self.clock()]
+        return sorted(current, key=lambda message: (message.visible, message.inserted))
 
     def message(self, queue: str, message_id: str, receipt: str) -> Message:
-        """The message; 404 where it is gone, 400 where somebody else took it since."""
-        found = next((one for one in self.messages(queue) if one.id == message_id), None)
-        if found is None:
+        """Return the message; raise 404 if it is gone, 400 if another client received it since."""
+        message = next((message for message in self.messages(queue) if message.id == message_id), None)
+        if message is None:
             raise StorageError(404, "MessageNotFound")
-        if found.receipt != receipt:
+        if message.receipt != receipt:
             raise StorageError(400, "PopReceiptMismatch")
-        return found
+        return message
 
     def save_message(self, queue: str, message: Message) -> None:
         """Store the message under a new receipt."""
@@ -148,13 +149,13 @@ class Store:
         """Remove every message of a queue."""
         self._file.execute("DELETE FROM messages WHERE queue=?", (queue,))
 
-    def _insert(self, table: str, name: str, taken: str) -> None:
+    def _insert(self, table: str, name: str, exists_code: str) -> None:
         try:
             self._file.execute(f"INSERT INTO {table} VALUES(?)", (name,))
         except sqlite3.IntegrityError as error:
-            raise StorageError(409, taken) from error
+            raise StorageError(409, exists_code) from error
 
-    def _need(self, table: str, name: str, missing: str) -> None:
-        found: Any = self._file.execute(f"SELECT 1 FROM {table} WHERE name=?", (name,)).fetchone()  # noqa: S608
-        if found is None:
-            raise StorageError(404, missing)
+    def _need(self, table: str, name: str, missing_code: str) -> None:
+        row: Any = self._file.execute(f"SELECT 1 FROM {table} WHERE name=?", (name,)).fetchone()  # noqa: S608
+        if row is None:
+            raise StorageError(404, missing_code)

@@ -1,4 +1,4 @@
-"""Envelopes of Application Insights as the page's few words: a decision, a span, a measurement, or another line."""
+"""Converts envelopes of Application Insights into the page's records: decisions, spans, metrics and other lines."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Record = dict[str, Any]
 
 SPANS = {"RequestData": "request", "RemoteDependencyData": "call"}
 PREFIX = "slipway."
-DURATION = re.compile(r"(\d+)\.(\d+):(\d+):(\d+(?:\.\d+)?)")
+DURATION_PATTERN = re.compile(r"(\d+)\.(\d+):(\d+):(\d+(?:\.\d+)?)")
 """Days, hours, minutes, seconds."""
 
 
-def record(item: Item) -> Record:
-    """What the page is told of an envelope; whatever is missing in it is left empty."""
+def to_record(item: Item) -> Record:
+    """Convert an envelope; missing properties become empty."""
     kind, data = item["data"]["baseType"], item["data"]["baseData"]
     tags = _mapping(item.get("tags"))
-    told: Record = {
+    common: Record = {
         "at": _milliseconds(item.get("time")),
         "trace": str(tags.get("ai.operation.id") or ""),
         "parent": str(tags.get("ai.operation.parentId") or ""),
-        "about": _about(data),
+        "about": _slipway_properties(data),
     }
     if kind in SPANS:
-        return told | _span(SPANS[kind], data)
+        return common | _span(SPANS[kind], data)
     if kind == "MetricData":
-        return told | _metric(data)
-    return told | _line(kind, data, told["about"])
+        return common | _metric(data)
+    return common | _line(kind, data, common["about"])
 
 
 def _span(kind: str, data: Item) -> Record:
@@ -38,7 +38,7 @@ def _span(kind: str, data: Item) -> Record:
         "kind": "span",
         "id": str(data.get("id", "")),
         "name": str(data.get("name", "")),
-        "took": _lasted(data.get("duration")),
+        "took": _duration(data.get("duration")),
         "good": data.get("success") is not False,
         "code": str(data.get("resultCode") or data.get("responseCode") or ""),
         "target": str(data.get("target") or ""),
@@ -60,13 +60,13 @@ def _line(kind: str, data: Item, about: dict[str, str]) -> Record:
     if data.get("message") == "slipway.decision":
         at = _milliseconds(about.get("at"))
         return {"kind": "decision", **({"at": at} if at else {})}
-    first = data.get("exceptions")
-    why = _mapping(first[0]) if isinstance(first, list) and first else {}
-    text = data.get("message") or " ".join(str(why.get(key, "")) for key in ("typeName", "message")) or kind
+    exceptions = data.get("exceptions")
+    exception = _mapping(exceptions[0]) if isinstance(exceptions, list) and exceptions else {}
+    text = data.get("message") or " ".join(str(exception.get(key, "")) for key in ("typeName", "message")) or kind
     return {"kind": "line", "text": str(text), "bad": _number(data.get("severityLevel")) >= 3 or "exceptions" in data}
 
 
-def _about(data: Item) -> dict[str, str]:
+def _slipway_properties(data: Item) -> dict[str, str]:
     return {
         str(key).removeprefix(PREFIX): str(value)
         for key, value in _mapping(data.get("properties")).items()
@@ -75,7 +75,7 @@ def _about(data: Item) -> dict[str, str]:
 
 
 def _milliseconds(text: Any) -> float:
-    """Since 1970; 0 where it is no time."""
+    """Parse a time as Unix milliseconds; 0 if it is not a time."""
     try:
         at = datetime.fromisoformat(str(text))
     except ValueError:
@@ -83,13 +83,13 @@ def _milliseconds(text: Any) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000
 
 
-def _lasted(text: Any) -> float:
-    """Milliseconds of ``d.hh:mm:ss.fff``; 0 where it is no duration."""
-    found = DURATION.fullmatch(str(text))
-    if found is None:
+def _duration(text: Any) -> float:
+    """Parse ``d.hh:mm:ss.fff`` as milliseconds; 0 if it is not a duration."""
+    match = DURATION_PATTERN.fullmatch(str(text))
+    if match is None:
         return 0.0
-    days, hours, minutes = (int(one) for one in found.groups()[:3])
-    return 1000 * (((days * 24 + hours) * 60 + minutes) * 60 + float(found[4]))
+    days, hours, minutes = (int(group) for group in match.groups()[:3])
+    return 1000 * (((days * 24 + hours) * 60 + minutes) * 60 + float(match[4]))
 
 
 def _number(value: Any) -> float:

@@ -1,6 +1,6 @@
-"""Application Insights' ingestion endpoint: keeps what arrives, and shows it as JSON, as a stream and as a page.
+"""Application Insights' ingestion endpoint: keeps envelopes and serves them as JSON, as a stream and as a page.
 
-Lacks: live metrics, sampling hints, and any refusal but that of what is no envelope.
+Lacks: live metrics, sampling hints, and errors other than for invalid envelopes.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from aiohttp import web
 
 from local.stand_in import StandIn
 from local.telemetry import page_files
-from local.telemetry.records import Item, record
+from local.telemetry.records import Item, to_record
 
-KEPT = 20_000
-"""Envelopes; a release is some fifty."""
-BATCH = 500
-"""Records a message of the stream."""
-QUIET_S = 10.0
-"""After so many seconds without news the stream says that it is alive, and notices who has left."""
+MAX_ENVELOPES = 20_000
+"""A release is about fifty envelopes."""
+RECORDS_PER_MESSAGE = 500
+"""Records in one message of the stream."""
+KEEP_ALIVE_SECONDS = 10.0
+"""Seconds without new records after which the stream sends a message, which also detects a closed connection."""
 
 
 class Telemetry(StandIn):
-    """Everything that the exporter sends."""
+    """Receives everything that the exporter sends."""
 
     name = "telemetry"
 
     def __init__(self) -> None:
         super().__init__()
-        self.items: deque[Item] = deque(maxlen=KEPT)
+        self.items: deque[Item] = deque(maxlen=MAX_ENVELOPES)
         self.received = 0
-        self._life = uuid.uuid4().hex
-        self._waiting: set[asyncio.Event] = set()
-        self._ended = False
+        self._instance = uuid.uuid4().hex
+        self._streams: set[asyncio.Event] = set()
+        self._stopped = False
 
     def routes(self) -> list[web.RouteDef]:
-        """Ingestion, and three ways to look."""
+        """Return the ingestion routes, and three ways to read."""
         return [
             web.post("/v2.1/track", self._track),
             web.post("/v2/track", self._track),
@@ -53,78 +53,79 @@ class Telemetry(StandIn):
         ]
 
     async def started(self) -> None:
-        """It may be the second time."""
-        self._ended = False
+        """Serve streams; this may be a second start."""
+        self._stopped = False
 
     async def stopped(self) -> None:
-        """Whoever looks is told by the end of the stream."""
-        self._ended = True
-        self._news()
+        """End every stream."""
+        self._stopped = True
+        self._notify()
 
-    def _news(self) -> None:
-        for waiting in self._waiting:
-            waiting.set()
+    def _notify(self) -> None:
+        for changed in self._streams:
+            changed.set()
 
     async def _track(self, request: web.Request) -> web.Response:
         try:
             sent = _envelopes(await request.read())
         except ValueError as error:
-            return _answer(0, 0, [{"index": 0, "statusCode": 400, "message": f"not envelopes: {error}"}], 400)
-        good = [one for one in sent if _is_envelope(one)]
-        self.items.extend(good)
-        self.received += len(good)
-        self._news()
-        wrong = [
-            {"index": index, "statusCode": 400, "message": "no envelope: data.baseType and data.baseData are needed"}
-            for index, one in enumerate(sent)
-            if not _is_envelope(one)
+            return _track_response(0, 0, [{"index": 0, "statusCode": 400, "message": f"not envelopes: {error}"}], 400)
+        valid = [item for item in sent if _is_envelope(item)]
+        self.items.extend(valid)
+        self.received += len(valid)
+        self._notify()
+        errors = [
+            {"index": index, "statusCode": 400, "message": "not an envelope: needs data.baseType and data.baseData"}
+            for index, item in enumerate(sent)
+            if not _is_envelope(item)
         ]
-        return _answer(len(sent), len(good), wrong, 206 if wrong else 200)
+        return _track_response(len(sent), len(valid), errors, 206 if errors else 200)
 
     async def _list(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("type")
-        return web.json_response([one for one in self.items if wanted in (None, one["data"]["baseType"])])
+        base_type = request.query.get("type")
+        return web.json_response([item for item in self.items if base_type in (None, item["data"]["baseType"])])
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events, each a list of records; its id is where a browser goes on after a break."""
+        """Send server-sent events, each a list of records; a browser resumes after the last id that it received."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **page_files.HEADERS})
         await response.prepare(request)
-        at, news = self._resumed(request.headers.get("Last-Event-ID", "")), asyncio.Event()
-        self._waiting.add(news)
+        position, changed = self._resume_position(request.headers.get("Last-Event-ID", "")), asyncio.Event()
+        self._streams.add(changed)
         try:
-            await self._tell(response.write, at, news)
+            await self._send(response.write, position, changed)
         except ConnectionError:
-            return response  # the reader left
+            return response  # the browser disconnected
         finally:
-            self._waiting.discard(news)
+            self._streams.discard(changed)
         return response
 
-    async def _tell(self, write: Callable[[bytes], Awaitable[None]], at: int, news: asyncio.Event) -> None:
-        if at == 0:  # a first look, or another life than the reader knows: what it has is not ours
+    async def _send(self, write: Callable[[bytes], Awaitable[None]], position: int, changed: asyncio.Event) -> None:
+        if position == 0:  # a new page, or one that shows an earlier instance's records: it starts empty
             await write(b"retry: 1000\nevent: begin\ndata: {}\n\n")
-        while not self._ended:
-            news.clear()
-            while at < self.received:
-                at, found = self._after(at)
-                await write(f"id: {self._life}-{at}\ndata: {json.dumps(found)}\n\n".encode())
+        while not self._stopped:
+            changed.clear()
+            while position < self.received:
+                position, records = self._records_after(position)
+                await write(f"id: {self._instance}-{position}\ndata: {json.dumps(records)}\n\n".encode())
             await write(b"event: caught-up\ndata: {}\n\n")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), QUIET_S)
+                await asyncio.wait_for(changed.wait(), KEEP_ALIVE_SECONDS)
 
-    def _after(self, at: int) -> tuple[int, list[dict[str, Any]]]:
-        """The next records after the first ``at`` envelopes, and up to which envelope they go."""
+    def _records_after(self, position: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return the new position and the records of the next envelopes."""
         oldest = self.received - len(self.items)
-        first = max(at, oldest)
-        last = min(first + BATCH, self.received)
-        return last, [record(self.items[number - oldest]) for number in range(first, last)]
+        first = max(position, oldest)
+        last = min(first + RECORDS_PER_MESSAGE, self.received)
+        return last, [to_record(self.items[number - oldest]) for number in range(first, last)]
 
-    def _resumed(self, last: str) -> int:
-        life, _, at = last.partition("-")
-        return min(int(at), self.received) if life == self._life and at.isdecimal() else 0
+    def _resume_position(self, last_event_id: str) -> int:
+        instance, _, position = last_event_id.partition("-")
+        known = instance == self._instance and position.isdecimal()
+        return min(int(position), self.received) if known else 0
 
 
 def _envelopes(data: bytes) -> list[Any]:
-    """A JSON array, or a document a line; raises ValueError."""
+    """Parse a JSON array, or one document in each line; raise ValueError."""
     try:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
         return json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
@@ -132,11 +133,11 @@ def _envelopes(data: bytes) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def _is_envelope(one: Any) -> bool:
-    data = one.get("data") if isinstance(one, dict) else None
+def _is_envelope(item: Any) -> bool:
+    data = item.get("data") if isinstance(item, dict) else None
     return isinstance(data, dict) and isinstance(data.get("baseType"), str) and isinstance(data.get("baseData"), dict)
 
 
-def _answer(received: int, accepted: int, errors: list[dict[str, Any]], status: int) -> web.Response:
-    """As learn.microsoft.com/azure/azure-monitor/app/api-custom-events-metrics answers: 206 where some are refused."""
+def _track_response(received: int, accepted: int, errors: list[dict[str, Any]], status: int) -> web.Response:
+    """Respond as learn.microsoft.com/azure/azure-monitor/app/api-custom-events-metrics: 206 for partial success."""
     return web.json_response({"itemsReceived": received, "itemsAccepted": accepted, "errors": errors}, status=status)

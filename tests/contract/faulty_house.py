@@ -113,7 +113,7 @@ class House:
 
     def live(self) -> str:
         """The letter of the image that serves."""
-        serving = self.parts.foundry.project.agents[AGENT].serving()
+        serving = self.parts.foundry.project.agents[AGENT].live_version()
         named = str(serving.definition["container_configuration"]["image"]) if serving else ""
         return "".join(letter for letter, image in self.parts.images.items() if named.endswith(image.digest))
 

@@ -33,7 +33,7 @@ from local.storage.account import Storage
 from local.storage.store import Blob
 from local.tls import Authority
 from local.vault import Vault
-from tests.contract.local_clients import Anybody
+from tests.contract.local_clients import AsyncLocalCredential
 from tests.contract.passing_time import OnTheClock, PassingClock, PassingRetry, PassingTransport
 
 CONTAINER, QUEUE = "slipway", "releases"
@@ -87,17 +87,20 @@ class Parts:
         for part in self.all.values():
             await part.start(tls=self._authority.server())
         where = f"{self.foundry.url}/api/projects/demo"
-        self._foundry, self._vault = AzureFoundry(where, Anybody()), AzureVault(self.vault.url, Anybody())
-        self._foundry._made = AIProjectClient(where, Anybody(), **foundry.OPTIONS, **self._transport())
-        self._vault._client = SecretClient(self.vault.url, Anybody(), **vault.OPTIONS, **self._transport())
-        self._images = AzureImages(self.registry.url, Anybody())
+        self._foundry, self._vault = (
+            AzureFoundry(where, AsyncLocalCredential()),
+            AzureVault(self.vault.url, AsyncLocalCredential()),
+        )
+        self._foundry._made = AIProjectClient(where, AsyncLocalCredential(), **foundry.OPTIONS, **self._transport())
+        self._vault._client = SecretClient(self.vault.url, AsyncLocalCredential(), **vault.OPTIONS, **self._transport())
+        self._images = AzureImages(self.registry.url, AsyncLocalCredential())
         self._images._made = ContainerRegistryClient(
-            self.registry.url, Anybody(), **images.OPTIONS, **self._transport()
+            self.registry.url, AsyncLocalCredential(), **images.OPTIONS, **self._transport()
         )
         blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=Anybody(), **self._patient(CLIENT)),
-            QueueServiceClient(queue, credential=Anybody(), **self._patient(CLIENT)),
+            BlobServiceClient(blob, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
+            QueueServiceClient(queue, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
         )
         ledger, journal = AzureLedger(account, self.clock), AzureJournal(account, self.clock)
         return Gateways(self._foundry, self._vault, ledger, journal, AzureQueue(account), self.clock, self._images)
@@ -109,7 +112,7 @@ class Parts:
         return {**options, **self._transport(), "retry_policy": PassingRetry(self.clock, **options)}
 
     def _is_late(self, method: str, url: str) -> bool:
-        return self._late is not None and self._late.meets(method, url)
+        return self._late is not None and self._late.matches(method, url)
 
     async def end(self) -> None:
         for one in (self._foundry, self._vault, self._images, self._account):

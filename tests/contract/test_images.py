@@ -16,7 +16,7 @@ from handlers.gateways.images import AzureImages
 from local.images import Kind, push
 from local.registry.server import Registry
 from local.tls import Authority
-from tests.contract.local_clients import Anybody, plan_faults
+from tests.contract.local_clients import AsyncLocalCredential, plan_faults
 from tests.fakes.images import FakeImages
 
 REPOSITORY = "agents/hello"
@@ -26,10 +26,10 @@ class TrustingImages(AzureImages):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
-        super().__init__(endpoint, Anybody())
+        super().__init__(endpoint, AsyncLocalCredential())
         self._made = ContainerRegistryClient(
             endpoint,
-            Anybody(),
+            AsyncLocalCredential(),
             connection_verify=str(ca),
             retry_backoff_factor=0.01,
             connection_timeout=5,

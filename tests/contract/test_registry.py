@@ -40,7 +40,7 @@ async def told() -> AsyncIterator[Told]:
     async def keep(event: dict[str, Any]) -> None:
         events.append(event)
 
-    registry = Registry("demo", on_push=keep)
+    registry = Registry("demo", on_event=keep)
     await registry.start()
     yield Told(registry, events)
     await registry.stop()

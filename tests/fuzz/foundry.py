@@ -14,7 +14,7 @@ from core.rules import Probe
 from handlers.gateways import Clock, GatewayError
 from handlers.gateways.foundry import OPTIONS, AzureFoundry
 from handlers.looks import Looks
-from local.credentials import Anybody
+from local.credentials import AsyncLocalCredential
 from tests.fuzz.target import Target
 from tests.fuzz.wire import Answer, Line, script
 
@@ -79,8 +79,8 @@ class Reached(AzureFoundry):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self, looks: Looks | None = None, clock: Clock | None = None) -> None:
-        super().__init__(PROJECT, Anybody(), looks, clock)
-        self._made = AIProjectClient(PROJECT, Anybody(), transport=LINE.transport(), **OPTIONS)
+        super().__init__(PROJECT, AsyncLocalCredential(), looks, clock)
+        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=LINE.transport(), **OPTIONS)
 
 
 FOUNDRY = Reached()
