@@ -88,11 +88,9 @@ class Output:
             mark = "[green]yes[/]" if check.holds else "[red]NO[/]"
             table.add_row(check.agent, check.description, check.shown, mark)
         self.console.print(table)
-        held = sum(check.holds for check in self.assertions)
-        self.console.print(
-            f"{held} of {len(self.assertions)} checks passed, in {seconds:.1f} s. [dim]{escape(hint)}[/]\n"
-        )
-        return held == len(self.assertions)
+        held, total = sum(check.holds for check in self.assertions), len(self.assertions)
+        self.console.print(f"{held} of {total} checks passed, in {seconds:.1f} s. [dim]{escape(hint)}[/]\n")
+        return held == total
 
 
 def seconds_since(began: datetime, line: dict[str, Any]) -> float:

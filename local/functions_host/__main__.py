@@ -28,9 +28,8 @@ async def _serve(app: Path, port: int, folder: Path, only: list[str]) -> None:
     service, credential = queue_service(os.environ)
     queues = [QueueListener(function, service, settings, invoker) for function in functions.values() if function.queue]
     timers = [TimerListener(function, folder, invoker) for function in functions.values() if function.schedule]
-    tasks = [
-        asyncio.create_task(run) for run in (*(queue.run() for queue in queues), *(timer.run() for timer in timers))
-    ]
+    tasks = [asyncio.create_task(queue.run()) for queue in queues]
+    tasks += [asyncio.create_task(timer.run()) for timer in timers]
     stopping = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)

@@ -88,19 +88,19 @@ def test_steps_tell_their_times_and_what_they_called(page: Page, running: StackC
     told = spans(running)["release.create"]
     row = page.locator(".spans .span").filter(has=page.get_by_title("release.create", exact=True))
     expect(row.locator(".took")).to_have_text(re.compile(rf"^{round(told['took'])} ms$"))
-    row.get_by_role("button", name=re.compile(r"calls of release\.create")).click()
+    row.get_by_role("button", name=re.compile(r"calls in release\.create")).click()
     expect(page.locator(".span.call").filter(has_text="create_version")).to_have_count(1)
     row.get_by_title("release.create", exact=True).click()
     expect(row.locator(".rest")).to_contain_text("agents/checked")
 
 
 def test_what_was_decided_stands_below_with_the_time_since_the_push(page: Page) -> None:
-    expect(page.locator(".one .line")).to_have_count(len(DECISIONS))
-    reasons = page.locator(".one .line .reason").all_inner_texts()
+    expect(page.locator(".release .line")).to_have_count(len(DECISIONS))
+    reasons = page.locator(".release .line .reason").all_inner_texts()
     assert [one.split("\n")[-1].lstrip("→✓·!✕ ") for one in reasons] == DECISIONS
-    times = [one.get_attribute("datetime") or "" for one in page.locator(".one .line time").all()]
+    times = [one.get_attribute("datetime") or "" for one in page.locator(".release .line time").all()]
     assert times == sorted(times)
-    expect(page.locator(".one .facts").first).to_contain_text("agents/checked:v1")
+    expect(page.locator(".release .facts").first).to_contain_text("agents/checked:v1")
 
 
 def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, running: StackClient) -> None:
@@ -108,6 +108,6 @@ def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, run
     digest = push(running, "v2")
     expect(page.locator(".push").first).to_contain_text("agents/checked:v2", timeout=20_000)
     expect(page.locator(".push").first).to_contain_text("LIVE", timeout=20_000)
-    expect(page.locator(".one")).to_contain_text(digest)
+    expect(page.locator(".release")).to_contain_text(digest)
     page.goto(f"{page.url.split('#')[0]}#/decisions?words={digest}")
     expect(page.locator(LINES)).to_have_count(len(DECISIONS))

@@ -1,10 +1,10 @@
-// Where on the waterfall's line a time is; long times in which nothing ran are cut short.
+// The time axis of the waterfall; long pauses are shortened.
 
-const CUT = 0.1; // of the width, for each pause that is cut
-const LONGER_THAN = 2; // times everything else together
+const CUT = 0.1; // share of the width for each shortened pause
+const LONGER_THAN = 2; // shorten a pause that is longer than this many times all the rest
 const NICE = [1, 2, 5];
 
-/** An axis over intervals [from, to] in milliseconds; `at` maps a time to 0..1, `cuts` are the pauses, `ticks` the marks. */
+/** Make an axis over intervals [from, to] in milliseconds; `at` maps a time to 0..1, `cuts` are the shortened pauses. */
 export function axis(intervals) {
   const busy = merged(intervals);
   const [from, to] = [busy[0][0], busy.at(-1)[1]];
@@ -12,11 +12,11 @@ export function axis(intervals) {
   const cuts = worthCutting(pauses, Math.max(to - from, 1));
   const parts = segments(from, Math.max(to, from + 1), cuts);
   const at = (time) => {
-    const part = parts.find((one) => time <= one.to) ?? parts.at(-1);
+    const part = parts.find((candidate) => time <= candidate.to) ?? parts.at(-1);
     const share = Math.min(Math.max((time - part.from) / (part.to - part.from), 0), 1);
     return part.start + share * part.width;
   };
-  return { at, cuts, from, ticks: cuts.length > 0 ? begins(parts, at) : even(from, to, at) };
+  return { at, cuts, from, ticks: cuts.length > 0 ? startTicks(parts, at) : evenTicks(from, to, at) };
 }
 
 function merged(intervals) {
@@ -56,24 +56,24 @@ function segments(from, to, cuts) {
   });
 }
 
-/** With cuts: where each part begins. */
-function begins(parts, at) {
+/** Ticks at the beginning of each part, for an axis with cuts. */
+function startTicks(parts, at) {
   const ticks = [];
-  for (const part of parts.filter((one) => !one.cut)) {
+  for (const part of parts.filter(({ cut }) => !cut)) {
     const where = at(part.from);
     if (where < 0.9 && (ticks.length === 0 || where - ticks.at(-1).where > 0.16)) ticks.push({ where, after: part.from - parts[0].from });
   }
   return ticks;
 }
 
-/** Without: at most five, at round numbers. */
-function even(from, to, at) {
+/** At most five ticks at round numbers, for an axis without cuts. */
+function evenTicks(from, to, at) {
   const whole = Math.max(to - from, 1);
   const power = 10 ** Math.floor(Math.log10(whole));
-  const sizes = [power / 10, power].flatMap((one) => NICE.map((nice) => nice * one));
-  const size = sizes.find((one) => whole / one < 5) ?? whole;
+  const sizes = [power / 10, power].flatMap((unit) => NICE.map((nice) => nice * unit));
+  const size = sizes.find((candidate) => whole / candidate < 5) ?? whole;
   return Array.from({ length: Math.floor(whole / size) + 1 }, (_, index) => ({
     where: at(from + index * size),
     after: index * size,
-  })).filter((tick) => tick.where < 0.9); // its words stand to the right of it
+  })).filter((tick) => tick.where < 0.9); // its label is to the right of it
 }

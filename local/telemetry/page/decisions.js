@@ -1,78 +1,78 @@
-// Every decision, newest first, by agent, reason and words; what is new waits while somebody reads.
+// All decisions, newest first, filtered by agent, reason and words; new ones stay hidden while a person reads.
 
-import { h, keyed, say } from "./dom.js";
-import { decided } from "./lines.js";
+import { h, keyed, setText } from "./dom.js";
+import { decisionLine } from "./lines.js";
 import { tone } from "./store.js";
 
 const PAGE = 150;
-const TONES = [["bad", "errors"], ["warn", "warnings"], ["good", "live"], ["on", "steps"], ["calm", "everything else"]];
+const TONES = [["bad", "errors"], ["warn", "warnings"], ["good", "live"], ["on", "steps"], ["calm", "other"]];
 
 export class Decisions {
   #limit = PAGE;
-  #upTo = Infinity; // the newest that is shown while somebody reads
+  #upTo = Infinity; // key of the newest decision to show
   #open = new Set();
 
   constructor(element, store, go) {
     this.store = store;
     this.go = go;
-    this.agent = h("select", { id: "agent", change: () => this.#asked() });
-    this.reason = h("select", { id: "reason-code", change: () => this.#asked() });
-    this.words = h("input", { id: "words", type: "search", placeholder: "tag, digest, detail …", autocomplete: "off", spellcheck: "false", input: () => this.#asked() });
+    this.agent = h("select", { id: "agent", change: () => this.#applyFilter() });
+    this.reason = h("select", { id: "reason-code", change: () => this.#applyFilter() });
+    this.words = h("input", { id: "words", type: "search", placeholder: "tag, digest, detail …", autocomplete: "off", spellcheck: "false", input: () => this.#applyFilter() });
     this.clear = h("button", { type: "button", class: "plain", click: () => this.go({}) }, "Clear");
     this.found = h("p", { class: "found quiet" });
-    this.spoken = h("p", { class: "hidden", role: "status" }); // when asked, and not with everything that arrives
-    this.fresh = h("button", { type: "button", class: "fresh", hidden: true, click: () => this.#catchUp() });
+    this.spoken = h("p", { class: "hidden", role: "status" }); // announced when the filter changes, not when decisions arrive
+    this.fresh = h("button", { type: "button", class: "fresh", hidden: true, click: () => this.#showNewer() });
     this.list = h("ol", { class: "lines", role: "list", "aria-label": "Decisions, newest first" });
-    this.none = h("p", { class: "empty", hidden: true }, "No decision is like that. ", h("button", { type: "button", class: "plain", click: () => this.go({}) }, "Show all"));
-    this.more = h("button", { type: "button", class: "plain", hidden: true, click: () => this.#older() });
+    this.none = h("p", { class: "empty", hidden: true }, "No decision matches. ", h("button", { type: "button", class: "plain", click: () => this.go({}) }, "Show all"));
+    this.more = h("button", { type: "button", class: "plain", hidden: true, click: () => this.#showOlder() });
     element.append(
       h("form", { class: "filter", role: "search", "aria-label": "Filter decisions", submit: (event) => event.preventDefault() },
         field("Agent", this.agent), field("Reason", this.reason), field("Words", this.words), this.clear, this.found, this.spoken),
       this.fresh, this.list, this.none, this.more,
     );
-    new IntersectionObserver(([entry]) => entry.isIntersecting && !this.more.hidden && this.#older(), { rootMargin: "600px" }).observe(this.more);
+    new IntersectionObserver(([entry]) => entry.isIntersecting && !this.more.hidden && this.#showOlder(), { rootMargin: "600px" }).observe(this.more);
   }
 
   show({ filter = {}, arrived = false }) {
-    const asked = JSON.stringify(filter);
-    const anew = arrived || asked !== this.asked;
-    if (anew) [this.#limit, this.#upTo] = [PAGE, Infinity];
-    this.asked = asked;
+    const filterKey = JSON.stringify(filter);
+    const reset = arrived || filterKey !== this.filterKey;
+    if (reset) [this.#limit, this.#upTo] = [PAGE, Infinity];
+    this.filterKey = filterKey;
     this.filter = filter;
-    this.#choices(filter);
-    if (!this.#reading()) this.#upTo = this.store.serial;
-    const all = this.store.decisions.filter((line) => fits(line, filter));
+    this.#updateChoices(filter);
+    if (!this.#isReading()) this.#upTo = this.store.serial;
+    const all = this.store.decisions.filter((line) => matches(line, filter));
     const shown = all.filter((line) => line.key <= this.#upTo).reverse();
-    this.#count(shown.length, all.length - shown.length);
-    if (anew) say(this.spoken, `${shown.length} decisions`);
+    this.#updateCounts(shown.length, all.length - shown.length);
+    if (reset) setText(this.spoken, `${shown.length} decisions`);
     keyed(this.list, shown.slice(0, this.#limit), {
       key: (line) => line.key,
-      make: (line) => decided(line, { open: this.#open.has(line.key), onOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)) }),
+      make: (line) => decisionLine(line, { open: this.#open.has(line.key), onOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)) }),
     });
   }
 
-  /** Put the cursor where words are typed. */
+  /** Focus the search field. */
   focus() {
     this.words.focus();
     this.words.select();
   }
 
-  #reading() {
+  #isReading() {
     return this.#upTo !== Infinity && (scrollY > 60 || this.#open.size > 0 || this.list.contains(document.activeElement));
   }
 
-  #count(shown, fresh) {
+  #updateCounts(shown, fresh) {
     this.fresh.hidden = fresh === 0;
-    say(this.fresh, `Show ${fresh.toLocaleString("en")} newer`);
-    say(this.found, `${shown.toLocaleString("en")} of ${(this.store.decisions.length - fresh).toLocaleString("en")}`);
+    setText(this.fresh, `Show ${fresh.toLocaleString("en")} newer`);
+    setText(this.found, `${shown.toLocaleString("en")} of ${(this.store.decisions.length - fresh).toLocaleString("en")}`);
     this.none.hidden = shown > 0 || this.store.decisions.length === 0;
-    this.clear.hidden = this.asked === "{}";
+    this.clear.hidden = this.filterKey === "{}";
     const older = shown - this.#limit;
     this.more.hidden = older <= 0;
-    say(this.more, `${Math.max(older, 0).toLocaleString("en")} older ones`);
+    setText(this.more, `${Math.max(older, 0).toLocaleString("en")}older`);
   }
 
-  #catchUp() {
+  #showNewer() {
     this.#open.clear();
     this.#upTo = this.store.serial;
     scrollTo(0, 0);
@@ -80,17 +80,17 @@ export class Decisions {
     this.list.querySelector("button")?.focus({ preventScroll: true });
   }
 
-  #older() {
+  #showOlder() {
     this.#limit += PAGE;
     this.show({ filter: this.filter });
   }
 
-  #asked() {
+  #applyFilter() {
     const filter = { agent: this.agent.value, reason: this.reason.value, words: this.words.value.trim() };
     this.go(Object.fromEntries(Object.entries(filter).filter(([, value]) => value)));
   }
 
-  #choices(filter) {
+  #updateChoices(filter) {
     const [agents, reasons] = [new Map(), new Map()];
     for (const { about } of this.store.decisions) {
       if (about.agent) agents.set(about.agent, (agents.get(about.agent) ?? 0) + 1);
@@ -99,9 +99,9 @@ export class Decisions {
     }
     if (filter.agent && !agents.has(filter.agent)) agents.set(filter.agent, 0);
     if (filter.reason && !reasons.has(filter.reason)) reasons.set(filter.reason, { count: 0, tone: "calm" });
-    offer(this.agent, "every agent", filter.agent, [...agents].sort().map(([name, count]) => option(name, count)));
-    const groups = TONES.map(([key, label]) => [label, [...reasons].filter(([, one]) => one.tone === key).sort()]);
-    offer(this.reason, "every reason", filter.reason, groups.filter(([, all]) => all.length > 0).map(([label, all]) => h("optgroup", { label }, all.map(([name, one]) => option(name, one.count)))));
+    setChoices(this.agent, "all agents", filter.agent, [...agents].sort().map(([name, count]) => option(name, count)));
+    const groups = TONES.map(([key, label]) => [label, [...reasons].filter(([, group]) => group.tone === key).sort()]);
+    setChoices(this.reason, "all reasons", filter.reason, groups.filter(([, members]) => members.length > 0).map(([label, members]) => h("optgroup", { label }, members.map(([name, { count }]) => option(name, count)))));
     if (document.activeElement !== this.words) this.words.value = filter.words ?? "";
   }
 }
@@ -114,10 +114,10 @@ function option(name, count) {
   return h("option", { value: name }, `${name}  (${count})`);
 }
 
-/** New choices, but never under the hands of who is choosing. */
-function offer(select, every, value, options) {
-  const fresh = [h("option", { value: "" }, every), ...options];
-  const same = fresh.map((one) => one.textContent).join("\n");
+/** Replace the choices, but not while the person chooses. */
+function setChoices(select, all, value, options) {
+  const fresh = [h("option", { value: "" }, all), ...options];
+  const same = fresh.map((choice) => choice.textContent).join("\n");
   if (select.dataset.offered !== same && (document.activeElement !== select || select.options.length < 2)) {
     select.replaceChildren(...fresh);
     select.dataset.offered = same;
@@ -125,7 +125,7 @@ function offer(select, every, value, options) {
   if (select.value !== (value ?? "")) select.value = value ?? "";
 }
 
-function fits(line, { agent, reason, words }) {
+function matches(line, { agent, reason, words }) {
   if (agent && line.about.agent !== agent) return false;
   if (reason && line.about.reason !== reason) return false;
   if (!words) return true;

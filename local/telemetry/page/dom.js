@@ -1,15 +1,15 @@
-// Elements made of text: nothing here, or anywhere in this page, reads a string as markup.
+// Creates elements from text; no code of this page parses a string as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Characters that turn the direction of what follows, also beyond the text that they stand in. */
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** Characters that change the direction of the text after them, also outside their own element. */
+const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** An element; attributes that are functions are listeners, `false`, `null` and `undefined` ones are left out. */
+/** Create an element; functions become listeners, `false`, `null` and `undefined` attributes are left out. */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** Create an SVG element in the same way. */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -21,44 +21,44 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
   }
-  const there = children.flat(2).filter((one) => one !== null && one !== undefined && one !== false);
-  element.append(...there.map((one) => (one instanceof Node ? one : seen(one))));
+  const present = children.flat(2).filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...present.map((child) => (child instanceof Node ? child : withoutBidi(child))));
   return element;
 }
 
-/** A text in which nothing is reordered unseen. */
-function seen(text) {
-  return String(text).replace(TURNS, "\ufffd");
+/** Replace characters that reorder text invisibly. */
+function withoutBidi(text) {
+  return String(text).replace(BIDI_CONTROLS, "\ufffd");
 }
 
-/** Set text only where it changed, so that a selection and a screen reader are left in peace. */
-export function say(element, text) {
+/** Set text only if it changed, so that a selection stays and a screen reader does not repeat it. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Make the children of `parent` those of `items`, in their order, touching only what is new or has another version:
- * who reads, selects or tabs through the rest is not disturbed.
+ * Make the children of `parent` those of `items`, in their order. Children with the same version are not touched, so
+ * that focus, selection and scroll position stay.
  */
 export function keyed(parent, items, { key, version = () => "", make }) {
   const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let here = parent.firstElementChild;
+  let current = parent.firstElementChild;
   for (const item of items) {
     const [name, state] = [String(key(item)), String(version(item))];
     let child = old.get(name);
     if (child?.dataset.version !== state) {
       const fresh = make(item);
       Object.assign(fresh.dataset, { key: name, version: state });
-      if (here === child && child) here = fresh;
+      if (current === child && child) current = fresh;
       child?.replaceWith(fresh);
       child = fresh;
     }
     old.delete(name);
-    if (child === here) here = here.nextElementSibling;
-    else parent.insertBefore(child, here);
+    if (child === current) current = current.nextElementSibling;
+    else parent.insertBefore(child, current);
   }
-  for (const gone of old.values()) gone.remove();
+  for (const child of old.values()) child.remove();
   if (focused !== undefined && !parent.contains(document.activeElement)) {
     parent.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }

@@ -1,13 +1,13 @@
-// A decision as a line: when, who, why, what, and everything else on demand.
+// A decision as a line: time, reason, agent, what it is about; all other properties on demand.
 
 import { h } from "./dom.js";
 import { tone } from "./store.js";
-import { lasted, stamp } from "./time.js";
+import { duration, timestamp } from "./time.js";
 
 const MARKS = { good: "✓", bad: "✕", warn: "!", on: "→", calm: "·" };
 const SHOWN = new Set(["at", "agent", "reason", "severity", "repository", "tag", "detail", "help"]);
 
-/** A reason as a badge that opens its page. */
+/** A badge with the reason, which opens the reason's page. */
 export function badge(about, focus) {
   const kind = tone(about);
   return h(
@@ -18,10 +18,10 @@ export function badge(about, focus) {
   );
 }
 
-/** A decision; `since` in milliseconds makes its time one of a trace. */
-export function decided(record, { since = null, open = false, onOpen = () => {} } = {}) {
+/** A decision; with `since` in milliseconds its time is relative to that. */
+export function decisionLine(record, { since = null, open = false, onOpen = () => {} } = {}) {
   const { about } = record;
-  const more = h("button", { type: "button", class: "more", "aria-expanded": String(open), "aria-label": "All that it says", "data-focus": `more-${record.key}` }, "⋯");
+  const more = h("button", { type: "button", class: "more", "aria-expanded": String(open), "aria-label": "All properties", "data-focus": `more-${record.key}` }, "⋯");
   const rest = h("div", { class: "rest", hidden: !open });
   if (open) rest.append(properties(about));
   more.addEventListener("click", () => {
@@ -34,17 +34,17 @@ export function decided(record, { since = null, open = false, onOpen = () => {} 
   return h(
     "li",
     { class: `line ${tone(about)}` },
-    h("span", { class: "when" }, since === null ? stamp(record.at) : after(record, since)),
+    h("span", { class: "when" }, since === null ? timestamp(record.at) : after(record, since)),
     h("span", { class: "why" }, badge(about, `reason-${record.key}`)),
     h("span", { class: "who" }, about.agent ?? "–"),
-    h("span", { class: "what" }, what(about)),
+    h("span", { class: "what" }, subject(about)),
     h("span", { class: "open" }, since === null && record.trace ? toTrace(record) : null, more),
     rest,
   );
 }
 
-/** Some other line of a trace: an exception, or what another logger wrote. */
-export function other(record, since) {
+/** Another line of a trace: an exception, or a line of another logger. */
+export function otherLine(record, since) {
   return h(
     "li",
     { class: `line ${record.bad ? "bad" : "calm"}` },
@@ -55,20 +55,20 @@ export function other(record, since) {
   );
 }
 
-/** `repository:tag`, or what else it was about. */
+/** `repository:tag`, or the secret or queue. */
 export function image(about) {
   if (about.repository) return about.tag ? `${about.repository}:${about.tag}` : `${about.repository} (no tag)`;
   return about.secret ? `secret ${about.secret}` : (about.queue ?? "");
 }
 
-/** From which version to which. */
+/** The version, or the change from one version to another. */
 export function versions(about) {
   const to = about.to_version ?? about.version;
   if (!to) return "";
   return about.from_version && about.from_version !== to ? `${about.from_version} → ${to}` : `version ${to}`;
 }
 
-function what(about) {
+function subject(about) {
   const urgent = about.severity !== "info";
   return [
     image(about) ? h("code", { class: "image" }, image(about)) : null,
@@ -76,24 +76,24 @@ function what(about) {
     about.images !== undefined ? h("span", { class: "versions" }, `${about.versions ?? "?"} of ${about.limit ?? "?"} versions`) : null,
     about.detail ? h("span", { class: "detail" }, about.detail) : null,
     urgent && about.help ? h("span", { class: "help" }, about.help) : null,
-  ].flatMap((one) => [one, " "]);
+    ].flatMap((part) => [part, " "]);
 }
 
 function after(record, since) {
   return [
-    h("time", { datetime: new Date(record.at).toISOString(), title: new Date(record.at).toISOString() }, `+${lasted(Math.max(record.at - since, 0))}`),
+    h("time", { datetime: new Date(record.at).toISOString(), title: new Date(record.at).toISOString() }, `+${duration(Math.max(record.at - since, 0))}`),
   ];
 }
 
 function toTrace(record) {
-  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(record.trace)}`, "aria-label": `The trace of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "trace");
+  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(record.trace)}`, "aria-label": `Trace of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "trace");
 }
 
 function properties(about) {
-  return facts(Object.entries(about).filter(([name]) => !SHOWN.has(name) || name === "help" || name === "at"));
+  return propertyList(Object.entries(about).filter(([name]) => !SHOWN.has(name) || name === "help" || name === "at"));
 }
 
-/** Names and values, as a list. */
-export function facts(entries) {
+/** A list of names and values. */
+export function propertyList(entries) {
   return h("dl", { class: "facts" }, entries.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }

@@ -1,9 +1,9 @@
-// The page: which view is asked for, what arrived, and whether the stack still runs.
+// The page: routing between views, incoming records, and whether the stack still runs.
 
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { Decisions } from "./decisions.js";
 import { Metrics } from "./metrics.js";
-import { explain } from "./reasons.js";
+import { openReasons } from "./reasons.js";
 import { Releases } from "./releases.js";
 import { Store } from "./store.js";
 import { listen } from "./stream.js";
@@ -14,24 +14,24 @@ const store = new Store();
 const section = (name) => document.getElementById(name);
 const views = {
   releases: new Releases(section("releases"), store),
-  decisions: new Decisions(section("decisions"), store, (filter) => go(`#/decisions${asked(filter)}`)),
+  decisions: new Decisions(section("decisions"), store, (filter) => go(`#/decisions${query(filter)}`)),
   metrics: new Metrics(section("metrics"), store),
 };
-const said = document.querySelector(".state .said");
-let [ready, due] = [false, false];
+const stateText = document.querySelector(".state .state-text");
+let [ready, scheduled] = [false, false];
 
-function asked(filter) {
-  const query = new URLSearchParams(filter).toString();
-  return query && `?${query}`;
+function query(filter) {
+  const text = new URLSearchParams(filter).toString();
+  return text && `?${text}`;
 }
 
-/** Typing a filter is one place, not twenty in the history. */
+/** Change the address without a new entry in the history, so that typing a filter adds none. */
 function go(hash) {
   history.replaceState(null, "", hash);
   show();
 }
 
-/** What the address asks for. */
+/** Parse the address. */
 function route() {
   const [path, query] = location.hash.slice(1).split("?");
   const [, name, id] = path.split("/");
@@ -43,53 +43,53 @@ function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // somebody typed a stray %
+    return text; // a stray % in the address
   }
 }
 
 function show(arrived = false) {
-  due = false;
+  scheduled = false;
   if (!ready) return;
   const { view, ...rest } = route();
-  const nothing = store.empty;
-  section("empty").hidden = !nothing;
-  for (const name of VIEWS) section(name).hidden = nothing || name !== view;
+  const { empty } = store;
+  section("empty").hidden = !empty;
+  for (const name of VIEWS) section(name).hidden = empty || name !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-    say(link.querySelector(".count"), count(link.dataset.view));
+    setText(link.querySelector(".count"), count(link.dataset.view));
   }
   document.title = `${view[0].toUpperCase()}${view.slice(1)} · Slipway, locally`;
-  if (!nothing) views[view].show({ ...rest, arrived });
+  if (!empty) views[view].show({ ...rest, arrived });
 }
 
 function count(view) {
-  const all = { releases: store.releases().length, decisions: store.decisions.length, metrics: store.metrics.size };
-  return all[view] === 0 ? "" : all[view].toLocaleString("en");
+  const counts = { releases: store.releases().length, decisions: store.decisions.length, metrics: store.metrics.size };
+  return counts[view] === 0 ? "" : counts[view].toLocaleString("en");
 }
 
-function soon() {
-  if (due || !ready) return;
-  due = true;
+function scheduleShow() {
+  if (scheduled || !ready) return;
+  scheduled = true;
   setTimeout(() => show(), 150);
 }
 
-function state(kind, text) {
+function setState(kind, text) {
   document.body.dataset.state = kind;
-  say(said, text);
+  setText(stateText, text);
 }
 
 const broken = document.querySelector(".broken");
 
-function stopped() {
+function showStopped() {
   ready = true;
-  const since = store.newest > 0 ? `What you see arrived before ${clock(store.newest).replace(/\.\d+$/, "")}. ` : "";
+  const since = store.newest > 0 ? `The newest record shown is from ${clock(store.newest).replace(/\.\d+$/, "")}. ` : "";
   if (document.body.dataset.state !== "stopped") {
-    broken.replaceChildren(h("strong", {}, "The stack has stopped, or cannot be reached. "), since, h("code", {}, "make up"), " starts it; this page goes on by itself.");
+    broken.replaceChildren(h("strong", {}, "The stack has stopped or cannot be reached. "), since, h("code", {}, "make up"), " starts it; then this page reconnects.");
   }
   broken.hidden = false;
-  state("stopped", "Stopped");
-  soon();
+  setState("stopped", "Stopped");
+  scheduleShow();
 }
 
 listen({
@@ -98,24 +98,24 @@ listen({
   },
   records(records) {
     store.add(records);
-    soon();
+    scheduleShow();
   },
   caughtUp() {
     ready = true;
     broken.hidden = true;
-    heard();
-    soon();
+    showLive();
+    scheduleShow();
   },
-  broken: stopped,
+  disconnected: showStopped,
 });
 
-function heard() {
-  state("live", store.newest > 0 ? `Live · ${ago(store.newest)}` : "Live · nothing yet");
+function showLive() {
+  setState("live", store.newest > 0 ? `Live · ${ago(store.newest)}` : "Live · no data yet");
 }
 
-explain(section("reason"));
+openReasons(section("reason"));
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address says which view is shown
+  event.preventDefault(); // the address holds the view
   section("main").focus();
 });
 addEventListener("hashchange", () => {
@@ -130,5 +130,5 @@ addEventListener("keydown", (event) => {
 });
 setInterval(() => {
   refresh();
-  if (document.body.dataset.state === "live") heard();
+  if (document.body.dataset.state === "live") showLive();
 }, 5000);

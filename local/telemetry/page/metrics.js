@@ -1,68 +1,71 @@
-// The metrics of docs/reference/telemetry.md as small plots over the same time, and the four DORA figures.
+// The metrics of docs/reference/telemetry.md as small plots over the same time, and the four DORA metrics.
 
 import { h, keyed } from "./dom.js";
 import { legend, plot } from "./plot.js";
-import { clock, lasted } from "./time.js";
+import { clock, duration } from "./time.js";
 
-/** name, title, kind, unit; a test holds them against the reference. */
-export const KNOWN = [
-  ["slipway.releases", "Releases that ended", "counter", "{release}"],
+/** name, title, kind, unit; a test compares them with the reference. */
+export const METRICS = [
+  ["slipway.releases", "Finished releases", "counter", "{release}"],
   ["slipway.release.lead_time", "Push → live", "histogram", "s"],
   ["slipway.version.activation.duration", "Create → active", "histogram", "s"],
-  ["slipway.version.verify.duration", "Asked before it has traffic", "histogram", "s"],
+  ["slipway.version.verify.duration", "Verify probe", "histogram", "s"],
   ["slipway.release.time_to_restore", "Failed → live again", "histogram", "s"],
   ["slipway.release.oldest_unfinished", "Oldest unfinished release", "gauge", "s"],
   ["slipway.versions", "Versions", "gauge", "{version}"],
   ["slipway.versions.quota", "Share of the version limit", "gauge", "1"],
   ["slipway.versions.pruned", "Versions pruned", "counter", "{version}"],
-  ["slipway.versions.kept_for_sessions", "Kept because of sessions", "counter", "{version}"],
+  ["slipway.versions.kept_for_sessions", "Kept for active sessions", "counter", "{version}"],
   ["slipway.holds", "Holds", "gauge", "{hold}"],
-  ["slipway.approval.waiting", "Waiting for a person", "gauge", "s"],
+  ["slipway.approval.waiting", "Waiting for approval", "gauge", "s"],
   ["slipway.queue.depth", "Messages in queues", "gauge", "{message}"],
-  ["slipway.queue.poisoned", "Messages given up", "counter", "{message}"],
-  ["slipway.heartbeat", "The timer ran", "counter", "{run}"],
+  ["slipway.queue.poisoned", "Poisoned messages", "counter", "{message}"],
+  ["slipway.heartbeat", "Timer runs", "counter", "{run}"],
 ];
 const OUTCOMES = { live: "good", failed: "bad", rolled_back: "warn", superseded: "calm", skipped: "calm" };
 const COLOURS = 8;
-const LEGEND = 6;
+const LEGEND_ROWS = 6;
 
 export class Metrics {
   #colours = new Map();
-  #opened = new Set(); // metrics whose whole legend was asked for
+  #opened = new Set(); // metrics whose legend is open
 
   constructor(element, store) {
     this.store = store;
-    this.figures = h("dl", { class: "figures", "aria-label": "The four DORA figures, of what is shown here" });
+    this.figures = h("dl", { class: "figures", "aria-label": "The four DORA metrics, of the data shown here" });
     this.cards = h("div", { class: "cards" });
-    this.none = h("p", { class: "empty", hidden: true }, "No metric has arrived yet; they are sent every five seconds, once there is something to measure.");
+    this.none = h("p", { class: "empty", hidden: true }, "No metrics have arrived yet. They are sent every five seconds once there is something to measure.");
     element.append(this.figures, this.cards, this.none);
   }
 
   show() {
     const { metrics } = this.store;
-    const unknown = [...metrics.keys()].filter((name) => !KNOWN.some(([known]) => known === name));
-    const cards = [...KNOWN, ...unknown.map((name) => [name, name, guessed(metrics.get(name)), ""])];
-    const there = cards.filter(([name]) => metrics.has(name));
+    const unknown = [...metrics.keys()].filter((name) => !METRICS.some(([known]) => known === name));
+    const cards = [...METRICS, ...unknown.map((name) => [name, name, guessKind(metrics.get(name)), ""])];
+    const shown = cards.filter(([name]) => metrics.has(name));
     this.span = extent(metrics);
-    this.none.hidden = there.length > 0;
-    this.figures.hidden = there.length === 0;
-    this.figures.replaceChildren(...dora(metrics).map(([name, value, from]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("span", { class: "quiet" }, from)))));
+    this.none.hidden = shown.length > 0;
+    this.figures.hidden = shown.length === 0;
+    this.figures.replaceChildren(...dora(metrics).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("span", { class: "quiet" }, note)))));
     const version = `${this.span}`;
-    keyed(this.cards, there, { key: ([name]) => name, version: () => version, make: (one) => this.#card(one) });
+    keyed(this.cards, shown, { key: ([name]) => name, version: () => version, make: (card) => this.#card(card) });
   }
 
   #card([name, title, kind, unit]) {
     const series = this.#series(name, kind);
-    const { picture, top } = plot({ kind, series, span: this.span, label: `${title}: ${series.map((one) => `${one.name} ${told(one, kind, unit)[0]}`).join(", ")}` });
-    const rows = series.map((one) => ({ colour: one.colour, name: one.name, value: told(one, kind, unit)[0], note: told(one, kind, unit)[1] }));
+    const { picture, top } = plot({ kind, series, span: this.span, label: `${title}: ${series.map((line) => `${line.name} ${summary(line, kind, unit)[0]}`).join(", ")}` });
+    const rows = series.map((line) => {
+      const [value, note] = summary(line, kind, unit);
+      return { colour: line.colour, name: line.name, value, note };
+    });
     return h(
       "section",
       { class: "card", "aria-label": title },
       h("header", {}, h("h2", {}, title), h("code", { class: "quiet" }, name)),
       h("div", { class: "plot" }, h("span", { class: "top quiet", "aria-hidden": "true" }, amount(top, unit)), picture),
       h("p", { class: "ends quiet" }, h("span", {}, clock(this.span[0]).replace(/\.\d+$/, "")), h("span", {}, clock(this.span[1]).replace(/\.\d+$/, ""))),
-      legend(rows.slice(0, LEGEND)),
-      rows.length > LEGEND ? this.#rest(name, rows.slice(LEGEND)) : null,
+      legend(rows.slice(0, LEGEND_ROWS)),
+      rows.length > LEGEND_ROWS ? this.#rest(name, rows.slice(LEGEND_ROWS)) : null,
     );
   }
 
@@ -72,16 +75,16 @@ export class Metrics {
     return h("details", { open: this.#opened.has(name), toggle }, summary, legend(rows));
   }
 
-  /** One line for each agent, queue or the like; releases by outcome. */
+  /** One line for each agent or queue; releases by outcome. */
   #series(name, kind) {
     const merged = new Map();
     for (const { about, points } of this.store.metrics.get(name).values()) {
       const key = about.outcome ?? [about.agent, about.queue, about.status].filter(Boolean).join(" · ");
-      const colour = about.outcome ? (OUTCOMES[about.outcome] ?? "calm") : this.#colour(about.agent ?? key) + (about.status && about.status !== "active" ? " other" : "");
-      const one = merged.get(key) ?? { name: key || "all", colour, points: [] };
-      merged.set(key, { ...one, points: [...one.points, ...points].sort((a, b) => a.at - b.at) });
+      const colour = about.outcome ? (OUTCOMES[about.outcome] ?? "calm") : this.#colour(about.agent ?? key) + (about.status && about.status !== "active" ? " inactive" : "");
+      const line = merged.get(key) ?? { name: key || "all", colour, points: [] };
+      merged.set(key, { ...line, points: [...line.points, ...points].sort((a, b) => a.at - b.at) });
     }
-    const size = (one) => (kind === "gauge" ? one.points.at(-1).value : one.points.reduce((sum, point) => sum + point.count, 0));
+    const size = (line) => (kind === "gauge" ? line.points.at(-1).value : line.points.reduce((sum, point) => sum + point.count, 0));
     return [...merged.values()].sort((a, b) => size(b) - size(a) || a.name.localeCompare(b.name));
   }
 
@@ -91,42 +94,42 @@ export class Metrics {
   }
 }
 
-function guessed(series) {
+function guessKind(series) {
   const [first] = series.values();
   return first.points[0].max === undefined ? "gauge" : "histogram";
 }
 
-/** From the first point to the last, at least a minute. */
+/** The time from the first point to the last, at least a minute. */
 function extent(metrics) {
   let [from, to] = [Infinity, -Infinity];
   for (const series of metrics.values()) for (const { points } of series.values()) [from, to] = [Math.min(from, points[0].at), Math.max(to, points.at(-1).at)];
   return [Math.min(from, to - 60_000), to];
 }
 
-function told({ points }, kind, unit) {
-  const sum = points.reduce((all, one) => all + one.value, 0);
+function summary({ points }, kind, unit) {
+  const sum = points.reduce((total, point) => total + point.value, 0);
   if (kind === "gauge") return [amount(points.at(-1).value, unit), ""];
   if (kind === "counter") return [amount(sum, unit), ""];
-  const count = points.reduce((all, one) => all + one.count, 0);
+  const count = points.reduce((total, point) => total + point.count, 0);
   return [amount(sum / count, unit), count > 1 ? `mean of ${count}` : ""];
 }
 
 function amount(value, unit) {
-  if (unit === "s") return value === 0 ? "0 s" : lasted(value * 1000);
+  if (unit === "s") return value === 0 ? "0 s" : duration(value * 1000);
   if (unit === "1") return `${Number((value * 100).toPrecision(3))} %`;
   return Number(value.toPrecision(4)).toLocaleString("en");
 }
 
-/** name, value, what it is made of. */
+/** name, value, note. */
 export function dora(metrics) {
-  const points = (name, fits = () => true) => [...(metrics.get(name)?.values() ?? [])].filter(({ about }) => fits(about)).flatMap((one) => one.points);
-  const sum = (all, what) => all.reduce((so_far, one) => so_far + one[what], 0);
-  const ended = (...outcomes) => sum(points("slipway.releases", (about) => outcomes.includes(about.outcome)), "value");
+  const points = (name, matches = () => true) => [...(metrics.get(name)?.values() ?? [])].filter(({ about }) => matches(about)).flatMap((series) => series.points);
+  const sum = (points, property) => points.reduce((total, point) => total + point[property], 0);
+  const releases = (...outcomes) => sum(points("slipway.releases", (about) => outcomes.includes(about.outcome)), "value");
   const mean = (name) => {
-    const [all, count] = [sum(points(name), "value"), sum(points(name), "count")];
-    return count > 0 ? [amount(all / count, "s"), `mean of ${count}`] : ["–", "nothing yet"];
+    const [total, count] = [sum(points(name), "value"), sum(points(name), "count")];
+    return count > 0 ? [amount(total / count, "s"), `mean of ${count}`] : ["–", "no data yet"];
   };
-  const [live, bad] = [ended("live"), ended("failed", "rolled_back")];
+  const [live, bad] = [releases("live"), releases("failed", "rolled_back")];
   return [
     ["Lead time", ...mean("slipway.release.lead_time")],
     ["Deployments", live.toLocaleString("en"), "went live"],

@@ -1,4 +1,4 @@
-// Small plots: bars for counts, steps for levels, a mean between its least and its most for durations.
+// Small plots: bars for counters, steps for gauges, mean with minimum and maximum for histograms.
 
 import { h, svg } from "./dom.js";
 
@@ -7,7 +7,7 @@ const BINS = 48;
 
 /** `series` is [{colour, points}], `kind` counter, gauge or histogram, `span` the times [from, to] of every plot. */
 export function plot({ kind, series, span, label }) {
-  const top = highest(kind, series, span);
+  const top = maximum(kind, series, span);
   const scale = {
     x: (at) => PAD + ((at - span[0]) / Math.max(span[1] - span[0], 1)) * (WIDTH - 2 * PAD),
     y: (value) => HEIGHT - PAD - (value / top) * (HEIGHT - 3 * PAD),
@@ -19,25 +19,25 @@ export function plot({ kind, series, span, label }) {
   return { picture, top };
 }
 
-function highest(kind, series, span) {
-  const values = kind === "counter" ? binned(series, span).map((bin) => bin.reduce((sum, one) => sum + one, 0)) : series.flatMap(({ points }) => points.map((one) => Math.max(one.max ?? 0, one.value / (kind === "histogram" ? one.count : 1))));
+function maximum(kind, series, span) {
+  const values = kind === "counter" ? binned(series, span).map((bin) => bin.reduce((sum, value) => sum + value, 0)) : series.flatMap(({ points }) => points.map((point) => Math.max(point.max ?? 0, point.value / (kind === "histogram" ? point.count : 1))));
   return nice(Math.max(...values, 0));
 }
 
-/** The next of 1, 2, 5 × 10ⁿ. */
+/** Round up to 1, 2 or 5 × 10ⁿ. */
 export function nice(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= value * 0.999);
+  return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value * 0.999);
 }
 
 /** Sums by time and series. */
 function binned(series, [from, to]) {
   const bins = Array.from({ length: BINS }, () => series.map(() => 0));
   series.forEach(({ points }, index) => {
-    for (const one of points) {
-      const bin = Math.floor(((one.at - from) / Math.max(to - from, 1)) * BINS);
-      bins[Math.min(Math.max(bin, 0), BINS - 1)][index] += one.value;
+    for (const point of points) {
+      const bin = Math.floor(((point.at - from) / Math.max(to - from, 1)) * BINS);
+      bins[Math.min(Math.max(bin, 0), BINS - 1)][index] += point.value;
     }
   });
   return bins;
@@ -57,7 +57,7 @@ function bars(series, span, { y }) {
 
 function steps(series, span, { x, y }) {
   return series.flatMap(({ colour, points }) => {
-    const path = points.map((one, index) => (index === 0 ? `M${x(one.at)} ${y(one.value)}` : `H${x(one.at)}V${y(one.value)}`)).join("");
+    const path = points.map((point, index) => (index === 0 ? `M${x(point.at)} ${y(point.value)}` : `H${x(point.at)}V${y(point.value)}`)).join("");
     const last = points.at(-1);
     return [svg("path", { class: `level ${colour}`, d: path }), dot(colour, x(last.at), y(last.value))];
   });
@@ -65,20 +65,20 @@ function steps(series, span, { x, y }) {
 
 function spreads(series, span, { x, y }) {
   return series.flatMap(({ colour, points }) =>
-    points.flatMap((one) => {
-      const [at, mean] = [x(one.at), y(one.value / one.count)];
-      const spread = one.max > one.min ? svg("path", { class: `spread ${colour}`, d: `M${at} ${y(one.min)}V${y(one.max)}` }) : null;
+    points.flatMap((point) => {
+      const [at, mean] = [x(point.at), y(point.value / point.count)];
+      const spread = point.max > point.min ? svg("path", { class: `spread ${colour}`, d: `M${at} ${y(point.min)}V${y(point.max)}` }) : null;
       return [spread, dot(colour, at, mean)];
     }),
   );
 }
 
-/** Round at every width: a line without length, with round ends. */
+/** A dot that is round at every width: a line of no length with round ends. */
 function dot(colour, x, y) {
   return svg("path", { class: `dot ${colour}`, d: `M${x} ${y}h0.001` });
 }
 
-/** What a plot's colours mean, with the numbers themselves. */
+/** The colours of a plot, with names and numbers. */
 export function legend(rows) {
   return h("table", { class: "legend" }, h("tbody", {}, rows.map(({ colour, name, value, note }) =>
     h("tr", {}, h("th", { scope: "row" }, h("span", { class: `swatch ${colour}`, "aria-hidden": "true" }), name), h("td", {}, value, note ? h("span", { class: "quiet" }, ` ${note}`) : null)))));

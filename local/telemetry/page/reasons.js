@@ -1,17 +1,17 @@
-// What a reason means: its page of docs/reference/reasons/, in a dialog.
+// Shows a reason's page of docs/reference/reasons/ in a dialog.
 
 import { h } from "./dom.js";
 
-/** Let every badge of the page open its reason. */
-export function explain(dialog) {
+/** Make every badge of the page open its reason. */
+export function openReasons(dialog) {
   document.addEventListener("click", (event) => {
-    const asked = event.target.closest("button[data-reason]");
-    if (asked) open(dialog, asked.dataset.reason, asked.dataset.help ?? "");
+    const badge = event.target.closest("button[data-reason]");
+    if (badge) open(dialog, badge.dataset.reason, badge.dataset.help ?? "");
   });
   dialog.addEventListener("click", (event) => {
     const link = event.target.closest("button[data-page]");
     if (link) open(dialog, link.dataset.page, "");
-    else if (event.target === dialog) dialog.close(); // beside it
+    else if (event.target === dialog) dialog.close(); // a click beside it
   });
 }
 
@@ -31,16 +31,16 @@ async function open(dialog, reason, help) {
 async function page(reason) {
   if (!/^[A-Z_]+$/.test(reason)) return [h("p", {}, "No reason has this name.")];
   try {
-    const answer = await fetch(`/reasons/${reason}`);
-    return answer.ok ? written(await answer.text()) : [h("p", {}, "This reason has no page.")];
+    const response = await fetch(`/reasons/${reason}`);
+    return response.ok ? renderMarkdown(await response.text()) : [h("p", {}, "This reason has no page.")];
   } catch {
-    return [h("p", {}, "The stack has stopped, so its page cannot be read.")];
+    return [h("p", {}, "The stack has stopped, so this page cannot be loaded.")];
   }
 }
 
-/** The little Markdown that those pages use, as elements. */
-export function written(text) {
-  const blocks = text.split(/^```.*\n([\s\S]*?)^```$/m); // every second one is code
+/** Render the Markdown subset of these pages as elements. */
+export function renderMarkdown(text) {
+  const blocks = text.split(/^```.*\n([\s\S]*?)^```$/m); // every second block is code
   return blocks.flatMap((block, index) => (index % 2 === 1 ? [h("pre", { tabindex: "0" }, h("code", {}, block.trimEnd()))] : prose(block)));
 }
 
@@ -49,7 +49,7 @@ function prose(text) {
     const [first, ...rest] = part.split("\n");
     if (first.startsWith("# ")) return rest.length > 0 ? [paragraph(rest.join(" "))] : [];
     if (first.startsWith("## ")) return [h("h3", {}, first.slice(3)), ...(rest.length > 0 ? prose(rest.join("\n")) : [])];
-    if (part.startsWith("- ")) return [h("ul", {}, part.split(/\n(?=- )/).map((one) => h("li", {}, inline(one.slice(2).replaceAll("\n", " ")))))];
+    if (part.startsWith("- ")) return [h("ul", {}, part.split(/\n(?=- )/).map((item) => h("li", {}, inline(item.slice(2).replaceAll("\n", " ")))))];
     return [paragraph(part.replaceAll("\n", " "))];
   });
 }
@@ -58,13 +58,13 @@ function paragraph(text) {
   return h("p", {}, inline(text));
 }
 
-/** Code, bold, and links: to another reason they open it, elsewhere they are their words. */
+/** Code, bold, and links; a link to another reason opens it, any other link is plain text. */
 function inline(text) {
   return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\[[^\]]+\]\([^)]+\))/).filter(Boolean).map((part) => {
     const link = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part);
     if (link) {
-      const to = /^([A-Z_]+)\.md$/.exec(link[2]);
-      return to ? h("button", { type: "button", class: "plain", "data-page": to[1] }, link[1]) : h("span", {}, inline(link[1]));
+      const reason = /^([A-Z_]+)\.md$/.exec(link[2]);
+      return reason ? h("button", { type: "button", class: "plain", "data-page": reason[1] }, link[1]) : h("span", {}, inline(link[1]));
     }
     if (part.startsWith("`")) return h("code", {}, part.slice(1, -1));
     return part.startsWith("**") ? h("strong", {}, part.slice(2, -2)) : part;

@@ -1,18 +1,18 @@
-// Everything that arrived, by trace, by decision and by metric.
+// The records that arrived, by trace, by decision and by metric.
 
-const DECISIONS = 20_000; // as many envelopes as the server keeps
-const TRACES = 2_000;
-const POINTS = 1_000;
-/** Reasons of steps: a release whose last line is one of these goes on. */
-export const GOES_ON = new Set(
+const MAX_DECISIONS = 20_000; // as many as the server keeps envelopes
+const MAX_TRACES = 2_000;
+const MAX_POINTS = 1_000;
+/** Reasons of steps: a release continues after a line with one of these. */
+export const CONTINUES = new Set(
   ("DESIRED BEGIN PIN CREATE ADOPT CLEAR_TWIN MAKE_ROOM CONFIRM VERIFY CHECK PROMOTE ROLLBACK BACK_SOON NOT_DUE RESUMED " +
     "APPROVED RELEASE_ASKED HOLD_LIFTED RESUMED_BY_PERSON").split(" "),
 );
-export const GOOD = new Set(["LIVE"]);
-const UNEVENTFUL = new Set(["prune", "resume"]);
+export const SUCCEEDED = new Set(["LIVE"]);
+const BACKGROUND_STEPS = new Set(["prune", "resume"]);
 
 export class Store {
-  serial = 0; // of records; it goes on after a restart of the stack, so that no key means two things
+  serial = 0; // number of the last record; it continues after a restart of the stack, so that keys stay unique
 
   constructor() {
     this.clear();
@@ -33,40 +33,40 @@ export class Store {
     for (const record of records) {
       record.key = ++this.serial;
       this.newest = Math.max(this.newest, record.at);
-      if (record.kind === "metric") this.#measured(record);
-      else if (record.trace) this.#traced(record);
+      if (record.kind === "metric") this.#addMetric(record);
+      else if (record.trace) this.#addToTrace(record);
       if (record.kind === "decision") insert(this.decisions, record);
     }
-    if (this.decisions.length > DECISIONS) this.decisions.splice(0, this.decisions.length - DECISIONS);
+    if (this.decisions.length > MAX_DECISIONS) this.decisions.splice(0, this.decisions.length - MAX_DECISIONS);
     for (const id of this.traces.keys()) {
-      if (this.traces.size <= TRACES) break;
+      if (this.traces.size <= MAX_TRACES) break;
       this.traces.delete(id);
     }
   }
 
-  #traced(record) {
+  #addToTrace(record) {
     if (!this.traces.has(record.trace)) this.traces.set(record.trace, new Trace(record.trace));
     this.traces.get(record.trace).add(record);
   }
 
-  #measured(record) {
-    if (!record.name.startsWith("slipway.")) return; // the SDK's own, such as _OTELRESOURCE_
+  #addMetric(record) {
+    if (!record.name.startsWith("slipway.")) return; // metrics of the SDK, such as _OTELRESOURCE_
     const key = Object.values(record.about).join(" · ");
     const series = this.metrics.get(record.name) ?? new Map();
     this.metrics.set(record.name, series);
     if (!series.has(key)) series.set(key, { about: record.about, points: [] });
     const { points } = series.get(key);
     insert(points, record);
-    if (points.length > POINTS) points.shift();
+    if (points.length > MAX_POINTS) points.shift();
   }
 
-  /** Traces of pushes, rotations and their like, newest first. */
+  /** Traces of pushes, rotations and other changes, newest first. */
   releases() {
-    return [...this.traces.values()].filter((one) => one.told).sort((a, b) => b.begun - a.begun);
+    return [...this.traces.values()].filter((trace) => trace.isRelease).sort((a, b) => b.begun - a.begun);
   }
 }
 
-/** One trace: its spans, and the lines that were written meanwhile. */
+/** A trace: its spans and lines. */
 export class Trace {
   constructor(id) {
     this.id = id;
@@ -87,19 +87,19 @@ export class Trace {
     return this.lines.filter((line) => line.kind === "decision");
   }
 
-  /** Whether it belongs in the list: something was decided that is no tidying up. */
-  get told() {
-    return this.decisions.some((line) => !UNEVENTFUL.has(line.about.step));
+  /** Whether it belongs in the list of releases: it has a decision other than of the timers. */
+  get isRelease() {
+    return this.decisions.some((line) => !BACKGROUND_STEPS.has(line.about.step));
   }
 
-  /** The last word about each agent, or about nobody's push. */
+  /** The last decision about each agent; also about none, for a push that no agent uses. */
   get outcomes() {
     const last = new Map();
     for (const line of this.decisions) last.set(line.about.agent ?? "", line);
     return [...last.values()];
   }
 
-  /** What it is about: the newest line that names an image, else the newest; with the secret that was rotated. */
+  /** Properties of the newest decision that names an image, or of the newest; with the rotated secret. */
   get subject() {
     const { decisions } = this;
     const about = (decisions.findLast((line) => line.about.repository) ?? decisions.at(-1))?.about ?? {};
@@ -107,19 +107,19 @@ export class Trace {
   }
 
   get ended() {
-    return Math.max(...[...this.spans.values()].map((one) => one.at + one.took), ...this.lines.map((one) => one.at));
+    return Math.max(...[...this.spans.values()].map((span) => span.at + span.took), ...this.lines.map((line) => line.at));
   }
 }
 
-/** good, bad, warn, on (it goes on) or calm: how a decision is shown. */
+/** How a decision is shown: good, bad, warn, on (the release continues) or calm. */
 export function tone(about) {
-  if (GOOD.has(about.reason)) return "good";
+  if (SUCCEEDED.has(about.reason)) return "good";
   if (about.severity === "error") return "bad";
   if (about.severity === "warning") return "warn";
-  return GOES_ON.has(about.reason) ? "on" : "calm";
+  return CONTINUES.has(about.reason) ? "on" : "calm";
 }
 
-/** Put a record where its time belongs: almost always at the end. */
+/** Insert a record by its time, almost always at the end. */
 function insert(records, record) {
   let at = records.length;
   while (at > 0 && records[at - 1].at > record.at) at -= 1;

@@ -1,4 +1,4 @@
-// Times and durations as a person reads them.
+// Formats times and durations for people.
 
 import { h } from "./dom.js";
 
@@ -6,14 +6,14 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const STEPS = [["d", 86_400], ["h", 3600], ["min", 60]];
 
-/** The time of day, here, with the day where it is another one than today. */
+/** The local time of day, with the date if it is not today. */
 export function clock(at) {
   const when = new Date(at);
   const today = when.toDateString() === new Date().toDateString();
   return today ? CLOCK.format(when) : `${DAY.format(when)} ${CLOCK.format(when)}`;
 }
 
-/** How long ago, in one unit. */
+/** The time since, in one unit. */
 export function ago(at, now = Date.now()) {
   const seconds = (now - at) / 1000;
   if (seconds < 5) return "just now";
@@ -21,8 +21,8 @@ export function ago(at, now = Date.now()) {
   return `${Math.floor(seconds)} s ago`;
 }
 
-/** Milliseconds as a duration with three figures. */
-export function lasted(ms) {
+/** Milliseconds as a duration with three digits. */
+export function duration(ms) {
   if (ms < 1) return "< 1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
@@ -32,8 +32,8 @@ export function lasted(ms) {
   return `${Math.floor(seconds / size)} ${unit} ${Math.floor((seconds % size) / part)} ${below}`;
 }
 
-/** A time, absolute and relative; the relative one is kept true by `refresh`. */
-export function stamp(at, { brief = false } = {}) {
+/** A time, absolute and relative; `refresh` updates the relative one. */
+export function timestamp(at, { brief = false } = {}) {
   const text = brief ? clock(at).replace(/\.\d+$/, "") : clock(at);
   return [
     h("time", { datetime: new Date(at).toISOString(), title: new Date(at).toISOString() }, text),
@@ -42,11 +42,11 @@ export function stamp(at, { brief = false } = {}) {
   ];
 }
 
-/** Bring every relative time of the page up to date. */
+/** Update every relative time of the page. */
 export function refresh() {
   const now = Date.now();
-  for (const one of document.querySelectorAll(".ago")) {
-    const text = ago(Number(one.dataset.at), now);
-    if (one.textContent !== text) one.textContent = text;
+  for (const element of document.querySelectorAll(".ago")) {
+    const text = ago(Number(element.dataset.at), now);
+    if (element.textContent !== text) element.textContent = text;
   }
 }

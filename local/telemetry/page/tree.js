@@ -1,11 +1,11 @@
-// A trace as rows: its spans from the first to the deepest, and between them what it waited for.
+// A trace as rows: its spans as a tree, and between them the waits of the release.
 
-const OURS = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
-export const WAITED_FOR = new Map([
-  ["AWAITING_APPROVAL", "waits for a person"],
+const SLIPWAY_SPAN = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
+export const WAIT_LABELS = new Map([
+  ["AWAITING_APPROVAL", "waits for approval"],
   ["PAUSED", "is paused"],
-  ["NOT_DUE", "quiet time"],
-  ["BACK_SOON", "goes on in the next message"],
+  ["NOT_DUE", "waits for more pushes"],
+  ["BACK_SOON", "continues with the next message"],
   ["SERVICE_UNAVAILABLE", "waits for a service"],
   ["DESIRED", "in the queue"],
 ]);
@@ -19,37 +19,37 @@ export function rows(trace) {
     if (!below.has(parent)) below.set(parent, []);
     below.get(parent).push(span);
   }
-  const found = [];
-  const seen = new Set(); // ids are a stranger's: a circle must not hang the page
+  const result = [];
+  const seen = new Set(); // ids come from outside: a cycle must not hang the page
   const walk = (parent, depth, within) => {
     for (const span of below.get(parent) ?? []) {
       if (seen.has(span.id)) continue;
       seen.add(span.id);
-      const call = span.type !== "request" && !OURS.test(span.name);
-      if (span.name === "release") found.push(...waited(trace, span, depth));
+      const call = span.type !== "request" && !SLIPWAY_SPAN.test(span.name);
+      if (span.name === "release") result.push(...waits(trace, span, depth));
       const row = { span, depth, call, within: call ? within : null, calls: 0 };
       if (call && within) within.calls += 1;
-      found.push(row);
+      result.push(row);
       walk(span.id, depth + 1, call ? within : row);
     }
   };
   walk("", 0, null);
-  for (const span of spans) if (!seen.has(span.id)) walk(span.parent, 0, null); // those in a circle
-  return found;
+  for (const span of spans) if (!seen.has(span.id)) walk(span.parent, 0, null); // spans in a cycle
+  return result;
 }
 
-/** What a release waited for before it was taken up: since its push, or since it was last laid down. */
-function waited(trace, release, depth) {
+/** The wait before a release span: since the push, or since the release last stopped. */
+function waits(trace, release, depth) {
   const before = [...trace.spans.values()].filter(
-    (one) =>
-      one !== release &&
-      /^(push|rotation|catch_up|release)$/.test(one.name) &&
-      one.at < release.at &&
-      one.about.agent === release.about.agent, // a push may be followed by several
+    (span) =>
+      span !== release &&
+      /^(push|rotation|catch_up|release)$/.test(span.name) &&
+      span.at < release.at &&
+      span.about.agent === release.about.agent, // several agents may use the repository of a push
   );
   if (before.length === 0) return [];
-  const from = Math.max(...before.map((one) => one.at + one.took));
+  const from = Math.max(...before.map((span) => span.at + span.took));
   if (release.at - from < 1) return [];
   const last = trace.decisions.findLast((line) => line.at <= release.at && line.about.agent === release.about.agent);
-  return [{ wait: WAITED_FOR.get(last?.about.reason) ?? "waits", from, to: release.at, depth }];
+  return [{ wait: WAIT_LABELS.get(last?.about.reason) ?? "waits", from, to: release.at, depth }];
 }

@@ -1,103 +1,103 @@
-// One trace: what it is about, its spans on a line of time, and what was decided meanwhile.
+// One trace: a header, its spans on a time axis, and its decisions.
 
 import { axis } from "./axis.js";
-import { h, keyed, say } from "./dom.js";
-import { badge, decided, facts, image, other, versions } from "./lines.js";
+import { h, keyed, setText } from "./dom.js";
+import { badge, decisionLine, image, otherLine, propertyList, versions } from "./lines.js";
 import { tone } from "./store.js";
-import { clock, lasted, stamp } from "./time.js";
+import { clock, duration, timestamp } from "./time.js";
 import { rows } from "./tree.js";
 
-const SAID = { decision: "a decision", step: "a step", waiting: "waits for Foundry", call: "a call of an SDK", nothing: "nothing ran" };
-const DEEPEST = 100; // parents up: ids are a stranger's, and may go in a circle
-const MOST = 500; // rows, and lines
-const LEAST = 0.004; // of the width: what took no time is still seen
+const KEY_LABELS = { decision: "decision", step: "step", waiting: "waits for Foundry", call: "SDK call", nothing: "nothing runs" };
+const MAX_DEPTH = 100; // ids come from outside and may form a cycle
+const MAX_ROWS = 500; // and lines
+const MIN_WIDTH = 0.004; // share of the width, so that short spans are visible
 
-/** Shows traces in an element; remembers what a person opened. */
+/** Shows a trace in an element; remembers which rows are open. */
 export class Waterfall {
-  #opened = new Set(); // spans, and keys of lines
+  #opened = new Set(); // ids of spans, and keys of lines
   #unfolded = new Set();
 
   constructor(element) {
     this.head = h("header", { class: "about" });
     this.table = h("div", { class: "spans", role: "table", "aria-label": "Steps, by when they began" });
     this.lines = h("ol", { class: "lines within", role: "list" });
-    this.key = h("p", { class: "key quiet", "aria-hidden": "true" }, ["decision", "step", "waiting", "call", "nothing"].map((one) => h("span", { class: one }, SAID[one])));
+    this.key = h("p", { class: "key quiet", "aria-hidden": "true" }, ["decision", "step", "waiting", "call", "nothing"].map((name) => h("span", { class: name }, KEY_LABELS[name])));
     this.note = h("p", { class: "note quiet", hidden: true });
-    element.append(this.head, this.table, this.key, this.note, h("h3", {}, "What was decided"), this.lines);
+    element.append(this.head, this.table, this.key, this.note, h("h3", {}, "Decisions"), this.lines);
   }
 
   show(trace) {
     this.trace = trace;
-    const found = rows(trace);
-    this.#about(trace);
-    this.table.hidden = this.key.hidden = found.length === 0;
+    const allRows = rows(trace);
+    this.#showHeader(trace);
+    this.table.hidden = this.key.hidden = allRows.length === 0;
     this.lines.classList.toggle("same", new Set(trace.decisions.map((line) => line.about.agent)).size < 2);
-    const left = found.length > 0 ? this.#spans(trace, found) : 0;
-    this.#say(trace, left, trace.lines.length - MOST);
+    const hidden = allRows.length > 0 ? this.#showSpans(trace, allRows) : 0;
+    this.#showNotes(trace, hidden, trace.lines.length - MAX_ROWS);
     const onOpen = (key, open) => (open ? this.#opened.add(key) : this.#opened.delete(key));
-    keyed(this.lines, trace.lines.slice(0, MOST), {
+    keyed(this.lines, trace.lines.slice(0, MAX_ROWS), {
       key: (line) => line.key,
       version: () => trace.begun, // a span that arrives later may have begun earlier
-      make: (line) => (line.kind === "decision" ? decided(line, { since: trace.begun, open: this.#opened.has(line.key), onOpen }) : other(line, trace.begun)),
+      make: (line) => (line.kind === "decision" ? decisionLine(line, { since: trace.begun, open: this.#opened.has(line.key), onOpen }) : otherLine(line, trace.begun)),
     });
   }
 
-  #say(trace, steps, lines) {
+  #showNotes(trace, steps, lines) {
     const notes = [
-      trace.spans.size === 0 ? "No step has arrived yet: a span is sent when it ends, at most five seconds later." : "",
+      trace.spans.size === 0 ? "No steps have arrived yet: a span is sent up to five seconds after it ends." : "",
       steps > 0 ? `${steps} more steps are not shown.` : "",
-      lines > 0 ? `${lines} more decisions are not shown here; the view of all has them.` : "",
+      lines > 0 ? `${lines} more decisions are not shown here; see Decisions.` : "",
     ].filter(Boolean);
     this.note.hidden = notes.length === 0;
-    say(this.note, notes.join(" "));
+    setText(this.note, notes.join(" "));
   }
 
-  #about(trace) {
+  #showHeader(trace) {
     const about = trace.subject;
-    const last = trace.outcomes;
-    const agents = last.map((line) => line.about.agent).filter(Boolean);
+    const { outcomes } = trace;
+    const agents = outcomes.map((line) => line.about.agent).filter(Boolean);
     const parts = [
-      h("h2", { tabindex: "-1" }, agents.join(", ") || image(about) || "Nobody’s push"),
-      h("p", { class: "outcome" }, last.map((line) => badge(line.about, `outcome-${line.about.agent}`)), h("span", { class: "versions" }, versions(last.at(-1)?.about ?? {}))),
-      facts([
+      h("h2", { tabindex: "-1" }, agents.join(", ") || image(about) || "Unused push"),
+      h("p", { class: "outcome" }, outcomes.map((line) => badge(line.about, `outcome-${line.about.agent}`)), h("span", { class: "versions" }, versions(outcomes.at(-1)?.about ?? {}))),
+      propertyList([
         ["image", h("code", {}, image(about) || "–")],
-        ["begun", h("span", {}, stamp(trace.begun))],
-        ["took", lasted(trace.ended - trace.begun)],
+        ["begun", h("span", {}, timestamp(trace.begun))],
+        ["took", duration(trace.ended - trace.begun)],
         ["cause", about.cause ?? "–"],
         ["digest", h("code", { class: "digest" }, about.digest ?? "–")],
         ["trace", h("code", {}, trace.id)],
       ]),
-      last.filter((line) => line.about.severity !== "info").map((line) => h("p", { class: `advice ${tone(line.about)}` }, [line.about.detail, line.about.help].filter(Boolean).join(" — "))),
+      outcomes.filter((line) => line.about.severity !== "info").map((line) => h("p", { class: `advice ${tone(line.about)}` }, [line.about.detail, line.about.help].filter(Boolean).join(" — "))),
     ];
     keyed(this.head, [parts], { key: () => trace.id, version: () => trace.changes, make: () => h("div", {}, parts) });
   }
 
-  /** Draws them; returns how many there was no room for. */
-  #spans(trace, found) {
-    const spans = found.filter((row) => row.span).map(({ span }) => [span.at, span.at + span.took]);
+  /** Show the spans; return how many are left out. */
+  #showSpans(trace, allRows) {
+    const spans = allRows.filter((row) => row.span).map(({ span }) => [span.at, span.at + span.took]);
     const scale = axis([...spans, ...trace.decisions.map((line) => [line.at, line.at])]);
-    const wanted = found.filter((row) => !row.call || !row.within || this.#unfolded.has(row.within.span.id));
-    const shown = wanted.slice(0, MOST);
-    const marks = marked(trace, shown);
+    const visible = allRows.filter((row) => !row.call || !row.within || this.#unfolded.has(row.within.span.id));
+    const shown = visible.slice(0, MAX_ROWS);
+    const marks = marksBySpan(trace, shown);
     keyed(this.table, [{ head: true }, ...shown], {
       key: (row) => (row.head ? "head" : (row.span?.id ?? `wait-${row.from}`)),
       version: (row) => `${trace.id} ${trace.changes} ${this.#opened.has(row.span?.id)} ${this.#unfolded.has(row.span?.id)}`,
       make: (row) => (row.head ? header(scale) : row.span ? this.#span(row, scale, marks.get(row.span.id) ?? []) : wait(row, scale)),
     });
-    return wanted.length - shown.length;
+    return visible.length - shown.length;
   }
 
   #span(row, scale, marks) {
     const { span, depth, call } = row;
     const open = this.#opened.has(span.id);
-    const bar = h("span", { class: `bar ${kind(row)}`, "--x": percent(scale.at(span.at)), "--w": percent(Math.max(scale.at(span.at + span.took) - scale.at(span.at), LEAST)) });
+    const bar = h("span", { class: `bar ${kind(row)}`, "--x": percent(scale.at(span.at)), "--w": percent(Math.max(scale.at(span.at + span.took) - scale.at(span.at), MIN_WIDTH)) });
     return h(
       "div",
       { role: "row", class: `span${call ? " call" : ""}${span.good ? "" : " failed"}`, "--depth": depth },
       h("div", { role: "rowheader", class: "name" }, this.#fold(row), this.#label(span, open)),
       h("div", { role: "cell", class: "bars" }, h("span", { class: "track" }, bar, marks.map((line) => mark(line, scale)))),
-      h("div", { role: "cell", class: "took" }, lasted(span.took), span.good ? null : h("span", { class: "hidden" }, " failed")),
-      open ? h("div", { role: "cell", class: "rest" }, facts(said(span, scale.from))) : null,
+      h("div", { role: "cell", class: "took" }, duration(span.took), span.good ? null : h("span", { class: "hidden" }, " failed")),
+      open ? h("div", { role: "cell", class: "rest" }, propertyList(spanProperties(span, scale.from))) : null,
     );
   }
 
@@ -116,7 +116,7 @@ export class Waterfall {
     const open = this.#unfolded.has(span.id);
     return h(
       "button",
-      { type: "button", class: "fold", "aria-expanded": String(open), "aria-label": `${calls} calls of ${span.name}`, "data-focus": `fold-${span.id}`, click: () => this.#toggle(this.#unfolded, span.id) },
+      { type: "button", class: "fold", "aria-expanded": String(open), "aria-label": `${calls} calls in ${span.name}`, "data-focus": `fold-${span.id}`, click: () => this.#toggle(this.#unfolded, span.id) },
       open ? "▾" : "▸",
     );
   }
@@ -138,20 +138,20 @@ function percent(share) {
   return `${(100 * share).toFixed(3)}%`;
 }
 
-/** The decisions of each shown span; those of a folded call stand at the step that made it. */
-function marked(trace, shown) {
-  const there = new Set(shown.map((row) => row.span?.id));
-  const found = new Map();
+/** The decisions of each shown span; a folded call's decisions belong to its step. */
+function marksBySpan(trace, shown) {
+  const shownIds = new Set(shown.map((row) => row.span?.id));
+  const marks = new Map();
   for (const line of trace.decisions) {
     let id = line.parent;
-    for (let up = 0; id && !there.has(id); up += 1) id = up < DEEPEST ? trace.spans.get(id)?.parent : undefined;
-    if (id) found.set(id, [...(found.get(id) ?? []), line]);
+    for (let up = 0; id && !shownIds.has(id); up += 1) id = up < MAX_DEPTH ? trace.spans.get(id)?.parent : undefined;
+    if (id) marks.set(id, [...(marks.get(id) ?? []), line]);
   }
-  return found;
+  return marks;
 }
 
 function mark(line, scale) {
-  return h("span", { class: `decision ${tone(line.about)}`, "--x": percent(scale.at(line.at)), title: `${line.about.reason} · +${lasted(Math.max(line.at - scale.from, 0))}` });
+  return h("span", { class: `decision ${tone(line.about)}`, "--x": percent(scale.at(line.at)), title: `${line.about.reason} · +${duration(Math.max(line.at - scale.from, 0))}` });
 }
 
 function header(scale) {
@@ -159,7 +159,7 @@ function header(scale) {
     "div",
     { role: "row", class: "head" },
     h("div", { role: "columnheader", class: "name" }, "Step"),
-    h("div", { role: "columnheader", class: "bars", "aria-label": "When" }, h("span", { class: "track" }, scale.ticks.map((tick) => h("span", { class: "tick", "--x": percent(tick.where) }, tick.after === 0 ? "0" : `+${lasted(tick.after)}`)))),
+    h("div", { role: "columnheader", class: "bars", "aria-label": "When" }, h("span", { class: "track" }, scale.ticks.map((tick) => h("span", { class: "tick", "--x": percent(tick.where) }, tick.after === 0 ? "0" : `+${duration(tick.after)}`)))),
     h("div", { role: "columnheader", class: "took" }, "Took"),
   );
 }
@@ -171,13 +171,13 @@ function wait(row, scale) {
     "div",
     { role: "row", class: "span pause", "--depth": row.depth },
     h("div", { role: "rowheader", class: "name" }, h("span", { class: "fold" }), h("span", { class: "label" }, row.wait)),
-    h("div", { role: "cell", class: "bars" }, h("span", { class: "track" }, h("span", { class: `bar nothing${cut ? " cut" : ""}`, "--x": percent(x), "--w": percent(Math.max(end - x, LEAST)) }))),
-    h("div", { role: "cell", class: "took" }, lasted(row.to - row.from)),
+    h("div", { role: "cell", class: "bars" }, h("span", { class: "track" }, h("span", { class: `bar nothing${cut ? " cut" : ""}`, "--x": percent(x), "--w": percent(Math.max(end - x, MIN_WIDTH)) }))),
+    h("div", { role: "cell", class: "took" }, duration(row.to - row.from)),
   );
 }
 
-function said(span, from) {
-  const told = [["began", `${clock(span.at)}, +${lasted(Math.max(span.at - from, 0))}`], ["took", lasted(span.took)]];
-  for (const name of ["type", "code", "target", "address"]) if (span[name]) told.push([name, span[name]]);
-  return [...told, ...Object.entries(span.about)];
+function spanProperties(span, from) {
+  const properties = [["began", `${clock(span.at)}, +${duration(Math.max(span.at - from, 0))}`], ["took", duration(span.took)]];
+  for (const name of ["type", "code", "target", "address"]) if (span[name]) properties.push([name, span[name]]);
+  return [...properties, ...Object.entries(span.about)];
 }
