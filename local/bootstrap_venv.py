@@ -72,7 +72,7 @@ def _problem() -> str | None:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        package = f"python3.{sys.version_info[1]}-venv"  # python3-venv is for Debian's own Python alone
+        package = f"python3.{sys.version_info[1]}-venv"  # python3-venv is only for Debian's own Python
         return f"Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install -y {package}"
     return None
 
