@@ -50,7 +50,7 @@ def _function(builder: Any, env: Mapping[str, str]) -> Function:
     call = builder.get_user_function()
     parameters = set(inspect.signature(call).parameters) - {"context"}
     if parameters != {trigger.name}:
-        raise IndexingError(f"{name}: its parameters are {sorted(parameters)}, its binding is {trigger.name!r}")
+        raise IndexingError(f"{name}: parameters {sorted(parameters)} are not its binding {trigger.name!r}")
     binding = trigger.get_dict_repr()
     return Function(
         name=name,
@@ -67,7 +67,7 @@ def _resolved(name: str, text: str, env: Mapping[str, str]) -> str:
 
     def setting(match: re.Match[str]) -> str:
         if match.group(1) not in env:
-            raise IndexingError(f"{name}: the setting {match.group(1)} of its binding is missing")
+            raise IndexingError(f"{name}: the setting {match.group(1)} of its binding is not set")
         return env[match.group(1)]
 
     return SETTING.sub(setting, text)

@@ -101,7 +101,7 @@ def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path
 def test_a_reference_with_two_tags_is_refused_before_anything_is_pushed() -> None:
     done = python("-m", "local", "push", "agents/hello:v1:v2")
     assert done.returncode == 2
-    assert "agents/hello:v1:v2: a tag has no colon" in " ".join(done.stderr.replace("│", " ").split())
+    assert "agents/hello:v1:v2: a tag cannot contain a colon" in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_mistake_names_the_file_that_was_asked_about(tmp_path: Path) -> None:
