@@ -39,7 +39,7 @@ def up(
     folder: Folder = Path(".local"),
     agents: Annotated[Path, typer.Option(help="The agents.yaml to use.")] = ROOT / "agents.yaml",
     deliver: Annotated[Literal["queue", "straight"], typer.Option(help="How Event Grid delivers events.")] = "queue",
-    functions: Annotated[bool, typer.Option(help="Start the Functions host, or leave that to you.")] = True,
+    functions: Annotated[bool, typer.Option(help="Start the Functions host; without it, start your own.")] = True,
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
