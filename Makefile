@@ -65,8 +65,8 @@ lock: $(READY)  ## make the lock files anew from the .in files, and the SBOM
 clean:  ## what can be made again
 	rm -rf $(VENV) node_modules .local .mypy_cache .ruff_cache .pytest_cache
 
-$(READY): requirements-dev.txt local/install.py
-	@$(PYTHON) local/install.py $(VENV) requirements-dev.txt
+$(READY): requirements-dev.txt local/bootstrap_venv.py
+	@$(PYTHON) local/bootstrap_venv.py $(VENV) requirements-dev.txt
 	@touch $@
 
 # Azurite is the second opinion of the storage tests, Microsoft's Kusto parser that of the queries, Deque's axe that of the

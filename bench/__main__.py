@@ -17,7 +17,7 @@ from bench import command_line, create_request, imports, many, overhead, pruning
 from bench.machine import machine
 from bench.report import Row, document, page, table
 from bench.scene import Choice, NotMeasuredError
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "image_pushed": trigger.rows,

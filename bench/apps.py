@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from local.host_functions import Function
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.functions_host.indexing import Function
 
 TRIGGERS = {
     "eventGridTrigger": "event_grid_trigger(arg_name={argument!r})",

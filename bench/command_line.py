@@ -13,7 +13,7 @@ from statistics import median
 
 from bench.report import Row
 from bench.scene import Choice
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 STARTS, PLANNED = 0.35, 1.0
 """Seconds of wall time, at most."""

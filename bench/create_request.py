@@ -12,8 +12,8 @@ from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefiniti
 from bench.imports import SDKS, imported
 from bench.report import Row
 from bench.scene import INSPECTED, Choice, Line, Scene, scene
-from local.running import Host, host
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import Host, host
 
 DELAY = 0.1
 QUICKLY = {"POLL_SECONDS": "0.5"}

@@ -12,8 +12,8 @@ from statistics import median
 from bench.apps import empty_app
 from bench.report import Row
 from bench.scene import Choice
-from local.host_functions import load
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.functions_host.indexing import load
 
 SCRIPT = "import time; began = time.perf_counter(); import {what}; print(time.perf_counter() - began)"
 SCHEDULES = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from bench.machine import resident
 from bench.report import Row
 from bench.scene import Choice, Scene, scene
-from local.running import Host, host
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import Host, host
 
 DELAY, PROVISIONING, MANY, FEW = 0.02, 5.0, 200, 40
 

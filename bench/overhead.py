@@ -14,7 +14,7 @@ from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefiniti
 
 from bench.report import Row
 from bench.scene import Choice, NotMeasuredError, Scene, scene
-from local.running import host
+from local.stack_client import host
 
 DELAY = 0.02
 POLL, CONFIRM, TRIPS = 2.0, 1.0, 4

@@ -20,7 +20,7 @@ from core.definition import FINGERPRINT
 from core.model import Routing, Status, Version
 from core.prune.retention import plan_prune
 from core.state.release import ReleaseState
-from local.running import Host, host
+from local.stack_client import Host, host
 
 DELAY, AT_ONCE, PAGE, STAY = 0.05, 8, 100, 10
 TIMER = "prune_versions"

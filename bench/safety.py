@@ -11,8 +11,8 @@ from statistics import median
 from bench.create_request import DELAY, in_a_row
 from bench.report import Row
 from bench.scene import BASE, Choice, Line, NotMeasuredError, Scene, scene
-from local.running import host
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import host
 
 CHECKED = {"release": {"check": {"ask": "ping", "expect": "pong"}}}
 PARTS = ("foundry", "blob", "queue", "vault", "identity", "registry_tls")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from local.running import Running, eventually, stack
+from local.stack_client import StackClient, eventually, stack
 
 T = TypeVar("T")
 Line = dict[str, Any]
@@ -45,7 +45,7 @@ class Choice:
 class Scene:
     """A running stack, and what was already read of Foundry's request log."""
 
-    running: Running
+    running: StackClient
     _read: dict[tuple[float, str], Line] = field(default_factory=dict)
     _until: float = 0.0
 

@@ -13,7 +13,7 @@ from bench.machine import resident
 from bench.report import Row
 from bench.scene import Choice, Scene, scene
 from bench.trigger import deliveries, undisturbed
-from local.running import Host, host
+from local.stack_client import Host, host
 
 OFF = {"PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false"}
 PROVISIONING = 4.0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from bench.apps import beside_an_empty_one
 from bench.report import Row
 from bench.scene import Choice, NotMeasuredError, scene
-from local.running import host
+from local.stack_client import host
 
 WARM_UP = 50
 EVENT = {

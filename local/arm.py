@@ -1,7 +1,7 @@
-"""Azure Resource Manager, read only, as ``slipway doctor`` asks it: resources, roles, connections, event subscriptions.
+"""Azure Resource Manager, read-only, as ``slipway doctor`` uses it: resources, roles, connections, event subscriptions.
 
-Lacks: everything that changes something, other API versions than the one that is asked for, and rights of its own:
-whoever has a token reads. Everything is as it should be until ``PUT /_local/arm`` says otherwise.
+Lacks: writes, differences between API versions, and permissions: any token may read. All resources are correct until
+``PUT /_local/arm`` changes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 Json = dict[str, Any]
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/local"
@@ -38,28 +38,28 @@ class Arm(StandIn):
     def __init__(self) -> None:
         super().__init__()
         self.resources: dict[str, Json] = {}
-        """Id in small letters -> the resource; a role assignment is one too."""
+        """Id in lower case -> the resource; role assignments are resources too."""
 
     def routes(self) -> list[web.RouteDef]:
-        """Any id, and any list of ids."""
+        """Return the control route, and one route for every resource and list."""
         return [
             web.put("/_local/arm", self._change),
             web.get("/{id:.+}", self._get),
         ]
 
     def put(self, identifier: str, **properties: Any) -> None:
-        """Have a resource; a property of None takes it away again."""
-        known = self.resources.setdefault(identifier.lower(), {"id": identifier, "name": _name(identifier)})
-        known.update(properties)
+        """Add a resource, or change its properties."""
+        resource = self.resources.setdefault(identifier.lower(), {"id": identifier, "name": _name(identifier)})
+        resource.update(properties)
 
     async def _change(self, request: web.Request) -> web.Response:
-        """``{"<id>": null | {…}}``: take away, or merge into the resource."""
+        """Remove or change resources: ``{"<id>": null | {…}}``."""
         for identifier, change in (await request.json()).items():
             if change is None:
                 self.resources.pop(identifier.lower(), None)
             else:
-                known = self.resources.get(identifier.lower(), {"id": identifier, "name": identifier.split("/")[-1]})
-                self.resources[identifier.lower()] = merged(known, change)
+                resource = self.resources.get(identifier.lower(), {"id": identifier, "name": _name(identifier)})
+                self.resources[identifier.lower()] = merged(resource, change)
         return web.json_response({"resources": len(self.resources)})
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -71,29 +71,29 @@ class Arm(StandIn):
         if path in self.resources:
             return web.json_response(self.resources[path])
         if path == "/subscriptions":
-            number = GROUP.split("/")[2]
-            return web.json_response({"value": [{"id": f"/subscriptions/{number}", "subscriptionId": number}]})
+            subscription = GROUP.split("/")[2]
+            return web.json_response(
+                {"value": [{"id": f"/subscriptions/{subscription}", "subscriptionId": subscription}]}
+            )
         if path.endswith("/roleassignments"):
-            return web.json_response({"value": self._assigned(request.query.get("$filter", ""))})
-        return web.json_response({"value": self._listed(path)})
+            return web.json_response({"value": self._role_assignments(request.query.get("$filter", ""))})
+        return web.json_response({"value": self._list(path)})
 
-    def _listed(self, path: str) -> list[Json]:
-        """What is of a type in a subscription, or directly below a resource."""
-        scope, found, kind = path.rpartition("/providers/")
-        below = [one for key, one in self.resources.items() if key.rpartition("/")[0] == path]
-        if not found or scope.count("/") != 2:
-            return below
-        there = (
-            one
-            for key, one in self.resources.items()
-            if key.startswith(f"{scope}/") and key.rpartition("/providers/")[2].rpartition("/")[0] == kind
-        )
-        return list(there)
+    def _list(self, path: str) -> list[Json]:
+        """Return the resources of a type in a subscription, or those directly below a resource."""
+        scope, separator, resource_type = path.rpartition("/providers/")
+        if not separator or scope.count("/") != 2:
+            return [resource for key, resource in self.resources.items() if key.rpartition("/")[0] == path]
+        return [
+            resource
+            for key, resource in self.resources.items()
+            if key.startswith(f"{scope}/") and key.rpartition("/providers/")[2].rpartition("/")[0] == resource_type
+        ]
 
-    def _assigned(self, wanted: str) -> list[Json]:
-        principal = wanted.partition("assignedTo('")[2].partition("'")[0]
-        every = (one for key, one in self.resources.items() if "/roleassignments/" in key)
-        return [one for one in every if one["properties"]["principalId"] == principal]
+    def _role_assignments(self, query_filter: str) -> list[Json]:
+        principal = query_filter.partition("assignedTo('")[2].partition("'")[0]
+        assignments = [resource for key, resource in self.resources.items() if "/roleassignments/" in key]
+        return [assignment for assignment in assignments if assignment["properties"]["principalId"] == principal]
 
 
 def _name(identifier: str) -> str:
@@ -101,7 +101,7 @@ def _name(identifier: str) -> str:
 
 
 def merged(old: Json, new: Json) -> Json:
-    """The old with the new laid over it, maps within maps; None takes away."""
+    """Return a copy of the old value with the new one merged into it, recursively; None removes a key."""
     result = copy.deepcopy(old)
     for key, value in new.items():
         if value is None:

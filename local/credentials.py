@@ -1,4 +1,4 @@
-"""A credential that the stand-ins take, for clients that run in a process of their own choice."""
+"""Credentials that every stand-in accepts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
+LIFETIME = 86_400
+"""Seconds that a token is valid."""
 
-class Anybody:
-    """Signed in as nobody in particular."""
+
+class LocalCredential:
+    """For synchronous clients."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token for any scope."""
+        return AccessToken("local", int(time.time()) + LIFETIME)
+
+
+class AsyncLocalCredential:
+    """For asynchronous clients."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """A token for a day."""
-        return AccessToken("local", int(time.time()) + 86_400)
+        """Return a token for any scope."""
+        return AccessToken("local", int(time.time()) + LIFETIME)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
-    async def __aenter__(self) -> Anybody:
-        """Itself."""
+    async def __aenter__(self) -> AsyncLocalCredential:
+        """Return itself."""
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -1,4 +1,4 @@
-"""Tiny real images made without Docker, and a pusher for any OCI registry."""
+"""Builds tiny real images without Docker and pushes them to any OCI registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from aiohttp import ClientSession
 
-from local.registry_content import digest_of
+from local.registry.repository import digest_of
 
 Kind = Literal["image", "arm64", "index", "chart", "signature"]
 OCI = "application/vnd.oci.image"
@@ -20,7 +20,7 @@ OCI = "application/vnd.oci.image"
 
 @dataclass
 class Artifact:
-    """A manifest, with the blobs and manifests that must be there before it."""
+    """A manifest, with the blobs and child manifests that must be pushed before it."""
 
     media_type: str
     manifest: bytes
@@ -29,23 +29,23 @@ class Artifact:
 
     @property
     def descriptor(self) -> dict[str, Any]:
-        """How another manifest refers to this one."""
+        """The descriptor with which an index refers to this manifest."""
         return {"mediaType": self.media_type, "digest": digest_of(self.manifest), "size": len(self.manifest)}
 
 
 def build(kind: Kind, salt: str) -> Artifact:
-    """Make an artifact; the same kind and salt always give the same digest."""
+    """Build an artifact; the same kind and salt always give the same digest."""
     if kind == "index":
         children = [_image("amd64", salt), _image("arm64", salt)]
-        listed = [
+        manifests = [
             child.descriptor | {"platform": {"os": "linux", "architecture": architecture}}
             for child, architecture in zip(children, ("amd64", "arm64"), strict=True)
         ]
-        return _artifact(f"{OCI}.index.v1+json", {"manifests": listed}, [], children)
+        return _artifact(f"{OCI}.index.v1+json", {"manifests": manifests}, [], children)
     if kind == "chart":
-        return _of(b"{}", "application/vnd.cncf.helm.config.v1+json", b"chart " + salt.encode())
+        return _with_layer(b"{}", "application/vnd.cncf.helm.config.v1+json", b"chart " + salt.encode())
     if kind == "signature":
-        return _of(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
+        return _with_layer(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
     return _image("arm64" if kind == "arm64" else "amd64", salt)
 
 
@@ -62,10 +62,10 @@ def _image(architecture: str, salt: str) -> Artifact:
         "config": {"Cmd": ["python", "/app/main.py"]},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
-    return _of(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
+    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
 
 
-def _of(config: bytes, config_type: str, layer: bytes) -> Artifact:
+def _with_layer(config: bytes, config_type: str, layer: bytes) -> Artifact:
     body = {
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
         "layers": [{"mediaType": f"{OCI}.layer.v1.tar+gzip", "digest": digest_of(layer), "size": len(layer)}],
@@ -79,7 +79,7 @@ def _artifact(media_type: str, body: dict[str, Any], blobs: list[bytes], childre
 
 
 async def push(registry: str, repository: str, tag: str | None, *, salt: str = "", kind: Kind = "image") -> str:
-    """Push a tiny artifact to ``host:port`` over http and return its digest; without a tag, by digest alone."""
+    """Push a tiny artifact over HTTP to ``host:port`` and return its digest; without a tag, push by digest."""
     artifact = build(kind, salt)
     async with ClientSession(raise_for_status=True) as session:
         await _push(session, f"http://{registry}/v2/{repository}", artifact, tag)
@@ -91,8 +91,8 @@ async def _push(session: ClientSession, base: str, artifact: Artifact, tag: str 
         await _push(session, base, child, None)
     for blob in artifact.blobs:
         async with session.post(f"{base}/blobs/uploads/") as started:
-            where = urljoin(str(started.url), started.headers["Location"])
-        async with session.put(where, params={"digest": digest_of(blob)}, data=blob):
+            upload_url = urljoin(str(started.url), started.headers["Location"])
+        async with session.put(upload_url, params={"digest": digest_of(blob)}, data=blob):
             pass
     headers = {"Content-Type": artifact.media_type}
     reference = tag or digest_of(artifact.manifest)

@@ -1,4 +1,4 @@
-"""The processes of a stack: started, told apart by name, ended by their ids."""
+"""The processes of a stack, by name: started, watched and ended."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 
-class PartDiedError(Exception):
-    """A process of the stack ended by itself."""
+class PartExitedError(Exception):
+    """A process of the stack exited, or did not start."""
 
 
 @dataclass
 class Processes:
-    """What runs beside this process; logs are kept in the folder."""
+    """Child processes; their logs go to the folder."""
 
     folder: Path
     _running: dict[str, Process] = field(default_factory=dict)
     _copying: set[asyncio.Task[None]] = field(default_factory=set)
 
     def pid(self, name: str) -> int:
-        """The id of a process."""
+        """Return the id of a process."""
         return self._running[name].pid
 
     async def start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
-        """Start a module of ours; its first line says where it listens, the rest goes to a log of its name.
+        """Start a module. Its first line of output is JSON with its addresses; the rest goes to a log of that name.
 
-        Raises PartDiedError where it ends before that line.
+        Raises PartExitedError if it exits before that line.
         """
         log = (self.folder / f"{name}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
@@ -42,28 +42,28 @@ class Processes:
         self._running[name] = process
         line = await process.stdout.readline() if process.stdout else b""
         if not line:
-            raise PartDiedError(f"{name} did not start; see {log.name}")
-        told: dict[str, Any] = json.loads(line)
+            raise PartExitedError(f"{name} did not start; see {log.name}")
+        addresses: dict[str, Any] = json.loads(line)
         copying = asyncio.create_task(_copy(process, log))
         self._copying.add(copying)
         copying.add_done_callback(self._copying.discard)
-        return told
+        return addresses
 
     async def kill(self, name: str) -> None:
-        """``kill -9``, as a machine that is taken away ends."""
+        """Kill a process with SIGKILL, as when its machine is taken away."""
         self._running[name].kill()
         await self._running[name].wait()
 
-    async def watch(self) -> None:
-        """Return never; raises PartDiedError when a process ends."""
-        waits = {asyncio.create_task(one.wait()): name for name, one in self._running.items()}
+    async def wait_for_exit(self) -> None:
+        """Wait until any process exits, then raise PartExitedError."""
+        waits = {asyncio.create_task(process.wait()): name for name, process in self._running.items()}
         done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        raise PartDiedError(f"{waits[done.pop()]} ended by itself")
+        raise PartExitedError(f"{waits[done.pop()]} exited unexpectedly")
 
     async def down(self) -> None:
-        """End all of them, the last that was started first."""
+        """End all processes, the newest first."""
         for process in reversed(self._running.values()):
             if process.returncode is None:
                 process.terminate()

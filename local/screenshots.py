@@ -1,4 +1,4 @@
-"""Makes the README's pictures of the telemetry page from a run of the demo, in Chromium; the font Inter suits it.
+"""Takes the README's screenshots of the telemetry page during a demo, in Chromium; install the font Inter for them.
 
 python -m local.screenshots docs/images
 """
@@ -17,53 +17,53 @@ from aiohttp import ClientSession
 from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 
-from local.demo.run import AGENTS, story
-from local.demo.screen import Screen
-from local.demo.world import World
+from local.demo.output import Output
+from local.demo.run import AGENTS, play
+from local.demo.stack_driver import StackDriver
 from local.stack import Options, Stack
 
 SIZE = {"width": 1280, "height": 830}
-PICKED = "CHECK_FAILED"
-"""The release that is shown: it went live, failed with traffic, and was taken back."""
-LAST = "slipway.versions.pruned"
-"""What arrives last of the demo."""
+RELEASE_REASON = "CHECK_FAILED"
+"""Reason of the release to show: it went live, failed with traffic, and was rolled back."""
+LAST_METRIC = "slipway.versions.pruned"
+"""The metric that arrives last."""
 
 
-async def take(folder: Path, chromium: str) -> None:
-    """Run the demo and write one picture for light and one for dark."""
-    with tempfile.TemporaryDirectory(prefix="slipway-demo-") as kept:
-        stack = Stack(Options(Path(kept), AGENTS, free_ports=True), say=lambda _: None)
+async def take_screenshots(folder: Path, chromium: str) -> None:
+    """Run the demo and write a light and a dark screenshot."""
+    with tempfile.TemporaryDirectory(prefix="slipway-demo-") as stack_folder:
+        stack = Stack(Options(Path(stack_folder), AGENTS, free_ports=True), report=lambda _: None)
         try:
             await stack.up()
-            world = World(stack.endpoints)
+            driver = StackDriver(stack.endpoints)
             try:
-                await story(world, Screen(Console(file=io.StringIO(), width=100)))
+                await play(driver, Output(Console(file=io.StringIO(), width=100)))
             finally:
-                await world.close()
-            await _arrived(stack.endpoints["telemetry"])
-            await _pictures(stack.endpoints["telemetry"], folder, chromium)
+                await driver.close()
+            await _wait_for_telemetry(stack.endpoints["telemetry"])
+            await _screenshots(stack.endpoints["telemetry"], folder, chromium)
         finally:
             await stack.down()
 
 
-async def _arrived(telemetry: str) -> None:
+async def _wait_for_telemetry(telemetry: str) -> None:
     async with ClientSession() as session, asyncio.timeout(30):
         while True:
             async with session.get(f"{telemetry}/_local/items?type=MetricData") as answer:
-                if LAST in json.dumps(await answer.json()):
+                if LAST_METRIC in json.dumps(await answer.json()):
                     return
             await asyncio.sleep(0.5)
 
 
-async def _pictures(telemetry: str, folder: Path, chromium: str) -> None:
+async def _screenshots(telemetry: str, folder: Path, chromium: str) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        await _picture(browser, telemetry, folder / "telemetry.png", dark=False)
-        await _picture(browser, telemetry, folder / "telemetry-dark.png", dark=True)
+        await _screenshot(browser, telemetry, folder / "telemetry.png", dark=False)
+        await _screenshot(browser, telemetry, folder / "telemetry-dark.png", dark=True)
         await browser.close()
 
 
-async def _picture(browser: Browser, telemetry: str, path: Path, *, dark: bool) -> None:
+async def _screenshot(browser: Browser, telemetry: str, path: Path, *, dark: bool) -> None:
     context = await browser.new_context(
         viewport={"width": SIZE["width"], "height": SIZE["height"]},
         color_scheme="dark" if dark else "light",
@@ -71,7 +71,7 @@ async def _picture(browser: Browser, telemetry: str, path: Path, *, dark: bool) 
     )
     page = await context.new_page()
     await page.goto(telemetry)
-    await page.locator(".push a").filter(has_text=PICKED).click()
+    await page.locator(".push a").filter(has_text=RELEASE_REASON).click()
     await page.locator(".fold").nth(1).wait_for()
     await page.mouse.move(0, 0)
     await page.screenshot(path=path)
@@ -79,12 +79,12 @@ async def _picture(browser: Browser, telemetry: str, path: Path, *, dark: bool) 
 
 
 def main(folder: str = "docs/images") -> int:
-    """The pictures from the command line."""
+    """Take the screenshots from the command line."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("Chromium is missing; on Debian: sudo apt-get install -y chromium fonts-inter", file=sys.stderr)
         return 1
-    asyncio.run(take(Path(folder), chromium))
+    asyncio.run(take_screenshots(Path(folder), chromium))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Brings every part of Azure up on this machine, in order, and down again."""
+"""Starts every stand-in on this machine, in order, and stops them again."""
 
 from __future__ import annotations
 
@@ -16,111 +16,111 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from local.arm import Arm
-from local.arm_world import furnish
-from local.eventgrid import EventGrid, Straight, Subscription, ToQueue
-from local.foundry import Foundry
-from local.identity import Identity
-from local.processes import PartDiedError, Processes
-from local.registry import Registry
-from local.server import StandIn
-from local.settings import PORTS, ROOT, environment, secret_names, taken
-from local.storage import connection_string
-from local.telemetry import Telemetry
+from local.arm_fixture import populate
+from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
+from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
+from local.foundry.server import Foundry
+from local.managed_identity import ManagedIdentity
+from local.processes import PartExitedError, Processes
+from local.registry.server import Registry
+from local.stand_in import StandIn
+from local.storage.account import connection_string
+from local.telemetry.server import Telemetry
 from local.tls import Authority
 from local.vault import SecretVersion, Vault
 
-ImageTypes = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
-SecretTypes = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
+IMAGE_EVENTS = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
+SECRET_EVENTS = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
 
 
 @dataclass
 class Options:
-    """What ``python -m local up`` was asked for."""
+    """Options of ``python -m local up``."""
 
     folder: Path
     agents: Path
     deliver: Literal["straight", "queue"] = "queue"
     free_ports: bool = False
     functions: bool = True
-    """False: somebody else runs the Functions host, with the settings that ``endpoints.json`` has under ``env``."""
-    factor: float = 0.01
-    """Event Grid's pauses between tries, scaled."""
+    """False: start the Functions host elsewhere, with the settings under ``env`` in ``endpoints.json``."""
+    retry_delay_factor: float = 0.01
+    """Scales the delays between Event Grid's delivery attempts."""
 
 
 @dataclass
 class Stack:
-    """The parts that run; ``endpoints`` is what ``endpoints.json`` says."""
+    """The running parts; ``endpoints`` is the content of ``endpoints.json``."""
 
     options: Options
-    say: Callable[[str], None] = print
+    report: Callable[[str], None] = print
     endpoints: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, StandIn] = field(default_factory=dict)
-    """The stand-ins of this very process, by name."""
+    """The stand-ins in this process, by name."""
     processes: Processes = field(init=False)
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.options.folder)
 
     async def up(self) -> None:
-        """Start everything; raises PartDiedError, also where a port is taken."""
-        folder = self._cleared()
+        """Start everything; raise PartExitedError if a part does not start or a port is in use."""
+        folder = self._prepare_folder()
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self.start_storage()
-        events = EventGrid(folder / "dead-letters", factor=self.options.factor)
+        events = EventGrid(folder / "dead-letters", retry_delay_factor=self.options.retry_delay_factor)
         await self._start("eventgrid", events)
         self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
-        await self._start("identity", Identity())
+        await self._start("identity", ManagedIdentity())
         await self._start("telemetry", Telemetry())
-        registry = Registry("demo", on_push=events.publish)
+        registry = Registry("demo", on_event=events.publish)
         url = await self._start("registry", registry)
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
         for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
-        furnish(arm, self.endpoints)
+        populate(arm, self.endpoints)
         for name in secret_names(self.options.agents):
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         if self.options.functions:
-            await self._functions()
+            await self._start_functions()
         self._subscribe(events)
         temporary = folder / "endpoints.json.new"
         temporary.write_text(json.dumps(self.endpoints, indent=1))
         temporary.replace(folder / "endpoints.json")
 
-    async def watch(self) -> None:
-        """Return never; raises PartDiedError when a process ends."""
-        await self.processes.watch()
+    async def wait_for_exit(self) -> None:
+        """Wait until a process exits, then raise PartExitedError."""
+        await self.processes.wait_for_exit()
 
     async def down(self) -> None:
-        """End every process by its id, then every server; nobody is told any more where they were."""
-        if "env" in self.endpoints:  # else the file is another stack's
+        """Remove ``endpoints.json``, end every process, then stop every server."""
+        if "env" in self.endpoints:  # if not, the file belongs to another stack
             (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         await self.processes.down()
         for part in reversed(self.parts.values()):
             await part.stop()
 
-    def _cleared(self) -> Path:
-        """The folder, without what an earlier stack said, and with nobody on its ports."""
-        busy = {} if self.options.free_ports else taken(PORTS)
-        if busy:
-            told = ", ".join(f"{port} ({name})" for name, port in busy.items())
-            raise PartDiedError(f'port {told} is taken: end what listens there, or make up ARGS="--ports 0"')
+    def _prepare_folder(self) -> Path:
+        """Check that the ports are free and remove the endpoints of an earlier stack."""
+        in_use = {} if self.options.free_ports else ports_in_use(PORTS)
+        if in_use:
+            ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
+            raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
         (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         return self.options.folder
 
     async def start_storage(self) -> None:
-        """Start the storage account; after a kill it has its state and its addresses again."""
+        """Start the storage account; after a kill it continues with the same state and addresses."""
         folder = str(self.options.folder / "storage")
         ports = ["--blob-port", str(self._port("blob")), "--queue-port", str(self._port("queue"))]
         arguments = ["local.storage", folder, *ports, "--cert", str(self.options.folder / "tls" / "server.pem")]
         self.endpoints |= await self.processes.start("storage", arguments, {**os.environ})
-        self.say(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
+        self.report(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
 
     def _port(self, name: str) -> int:
-        """Where the part listens already, or is to listen."""
+        """Return the port on which a part listens or will listen."""
         if name in self.endpoints:
             return urlsplit(self.endpoints[name]).port or 0
         return 0 if self.options.free_ports else PORTS[name]
@@ -128,34 +128,34 @@ class Stack:
     async def _start(self, name: str, part: StandIn, tls: Authority | None = None) -> str:
         self.endpoints[name] = await part.start(self._port(name), tls.server() if tls else None)
         self.parts[name] = part
-        self.say(f"{part.name:12} {part.url}")
+        self.report(f"{part.name:12} {part.url}")
         return part.url
 
-    async def _functions(self) -> None:
-        arguments = ["local.host", "--app", str(ROOT), "--port", str(self._port("functions"))]
+    async def _start_functions(self) -> None:
+        arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]
         environment = {**os.environ, **self.endpoints["env"]}
         arguments += ["--folder", str(self.options.folder)]
         self.endpoints |= await self.processes.start("functions", arguments, environment)
-        self.say(f"{'functions':12} {self.endpoints['functions']}")
+        self.report(f"{'functions':12} {self.endpoints['functions']}")
 
     def _subscribe(self, events: EventGrid) -> None:
         if self.options.deliver == "straight":
             functions = self.endpoints["functions"]
             events.subscriptions = [
-                Subscription(ImageTypes, Straight(functions, "image_pushed")),
-                Subscription(SecretTypes, Straight(functions, "secret_changed")),
+                Subscription(IMAGE_EVENTS, ToFunction(functions, "image_pushed")),
+                Subscription(SECRET_EVENTS, ToFunction(functions, "secret_changed")),
             ]
             return
-        events.subscriptions = [Subscription(ImageTypes | SecretTypes, ToQueue(self._send))]
+        events.subscriptions = [Subscription(IMAGE_EVENTS | SECRET_EVENTS, ToQueue(self._send_to_queue))]
 
-    async def _send(self, text: str) -> int:
-        """As Event Grid does with a storage queue: base64, no array; the queue is there before the subscription."""
+    async def _send_to_queue(self, text: str) -> int:
+        """Send an event as Event Grid does to a storage queue: base64, no array; return the HTTP status."""
         client = QueueClient.from_connection_string(
             connection_string(self.endpoints),
             "events",
             message_encode_policy=TextBase64EncodePolicy(),
             connection_verify=self.endpoints["ca"],
-            retry_total=0,  # Event Grid has a schedule of its own
+            retry_total=0,  # Event Grid has its own retry schedule
         )
         async with client:
             try:

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority for the stand-ins whose SDKs insist on TLS."""
+"""A temporary certificate authority for the stand-ins whose SDKs require TLS."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import trustme
 
 
 class Authority:
-    """One authority and one certificate for 127.0.0.1 and localhost; a client trusts ``ca`` (a PEM file)."""
+    """An authority and a certificate for 127.0.0.1 and localhost; clients trust ``ca``, a PEM file."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         authority = trustme.CA()
-        leaf = authority.issue_cert("127.0.0.1", "localhost")
+        certificate = authority.issue_cert("127.0.0.1", "localhost")
         self.ca = folder / "ca.pem"
         self.server_pem = folder / "server.pem"
         authority.cert_pem.write_to_path(str(self.ca))
-        leaf.private_key_and_cert_chain_pem.write_to_path(str(self.server_pem))
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(self.server_pem))
 
     def server(self) -> ssl.SSLContext:
-        """What a server needs to be trusted."""
+        """Return the TLS context of a server."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server_pem)
         return context
 
     def client(self) -> ssl.SSLContext:
-        """What a client needs to trust it."""
+        """Return the TLS context of a client."""
         return ssl.create_default_context(cafile=str(self.ca))

@@ -1,6 +1,6 @@
-"""Key Vault's secrets: versions, tags, disabled, expired, paging and the challenge, for the unmodified SecretClient.
+"""Key Vault's secrets for the unmodified SecretClient: versions, tags, disabled and expired, paging, the challenge.
 
-Lacks: keys, certificates, soft delete, recovery, and every right but "is signed in".
+Lacks: keys, certificates, soft delete, recovery, and permissions: any token may do everything.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from local.server import StandIn
+from local.stand_in import StandIn
 
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
-PAGE = 25
+PAGE_SIZE = 25
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass
 class SecretVersion:
-    """One version of a secret."""
+    """A version of a secret."""
 
     value: str
     enabled: bool = True
@@ -38,7 +38,7 @@ class SecretVersion:
 
 
 class Vault(StandIn):
-    """One vault; ``PUT /_local/secrets/<name>`` makes a version without any right."""
+    """A vault; ``PUT /_local/secrets/<name>`` adds a version without a token."""
 
     name = "vault"
 
@@ -49,7 +49,7 @@ class Vault(StandIn):
         self._on_event = on_event
 
     def routes(self) -> list[web.RouteDef]:
-        """The secret operations that are used, and the control route."""
+        """Return the secret operations that Slipway uses, and the control route."""
         return [
             web.put("/_local/secrets/{name}", self._set_local),
             web.get("/secrets", self._list),
@@ -61,14 +61,14 @@ class Vault(StandIn):
         ]
 
     async def put(self, name: str, secret: SecretVersion) -> SecretVersion:
-        """Make a version and tell Event Grid."""
+        """Add a version and publish its event."""
         self.secrets.setdefault(name.lower(), []).append(secret)
         if self._on_event:
             await self._on_event(self._event(name, secret))
         return secret
 
     def _event(self, name: str, secret: SecretVersion) -> dict[str, Any]:
-        """The event as Azure's schema page shows it, stray space in ``ObjectName `` and all."""
+        """Return the event as Azure's schema page shows it, including the space at the end of ``ObjectName ``."""
         vault_id = f"/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults/{self.vault}"
         return {
             "id": str(uuid.uuid4()),
@@ -90,13 +90,13 @@ class Vault(StandIn):
         }
 
     def _challenge(self, request: web.Request) -> web.Response | None:
-        """The SDK sends its first request without a token; 0.0.1 is the suffix of 127.0.0.1 that its check accepts."""
+        """Answer a request without a token; 0.0.1 is the suffix of 127.0.0.1 that the SDK's check accepts."""
         if request.headers.get("Authorization", "").startswith("Bearer "):
             return None
         port = urlsplit(f"//{request.host}").port
-        where = f'authorization="https://login.microsoftonline.com/local", resource="https://0.0.1:{port}"'
+        challenge = f'authorization="https://login.microsoftonline.com/local", resource="https://0.0.1:{port}"'
         response = _error(401, "Unauthorized", "a bearer token is needed")
-        response.headers["WWW-Authenticate"] = f"Bearer {where}"
+        response.headers["WWW-Authenticate"] = f"Bearer {challenge}"
         return response
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -106,20 +106,20 @@ class Vault(StandIn):
         if not NAME.fullmatch(name):
             return _error(400, "BadParameter", f"the name {name} is not valid")
         versions = self.secrets.get(name.lower(), [])
-        found = next((one for one in reversed(versions) if version in (None, one.version)), None)
-        if found is None:
+        secret = next((secret for secret in reversed(versions) if version in (None, secret.version)), None)
+        if secret is None:
             return _error(404, "SecretNotFound", f"a secret with (name/id) {name} was not found in this key vault")
-        if not found.enabled:
+        if not secret.enabled:
             inner = {"code": "SecretDisabled"}
             return _error(403, "Forbidden", "operation get is not allowed on a disabled secret", inner)
-        return web.json_response({"value": found.value, **self._properties(name, found, versioned=True)})
+        return web.json_response({"value": secret.value, **self._properties(name, secret, versioned=True)})
 
     async def _set(self, request: web.Request) -> web.Response:
         if (challenge := self._challenge(request)) is not None:
             return challenge
         body = await request.json()
         attributes = body.get("attributes") or {}
-        made = SecretVersion(
+        secret = SecretVersion(
             value=body["value"],
             enabled=attributes.get("enabled", True),
             expires_on=attributes.get("exp"),
@@ -128,22 +128,22 @@ class Vault(StandIn):
             content_type=body.get("contentType"),
         )
         name = request.match_info["name"]
-        await self.put(name, made)
-        return web.json_response({"value": made.value, **self._properties(name, made, versioned=True)})
+        await self.put(name, secret)
+        return web.json_response({"value": secret.value, **self._properties(name, secret, versioned=True)})
 
     async def _list(self, request: web.Request) -> web.Response:
         newest = [(name, versions[-1]) for name, versions in sorted(self.secrets.items())]
-        return self._page(request, [self._properties(name, one) for name, one in newest])
+        return self._page(request, [self._properties(name, secret) for name, secret in newest])
 
     async def _versions(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         versions = self.secrets.get(name.lower(), [])
-        return self._page(request, [self._properties(name, one, versioned=True) for one in versions])
+        return self._page(request, [self._properties(name, secret, versioned=True) for secret in versions])
 
     def _page(self, request: web.Request, items: list[dict[str, Any]]) -> web.Response:
         if (challenge := self._challenge(request)) is not None:
             return challenge
-        size = int(request.query.get("maxresults", PAGE))
+        size = int(request.query.get("maxresults", PAGE_SIZE))
         start = int(request.query.get("$skiptoken", 0))
         more = start + size < len(items)
         query = {**request.query, "$skiptoken": str(start + size), "maxresults": str(size)}
@@ -169,11 +169,11 @@ class Vault(StandIn):
 
     async def _set_local(self, request: web.Request) -> web.Response:
         try:
-            made = SecretVersion(**await request.json())
+            secret = SecretVersion(**await request.json())
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"secret: {error}"}, status=400)
-        await self.put(request.match_info["name"], made)
-        return web.json_response({"version": made.version})
+        await self.put(request.match_info["name"], secret)
+        return web.json_response({"version": secret.version})
 
 
 def _error(status: int, code: str, message: str, inner: dict[str, str] | None = None) -> web.Response:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.host_functions import load
+from local.functions_host.indexing import load
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}

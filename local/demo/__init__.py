@@ -1,1 +1,1 @@
-"""``make demo``: one screen that shows what Slipway does, and asks the SDK whether it is true."""
+"""``make demo``: one screen that shows what Slipway does and checks through the SDK that it is true."""

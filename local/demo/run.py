@@ -1,4 +1,4 @@
-"""Runs the demo: the whole stack on free ports, the story, the table."""
+"""Runs the demo: starts the whole stack on free ports, plays the scenario, prints the table of assertions."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ import tempfile
 import time
 from pathlib import Path
 
-from local.demo.scenes import SECONDS, STORY, Story
-from local.demo.screen import Screen, console
-from local.demo.world import World
-from local.processes import PartDiedError
+from local.demo.output import Output, console
+from local.demo.scenario import SCENES, Scenario
+from local.demo.stack_driver import StackDriver
+from local.processes import PartExitedError
 from local.stack import Options, Stack
 
 AGENTS = Path(__file__).with_name("agents.yaml")
+PROVISIONING_SECONDS = 0.4
+"""How long the stand-in takes to provision a version; Azure takes half a minute to five."""
 
 
-async def demo(picture: Path | None = None) -> int:
-    """Tell the story; 0 only where all of it was true. ``picture`` takes the screen as SVG."""
-    screen = Screen(console(record=picture is not None))
+async def demo(svg: Path | None = None) -> int:
+    """Run the demo and return 0 only if every assertion held; ``svg`` is a file for a picture of the screen."""
+    output = Output(console(record=svg is not None))
     with tempfile.TemporaryDirectory(prefix="slipway-demo-") as folder:
         options = Options(Path(folder), AGENTS, free_ports=True)
-        stack = Stack(options, say=lambda _: None)
+        stack = Stack(options, report=lambda _: None)
         try:
-            return await _tell(stack, screen, picture)
-        except (PartDiedError, OSError) as error:
-            screen.console.print(f"[red]stopped:[/] {error}")
+            return await _run(stack, output, svg)
+        except (PartExitedError, OSError) as error:
+            output.console.print(f"[red]stopped:[/] {error}")
             return 1
         finally:
             await stack.down()
 
 
-async def _tell(stack: Stack, screen: Screen, picture: Path | None) -> int:
+async def _run(stack: Stack, output: Output, svg: Path | None) -> int:
     began = time.monotonic()
-    with screen.console.status("starting the parts of Azure"):
+    with output.console.status("starting the stand-ins for Azure"):
         await stack.up()
-    screen.opening(time.monotonic() - began, stack.endpoints["registry"])
-    world = World(stack.endpoints)
+    output.opening(time.monotonic() - began, stack.endpoints["registry"])
+    driver = StackDriver(stack.endpoints)
     try:
-        await story(world, screen)
+        await play(driver, output)
     finally:
-        await world.close()
-    true = screen.closing(time.monotonic() - began, "To keep it running: make up")
-    if picture is not None:
-        screen.console.save_svg(str(picture), title="make demo")
-    return 0 if true else 1
+        await driver.close()
+    all_true = output.closing(time.monotonic() - began, "To keep it running: make up")
+    if svg is not None:
+        output.console.save_svg(str(svg), title="make demo")
+    return 0 if all_true else 1
 
 
-async def story(world: World, screen: Screen) -> None:
-    """Every scene, on a stack that runs."""
-    await world.tell("foundry", "provisioning", {"seconds": SECONDS})
+async def play(driver: StackDriver, output: Output) -> None:
+    """Play every scene on a running stack."""
+    await driver.configure("foundry", "provisioning", {"seconds": PROVISIONING_SECONDS})
     for agent in ("careful", "billing"):  # they go live while the first scenes are shown
-        await world.push(f"agents/{agent}", "v1", f"first-{agent}")
-    for scene in STORY:
-        await scene(Story(world, screen))
+        await driver.push(f"agents/{agent}", "v1", f"first-{agent}")
+    for scene in SCENES:
+        await scene(Scenario(driver, output))
 
 
-def main(picture: Path | None = None) -> int:
-    """The demo from the command line."""
-    return asyncio.run(demo(picture))
+def main(svg: Path | None = None) -> int:
+    """Run the demo from the command line."""
+    return asyncio.run(demo(svg))

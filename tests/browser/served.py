@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.telemetry import Telemetry
+from local.telemetry.server import Telemetry
 
 
 class Served:

@@ -72,7 +72,7 @@ def test_ten_thousand_decisions_are_all_found_and_few_are_drawn(served: Served, 
     expect(page.locator(".push")).to_have_count(100)
     served.send([span("prune.delete", f"d{n}", after=n, took=0.5) for n in range(700)])
     page.goto(f"{served.url}/#/releases/t1")
-    expect(page.locator(".one .note")).to_have_text("200 more steps are not shown.")
+    expect(page.locator(".release .note")).to_have_text("200 more steps are not shown.")
 
 
 def test_what_is_new_waits_while_somebody_reads(served: Served, at: Open) -> None:
@@ -96,18 +96,18 @@ def test_what_was_opened_stays_open_and_what_is_looked_at_stays(served: Served, 
     page = at()
     page.locator(".span button.label").filter(has_text="create").click()
     expect(page.locator(".span .rest")).to_contain_text("began")
-    page.locator(".one .more").first.click()
-    expect(page.locator(".one .line .rest").first).to_contain_text("step")
-    expect(page.locator(".one .line time").first).to_have_text("+10 ms")
+    page.locator(".release .more").first.click()
+    expect(page.locator(".release .line .rest").first).to_contain_text("step")
+    expect(page.locator(".release .line time").first).to_have_text("+10 ms")
     focused = page.evaluate("document.activeElement.dataset.focus")
     served.send([span("release.wait", "later", parent="t1-release", after=1, took=0.5), *push("t2", "other-agent", 60)])
     expect(page.locator(".push")).to_have_count(2)
-    expect(page.locator(".one h2")).to_have_text("hello-agent")
+    expect(page.locator(".release h2")).to_have_text("hello-agent")
     expect(page.locator(".span").filter(has_text="release.wait")).to_be_visible()
     expect(page.locator(".span .rest")).to_contain_text("began")
     served.send([span("event_queued", "root", after=-1, took=1.2)])
-    expect(page.locator(".one .line time").first).to_have_text("+1.01 s")
-    expect(page.locator(".one .line .rest").first).to_contain_text("step")
+    expect(page.locator(".release .line time").first).to_have_text("+1.01 s")
+    expect(page.locator(".release .line .rest").first).to_contain_text("step")
     assert page.evaluate("document.activeElement.dataset.focus") == focused
 
 
@@ -121,10 +121,10 @@ def test_the_address_of_a_filter_is_kept(served: Served, at: Open) -> None:
     page.reload()
     expect(page.locator(f"{LINES} .reason")).to_have_text(["✕CHECK_FAILED"])
     page.locator(f"{LINES} .trace").click()
-    expect(page.locator(".one h2")).to_have_text("careful-agent")
+    expect(page.locator(".release h2")).to_have_text("careful-agent")
     page.go_back()
     expect(page.locator(LINES)).to_have_count(1)
     page.get_by_label("Words").fill("no such words")
-    expect(page.get_by_text("No decision is like that")).to_be_visible()
+    expect(page.get_by_text("No decision matches")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(LINES)).to_have_count(10)

@@ -43,7 +43,7 @@ def test_nothing_that_is_told_becomes_markup(served: Served, at: Open) -> None:
         for button in page.locator("main button:visible").all():
             if not button.get_attribute("data-reason"):
                 button.click()
-    page.locator(".one .reason").first.click()
+    page.locator(".release .reason").first.click()
     expect(page.locator("dialog .page")).to_contain_text("No reason has this name")
     page.keyboard.press("Escape")
     for view in ("decisions", "metrics", "releases/%E0%A4%A"):
@@ -80,7 +80,7 @@ def test_the_page_says_what_it_may_do(served: Served, at: Open) -> None:
     assert refused == "TypeError"
 
 
-@pytest.mark.parametrize("path", ["/page/..%2Ftelemetry.py", "/page/%2e%2e%2ftls.py", "/page/nothing.js",
+@pytest.mark.parametrize("path", ["/page/..%2Fserver.py", "/page/%2e%2e%2frecords.py", "/page/nothing.js",
                                   "/reasons/..%2FREADME", "/reasons/NO_SUCH"])  # fmt: skip
 def test_no_other_file_is_served(served: Served, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):

@@ -14,14 +14,14 @@ from tests.browser.told import decision, everything, metric, push, span
 
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
-KNOWN = "import('/page/metrics.js').then(({KNOWN}) => KNOWN.map(([name, , ...rest]) => [name, ...rest]))"
+KNOWN = "import('/page/metrics.js').then(({METRICS}) => METRICS.map(([name, , ...rest]) => [name, ...rest]))"
 NAMED = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
-  .then(([store, tree]) => [...store.GOES_ON, ...store.GOOD, ...tree.WAITED_FOR.keys()])"""
+  .then(([store, tree]) => [...store.CONTINUES, ...store.SUCCEEDED, ...tree.WAIT_LABELS.keys()])"""
 WRITTEN = """async (code) => {
   const text = await (await fetch(`/reasons/${code}`)).text();
-  const { written } = await import("/page/reasons.js");
+  const { renderMarkdown } = await import("/page/reasons.js");
   const div = document.createElement("div");
-  div.append(...written(text));
+  div.append(...renderMarkdown(text));
   for (const one of div.querySelectorAll("code")) one.remove();
   return div.textContent;
 }"""
@@ -32,7 +32,7 @@ def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: O
     again = span("release", "r2", parent="t1-push", after=day, took=1, agent="billing-agent")
     served.send([*push("t1", "billing-agent", reason="APPROVAL_WAITING"), again])
     page = at()
-    pause = page.locator(".pause").filter(has_text="waits for a person")
+    pause = page.locator(".pause").filter(has_text="waits for approval")
     expect(pause.locator(".took")).to_have_text("23 h 59 min")
     expect(pause.locator(".cut")).to_be_visible()
     create = page.locator(".span").filter(has_text="create").locator(".bar").bounding_box()
@@ -51,7 +51,7 @@ def test_two_agents_of_one_push_wait_each_for_their_own(served: Served, at: Open
     page = at()
     expect(page.locator(".pause .took")).to_have_text(["280 ms", "1.00 s"])
     expect(page.locator(".pause .label")).to_have_text(["in the queue", "in the queue"])
-    expect(page.locator(".one h2")).to_have_text("first-agent, second-agent")
+    expect(page.locator(".release h2")).to_have_text("first-agent, second-agent")
 
 
 def test_a_circle_of_spans_ends(served: Served, at: Open) -> None:
@@ -101,6 +101,6 @@ def test_every_reason_s_page_is_shown_without_a_trace_of_its_markup(served: Serv
         shown = page.evaluate(WRITTEN, reason.value)
         assert "What you can do" in shown, reason
         assert not re.search(r"\]\(|```|\*\*|^#", shown, re.MULTILINE), reason
-    page.locator(".one .outcome .reason").click()
+    page.locator(".release .outcome .reason").click()
     expect(page.locator("dialog h2")).to_have_text("NOT_FOLLOWED")
     expect(page.locator("dialog")).to_contain_text("What Slipway did")

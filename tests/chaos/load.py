@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from local.images import build, push
-from local.registry_content import digest_of
+from local.registry.repository import digest_of
 from local.vault import SecretVersion, Vault
 from tests.chaos.schedule import REPOSITORIES, Due
 from tests.chaos.world import World

@@ -12,9 +12,9 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, TCPConnector
 
-from local.control import tell
-from local.eventgrid import Manners
-from local.server import Fault
+from local.control import configure
+from local.event_grid import DeliveryOptions
+from local.stand_in import Fault
 from tests.chaos.schedule import Due
 from tests.chaos.world import World
 
@@ -52,8 +52,8 @@ class Trouble:
             self._count(name, [vars(one) for one in part.faults])
             part.faults = []
         for name in IN_STORAGE:
-            await tell(self.world.control(name), name, "faults", [])
-        self.world.events.manners = Manners()
+            await configure(self.world.control(name), name, "faults", [])
+        self.world.events.delivery_options = DeliveryOptions()
         await self._lag(Due(0, "list lag", {"seconds": 0}))
 
     async def _kill(self, due: Due) -> bool:
@@ -73,7 +73,7 @@ class Trouble:
         return True
 
     async def _deliver(self, due: Due) -> bool:
-        self.world.events.manners = Manners(**due.what)
+        self.world.events.delivery_options = DeliveryOptions(**due.what)
         return True
 
     async def _lag(self, due: Due) -> bool:
@@ -92,7 +92,7 @@ class Trouble:
         part, fault = due.what["part"], due.what["fault"]
         if part in IN_STORAGE:
             await self._count_storage((part,))
-            await tell(self.world.control(part), part, "faults", [fault])
+            await configure(self.world.control(part), part, "faults", [fault])
             return True
         standin = self.world.stack.parts[part]
         self._count(part, [vars(one) for one in standin.faults])

@@ -10,8 +10,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local.foundry_state import image_of
-from local.storage import connection_string
+from local.foundry.state import image_of
+from local.storage.account import connection_string
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
@@ -85,7 +85,7 @@ class Verdict:
         return data
 
     def _undelivered(self) -> list[str]:
-        count = len(self._world.events.on_their_way)
+        count = len(self._world.events.in_flight)
         return [f"{count} events are not delivered"] if count else []
 
     def _waiting(self) -> list[str]:
@@ -101,7 +101,7 @@ class Verdict:
     def _agent(self, name: str) -> list[str]:
         """Every agent runs the newest push that its rule allows, where that one can run at all."""
         newest, agent = self._newest(FOLLOWS[name]), self._world.foundry.project.agents.get(name)
-        serving = agent.serving() if agent else None
+        serving = agent.live_version() if agent else None
         if serving is None:
             return [f"{name} serves nothing"]
         runs = image_of(serving.definition).rpartition("@")[2]

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from local.foundry_state import AgentState
+from local.foundry.state import AgentState
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
@@ -64,7 +64,7 @@ class Watch:
                     self._say(f"{moved['agent']} was moved to version {spec['agent_version']} before it was confirmed")
 
     def _serves(self, agent: AgentState) -> None:
-        serving = agent.serving()
+        serving = agent.live_version()
         if serving is None:
             self._say(f"the live version of {agent.name} was deleted")
             return
@@ -73,7 +73,7 @@ class Watch:
         status = serving.status(self._world.foundry.project.clock())
         if status != "active":
             self._say(f"version {serving.number} of {agent.name} is live and {status}")
-        wrong = self._load.images.get(serving.names.split()[0].rpartition("@")[2]) == "wrong"
+        wrong = self._load.images.get(serving.match_text.split()[0].rpartition("@")[2]) == "wrong"
         if agent.name == VERIFIED and wrong:
             self._say(f"version {serving.number} of {agent.name} is live, and its verify cannot have passed")
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 
-from local.control import tell
-from local.eventgrid import EventGrid
-from local.foundry import Foundry
-from local.settings import ROOT
+from local.control import configure
+from local.endpoints import ROOT
+from local.event_grid import EventGrid
+from local.foundry.server import Foundry
 from local.stack import Options, Stack
 from tests.chaos.clocks import HostClock, library
 from tests.chaos.schedule import HOSTS
@@ -38,8 +38,8 @@ class World:
     _ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        options = Options(self.folder, AGENTS, free_ports=True, functions=False, factor=0.005)
-        self.stack = Stack(options, say=lambda _: None)
+        options = Options(self.folder, AGENTS, free_ports=True, functions=False, retry_delay_factor=0.005)
+        self.stack = Stack(options, report=lambda _: None)
 
     @property
     def foundry(self) -> Foundry:
@@ -102,7 +102,7 @@ class World:
         clock = self._clocks[name].environment if self._clocks else {}
         environment = {**os.environ, **self.stack.endpoints["env"], **SETTINGS, **clock}
         port = str(self._ports.get(name, 0))
-        arguments = ["local.host", "--app", str(ROOT), "--port", port, "--folder", str(folder)]
+        arguments = ["local.functions_host", "--app", str(ROOT), "--port", port, "--folder", str(folder)]
         told = await self.stack.processes.start(name, arguments, environment)
         self._ports[name] = urlsplit(told["functions"]).port or 0
 
@@ -121,7 +121,7 @@ class World:
 
     async def advance_storage(self, seconds: float) -> None:
         """Let leases and hidden messages run out."""
-        await tell(self.control("blob"), "blob", "clock", {"advance_s": seconds})
+        await configure(self.control("blob"), "blob", "clock", {"advance_s": seconds})
 
     async def pass_time(self, seconds: int) -> None:
         """Storage and both hosts believe that so much time has gone by since they were started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.server import Fault
+from local.stand_in import Fault
 from tests.contract.faulty_house import CANARY
 from tests.contract.passing_time import LATE
 

@@ -19,7 +19,7 @@ from handlers.redaction import HiddenError, RedactedErrors
 from handlers.release_agent.message import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
-from local.storage_state import Message
+from local.storage.store import Message
 from local.tls import Authority
 from local.vault import SecretVersion
 from tests.builders import push_data, push_event
@@ -117,7 +117,7 @@ class House:
 
     def live(self) -> str:
         """The letter of the image that serves."""
-        serving = self.parts.foundry.project.agents[AGENT].serving()
+        serving = self.parts.foundry.project.agents[AGENT].live_version()
         named = str(serving.definition["container_configuration"]["image"]) if serving else ""
         return "".join(letter for letter, image in self.parts.images.items() if named.endswith(image.digest))
 

@@ -25,17 +25,17 @@ from handlers.gateways.storage.account import CLIENT, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
-from local.foundry import Foundry
-from local.foundry_state import AgentState
+from local.foundry.server import Foundry
+from local.foundry.state import AgentState
 from local.images import build
-from local.registry import Registry
-from local.registry_content import Repository, digest_of
-from local.server import Fault, StandIn
-from local.storage import Storage
-from local.storage_state import Blob
+from local.registry.repository import Repository, digest_of
+from local.registry.server import Registry
+from local.stand_in import Fault, StandIn
+from local.storage.account import Storage
+from local.storage.store import Blob
 from local.tls import Authority
 from local.vault import Vault
-from tests.contract.local_clients import Anybody
+from tests.contract.local_clients import AsyncLocalCredential
 from tests.contract.passing_time import OnTheClock, PassingClock, PassingRetry, PassingTransport
 
 CONTAINER, QUEUE = "slipway", "releases"
@@ -89,17 +89,22 @@ class Parts:
         for part in self.all.values():
             await part.start(tls=self._authority.server())
         where = f"{self.foundry.url}/api/projects/demo"
-        self._foundry, self._vault = AzureFoundry(where, Anybody()), AzureKeyVault(self.vault.url, Anybody())
-        self._foundry._made = AIProjectClient(where, Anybody(), **client.OPTIONS, **self._transport())
-        self._vault._client = SecretClient(self.vault.url, Anybody(), **key_vault.OPTIONS, **self._transport())
-        self._images = AzureRegistry(self.registry.url, Anybody())
+        self._foundry, self._vault = (
+            AzureFoundry(where, AsyncLocalCredential()),
+            AzureKeyVault(self.vault.url, AsyncLocalCredential()),
+        )
+        self._foundry._made = AIProjectClient(where, AsyncLocalCredential(), **client.OPTIONS, **self._transport())
+        self._vault._client = SecretClient(
+            self.vault.url, AsyncLocalCredential(), **key_vault.OPTIONS, **self._transport()
+        )
+        self._images = AzureRegistry(self.registry.url, AsyncLocalCredential())
         self._images._made = ContainerRegistryClient(
-            self.registry.url, Anybody(), **registry.OPTIONS, **self._transport()
+            self.registry.url, AsyncLocalCredential(), **registry.OPTIONS, **self._transport()
         )
         blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=Anybody(), **self._patient(CLIENT)),
-            QueueServiceClient(queue, credential=Anybody(), **self._patient(CLIENT)),
+            BlobServiceClient(blob, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
+            QueueServiceClient(queue, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
         )
         ledger, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
         return Gateways(
@@ -113,7 +118,7 @@ class Parts:
         return {**options, **self._transport(), "retry_policy": PassingRetry(self.clock, **options)}
 
     def _is_late(self, method: str, url: str) -> bool:
-        return self._late is not None and self._late.meets(method, url)
+        return self._late is not None and self._late.matches(method, url)
 
     async def end(self) -> None:
         for one in (self._foundry, self._vault, self._images, self._account):

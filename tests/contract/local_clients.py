@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from local.credentials import Anybody
+from local.credentials import AsyncLocalCredential
 
-__all__ = ["Anybody", "plan_faults"]
+__all__ = ["AsyncLocalCredential", "plan_faults"]
 
 
 async def plan_faults(url: str, *faults: dict[str, Any]) -> None:

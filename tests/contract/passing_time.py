@@ -11,7 +11,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob.aio import ExponentialRetry
 
-from local.storage_server import Clock as StorageClock
+from local.storage.service import Clock as StorageClock
 from tests.fakes.storage import FakeClock
 
 HURRY = 0.02

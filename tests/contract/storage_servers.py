@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 
-from local.storage import connection_string
+from local.storage.account import connection_string
 
 ROOT = Path(__file__).resolve().parents[2]
 AZURITE = ROOT / "node_modules" / ".bin" / "azurite"

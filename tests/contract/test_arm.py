@@ -20,8 +20,8 @@ from core.agents_file.loader import load_agents
 from handlers.gateways.errors import PermanentError
 from handlers.settings import Settings
 from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
-from local.arm_world import furnish
-from local.server import Fault
+from local.arm_fixture import populate
+from local.stand_in import Fault
 from local.tls import Authority
 from tests.simulation.scenery import ENVIRONMENT
 
@@ -82,7 +82,7 @@ class Patient:
 @pytest.fixture
 async def patient(tmp_path: Path) -> AsyncIterator[Patient]:
     authority, arm = Authority(tmp_path), Arm()
-    furnish(arm, ADDRESSES)
+    populate(arm, ADDRESSES)
     address = await arm.start(tls=authority.server())
     client = Client(Anybody(), address, connection_verify=str(authority.ca))
     yield Patient(arm, client)

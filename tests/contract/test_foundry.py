@@ -21,10 +21,10 @@ from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.interfaces import Deleted, Foundry
-from local.foundry import Foundry as StandIn
-from local.foundry_sessions import opened
+from local.foundry.server import Foundry as StandIn
+from local.foundry.sessions import open_session
 from local.tls import Authority
-from tests.contract.local_clients import Anybody, plan_faults
+from tests.contract.local_clients import AsyncLocalCredential, plan_faults
 from tests.fakes.foundry import FakeFoundry
 from tests.fakes.storage import FakeClock
 
@@ -52,10 +52,10 @@ class TrustingFoundry(AzureFoundry):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
-        super().__init__(endpoint, Anybody())
+        super().__init__(endpoint, AsyncLocalCredential())
         self._made = AIProjectClient(
             endpoint,
-            Anybody(),
+            AsyncLocalCredential(),
             connection_verify=str(ca),
             retry_backoff_factor=0.01,
             connection_timeout=5,
@@ -95,7 +95,7 @@ class Served(Arranged):
         self.stand_in.project.provisioning.fail[letter * 64] = told
 
     def converse(self, agent: str, number: str) -> None:
-        opened(self.stand_in.project.agents[agent], number, self.clock.now().timestamp())
+        open_session(self.stand_in.project.agents[agent], number, self.clock.now().timestamp())
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ async def test_a_list_as_an_answer_is_transient(served: Served) -> None:
     assert failed.value.unclear
 
 
-class Nobody(Anybody):
+class Nobody(AsyncLocalCredential):
     """A credential that has no token to give."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
@@ -358,7 +358,7 @@ async def test_a_create_without_a_token_was_never_sent(served: Served) -> None:
 
 
 async def test_clients_are_built_once_however_many_ask_first(served: Served) -> None:
-    foundry = AzureFoundry(f"{served.url}/api/projects/demo", Anybody())
+    foundry = AzureFoundry(f"{served.url}/api/projects/demo", AsyncLocalCredential())
     first, second = await asyncio.gather(foundry._client(), foundry._client())
     await foundry.close()
     assert first is second

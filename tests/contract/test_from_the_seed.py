@@ -26,8 +26,8 @@ from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.foundry.mapping import definition_to
 from handlers.gateways.foundry.toolboxes import canonical
 from handlers.settings import Settings
-from local.foundry import Foundry
-from local.identity import HEADER, Identity
+from local.foundry.server import Foundry
+from local.managed_identity import IDENTITY_HEADER, ManagedIdentity
 from local.tls import Authority
 from tests.fakes.storage import FakeClock
 
@@ -85,7 +85,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    clock, authority, identity = FakeClock(), Authority(tmp_path), Identity()
+    clock, authority, identity = FakeClock(), Authority(tmp_path), ManagedIdentity()
     foundry = Foundry(clock=lambda: clock.now().timestamp())
     url, tokens = await foundry.start(tls=authority.server()), await identity.start()
     env = {
@@ -94,7 +94,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         "REQUESTS_CA_BUNDLE": str(authority.ca),
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
         "IDENTITY_ENDPOINT": f"{tokens}/msi/token",
-        "IDENTITY_HEADER": HEADER,
+        "IDENTITY_HEADER": IDENTITY_HEADER,
     }
     yield Bench(foundry, clock, env)
     await foundry.stop()

@@ -102,7 +102,7 @@ async def started(folder: Path, app: str, connection: str, **settings: str) -> a
     if not (folder / "host.json").exists():
         (folder / "host.json").write_text(json.dumps(OFTEN))
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "local.host", "--app", str(folder), "--folder", str(folder)),
+        *(sys.executable, "-m", "local.functions_host", "--app", str(folder), "--folder", str(folder)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,

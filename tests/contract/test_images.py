@@ -15,9 +15,9 @@ from handlers.gateways.errors import GatewayError, PermanentError, TransientErro
 from handlers.gateways.interfaces import Registry as RegistryGateway
 from handlers.gateways.registry import AzureRegistry
 from local.images import Kind, push
-from local.registry import Registry
+from local.registry.server import Registry
 from local.tls import Authority
-from tests.contract.local_clients import Anybody, plan_faults
+from tests.contract.local_clients import AsyncLocalCredential, plan_faults
 from tests.fakes.images import FakeImages
 
 REPOSITORY = "agents/hello"
@@ -27,10 +27,10 @@ class TrustingImages(AzureRegistry):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
-        super().__init__(endpoint, Anybody())
+        super().__init__(endpoint, AsyncLocalCredential())
         self._made = ContainerRegistryClient(
             endpoint,
-            Anybody(),
+            AsyncLocalCredential(),
             connection_verify=str(ca),
             retry_backoff_factor=0.01,
             connection_timeout=5,

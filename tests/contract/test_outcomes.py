@@ -19,9 +19,9 @@ from handlers import outcome_events
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.event_grid import EventGridPublisher
 from handlers.gateways.interfaces import OutcomeEvent, OutcomePublisher
-from local.eventgrid import EventGrid
+from local.event_grid import EventGrid
 from local.tls import Authority
-from tests.contract.local_clients import Anybody, plan_faults
+from tests.contract.local_clients import AsyncLocalCredential, plan_faults
 from tests.contract.test_ledger import PUSH
 from tests.fakes.outcomes import FakeOutcomes
 
@@ -43,14 +43,19 @@ class TrustingOutcomes(EventGridPublisher):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
-        super().__init__(endpoint, SOURCE, Anybody())
+        super().__init__(endpoint, SOURCE, AsyncLocalCredential())
 
         class Client(EventGridPublisherClient):
             async def send(self, *events: Any, **options: Any) -> None:
                 await super().send(*events, connection_verify=str(ca), **options)
 
         self._made = Client(
-            endpoint, Anybody(), retry_total=1, retry_backoff_factor=0.01, connection_timeout=1, read_timeout=1
+            endpoint,
+            AsyncLocalCredential(),
+            retry_total=1,
+            retry_backoff_factor=0.01,
+            connection_timeout=1,
+            read_timeout=1,
         )
 
 

@@ -12,8 +12,8 @@ import pytest_asyncio
 from core.agents_file.loader import load_agents
 from core.definition import FINGERPRINT
 from handlers.prune_versions.run import prune_versions
-from local.foundry_state import VersionState
-from local.server import Fault
+from local.foundry.state import VersionState
+from local.stand_in import Fault
 from tests.contract.faulty_house import AGENT, House, opened
 from tests.contract.faulty_parts import Before
 

@@ -17,8 +17,8 @@ from aiohttp import ClientSession
 
 from core.events import ImagePushed, parse_events
 from local.images import build, push
-from local.registry import Registry
-from local.registry_content import digest_of
+from local.registry.repository import digest_of
+from local.registry.server import Registry
 
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is a Debian package that is not installed")
 
@@ -40,7 +40,7 @@ async def told() -> AsyncIterator[Told]:
     async def keep(event: dict[str, Any]) -> None:
         events.append(event)
 
-    registry = Registry("demo", on_push=keep)
+    registry = Registry("demo", on_event=keep)
     await registry.start()
     yield Told(registry, events)
     await registry.stop()

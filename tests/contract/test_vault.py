@@ -18,7 +18,7 @@ from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
-from tests.contract.local_clients import Anybody, plan_faults
+from tests.contract.local_clients import AsyncLocalCredential, plan_faults
 from tests.fakes.vault import FakeVault
 
 SECRET = "canary-91aa"
@@ -29,9 +29,9 @@ class TrustingVault(AzureKeyVault):
     """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
 
     def __init__(self, url: str, ca: Path) -> None:
-        super().__init__(url, Anybody())
+        super().__init__(url, AsyncLocalCredential())
         options = {"connection_verify": str(ca), "retry_backoff_factor": 0.01, "read_timeout": 2}
-        self._client = SecretClient(url, Anybody(), **options)
+        self._client = SecretClient(url, AsyncLocalCredential(), **options)
 
 
 @dataclass

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.settings import PORTS, environment
-from local.telemetry import Telemetry
+from local.endpoints import PORTS, environment
+from local.telemetry.server import Telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = "ab" * 16

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.running import Running, eventually, stack
-from local.settings import ROOT
-from local.storage import connection_string
+from local.endpoints import ROOT
+from local.stack_client import StackClient, eventually, stack
+from local.storage.account import connection_string
 from tests.builders import push_data, push_event
 
 pytestmark = pytest.mark.timeout(180)
@@ -36,7 +36,7 @@ agents:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "agents.yaml").write_text(RULES)
     with stack(folder, "--agents", str(folder / "agents.yaml")) as up:
@@ -44,11 +44,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
 
 
-def environment(running: Running, **changes: str) -> dict[str, str]:
+def environment(running: StackClient, **changes: str) -> dict[str, str]:
     return {**running.endpoints["env"], "PATH": "/usr/bin:/bin", "USER": "ann", **changes}
 
 
-def slipway(running: Running, *arguments: str, code: int = 0, **changes: str) -> str:
+def slipway(running: StackClient, *arguments: str, code: int = 0, **changes: str) -> str:
     """What the command prints; on stderr where it refuses."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", *arguments],
@@ -64,11 +64,11 @@ def slipway(running: Running, *arguments: str, code: int = 0, **changes: str) ->
     return done.stdout if code in (0, 1, 4) else done.stderr
 
 
-def faults(running: Running, part: str, *listed: dict[str, Any]) -> None:
+def faults(running: StackClient, part: str, *listed: dict[str, Any]) -> None:
     running.put(part, "/_local/faults", list(listed))
 
 
-def test_every_word_answers_as_data_too(running: Running) -> None:
+def test_every_word_answers_as_data_too(running: StackClient) -> None:
     (told,) = json.loads(slipway(running, "approve", AGENT, "--json", code=4))
     assert told == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
     (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
@@ -78,7 +78,7 @@ def test_every_word_answers_as_data_too(running: Running) -> None:
     assert json.loads(slipway(running, "validate", "--schema"))["$schema"]
 
 
-def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: Running) -> None:
+def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: StackClient) -> None:
     digest = running.push("agents/billing", "v1", "one")
     eventually(lambda: running.journal("APPROVAL_WAITING"), "version 1 waits")
     before = len(running.get("foundry", "/_local/requests"))
@@ -103,7 +103,7 @@ def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: Run
     ],
 )
 def test_a_missing_right_names_the_service_and_the_role(
-    running: Running, part: str, path: str, command: tuple[str, ...], role: str
+    running: StackClient, part: str, path: str, command: tuple[str, ...], role: str
 ) -> None:
     where = {"storage": "blob", "registry": "registry_tls"}.get(part, part)
     faults(running, where, {"path": path, "status": 403, "body": {"error": {"code": "Forbidden", "message": "no"}}})
@@ -113,7 +113,7 @@ def test_a_missing_right_names_the_service_and_the_role(
     assert role in told
 
 
-def test_another_tenant_no_sign_in_and_no_service_are_told_apart(running: Running) -> None:
+def test_another_tenant_no_sign_in_and_no_service_are_told_apart(running: StackClient) -> None:
     faults(running, "foundry", {"path": "/agents/", "status": 401, "body": {"error": {"code": "Unauthorized"}}})
     assert "az login --tenant" in slipway(running, "status", code=3)
     faults(running, "foundry")
@@ -123,7 +123,7 @@ def test_another_tenant_no_sign_in_and_no_service_are_told_apart(running: Runnin
     assert "KEY_VAULT_URL" in slipway(running, "status", code=2, KEY_VAULT_URL="nonsense")
 
 
-def test_a_record_of_a_newer_version_is_left_alone(running: Running) -> None:
+def test_a_record_of_a_newer_version_is_left_alone(running: StackClient) -> None:
     client = BlobServiceClient.from_connection_string(
         connection_string(running.endpoints), connection_verify=running.endpoints["ca"]
     )
@@ -136,7 +136,7 @@ def test_a_record_of_a_newer_version_is_left_alone(running: Running) -> None:
         assert blob.download_blob().readall() == b'{"schema": 2, "new": true}'
 
 
-def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops_it(running: Running) -> None:
+def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops_it(running: StackClient) -> None:
     faults(running, "foundry", {"path": "/agents/", "delay_s": 20})
     command = [sys.executable, "-m", "cli", "status"]
     with subprocess.Popen(
@@ -152,7 +152,7 @@ def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops
     assert out == ""
 
 
-def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: Running) -> None:
+def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: StackClient) -> None:
     code, told = asked(running, b"n\n")
     assert (code, told.rpartition("\n")[2]) == (0, "nothing was sent")
     code, told = asked(running, b"\x03")
@@ -160,7 +160,7 @@ def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: Runnin
     assert told.endswith("stopped; what was written stays, and the app goes on with it")
 
 
-def asked(running: Running, keys: bytes) -> tuple[int, str]:
+def asked(running: StackClient, keys: bytes) -> tuple[int, str]:
     """What a replay comes to on a terminal, where these keys are the answer to its question."""
     (running.folder / "one.json").write_text(json.dumps(push_event()))
     ours, theirs = pty.openpty()
@@ -181,7 +181,7 @@ def asked(running: Running, keys: bytes) -> tuple[int, str]:
     return process.returncode, shown.decode().strip()
 
 
-def test_an_event_is_published_again_to_a_custom_topic(running: Running, tmp_path: Path) -> None:
+def test_an_event_is_published_again_to_a_custom_topic(running: StackClient, tmp_path: Path) -> None:
     event = push_event(id="replayed-1", data=push_data(repository="agents/nobody"))
     (tmp_path / "letters.json").write_text("\n".join([json.dumps(event)] * 2))
     topic = running.endpoints["env"]["OUTCOME_TOPIC_ENDPOINT"]
@@ -198,7 +198,7 @@ def test_an_event_is_published_again_to_a_custom_topic(running: Running, tmp_pat
     assert "EventGrid Data Sender" in told
 
 
-def test_doctor_finds_what_is_wrong_and_goes_on_where_something_cannot_be_asked(running: Running) -> None:
+def test_doctor_finds_what_is_wrong_and_goes_on_where_something_cannot_be_asked(running: StackClient) -> None:
     registry = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/local/providers"
     registry += "/Microsoft.ContainerRegistry/registries/demo"
     off = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
@@ -216,7 +216,7 @@ def test_doctor_finds_what_is_wrong_and_goes_on_where_something_cannot_be_asked(
     assert "KEY_VAULT_URL is not set" in lines
 
 
-def test_a_shell_completes_the_commands(running: Running) -> None:
+def test_a_shell_completes_the_commands(running: StackClient) -> None:
     command = [sys.executable, "-m", "cli"]
     asked = {"_SLIPWAY_COMPLETE": "complete_bash", "COMP_WORDS": "slipway ro", "COMP_CWORD": "1"}
     told = subprocess.run(

@@ -10,7 +10,8 @@ from azure.keyvault.secrets import SecretClient
 from typer.main import get_command
 
 from cli.__main__ import app
-from local.running import Anybody, Running, stack
+from local.credentials import LocalCredential
+from local.stack_client import StackClient, stack
 from tests.e2e.transcripts import CANARY, PAGE, agrees, blocks, rules, story, stray
 
 pytestmark = pytest.mark.timeout(300)
@@ -30,11 +31,11 @@ def test_the_page_is_what_is_printed(tmp_path: Path) -> None:
     assert [one for one in secrets if one in said] == []
 
 
-def value_of(secret: str, running: Running) -> str:
+def value_of(secret: str, running: StackClient) -> str:
     """What the vault holds."""
     client = SecretClient(
         running.endpoints["vault"],
-        Anybody(),
+        LocalCredential(),
         connection_verify=running.endpoints["ca"],
         verify_challenge_resource=False,
     )

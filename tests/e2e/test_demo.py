@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 SHOWN = ("CREATE", "LIVE", "ALREADY_LIVE", "TRAFFIC_MOVED", "IMAGE_ERROR", "ARTIFACT_TAG", "UNTAGGED_PUSH", "VERIFY_FAILED",
          "ROLLBACK", "CHECK_FAILED", "HELD", "PRUNED_STALE", "PRUNED_FAILED", "KEPT_LIVE")  # fmt: skip

@@ -16,8 +16,9 @@ from azure.storage.queue import QueueClient
 from core.agents_file.spec import Agents
 from infra.hooks import smoke
 from infra.hooks.prepackage import read_agents_file
-from local.running import Anybody, Running, eventually, stack
-from local.settings import ROOT
+from local.credentials import LocalCredential
+from local.endpoints import ROOT
+from local.stack_client import StackClient, eventually, stack
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -26,14 +27,14 @@ CANARY = "canary-7d1f-not-for-anybodys-eyes"
 
 
 @pytest.fixture(scope="module", params=["queue", "straight"])
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
     with stack(tmp_path_factory.mktemp("stack"), "--deliver", request.param) as up:
         up.put("vault", "/_local/secrets/support-search-key", {"value": CANARY})
         up.put("foundry", "/_local/provisioning", {"seconds": 1})
         yield up
 
 
-def live(running: Running) -> AgentVersionDetails | None:
+def live(running: StackClient) -> AgentVersionDetails | None:
     """The version that the selector names, as the SDK shows it."""
     with running.foundry() as project:
         try:
@@ -48,12 +49,12 @@ def live(running: Running) -> AgentVersionDetails | None:
         return project.agents.get_version(AGENT, rule["agent_version"])
 
 
-def numbers(running: Running) -> list[str]:
+def numbers(running: StackClient) -> list[str]:
     with running.foundry() as project:
         return sorted(version.version for version in project.agents.list_versions(AGENT))
 
 
-def test_a_pushed_image_goes_live_with_its_secret_in_place(running: Running) -> None:
+def test_a_pushed_image_goes_live_with_its_secret_in_place(running: StackClient) -> None:
     digest = running.push(REPOSITORY, "1.0.0", "one")
     version = eventually(lambda: live(running), "version 1 is live")
     assert version.version == "1"
@@ -70,13 +71,13 @@ def test_a_pushed_image_goes_live_with_its_secret_in_place(running: Running) -> 
     eventually(lambda: running.journal("LIVE"), "the decision arrived at Application Insights")
 
 
-def test_the_same_digest_under_a_second_tag_makes_no_second_version(running: Running) -> None:
+def test_the_same_digest_under_a_second_tag_makes_no_second_version(running: StackClient) -> None:
     running.push(REPOSITORY, "1.0.1", "one")
     eventually(lambda: running.journal("ALREADY_LIVE"), "the second tag was answered")
     assert numbers(running) == ["1"]
 
 
-def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: Running) -> None:
+def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: StackClient) -> None:
     running.push(REPOSITORY, f"sha256-{'0' * 64}.sig", kind="signature")
     running.push(REPOSITORY, "2.0.0", "two")
     running.push("agents/nobody", "1.0.0")
@@ -87,7 +88,7 @@ def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: Running) -
     assert numbers(running) == ["1"]
 
 
-def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: Running) -> None:
+def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: StackClient) -> None:
     running.push(REPOSITORY, "1.1.0", "newer")
 
     def second() -> AgentVersionDetails | None:
@@ -102,14 +103,14 @@ def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: 
     assert len(promoted) <= 1, "told once, or not exported yet"
 
 
-def test_an_image_for_another_processor_is_refused_before_a_version_is_made(running: Running) -> None:
+def test_an_image_for_another_processor_is_refused_before_a_version_is_made(running: StackClient) -> None:
     running.push(REPOSITORY, "1.2.0", "arm", kind="arm64")
     told = eventually(lambda: running.journal("WRONG_PLATFORM"), "the refusal was told")
     assert "arm64" in told[0]["slipway.detail"]
     assert numbers(running) == ["1", "2"]
 
 
-def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running) -> None:
+def test_an_image_that_cannot_start_leaves_the_old_version_live(running: StackClient) -> None:
     why = {"code": "ImageError", "message": "the container exited with code 1"}
     running.put("foundry", "/_local/provisioning", {"seconds": 1, "fail": {"1.2.1": why}})
     running.push(REPOSITORY, "1.2.1", "broken")
@@ -121,11 +122,11 @@ def test_an_image_that_cannot_start_leaves_the_old_version_live(running: Running
     assert version.version == "2"
 
 
-def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running: Running) -> None:
+def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running: StackClient) -> None:
     agents = read_agents_file(ROOT / "agents.yaml")
     assert isinstance(agents, Agents)
     env, identity, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
-    given: dict[str, Any] = {"credential": Anybody(), "connection_verify": running.endpoints["ca"]}
+    given: dict[str, Any] = {"credential": LocalCredential(), "connection_verify": running.endpoints["ca"]}
     registry = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
     with (
         QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **given) as queue,
@@ -144,7 +145,7 @@ def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running
     assert lines[0]["agent"] == "hello-agent"
 
 
-def test_no_secret_value_is_in_a_log_a_journal_line_or_telemetry(running: Running) -> None:
+def test_no_secret_value_is_in_a_log_a_journal_line_or_telemetry(running: StackClient) -> None:
     stored = b"".join(path.read_bytes() for path in (running.folder / "storage").iterdir())
     assert CANARY.encode() not in stored
     assert CANARY not in running.logs()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.eventgrid import cloud_event
-from local.running import Running, eventually, stack
+from local.event_grid import cloud_event
+from local.stack_client import StackClient, eventually, stack
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,7 +44,7 @@ Item = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "agents.yaml").write_text(AGENTS)
     with stack(folder, "--agents", str(folder / "agents.yaml")) as up:
@@ -54,7 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
 
 
-def items(running: Running) -> list[Item]:
+def items(running: StackClient) -> list[Item]:
     found: list[Item] = running.get("telemetry", "/_local/items")
     return found
 
@@ -64,7 +64,7 @@ def told(item: Item) -> dict[str, str]:
     return properties
 
 
-def trace_of(running: Running, digest: str) -> list[Item]:
+def trace_of(running: StackClient, digest: str) -> list[Item]:
     """Everything in the one trace that the digest's push began; the timer, too, may have looked at it meanwhile."""
     found = items(running)
     lines = [item for item in found if told(item).get("slipway.digest") == digest and "slipway.step" in told(item)]
@@ -107,7 +107,7 @@ def lasted(item: Item) -> timedelta:
 
 
 @pytest.fixture(scope="module")
-def trace(running: Running) -> list[Item]:
+def trace(running: StackClient) -> list[Item]:
     digest = running.push(REPOSITORY, "1.0.0", "one")
 
     def arrived() -> list[Item] | None:
@@ -168,7 +168,7 @@ def test_each_decision_is_one_line_at_its_step(trace: list[Item]) -> None:
     assert float(live["slipway.since_push_s"]) >= float(live["slipway.since_start_s"]) > 2.0
 
 
-def measured(running: Running, agent: str) -> dict[str, list[Item]]:
+def measured(running: StackClient, agent: str) -> dict[str, list[Item]]:
     """Metric -> envelopes of an agent."""
     found: dict[str, list[Item]] = {}
     for item in items(running):
@@ -177,7 +177,7 @@ def measured(running: Running, agent: str) -> dict[str, list[Item]]:
     return found
 
 
-def test_a_release_is_at_most_sixty_envelopes(running: Running, trace: list[Item]) -> None:
+def test_a_release_is_at_most_sixty_envelopes(running: StackClient, trace: list[Item]) -> None:
     """With its metrics and the host's own request, and on a cold instance, which fetches its tokens."""
 
     def arrived() -> dict[str, list[Item]] | None:
@@ -190,7 +190,7 @@ def test_a_release_is_at_most_sixty_envelopes(running: Running, trace: list[Item
     assert not [item for item in trace if "get_version" in json.dumps(item["data"])], "polls are not traced"
 
 
-def test_a_release_is_measured(running: Running, trace: list[Item]) -> None:
+def test_a_release_is_measured(running: StackClient, trace: list[Item]) -> None:
     metrics = measured(running, AGENT)
     (released,) = metrics["slipway.releases"]
     assert released["data"]["baseData"]["metrics"][0]["value"] == 1
@@ -204,7 +204,7 @@ def test_a_release_is_measured(running: Running, trace: list[Item]) -> None:
     assert {"slipway.version.activation.duration", "slipway.version.verify.duration"} <= metrics.keys()
 
 
-def test_an_event_that_brings_its_trace_keeps_it(running: Running) -> None:
+def test_an_event_that_brings_its_trace_keeps_it(running: StackClient) -> None:
     trace_id, digest = "ab" * 16, running.push(REPOSITORY, None, "traced")
     event = {
         "id": "traced",
@@ -222,13 +222,13 @@ def test_an_event_that_brings_its_trace_keeps_it(running: Running) -> None:
     assert {one["tags"]["ai.operation.id"] for one in live} == {trace_id}
 
 
-def test_an_agent_may_have_every_character_and_the_longest_name_there_is(running: Running) -> None:
+def test_an_agent_may_have_every_character_and_the_longest_name_there_is(running: StackClient) -> None:
     running.push("agents/other", "v1", "other")
     live = eventually(lambda: [one for one in running.journal("LIVE") if one["slipway.agent"] == LONGEST_NAME], "live")
     assert live[0]["slipway.version"] == "1"
 
 
-def test_outcomes_are_told_to_the_topic(running: Running) -> None:
+def test_outcomes_are_told_to_the_topic(running: StackClient) -> None:
     def live() -> list[Item] | None:
         published = running.get("eventgrid", "/_local/published")
         return [one for one in published if one["type"] == "Slipway.Release.Live"] or None
@@ -239,7 +239,7 @@ def test_outcomes_are_told_to_the_topic(running: Running) -> None:
     assert (first["data"]["version"], first["data"]["tag"]) == ("1", "1.0.0")
 
 
-def test_no_secret_that_was_read_leaves_the_process(running: Running) -> None:
+def test_no_secret_that_was_read_leaves_the_process(running: StackClient) -> None:
     """Planted in an event's tag and id, in a service's error, in a failed version and in an agent's answer."""
     digest = running.push(REPOSITORY, TAG_CANARY, "tagged")
     eventually(lambda: [one for one in running.journal("LIVE") if one["slipway.digest"] == digest], "live")
@@ -260,7 +260,7 @@ def test_no_secret_that_was_read_leaves_the_process(running: Running) -> None:
     _search(running)
 
 
-def _search(running: Running) -> None:
+def _search(running: StackClient) -> None:
     stored = b"".join(path.read_bytes() for path in (running.folder / "storage").iterdir())
     metadata = [one.metadata for one in running.versions(AGENT)]
     left = {
@@ -284,7 +284,7 @@ INGESTION: list[Any] = [
 
 
 @pytest.fixture(scope="module")
-def usual(running: Running) -> float:
+def usual(running: StackClient) -> float:
     """Seconds of a release while ingestion is well; the shorter of two, since the first may still warm up."""
     running.put("foundry", "/_local/provisioning", {"seconds": 4})
     return min(_release(running, f"3.{number}.0") for number in range(2))
@@ -292,7 +292,7 @@ def usual(running: Running) -> float:
 
 @pytest.mark.parametrize("fault", INGESTION)
 def test_ingestion_that_is_not_well_holds_nothing_up(
-    running: Running, usual: float, fault: dict[str, Any], request: pytest.FixtureRequest
+    running: StackClient, usual: float, fault: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     running.put("telemetry", "/_local/faults", [{"path": "/track", **fault}])
     took = _release(running, f"4.{INGESTION_ORDER.index(request.node.callspec.id)}.0")
@@ -306,7 +306,7 @@ busy machine does; ``make bench`` has the ratio."""
 INGESTION_ORDER = ["429", "500", "slow", "down"]
 
 
-def _release(running: Running, tag: str) -> float:
+def _release(running: StackClient, tag: str) -> float:
     """Seconds that ``release_agent`` took, as the ledger and the host's own log say, not telemetry."""
     before = running.logs().count("release_agent ended after")
     running.push(REPOSITORY, tag, tag)

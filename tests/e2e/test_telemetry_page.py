@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from local.running import Running, eventually, stack
-from local.telemetry_records import record
+from local.stack_client import StackClient, eventually, stack
+from local.telemetry.records import to_record
 from tests.browser.chromium import LINES, opened
 
 pytestmark = pytest.mark.timeout(180)
@@ -31,7 +31,7 @@ Spans = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "agents.yaml").write_text(AGENTS)
     with stack(folder, "--agents", str(folder / "agents.yaml")) as up:
@@ -41,26 +41,26 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
 
 
-def push(running: Running, tag: str) -> str:
+def push(running: StackClient, tag: str) -> str:
     """Push an image from a thread: the browser's event loop has this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(running.push, "agents/checked", tag, tag).result()
 
 
-def spans(running: Running) -> Spans:
+def spans(running: StackClient) -> Spans:
     """Name -> what arrived of it, as the page is told it."""
-    found = [record(item) for item in running.get("telemetry", "/_local/items")]
+    found = [to_record(item) for item in running.get("telemetry", "/_local/items")]
     pushes = {one["trace"] for one in found if one["kind"] == "span" and one["name"] == "push"}
     return {one["name"]: one for one in found if one["kind"] == "span" and one["trace"] in pushes}
 
 
 @pytest.fixture
-def page(chromium: Browser, running: Running) -> Iterator[Page]:
+def page(chromium: Browser, running: StackClient) -> Iterator[Page]:
     with opened(chromium, running.endpoints["telemetry"]) as one:
         yield one
 
 
-def test_a_push_is_a_waterfall_of_what_arrived(page: Page, running: Running) -> None:
+def test_a_push_is_a_waterfall_of_what_arrived(page: Page, running: StackClient) -> None:
     rows = page.locator(".spans .span")
     expect(rows).to_have_count(len(STEPS))
     assert [" ".join(one.split()) for one in page.locator(".spans .label").all_inner_texts()] == STEPS
@@ -84,30 +84,30 @@ def box(page: Page, name: str) -> tuple[float, float]:
     return (bar["x"] - track["x"]) / track["width"], bar["width"] / track["width"]
 
 
-def test_steps_tell_their_times_and_what_they_called(page: Page, running: Running) -> None:
+def test_steps_tell_their_times_and_what_they_called(page: Page, running: StackClient) -> None:
     told = spans(running)["release.create"]
     row = page.locator(".spans .span").filter(has=page.get_by_title("release.create", exact=True))
     expect(row.locator(".took")).to_have_text(re.compile(rf"^{round(told['took'])} ms$"))
-    row.get_by_role("button", name=re.compile(r"calls of release\.create")).click()
+    row.get_by_role("button", name=re.compile(r"calls in release\.create")).click()
     expect(page.locator(".span.call").filter(has_text="create_version")).to_have_count(1)
     row.get_by_title("release.create", exact=True).click()
     expect(row.locator(".rest")).to_contain_text("agents/checked")
 
 
 def test_what_was_decided_stands_below_with_the_time_since_the_push(page: Page) -> None:
-    expect(page.locator(".one .line")).to_have_count(len(DECISIONS))
-    reasons = page.locator(".one .line .reason").all_inner_texts()
+    expect(page.locator(".release .line")).to_have_count(len(DECISIONS))
+    reasons = page.locator(".release .line .reason").all_inner_texts()
     assert [one.split("\n")[-1].lstrip("→✓·!✕ ") for one in reasons] == DECISIONS
-    times = [one.get_attribute("datetime") or "" for one in page.locator(".one .line time").all()]
+    times = [one.get_attribute("datetime") or "" for one in page.locator(".release .line time").all()]
     assert times == sorted(times)
-    expect(page.locator(".one .facts").first).to_contain_text("agents/checked:v1")
+    expect(page.locator(".release .facts").first).to_contain_text("agents/checked:v1")
 
 
-def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, running: Running) -> None:
+def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, running: StackClient) -> None:
     expect(page.locator(".push")).to_have_count(1)
     digest = push(running, "v2")
     expect(page.locator(".push").first).to_contain_text("agents/checked:v2", timeout=20_000)
     expect(page.locator(".push").first).to_contain_text("LIVE", timeout=20_000)
-    expect(page.locator(".one")).to_contain_text(digest)
+    expect(page.locator(".release")).to_contain_text(digest)
     page.goto(f"{page.url.split('#')[0]}#/decisions?words={digest}")
     expect(page.locator(LINES)).to_have_count(len(DECISIONS))

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.running import stack
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import stack
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.running import Running, stack
-from local.settings import ROOT
+from local.endpoints import ROOT
+from local.stack_client import StackClient, stack
 
 PAGE = ROOT / "docs" / "reference" / "cli-transcripts.md"
 FENCE = re.compile(r"^```(console|json|yaml)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,7 +67,7 @@ def agrees(printed: str, page: str) -> bool:
 class Shell:
     """Runs commands in a folder as a person with a checkout does, signed in to the stack."""
 
-    def __init__(self, running: Running, folder: Path) -> None:
+    def __init__(self, running: StackClient, folder: Path) -> None:
         self._folder = folder
         self._environment = {
             **running.endpoints["env"],
@@ -95,7 +95,7 @@ class Shell:
         return "\n".join([*done.stdout.splitlines(), *said, *code])
 
 
-def story(running: Running, folder: Path, page: str) -> Iterator[tuple[str, str, str]]:
+def story(running: StackClient, folder: Path, page: str) -> Iterator[tuple[str, str, str]]:
     """Command, what it prints, and what the page says it prints; files of the page are there before."""
     shell = Shell(running, folder)
     for block in blocks(page):
@@ -105,7 +105,7 @@ def story(running: Running, folder: Path, page: str) -> Iterator[tuple[str, str,
             yield command, shell.run(command), told
 
 
-def stray(running: Running) -> None:
+def stray(running: StackClient) -> None:
     """An agent of somebody else's, with an image of our registry and a value that nobody must see."""
     digest = running.push("agents/stray", "2024-06", "stray")
     definition = {

@@ -15,7 +15,7 @@ from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.client import OPTIONS, AzureFoundry
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from local.credentials import Anybody
+from local.credentials import AsyncLocalCredential
 from tests.fuzz.target import Target
 from tests.fuzz.wire import Answer, Line, script
 
@@ -80,8 +80,8 @@ class Reached(AzureFoundry):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self, looks: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
-        super().__init__(PROJECT, Anybody(), looks, clock)
-        self._made = AIProjectClient(PROJECT, Anybody(), transport=LINE.transport(), **OPTIONS)
+        super().__init__(PROJECT, AsyncLocalCredential(), looks, clock)
+        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=LINE.transport(), **OPTIONS)
 
 
 FOUNDRY = Reached()

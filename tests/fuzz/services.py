@@ -24,7 +24,7 @@ from handlers.gateways.storage.account import CLIENT, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
-from local.credentials import Anybody
+from local.credentials import AsyncLocalCredential
 from tests.fakes.storage import FakeClock
 from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
@@ -50,20 +50,20 @@ class ReachedVault(AzureKeyVault):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self) -> None:
-        super().__init__(VAULT_URL, Anybody())
-        self._client = SecretClient(VAULT_URL, Anybody(), transport=LINE.transport(), **VAULT)
+        super().__init__(VAULT_URL, AsyncLocalCredential())
+        self._client = SecretClient(VAULT_URL, AsyncLocalCredential(), transport=LINE.transport(), **VAULT)
 
 
 class ReachedImages(AzureRegistry):
     """The gateway as it ships, on a line that we play."""
 
     def __init__(self) -> None:
-        super().__init__(REGISTRY_URL, Anybody())
-        self._made = ContainerRegistryClient(REGISTRY_URL, Anybody(), transport=LINE.transport(), **IMAGES)
+        super().__init__(REGISTRY_URL, AsyncLocalCredential())
+        self._made = ContainerRegistryClient(REGISTRY_URL, AsyncLocalCredential(), transport=LINE.transport(), **IMAGES)
 
 
 def _account() -> StorageAccount:
-    options = {"credential": Anybody(), "transport": LINE.transport(), **CLIENT}
+    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT}
     blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
     return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
 

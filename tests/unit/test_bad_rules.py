@@ -433,7 +433,7 @@ def test_a_value_of_a_variable_is_never_shown() -> None:
 
 CALL = """
 import asyncio, json, pathlib, os
-from local.host_functions import load
+from local.functions_host.indexing import load
 told = {}
 for name, function in load(pathlib.Path.cwd(), os.environ).items():
     if name.endswith("_poisoned"):

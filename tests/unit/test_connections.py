@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from local.settings import ROOT
+from local.endpoints import ROOT
 
 ASK = "from handlers.gateways.azure_http import connections; print(connections()['use_env_settings'])"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.settings import PORTS, ROOT, taken
+from local.endpoints import PORTS, ROOT, ports_in_use
 
 INSTALL = (
     "import runpy, sys; {}; sys.argv[1:] = [{!r}, 'requirements-dev.txt']; runpy.run_path({!r}, run_name='__main__')"
@@ -20,7 +20,7 @@ INSTALL = (
 
 def install(machine: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """The installer on a machine that is what the statement makes of this one."""
-    return python("-c", INSTALL.format(machine, str(folder / "venv"), str(ROOT / "local" / "install.py")))
+    return python("-c", INSTALL.format(machine, str(folder / "venv"), str(ROOT / "local" / "bootstrap_venv.py")))
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,8 @@ def test_an_older_python_is_told_and_how_to_choose_another(tmp_path: Path) -> No
 
 def test_installing_shows_how_far_it_is_also_in_a_log() -> None:
     lines = [f"Collecting package-{number}\n" for number in range(1, 101)]
-    told = f"from local.install import _follow; _follow({[*lines, 'Installing collected packages: all']!r}, 100)"
+    lines.append("Installing collected packages: all")
+    told = f"from local.bootstrap_venv import show_progress; show_progress({lines!r}, 100)"
     shown = python("-c", told).stdout
     assert [line.split()[0] for line in shown.splitlines() if line] == ["25", "50", "75", "100", "100"]
     assert "\r" not in shown
@@ -58,8 +59,8 @@ def test_installing_shows_how_far_it_is_also_in_a_log() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert taken({"registry": port}) == {"registry": port}
-    assert taken({"registry": port}) == {}
+        assert ports_in_use({"registry": port}) == {"registry": port}
+    assert ports_in_use({"registry": port}) == {}
     assert len(set(PORTS.values())) == len(PORTS)
 
 
@@ -100,7 +101,7 @@ def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path
 def test_a_reference_with_two_tags_is_refused_before_anything_is_pushed() -> None:
     done = python("-m", "local", "push", "agents/hello:v1:v2")
     assert done.returncode == 2
-    assert "agents/hello:v1:v2: a tag has no colon" in " ".join(done.stderr.replace("│", " ").split())
+    assert "agents/hello:v1:v2: a tag cannot contain a colon" in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_mistake_names_the_file_that_was_asked_about(tmp_path: Path) -> None:

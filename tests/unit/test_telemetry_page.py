@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.telemetry_page import FILES, KINDS
+from local.telemetry.page_files import CONTENT_TYPES, FILES
 
 PAGE = sorted(FILES.iterdir())
 MAKES_MARKUP = re.compile(
@@ -26,7 +26,7 @@ def name(path: Path) -> str:
 @pytest.mark.parametrize("path", PAGE, ids=name)
 def test_a_file_is_small_and_asks_nobody(path: Path) -> None:
     text = path.read_text()
-    assert path.suffix in KINDS
+    assert path.suffix in CONTENT_TYPES
     assert len(text.splitlines()) <= LONGEST
     assert not MAKES_MARKUP.search(text)
     assert not ELSEWHERE.search(text.replace(NAMESPACE, ""))

@@ -11,8 +11,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.telemetry import Telemetry
-from local.telemetry_records import record
+from local.telemetry.records import to_record
+from local.telemetry.server import Telemetry
 
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 ANY = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {"time": "2026-11-25T00:00:00Z", "data": {"baseType": "Me
 
 @given(KINDS, st.dictionaries(FIELDS, ANY), ANY, ANY)
 def test_whatever_an_envelope_holds_becomes_a_record(kind: str, data: dict[str, Any], tags: Any, time: Any) -> None:
-    told = record({"tags": tags, "time": time, "data": {"baseType": kind, "baseData": data}})
+    told = to_record({"tags": tags, "time": time, "data": {"baseType": kind, "baseData": data}})
     json.dumps(told, allow_nan=False)
     assert all(isinstance(value, str) for value in told["about"].values())
 
@@ -36,22 +36,22 @@ def test_whatever_an_envelope_holds_becomes_a_record(kind: str, data: dict[str, 
 )
 def test_a_span_lasts_as_long_as_it_says(duration: Any, took: float) -> None:
     data = {"baseType": "RequestData", "baseData": {"duration": duration}}
-    assert record({"data": data})["took"] == took
+    assert to_record({"data": data})["took"] == took
 
 
 def test_a_decision_has_the_time_at_which_it_was_made() -> None:
     at = {"slipway.at": "2026-11-25T12:00:00+00:00", "slipway.reason": "LIVE", "logger_name": "slipway"}
     data = {"baseType": "MessageData", "baseData": {"message": "slipway.decision", "properties": at}}
-    told = record({"time": "2026-11-25T12:00:05Z", "data": data})
+    told = to_record({"time": "2026-11-25T12:00:05Z", "data": data})
     assert (told["kind"], told["at"]) == ("decision", 1_795_608_000_000.0)
     assert told["about"] == {"at": "2026-11-25T12:00:00+00:00", "reason": "LIVE"}
 
 
 def test_a_metric_keeps_its_spread_where_it_has_one() -> None:
     one = {"name": "slipway.x", "value": 6, "count": 2, "min": 2, "max": 4}
-    told = record({"data": {"baseType": "MetricData", "baseData": {"metrics": [one]}}})
+    told = to_record({"data": {"baseType": "MetricData", "baseData": {"metrics": [one]}}})
     assert {key: told[key] for key in one} == one
-    assert "min" not in record({"data": {"baseType": "MetricData", "baseData": {"metrics": [{"name": "y"}]}}})
+    assert "min" not in to_record({"data": {"baseType": "MetricData", "baseData": {"metrics": [{"name": "y"}]}}})
 
 
 SENT = [

@@ -1,0 +1,99 @@
+"""A complete and correct set of Resource Manager resources for the local stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.arm import (
+    ACCOUNT,
+    ACCOUNT_ID,
+    ACR_PULL,
+    APP,
+    BLOB_OWNER,
+    CLIENT,
+    FOUNDRY_USER,
+    GROUP,
+    OWNER,
+    PROJECT,
+    QUEUE_CONTRIBUTOR,
+    REGISTRY,
+    REPOSITORY_READER,
+    ROLES,
+    SECRETS_USER,
+    STORAGE,
+    TOPIC,
+    VAULT,
+    VAULT_TOPIC,
+    Arm,
+)
+
+DEFINITIONS: dict[str, tuple[str, list[str], list[str]]] = {
+    FOUNDRY_USER: ("Foundry User", [], ["Microsoft.CognitiveServices/*"]),
+    SECRETS_USER: ("Key Vault Secrets User", [], ["Microsoft.KeyVault/vaults/secrets/getSecret/action"]),
+    ACR_PULL: ("AcrPull", ["Microsoft.ContainerRegistry/registries/pull/read"], []),
+    REPOSITORY_READER: (
+        "Container Registry Repository Reader",
+        [],
+        ["Microsoft.ContainerRegistry/registries/repositories/content/read"],
+    ),
+    BLOB_OWNER: ("Storage Blob Data Owner", [], ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*"]),
+    QUEUE_CONTRIBUTOR: (
+        "Storage Queue Data Contributor",
+        [],
+        ["Microsoft.Storage/storageAccounts/queueServices/queues/messages/*"],
+    ),
+    OWNER: ("Owner", ["*"], []),
+}
+GRANTS = (
+    (APP, FOUNDRY_USER, f"{ACCOUNT_ID}/projects/demo"),
+    (APP, SECRETS_USER, VAULT),
+    (APP, ACR_PULL, REGISTRY),
+    (APP, BLOB_OWNER, STORAGE),
+    (APP, QUEUE_CONTRIBUTOR, STORAGE),
+    (PROJECT, ACR_PULL, REGISTRY),
+    (ACCOUNT, ACR_PULL, REGISTRY),
+)
+
+
+def populate(arm: Arm, endpoints: dict[str, Any]) -> None:
+    """Add every resource, with the addresses of the other stand-ins."""
+    for role, (name, actions, data_actions) in DEFINITIONS.items():
+        permissions = [{"actions": actions, "notActions": [], "dataActions": data_actions, "notDataActions": []}]
+        arm.put(f"{ROLES}/{role}", properties={"roleName": name, "permissions": permissions})
+    for number, (principal, role, scope) in enumerate(GRANTS):
+        assignment = {"principalId": principal, "roleDefinitionId": f"{ROLES}/{role}", "scope": scope}
+        arm.put(f"{scope}/providers/Microsoft.Authorization/roleAssignments/{number}", properties=assignment)
+    policies = {"azureADAuthenticationAsArmPolicy": {"status": "enabled"}}
+    mode = {"roleAssignmentMode": "LegacyRegistryPermissions", "publicNetworkAccess": "Enabled", "policies": policies}
+    arm.put(REGISTRY, properties={"loginServer": "demo.azurecr.io", **mode})
+    foundry = {"endpoints": {"AI Foundry API": f"{endpoints['foundry']}/"}}
+    arm.put(ACCOUNT_ID, identity={"principalId": ACCOUNT}, properties=foundry)
+    arm.put(f"{ACCOUNT_ID}/projects/demo", identity={"principalId": PROJECT}, properties={})
+    connection = {"category": "ContainerRegistry", "target": "https://demo.azurecr.io", "authType": "ManagedIdentity"}
+    arm.put(f"{ACCOUNT_ID}/projects/demo/connections/registry", properties=connection)
+    arm.put(VAULT, properties={"vaultUri": f"{endpoints['vault']}/", "enableRbacAuthorization": True})
+    arm.put(STORAGE, properties={"primaryEndpoints": {"blob": endpoints["blob"], "queue": endpoints["queue"]}})
+    identity = {"clientId": CLIENT, "principalId": APP}
+    arm.put(f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway", properties=identity)
+    for topic, source, kind in (
+        (TOPIC, REGISTRY, "Microsoft.ContainerRegistry.ImagePushed"),
+        (VAULT_TOPIC, VAULT, "Microsoft.KeyVault.SecretNewVersionCreated"),
+    ):
+        arm.put(topic, properties={"source": source})
+        arm.put(f"{topic}/eventSubscriptions/slipway", properties=_subscription(kind))
+
+
+def _subscription(event_type: str) -> dict[str, Any]:
+    """Deliver to the queue with the topic's identity, as infra/ deploys it."""
+    queue = {"endpointType": "StorageQueue", "properties": {"resourceId": STORAGE, "queueName": "events"}}
+    dead_letters = {
+        "endpointType": "StorageBlob",
+        "properties": {"resourceId": STORAGE, "blobContainerName": "deadletter"},
+    }
+    identity = {"type": "SystemAssigned"}
+    return {
+        "provisioningState": "Succeeded",
+        "deliveryWithResourceIdentity": {"identity": identity, "destination": queue},
+        "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": dead_letters},
+        "filter": {"includedEventTypes": [event_type]},
+    }

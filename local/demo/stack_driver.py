@@ -1,0 +1,133 @@
+"""Drives a running stack for the demo: pushes images, reads the journal, reads agents through the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import ClientSession, TCPConnector
+from azure.ai.projects.aio import AIProjectClient
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob.aio import ContainerClient
+
+from local.control import configure
+from local.credentials import AsyncLocalCredential
+from local.endpoints import ROOT
+from local.images import Kind, push
+from local.storage.account import connection_string
+
+JournalLine = dict[str, Any]
+POLL_INTERVAL = 0.05
+DEFAULT_TIMEOUT = 30.0
+"""Seconds after which an expected decision counts as missing."""
+
+
+@dataclass(frozen=True)
+class VersionSnapshot:
+    """A version as the SDK returns it, without the values of its variables."""
+
+    status: str
+    image: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgentSnapshot:
+    """An agent as the SDK returns it."""
+
+    live: str
+    """The version that the selector names."""
+    versions: dict[str, VersionSnapshot]
+
+    @property
+    def live_version(self) -> VersionSnapshot:
+        """The version that gets new sessions."""
+        return self.versions.get(self.live, VersionSnapshot("", "", ()))
+
+
+class StackDriver:
+    """Client of one running stack."""
+
+    def __init__(self, endpoints: dict[str, Any]) -> None:
+        self.endpoints = endpoints
+        self._lines: list[JournalLine] = []
+        self._http = ClientSession(connector=TCPConnector(ssl=False))
+        verify = {"connection_verify": endpoints["ca"]}
+        self._journal = ContainerClient.from_connection_string(connection_string(endpoints), "slipway", **verify)
+        self._project = AIProjectClient(endpoints["env"]["FOUNDRY_PROJECT_ENDPOINT"], AsyncLocalCredential(), **verify)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(self._http.close(), self._journal.close(), self._project.close())
+
+    async def push(self, repository: str, tag: str | None, salt: str, kind: Kind = "image") -> str:
+        """Push a real image and return its digest."""
+        return await push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind)
+
+    async def configure(self, part: str, path: str, body: object) -> None:
+        """Change how a stand-in behaves."""
+        await configure(self.endpoints, part, path, body)
+
+    async def run_timer(self, function: str) -> None:
+        """Run a timer function now, as the portal's button does."""
+        url = f"{self.endpoints['functions']}/admin/functions/{function}"
+        async with self._http.post(url, json={"input": ""}) as response:
+            response.raise_for_status()
+
+    async def run_cli(self, *arguments: str) -> None:
+        """Run a ``slipway`` command as a person does; raise RuntimeError with its error output if it fails."""
+        command = [sys.executable, "-m", "cli", *arguments]
+        environment = {**self.endpoints["env"], "PATH": "/usr/bin:/bin"}
+        process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE, cwd=ROOT, env=environment)
+        _, errors = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(errors.decode())
+
+    def journal_position(self) -> int:
+        """Return where the journal ends now."""
+        return len(self._lines)
+
+    async def journal(
+        self, start: int, until: Callable[[JournalLine], bool], max_seconds: float = DEFAULT_TIMEOUT
+    ) -> AsyncIterator[JournalLine]:
+        """Yield journal lines from a position on, as they are written; end with the line that meets ``until``."""
+        deadline = asyncio.get_running_loop().time() + max_seconds
+        position = start
+        while asyncio.get_running_loop().time() < deadline:
+            await self._read_journal()
+            while position < len(self._lines):
+                line, position = self._lines[position], position + 1
+                yield line
+                if until(line):
+                    return
+            await asyncio.sleep(POLL_INTERVAL)
+
+    async def _read_journal(self) -> None:
+        name = f"journal/{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        try:
+            stream = await self._journal.download_blob(name)
+            lines = [json.loads(line) for line in (await stream.readall()).splitlines() if line]
+        except ResourceNotFoundError:
+            return
+        self._lines += lines[len(self._lines) :]
+
+    async def agent(self, name: str) -> AgentSnapshot:
+        """Read an agent and its versions from Foundry, through azure-ai-projects."""
+        details = await self._project.agents.get(name)
+        rules = ((details.get("agent_endpoint") or {}).get("version_selector") or {}).get("version_selection_rules")
+        live = str(rules[0]["agent_version"]) if rules else ""
+        numbers = [str(item["version"]) async for item in self._project.agents.list_versions(name, order="asc")]
+        versions = await asyncio.gather(*(self._project.agents.get_version(name, number) for number in numbers))
+        return AgentSnapshot(live, {str(version["version"]): _snapshot(version.as_dict()) for version in versions})
+
+
+def _snapshot(version: dict[str, Any]) -> VersionSnapshot:
+    definition = version["definition"]
+    variables = tuple(sorted(definition.get("environment_variables") or {}))
+    return VersionSnapshot(str(version["status"]), str(definition["container_configuration"]["image"]), variables)

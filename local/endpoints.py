@@ -1,0 +1,98 @@
+"""Ports of the stand-ins, and the settings that point the app at them."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.arm import CLIENT
+from local.managed_identity import IDENTITY_HEADER
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTS = {
+    "registry": 5000,
+    "registry_tls": 5443,
+    "functions": 7071,
+    "blob": 10000,
+    "queue": 10001,
+    "foundry": 7443,
+    "vault": 8443,
+    "identity": 8181,
+    "telemetry": 8182,
+    "eventgrid": 8183,
+    "eventgrid_tls": 8184,
+    "arm": 8185,
+}
+"""The documented ports, on 127.0.0.1 only."""
+
+
+def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
+    """Return the ports that another process listens on."""
+
+    def in_use(port: int) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    return {name: port for name, port in ports.items() if in_use(port)}
+
+
+def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
+    """Return the app's settings for this stack; all of them exist in Azure too."""
+    return {
+        "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
+        "KEY_VAULT_URL": endpoints["vault"],
+        "REGISTRY_NAME": "demo",
+        "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
+        "REGISTRY_ENDPOINT": endpoints["registry_tls"],
+        "AGENTS_FILE": str(agents.resolve()),
+        "AzureWebJobsStorage__blobServiceUri": endpoints["blob"],
+        "AzureWebJobsStorage__queueServiceUri": endpoints["queue"],
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "AZURE_CLIENT_ID": CLIENT,
+        "IDENTITY_ENDPOINT": f"{endpoints['identity']}/msi/token",
+        "IDENTITY_HEADER": IDENTITY_HEADER,
+        "PRUNE_SCHEDULE": "0 0 3 * * *",
+        "RESUME_SCHEDULE": "0 */5 * * * *",
+        "POLL_SECONDS": "0.5",
+        "ARM_ENDPOINT": endpoints["arm"],
+        "OUTCOME_TOPIC_ENDPOINT": f"{endpoints['eventgrid_tls']}/api/events",
+        "SSL_CERT_FILE": endpoints["ca"],
+        "REQUESTS_CA_BUNDLE": endpoints["ca"],
+        **_telemetry(endpoints["telemetry"]),
+    }
+
+
+def _telemetry(url: str) -> dict[str, str]:
+    """Return settings that send all telemetry to the stand-in, and nothing off the machine."""
+    return {
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url}",
+        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
+        "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
+        "OTEL_SERVICE_NAME": "slipway",
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+        "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+        "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+        "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
+    }
+
+
+def secret_names(agents: Path) -> list[str]:
+    """Return every ``{secret: name}`` of an agents file."""
+    names: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("secret"), str):
+                names.add(value["secret"])
+            for nested in value.values():
+                walk(nested)
+
+    walk(yaml.safe_load(agents.read_text()))
+    return sorted(names)

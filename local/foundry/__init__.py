@@ -1,0 +1,1 @@
+"""Stand-in for Microsoft Foundry's hosted agents, with their sessions and toolboxes."""

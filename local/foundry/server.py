@@ -1,0 +1,157 @@
+"""Microsoft Foundry's hosted agents, as azure-ai-projects 2.10.0 calls them (docs/reference/wire.md).
+
+Lacks: other kinds of agents, drafts, conversations, protocols other than responses and invocations, permissions, and
+real containers: an agent gives the answer that is configured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
+
+from aiohttp import web
+
+from local.foundry.invoke import invoke, respond
+from local.foundry.json import agent_json, page, version_json
+from local.foundry.pull import pull_error
+from local.foundry.sessions import Sessions
+from local.foundry.state import LATEST, AgentState, FoundryError, Json, Project, VersionState, image_of, merge_patch
+from local.foundry.toolboxes import Toolboxes
+from local.stand_in import Handler, StandIn
+
+BASE = "/api/projects/{project}"
+
+
+class Foundry(StandIn):
+    """A project; images must exist in the registry at ``registry_url``, or with None may be anything."""
+
+    name = "foundry"
+
+    def __init__(self, registry_url: str | None = None, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.project = Project(clock)
+        self._registry_url = registry_url
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the operations that Slipway, its tests and users' scripts call."""
+        agent = f"{BASE}/agents/{{agent}}"
+        return [
+            web.put("/_local/provisioning", self._set_provisioning),
+            web.get(f"{BASE}/agents", self._wrap(self._list_agents)),
+            web.get(agent, self._wrap(self._get_agent)),
+            web.patch(agent, self._wrap(self._patch_agent)),
+            web.delete(agent, self._wrap(self._delete_agent)),
+            web.post(f"{agent}/versions", self._wrap(self._create_version)),
+            web.get(f"{agent}/versions", self._wrap(self._list_versions)),
+            web.get(f"{agent}/versions/{{version}}", self._wrap(self._get_version)),
+            web.delete(f"{agent}/versions/{{version}}", self._wrap(self._delete_version)),
+            web.post(f"{BASE}/agents/{{agent_and_verb:[^/]+:(enable|disable)}}", self._wrap(self._enable_or_disable)),
+            web.post(f"{agent}/endpoint/protocols/openai/responses", self._wrap(self._respond)),
+            web.post(f"{agent}/endpoint/protocols/invocations", self._wrap(self._invoke)),
+            *Sessions(self.project).routes(agent, self._wrap),
+            *Toolboxes(self.project).routes(f"{BASE}/toolboxes", self._wrap),
+        ]
+
+    def _wrap(self, handler: Handler) -> Handler:
+        async def wrapped(request: web.Request) -> web.StreamResponse:
+            if not request.headers.get("Authorization", "").startswith("Bearer "):
+                return _error(FoundryError(401, "Unauthorized", "a bearer token is needed"))
+            try:
+                response = await handler(request)
+            except FoundryError as error:
+                response = _error(error)
+            # the same clock as in created_at of versions
+            response.headers["Date"] = formatdate(self.project.clock(), usegmt=True)
+            return response
+
+        return wrapped
+
+    async def _set_provisioning(self, request: web.Request) -> web.Response:
+        try:
+            self.project.provisioning = replace(self.project.provisioning, **await request.json())
+        except (TypeError, ValueError) as error:
+            return web.json_response({"error": f"provisioning: {error}"}, status=400)
+        return web.json_response(vars(self.project.provisioning))
+
+    # Agents
+
+    def _agent(self, request: web.Request) -> AgentState:
+        return self.project.agent(request.match_info["agent"])
+
+    async def _list_agents(self, request: web.Request) -> web.Response:
+        return page(request, [self._agent_json(agent) for agent in self.project.agents.values()])
+
+    async def _get_agent(self, request: web.Request) -> web.Response:
+        return web.json_response(self._agent_json(self._agent(request)))
+
+    async def _patch_agent(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/merge-patch+json":
+            raise FoundryError(415, "unsupported_media_type", "expected application/merge-patch+json")
+        agent, body = self._agent(request), await request.json()
+        selector = (body.get("agent_endpoint") or {}).get("version_selector") or {}
+        for rule in selector.get("version_selection_rules") or []:
+            if str(rule["agent_version"]) != LATEST:
+                self.project.version(agent.name, str(rule["agent_version"]))
+        agent.endpoint = merge_patch(agent.endpoint, body.get("agent_endpoint") or {})
+        return web.json_response(self._agent_json(agent))
+
+    async def _delete_agent(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        if agent.has_active_session(self.project.clock()) and request.query.get("force") != "true":
+            raise FoundryError(409, "conflict", "Agent has active sessions")
+        del self.project.agents[agent.name]
+        return web.json_response({"object": "agent.deleted", "name": agent.name, "deleted": True})
+
+    async def _enable_or_disable(self, request: web.Request) -> web.Response:
+        name, verb = request.match_info["agent_and_verb"].split(":")
+        self.project.agent(name).enabled = verb == "enable"
+        return web.Response(status=204)
+
+    # Versions
+
+    async def _create_version(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        definition = body.get("definition") or {}
+        image_error = await pull_error(self._registry_url, image_of(definition))
+        version = self.project.create(request.match_info["agent"], definition, body.get("metadata") or {}, image_error)
+        return web.json_response(self._version_json(request.match_info["agent"], version))
+
+    async def _get_version(self, request: web.Request) -> web.Response:
+        name = request.match_info["agent"]
+        return web.json_response(self._version_json(name, self.project.version(name, request.match_info["version"])))
+
+    async def _list_versions(self, request: web.Request) -> web.Response:
+        agent = self._agent(request)
+        visible_until = self.project.clock() - self.project.provisioning.list_lag_s
+        visible = [version for version in agent.versions.values() if version.created_at <= visible_until]
+        items = [self._version_json(agent.name, version) for version in visible]
+        if self.project.provisioning.list_says_active:
+            items = [item | {"status": "active"} for item in items]
+        return page(request, items)
+
+    async def _delete_version(self, request: web.Request) -> web.Response:
+        name, number = request.match_info["agent"], request.match_info["version"]
+        self.project.delete(name, number, force=request.query.get("force") == "true")
+        body = {"object": "agent.version.deleted", "name": name, "version": number, "deleted": True}
+        return web.json_response(body)
+
+    # Invocations
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        return await respond(request, self._agent(request), self.project)
+
+    async def _invoke(self, request: web.Request) -> web.StreamResponse:
+        return await invoke(request, self._agent(request), self.project)
+
+    def _agent_json(self, agent: AgentState) -> Json:
+        return agent_json(agent, self.project.clock())
+
+    def _version_json(self, name: str, version: VersionState) -> Json:
+        return version_json(name, version, self.project.clock())
+
+
+def _error(error: FoundryError) -> web.Response:
+    body = {"code": error.code, "message": error.message, "param": None, "type": "invalid_request_error"}
+    return web.json_response({"error": body}, status=error.status)

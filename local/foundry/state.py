@@ -1,0 +1,191 @@
+"""State of the project: agents, versions with their provisioning time, sessions, toolboxes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
+RESERVED = ("FOUNDRY_", "AGENT_")
+LATEST = "@latest"
+IDLE_SECONDS = 900.0
+"""Seconds after which a session is idle, unless its version sets them."""
+
+
+class FoundryError(Exception):
+    """An error response of the service."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass
+class Provisioning:
+    """How versions behave; set by ``PUT /_local/provisioning``."""
+
+    seconds: float = 2.0
+    list_lag_s: float = 0.0
+    list_says_active: bool = False
+    dedupe: bool = True
+    limit: int = 1000
+    fail: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Regular expression for digest or tag -> ``{"code", "message"}`` of the version's failure."""
+    answer: dict[str, Any] = field(default_factory=dict)
+    """Regular expression for digest or tag -> the agent's answer: text, ``{"text", "status", "code"}``, or ``{"odd"}``
+    (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}``, each with one of these."""
+
+
+@dataclass
+class VersionState:
+    """A version; its status follows from the clock."""
+
+    number: str
+    definition: Json
+    metadata: dict[str, str]
+    created_at: float
+    ready_at: float
+    error: dict[str, str] | None = None
+    deleted: bool = False
+
+    @property
+    def match_text(self) -> str:
+        """The text that expressions are matched against: the image, and the tag in the metadata."""
+        return f"{image_of(self.definition)} {self.metadata.get('slipway.tag', '')}"
+
+    def status(self, now: float) -> str:
+        """Return creating, then active or failed."""
+        if now < self.ready_at:
+            return "creating"
+        return "failed" if self.error else "active"
+
+
+@dataclass
+class AgentState:
+    """An agent with its endpoint."""
+
+    name: str
+    versions: dict[str, VersionState] = field(default_factory=dict)
+    endpoint: Json = field(default_factory=lambda: {"protocol_configuration": {"responses": {}}})
+    enabled: bool = True
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    sessions: dict[str, Json] = field(default_factory=dict)
+    """Session id -> the session's JSON, without its status."""
+
+    def session(self, key: str, now: float) -> Json:
+        """Return a session's JSON; after its version's idle timeout it is idle and blocks no deletion."""
+        session = self.sessions[key]
+        version = self.versions.get(session["version_indicator"]["agent_version"])
+        configured = (version.definition.get("session_configuration") or {}) if version else {}
+        idle = now - session.get("last_accessed_at", now) >= float(configured.get("idle_timeout_seconds", IDLE_SECONDS))
+        return session | {"status": "idle" if idle or "stopped_at" in session else "active"}
+
+    def has_active_session(self, now: float, number: str | None = None) -> bool:
+        """Return whether a session is active, on the given version or on any."""
+        sessions = (self.session(key, now) for key in self.sessions)
+        active = [session for session in sessions if session["status"] == "active"]
+        return any(number in (None, session["version_indicator"]["agent_version"]) for session in active)
+
+    @property
+    def latest(self) -> VersionState | None:
+        """The newest version."""
+        return next(reversed(self.versions.values()), None)
+
+    def live_version(self) -> VersionState | None:
+        """Return the version that gets unpinned requests."""
+        rules = (self.endpoint.get("version_selector") or {}).get("version_selection_rules") or []
+        number = str(rules[0]["agent_version"]) if rules else LATEST
+        return self.latest if number == LATEST else self.versions.get(number)
+
+
+class Project:
+    """A Foundry project."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.provisioning = Provisioning()
+        self.agents: dict[str, AgentState] = {}
+        self.toolboxes: dict[str, Json] = {}
+        """Name -> ``versions``, oldest first, the ``default`` version, and the ``last_number``."""
+
+    def agent(self, name: str) -> AgentState:
+        """Return the agent; raise FoundryError 404 if it does not exist."""
+        if name not in self.agents:
+            raise FoundryError(404, "not_found", f"agent {name} does not exist")
+        return self.agents[name]
+
+    def version(self, name: str, number: str) -> VersionState:
+        """Return the version; raise FoundryError 404 if it does not exist."""
+        versions = self.agent(name).versions
+        if number not in versions:
+            raise FoundryError(404, "not_found", f"agent {name} has no version {number}")
+        return versions[number]
+
+    def create(self, name: str, definition: Json, metadata: dict[str, str], image_error: str | None) -> VersionState:
+        """Create a version, or return the existing one with the same definition, as the service does."""
+        self._check(name, definition, metadata)
+        agent = self.agents.setdefault(name, AgentState(name))
+        canonical = json.dumps(definition, sort_keys=True)
+        for version in agent.versions.values():
+            if self.provisioning.dedupe and json.dumps(version.definition, sort_keys=True) == canonical:
+                return version
+        if len(agent.versions) >= self.provisioning.limit:
+            raise FoundryError(400, "UserError", "Too many valid agent revisions. Delete older versions first.")
+        now = self.clock()
+        number = str(next(agent.numbers))
+        version = VersionState(number, definition, metadata, now, now + self.provisioning.seconds)
+        failures = self.provisioning.fail.items()
+        failure = next((failure for pattern, failure in failures if re.search(pattern, version.match_text)), None)
+        version.error = failure or ({"code": "ImageError", "message": image_error} if image_error else None)
+        agent.versions[number] = version
+        return version
+
+    def _check(self, name: str, definition: Json, metadata: dict[str, str]) -> None:
+        if not NAME.fullmatch(name):
+            raise FoundryError(400, "invalid_request", f"{name} is not a valid agent name")
+        if (definition.get("cpu"), definition.get("memory")) not in TIERS:
+            raise FoundryError(400, "invalid_request", "CPU and Memory must be specified as a valid resource tier")
+        if definition.get("kind") != "hosted" or not image_of(definition):
+            raise FoundryError(
+                400, "invalid_request", "a hosted definition needs kind and container_configuration.image"
+            )
+        reserved = [name for name in definition.get("environment_variables") or {} if name.startswith(RESERVED)]
+        if reserved:
+            raise FoundryError(400, "EnvVarReserved", f"{reserved[0]} is reserved")
+        if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
+            raise FoundryError(
+                400, "invalid_request", "metadata: 16 pairs, keys of 64 and values of 512 characters at most"
+            )
+
+    def delete(self, name: str, number: str, *, force: bool) -> None:
+        """Delete a version; raise FoundryError 409 while it has active sessions, unless forced."""
+        agent, version = self.agent(name), self.version(name, number)
+        if agent.has_active_session(self.clock(), number) and not force:
+            raise FoundryError(409, "conflict", f"version {number} has active sessions")
+        agent.sessions = {
+            key: session
+            for key, session in agent.sessions.items()
+            if session["version_indicator"]["agent_version"] != number
+        }
+        del agent.versions[version.number]
+
+
+def image_of(definition: Json) -> str:
+    """Return the image that a definition names."""
+    return str((definition.get("container_configuration") or {}).get("image") or "")
+
+
+def merge_patch(old: Json, new: Json) -> Json:
+    """Apply a JSON merge patch (RFC 7396)."""
+    merged = {key: value for key, value in old.items() if new.get(key, ...) is not None}
+    for key, value in new.items():
+        if value is not None:
+            merged[key] = merge_patch(merged.get(key) or {}, value) if isinstance(value, dict) else value
+    return merged

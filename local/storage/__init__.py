@@ -1,0 +1,1 @@
+"""Stand-in for an Azure Storage account: blobs and queues."""

@@ -1,0 +1,134 @@
+// The page: routing between views, incoming records, and whether the stack still runs.
+
+import { h, setText } from "./dom.js";
+import { Decisions } from "./decisions.js";
+import { Metrics } from "./metrics.js";
+import { openReasons } from "./reasons.js";
+import { Releases } from "./releases.js";
+import { Store } from "./store.js";
+import { listen } from "./stream.js";
+import { ago, clock, refresh } from "./time.js";
+
+const VIEWS = ["releases", "decisions", "metrics"];
+const store = new Store();
+const section = (name) => document.getElementById(name);
+const views = {
+  releases: new Releases(section("releases"), store),
+  decisions: new Decisions(section("decisions"), store, (filter) => go(`#/decisions${query(filter)}`)),
+  metrics: new Metrics(section("metrics"), store),
+};
+const stateText = document.querySelector(".state .state-text");
+let [ready, scheduled] = [false, false];
+
+function query(filter) {
+  const text = new URLSearchParams(filter).toString();
+  return text && `?${text}`;
+}
+
+/** Change the address without a new entry in the history, so that typing a filter adds none. */
+function go(hash) {
+  history.replaceState(null, "", hash);
+  show();
+}
+
+/** Parse the address. */
+function route() {
+  const [path, query] = location.hash.slice(1).split("?");
+  const [, name, id] = path.split("/");
+  const view = VIEWS.includes(name) ? name : "releases";
+  return { view, id: id && decoded(id), filter: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a stray % in the address
+  }
+}
+
+function show(arrived = false) {
+  scheduled = false;
+  if (!ready) return;
+  const { view, ...rest } = route();
+  const { empty } = store;
+  section("empty").hidden = !empty;
+  for (const name of VIEWS) section(name).hidden = empty || name !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+    setText(link.querySelector(".count"), count(link.dataset.view));
+  }
+  document.title = `${view[0].toUpperCase()}${view.slice(1)} · Slipway, locally`;
+  if (!empty) views[view].show({ ...rest, arrived });
+}
+
+function count(view) {
+  const counts = { releases: store.releases().length, decisions: store.decisions.length, metrics: store.metrics.size };
+  return counts[view] === 0 ? "" : counts[view].toLocaleString("en");
+}
+
+function scheduleShow() {
+  if (scheduled || !ready) return;
+  scheduled = true;
+  setTimeout(() => show(), 150);
+}
+
+function setState(kind, text) {
+  document.body.dataset.state = kind;
+  setText(stateText, text);
+}
+
+const broken = document.querySelector(".broken");
+
+function showStopped() {
+  ready = true;
+  const since = store.newest > 0 ? `The newest record shown is from ${clock(store.newest).replace(/\.\d+$/, "")}. ` : "";
+  if (document.body.dataset.state !== "stopped") {
+    broken.replaceChildren(h("strong", {}, "The stack has stopped or cannot be reached. "), since, h("code", {}, "make up"), " starts it; then this page reconnects.");
+  }
+  broken.hidden = false;
+  setState("stopped", "Stopped");
+  scheduleShow();
+}
+
+listen({
+  begin() {
+    store.clear();
+  },
+  records(records) {
+    store.add(records);
+    scheduleShow();
+  },
+  caughtUp() {
+    ready = true;
+    broken.hidden = true;
+    showLive();
+    scheduleShow();
+  },
+  disconnected: showStopped,
+});
+
+function showLive() {
+  setState("live", store.newest > 0 ? `Live · ${ago(store.newest)}` : "Live · no data yet");
+}
+
+openReasons(section("reason"));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address holds the view
+  section("main").focus();
+});
+addEventListener("hashchange", () => {
+  section("reason").close();
+  show(true);
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  event.preventDefault();
+  if (route().view !== "decisions") location.hash = "#/decisions";
+  setTimeout(() => views.decisions.focus());
+});
+setInterval(() => {
+  refresh();
+  if (document.body.dataset.state === "live") showLive();
+}, 5000);
