@@ -52,7 +52,8 @@ async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml
     intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
     release = await house.gateways.state_store.get_release(name)
     if release.last_good is not None or release.observed_generation:
-        text = f"{intro}\nSlipway follows {name} already: version {release.last_good.version if release.last_good else '-'} is good"
+        good = release.last_good.version if release.last_good else "-"
+        text = f"{intro}\nSlipway follows {name} already: version {good} is good"
         return Answer(text, {"rule": yaml, "taken_over": False}, REFUSED)
     what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
     if how.dry_run:

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 OURS = {"function_app", "core", "handlers", "local", "bench", "cli", "infra", "tests"}
-LONGEST_MODULE, LONGEST_FUNCTION = 200, 30
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 40
 
 
 def files(*rooms: str) -> list[Path]:
@@ -68,12 +68,12 @@ def test_azure_is_known_to_the_gateways_and_the_wiring_alone() -> None:
 @pytest.mark.parametrize("path", files(*PRODUCT, "local", "bench", "cli", "infra"), ids=name)
 def test_pieces_are_small(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST_MODULE
+    assert len(text.splitlines()) <= MAX_MODULE_LINES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
             length = (node.end_lineno or 0) - first.lineno + 1
-            assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+            assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines"
 
 
 @pytest.mark.parametrize("path", files(*PRODUCT), ids=name)

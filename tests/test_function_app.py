@@ -58,7 +58,12 @@ def test_host_json_says_what_its_page_says() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the worker's library is for Python 3.13 and newer")
 def test_the_workers_own_library_indexes_the_app() -> None:
-    command = [sys.executable, "-m", "tests.worker_index", str(ROOT)]  # an app object can be indexed once a process
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.worker_index",
+        str(ROOT),
+    ]  # an app object can be indexed once a process
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout.splitlines()[-1])) == set(TRIGGERS)

@@ -162,17 +162,35 @@ def went_live(release: ReleaseState, identity: str | None, now: datetime) -> Rel
     kept = {number: at for number, at in release.created_at.items() if number == release.candidate}
     again = release.last_good is not None and release.last_good.version == good.version
     previous = release.previous_good if again else release.last_good
-    return replace(ended(release, Reason.LIVE, now), last_good=good, previous_good=previous, created_at=kept,
-                   identity=identity, reported_drift=())  # fmt: skip
+    return replace(
+        ended(release, Reason.LIVE, now),
+        last_good=good,
+        previous_good=previous,
+        created_at=kept,
+        identity=identity,
+        reported_drift=(),
+    )
 
 
 def agent_deleted(release: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: its numbers mean nothing any more, and only a newer word of people's begins again."""
     seen = release.observed_generation if desired.user_generation > release.observed_generation else desired.generation
     gone = ended(replace(release, pending_write=None), Reason.AGENT_DELETED, now)
-    return replace(gone, observed_generation=seen, candidate=None, is_duplicate=False, deleted_duplicate=None, routing_at_start=None, expected_routing=None,
-                   routed_at=None, last_good=None, previous_good=None, created_at={},
-                   identity=None, reported_drift=())  # fmt: skip
+    return replace(
+        gone,
+        observed_generation=seen,
+        candidate=None,
+        is_duplicate=False,
+        deleted_duplicate=None,
+        routing_at_start=None,
+        expected_routing=None,
+        routed_at=None,
+        last_good=None,
+        previous_good=None,
+        created_at={},
+        identity=None,
+        reported_drift=(),
+    )
 
 
 def _known(release: ReleaseState, push: Push | None, resolved: ResolvedDefinition) -> Mapping[str, ImageFacts]:

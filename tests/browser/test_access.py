@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import LINES, PHONE, Open, fits
 from tests.browser.served import Served
-from tests.browser.told import everything
+from tests.browser.telemetry_records import everything
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.chromium import LINES, Open
 from tests.browser.served import Served
-from tests.browser.told import decision, everything, push, span
+from tests.browser.telemetry_records import decision, everything, push, span
 
 TOPMOST = """[...document.querySelectorAll("#decisions .line")]
   .find((one) => one.getBoundingClientRect().top > 100).innerText"""

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.chromium import LINES, PHONE, Open, fits
 from tests.browser.served import Served
-from tests.browser.told import Item, decision, envelope, metric, push, span
+from tests.browser.telemetry_records import Item, decision, envelope, metric, push, span
 
 HOSTILE = [
     "<img src=x onerror=\"window.pwned='img'\">",

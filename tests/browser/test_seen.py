@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from core.reasons import Reason
 from tests.browser.chromium import Open
 from tests.browser.served import Served
-from tests.browser.told import decision, everything, metric, push, span
+from tests.browser.telemetry_records import decision, everything, metric, push, span
 
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from local.images import build, push
 from local.registry.repository import digest_of
 from local.vault import SecretVersion, Vault
+from tests.chaos.cluster import World
 from tests.chaos.schedule import REPOSITORIES, Due
-from tests.chaos.world import World
 
 SECRET = "chaos-key"
 FAILURE = {"code": "ImageError", "message": "the container ended at once"}

@@ -11,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.cluster import World
+from tests.chaos.faults import Trouble
 from tests.chaos.footprint import Footprint, footprint
+from tests.chaos.invariants import FOLLOWS, Verdict
 from tests.chaos.load import Load
 from tests.chaos.schedule import HOSTS, Due, schedule
-from tests.chaos.trouble import Trouble
-from tests.chaos.verdict import FOLLOWS, Verdict
 from tests.chaos.watch import Watch
-from tests.chaos.world import World
 
 Say = Callable[[str], None]
 FIRST_WITHIN, CALM_WITHIN = 60.0, 240.0

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import Any
 
 from local.foundry.state import AgentState
+from tests.chaos.cluster import World
 from tests.chaos.load import Load
-from tests.chaos.world import World
 
 EVERY = 0.2
 READS = 2

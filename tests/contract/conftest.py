@@ -1,5 +1,5 @@
 """Fixtures that the contract suites share."""
 
-from tests.contract.storage_servers import storage_servers
+from tests.support.storage_servers import storage_servers
 
 __all__ = ["storage_servers"]

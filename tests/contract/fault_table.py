@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.stand_in import Fault
-from tests.contract.faulty_house import CANARY
-from tests.contract.passing_time import LATE
+from tests.contract.faulty_app import CANARY
+from tests.support.fast_clock import LATE
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ ACTS = (
     foundry("create a toolbox", "POST", r"/toolboxes/.+/versions", gone="TOOLBOX_REFUSED", refused="TOOLBOX_REFUSED"),
 )
 STORED = (
-    storage("read what is wanted", "blobs", "GET", "/wanted/"),
+    storage("read what is wanted", "blobs", "GET", "/desired/"),
     storage("read the release", "blobs", "GET", "/release/"),
-    storage("write what is wanted", "blobs", "PUT", "/wanted/"),
+    storage("write what is wanted", "blobs", "PUT", "/desired/"),
     storage("write the release", "blobs", "PUT", r"/release/(?!.*comp=lease)"),
     storage("lease the release", "blobs", "PUT", r"/release/.*comp=lease"),
     storage("write the journal", "blobs", "PUT", "/journal/", ends="LIVE"),

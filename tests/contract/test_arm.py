@@ -23,7 +23,7 @@ from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_R
 from local.arm_fixture import populate
 from local.stand_in import Fault
 from local.tls import Authority
-from tests.simulation.scenery import ENVIRONMENT
+from tests.simulation.scene import ENVIRONMENT
 
 RULES = load_agents(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
 ADDRESSES = {

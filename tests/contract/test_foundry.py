@@ -24,9 +24,9 @@ from handlers.gateways.interfaces import Deleted, Foundry
 from local.foundry.server import Foundry as StandIn
 from local.foundry.sessions import open_session
 from local.tls import Authority
-from tests.contract.local_clients import AsyncLocalCredential, plan_faults
-from tests.fakes.foundry import FakeFoundry
-from tests.fakes.storage import FakeClock
+from tests.support.in_memory.foundry import FakeFoundry
+from tests.support.in_memory.storage import FakeClock
+from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 IMAGE = f"demo.azurecr.io/agents/hello@sha256:{'a' * 64}"
 SECRET = "canary-5b1c"

@@ -29,7 +29,7 @@ from handlers.settings import Settings
 from local.foundry.server import Foundry
 from local.managed_identity import IDENTITY_HEADER, ManagedIdentity
 from local.tls import Authority
-from tests.fakes.storage import FakeClock
+from tests.support.in_memory.storage import FakeClock
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/from-the-seed.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^#).)*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))

@@ -14,8 +14,8 @@ from core.definition import FINGERPRINT
 from handlers.prune_versions.run import prune_versions
 from local.foundry.state import VersionState
 from local.stand_in import Fault
-from tests.contract.faulty_house import AGENT, House, opened
-from tests.contract.faulty_parts import Before
+from tests.contract.faulty_app import AGENT, House, opened
+from tests.contract.faulty_services import Before
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from core.reasons import Reason
 from tests.contract.fault_table import ACTS, AFTER_EFFECT, CALLS, PASSING, STAYING, STORED, Call, Kind, ending
-from tests.contract.faulty_house import AGENT, CANARY, House, opened
-from tests.contract.faulty_parts import Before
+from tests.contract.faulty_app import AGENT, CANARY, House, opened
+from tests.contract.faulty_services import Before
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -30,7 +30,7 @@ async def insights() -> AsyncIterator[Telemetry]:
 
 async def invoked(folder: Path, **changed: str) -> tuple[int, str]:
     """The function's end, and what the worker printed."""
-    command = [sys.executable, "-m", "tests.worker_telemetry", str(folder)]
+    command = [sys.executable, "-m", "tests.support.worker_telemetry", str(folder)]
     pipe = asyncio.subprocess.PIPE
     # what another run could not export waits in the temporary folder, and would be sent by this one
     given = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **changed}

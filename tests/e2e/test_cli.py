@@ -20,7 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 from local.storage.account import connection_string
-from tests.builders import push_data, push_event
+from tests.support.builders import push_data, push_event
 
 pytestmark = pytest.mark.timeout(180)
 

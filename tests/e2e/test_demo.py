@@ -8,8 +8,22 @@ import sys
 
 from local.endpoints import ROOT
 
-SHOWN = ("CREATE", "LIVE", "ALREADY_LIVE", "TRAFFIC_MOVED", "IMAGE_ERROR", "ARTIFACT_TAG", "UNTAGGED_PUSH", "VERIFY_FAILED",
-         "ROLLBACK", "CHECK_FAILED", "HELD", "PRUNED_STALE", "PRUNED_FAILED", "KEPT_LIVE")  # fmt: skip
+SHOWN = (
+    "CREATE",
+    "LIVE",
+    "ALREADY_LIVE",
+    "TRAFFIC_MOVED",
+    "IMAGE_ERROR",
+    "ARTIFACT_TAG",
+    "UNTAGGED_PUSH",
+    "VERIFY_FAILED",
+    "ROLLBACK",
+    "CHECK_FAILED",
+    "HELD",
+    "PRUNED_STALE",
+    "PRUNED_FAILED",
+    "KEPT_LIVE",
+)
 
 
 def test_all_of_the_demo_is_true_and_readable_in_a_log() -> None:

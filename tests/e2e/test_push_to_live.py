@@ -132,7 +132,7 @@ def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running
         QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **given) as queue,
         ContainerClient(env["AzureWebJobsStorage__blobServiceUri"], "slipway", **given) as container,
     ):
-        before = {one.name: one.etag for one in container.list_blobs(name_starts_with="wanted/")}
+        before = {one.name: one.etag for one in container.list_blobs(name_starts_with="desired/")}
         queue.send_message(smoke.message(smoke.event(agents, registry, identity, now)))
 
         def answers() -> list[Mapping[str, Any]]:
@@ -140,7 +140,7 @@ def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running
             return smoke.answers(journal, identity)
 
         lines = eventually(answers, "the decision is in the journal")
-        after = {one.name: one.etag for one in container.list_blobs(name_starts_with="wanted/")}
+        after = {one.name: one.etag for one in container.list_blobs(name_starts_with="desired/")}
     assert {one.level for one in smoke.judge(lines, before, after, 1)} == {"ok"}
     assert lines[0]["agent"] == "hello-agent"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from tests.fuzz.running import Block, live
+from tests.fuzz.runner import Block, live
 from tests.fuzz.target import SLOWEST
 from tests.fuzz.targets import TARGETS, named
 

@@ -11,16 +11,19 @@ from core.agents_file.loader import load_agents
 from handlers.events.event_queued import handle_event
 from handlers.poison import handle_poison_message
 from handlers.release_agent.message import handle_message
-from tests.builders import cloud_event, push_data, push_event, secret_event
-from tests.fuzz.outside import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, bent, utf8, written
+from tests.support.builders import cloud_event, push_data, push_event, secret_event
 
 AGENTS = load_agents(b"""
 agents:
   pushed: {repository: agents/hello, env: {KEY: {secret: hello-key}}}
   semver: {repository: agents/hello, tags: {order: semver, range: ">=1.0.0", extract: "^v?(.+)$"}}
-  number: {repository: agents/hello, tags: {order: number, allow: ["^[0-9]+$"], ignore: ["^0"]}, release: {min_push_age: 5m}}
+  number:
+    repository: agents/hello
+    tags: {order: number, allow: ["^[0-9]+$"], ignore: ["^0"]}
+    release: {min_push_age: 5m}
   letters: {repository: agents/hello, tags: {order: alphabetical, extract: "([a-z]*)"}, release: {mode: notify}}
 """)
 TAGS = ["v1", "1.2.3", "42", "v1.0.0-rc.1+build", "latest", "sha256-" + "a" * 64, "x.sig", "1" * 128, "\ud800", "é"]

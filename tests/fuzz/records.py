@@ -23,18 +23,43 @@ AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", AT, "event-1")
 HOLD = Hold("f" * 64, PUSH.digest, "VERIFY_FAILED", "sorry", AT, AT + timedelta(days=7), "somebody")
 WHOLE_WANTED = DesiredState(
-    generation=7, user_generation=6, push=PUSH, cause=Cause.PUSH, updated_at=AT, not_before=AT, pause=Pause("why", "who", AT, AT),
-    approval=Approval("3", "f" * 64, "who", AT), holds=(HOLD,), lifted_at={"f" * 64: AT}, newest_push=PUSH, runtime_hash="0" * 16,
+    generation=7,
+    user_generation=6,
+    push=PUSH,
+    cause=Cause.PUSH,
+    updated_at=AT,
+    not_before=AT,
+    pause=Pause("why", "who", AT, AT),
+    approval=Approval("3", "f" * 64, "who", AT),
+    holds=(HOLD,),
+    lifted_at={"f" * 64: AT},
+    newest_push=PUSH,
+    runtime_hash="0" * 16,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-)  # fmt: skip
+)
 WHOLE_RECORD = ReleaseState(
-    observed_generation=7, push=PUSH, fingerprint="f" * 64, secrets={"key": "0" * 32}, image="demo.azurecr.io/a@sha256:0",
-    variables=frozenset({"KEY"}), phase=Phase.STARTED, started_at=AT, candidate="3", routing_at_start=Routing.to("2"),
-    expected_routing=Routing.to("2"), routed_at=AT, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, AT, Routing.to("3"), 3),
-    last_good=GoodVersion(PUSH, "e" * 64, "2"), previous_good=GoodVersion(PUSH, "d" * 64, "1"), holds=(HOLD,),
-    image_facts={PUSH.digest: ImageFacts(amd64=PUSH.digest)}, identity="id", reported_drift=("x",), created_at={"3": AT},
+    observed_generation=7,
+    push=PUSH,
+    fingerprint="f" * 64,
+    secrets={"key": "0" * 32},
+    image="demo.azurecr.io/a@sha256:0",
+    variables=frozenset({"KEY"}),
+    phase=Phase.STARTED,
+    started_at=AT,
+    candidate="3",
+    routing_at_start=Routing.to("2"),
+    expected_routing=Routing.to("2"),
+    routed_at=AT,
+    pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, AT, Routing.to("3"), 3),
+    last_good=GoodVersion(PUSH, "e" * 64, "2"),
+    previous_good=GoodVersion(PUSH, "d" * 64, "1"),
+    holds=(HOLD,),
+    image_facts={PUSH.digest: ImageFacts(amd64=PUSH.digest)},
+    identity="id",
+    reported_drift=("x",),
+    created_at={"3": AT},
     history=(HistoryEntry(AT, "LIVE", PUSH.digest, "2"),),
-)  # fmt: skip
+)
 STORED: list[Any] = [json.loads(WANTED.encode(WHOLE_WANTED)), json.loads(RECORD.encode(WHOLE_RECORD))]
 
 

@@ -25,11 +25,11 @@ from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
 from local.credentials import AsyncLocalCredential
-from tests.fakes.storage import FakeClock
 from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
 from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, Line, answer, refused, script
+from tests.support.in_memory.storage import FakeClock
 
 Calls = dict[str, Callable[[], Awaitable[Any]]]
 LINE, CLOCK = Line(), FakeClock()
@@ -135,7 +135,7 @@ _BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType>
 LISTING = (
     '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
     'ContainerName="slipway"><Blobs>'
-    + _BLOB.format("wanted", "<Metadata><generation>{0}</generation></Metadata>")
+    + _BLOB.format("desired", "<Metadata><generation>{0}</generation></Metadata>")
     + _BLOB.format("release", "<Metadata><seen>{1}</seen><state>{2}</state></Metadata>")
     + "</Blobs><NextMarker/></EnumerationResults>"
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tests.fuzz import events, foundry, records, rules, services, turns
+from tests.fuzz import agents_file, events, foundry, records, releases, services
 from tests.fuzz.target import Target
 
 TARGETS: tuple[Target, ...] = (
     *events.TARGETS,
-    *rules.TARGETS,
+    *agents_file.TARGETS,
     *records.TARGETS,
     *foundry.TARGETS,
     *services.TARGETS,
-    *turns.TARGETS,
+    *releases.TARGETS,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.running import live
+from tests.fuzz.runner import live
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 

@@ -26,12 +26,12 @@ from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
-from tests.fakes.images import FakeImages
-from tests.fakes.storage import FakeJournal, FakeLedger
-from tests.fakes.vault import FakeVault
 from tests.scale.meter import Limit, Metered, Slow
-from tests.simulation.scenery import ENVIRONMENT
+from tests.simulation.scene import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
+from tests.support.in_memory.key_vault import FakeVault
+from tests.support.in_memory.registry import FakeImages
+from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
 QUEUES = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text())["extensions"]["queues"]

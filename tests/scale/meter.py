@@ -12,8 +12,8 @@ from typing import Any
 
 from core.model import Status, Version
 from handlers.gateways.errors import TransientError
-from tests.fakes.foundry import FakeFoundry
 from tests.simulation.virtual_time import VirtualClock
+from tests.support.in_memory.foundry import FakeFoundry
 
 READS = frozenset({"get_agent", "get_version", "list_versions"})
 """Calls that wait for their turn in the real gateway."""

@@ -22,14 +22,14 @@ from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RECORD
 from handlers.release_agent.reconcile import reconcile
-from tests.builders import DIGEST, REGISTRY, push_data, push_event
-from tests.fakes.foundry import FakeFoundry
-from tests.fakes.images import FakeImages
-from tests.fakes.storage import FakeJournal, FakeLedger
-from tests.fakes.vault import FakeVault
 from tests.fuzz import services
-from tests.fuzz.outside import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer as OnTheWire
+from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
+from tests.support.in_memory.foundry import FakeFoundry
+from tests.support.in_memory.key_vault import FakeVault
+from tests.support.in_memory.registry import FakeImages
+from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"

@@ -17,11 +17,11 @@ from handlers.events.image_pushed import handle_push
 from handlers.events.secret_changed import handle_secret_change
 from handlers.prune_versions.run import prune_versions
 from handlers.telemetry.decision_log import DecisionLog
-from tests.simulation import scenery
-from tests.simulation.history import RESUME_EVERY, History
-from tests.simulation.scenery import AGENT, REPOSITORY, SECRET
+from tests.simulation import scene
+from tests.simulation.run import RESUME_EVERY, History
+from tests.simulation.safety_invariants import Choice
+from tests.simulation.scene import AGENT, REPOSITORY, SECRET
 from tests.simulation.virtual_time import START
-from tests.simulation.watch import Choice
 
 BY = "somebody"
 
@@ -31,7 +31,7 @@ async def push(history: History, number: int) -> None:
     random = history.random
     again = history.newest is not None and random.random() < 0.2
     digest = history.newest.digest if again and history.newest else f"sha256:{number:064x}"
-    history.foundry.images.setdefault(digest, scenery.image(random))
+    history.foundry.images.setdefault(digest, scene.image(random))
     pushed = Push(REPOSITORY, digest, f"v{number}", history.clock.now(), f"event-{number}")
     history.pushed(pushed, RegistryTag(pushed.tag, digest, pushed.pushed_at))
     for copy in range(random.choice([0, 1, 1, 1, 2, 3])):
@@ -47,7 +47,7 @@ async def beginning(history: History) -> None:
     history.dice.still = True
     for number in range(history.random.choice([0, 0, 0, 2, 3])):
         digest, at = f"sha256:{EARLIER + number:064x}", history.clock.now()
-        history.foundry.images[digest] = scenery.Image.GOOD
+        history.foundry.images[digest] = scene.Image.GOOD
         pushed = Push(REPOSITORY, digest, f"v0.{number}", at, f"event-0.{number}")
         history.pushed(pushed, RegistryTag(pushed.tag, digest, at))
         history.spawn(_delivered(history, pushed, 0.0))
@@ -126,8 +126,18 @@ async def route(history: History, number: int) -> None:
         history.say(f"a person moves the traffic to {agent.routing.pinned}")
 
 
-AFTER_DELETION = ("CANDIDATE_GONE", "ROUTING_CHANGED", "AGENT_DELETED", "VERIFY_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION",
-                  "CHECK_FAILED", "ROUTE_REFUSED", "HELD", "ROLLBACK_REFUSED", "LIVE")  # fmt: skip
+AFTER_DELETION = (
+    "CANDIDATE_GONE",
+    "ROUTING_CHANGED",
+    "AGENT_DELETED",
+    "VERIFY_FAILED",
+    "CHECK_FAILED_NO_ROLLBACK_VERSION",
+    "CHECK_FAILED",
+    "ROUTE_REFUSED",
+    "HELD",
+    "ROLLBACK_REFUSED",
+    "LIVE",
+)
 """How a release may end under which somebody deletes."""
 
 

@@ -9,9 +9,9 @@ from random import Random
 
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Failure, Routing, Status, Version
-from tests.fakes.foundry import FakeFoundry
-from tests.simulation.scenery import AGENT, Image
+from tests.simulation.scene import AGENT, Image
 from tests.simulation.virtual_time import VirtualClock
+from tests.support.in_memory.foundry import FakeFoundry
 
 
 class SimulatedFoundry(FakeFoundry):

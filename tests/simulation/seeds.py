@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.simulation import actors
-from tests.simulation.history import History, Plant
-from tests.simulation.verdict import judge
+from tests.simulation.liveness_invariants import judge
+from tests.simulation.run import History, Plant
 from tests.simulation.virtual_time import run
 
 

@@ -1,0 +1,161 @@
+"""The registry: what the real client makes of what was really pushed, and of a registry that misbehaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.containerregistry.aio import ContainerRegistryClient
+
+from core.image_manifest import ImageFacts, RegistryTag
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.interfaces import Registry as RegistryGateway
+from handlers.gateways.registry import AzureRegistry
+from local.images import Kind, push
+from local.registry.server import Registry
+from local.tls import Authority
+from tests.support.in_memory.registry import FakeImages
+from tests.support.local_clients import AsyncLocalCredential, plan_faults
+
+REPOSITORY = "agents/hello"
+
+
+class TrustingImages(AzureRegistry):
+    """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
+
+    def __init__(self, endpoint: str, ca: Path) -> None:
+        super().__init__(endpoint, AsyncLocalCredential())
+        self._made = ContainerRegistryClient(
+            endpoint,
+            AsyncLocalCredential(),
+            connection_verify=str(ca),
+            retry_backoff_factor=0.01,
+            connection_timeout=5,
+            read_timeout=2,
+        )
+
+
+@dataclass
+class Served:
+    images: RegistryGateway
+    registry: Registry
+    url: str
+
+    async def push(self, tag: str | None, kind: Kind = "image", salt: str = "") -> str:
+        return await push(self.registry.url.removeprefix("http://"), REPOSITORY, tag, salt=salt, kind=kind)
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    authority, registry = Authority(tmp_path), Registry("demo")
+    await registry.start()
+    url = await registry.start(tls=authority.server())
+    images = TrustingImages(url, authority.ca)
+    yield Served(images, registry, url)
+    await images.close()
+    await registry.stop()
+
+
+KINDS: list[Any] = [
+    pytest.param("image", "", id="an image"),
+    pytest.param("index", "", id="an index"),
+    pytest.param("arm64", "WRONG_PLATFORM", id="an image for arm64"),
+    pytest.param("chart", "NOT_AN_IMAGE", id="a Helm chart"),
+    pytest.param("signature", "NOT_AN_IMAGE", id="a signature"),
+]
+
+
+@pytest.mark.parametrize(("kind", "reason"), KINDS)
+async def test_what_was_pushed_is_what_it_is(served: Served, kind: Kind, reason: str) -> None:
+    digest = await served.push("v1", kind)
+    facts = await served.images.inspect(REPOSITORY, digest)
+    assert facts is not None
+    assert facts.reason == reason
+    if kind == "image":
+        assert facts.amd64 == digest
+    if kind == "index":
+        child = await served.images.inspect(REPOSITORY, facts.amd64)
+        assert child == ImageFacts(amd64=facts.amd64)
+
+
+async def test_asking_takes_five_round_trips_and_two_the_next_time(served: Served) -> None:
+    """Challenge, exchange, token, manifest; and the configuration with the same token, which serves the next image."""
+    for count in (5, 2):
+        digest = await served.push("v1", salt=str(count))
+        served.registry.requests.clear()
+        assert await served.images.inspect(REPOSITORY, digest)
+        assert len(served.registry.requests) == count
+
+
+async def test_a_token_that_the_registry_takes_no_more_is_fetched_anew(served: Served) -> None:
+    digest = await served.push("v1")
+    await served.images.inspect(REPOSITORY, digest)
+    challenge = f'Bearer realm="{served.url}/oauth2/token",service="demo",scope="repository:{REPOSITORY}:pull"'
+    refused = {"path": "/manifests/", "status": 401, "times": 1, "headers": {"WWW-Authenticate": challenge}}
+    await plan_faults(served.registry.url, refused)
+    served.registry.requests.clear()
+    assert await served.images.inspect(REPOSITORY, digest)
+    assert len(served.registry.requests) == 5
+
+
+async def test_what_is_not_there_is_none(served: Served) -> None:
+    assert await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}") is None
+    assert list(await served.images.list_tags("agents/nobody")) == []
+
+
+async def test_tags_come_from_every_page_the_last_pushed_first(served: Served) -> None:
+    pushed = [(f"v{number}", await served.push(f"v{number}", salt=str(number))) for number in range(105)]
+    tags = await served.images.list_tags(REPOSITORY)
+    assert [(one.tag, one.digest) for one in tags] == pushed[::-1]
+    assert all(one.pushed_at.tzinfo is not None for one in tags)
+
+
+FAULTS: list[Any] = [
+    pytest.param({"status": 401}, PermanentError, id="401 for ever"),
+    pytest.param({"status": 403}, PermanentError, id="403"),
+    pytest.param({"status": 429}, TransientError, id="429"),
+    pytest.param({"status": 500}, TransientError, id="500"),
+    pytest.param({"status": 503}, TransientError, id="503"),
+    pytest.param({"status": 200, "body": "<html>"}, TransientError, id="HTML"),
+    pytest.param({"status": 200, "body": '{"schemaVersi'}, TransientError, id="half an answer"),
+    pytest.param({"drop": True}, TransientError, id="a closed connection"),
+]
+
+
+@pytest.mark.parametrize(("fault", "expected"), FAULTS)
+async def test_a_registry_that_misbehaves_is_one_of_our_two_errors(
+    served: Served, fault: dict[str, Any], expected: type[GatewayError]
+) -> None:
+    digest = await served.push("v1")
+    await plan_faults(served.registry.url, {"path": "/(v2|acr)/", "method": "GET", **fault})
+    with pytest.raises(expected):
+        await served.images.inspect(REPOSITORY, digest)
+    with pytest.raises(expected):
+        await served.images.list_tags(REPOSITORY)
+
+
+async def test_a_manifest_that_is_not_what_its_digest_says_is_not_believed(served: Served) -> None:
+    digest = await served.push("v1")
+    other = await served.push("v2", salt="other")
+    manifests = served.registry.repositories[REPOSITORY].manifests
+    manifests[digest] = manifests[other]
+    with pytest.raises(TransientError):
+        await served.images.inspect(REPOSITORY, digest)
+
+
+async def test_a_registry_that_is_down_is_transient(served: Served) -> None:
+    await served.registry.stop()
+    with pytest.raises(TransientError):
+        await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}")
+
+
+async def test_the_fake_says_what_it_was_told() -> None:
+    fake = FakeImages()
+    assert await fake.inspect(REPOSITORY, "sha256:a") is None
+    fake.known[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
+    assert await fake.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
+    assert list(await fake.list_tags(REPOSITORY)) == []
+    assert isinstance(RegistryTag, type)

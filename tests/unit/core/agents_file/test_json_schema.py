@@ -1,0 +1,208 @@
+"""The schema and the page of agents.yaml say what the rules say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from core.agents_file import json_schema
+from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, duration
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
+
+ROOT = Path(__file__).resolve().parents[4]
+PAGE = (ROOT / "docs/reference/agents-yaml.md").read_text()
+BLOCK = re.compile(r"```(yaml[ \w]*)\n(.*?)```", re.DOTALL)
+KINDS = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "null": type(None),
+}
+SCHEMA = json_schema.schema()
+
+
+def examples() -> list[str]:
+    """Every agents.yaml that the repository shows."""
+    pages = (PAGE, (ROOT / "README.md").read_text())
+    return [
+        (ROOT / "agents.yaml").read_text(),
+        *(m[2] for page in pages for m in BLOCK.finditer(page) if m[1] == "yaml"),
+    ]
+
+
+def faults(value: Any, schema: dict[str, Any], place: str = "") -> Iterator[str]:
+    """Where a value is not what a schema says: as much of JSON Schema as ours uses."""
+    if "$ref" in schema:
+        yield from faults(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], place)
+    choices = [list(faults(value, one, place)) for one in schema.get("anyOf", schema.get("oneOf", []))]
+    if choices and all(choices):
+        yield f"{place}: none of {len(choices)} forms"
+    kinds = schema.get("type", list(KINDS))
+    if not any(_is(value, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+        yield f"{place}: not {kinds}"
+    if isinstance(value, str) and not _fits(value, schema):
+        yield f"{place}: not as it is written"
+    yield from _faults_below(value, schema, place)
+
+
+def _fits(value: str, schema: dict[str, Any]) -> bool:
+    return value in schema.get("enum", [value]) and re.search(schema.get("pattern", ""), value) is not None
+
+
+def _is(value: Any, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, KINDS[kind]) or (kind == "number" and isinstance(value, int))
+
+
+def _faults_below(value: Any, schema: dict[str, Any], place: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from _faults_of_a_map(value, schema, place)
+    for index, one in enumerate(value if isinstance(value, list) else []):
+        yield from faults(one, schema.get("items", {}), f"{place}.{index}")
+
+
+def _faults_of_a_map(value: dict[str, Any], schema: dict[str, Any], place: str) -> Iterator[str]:
+    yield from (f"{place}.{key}: missing" for key in schema.get("required", []) if key not in value)
+    for key, one in value.items():
+        patterns = [inner for pattern, inner in schema.get("patternProperties", {}).items() if re.search(pattern, key)]
+        inner = [schema.get("properties", {}).get(key), *patterns, schema.get("additionalProperties", True)]
+        first = next(found for found in inner if found is not None)
+        if first is False:
+            yield f"{place}.{key}: unknown"
+        elif first is not True:
+            yield from faults(one, first, f"{place}.{key}")
+        if not re.search(schema.get("propertyNames", {}).get("pattern", ""), key):
+            yield f"{place}.{key}: no such name"
+
+
+def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple[Any, str | None]]:
+    """Every key of an agent: its default, and what it means."""
+    found: dict[str, tuple[Any, str | None]] = {}
+    for name, field in model.model_fields.items():
+        found[f"{place}{name}"] = (... if field.is_required() else field.default, field.description)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                found |= keys(inner, f"{place}{name}.")
+    return found
+
+
+def rows() -> dict[str, list[str]]:
+    """The page's table: key -> its other cells."""
+    cells = [
+        [cell.strip() for cell in row.strip("|").split(" | ")] for row in PAGE.splitlines() if row.startswith("| `")
+    ]
+    return {key.strip("`"): rest for first, *rest in cells for key in first.split(", ")}
+
+
+def test_the_schema_in_the_repository_is_the_one_of_the_rules() -> None:
+    make = '.venv/bin/python -c "from core import json_schema; print(rules_schema.text(), end=str())"'
+    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), f"{make} > docs/agents.schema.json"
+
+
+def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
+    found = examples()
+    assert len(found) == 3
+    for text in found:
+        assert list(faults(yaml.safe_load(text), SCHEMA)) == []
+        assert load_agents(text.encode()).agents
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{agents: {a: {tag: v}}}", ".agents.a.tag: unknown"),
+        ("{defaults: {release: {modes: v}}, agents: {}}", ".defaults.release.modes: unknown"),
+        ("{defaults: {release: {mode: fast}}, agents: {}}", ".defaults.release.mode: not as it is written"),
+        (
+            "{defaults: {release: {min_push_age: ''}}, agents: {}}",
+            ".defaults.release.min_push_age: not as it is written",
+        ),
+        ("{agents: {a: {cpu: [1]}}}", ".agents.a.cpu: not ['string', 'number']"),
+        ("{agents: {a: {env: {A: {secret: a_b}}}}}", ".agents.a.env.A: none of 3 forms"),
+        ("{agents: {a: {env: {A-B: c}}}}", ".agents.a.env.A-B: unknown"),
+        ("{agents: {a_b: {}}}", ".agents.a_b: no such name"),
+        ("{}", ".agents: missing"),
+    ],
+)
+def test_the_schema_finds_what_an_editor_should_mark(text: str, expected: str) -> None:
+    assert expected in list(faults(yaml.safe_load(text), SCHEMA))
+
+
+def test_every_key_has_a_title_and_what_it_means() -> None:
+    for model, shape in SCHEMA["$defs"].items():
+        for key, said in shape["properties"].items():
+            assert "title" in said or "$ref" in said or "anyOf" in said, key
+            assert "description" in said or model == "Probe", key
+
+
+def test_the_page_has_every_key_of_the_rules_with_its_default_and_meaning() -> None:
+    references = {
+        f"env.<NAME>.{key}": (None, meaning)
+        for m in (SecretRef, ConnectionRef)
+        for key, (_, meaning) in keys(m).items()
+    }
+    known = {key: told for key, told in keys().items() if key != "name"} | references
+    table = rows()
+    assert set(table) == set(known)
+    for key, (default, meaning) in known.items():
+        _, shown, told, example = table[key]
+        assert told == meaning or meaning is None, key
+        assert example, key
+        if default is ...:
+            assert shown == "required", key
+        elif default is None or isinstance(default, BaseModel):
+            assert shown == "", key
+        elif isinstance(default, timedelta):
+            assert duration(shown.strip("`")) == default, key
+        else:
+            plain = json.loads(json.dumps(default))
+            assert plain in (shown.strip("`"), yaml.safe_load(shown.strip("`"))), key
+
+
+def test_the_page_names_every_protocol_tool_and_key_of_the_rules_own() -> None:
+    for word in (*PROTOCOLS, *TOOLS, *OWN_DEFINITION):
+        assert f"`{word}`" in PAGE
+
+
+def test_every_example_of_the_table_is_read() -> None:
+    for key, (_, _, _, example) in rows().items():
+        top, *below = key.split(".")
+        body = example.strip("`")
+        if top == "env" and below:
+            below = ["NAME"]
+        elif below[:1] in (["verify"], ["check"]) and len(below) == 2:
+            rest = {"post": "a"} if below[1] in ("post", "status") else {"ask": "a", "expect": "b"}
+            body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
+        for name in reversed(below):
+            body = f"{{{name}: {body}}}"
+        repository = "" if top == "repository" else "repository: x, "
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
+
+
+def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
+    (text,) = (found[2] for found in BLOCK.finditer(PAGE) if found[1] == "yaml wrong")
+    with pytest.raises(AgentsFileError) as wrong:
+        load_agents(text.encode())
+    assert f"```text\n{wrong.value}\n```" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("0s", "0s"), ("90s", "1m30s"), ("48h", "2d"), ("1d1h1m1s", "1d1h1m1s"), ("3650d", "3650d")]
+)
+def test_a_duration_is_written_as_one_reads_it(value: str, text: str) -> None:
+    whole = duration(value)
+    assert isinstance(whole, timedelta)
+    assert json_schema.as_text(whole) == text

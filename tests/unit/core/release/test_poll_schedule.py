@@ -1,0 +1,103 @@
+"""When a version is looked at next: by the wait, the crowd, what others took, and what Foundry refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.foundry_rate import (
+    MIN_READS_PER_SECOND,
+    LoadSnapshot,
+    may_start_release,
+    rate_after_refusal,
+    recovered_rate,
+)
+from core.release.poll_schedule import seconds_to_next_poll
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from tests.support.in_memory.storage import FakeClock
+
+ALONE = LoadSnapshot(1, 5.0)
+
+
+def test_below_the_budget_looks_come_as_they_always_did() -> None:
+    assert [seconds_to_next_poll(waited, 2.0, ALONE) for waited in (0.0, 20.0, 50.0, 200.0)] == [2.0, 2.0, 5.0, 10.0]
+    assert seconds_to_next_poll(0.0, 30.0, ALONE) == 30.0
+
+
+def test_above_it_a_look_is_at_most_a_tenth_late() -> None:
+    crowd = LoadSnapshot(100, 5.0)
+    assert [seconds_to_next_poll(waited, 2.0, crowd) for waited in (0.0, 50.0, 150.0, 1000.0)] == [2.0, 5.0, 15.0, 20.0]
+
+
+def test_above_it_nobody_looks_before_any_version_was_ever_ready() -> None:
+    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot(100, 5.0, fastest_activation=50.0)) == 35.0
+    assert seconds_to_next_poll(45.0, 2.0, LoadSnapshot(100, 5.0, fastest_activation=50.0)) == 4.5
+    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot(1, 5.0, fastest_activation=50.0)) == 2.0, (
+        "and alone one looks all the same"
+    )
+
+
+def test_after_a_429_everybody_gets_a_fair_share_and_few_begin() -> None:
+    crowd = LoadSnapshot(20, 0.5, throttled=True)
+    assert seconds_to_next_poll(10.0, 2.0, crowd) == 40.0
+    assert may_start_release(1, 0.0, crowd)
+    assert not may_start_release(3, 0.0, crowd)
+    assert not may_start_release(1, 5.0, crowd), "reads wait already"
+    assert may_start_release(1000, 0.0, replace(crowd, throttled=False))
+    assert may_start_release(0, 5.0, replace(crowd, reads_per_second=0.1)), "one always may"
+
+
+def test_the_budget_comes_back() -> None:
+    assert recovered_rate(1.0, 0.0, 5.0) == 1.0
+    assert recovered_rate(1.0, 30.0, 5.0) == 2.0
+    assert recovered_rate(1.0, 1e9, 5.0) == 5.0
+
+
+def test_what_is_refused_again_and_again_is_still_tried() -> None:
+    a_second = 5.0
+    for _ in range(100):
+        a_second = rate_after_refusal(a_second)
+    assert a_second == MIN_READS_PER_SECOND
+
+
+async def test_after_a_refusal_reads_come_one_after_another_until_it_is_calm() -> None:
+    looks, clock = FoundryRateLimiter(1.0), FakeClock()
+    await looks.wait_for_read(clock)
+    assert clock.passed == 0.0
+    looks.record_refusal(0.0)
+    assert not looks.is_calm(1.0)
+    for _ in range(3):
+        await looks.wait_for_read(clock)
+    assert 2.0 < clock.passed < 4.0, "the first at once, the others by the rate that is left"
+    assert looks.is_calm(1000.0)
+
+
+def test_several_refusals_of_one_moment_are_one() -> None:
+    looks = FoundryRateLimiter(5.0)
+    for at in (10.0, 10.1, 11.9):
+        looks.record_refusal(at)
+    assert looks.load(10.0).reads_per_second == rate_after_refusal(5.0)
+
+
+def test_a_few_versions_say_nothing_of_the_next() -> None:
+    looks = FoundryRateLimiter()
+    for seconds in (60.0, 50.0, 70.0, 80.0):
+        looks.record_activation(seconds)
+    assert looks.load(0.0).fastest_activation == 0.0
+    looks.record_activation(90.0)
+    assert looks.load(0.0).fastest_activation == 50.0
+
+
+def test_without_a_budget_nothing_is_held_back() -> None:
+    looks = FoundryRateLimiter(float("inf"))
+    looks.record_refusal(0.0)
+    assert looks.is_calm(0.0)
+    assert all(looks.try_start_release(0.0) for _ in range(100))
+
+
+def test_who_is_done_makes_room() -> None:
+    looks = FoundryRateLimiter(0.2)
+    looks.record_refusal(0.0)
+    assert looks.try_start_release(0.0)
+    assert not looks.try_start_release(0.0)
+    looks.end_release()
+    assert looks.try_start_release(0.0)

@@ -1,0 +1,197 @@
+"""Wire payloads: every shape that a push arrives in, and everything that is not for us."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from azure.eventgrid import SystemEventNames
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, ImagePushed, Parsed, SecretChanged, parse_events
+from core.model import Push
+from core.reasons import Reason
+from tests.support.builders import DIGEST, REGISTRY, cloud_event, push_data, push_event, secret_event
+
+RECEIVED = datetime(2026, 11, 24, 13, tzinfo=UTC)
+PUSHED_AT = datetime(2026, 11, 24, 12, 0, 0, 123456, UTC)
+TIMESTAMP = datetime(2026, 11, 24, 11, 59, 59, 987654, UTC)
+PUSH = Push("agents/hello", DIGEST, "v1", PUSHED_AT, "event-1")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def one(event: Any) -> Parsed:
+    (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED)
+    return parsed
+
+
+def test_the_type_names_are_those_of_the_sdk() -> None:
+    assert SystemEventNames.ContainerRegistryImagePushedEventName.value == IMAGE_PUSHED
+    assert SystemEventNames.KeyVaultSecretNewVersionCreatedEventName.value == SECRET_NEW_VERSION
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(push_event(), id="Event Grid schema"),
+        pytest.param(cloud_event(), id="CloudEvents 1.0"),
+        pytest.param([push_event()], id="an array"),
+        pytest.param(push_event(data=json.dumps(push_data())), id="data as text"),
+        pytest.param(cloud_event(data=json.dumps(push_data())), id="CloudEvents, data as text"),
+        pytest.param(push_event(eventType="ImagePushed"), id="the short type"),
+        pytest.param(push_event(topic=REGISTRY.upper()), id="the topic in another case"),
+        pytest.param(push_event(surprise={"new": True}), id="an unknown field"),
+        pytest.param(push_event(data=push_data() | {"request": None, "location": "x"}), id="no request"),
+        pytest.param(push_event(eventTime="2026-11-24T12:00:00.123456789Z"), id="9 fractional digits"),
+        pytest.param(push_event(eventTime="2026-11-24T14:00:00.123456+02:00"), id="another offset"),
+    ],
+)
+def test_every_shape_of_a_push_is_the_same_push(event: Any) -> None:
+    assert one(event) == ImagePushed(PUSH)
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        pytest.param("019-03-12T00:26:36Z", TIMESTAMP, id="as in Microsoft's own sample"),
+        pytest.param("2026-13-45T99:99:99Z", TIMESTAMP, id="no such day"),
+        pytest.param(None, TIMESTAMP, id="null"),
+        pytest.param(1732449600, TIMESTAMP, id="a number"),
+        pytest.param("2026-11-24T12:00:00", PUSHED_AT.replace(microsecond=0), id="no zone is UTC"),
+        pytest.param("0001-01-01T00:00:00+14:00", TIMESTAMP, id="before the first day"),
+    ],
+)
+def test_an_odd_time_falls_back_to_the_next_best(time: Any, expected: datetime) -> None:
+    parsed = one(push_event(eventTime=time))
+    assert isinstance(parsed, ImagePushed)
+    assert parsed.push.pushed_at == expected
+
+
+def test_a_push_without_any_time_was_pushed_when_it_was_received() -> None:
+    parsed = one(push_event(eventTime="", data=push_data() | {"timestamp": "soon"}))
+    assert isinstance(parsed, ImagePushed)
+    assert parsed.push.pushed_at == RECEIVED
+
+
+def test_a_valid_traceparent_comes_along_and_an_odd_one_does_not() -> None:
+    assert one(cloud_event(traceparent=TRACE)) == ImagePushed(PUSH, TRACE)
+    assert one(cloud_event(traceparent="00-nope")) == ImagePushed(PUSH)
+
+
+@pytest.mark.parametrize("event", [push_event, cloud_event])
+def test_an_event_may_ask_for_a_decision_alone(event: Any) -> None:
+    asking = push_data() | {"dry_run": True}
+    assert one(event(data=asking)) == ImagePushed(PUSH, dry_run=True)
+    assert one(event(data=json.dumps(asking))) == ImagePushed(PUSH, dry_run=True)
+    odds: tuple[Any, ...] = ("true", 1, None, {})
+    for odd in odds:
+        assert one(event(data=push_data() | {"dry_run": odd})) == ImagePushed(PUSH)
+
+
+def test_so_may_a_rotation() -> None:
+    plain = one(secret_event())
+    assert isinstance(plain, SecretChanged)
+    assert one(secret_event(data=secret_event()["data"] | {"dry_run": True})) == replace(plain, dry_run=True)
+
+
+IGNORED = [
+    pytest.param(push_event(data=push_data(tag=None)), Reason.UNTAGGED_PUSH, id="no tag"),
+    pytest.param(push_event(data=push_data(tag="")), Reason.UNTAGGED_PUSH, id="an empty tag"),
+    pytest.param(push_event(data=push_data(digest=None)), Reason.NO_DIGEST, id="no digest"),
+    pytest.param(push_event(data=push_data(digest="sha256:short")), Reason.MALFORMED_EVENT, id="half a digest"),
+    pytest.param(push_event(data=push_data(tag=f"sha256-{'0' * 64}")), Reason.ARTIFACT_TAG, id="a referrers tag"),
+    pytest.param(push_event(data=push_data(tag=f"sha256-{'0' * 64}.sig")), Reason.ARTIFACT_TAG, id="a signature"),
+    pytest.param(push_event(data=push_data(tag="v1.sbom")), Reason.ARTIFACT_TAG, id="an SBOM"),
+    pytest.param(push_event(topic=REGISTRY + "2"), Reason.OTHER_REGISTRY, id="another registry"),
+    pytest.param(push_event(topic=""), Reason.OTHER_REGISTRY, id="no registry"),
+    pytest.param(
+        push_event(topic=f"{REGISTRY}/connectedRegistries/demo"), Reason.CONNECTED_REGISTRY, id="a connected registry"
+    ),
+    pytest.param(
+        push_event(data=push_data() | {"connectedregistry": {"name": "edge"}}),
+        Reason.CONNECTED_REGISTRY,
+        id="a connected registry by its data",
+    ),
+    pytest.param(
+        push_event(eventType="Microsoft.ContainerRegistry.ImageDeleted"), Reason.OTHER_EVENT_TYPE, id="a delete"
+    ),
+    pytest.param(
+        push_event(eventType="Microsoft.ContainerRegistry.ChartPushed"), Reason.OTHER_EVENT_TYPE, id="an old chart"
+    ),
+    pytest.param(secret_event(eventType="Microsoft.KeyVault.SecretExpired"), Reason.OTHER_EVENT_TYPE, id="an expiry"),
+    pytest.param(push_event(eventType=None), Reason.MALFORMED_EVENT, id="no type"),
+    pytest.param(push_event(data=None), Reason.MALFORMED_EVENT, id="no data"),
+    pytest.param(push_event(data="{half"), Reason.MALFORMED_EVENT, id="half of the data"),
+    pytest.param(push_event(data={"target": []}), Reason.MALFORMED_EVENT, id="a list for a target"),
+    pytest.param(push_event(data=push_data(repository=7)), Reason.MALFORMED_EVENT, id="a number for a repository"),
+    pytest.param(secret_event(data={"Id": "https://x/keys/k/1"}), Reason.MALFORMED_EVENT, id="a key, not a secret"),
+    pytest.param(7, Reason.MALFORMED_EVENT, id="a number"),
+    pytest.param(None, Reason.MALFORMED_EVENT, id="null"),
+]
+
+
+@pytest.mark.parametrize(("event", "reason"), IGNORED)
+def test_what_is_not_for_us_has_a_reason(event: Any, reason: Reason) -> None:
+    parsed = one(event)
+    assert isinstance(parsed, Ignored)
+    assert parsed.reason is reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("{half", id="half"),
+        pytest.param("[" * 100_000, id="a bomb of brackets"),
+        pytest.param("\x00", id="a NUL"),
+    ],
+)
+def test_what_is_not_json_is_malformed(text: str) -> None:
+    (parsed,) = parse_events(text, "demo", RECEIVED)
+    assert isinstance(parsed, Ignored)
+    assert parsed.reason is Reason.MALFORMED_EVENT
+
+
+def test_an_empty_array_holds_no_event() -> None:
+    assert parse_events("[]", "demo", RECEIVED) == ()
+
+
+def test_a_malformed_element_hides_no_other() -> None:
+    parsed = parse_events(json.dumps([7, push_event(), None]), "demo", RECEIVED)
+    assert [type(element) for element in parsed] == [Ignored, ImagePushed, Ignored]
+
+
+def test_a_rotation_is_read_from_the_identifier() -> None:
+    version = "4387e9f3d6e14c459867679a90fd0f79"
+    assert one(secret_event()) == SecretChanged("demo-vault", "hello-key", version, "event-2")
+
+
+def test_an_ignored_event_tells_little_of_what_it_held() -> None:
+    parsed = one(push_event(id="x" * 500 + "\n", data={"target": {"tag": "a secret"}}))
+    assert isinstance(parsed, Ignored)
+    assert len(parsed.event_id) <= 60
+    assert "a secret" not in repr(parsed)
+
+
+KEYS = st.sampled_from([*push_event(), *push_data(), "target", "tag"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON)
+def test_no_json_value_raises(value: Any) -> None:
+    assert all(isinstance(parsed, Parsed) for parsed in parse_events(json.dumps(value), "demo", RECEIVED))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text())
+def test_no_text_raises(text: str) -> None:
+    parse_events(text, "demo", RECEIVED)

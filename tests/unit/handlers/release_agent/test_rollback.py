@@ -1,0 +1,146 @@
+"""A person's way back: an earlier version as it is, whatever the rule says today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.agents_file.loader import load_agents
+from core.definition import FINGERPRINT, push_of_version
+from core.intake.user_commands import request_rollback, rollback_target
+from core.model import Agent, Push, Routing, Status, Version
+from core.reasons import Reason
+from core.state.desired import DesiredState
+from core.state.release import GoodVersion, ReleaseState
+from handlers import user_commands as saying
+from handlers.gateways.errors import PermanentError
+from tests.unit.handlers.test_handlers import AGENT, House
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+OLD, NEW = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+
+def version(number: str, digest: str = OLD, **changes: object) -> Version:
+    image = f"demo.azurecr.io/agents/hello@{digest}"
+    made = Version(number, Status.ACTIVE, NOW, image, frozenset(), {FINGERPRINT: f"fp-{number}"})
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+AGENTS = Agent("a", True, Routing.to("2"), version("2", NEW))
+PUSHED = Push("agents/hello", NEW, "v2", NOW, "event-2")
+RECORD = ReleaseState(
+    last_good=GoodVersion(PUSHED, "fp-2", "2"), previous_good=GoodVersion(replace(PUSHED, digest=OLD), "fp-1", "1")
+)
+BOTH = (version("1"), version("2", NEW))
+
+
+def test_it_goes_to_what_was_good_before_what_serves() -> None:
+    assert rollback_target(RECORD, AGENTS, BOTH, None) == BOTH[0]
+    elsewhere = replace(AGENTS, routing=Routing.to("1"))
+    assert rollback_target(RECORD, elsewhere, BOTH, None) == BOTH[1], "somebody moved the traffic: back to what is good"
+
+
+@pytest.mark.parametrize(
+    ("agent", "versions", "to", "why"),
+    [
+        pytest.param(None, BOTH, None, "does not exist", id="no agent"),
+        pytest.param(AGENTS, BOTH, "7", "version 7 is not there; there are 1, 2", id="no version"),
+        pytest.param(AGENTS, (), "7", "there are none", id="none at all"),
+        pytest.param(AGENTS, BOTH, "2", "serves already", id="the same"),
+        pytest.param(AGENTS, (version("1", status=Status.FAILED), BOTH[1]), "1", "is failed", id="failed"),
+        pytest.param(AGENTS, (version("1", image="x/y:v1"), BOTH[1]), "1", "by digest", id="a tag alone"),
+    ],
+)
+def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: str | None, why: str) -> None:
+    assert why in str(rollback_target(RECORD, agent, versions, to))
+
+
+def test_nothing_was_good_before() -> None:
+    alone = ReleaseState(last_good=RECORD.last_good)
+    assert rollback_target(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
+
+
+def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
+    noted = request_rollback(DesiredState(generation=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_REQUESTED, True)
+    desired = noted.desired
+    assert [(one.digest, one.detail) for one in desired.holds] == [(NEW, "it lies")]
+    assert (desired.push, desired.newest_push) == (push_of_version(BOTH[0]), PUSHED)
+    assert desired.rollback is not None
+    assert (desired.rollback.version, desired.rollback.generation) == ("1", 5)
+
+
+def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
+    noted = request_rollback(DesiredState(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
+    assert [(one.digest, one.fingerprint) for one in noted.desired.holds] == [("", "fp-2")]
+    nothing = request_rollback(DesiredState(), RECORD, BOTH[0], None, "why", "ann", NOW)
+    assert nothing.desired.holds == ()
+
+
+async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_and_the_agent_is_paused() -> None:
+    house = House()
+    await house.pushed()
+    await house.released()
+    house.clock.passed += 100
+    await house.pushed("v2", "b")
+    assert await house.released() == "LIVE"
+    house.vault.put("hello-key", "another")
+    await saying.pause((AGENT,), "an incident", "ann", house.outside)
+    noted = await saying.request_rollback(AGENT, "it lies", "ann", house.outside)
+    assert noted.reason is Reason.ROLLBACK_REQUESTED
+    assert await house.released() == "LIVE"
+    assert (await house.live(), house.foundry.creates) == ("1", 2)
+    await saying.unpause((AGENT,), "ann", house.outside)
+    house.clock.passed += 100
+    await house.pushed("again", "b")
+    assert await house.released() == "LIVE"
+    (serves,) = [one for one in await house.foundry.list_versions(AGENT) if one.number == await house.live()]
+    assert serves.image.endswith("a" * 64), "what is held does not come back under another tag; what is good is renewed"
+    await house.pushed("v3", "c")
+    assert await house.released() == "LIVE"
+    assert await house.live() == "4"
+
+
+async def test_what_is_not_there_any_more_ends_the_rollback() -> None:
+    house = House()
+    await house.pushed()
+    await house.released()
+    house.clock.passed += 100
+    await house.pushed("v2", "b")
+    await house.released()
+    assert (await saying.request_rollback(AGENT, "why", "ann", house.outside, "9")).reason is Reason.NO_ROLLBACK_VERSION
+    await saying.request_rollback(AGENT, "why", "ann", house.outside)
+    await house.foundry.delete_version(AGENT, "1")
+    assert await house.released() == "CANDIDATE_GONE"
+    assert await house.live() == "2"
+
+
+async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way_back() -> None:
+    house = House()
+    await house.pushed()
+    await house.released()
+    told = await house.foundry.get_agent(AGENT)
+    (serves,) = await house.foundry.list_versions(AGENT)
+    assert told is not None
+    strange = House()
+    strange.foundry = house.foundry
+    strange.outside = replace(strange.outside, foundry=house.foundry, clock=house.clock)
+    house.foundry.agents[AGENT].versions["1"] = foreign = replace(serves, metadata={})
+    push = push_of_version(foreign)
+    assert push is not None
+    rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
+    assert (await saying.adopt(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.AGENT_ADOPTED
+    with pytest.raises(PermanentError, match="follows it already"):
+        await saying.adopt(rule, told, foreign, push, "ann", strange.outside)
+    house.outside = strange.outside
+    house.ledger = strange.ledger
+    house.clock.passed += 100
+    await house.pushed("v2", "b")
+    assert await house.released() == "LIVE"
+    assert await house.live() == "2"
+    house.clock.passed += timedelta(minutes=5).total_seconds()
+    await saying.request_rollback(AGENT, "why", "ann", house.outside)
+    assert await house.released() == "LIVE"
+    assert await house.live() == "1"
