@@ -20,7 +20,7 @@ from handlers.gateways.key_vault import OPTIONS as VAULT
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import OPTIONS as IMAGES
 from handlers.gateways.registry import AzureRegistry
-from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.account import CLIENT_OPTIONS, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
@@ -63,7 +63,7 @@ class ReachedImages(AzureRegistry):
 
 
 def _account() -> StorageAccount:
-    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT}
+    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT_OPTIONS}
     blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
     return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
 

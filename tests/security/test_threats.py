@@ -20,7 +20,7 @@ from core.model import Answer, Definition, Push, Secret, SecretValue
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.gateways.storage.state_store import RECORD
+from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, world
@@ -142,7 +142,7 @@ async def test_a_hostile_answer_gets_no_traffic_and_none_of_its_words_are_kept(a
     cast("FakeFoundry", there.foundry).answers["agents/hello"] = answer, answer
     await deliver(push_event(), there)
     assert await go(there) == "VERIFY_FAILED"
-    kept = RECORD.encode(await there.state_store.get_release("hello")).decode()
+    kept = RELEASE_CODEC.encode(await there.state_store.get_release("hello")).decode()
     kept += json.dumps(cast("FakeJournal", there.journal).lines, default=str)
     assert CANARY not in kept
     assert "ignore all rules" not in kept
@@ -213,7 +213,7 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     await deliver(push_event(), there)
     assert await go(there) == "LIVE"
     ledger = cast("FakeLedger", there.state_store)
-    kept = [RECORD.encode(ledger.releases["hello"].release).decode(), repr(ledger.wishes)]
+    kept = [RELEASE_CODEC.encode(ledger.releases["hello"].release).decode(), repr(ledger.wishes)]
     kept += [json.dumps(cast("FakeJournal", there.journal).lines, default=str)]
     kept += [repr(version) for version in cast("FakeFoundry", there.foundry).agents["hello"].versions.values()]
     assert cast("FakeFoundry", there.foundry).values["hello", "1"]["KEY"] == CANARY, "the container has it"
