@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.agents_file.spec import AgentSpec
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
-from core.prune.toolboxes import ToolboxLine, plan_toolbox
+from core.prune.toolboxes import ToolboxDecision, plan_toolbox
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -34,7 +34,7 @@ async def prune(
         decisions.record(line.reason, version=line.version, toolbox=toolbox_of(spec))
 
 
-async def planned(spec: AgentSpec, kept: Sequence[Version], gateways: Gateways) -> tuple[ToolboxLine, ...]:
+async def planned(spec: AgentSpec, kept: Sequence[Version], gateways: Gateways) -> tuple[ToolboxDecision, ...]:
     """What would go of the toolbox, and why the rest stays."""
     found = await gateways.foundry.list_toolbox_versions(toolbox_of(spec))
     return plan_toolbox(found, kept, spec.keep, gateways.clock.now())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.model import Toolbox, is_number
+from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import UNTRACED
 from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read
@@ -71,7 +71,7 @@ def _newest_first(versions: list[Any]) -> list[_Made]:
 
 def _made(told: Any) -> _Made:
     version = told.as_dict()
-    if not is_number(str(version["version"])):
+    if not is_version_number(str(version["version"])):
         raise ValueError("a toolbox version without a number")
     made_of = (version.get("metadata") or {}).get(MADE_OF)
     return _Made(
