@@ -18,7 +18,7 @@ from typing import Protocol
 
 from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
+from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -84,7 +84,7 @@ class Foundry(Protocol):
 class KeyVault(Protocol):
     """Secrets in one Key Vault. Every method raises TransientError or PermanentError."""
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """A secret's value and version id from one read; the newest where no version is asked for."""
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
     UNREADABLE_ANSWER,
@@ -34,16 +34,20 @@ class AzureKeyVault:
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
         self._client = SecretClient(url, credential, **OPTIONS, **connection_options())
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """A secret's value and the version id that came with it."""
         with _our_errors(f"read secret {name}"):
             try:
                 return _secret(name, await self._client.get_secret(name, version))
             except ResourceNotFoundError:
-                return Unreadable.MISSING
+                return SecretUnavailable.MISSING
             except HttpResponseError as error:
                 if error.status_code in (401, 403):
-                    return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
+                    return (
+                        SecretUnavailable.DISABLED
+                        if _inner_code(error) == "SecretDisabled"
+                        else SecretUnavailable.FORBIDDEN
+                    )
                 raise
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:

@@ -53,10 +53,10 @@ class AzureRegistry:
     async def _facts(self, repository: str, digest: str) -> ImageFacts:
         client, token = await self._client(), self._tokens.setdefault(repository, _Token())
         found = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=token.keep)
-        facts = inspect_manifest(found.manifest, found.media_type or "", digest)
+        facts = inspect_manifest(found.manifest, found.media_type or "")
         if isinstance(facts, ImageFacts):
             return facts
-        stream = await client.download_blob(repository, facts, headers=token.headers)
+        stream = await client.download_blob(repository, facts.digest, headers=token.headers)
         data = bytearray()
         async for chunk in stream:
             data += chunk

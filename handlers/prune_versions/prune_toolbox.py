@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.agents_file.spec import AgentSpec
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
-from core.prune.toolboxes import ToolboxLine, plan_toolbox
+from core.prune.toolboxes import ToolboxDecision, plan_toolbox
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -36,7 +36,7 @@ async def prune_toolbox(
 
 async def plan_toolbox_versions(
     spec: AgentSpec, kept: Sequence[Version], gateways: Gateways
-) -> tuple[ToolboxLine, ...]:
+) -> tuple[ToolboxDecision, ...]:
     """What would go of the toolbox, and why the rest stays."""
     found = await gateways.foundry.list_toolbox_versions(toolbox_of(spec))
     return plan_toolbox(found, kept, spec.keep, gateways.clock.now())

@@ -11,7 +11,7 @@ from core.agents_file.spec import Agents, AgentSpec
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate, apply_push
 from core.intake.registry_check import newest_allowed_push
-from core.model import NO_TIME
+from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from handlers.events.update_desired import update_and_enqueue
@@ -57,7 +57,7 @@ def _when(told: str) -> datetime:
     try:
         return datetime.fromisoformat(told).astimezone(UTC)
     except (ValueError, OverflowError):
-        return NO_TIME
+        return UNKNOWN_TIME
 
 
 async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:

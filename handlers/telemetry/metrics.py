@@ -27,7 +27,7 @@ def release_ended(agent: str, reason: Reason, release: ReleaseState, cause: Caus
     lead = seconds_since(release.push.pushed_at if release.push else None, now)
     if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
         otel.measure("release.lead_time", lead, unit=SECONDS, agent=agent)
-    if release.history and (broken := release_outcome.restored_after(release.history)) is not None:
+    if release.history and (broken := release_outcome.time_to_restore(release.history)) is not None:
         otel.measure("release.time_to_restore", broken.total_seconds(), unit=SECONDS, agent=agent)
 
 

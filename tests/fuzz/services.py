@@ -12,7 +12,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 from hypothesis import strategies as st
 
-from core.definition import unusable
+from core.definition import secret_problem
 from core.model import Secret
 from core.state.desired import DesiredState
 from handlers.gateways.errors import GatewayError
@@ -79,7 +79,7 @@ async def _vault(given: tuple[str, list[Answer]]) -> None:
     try:
         came = await (vault.get_secret("hello-key", None) if given[0] == "read" else vault.tagged_secrets("a"))
         if isinstance(came, Secret):
-            unusable(came, AT)
+            secret_problem(came, AT)
     except GatewayError as error:
         assert "canary" not in str(error)
         raise

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.agents_file.spec import Probe
-from core.model import NO_TIME, Agent
+from core.model import UNKNOWN_TIME, Agent
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.events.event_queued import handle_event
 from handlers.gateways.azure_http import MAX_RETRY_AFTER_SECONDS
@@ -91,7 +91,7 @@ async def test_a_version_of_the_year_thirty_million_left_as_an_overflow() -> Non
     await foundry(told(VERSION | {"created_at": 1e15}))
     found = await FOUNDRY.get_version("a", "3")
     assert found is not None
-    assert found.created_at == NO_TIME
+    assert found.created_at == UNKNOWN_TIME
 
 
 @pytest.mark.parametrize(

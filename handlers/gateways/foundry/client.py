@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
-from core.prune.retention import number
+from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, connection_options
 from handlers.gateways.clock import Clock, SystemClock
@@ -169,4 +169,4 @@ def _import() -> type[AIProjectClient]:
 
 def _ordered(versions: list[Version]) -> list[Version]:
     """Oldest first, names that are no number before all; one that was told on two pages counts once."""
-    return sorted({one.number: one for one in versions}.values(), key=number)
+    return sorted({one.number: one for one in versions}.values(), key=version_number)

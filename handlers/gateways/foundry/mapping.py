@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.model import (
-    NO_TIME,
+    UNKNOWN_TIME,
     Agent,
     Definition,
     Failure,
@@ -18,7 +18,7 @@ from core.model import (
     Status,
     TrafficRule,
     Version,
-    is_number,
+    is_version_number,
 )
 from handlers.redaction import redact_and_truncate
 
@@ -42,7 +42,7 @@ def version_of(told: Mapping[str, Any]) -> Version:
 def numbered_version(told: Mapping[str, Any]) -> Version:
     """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
     version = version_of(told)
-    if not is_number(version.number):
+    if not is_version_number(version.number):
         raise ValueError("a version without a number")
     return version
 
@@ -113,11 +113,11 @@ def _status(text: str) -> Status:
 
 
 def time_of(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said that is a time."""
+    """A time from Unix seconds or an ISO text, which the SDK leaves as it is; otherwise UNKNOWN_TIME."""
     try:
         found = datetime.fromisoformat(told) if isinstance(told, str) else told
         if isinstance(found, datetime):
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         return datetime.fromtimestamp(float(found or 0), UTC)
     except (ValueError, OverflowError, OSError):
-        return NO_TIME
+        return UNKNOWN_TIME

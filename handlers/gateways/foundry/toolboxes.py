@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.model import Toolbox, is_number
+from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
@@ -73,7 +73,7 @@ def _newest_first(versions: list[Any]) -> list[_Made]:
 
 def _made(told: Any) -> _Made:
     version = told.as_dict()
-    if not is_number(str(version["version"])):
+    if not is_version_number(str(version["version"])):
         raise ValueError("a toolbox version without a number")
     made_of = (version.get("metadata") or {}).get(TOOLS_HASH)
     return _Made(
