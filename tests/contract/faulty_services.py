@@ -93,12 +93,14 @@ class Parts:
             AzureFoundry(where, AsyncLocalCredential()),
             AzureKeyVault(self.vault.url, AsyncLocalCredential()),
         )
-        self._foundry._made = AIProjectClient(where, AsyncLocalCredential(), **client.OPTIONS, **self._transport())
+        self._foundry._client.instance = AIProjectClient(
+            where, AsyncLocalCredential(), **client.OPTIONS, **self._transport()
+        )
         self._vault._client = SecretClient(
             self.vault.url, AsyncLocalCredential(), **key_vault.OPTIONS, **self._transport()
         )
         self._images = AzureRegistry(self.registry.url, AsyncLocalCredential())
-        self._images._made = ContainerRegistryClient(
+        self._images._client.instance = ContainerRegistryClient(
             self.registry.url, AsyncLocalCredential(), **registry.OPTIONS, **self._transport()
         )
         blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))

@@ -53,7 +53,7 @@ class TrustingFoundry(AzureFoundry):
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, AsyncLocalCredential())
-        self._made = AIProjectClient(
+        self._client.instance = AIProjectClient(
             endpoint,
             AsyncLocalCredential(),
             connection_verify=str(ca),
@@ -359,7 +359,7 @@ async def test_a_create_without_a_token_was_never_sent(served: Served) -> None:
 
 async def test_clients_are_built_once_however_many_ask_first(served: Served) -> None:
     foundry = AzureFoundry(f"{served.url}/api/projects/demo", AsyncLocalCredential())
-    first, second = await asyncio.gather(foundry._client(), foundry._client())
+    first, second = await asyncio.gather(foundry._client.get(), foundry._client.get())
     await foundry.close()
     assert first is second
 

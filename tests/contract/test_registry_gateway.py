@@ -28,7 +28,7 @@ class TrustingImages(AzureRegistry):
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, AsyncLocalCredential())
-        self._made = ContainerRegistryClient(
+        self._client.instance = ContainerRegistryClient(
             endpoint,
             AsyncLocalCredential(),
             connection_verify=str(ca),

@@ -81,7 +81,7 @@ class Reached(AzureFoundry):
 
     def __init__(self, looks: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
         super().__init__(PROJECT, AsyncLocalCredential(), looks, clock)
-        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=LINE.transport(), **OPTIONS)
+        self._client.instance = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=LINE.transport(), **OPTIONS)
 
 
 FOUNDRY = Reached()

@@ -44,7 +44,9 @@ class Codec(Generic[T]):
         if not isinstance(schema, int) or schema < SCHEMA:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has an unknown schema")
         todo = "deploy the newer Slipway again; nothing is overwritten"
-        raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has schema {schema}, this version reads {SCHEMA}: {todo}")
+        raise PermanentError(
+            STORAGE, "STATE_UNREADABLE", f"{blob} has schema {schema}, this version reads {SCHEMA}: {todo}"
+        )
 
 
 def _merge(new: Any, known: Any, raw: Any) -> Any:
