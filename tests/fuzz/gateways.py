@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.interfaces import Gateways
-from handlers.gateways.storage.journal import as_line
-from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.gateways.storage.journal import encode_line
+from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.settings import Settings
 from tests.simulation.scene import ENVIRONMENT
 from tests.support.in_memory.foundry import FakeFoundry
@@ -24,12 +24,12 @@ class WrittenLedger(FakeLedger):
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         noted = await super().update_desired(agent, change)
-        assert WANTED.decode(WANTED.encode(noted), agent) == noted, "what is written is not what is read"
+        assert DESIRED_CODEC.decode(DESIRED_CODEC.encode(noted), agent) == noted, "what is written is not what is read"
         return noted
 
     async def get_release(self, agent: str) -> ReleaseState:
         release = await super().get_release(agent)
-        return RECORD.decode(RECORD.encode(release), agent)
+        return RELEASE_CODEC.decode(RELEASE_CODEC.encode(release), agent)
 
 
 class WrittenJournal(FakeJournal):
@@ -37,7 +37,7 @@ class WrittenJournal(FakeJournal):
 
     async def append(self, *lines: Mapping[str, object]) -> None:
         for line in lines:
-            as_line(line)
+            encode_line(line)
         await super().append(*lines)
 
 

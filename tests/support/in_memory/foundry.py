@@ -23,7 +23,7 @@ from core.model import (
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 
 GONE = ""
 """What is left of a deleted toolbox version."""
@@ -146,14 +146,14 @@ class FakeFoundry:
     async def end_session(self, agent: str, session: str) -> None:
         self.agents.get(agent, _Agent()).asking.pop(session, None)
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         found = self.agents.get(agent, _Agent())
         if number not in found.versions:
-            return Deleted.GONE
+            return DeleteResult.GONE
         if number in found.sessions or number in found.asking.values():
-            return Deleted.SESSIONS_ACTIVE
+            return DeleteResult.SESSIONS_ACTIVE
         del found.versions[number], found.definitions[number]
-        return Deleted.DELETED
+        return DeleteResult.DELETED
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         versions, desired = self.toolboxes.setdefault(name, []), json.dumps(list(tools), sort_keys=True)
@@ -168,12 +168,12 @@ class FakeFoundry:
             ToolboxVersion(str(one), self.toolbox_made, is_ours=True, default=one == numbers[-1]) for one in numbers
         ]
 
-    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+    async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         left, place = self.toolboxes.get(name, []), int(version) - 1
         if place >= len(left) or left[place] == GONE:
-            return Deleted.GONE
+            return DeleteResult.GONE
         left[place] = GONE
-        return Deleted.DELETED
+        return DeleteResult.DELETED
 
     def _now(self, version: Version) -> Version:
         """The version with its status of this moment."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError
 
 
@@ -45,14 +45,14 @@ class FakeVault:
         kept = (one.secret for one in reversed(self._kept.get(name.lower(), [])))
         return next((one.value.reveal() for one in kept if version in (None, one.version)), "")
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         if self.forbidden:
-            return Unreadable.FORBIDDEN
+            return SecretUnavailable.FORBIDDEN
         versions = self._kept.get(name.lower(), [])
         found = next((one for one in reversed(versions) if version in (None, one.secret.version)), None)
         if found is None:
-            return Unreadable.MISSING
-        return found.secret if found.enabled else Unreadable.DISABLED
+            return SecretUnavailable.MISSING
+        return found.secret if found.enabled else SecretUnavailable.DISABLED
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         if self.forbidden:

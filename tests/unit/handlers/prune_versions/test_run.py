@@ -13,7 +13,7 @@ from core.model import Agent, Routing, Status, Version
 from core.state.desired import Pause
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 from handlers.prune_versions.run import prune_versions
 from tests.support.in_memory.foundry import GONE, FakeFoundry
 from tests.unit.handlers.test_handlers import AGENT, RULES, House
@@ -48,7 +48,7 @@ class Odd(FakeFoundry):
         self.reads.append(number)
         return await super().get_version(agent, number)
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         self.before_delete()
         if self.errors:
             raise self.errors.pop(0)
