@@ -41,7 +41,7 @@ class Found:
     @property
     def kind(self) -> str:
         """push, secret, release, or the type that nobody acts on."""
-        if "agent" in self.body and not self.type:
+        if "target" in self.body and not self.type:
             return RELEASE
         return KINDS.get(self.type, self.type)
 
@@ -53,7 +53,7 @@ class Found:
     @property
     def id(self) -> str:
         """Its id, or whose release it asks for."""
-        return str(self.body.get("id") or self.body.get("agent") or "")
+        return str(self.body.get("id") or self.body.get("target") or "")
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -147,7 +147,7 @@ def _events(body: Any, place: str) -> Iterator[Found]:
     if kept is not None and "eventType" not in body and "type" not in body:
         yield from _events(_message(kept, place), place)
         return
-    if not ({"eventType", "type"} & body.keys()) and not isinstance(body.get("agent"), str):
+    if not ({"eventType", "type"} & body.keys()) and not isinstance(body.get("target"), str):
         raise Mistake(f"{place} has no eventType and no type: it is no event")
     yield Found({key: value for key, value in body.items() if key.lower() not in OF_A_DEAD_LETTER}, place)
 

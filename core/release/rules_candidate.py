@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import UnresolvedDefinition
-from core.model import NO_TIME, Status, Version
+from core.model import UNKNOWN_TIME, Status, Version
 from core.reasons import Reason, from_service
 from core.release import transitions
 from core.release.actions import Action, Create, DeleteDuplicate, EndRelease, Poll, Read, StartRelease, UpdateState
@@ -82,7 +82,7 @@ def still_provisioning(inputs: DecisionInput, spec: AgentSpec, now: datetime) ->
     version = _candidate(inputs)
     if version is None or version.status not in (Status.CREATING, Status.UNKNOWN):
         return None
-    undated = version.created_at == NO_TIME
+    undated = version.created_at == UNKNOWN_TIME
     since = (inputs.release.started_at or now) if undated else version.created_at
     took = (now if undated else version.read_at or now) - since
     if took >= spec.release.provision_within:

@@ -33,7 +33,9 @@ def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action |
     if not full:
         return None
     detail = f"{count} of {spec.keep.limit} versions: {kept_because(decisions)}"
-    return EndRelease(Reason.VERSION_LIMIT, transitions.ended(inputs.release, Reason.VERSION_LIMIT, now, detail), detail)
+    return EndRelease(
+        Reason.VERSION_LIMIT, transitions.ended(inputs.release, Reason.VERSION_LIMIT, now, detail), detail
+    )
 
 
 def kept_because(decisions: Iterable[PruneDecision]) -> str:

@@ -1,4 +1,4 @@
-"""DesiredState: what an agent should run. Written by event handlers and operators, compare-and-swap, without a lease."""
+"""DesiredState: what an agent should run. Events and operators write it, by compare-and-swap without a lease."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from core.agents_file.spec import AgentSpec
-from core.definition import ResolvedDefinition
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -90,7 +89,9 @@ class ActionResult:
     error: GatewayError | None = None
 
 
-async def execute(action: Action, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+async def execute(  # noqa: C901, PLR0911 - one case an action
+    action: Action, inputs: DecisionInput, run: ReleaseContext
+) -> ActionResult:
     """Do what the action says; raises LeaseLostError, TransientError or PermanentError."""
     match action:
         case Poll():
@@ -175,14 +176,14 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)
     follow_up = after_confirm(release, read.observed.versions[action.version], clock.now())
     if isinstance(follow_up, UpdateState):
-        metrics.activated(run.spec.name, seconds_since(release.started_at, clock.now()))
+        metrics.version_activated(run.spec.name, seconds_since(release.started_at, clock.now()))
     return ActionResult(release, inputs.observed, follow_up, read)
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
-    metrics.verified(run.spec.name, run.log.trace.step_seconds)
+    metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
     follow_up = after_verify(inputs, run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, inputs.observed, follow_up, read)
@@ -203,8 +204,8 @@ async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseCo
     release, observed = inputs.release, inputs.observed
     run.log.record(REASONS[PruneForRoom], release, inputs.desired, f"{len(action.deletions)} versions may go")
     deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions, _never_interrupted)
-    await deleter.all(action.deletions)
-    results = {**observed.prune_results, **deleter.done}
+    await deleter.delete_all(action.deletions)
+    results = {**observed.prune_results, **deleter.results}
     return ActionResult(release, replace(observed.only(Read.RELEASE_DEFINITION), prune_results=results))
 
 
@@ -223,14 +224,12 @@ async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run:
 
 
 async def _write(action: FoundryWrite, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    observed, writer = inputs.observed, run.writer
-    definition = observed.release_definition
-    if isinstance(action, Create) and isinstance(definition, ResolvedDefinition):
-        result = await writer.create(inputs.release, action, definition, inputs.desired)
-    elif isinstance(action, Pin | MoveTraffic | RollBack):
-        result = await writer.set_routing(inputs.release, action)
-    else:  # pragma: no cover - a create is decided on a definition
-        raise TypeError("a create needs a definition")
+    observed = inputs.observed
+    if isinstance(action, Create):
+        result = await run.writer.create(inputs, action)
+    else:
+        state = action.state if isinstance(action, RollBack) else inputs.release
+        result = await run.writer.set_routing(state, action)
     kept = observed.only(Read.RELEASE_DEFINITION)
     if result.error is not None:
         return ActionResult(result.state, kept, error=result.error)

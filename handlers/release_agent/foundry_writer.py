@@ -9,6 +9,7 @@ from core.definition import ResolvedDefinition, metadata
 from core.model import Routing
 from core.release import transitions
 from core.release.actions import Create, MoveTraffic, Pin, RollBack
+from core.release.inputs import DecisionInput
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState, WriteKind
 from core.timing import MAX_READ_AGE, MAX_WRITE_SECONDS
@@ -53,17 +54,14 @@ class FoundryWriter:
         self._state_store = gateways.state_store
         self._clock = gateways.clock
 
-    async def create(
-        self, state: ReleaseState, action: Create, definition: ResolvedDefinition, desired: DesiredState
-    ) -> WriteResult:
+    async def create(self, inputs: DecisionInput, action: Create) -> WriteResult:
         """Create a version; nothing is sent where the routing or the desired state is no longer as decided on."""
-        if state.push is None:  # pragma: no cover - a create is decided on a push
-            raise ValueError("a create needs a push")
+        state, definition = inputs.release, inputs.observed.release_definition
+        if state.push is None or not isinstance(definition, ResolvedDefinition):  # pragma: no cover
+            raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(state.push, definition, action.live_version, state.create_count + 1)
-        intent = transitions.writing(
-            state, WriteKind.CREATE, self._clock.now(), highest_version=action.highest_version
-        )
-        check = await self._save_intent(intent, action.routing_seen, desired)
+        intent = transitions.writing(state, WriteKind.CREATE, self._clock.now(), highest_version=action.highest_version)
+        check = await self._save_intent(intent, action.routing_seen, inputs.desired)
         if check is not _Check.UNCHANGED:
             return WriteResult(state, superseded=check is _Check.SUPERSEDED)
         try:

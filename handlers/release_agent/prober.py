@@ -93,7 +93,7 @@ class Prober:
                 return report_at_timeout(judgement)
 
     def _unless_overslept(self, ends: float, within: float) -> float:
-        """When the time is up; it starts anew where this process stood still, so that no good version is held for it."""
+        """When the time is up; it starts anew where this process stood still: no good version is held for that."""
         now = self._clock.monotonic()
         return now + within if now - ends > MAX_OVERSLEEP_SECONDS else ends
 

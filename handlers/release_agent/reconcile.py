@@ -19,13 +19,11 @@ from core.release.actions import (
     MoveTraffic,
     NeedsRead,
     Pin,
-    Poll,
     Read,
     Requeue,
     RollBack,
     StartRelease,
     Stop,
-    UpdateState,
 )
 from core.release.decide import next_action
 from core.release.inputs import DecisionInput, Observed
@@ -79,7 +77,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
             prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
             push = prefetched.desired.push if prefetched else None
             if push:
-                otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
+                otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
             # its holder reads the desired state once more when it releases the lease
             log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
@@ -96,7 +94,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
 async def _hold(run: ReleaseContext, prefetched: Prefetch | None) -> Reason:
     """Run the loop under the lease; then release it, publish, and enqueue what is to follow."""
     if prefetched and Read.VERSION_LIST in prefetched.observed.reads:
-        metrics.versions(run.spec.name, prefetched.observed.version_list, run.spec.keep.limit)
+        metrics.version_counts(run.spec.name, prefetched.observed.version_list, run.spec.keep.limit)
     try:
         ended, desired = await _loop(run, prefetched)
     finally:
@@ -198,14 +196,13 @@ async def _execute(run: ReleaseContext, action: Action, inputs: DecisionInput) -
             while True:
                 if isinstance(next_up, FoundryAction):
                     spans.enter_context(_step(run, next_up))
-                if isinstance(next_up, UpdateState | StartRelease | EndRelease | RollBack):
-                    state = next_up.state
+                state = getattr(next_up, "state", state)  # four actions carry the state that follows from them
                 result = await execute(next_up, inputs, run)
                 state, prefetched = result.state, result.prefetched or prefetched
                 if result.error is not None:
                     raise result.error
                 if result.next_action is None:
-                    return replace(result, prefetched=None if isinstance(next_up, Poll) else prefetched)
+                    return replace(result, prefetched=prefetched)
                 inputs, next_up = replace(inputs, observed=result.observed), result.next_action
     except GatewayError as error:
         return ActionResult(state, error=error)
@@ -276,5 +273,5 @@ async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: De
         desired = await run.gateways.state_store.get_desired(run.spec.name)
         if desired == answered:
             return
-    traceparent = desired.traceparent or otel.carrier()
+    traceparent = desired.traceparent or otel.current_traceparent()
     await run.gateways.release_queue.enqueue(run.spec.name, delay=delay, traceparent=traceparent)

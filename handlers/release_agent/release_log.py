@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.reasons import Reason
 from core.release.actions import Requeue, Stop
 from core.release_outcome import seconds_since
@@ -12,7 +14,6 @@ from handlers.gateways.interfaces import Gateways, OutcomeEvent
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
-from handlers.telemetry.otel import Value
 
 
 class ReleaseLog:
@@ -28,13 +29,13 @@ class ReleaseLog:
     def record(self, reason: Reason, state: ReleaseState, desired: DesiredState, detail: str = "") -> None:
         """One decision about the release."""
         push, now = state.push, self._gateways.clock.now()
-        about: dict[str, Value] = {
+        about: dict[str, Any] = {
             "version": state.candidate or (state.last_good.version if state.last_good else None),
             "repository": push.repository if push else None,
             "tag": push.tag if push else None,
             "digest": push.digest if push else None,
         }
-        self.trace.describe(reason=reason.value, failed=reason.severity == "error", **about)
+        self.trace.set_attributes(reason=reason.value, failed=reason.severity == "error", **about)
         self.decisions.record(
             reason,
             detail,
@@ -66,7 +67,7 @@ class ReleaseLog:
 
     def announce(self, reason: Reason, state: ReleaseState, detail: str = "") -> None:
         """Publish an outcome event, where the reason has one."""
-        event = outcome_events.of_release(self._agent, reason, state, detail)
+        event = outcome_events.release_event(self._agent, reason, state, detail)
         self._events += [event] if event else []
 
     async def flush(self) -> None:

@@ -24,7 +24,7 @@ class ReleaseTrace:
         self._clock = clock
         self._traceparent = traceparent
         self._span = ExitStack()
-        self._describe: otel.Describe = otel.describe
+        self._set_attributes: otel.SetAttributes = otel.set_attributes
         self._about: dict[str, Value] = {}
 
     def __enter__(self) -> ReleaseTrace:
@@ -69,11 +69,11 @@ class ReleaseTrace:
         self._traceparent, self._about = traceparent, {}
         self._open()
 
-    def describe(self, *, failed: bool = False, **attributes: Value) -> None:
+    def set_attributes(self, *, failed: bool = False, **attributes: Value) -> None:
         """Add attributes to the release's span and to that of the current step."""
         self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait has no decision
-        otel.describe(failed=failed, **attributes)
-        self._describe(failed=failed, **attributes)
+        otel.set_attributes(failed=failed, **attributes)
+        self._set_attributes(failed=failed, **attributes)
 
     def _open(self) -> None:
-        self._describe = self._span.enter_context(otel.span("release", of=self._traceparent, agent=self._agent))
+        self._set_attributes = self._span.enter_context(otel.span("release", of=self._traceparent, agent=self._agent))

@@ -8,7 +8,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts
-from core.model import Push, Secret, Toolbox, Unreadable
+from core.model import Push, Secret, SecretUnavailable, Toolbox
 from core.reasons import Reason
 from core.release.inputs import Definition, may_serve, push_to_run, rollback_version
 from core.state.desired import DesiredState
@@ -16,7 +16,7 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 
 MAX_SECRET_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all users of the vault."""
@@ -49,7 +49,9 @@ class DefinitionResolver:
             return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number} is {status}")
         return existing_definition(version)
 
-    async def _resolve(self, push: Push | None, secret_versions: Mapping[str, str], release: ReleaseState) -> Definition:
+    async def _resolve(
+        self, push: Push | None, secret_versions: Mapping[str, str], release: ReleaseState
+    ) -> Definition:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
         refs = await self._secret_refs()
@@ -77,7 +79,7 @@ class DefinitionResolver:
         return secret_refs(self._spec, tagged)
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
-        """What was pushed, asked once per digest; without an answer the release goes on, unless the spec requires it."""
+        """What was pushed, asked once per digest; without an answer the release goes on, unless it is required."""
         if self._spec.inspect == "never" or push.digest in known:
             return known.get(push.digest)
         required = self._spec.inspect == "required"
@@ -93,7 +95,7 @@ class DefinitionResolver:
 
     async def _secrets(
         self, refs: Mapping[str, SecretRef], secret_versions: Mapping[str, str]
-    ) -> dict[str, tuple[SecretRef, Secret | Unreadable]]:
+    ) -> dict[str, tuple[SecretRef, Secret | SecretUnavailable]]:
         """Variable -> its reference and secret; each secret is read once, at its pinned or recorded version."""
 
         def key(ref: SecretRef) -> tuple[str, str | None]:
@@ -104,10 +106,10 @@ class DefinitionResolver:
         by_key = dict(zip(keys, secrets, strict=True))
         return {variable: (ref, by_key[key(ref)]) for variable, ref in refs.items()}
 
-    async def _secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def _secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         secret = await self._gateways.key_vault.get_secret(name, version)
         if isinstance(secret, Secret):
-            remember(secret.value.reveal())
+            register_secret(secret.value.reveal())
         return secret
 
     async def _toolbox(self) -> Toolbox | UnresolvedDefinition | None:

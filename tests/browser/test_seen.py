@@ -55,7 +55,7 @@ def test_two_agents_of_one_push_wait_each_for_their_own(served: Served, at: Open
 
 
 def test_a_circle_of_spans_ends(served: Served, at: Open) -> None:
-    loop = [span("release", "a", parent="b"), span("release.look", "b", parent="a"), span("push", "c", parent="c")]
+    loop = [span("release", "a", parent="b"), span("release.read", "b", parent="a"), span("push", "c", parent="c")]
     served.send([decision("LIVE", agent="x", parent="a"), *loop])
     expect(at().locator(".span")).to_have_count(3)
 

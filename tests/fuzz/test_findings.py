@@ -15,8 +15,7 @@ from handlers.events.event_queued import handle_event
 from handlers.gateways.azure_http import MAX_RETRY_AFTER_SECONDS
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.redaction import register_secret
-from handlers.release_agent.message import handle_message
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz import services
 from tests.fuzz.events import AGENTS
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, VERSION
@@ -49,7 +48,7 @@ async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_w
 
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
     gateways = world()
-    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, gateways)
+    await handle_message('{"target": "\\ud800"}', AGENTS, SETTINGS, gateways)
     assert isinstance(gateways.journal, FakeJournal)
     assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
 

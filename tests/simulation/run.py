@@ -42,7 +42,7 @@ class History:
     def __init__(self, seed: int, *, harsh: float = 1.0, tell: Tell | None = None, plant: Plant | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
-        self.clock, self.settings, self._tell = VirtualClock(), SETTINGS, tell
+        self.clock, self.settings, self._tell = VirtualClock(self.random.random), SETTINGS, tell
         self.ledger, self.vault, self.journal = FakeLedger(self.clock), FakeVault(), FakeJournal()
         self.queue, self.images = SimulatedQueue(self.clock), FakeImages()
         self.foundry = SimulatedFoundry(self.clock, self.random)

@@ -30,6 +30,9 @@ class FakeClock:
     async def sleep(self, seconds: float) -> None:
         self.passed += seconds
 
+    def jitter(self) -> float:
+        return 1.0
+
 
 @dataclass
 class _Release:

@@ -119,7 +119,7 @@ async def test_why_tells_the_whole_way_of_an_image_and_of_an_event_of_no_agent(h
     await live(house, "a")
     found = await explaining.why(running(house), "v1", DAY)
     assert [one["reason"] for one in found.data["decisions"] if one.get("agent") == AGENT] == [
-        *("ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE")
+        *("ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE")
     ]
     by_digest = await explaining.why(running(house), "sha256:aaaaaaaa", DAY)
     assert by_digest.data["decisions"] == found.data["decisions"]
@@ -181,7 +181,7 @@ async def test_what_poisoned_messages_held_is_found_in_the_journal(house: House)
 
     await handle_poison_message("events", json.dumps(push_event()), house.outside)
     await handle_poison_message("events", "rubbish", house.outside)
-    await handle_poison_message("releases", '{"agent": "hello-agent", "traceparent": null}', house.outside)
+    await handle_poison_message("releases", '{"target": "hello-agent", "traceparent": null}', house.outside)
     source = replaying.Source.of(None, "1d")
     told = await replaying.replay(running(house), source, replaying.How(dry_run=True, yes=False, as_json=True))
     assert [(one["kind"], one["id"]) for one in told.data] == [("push", "event-1"), ("release", AGENT)]

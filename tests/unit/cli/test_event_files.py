@@ -35,7 +35,7 @@ def coded(event: dict[str, Any]) -> str:
         pytest.param(json.dumps({"reason": "POISONED", "message": json.dumps(ONE)}), [ONE], id="our journal's line"),
         pytest.param(json.dumps([{"id": "m", "content": coded(ONE)}]), [ONE], id="az storage message peek"),
         pytest.param(json.dumps({"messageText": coded([ONE])}), [ONE], id="a queue's own words"),  # type: ignore[arg-type]
-        pytest.param('{"agent": "a", "traceparent": null}', [{"agent": "a", "traceparent": None}], id="a release"),
+        pytest.param('{"target": "a", "traceparent": null}', [{"target": "a", "traceparent": None}], id="a release"),
     ],
 )
 def test_every_event_of_a_file_is_found(text: str, events: list[dict[str, Any]]) -> None:
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
 def test_each_is_sent_once_and_the_oldest_first() -> None:
     late = push_event(id="late", eventTime="2026-11-24T13:00:00Z")
     undated = push_event(id="undated", eventTime="019-03-12T")
-    found = of_text(json.dumps([late, undated, ONE, ONE, {"agent": "a"}, {"agent": "a"}, DEAD]), "f")
+    found = of_text(json.dumps([late, undated, ONE, ONE, {"target": "a"}, {"target": "a"}, DEAD]), "f")
     assert [one.id for one in in_order(found)] == ["event-1", "late", "undated", "a"]
 
 

@@ -31,7 +31,7 @@ agents:
   soaking-agent: {repository: agents/soak, release: {min_push_age: 1h}}
 """
 WITH_A_SECRET = b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}"
-STEPS = ["BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+STEPS = ["BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
 
 
 def offline(tmp_path: Path, *events: dict[str, Any], world: str = "{}", **asked: Any) -> Any:
@@ -50,7 +50,7 @@ def reasons(answer: Any, agent: str = AGENT) -> list[str]:
 def test_a_push_is_followed_to_the_end_and_what_is_assumed_is_said(tmp_path: Path) -> None:
     answer = offline(tmp_path, push_event())
     assert reasons(answer) == ["ACCEPTED", *STEPS]
-    assert reasons(answer, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "APPROVAL_WAITING"]
+    assert reasons(answer, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "APPROVAL_WAITING"]
     assert "the secret hello-key is there" in " ".join(answer.data["assumed"])
     assert "the agent answers as the rule expects" in answer.data["assumed"]
     assert "the toolbox hello-agent-tools is version 1" in answer.data["assumed"]
@@ -59,7 +59,14 @@ def test_a_push_is_followed_to_the_end_and_what_is_assumed_is_said(tmp_path: Pat
 def test_a_wait_is_waited_for_in_imagined_time(tmp_path: Path) -> None:
     data = push_data(repository="agents/soak")
     answer = offline(tmp_path, push_event(data=data), world='{"at": "2026-11-24T12:00:00Z"}')
-    assert reasons(answer, "soaking-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons(answer, "soaking-agent") == [
+        "ACCEPTED",
+        "BEGIN",
+        "CREATE",
+        "CONFIRM_PASSED",
+        "TRAFFIC_MOVED",
+        "LIVE",
+    ]
     assert answer.data["steps"][-1]["after_s"] >= 3600
 
 
@@ -131,7 +138,7 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
     )
     asked = Asked(events=tuple(of_text(json.dumps(event), "f")))
     answer = await planning.live(running, asked, None)
-    assert reasons(answer) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons(answer) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
     after = repr((made.ledger.wishes, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
     assert (after, len(made.foundry.toolboxes), made.foundry.creates) == (before, boxes, 1)
 
