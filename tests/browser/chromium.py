@@ -25,7 +25,7 @@ TOO_WIDE = """document.documentElement.scrollWidth <= innerWidth ? [] : [...docu
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser per module: while it runs, this thread has an event loop, which tests of other modules also create."""
+    """One browser per module: it gives the thread an event loop, and tests of other modules create their own."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
