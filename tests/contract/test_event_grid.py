@@ -18,11 +18,11 @@ from core.state.release import ReleaseState
 from handlers import outcome_events
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.event_grid import EventGridPublisher
+from handlers.gateways.in_memory.outcomes import InMemoryOutcomePublisher
 from handlers.gateways.interfaces import OutcomeEvent, OutcomePublisher
 from local.event_grid import EventGrid
 from local.tls import Authority
 from tests.contract.test_state_store import PUSH
-from tests.support.in_memory.outcomes import FakeOutcomes
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events"
@@ -81,8 +81,8 @@ async def real(tmp_path: Path) -> AsyncIterator[Topic]:
 @pytest.fixture(params=["fake", "stand-in"])
 def topic(request: pytest.FixtureRequest) -> Topic:
     if request.param == "fake":
-        fake = FakeOutcomes()
-        return Topic(fake, lambda: list(fake.told))
+        fake = InMemoryOutcomePublisher()
+        return Topic(fake, lambda: list(fake.published))
     found: Topic = request.getfixturevalue("real")
     return found
 

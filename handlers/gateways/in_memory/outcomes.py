@@ -1,4 +1,4 @@
-"""A topic in memory: what was told it, each event once by its name, as subscribers see it who look at the id."""
+"""The Event Grid topic for outcomes in memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import OutcomeEvent
 
 
-class FakeOutcomes:
-    """See the Outcomes protocol; ``failing`` is how a test has the topic refuse."""
+class InMemoryOutcomePublisher:
+    """See the OutcomePublisher protocol; keeps one event per id, as a subscriber that ignores duplicates."""
 
     def __init__(self) -> None:
-        self.told: dict[str, OutcomeEvent] = {}
-        self.failing: GatewayError | None = None
+        self.published: dict[str, OutcomeEvent] = {}
+        self.error: GatewayError | None = None
+        """What publishing raises."""
 
     async def publish(self, events: Sequence[OutcomeEvent]) -> None:
-        if self.failing is not None:
-            raise self.failing
-        self.told |= {one.id: one for one in events}
+        if self.error is not None:
+            raise self.error
+        self.published |= {event.id: event for event in events}
 
     def kinds(self) -> list[str]:
-        """What was told, oldest first."""
-        return [one.type for one in self.told.values()]
+        """The type of every published event, oldest first."""
+        return [event.type for event in self.published.values()]

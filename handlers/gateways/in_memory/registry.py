@@ -1,4 +1,4 @@
-"""The registry in memory: what is told of a digest, and the tags of a repository."""
+"""The registry in memory."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from core.image_manifest import ImageFacts, RegistryTag
 from handlers.gateways.errors import GatewayError
 
 
-class FakeImages:
-    """See the Images protocol; what is public besides is how a test arranges the world."""
+class InMemoryRegistry:
+    """See the Registry protocol."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, str], ImageFacts] = {}
-        self.tagged: dict[str, list[RegistryTag]] = {}
-        self.failing: GatewayError | None = None
-        self.asked: list[str] = []
+        self.images: dict[tuple[str, str], ImageFacts] = {}
+        """By repository and digest."""
+        self.tags: dict[str, list[RegistryTag]] = {}
+        """By repository."""
+        self.error: GatewayError | None = None
+        """What every call raises."""
+        self.inspected: list[str] = []
+        """The digests that were asked for."""
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
-        self.asked.append(digest)
-        if self.failing is not None:
-            raise self.failing
-        return self.known.get((repository, digest))
+        self.inspected.append(digest)
+        if self.error is not None:
+            raise self.error
+        return self.images.get((repository, digest))
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        if self.failing is not None:
-            raise self.failing
-        return sorted(self.tagged.get(repository, []), key=lambda one: one.pushed_at, reverse=True)
+        if self.error is not None:
+            raise self.error
+        return sorted(self.tags.get(repository, []), key=lambda tag: tag.pushed_at, reverse=True)

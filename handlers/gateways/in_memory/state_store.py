@@ -1,154 +1,112 @@
-"""The ledger, the journal and the queue in memory, with leases that run out."""
+"""The state store in memory, with leases that run out."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.clock import Clock
-from handlers.gateways.errors import STORAGE, TransientError
 
-LEASE = 60.0
-
-
-class FakeClock:
-    """Time that passes when somebody sleeps, or a test says so."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 24, 12, 0, tzinfo=UTC) + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += seconds
+LEASE_SECONDS = 60.0
+FREE = 0
 
 
 @dataclass
-class _Release:
-    release: ReleaseState
+class ReleaseRecord:
+    """The release state of an agent as a blob holds it: with an ETag and a lease."""
+
+    state: ReleaseState
     etag: int = 0
-    holder: int = 0
-    until: float = 0.0
+    lease_id: int = FREE
+    lease_ends: float = 0.0
 
 
-class FakeLedger:
-    """See the Ledger protocol."""
+class InMemoryStateStore:
+    """See the StateStore protocol."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.wishes: dict[str, DesiredState] = {}
-        self.releases: dict[str, _Release] = {}
-        self.notes: dict[str, str] = {}
-        self._numbers = itertools.count(1)
+        self.desired: dict[str, DesiredState] = {}
+        self.releases: dict[str, ReleaseRecord] = {}
+        self.markers: dict[str, str] = {}
+        self._lease_ids = itertools.count(FREE + 1)
+
+    async def load(self, agent: str) -> None:
+        """Called before an agent's states are used; a subclass may read them from elsewhere first."""
 
     async def get_desired(self, agent: str) -> DesiredState:
-        return self.wishes.get(agent, DesiredState())
+        await self.load(agent)
+        return self.desired.get(agent, DesiredState())
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        self.wishes[agent] = change(self.wishes.get(agent, DesiredState()))
-        return self.wishes[agent]
+        await self.load(agent)
+        self.desired[agent] = change(self.desired.get(agent, DesiredState()))
+        return self.desired[agent]
 
     async def get_release(self, agent: str) -> ReleaseState:
-        return self.releases[agent].release if agent in self.releases else ReleaseState()
+        await self.load(agent)
+        return self._release(agent)
 
-    async def acquire_lease(self, agent: str) -> FakeLease | None:
-        release = self.releases.setdefault(agent, _Release(ReleaseState()))
-        now = self.clock.monotonic()
-        if release.holder and now < release.until:
+    async def acquire_lease(self, agent: str) -> InMemoryLease | None:
+        await self.load(agent)
+        record, now = self.releases.setdefault(agent, ReleaseRecord(ReleaseState())), self.clock.monotonic()
+        if record.lease_id != FREE and now < record.lease_ends:
             return None
-        release.holder, release.until = next(self._numbers), now + LEASE
-        return FakeLease(release, release.holder, self.clock, now)
+        record.lease_id, record.lease_ends = next(self._lease_ids), now + LEASE_SECONDS
+        return InMemoryLease(record, self.clock, now)
 
     async def read_marker(self, what: str) -> str:
-        return self.notes.get(what, "")
+        return self.markers.get(what, "")
 
     async def write_marker(self, what: str, value: str) -> None:
-        self.notes[what] = value
+        self.markers[what] = value
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        return sorted(one for one in self.wishes.keys() | self.releases.keys() if self._state(one) in states)
+        return sorted(agent for agent in self.desired.keys() | self.releases.keys() if self._state(agent) in states)
+
+    def _release(self, agent: str) -> ReleaseState:
+        return self.releases[agent].state if agent in self.releases else ReleaseState()
 
     def _state(self, agent: str) -> str:
-        desired = self.wishes.get(agent, DesiredState())
-        release = self.releases[agent].release if agent in self.releases else ReleaseState()
+        desired, release = self.desired.get(agent, DesiredState()), self._release(agent)
         if desired.generation > release.observed_generation:
             return "due" if desired.not_before else "open"
         return release.blob_state
 
 
-class FakeLease:
+class InMemoryLease:
     """See the Lease protocol."""
 
-    def __init__(self, release: _Release, number: int, clock: Clock, asked_at: float) -> None:
-        self._release = release
-        self._number = number
+    def __init__(self, record: ReleaseRecord, clock: Clock, acquired_at: float) -> None:
+        self._record = record
         self._clock = clock
-        self._asked_at = asked_at
-        self._etag = release.etag
-        self.state = release.release
+        self._renewed_at = acquired_at
+        self._id, self._etag = record.lease_id, record.etag
+        self.state = record.state
 
     @property
     def remaining_seconds(self) -> float:
-        return LEASE - (self._clock.monotonic() - self._asked_at)
+        return LEASE_SECONDS - (self._clock.monotonic() - self._renewed_at)
 
     async def write(self, release: ReleaseState) -> bool:
-        blob = self._release
-        leased = blob.holder == self._number and self._clock.monotonic() < blob.until
-        if not leased or blob.etag != self._etag:
+        record = self._record
+        is_leased = record.lease_id == self._id and self._clock.monotonic() < record.lease_ends
+        if not is_leased or record.etag != self._etag:
             return False
-        blob.release, blob.etag = release, blob.etag + 1
-        self.state, self._etag = release, blob.etag
+        record.state, record.etag = release, record.etag + 1
+        self.state, self._etag = release, record.etag
         return True
 
     async def renew(self) -> bool:
-        if self._release.holder != self._number or self._release.etag != self._etag:
+        if self._record.lease_id != self._id or self._record.etag != self._etag:
             return False
-        self._asked_at = self._clock.monotonic()
-        self._release.until = self._asked_at + LEASE
+        self._renewed_at = self._clock.monotonic()
+        self._record.lease_ends = self._renewed_at + LEASE_SECONDS
         return True
 
     async def release(self) -> None:
-        if self._release.holder == self._number:
-            self._release.holder = 0
-
-
-class FakeJournal:
-    """See the Journal protocol."""
-
-    def __init__(self) -> None:
-        self.lines: list[Mapping[str, object]] = []
-        self.down = False
-
-    async def append(self, *lines: Mapping[str, object]) -> None:
-        if self.down:
-            raise TransientError(STORAGE, "no answer", "write the journal")
-        self.lines.extend(lines)
-
-    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
-        return [line for line in self.lines if str(line.get("at", ""))[:10] in ("", f"{day:%Y-%m-%d}")]
-
-    def reasons(self) -> list[str]:
-        return [str(line["reason"]) for line in self.lines]
-
-
-class FakeQueue:
-    """See the Queue protocol."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, float]] = []
-        self.traces: list[str | None] = []
-
-    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
-        self.sent.append((agent, delay))
-        self.traces.append(traceparent)
-
-    async def count_messages(self, queue: str) -> int:
-        return len(self.sent) if queue == "releases" else 0
+        if self._record.lease_id == self._id:
+            self._record.lease_id = FREE
