@@ -22,7 +22,7 @@ from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, Transien
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
-from handlers.gateways.interfaces import Deleted, Foundry
+from handlers.gateways.interfaces import DeleteResult, Foundry
 from local.foundry.server import Foundry as StandIn
 from local.foundry.sessions import open_session
 from local.tls import Authority
@@ -175,9 +175,9 @@ async def test_deleting_respects_sessions_and_takes_gone_for_done(arranged: Arra
     for letter in "ab":
         await arranged.foundry.create_version("hello", other(letter), {})
     arranged.converse("hello", "1")
-    assert await arranged.foundry.delete_version("hello", "1") is Deleted.SESSIONS_ACTIVE
-    assert await arranged.foundry.delete_version("hello", "2") is Deleted.DELETED
-    assert await arranged.foundry.delete_version("hello", "2") is Deleted.GONE
+    assert await arranged.foundry.delete_version("hello", "1") is DeleteResult.SESSIONS_ACTIVE
+    assert await arranged.foundry.delete_version("hello", "2") is DeleteResult.DELETED
+    assert await arranged.foundry.delete_version("hello", "2") is DeleteResult.GONE
 
 
 async def test_a_toolbox_gets_a_version_only_when_its_tools_differ(arranged: Arranged) -> None:
@@ -194,8 +194,8 @@ async def test_a_toolbox_tells_its_versions_and_gives_one_up(arranged: Arranged)
         await arranged.foundry.ensure_toolbox("hello-tools", tools)
     found = await arranged.foundry.list_toolbox_versions("hello-tools")
     assert {one.version: (one.is_ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
-    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
-    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.DELETED
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.GONE
     assert [one.version for one in await arranged.foundry.list_toolbox_versions("hello-tools")] == ["2"]
 
 

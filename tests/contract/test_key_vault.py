@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.interfaces import KeyVault
@@ -79,9 +79,9 @@ async def test_a_pinned_version_is_read_as_it_is(arranged: Arranged) -> None:
 
 
 async def test_what_cannot_be_read_says_why(arranged: Arranged) -> None:
-    assert await arranged.vault.get_secret("nowhere", None) is Unreadable.MISSING
+    assert await arranged.vault.get_secret("nowhere", None) is SecretUnavailable.MISSING
     await arranged.put("search-key", enabled=False)
-    assert await arranged.vault.get_secret("search-key", None) is Unreadable.DISABLED
+    assert await arranged.vault.get_secret("search-key", None) is SecretUnavailable.DISABLED
 
 
 async def test_tags_give_variables_of_one_agent(arranged: Arranged) -> None:
@@ -125,6 +125,6 @@ async def test_a_vault_that_forbids_reads_as_forbidden(served: Arranged) -> None
     assert served.stand_in is not None
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
     await plan_faults(served.stand_in.url, {"path": "/secrets", "status": 403, "body": body})
-    assert await served.vault.get_secret("search-key", None) is Unreadable.FORBIDDEN
+    assert await served.vault.get_secret("search-key", None) is SecretUnavailable.FORBIDDEN
     with pytest.raises(PermanentError, match="FORBIDDEN"):
         await served.vault.tagged_secrets("hello")

@@ -14,8 +14,8 @@ from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
-from handlers.gateways.storage.journal import as_line
-from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.gateways.storage.journal import encode_line
+from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.settings import Settings
 from tests.simulation.scene import ENVIRONMENT
 
@@ -27,12 +27,12 @@ class WrittenLedger(InMemoryStateStore):
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         noted = await super().update_desired(agent, change)
-        assert WANTED.decode(WANTED.encode(noted), agent) == noted, "what is written is not what is read"
+        assert DESIRED_CODEC.decode(DESIRED_CODEC.encode(noted), agent) == noted, "what is written is not what is read"
         return noted
 
     async def get_release(self, agent: str) -> ReleaseState:
         release = await super().get_release(agent)
-        return RECORD.decode(RECORD.encode(release), agent)
+        return RELEASE_CODEC.decode(RELEASE_CODEC.encode(release), agent)
 
 
 class WrittenJournal(InMemoryJournal):
@@ -40,7 +40,7 @@ class WrittenJournal(InMemoryJournal):
 
     async def append(self, *lines: Mapping[str, object]) -> None:
         for line in lines:
-            as_line(line)
+            encode_line(line)
         await super().append(*lines)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from core.agents_file.spec import Probe
-from core.model import NO_TIME, Agent
+from core.model import UNKNOWN_TIME, Agent
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.events.event_queued import handle_event
-from handlers.gateways.azure_http import LONGEST_WISH
+from handlers.gateways.azure_http import MAX_RETRY_AFTER_SECONDS
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 from handlers.release_agent.message import handle_message
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
@@ -92,7 +92,7 @@ async def test_a_version_of_the_year_thirty_million_left_as_an_overflow() -> Non
     await foundry(told(VERSION | {"created_at": 1e15}))
     found = await FOUNDRY.get_version("a", "3")
     assert found is not None
-    assert found.created_at == NO_TIME
+    assert found.created_at == UNKNOWN_TIME
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_a_wish_of_years_was_believed(wish: str) -> None:
     await foundry(Answer(429, (("Retry-After", wish),), b"{}"))
     with pytest.raises(TransientError) as failed:
         await FOUNDRY.get_agent("a")
-    assert failed.value.retry_after == LONGEST_WISH
+    assert failed.value.retry_after == MAX_RETRY_AFTER_SECONDS
 
 
 async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews_the_lease() -> None:
@@ -183,6 +183,6 @@ async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews
 async def test_a_code_of_the_vault_that_is_a_number_left_as_a_type_error_once_a_secret_was_known(
     status: int, left_as: type[GatewayError]
 ) -> None:
-    remember("a secret that is looked for in every code")
+    register_secret("a secret that is looked for in every code")
     with pytest.raises(left_as, match="Key Vault: 1"):
         await services._vault(("read", [told({"error": {"code": 1}}, status=status)]))

@@ -14,7 +14,7 @@ from core.state.desired import DesiredState, Hold
 from core.state.release import ReleaseState, WriteKind
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 from tests.simulation.faults import LATEST, PROCESS
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.scene import AGENT, SECRET
@@ -114,9 +114,9 @@ class WatchedFoundry:
         told: Routing = await self._target.set_routing(agent, to)
         return told
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         _may_delete(self._watch, number)
-        gone: Deleted = await self._target.delete_version(agent, number)
+        gone: DeleteResult = await self._target.delete_version(agent, number)
         return gone
 
 

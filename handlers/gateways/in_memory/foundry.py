@@ -15,7 +15,7 @@ from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.clock import NOON
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 
 RESOURCE_TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 DELETED_TOOLBOX = ""
@@ -161,14 +161,14 @@ class InMemoryFoundry:
     async def end_session(self, agent: str, session: str) -> None:
         (await self._record(agent)).probe_sessions.pop(session, None)
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         record = await self._record(agent)
         if number not in record.versions:
-            return Deleted.GONE
+            return DeleteResult.GONE
         if number in record.versions_in_use or number in record.probe_sessions.values():
-            return Deleted.SESSIONS_ACTIVE
+            return DeleteResult.SESSIONS_ACTIVE
         record.remove(number)
-        return Deleted.DELETED
+        return DeleteResult.DELETED
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         versions, wanted = self.toolboxes.setdefault(name, []), json.dumps(list(tools), sort_keys=True)
@@ -184,12 +184,12 @@ class InMemoryFoundry:
             for number in numbers
         ]
 
-    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+    async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         versions, index = self.toolboxes.get(name, []), int(version) - 1
         if index >= len(versions) or versions[index] == DELETED_TOOLBOX:
-            return Deleted.GONE
+            return DeleteResult.GONE
         versions[index] = DELETED_TOOLBOX
-        return Deleted.DELETED
+        return DeleteResult.DELETED
 
     async def _record(self, name: str) -> AgentRecord:
         """The agent, or an empty record that nobody keeps."""

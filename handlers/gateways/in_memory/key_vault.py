@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError
 
 
@@ -50,13 +50,13 @@ class InMemoryKeyVault:
         record = self._find(name, version)
         return record.secret.value.reveal() if record else ""
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         if self.forbidden:
-            return Unreadable.FORBIDDEN
+            return SecretUnavailable.FORBIDDEN
         record = self._find(name, version)
         if record is None:
-            return Unreadable.MISSING
-        return record.secret if record.enabled else Unreadable.DISABLED
+            return SecretUnavailable.MISSING
+        return record.secret if record.enabled else SecretUnavailable.DISABLED
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         if self.forbidden:

@@ -13,7 +13,7 @@ import pytest
 from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
 from core.image_manifest import RegistryTag
-from core.model import Definition, Failure, Routing, Secret, Unreadable, Version
+from core.model import Definition, Failure, Routing, Secret, SecretUnavailable, Version
 from core.state.desired import DesiredState, Pause
 from core.state.release import PendingWrite, Phase, WriteKind
 from handlers.events.event_queued import handle_event
@@ -94,7 +94,7 @@ class SlowVault(InMemoryKeyVault):
         super().__init__()
         self._clock = clock
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         await self._clock.sleep(25)
         return await super().get_secret(name, version)
 
@@ -271,7 +271,7 @@ async def test_a_vault_that_forbids_the_list_ends_the_release(house: House) -> N
     house.vault.forbidden = True
     await house.pushed()
     assert await house.released("twin-agent") == "SECRET_FORBIDDEN"
-    assert await house.vault.get_secret("hello-key", None) is Unreadable.FORBIDDEN
+    assert await house.vault.get_secret("hello-key", None) is SecretUnavailable.FORBIDDEN
 
 
 async def test_rotations_make_one_version_after_the_quiet_time(house: House) -> None:

@@ -14,7 +14,7 @@ from core.state.desired import Pause
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import DELETED_TOOLBOX, InMemoryFoundry
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 from handlers.prune_versions.run import prune_versions
 from tests.unit.handlers.test_handlers import AGENT, RULES, House
 
@@ -48,7 +48,7 @@ class Odd(InMemoryFoundry):
         self.reads.append(number)
         return await super().get_version(agent, number)
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         self.before_delete()
         if self.errors:
             raise self.errors.pop(0)

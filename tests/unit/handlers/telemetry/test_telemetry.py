@@ -23,7 +23,7 @@ from core.reasons import Reason
 from handlers.gateways.errors import TransientError
 from handlers.poison import handle_poison_message
 from handlers.prune_versions.run import prune_versions
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 from handlers.release_agent.message import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
@@ -184,13 +184,13 @@ def test_every_line_says_the_same_of_its_reason(seen: Seen) -> None:
 
 
 def test_a_value_of_a_hundred_kilobytes_is_cut_after_it_was_looked_through(seen: Seen) -> None:
-    remember("a secret that stands at the cut")
+    register_secret("a secret that stands at the cut")
     text = "x" * 990 + "a secret that stands at the cut" + "y" * 100_000
     with otel.span("push", repository=text):
-        otel.decision({"repository": text}, severity="info")
+        otel.log_decision({"repository": text}, severity="info")
     (span,) = seen.exporter.get_finished_spans()
     for value in (str((span.attributes or {})["slipway.repository"]), str(seen.lines[-1]["slipway.repository"])):
-        assert len(value) == otel.LONGEST
+        assert len(value) == otel.MAX_VALUE_CHARS
         assert "a secret" not in value
 
 
@@ -280,10 +280,10 @@ def points(seen: Seen, name: str) -> dict[str, float]:
 def test_how_much_there_is_is_exported_once(seen: Seen) -> None:
     """An instance that looked an hour ago and lives on would else say every minute what was true then."""
     for number in (3, 4):
-        otel.level("queue.depth", number, unit="{message}", queue="of-this-test")
+        otel.gauge("queue.depth", number, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 4
     assert "of-this-test" not in points(seen, "slipway.queue.depth")
-    otel.level("queue.depth", 0, unit="{message}", queue="of-this-test")
+    otel.gauge("queue.depth", 0, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 0
 
 
