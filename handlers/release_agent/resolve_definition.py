@@ -17,7 +17,7 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 
 CONCURRENT_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
@@ -106,7 +106,7 @@ class Resolver:
             async with turns:
                 answer = await self._outside.key_vault.get_secret(name, version)
             if isinstance(answer, Secret):
-                remember(answer.value.reveal())
+                register_secret(answer.value.reveal())
             return answer
 
         desired = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}

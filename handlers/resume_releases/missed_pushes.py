@@ -75,7 +75,7 @@ async def _catch_up(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: Dec
         return
 
     def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        noted = apply_push(desired, spec, push, otel.carrier(), now)
+        noted = apply_push(desired, spec, push, otel.current_traceparent(), now)
         return (
             noted if noted.reason is Reason.ACCEPTED else DesiredUpdate(desired, Reason.NOT_NEWER)
         )  # asks for nothing

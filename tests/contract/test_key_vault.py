@@ -13,12 +13,12 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.interfaces import KeyVault
 from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
-from tests.support.in_memory.key_vault import FakeVault
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 SECRET = "canary-91aa"
@@ -41,7 +41,7 @@ class Arranged:
 
     async def put(self, name: str, *, enabled: bool = True, tags: Mapping[str, str] | None = None, **dates: Any) -> str:
         if self.stand_in is None:
-            assert isinstance(self.vault, FakeVault)
+            assert isinstance(self.vault, InMemoryKeyVault)
             return self.vault.put(name, SECRET, enabled=enabled, tags=tags, **dates).version
         seconds: dict[str, Any] = {key: int(value.timestamp()) for key, value in dates.items()}
         made = SecretVersion(SECRET, enabled=enabled, tags=dict(tags or {}), **seconds)
@@ -60,7 +60,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Arranged]:
 
 @pytest.fixture(params=["fake", "stand-in"])
 async def arranged(request: pytest.FixtureRequest, served: Arranged) -> Arranged:
-    return Arranged(FakeVault()) if request.param == "fake" else served
+    return Arranged(InMemoryKeyVault()) if request.param == "fake" else served
 
 
 async def test_value_and_version_come_from_one_read(arranged: Arranged) -> None:
