@@ -27,7 +27,7 @@ async def prune(house: House, agent: str | None, how: How) -> Answer:
     """The plan, version by version; without ``dry_run`` it is then done."""
     names = house.named(agent)
     house.progress.what = reading(names)
-    plans = await each(names, lambda name: pruner.planned(house.agents.agents[name], house.gateways))
+    plans = await each(names, lambda name: pruner.plan_versions(house.agents.agents[name], house.gateways))
     rows = [
         _row(name, line.version.number, line.reason, goes=isinstance(line, Delete))
         for name, found in zip(names, plans, strict=True)

@@ -13,7 +13,7 @@ from cli.many import each, reading
 from cli.running import Answer, House
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
+from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -117,8 +117,8 @@ async def _secret(house: House, name: str, noted: Mapping[str, str]) -> str:
     try:
         found = await house.gateways.key_vault.get_secret(name, None)
     except GatewayError:
-        return noted.get(name, Unreadable.FORBIDDEN.value)
-    if found is Unreadable.FORBIDDEN:
+        return noted.get(name, SecretUnavailable.FORBIDDEN.value)
+    if found is SecretUnavailable.FORBIDDEN:
         return noted.get(name, found.value)
     return found.version if isinstance(found, Secret) else found.value
 
@@ -158,13 +158,13 @@ class Recorded:
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """The newest, which is all that a plan looks at."""
         newest = self._world.toolboxes.get(name)
-        return (ToolboxVersion(newest, NO_TIME, is_ours=True),) if newest else ()
+        return (ToolboxVersion(newest, UNKNOWN_TIME, is_ours=True),) if newest else ()
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable | None:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable | None:
         """The recorded version without a value; None where the file does not say."""
         told = self._world.secrets.get(name)
-        if told in {one.value for one in Unreadable}:
-            return Unreadable(told)
+        if told in {one.value for one in SecretUnavailable}:
+            return SecretUnavailable(told)
         return Secret(name, version or told, SecretValue("")) if told else None
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ async def signed_in(settings: Settings, question: Awaitable[T]) -> T:
     asking: asyncio.Future[T] = asyncio.ensure_future(question)
     if settings.storage:  # a key: only some commands need a sign-in
         return await asking
-    signing: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.signed_in().get_token(TOKEN_FOR))
+    signing: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.credential().get_token(TOKEN_FOR))
     try:
         await asyncio.wait({asking, signing}, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done():

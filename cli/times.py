@@ -9,10 +9,10 @@ from cli.codes import Mistake
 
 def how_long(text: str) -> timedelta:
     """``12h``, ``7d``: the durations of agents.yaml."""
-    from core.agents_file.fields import duration
+    from core.agents_file.fields import parse_duration
 
     try:
-        return timedelta(seconds=duration(text).total_seconds())  # type: ignore[attr-defined]
+        return parse_duration(text)
     except ValueError as error:
         raise Mistake(str(error)) from None
 

@@ -21,7 +21,7 @@ from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import AzureRegistry
-from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.account import CLIENT_OPTIONS, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
@@ -99,8 +99,8 @@ class FaultyServices:
         )
         blob, queue = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=credential, **self._with_retries(CLIENT)),
-            QueueServiceClient(queue, credential=credential, **self._with_retries(CLIENT)),
+            BlobServiceClient(blob, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
+            QueueServiceClient(queue, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
         )
         state_store, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
         return Gateways(

@@ -20,12 +20,12 @@ from azure.core.exceptions import ClientAuthenticationError
 from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.gateways.foundry.client import AzureFoundry
-from handlers.gateways.interfaces import Deleted, Foundry
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.interfaces import DeleteResult, Foundry
 from local.foundry import sessions
 from local.foundry.server import Foundry as StandIn
 from local.tls import Authority
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.storage import FakeClock
 from tests.support.local_clients import AsyncLocalCredential, client_options, plan_faults
 
 IMAGE = f"demo.azurecr.io/agents/hello@sha256:{'a' * 64}"
@@ -61,7 +61,7 @@ class FoundryUnderTest:
     """A Foundry gateway, and what a test changes behind it."""
 
     foundry: Foundry
-    clock: FakeClock
+    clock: ManualClock
 
     def fail(self, letter: str, failure: Failure) -> None:
         raise NotImplementedError
@@ -70,18 +70,18 @@ class FoundryUnderTest:
         raise NotImplementedError
 
 
-class InMemoryFoundry(FoundryUnderTest):
-    foundry: FakeFoundry
+class InMemoryUnderTest(FoundryUnderTest):
+    foundry: InMemoryFoundry
 
     def fail(self, letter: str, failure: Failure) -> None:
-        self.foundry.failing[letter * 64] = failure
+        self.foundry.failures[letter * 64] = failure
 
     def open_session(self, agent: str, number: str) -> None:
-        self.foundry.agents[agent].sessions.add(number)
+        self.foundry.agents[agent].versions_in_use.add(number)
 
 
 @dataclass
-class StandInFoundry(FoundryUnderTest):
+class StandInUnderTest(FoundryUnderTest):
     stand_in: StandIn
     url: str
 
@@ -94,22 +94,22 @@ class StandInFoundry(FoundryUnderTest):
 
 
 @pytest.fixture
-async def real(tmp_path: Path) -> AsyncIterator[StandInFoundry]:
-    clock, authority = FakeClock(), Authority(tmp_path)
+async def real(tmp_path: Path) -> AsyncIterator[StandInUnderTest]:
+    clock, authority = ManualClock(), Authority(tmp_path)
     stand_in = StandIn(clock=lambda: clock.now().timestamp())
     stand_in.project.provisioning.seconds = 20
     url = await stand_in.start(tls=authority.server())
     foundry = LocalFoundry(f"{url}/api/projects/demo", authority.ca)
-    yield StandInFoundry(foundry, clock, stand_in, url)
+    yield StandInUnderTest(foundry, clock, stand_in, url)
     await foundry.close()
     await stand_in.stop()
 
 
 @pytest.fixture(params=["fake", "stand-in"])
-async def tested(request: pytest.FixtureRequest, real: StandInFoundry) -> FoundryUnderTest:
+async def tested(request: pytest.FixtureRequest, real: StandInUnderTest) -> FoundryUnderTest:
     if request.param == "fake":
-        clock = FakeClock()
-        return InMemoryFoundry(FakeFoundry(clock, provisioning=20), clock)
+        clock = ManualClock()
+        return InMemoryUnderTest(InMemoryFoundry(clock, provisioning=20), clock)
     return real
 
 
@@ -172,9 +172,9 @@ async def test_a_version_with_sessions_is_not_deleted_and_a_missing_one_is_gone(
     for letter in "ab":
         await tested.foundry.create_version("hello", with_image(letter), {})
     tested.open_session("hello", "1")
-    assert await tested.foundry.delete_version("hello", "1") is Deleted.SESSIONS_ACTIVE
-    assert await tested.foundry.delete_version("hello", "2") is Deleted.DELETED
-    assert await tested.foundry.delete_version("hello", "2") is Deleted.GONE
+    assert await tested.foundry.delete_version("hello", "1") is DeleteResult.SESSIONS_ACTIVE
+    assert await tested.foundry.delete_version("hello", "2") is DeleteResult.DELETED
+    assert await tested.foundry.delete_version("hello", "2") is DeleteResult.GONE
 
 
 async def test_a_toolbox_gets_a_new_version_only_if_its_tools_change(tested: FoundryUnderTest) -> None:
@@ -191,12 +191,12 @@ async def test_toolbox_versions_are_listed_and_deleted(tested: FoundryUnderTest)
         await tested.foundry.ensure_toolbox("hello-tools", tools)
     found = await tested.foundry.list_toolbox_versions("hello-tools")
     assert {box.version: (box.is_ours, box.default) for box in found} == {"1": (True, False), "2": (True, True)}
-    assert await tested.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
-    assert await tested.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
+    assert await tested.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.DELETED
+    assert await tested.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.GONE
     assert [box.version for box in await tested.foundry.list_toolbox_versions("hello-tools")] == ["2"]
 
 
-async def test_the_version_limit_of_the_service_has_its_own_code(real: StandInFoundry) -> None:
+async def test_the_version_limit_of_the_service_has_its_own_code(real: StandInUnderTest) -> None:
     real.stand_in.project.provisioning.limit = 1
     await real.foundry.create_version("hello", DEFINITION, {})
     with pytest.raises(PermanentError) as refused:
@@ -212,7 +212,7 @@ async def test_a_rejected_request_raises_a_permanent_error(tested: FoundryUnderT
         await tested.foundry.set_routing("nobody", Routing.to("1"))
 
 
-async def test_the_create_request_matches_the_wire_contract(real: StandInFoundry) -> None:
+async def test_the_create_request_matches_the_wire_contract(real: StandInUnderTest) -> None:
     await real.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     (request,) = real.stand_in.requests
     assert (request["method"], request["path"]) == ("POST", "/api/projects/demo/agents/hello/versions?api-version=v1")
@@ -230,7 +230,7 @@ async def test_the_create_request_matches_the_wire_contract(real: StandInFoundry
     }
 
 
-async def test_moving_traffic_changes_only_the_selector(real: StandInFoundry) -> None:
+async def test_moving_traffic_changes_only_the_selector(real: StandInUnderTest) -> None:
     await real.foundry.create_version("hello", DEFINITION, {})
     before = dict(real.stand_in.project.agents["hello"].endpoint)
     await real.foundry.set_routing("hello", Routing.to("1"))
@@ -261,7 +261,7 @@ FAULTS: list[Any] = [
 
 @pytest.mark.parametrize(("fault", "expected", "unclear", "pause"), FAULTS)
 async def test_a_create_request_is_sent_once_whatever_the_answer(
-    real: StandInFoundry, fault: dict[str, Any], expected: type[Exception], unclear: bool | None, pause: float | None
+    real: StandInUnderTest, fault: dict[str, Any], expected: type[Exception], unclear: bool | None, pause: float | None
 ) -> None:
     await plan_faults(real.url, {"path": "/versions", "method": "POST", **fault})
     with pytest.raises(expected) as failed:
@@ -272,7 +272,7 @@ async def test_a_create_request_is_sent_once_whatever_the_answer(
         assert failed.value.retry_after == pause
 
 
-async def test_a_read_is_retried_and_then_raises_a_transient_error(real: StandInFoundry) -> None:
+async def test_a_read_is_retried_and_then_raises_a_transient_error(real: StandInUnderTest) -> None:
     await plan_faults(real.url, {"path": "/agents/hello", "status": 503})
     with pytest.raises(TransientError) as failed:
         await real.foundry.get_agent("hello")
@@ -280,7 +280,7 @@ async def test_a_read_is_retried_and_then_raises_a_transient_error(real: StandIn
     assert len(real.stand_in.requests) == 4
 
 
-async def test_a_service_that_is_down_raises_a_transient_error_that_is_not_unclear(real: StandInFoundry) -> None:
+async def test_a_service_that_is_down_raises_a_transient_error_that_is_not_unclear(real: StandInUnderTest) -> None:
     await real.stand_in.stop()
     with pytest.raises(TransientError) as failed:
         await real.foundry.create_version("hello", DEFINITION, {})
@@ -292,7 +292,7 @@ ESCAPED_SECRET = 'canary "5b1c" <&> \u00e9'
 
 
 @pytest.mark.parametrize("secret", [SECRET, ESCAPED_SECRET])
-async def test_a_secret_that_the_service_repeats_is_redacted(real: StandInFoundry, secret: str) -> None:
+async def test_a_secret_that_the_service_repeats_is_redacted(real: StandInUnderTest, secret: str) -> None:
     encodings = f"KEY={secret} {json.dumps(secret)} {html.escape(secret)} {quote(secret)} is not allowed"
     body = {"error": {"code": "invalid_request", "message": encodings}}
     await plan_faults(real.url, {"path": "/versions", "status": 400, "body": body})
@@ -303,7 +303,7 @@ async def test_a_secret_that_the_service_repeats_is_redacted(real: StandInFoundr
     assert "KEY=***" in text
 
 
-async def test_the_traceback_of_a_create_request_does_not_show_its_body(real: StandInFoundry) -> None:
+async def test_the_traceback_of_a_create_request_does_not_show_its_body(real: StandInUnderTest) -> None:
     await plan_faults(real.url, {"path": "/versions", "status": 500, "body": f"<p>{SECRET}</p>"})
     with pytest.raises(TransientError) as failed:
         await real.foundry.create_version("hello", DEFINITION, {})
@@ -318,7 +318,7 @@ NOT_ABOUT_THE_AGENT: list[Any] = [
 
 
 @pytest.mark.parametrize("body", NOT_ABOUT_THE_AGENT)
-async def test_a_404_that_is_not_about_the_agent_raises_a_permanent_error(real: StandInFoundry, body: Any) -> None:
+async def test_a_404_that_is_not_about_the_agent_raises_a_permanent_error(real: StandInUnderTest, body: Any) -> None:
     await real.foundry.create_version("hello", DEFINITION, {})
     await plan_faults(real.url, {"path": "/agents/", "status": 404, "body": body})
     with pytest.raises(PermanentError):
@@ -329,7 +329,7 @@ async def test_a_404_that_is_not_about_the_agent_raises_a_permanent_error(real: 
         await real.foundry.delete_version("hello", "1")
 
 
-async def test_a_list_in_place_of_an_object_raises_a_transient_error(real: StandInFoundry) -> None:
+async def test_a_list_in_place_of_an_object_raises_a_transient_error(real: StandInUnderTest) -> None:
     await plan_faults(real.url, {"path": "/agents/", "status": 200, "body": []})
     with pytest.raises(TransientError):
         await real.foundry.get_agent("hello")
@@ -345,7 +345,7 @@ class NoTokenCredential(AsyncLocalCredential):
         raise ClientAuthenticationError("no identity here")
 
 
-async def test_without_a_token_no_create_request_is_sent(real: StandInFoundry) -> None:
+async def test_without_a_token_no_create_request_is_sent(real: StandInUnderTest) -> None:
     foundry = AzureFoundry(f"{real.url}/api/projects/demo", NoTokenCredential())
     with pytest.raises(TransientError) as failed:
         await foundry.create_version("hello", DEFINITION, {})
@@ -354,14 +354,14 @@ async def test_without_a_token_no_create_request_is_sent(real: StandInFoundry) -
     assert not real.stand_in.requests
 
 
-async def test_concurrent_first_calls_build_one_client(real: StandInFoundry) -> None:
+async def test_concurrent_first_calls_build_one_client(real: StandInUnderTest) -> None:
     foundry = AzureFoundry(f"{real.url}/api/projects/demo", AsyncLocalCredential())
     first, second = await asyncio.gather(foundry._client(), foundry._client())
     await foundry.close()
     assert first is second
 
 
-async def test_an_empty_page_ends_the_list_even_with_a_cursor(real: StandInFoundry) -> None:
+async def test_an_empty_page_ends_the_list_even_with_a_cursor(real: StandInUnderTest) -> None:
     version = {"version": "1", "created_at": 1, "status": "active", "definition": {}}
     first = {"data": [version], "last_id": "hello:1", "has_more": True}
     await plan_faults(
@@ -372,14 +372,14 @@ async def test_an_empty_page_ends_the_list_even_with_a_cursor(real: StandInFound
     assert [version.number for version in await real.foundry.list_versions("hello")] == ["1"]
 
 
-async def test_tools_that_are_returned_with_defaults_need_no_new_toolbox_version(real: StandInFoundry) -> None:
+async def test_tools_that_are_returned_with_defaults_need_no_new_toolbox_version(real: StandInUnderTest) -> None:
     first = await real.foundry.ensure_toolbox("hello-tools", TOOLS)
     for tool in real.stand_in.project.toolboxes["hello-tools"]["versions"][0]["tools"]:
         tool["require_approval"] = "never"
     assert await real.foundry.ensure_toolbox("hello-tools", TOOLS) == first
 
 
-async def test_a_selector_of_latest_follows_the_newest_version(real: StandInFoundry) -> None:
+async def test_a_selector_of_latest_follows_the_newest_version(real: StandInUnderTest) -> None:
     await real.foundry.create_version("hello", DEFINITION, {})
     rule = {"type": "FixedRatio", "agent_version": "@latest", "traffic_percentage": 100}
     selector = {"version_selector": {"version_selection_rules": [rule]}}
@@ -391,7 +391,7 @@ async def test_a_selector_of_latest_follows_the_newest_version(real: StandInFoun
     assert agent.live == "2"
 
 
-async def test_a_list_whose_cursor_repeats_raises_a_permanent_error(real: StandInFoundry) -> None:
+async def test_a_list_whose_cursor_repeats_raises_a_permanent_error(real: StandInUnderTest) -> None:
     version = {"version": "1", "created_at": 1, "status": "active", "definition": {}}
     body = {"data": [version], "last_id": "hello:1", "has_more": True}
     await plan_faults(real.url, {"path": "/versions", "status": 200, "body": body})

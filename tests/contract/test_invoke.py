@@ -11,7 +11,7 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.gateways.errors import TransientError
-from tests.contract.test_foundry import DEFINITION, FoundryUnderTest, InMemoryFoundry, StandInFoundry, real, tested
+from tests.contract.test_foundry import DEFINITION, FoundryUnderTest, InMemoryUnderTest, StandInUnderTest, real, tested
 from tests.support.local_clients import plan_faults
 
 __all__ = ["real", "tested"]
@@ -53,7 +53,7 @@ async def test_a_version_that_is_missing_or_not_ready_is_reported_as_such(tested
     assert (answer.status, answer.code) == (400, "AgentVersionNotReady")
 
 
-def answer_with(real: StandInFoundry, answer: Any) -> None:
+def answer_with(real: StandInUnderTest, answer: Any) -> None:
     real.stand_in.project.provisioning.answer["a" * 64] = answer
 
 
@@ -70,7 +70,7 @@ BAD_ANSWERS = [
 @pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
 @pytest.mark.parametrize(("kind", "verdict", "detail"), BAD_ANSWERS)
 async def test_a_malformed_answer_does_not_pass(
-    real: StandInFoundry, probe: Probe, kind: str, verdict: Verdict, detail: str
+    real: StandInUnderTest, probe: Probe, kind: str, verdict: Verdict, detail: str
 ) -> None:
     await create_active_version(real)
     answer_with(real, {"odd": kind})
@@ -90,7 +90,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("fault", "expected"), REFUSED)
 async def test_an_error_status_is_an_answer_and_is_not_retried(
-    real: StandInFoundry, fault: dict[str, Any], expected: Answer
+    real: StandInUnderTest, fault: dict[str, Any], expected: Answer
 ) -> None:
     await create_active_version(real)
     await plan_faults(real.url, {"path": "/endpoint/", **fault})
@@ -100,7 +100,7 @@ async def test_an_error_status_is_an_answer_and_is_not_retried(
     assert len([request for request in real.stand_in.requests if "/endpoint/" in request["path"]]) == 2
 
 
-async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandInFoundry) -> None:
+async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandInUnderTest) -> None:
     await create_active_version(real)
     bodies: tuple[object, ...] = ("<html>", [], "pong")
     for body in bodies:
@@ -114,7 +114,7 @@ async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandI
 @pytest.mark.parametrize(
     "fault", [{"drop": True}, {"delay_s": 3.0, "status": 200}], ids=["a closed connection", "a late answer"]
 )
-async def test_no_answer_raises_a_transient_error(real: StandInFoundry, fault: dict[str, Any]) -> None:
+async def test_no_answer_raises_a_transient_error(real: StandInUnderTest, fault: dict[str, Any]) -> None:
     await create_active_version(real)
     await plan_faults(real.url, {"path": "/endpoint/", **fault})
     with pytest.raises(TransientError):
@@ -123,7 +123,7 @@ async def test_no_answer_raises_a_transient_error(real: StandInFoundry, fault: d
         await real.foundry.open_session("hello", "1", 0.3)
 
 
-async def test_a_service_that_is_down_raises_a_transient_error(real: StandInFoundry) -> None:
+async def test_a_service_that_is_down_raises_a_transient_error(real: StandInUnderTest) -> None:
     await real.stand_in.stop()
     with pytest.raises(TransientError):
         await real.foundry.ask("hello", ASK, None, 0.3)
@@ -140,7 +140,7 @@ async def test_a_version_with_an_open_session_is_not_deleted(tested: FoundryUnde
 
 
 async def test_the_fake_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
-    if isinstance(tested, InMemoryFoundry):
+    if isinstance(tested, InMemoryUnderTest):
         await create_active_version(tested)
         tested.foundry.answers["a" * 64] = ("pong", "oops")
         session = await open_session(tested)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.interfaces import KeyVault
 from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
-from tests.support.in_memory.key_vault import FakeVault
 from tests.support.local_clients import AsyncLocalCredential, client_options, plan_faults
 
 SECRET = "canary-91aa"
@@ -40,7 +40,7 @@ class VaultUnderTest:
 
     async def put(self, name: str, *, enabled: bool = True, tags: Mapping[str, str] | None = None, **dates: Any) -> str:
         if self.stand_in is None:
-            assert isinstance(self.gateway, FakeVault)
+            assert isinstance(self.gateway, InMemoryKeyVault)
             return self.gateway.put(name, SECRET, enabled=enabled, tags=tags, **dates).version
         seconds: dict[str, Any] = {key: int(value.timestamp()) for key, value in dates.items()}
         version = SecretVersion(SECRET, enabled=enabled, tags=dict(tags or {}), **seconds)
@@ -59,7 +59,7 @@ async def real(tmp_path: Path) -> AsyncIterator[VaultUnderTest]:
 
 @pytest.fixture(params=["fake", "stand-in"])
 async def vault(request: pytest.FixtureRequest, real: VaultUnderTest) -> VaultUnderTest:
-    return VaultUnderTest(FakeVault()) if request.param == "fake" else real
+    return VaultUnderTest(InMemoryKeyVault()) if request.param == "fake" else real
 
 
 async def test_one_read_returns_the_value_and_the_version(vault: VaultUnderTest) -> None:
@@ -78,9 +78,9 @@ async def test_a_pinned_version_is_read(vault: VaultUnderTest) -> None:
 
 
 async def test_a_secret_that_cannot_be_read_has_a_reason(vault: VaultUnderTest) -> None:
-    assert await vault.gateway.get_secret("nowhere", None) is Unreadable.MISSING
+    assert await vault.gateway.get_secret("nowhere", None) is SecretUnavailable.MISSING
     await vault.put("search-key", enabled=False)
-    assert await vault.gateway.get_secret("search-key", None) is Unreadable.DISABLED
+    assert await vault.gateway.get_secret("search-key", None) is SecretUnavailable.DISABLED
 
 
 async def test_tags_map_secrets_to_variables_of_an_agent(vault: VaultUnderTest) -> None:
@@ -124,6 +124,6 @@ async def test_a_403_of_the_vault_is_reported_as_forbidden(real: VaultUnderTest)
     assert real.stand_in is not None
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
     await plan_faults(real.stand_in.url, {"path": "/secrets", "status": 403, "body": body})
-    assert await real.gateway.get_secret("search-key", None) is Unreadable.FORBIDDEN
+    assert await real.gateway.get_secret("search-key", None) is SecretUnavailable.FORBIDDEN
     with pytest.raises(PermanentError, match="FORBIDDEN"):
         await real.gateway.tagged_secrets("hello")

@@ -11,8 +11,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob.aio import ExponentialRetry
 
+from handlers.gateways.in_memory.clock import ManualClock
 from local.storage.service import Clock as StorageClock
-from tests.support.in_memory.storage import FakeClock
 
 READ_TIMEOUT = 0.02
 """Real seconds that a client waits for a late answer."""
@@ -20,7 +20,7 @@ LATE_ANSWER = 0.06
 """Real seconds until a late answer is sent."""
 
 
-class FastClock(FakeClock):
+class FastClock(ManualClock):
     """Time passes at once; a scheduled action runs when its time has come."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FastClock(FakeClock):
 class FastTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exports it lazily, as Any
     """The SDKs' own transport on the virtual clock: trusts the test authority, and waits briefly for late answers."""
 
-    def __init__(self, clock: FakeClock, trusted: SSLContext, is_late: Callable[[str, str], bool]) -> None:
+    def __init__(self, clock: ManualClock, trusted: SSLContext, is_late: Callable[[str, str], bool]) -> None:
         connector, no_cookies = TCPConnector(ssl=trusted), DummyCookieJar()
         super().__init__(session=ClientSession(connector=connector, cookie_jar=no_cookies, auto_decompress=False))
         self._clock, self._is_late = clock, is_late
@@ -60,7 +60,7 @@ class FastTransport(AioHttpTransport):  # type: ignore[misc] # azure-core export
 class FastRetry(ExponentialRetry):
     """The storage SDK's own retries on the virtual clock; a container's client wraps the transport and would sleep."""
 
-    def __init__(self, clock: FakeClock, **options: Any) -> None:
+    def __init__(self, clock: ManualClock, **options: Any) -> None:
         super().__init__(**options, random_jitter_range=0)
         self._clock = clock
 
@@ -71,7 +71,7 @@ class FastRetry(ExponentialRetry):
 class FastStorageClock(StorageClock):
     """The storage stand-in's clock: leases and hidden messages expire on the virtual clock."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
 

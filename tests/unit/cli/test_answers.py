@@ -68,7 +68,7 @@ async def test_a_rollback_with_nothing_to_go_back_to_is_refused(house: House) ->
 
 async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(house: House) -> None:
     digest = f"sha256:{'b' * 64}"
-    house.images.tagged["agents/hello"] = [RegistryTag("v7", digest, house.clock.now())]
+    house.images.tags["agents/hello"] = [RegistryTag("v7", digest, house.clock.now())]
     await say(house, "request_release", image="demo.azurecr.io/agents/hello:v7")
     push = (await house.ledger.get_desired(AGENT)).push
     assert push is not None
@@ -170,7 +170,7 @@ async def test_prune_deletes_what_it_said_and_asks_before(house: House) -> None:
 
 async def test_a_version_with_sessions_stays_and_the_code_says_so(house: House) -> None:
     await live(house, "a", "b", "c")
-    house.foundry.agents[AGENT].sessions.add("1")
+    house.foundry.agents[AGENT].versions_in_use.add("1")
     done = await pruning.prune(running(house), AGENT, How(dry_run=False, yes=True, as_json=True))
     assert done.code == NOT_WELL
     assert "SESSIONS_ACTIVE" in done.text

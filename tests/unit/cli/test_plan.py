@@ -123,7 +123,7 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
     await made.pushed()
     await made.released()
     made.foundry.agents[AGENT].routing = Routing()
-    before = repr((made.ledger.wishes, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
+    before = repr((made.ledger.desired, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
     boxes = len(made.foundry.toolboxes)
     running = Running(made.agents, made.settings, made.outside, Progress())
     event = push_event(
@@ -132,8 +132,8 @@ async def test_a_live_plan_reads_and_does_nothing() -> None:
     asked = Asked(events=tuple(of_text(json.dumps(event), "f")))
     answer = await planning.live(running, asked, None)
     assert reasons(answer) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
-    after = repr((made.ledger.wishes, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
-    assert (after, len(made.foundry.toolboxes), made.foundry.creates) == (before, boxes, 1)
+    after = repr((made.ledger.desired, made.ledger.releases, made.foundry.agents, made.queue.sent, made.journal.lines))
+    assert (after, len(made.foundry.toolboxes), made.foundry.create_count) == (before, boxes, 1)
 
 
 def test_a_recorded_world_gives_the_plan_that_the_real_one_gave(tmp_path: Path) -> None:
