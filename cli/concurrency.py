@@ -1,4 +1,4 @@
-"""The same question about many agents, a few at a time."""
+"""Reads many agents, a few at a time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
-AT_ONCE = 8
+MAX_CONCURRENT_READS = 8
 
 
 def reading(names: list[str]) -> str:
-    """What is being done, for a person who waits."""
+    """Return the progress line for reading these agents."""
     return f"reading {names[0]}" if len(names) == 1 else f"reading {len(names)} agents"
 
 
-async def each(names: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> list[T]:
-    """The answers in the order of the names; the first error ends it."""
-    turns = asyncio.Semaphore(AT_ONCE)
+async def read_each(names: Iterable[str], read: Callable[[str], Awaitable[T]]) -> list[T]:
+    """Return the results in the order of the names, or raise the first error."""
+    slots = asyncio.Semaphore(MAX_CONCURRENT_READS)
 
-    async def one(name: str) -> T:
-        async with turns:
-            return await ask(name)
+    async def read_one(name: str) -> T:
+        async with slots:
+            return await read(name)
 
-    return list(await asyncio.gather(*map(one, names)))
+    return list(await asyncio.gather(*map(read_one, names)))

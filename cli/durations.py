@@ -1,22 +1,22 @@
-"""How long, as people write it."""
+"""Reads durations and prints times."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cli.codes import Mistake
+from cli.exit_codes import UsageError
 
 
-def how_long(text: str) -> timedelta:
-    """``12h``, ``7d``: the durations of agents.yaml."""
+def parse_duration(text: str) -> timedelta:
+    """Return a duration as agents.yaml writes it: ``12h``, ``7d``."""
     from core.agents_file.fields import duration
 
     try:
         return timedelta(seconds=duration(text).total_seconds())  # type: ignore[attr-defined]
     except ValueError as error:
-        raise Mistake(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
-def short(at: datetime | None) -> str:
-    """A time in UTC, to the minute."""
+def format_time(at: datetime | None) -> str:
+    """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""

@@ -1,4 +1,4 @@
-"""What went wrong outside, as one sentence: which service, which role is missing, what to do."""
+"""Explains a service error in one sentence: which service, which role is missing, what to do."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ ROLES = {
     "Event Grid": "EventGrid Data Sender on the topic",
     "ARM": "Reader on the subscription or the resource groups",
 }
-"""Service, as a GatewayError names it -> the least role that the command line needs on it."""
-NO_LOGIN = ("ClientAuthenticationError", "CredentialUnavailableError")
+"""GatewayError.service -> the least role that the command line needs there."""
+SIGN_IN_ERRORS = ("ClientAuthenticationError", "CredentialUnavailableError")
 DENIED = frozenset({"401", "403", "FORBIDDEN", "Forbidden", "Unauthorized", "AuthorizationPermissionMismatch"})
 
 
-def sentence(error: GatewayError) -> str:
-    """One line for a person; never more of a cause than its first line."""
-    if (cause := _no_login(error)) is not None:
+def explain(error: GatewayError) -> str:
+    """Return the error and, on a second line, what to do; of a cause only its first line."""
+    if (cause := _sign_in_failure(error)) is not None:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
     if error.code == "STATE_UNREADABLE":
-        return f"{error}\na newer Slipway may have written it: use the checkout of the version that is deployed"
+        return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
     status = error.status if isinstance(error, PermanentError) else None
     if status == 401:
         return (
@@ -30,23 +30,19 @@ def sentence(error: GatewayError) -> str:
             "`az account show --query tenantId`, then `az login --tenant <the subscription's>`"
         )
     if status == 403 or error.code in DENIED:
-        return f"{error}\nyou lack {role(error.service)}; a role that was just granted takes some minutes"
+        role = ROLES.get(error.service, f"a role on {error.service}")
+        return f"{error}\nyou lack {role}; a new assignment takes some minutes"
     if isinstance(error, PermanentError):
         return str(error)
     return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
 
 
-def role(service: str) -> str:
-    """The role that is missing, with its scope."""
-    return ROLES.get(service, f"a role on {service}")
-
-
-def _no_login(error: BaseException) -> str | None:
-    """The first line of what the sign-in itself said, where that is what failed: it has no HTTP answer."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if type(seen).__name__ in NO_LOGIN and getattr(seen, "status_code", None) is None:
-            told = [line.strip() for line in str(seen).strip().splitlines()]
-            return next((line for line in told if ": " in line), told[0])[:200]
-        seen = seen.__cause__ or seen.__context__
+def _sign_in_failure(error: BaseException) -> str | None:
+    """Return the first line of a failed sign-in among the causes; unlike a refusal it has no HTTP status."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in SIGN_IN_ERRORS and getattr(cause, "status_code", None) is None:
+            lines = [line.strip() for line in str(cause).strip().splitlines()]
+            return next((line for line in lines if ": " in line), lines[0])[:200]
+        cause = cause.__cause__ or cause.__context__
     return None

@@ -1,4 +1,4 @@
-"""Hands events over as azure-eventgrid's own models write them: to the queue ``events``, or to a custom topic."""
+"""Sends events, as azure-eventgrid's models write them, to the queue ``events`` or to a custom topic."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue.aio import QueueClient
 
-from cli.codes import Mistake
-from cli.event_files import Found
+from cli.event_files import FoundEvent
+from cli.exit_codes import UsageError
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.settings import Settings
@@ -24,8 +24,8 @@ QUEUE = "events"
 SERVICE = "Event Grid"
 
 
-class Sender:
-    """Sends events one by one, in order; every method raises TransientError or PermanentError."""
+class EventSender:
+    """Sends one event at a time; every method raises TransientError or PermanentError."""
 
     def __init__(self, settings: Settings, topic: str | None) -> None:
         self._credential = DefaultAzureCredential(require_envvar=True)
@@ -37,16 +37,16 @@ class Sender:
         )
 
     async def send(self, model: Model) -> None:
-        """One event.
+        """Send an event.
 
-        A system topic takes events of nobody but its service, so the queue is handed what Event Grid would have put
-        there. A custom topic stamps its own name on events of Event Grid's schema and would make another registry's of
-        ours: there they go as CloudEvents, whose source stays (docs/decisions/0026).
+        A system topic accepts events only from its own service, so the event goes into the queue that Event Grid would
+        have filled. A custom topic overwrites the topic of an event in Event Grid's schema, which would change its
+        registry: there the event goes as a CloudEvent, whose source stays (docs/decisions/0026).
         """
         if self._topic is not None:
             await self._publish(model)
             return
-        text = json.dumps(as_sent(model))
+        text = json.dumps(to_json(model))
         queue: QueueClient = self._account.queue(QUEUE)
         with translate_errors(f"send {model.id} to the queue {QUEUE}"):
             try:
@@ -56,15 +56,15 @@ class Sender:
                 await queue.send_message(text)
 
     async def _publish(self, model: Model) -> None:
-        what = f"publish {model.id}"
-        sent = model if isinstance(model, CloudEvent) else as_cloud_event(model)
+        operation = f"publish {model.id}"
+        event = model if isinstance(model, CloudEvent) else to_cloud_event(model)
         try:
-            await self._topic.send(sent)  # type: ignore[union-attr]
+            await self._topic.send(event)  # type: ignore[union-attr]
         except HttpResponseError as error:
             status = 404 if isinstance(error, ResourceNotFoundError) else error.status_code
-            raise PermanentError(SERVICE, str(status), what, status=status) from error
+            raise PermanentError(SERVICE, str(status), operation, status=status) from error
         except AzureError as error:
-            raise TransientError(SERVICE, "no answer", what, unclear=True) from error
+            raise TransientError(SERVICE, "no answer", operation, unclear=True) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,31 +74,31 @@ class Sender:
         await self._credential.close()
 
 
-def modelled(event: Found) -> Model:
-    """The event as azure-eventgrid's model; raises Mistake for one that misses what the model needs."""
+def to_model(event: FoundEvent) -> Model:
+    """Return the event as azure-eventgrid's model; raise UsageError if a required field is missing."""
     try:
         if event.body.get("specversion"):
             return CloudEvent.from_dict(event.body)
         return EventGridEvent.from_json(json.dumps(event.body))
     except (ValueError, TypeError, KeyError, AzureError) as error:
-        raise Mistake(f"{event.place} is no event that can be sent: {_why(error)}") from None
+        raise UsageError(f"{event.position} is not an event that can be sent: {_explain(error)}") from None
 
 
-def _why(error: Exception) -> str:
-    """Of an error that quotes errors, the innermost sentence."""
+def _explain(error: Exception) -> str:
+    """Return the innermost sentence of an error that quotes other errors."""
     time = re.search(r"Invalid datetime string: [^'\")\s]+", str(error))
     return time[0] if time else str(error).splitlines()[0]
 
 
-def as_sent(model: Model) -> dict[str, Any]:
-    """What Event Grid writes of it."""
+def to_json(model: Model) -> dict[str, Any]:
+    """Return the event as Event Grid writes it."""
     if isinstance(model, CloudEvent):
-        return as_cloud_dict(model)
+        return _cloud_event_json(model)
     return dict(model.serialize(keep_readonly=True))
 
 
-def as_cloud_event(model: EventGridEvent) -> CloudEvent[Any]:
-    """By Event Grid's own mapping of the two schemas."""
+def to_cloud_event(model: EventGridEvent) -> CloudEvent[Any]:
+    """Return the event as a CloudEvent, by Event Grid's own mapping of the two schemas."""
     return CloudEvent(
         source=str(model.topic or ""),
         type=str(model.event_type),
@@ -109,10 +109,11 @@ def as_cloud_event(model: EventGridEvent) -> CloudEvent[Any]:
     )
 
 
-def as_cloud_dict(model: CloudEvent[Any]) -> dict[str, Any]:
-    """CloudEvents 1.0 as JSON."""
-    told = {"specversion": model.specversion, "id": model.id, "source": model.source, "type": model.type}
+def _cloud_event_json(model: CloudEvent[Any]) -> dict[str, Any]:
+    """Return a CloudEvent in the JSON of CloudEvents 1.0."""
+    required = {"specversion": model.specversion, "id": model.id, "source": model.source, "type": model.type}
     time = model.time.isoformat() if model.time else None
-    more = {"time": time, "subject": model.subject, "datacontenttype": model.datacontenttype}
-    more |= {"dataschema": model.dataschema, "data": model.data}
-    return told | {key: value for key, value in more.items() if value is not None} | dict(model.extensions or {})
+    optional = {"time": time, "subject": model.subject, "datacontenttype": model.datacontenttype}
+    optional |= {"dataschema": model.dataschema, "data": model.data}
+    present = {key: value for key, value in optional.items() if value is not None}
+    return required | present | dict(model.extensions or {})

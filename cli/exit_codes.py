@@ -1,4 +1,4 @@
-"""Exit codes, and the mistake that ends a command; docs/reference/cli.md says what each means."""
+"""Exit codes, and the error for a wrong request; docs/reference/cli.md explains each code."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import typer
 
 DONE = 0
 NOT_WELL = 1
-"""It was looked at, and something about it is not as it should be: a check of doctor, a release that was watched."""
+"""The command ran, and its result is bad: a failed check of doctor, a watched release that did not go live."""
 WRONG_INPUT = 2
-UNANSWERED = 3
-REFUSED = 4
+SERVICE_ERROR = 3
+NOTHING_TO_DO = 4
 INTERRUPTED = 130
 
 
-class Mistake(typer.BadParameter):
-    """What was asked is wrong: the sentence alone is shown, and says what to write instead."""
+class UsageError(typer.BadParameter):
+    """The request is wrong; the message says what to write instead and is all that is printed."""
 
     def show(self, file: Any = None) -> None:
-        """Print it."""
+        """Print the message."""
         print(self.message, file=file or sys.stderr)

@@ -1,4 +1,4 @@
-"""What a person sees: aligned columns, coloured reason codes, and what takes longer than a second."""
+"""Terminal output: aligned columns, coloured reason codes, and a progress line after a second."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.status import Status
 
-PATIENCE = 1.0
-"""Seconds before somebody is told what is waited for."""
+PROGRESS_AFTER_SECONDS = 1.0
 COLOURS = {"info": "green", "warning": "yellow", "error": "red"}
-VERDICTS = {"ok": "green", "wrong": "red", "cannot tell": "yellow"}
+CHECK_COLOURS = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, the last one as wide as it is."""
+    """Return rows as aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
 
 
-def about(line: Mapping[str, object]) -> str:
-    """What a decision is about, shortly: the version, or the tag where a release only begins."""
-    if line.get("version") and line.get("reason") != "BEGIN":
-        return f"version {line['version']}"
-    return str(line.get("tag") or "")[:24]
+def subject(decision: Mapping[str, object]) -> str:
+    """Return what a decision is about: the version, or the tag when a release begins."""
+    if decision.get("version") and decision.get("reason") != "BEGIN":
+        return f"version {decision['version']}"
+    return str(decision.get("tag") or "")[:24]
 
 
-def meaning(line: Mapping[str, object]) -> str:
-    """What a reason means and what it is about; a code that a newer Slipway wrote means nothing here."""
+def meaning(decision: Mapping[str, object]) -> str:
+    """Return the meaning of a decision's reason, and its detail; a newer Slipway's codes have no meaning here."""
     from core.reasons import Reason
 
-    known = Reason.__members__.get(str(line.get("reason")))
-    told = [known.meaning if known else "", str(line.get("detail") or "")]
-    return ": ".join(part for part in told if part)
+    known = Reason.__members__.get(str(decision.get("reason")))
+    parts = [known.meaning if known else "", str(decision.get("detail") or "")]
+    return ": ".join(part for part in parts if part)
 
 
-def show(text: str) -> None:
-    """Print, with reason codes in the colour of their severity where a person looks."""
+def print_text(text: str) -> None:
+    """Print text; on a terminal, reason codes have the colour of their severity."""
     if not text:
         return
     if not sys.stdout.isatty():
@@ -52,59 +51,59 @@ def show(text: str) -> None:
 
     from core.reasons import Reason
 
-    shown = Text(text)
+    coloured = Text(text)
     for colour in set(COLOURS.values()):
-        codes = [one.value for one in Reason if COLOURS[one.severity] == colour]
-        shown.highlight_words([word for word, its in VERDICTS.items() if its == colour], colour)
-        shown.highlight_regex(rf"\b({'|'.join(codes)})\b", colour)
-    Console(highlight=False, soft_wrap=True).print(shown)
+        codes = [reason.value for reason in Reason if COLOURS[reason.severity] == colour]
+        coloured.highlight_words([status for status, its in CHECK_COLOURS.items() if its == colour], colour)
+        coloured.highlight_regex(rf"\b({'|'.join(codes)})\b", colour)
+    Console(highlight=False, soft_wrap=True).print(coloured)
 
 
 class Progress:
-    """What is being done, told where it takes longer than a second; on the error stream, so that output stays clean."""
+    """Reports on stderr what a command waits for, once it takes longer than a second."""
 
     def __init__(self) -> None:
-        self.what = "asking"
-        self.hushed = False
-        """True where what is done tells of itself, line by line."""
+        self.activity = "connecting"
+        self.muted = False
+        """True while the command prints its own progress."""
         self._spinner: Status | None = None
 
     def pause(self) -> None:
-        """Take the spinner away, so that a person can be asked; it comes back with the next thing that takes long."""
+        """Hide the spinner for a prompt; it comes back when the command continues."""
         if self._spinner is not None:
             self._spinner.stop()
 
     @asynccontextmanager
-    async def told(self) -> AsyncIterator[None]:
-        """Tell as long as this goes on."""
-        telling = asyncio.create_task(self._tell())
+    async def shown(self) -> AsyncIterator[None]:
+        """Report progress inside the block."""
+        task = asyncio.create_task(self._show())
         try:
             yield
         finally:
-            telling.cancel()
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await telling
+                await task
 
-    async def _tell(self) -> None:
-        """A spinner for a person; for a log one line each time that something else begins."""
-        await asyncio.sleep(PATIENCE)
+    async def _show(self) -> None:
+        """Show a spinner on a terminal; in a log, print a line for each new activity."""
+        await asyncio.sleep(PROGRESS_AFTER_SECONDS)
         if not sys.stderr.isatty():
-            said = ""
+            printed = ""
             while True:
-                if self.what != said:
-                    said = self.what
-                    print(f"… {said}", file=sys.stderr, flush=True)
-                await asyncio.sleep(PATIENCE)
+                if self.activity != printed:
+                    printed = self.activity
+                    print(f"… {printed}", file=sys.stderr, flush=True)
+                await asyncio.sleep(PROGRESS_AFTER_SECONDS)
         from rich.console import Console
 
-        self._spinner = Console(stderr=True).status(self.what)
+        self._spinner = Console(stderr=True).status(self.activity)
         try:
             while True:
-                if self.hushed:
+                if self.muted:
                     self._spinner.stop()
                 else:
-                    self._spinner.update(f"{self.what} (Ctrl-C stops)")
+                    self._spinner.update(f"{self.activity} (Ctrl-C stops)")
                     self._spinner.start()
-                await asyncio.sleep(PATIENCE / 4)
+                await asyncio.sleep(PROGRESS_AFTER_SECONDS / 4)
         finally:
             self._spinner.stop()

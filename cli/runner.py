@@ -1,4 +1,4 @@
-"""Runs one command: the settings, the gateways, the answer, and one clear line for whatever is wrong."""
+"""Runs a command: builds its context, prints its result, and reports every expected error in one line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.codes import INTERRUPTED, UNANSWERED, WRONG_INPUT, Mistake
+from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
 
 if TYPE_CHECKING:
-    from cli.screen import Progress
+    from cli.output import Progress
     from core.agents_file.spec import Agents
     from handlers.gateways.interfaces import Gateways
     from handlers.settings import Settings
@@ -24,7 +24,7 @@ ENDPOINTS = Path(os.environ.get("SLIPWAY_LOCAL", ".local")) / "endpoints.json"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class CommandContext:
     """What a command works with."""
 
     agents: Agents
@@ -32,8 +32,8 @@ class House:
     gateways: Gateways
     progress: Progress
 
-    def named(self, agent: str | None) -> list[str]:
-        """The agent, or all; an unknown one is a mistake that names the nearest."""
+    def select_agents(self, agent: str | None) -> list[str]:
+        """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
         if agent is None or agent == "all":
             return sorted(self.agents.agents)
         if agent not in self.agents.agents:
@@ -42,46 +42,46 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command says, as text and as data, and what it comes to."""
+class CommandResult:
+    """What a command prints, as text and as JSON data, and its exit code."""
 
     text: str
     data: Any
-    code: int = 0
+    exit_code: int = 0
 
 
-Question = Callable[[House], Awaitable[Answer]]
+Command = Callable[[CommandContext], Awaitable[CommandResult]]
 
 
-def unknown_agent(agent: str, agents: Agents) -> Mistake:
-    """The mistake of a name that no rule has."""
+def unknown_agent(agent: str, agents: Agents) -> UsageError:
+    """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
     from difflib import get_close_matches
 
     near = get_close_matches(agent, agents.agents, 1)
-    known = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(agents.agents)) or 'none'}"
-    return Mistake(f"agents.yaml has no agent {agent}; {known}")
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(agents.agents)) or 'no agents'}"
+    return UsageError(f"agents.yaml has no agent {agent}; {hint}")
 
 
-def asked(local: bool, as_json: bool, question: Question) -> None:
-    """Ask the outside world; prints the answer and ends the process with its code."""
-    tell(run(local, question), as_json)
+def run_and_print(local: bool, as_json: bool, command: Command) -> None:
+    """Run a command, print its result, and exit with its code."""
+    print_result(run(local, command), as_json)
 
 
-def tell(answer: Answer, as_json: bool) -> None:
-    """Print the answer, without any secret that was read; ends the process where its code is one."""
-    from cli.screen import show
+def print_result(result: CommandResult, as_json: bool) -> None:
+    """Print a result without the secrets that were read; exit if its code is not 0."""
+    from cli.output import print_text
     from handlers.redaction import redact
 
     if as_json:
-        print(redact(json.dumps(answer.data, indent=1, default=str, ensure_ascii=False)))
+        print(redact(json.dumps(result.data, indent=1, default=str, ensure_ascii=False)))
     else:
-        show(redact(answer.text))
-    if answer.code:
-        raise typer.Exit(answer.code)
+        print_text(redact(result.text))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
-def run(local: bool, question: Question) -> Answer:
-    """The answer; ends the process with one clear sentence where there is none."""
+def run(local: bool, command: Command) -> CommandResult:
+    """Run a command; if it fails, print one line and exit."""
     import asyncio
 
     from handlers.gateways.errors import GatewayError
@@ -89,29 +89,29 @@ def run(local: bool, question: Question) -> Answer:
 
     prepare(local)
     try:
-        return asyncio.run(_asked(question))
+        return asyncio.run(_run(command))
     except ConfigError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:
-        from cli.failing import sentence
+        from cli.errors import explain
 
-        print(sentence(error), file=sys.stderr)
-        raise typer.Exit(UNANSWERED) from None
-    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also as the answer to a question
-        print("stopped; what was written stays, and the app goes on with it", file=sys.stderr)
+        print(explain(error), file=sys.stderr)
+        raise typer.Exit(SERVICE_ERROR) from None
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also at a prompt
+        print("stopped; what was written stays, and the app continues with it", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
 
 def prepare(local: bool) -> None:
-    """The settings, before anything of Azure's is imported: aiohttp reads the trusted certificates at its import."""
-    quiet()
+    """Set the environment before any Azure SDK is imported: aiohttp reads the trusted certificates on import."""
+    silence_logging()
     if local:
-        stand_ins()
+        use_local_stack()
 
 
-def quiet() -> None:
-    """Nobody exports telemetry here; without a handler Python would print each warning to the terminal."""
+def silence_logging() -> None:
+    """Keep log lines off the terminal: without a handler Python prints each warning."""
     import logging
 
     logging.getLogger("slipway").addHandler(logging.NullHandler())
@@ -119,21 +119,21 @@ def quiet() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
-def stand_ins() -> None:
-    """Take the settings of what `make up` started; raises Mistake where nothing runs."""
+def use_local_stack() -> None:
+    """Use the settings of the stack that `make up` started; raise UsageError if none runs."""
     if not ENDPOINTS.exists():
-        raise Mistake(f"{ENDPOINTS} is not there: start the stand-ins with `make up`")
+        raise UsageError(f"{ENDPOINTS} does not exist: start the local stack with `make up`")
     os.environ.update(json.loads(ENDPOINTS.read_text())["env"])
 
 
-async def _asked(question: Question) -> Answer:
-    from cli.screen import Progress
-    from cli.signing import signed_in
+async def _run(command: Command) -> CommandResult:
+    from cli.output import Progress
+    from cli.sign_in import run_signed_in
     from handlers import bootstrap
 
-    house = House(bootstrap.agents(), bootstrap.settings(), bootstrap.gateways(), Progress())
+    context = CommandContext(bootstrap.agents(), bootstrap.settings(), bootstrap.gateways(), Progress())
     try:
-        async with house.progress.told():
-            return await signed_in(house.settings, question(house))
+        async with context.progress.shown():
+            return await run_signed_in(context.settings, command(context))
     finally:
         await bootstrap.close()

@@ -1,4 +1,4 @@
-"""Whether this person is signed in, asked beside the question itself, so that it costs no time."""
+"""Checks the sign-in while a command runs, so that the check takes no extra time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from handlers.gateways.errors import TransientError
 from handlers.settings import Settings
 
 T = TypeVar("T")
-TOKEN_FOR = "https://storage.azure.com/.default"  # what every command asks for
+SCOPE = "https://storage.azure.com/.default"  # every command needs a token for storage
 
 
-async def signed_in(settings: Settings, question: Awaitable[T]) -> T:
-    """The answer; without a sign-in at once why there is none: the storage SDK would try for most of a minute."""
-    asking: asyncio.Future[T] = asyncio.ensure_future(question)
+async def run_signed_in(settings: Settings, command: Awaitable[T]) -> T:
+    """Return the command's result; fail at once without a sign-in: the storage SDK would retry for most of a minute."""
+    running: asyncio.Future[T] = asyncio.ensure_future(command)
     if settings.storage:  # a key: only some commands need a sign-in
-        return await asking
-    signing: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.signed_in().get_token(TOKEN_FOR))
+        return await running
+    token: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.signed_in().get_token(SCOPE))
     try:
-        await asyncio.wait({asking, signing}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
-            await signing
-        return await asking
+        await asyncio.wait({running, token}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await token
+        return await running
     except ClientAuthenticationError as error:
         raise TransientError("Entra", "no token", "sign in") from error
     finally:
-        for task in (asking, signing):
+        for task in (running, token):
             task.cancel()
-        await asyncio.wait({asking, signing})
+        await asyncio.wait({running, token})

@@ -1,91 +1,123 @@
-"""Takes over an agent that runs already: the rule that says what it is, and the ledger's first two records."""
+"""``slipway adopt``: prints the ``agents.yaml`` entry of an existing agent and writes its first state."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cli.asking_first import How, sure
-from cli.codes import REFUSED, Mistake
-from cli.running import Answer, House
-from core.agents_file.loader import AgentsFileError, load_agents
-from core.agents_file.spec import AgentSpec
-from core.definition import push_of_version
-from core.model import Agent, Push, Version
-from handlers import user_commands
+import typer
 
-__all__ = ["How", "adopt"]
+from cli.exit_codes import NOTHING_TO_DO, UsageError
+from cli.options import UNKNOWN_AUTHOR, AsJson, By, DryRun, Local, Yes
+from cli.prompt import PromptOptions, confirm
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from core.agents_file.spec import AgentSpec
+    from core.model import Agent, Push, Version
+
 CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
-PLATFORM = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
+PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
 Json = Mapping[str, Any]
 
 
-async def adopt(house: House, agent: str, by: str, how: How) -> Answer:
-    """Print the rule; then, where nobody minds, write the records. The agent itself is not touched."""
-    house.progress.what = f"asking Foundry about {agent}"
-    told = await house.gateways.foundry.get_agent(agent)
-    if told is None or told.live is None:
-        missing = "does not exist" if told is None else "serves nothing"
-        raise Mistake(f"the agent {agent} {missing} in {house.settings.foundry_project_endpoint}")
-    serves = await house.gateways.foundry.get_version(agent, told.live)
-    push = push_of_version(serves) if serves else None
-    if serves is None or push is None:
-        raise Mistake(f"version {told.live} of {agent} does not name its image by digest: push it once more")
-    server = serves.image.partition("/")[0]
-    if server != house.settings.registry_login_server:
-        raise Mistake(f"{agent} runs an image of {server}, not of {house.settings.registry_login_server}")
-    written = house.agents.agents.get(agent)
-    yaml = rule_of(agent, push.repository, await _definition(house, agent, told.live))
-    return await _take_over(house, Found(told, serves, await _as_tagged(house, push)), written, yaml, by, how)
+def adopt(
+    agent: Annotated[str, typer.Argument(help="An agent of the Foundry project; it need not be in agents.yaml.")],
+    by: By = UNKNOWN_AUTHOR,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow an agent that already runs. Prints its agents.yaml entry and asks first; its version stays live."""
+    options = PromptOptions(dry_run, yes, as_json)
+    run_and_print(local, as_json, lambda context: show_and_adopt(context, agent, by, options))
 
 
-class Found:
-    """What runs: the agent, its version, and the push that it was made of."""
+@dataclass(frozen=True, slots=True)
+class ExistingAgent:
+    """An agent, its live version, the push of that version, and the ``agents.yaml`` entry for it."""
 
-    def __init__(self, agent: Agent, serves: Version, push: Push) -> None:
-        self.agent, self.serves, self.push = agent, serves, push
+    agent: Agent
+    live: Version
+    push: Push
+    entry: str
 
 
-async def _take_over(house: House, found: Found, written: AgentSpec | None, yaml: str, by: str, how: How) -> Answer:
-    name = found.agent.name
-    intro = f"{name} is in agents.yaml already" if written else f"add this to agents.yaml:\n\n{yaml}"
-    release = await house.gateways.state_store.get_release(name)
+async def show_and_adopt(context: CommandContext, agent: str, by: str, options: PromptOptions) -> CommandResult:
+    """Print the entry, ask, and write the state; the agent itself does not change."""
+    context.progress.activity = f"reading {agent} from Foundry"
+    existing = await _read(context, agent)
+    in_file = agent in context.agents.agents
+    intro = f"{agent} is already in agents.yaml" if in_file else f"add this to agents.yaml:\n\n{existing.entry}"
+    data = {"agents_yaml": existing.entry, "adopted": False}
+    release = await context.gateways.state_store.get_release(agent)
     if release.last_good is not None or release.observed_generation:
-        good = release.last_good.version if release.last_good else "-"
-        text = f"{intro}\nSlipway follows {name} already: version {good} is good"
-        return Answer(text, {"rule": yaml, "taken_over": False}, REFUSED)
-    what = f"version {found.serves.number} of {name} ({found.push.repository}@{found.push.digest[:19]})"
-    if how.dry_run:
-        return Answer(f"{intro}\nthe ledger would say that {what} is good", {"rule": yaml, "taken_over": False})
-    if not sure(how, house.progress, intro, f"Write down that {what} is good?"):
-        return Answer("nothing was written", {"rule": yaml, "taken_over": False})
-    noted = await user_commands.adopt(
-        written or _read(yaml, name), found.agent, found.serves, found.push, by, house.gateways
-    )
-    text = f"{intro}\n{name}: {noted.reason} {noted.detail}\n  {noted.reason.help}"
-    return Answer(text, {"rule": yaml, "taken_over": True, "version": found.serves.number})
+        good = release.last_good.version if release.last_good else "none"
+        return CommandResult(f"{intro}\nSlipway already follows {agent}: last good version {good}", data, NOTHING_TO_DO)
+    version = f"version {existing.live.number} of {agent} ({existing.push.repository}@{existing.push.digest[:19]})"
+    if options.dry_run:
+        return CommandResult(f"{intro}\nwould record {version} as good", data)
+    if not confirm(options, context.progress, intro, f"Record {version} as good?"):
+        return CommandResult("nothing was written", data)
+    return await _adopt(context, existing, by, intro)
 
 
-def _read(yaml: str, name: str) -> AgentSpec:
-    """The rule that was printed, as the app will read it."""
+async def _read(context: CommandContext, name: str) -> ExistingAgent:
+    from core.definition import push_of_version
+
+    agent = await context.gateways.foundry.get_agent(name)
+    if agent is None or agent.live is None:
+        problem = "does not exist" if agent is None else "has no live version"
+        raise UsageError(f"the agent {name} {problem} in {context.settings.foundry_project_endpoint}")
+    live = await context.gateways.foundry.get_version(name, agent.live)
+    push = push_of_version(live) if live else None
+    if live is None or push is None:
+        raise UsageError(f"version {agent.live} of {name} does not name its image by digest: push it again")
+    server = live.image.partition("/")[0]
+    if server != context.settings.registry_login_server:
+        raise UsageError(f"{name} runs an image of {server}, not of {context.settings.registry_login_server}")
+    entry = agents_yaml_entry(name, push.repository, await _read_definition(context, name, agent.live))
+    return ExistingAgent(agent, live, await _with_tag(context, push), entry)
+
+
+async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intro: str) -> CommandResult:
+    from handlers import user_commands
+
+    name = existing.agent.name
+    spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
+    update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
+    text = f"{intro}\n{name}: {update.reason} {update.detail}\n  {update.reason.help}"
+    data = {"agents_yaml": existing.entry, "adopted": True, "version": existing.live.number}
+    return CommandResult(text, data)
+
+
+def _parse_entry(entry: str, name: str) -> AgentSpec:
+    """Return the printed entry as the app will read it."""
+    from core.agents_file.loader import AgentsFileError, load_agents
+
     try:
-        return load_agents(f"agents:\n{yaml}".encode()).agents[name]
+        return load_agents(f"agents:\n{entry}".encode()).agents[name]
     except AgentsFileError as error:
-        raise Mistake(f"write the rule into agents.yaml first: what Foundry tells makes none\n{error}") from None
+        text = f"the entry made from Foundry's answer is not valid; write one into agents.yaml first\n{error}"
+        raise UsageError(text) from None
 
 
-async def _as_tagged(house: House, push: Push) -> Push:
-    """With the tag and the time that the registry has for it: only what is newer than that is released."""
-    listed = await house.gateways.registry.list_tags(push.repository)
-    found = next((one for one in listed if one.digest == push.digest), None)
+async def _with_tag(context: CommandContext, push: Push) -> Push:
+    """Return the push with the registry's tag and time, so that only a newer push is released."""
+    from core.model import Push
+
+    tags = await context.gateways.registry.list_tags(push.repository)
+    found = next((tag for tag in tags if tag.digest == push.digest), None)
     if found is None:
         return push
     return Push(push.repository, push.digest, found.tag, found.pushed_at, push.event_id)
 
 
-async def _definition(house: House, agent: str, version: str) -> Json:
-    """The definition as Foundry tells it; values of variables are looked at for connections, and never shown."""
+async def _read_definition(context: CommandContext, agent: str, version: str) -> Json:
+    """Return the definition; the values of variables are only searched for connections, never shown."""
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.exceptions import AzureError
     from azure.identity.aio import DefaultAzureCredential
@@ -94,36 +126,36 @@ async def _definition(house: House, agent: str, version: str) -> Json:
 
     async with (
         DefaultAzureCredential(require_envvar=True) as credential,
-        AIProjectClient(house.settings.foundry_project_endpoint, credential) as client,
+        AIProjectClient(context.settings.foundry_project_endpoint, credential) as client,
     ):
         try:
-            told: Any = await client.agents.get_version(agent, version)
+            answer: Any = await client.agents.get_version(agent, version)
         except AzureError as error:
             raise TransientError("Foundry", "no answer", f"get version {version} of {agent}") from error
-        return dict(told.get("definition") or {})
+        return dict(answer.get("definition") or {})
 
 
-def rule_of(agent: str, repository: str, definition: Json) -> str:
-    """The agent rule, indented as below ``agents:``."""
+def agents_yaml_entry(agent: str, repository: str, definition: Json) -> str:
+    """Return the agent's entry, indented as below ``agents:``."""
     lines = [f"  {agent}:", f"    repository: {repository}"]
     lines += [f'    {key}: "{definition[key]}"' for key in ("cpu", "memory") if definition.get(key)]
-    protocols = {str(one["protocol"]): str(one["version"]) for one in definition.get("protocol_versions") or []}
+    protocols = {str(item["protocol"]): str(item["version"]) for item in definition.get("protocol_versions") or []}
     pairs = ", ".join(f'{name}: "{version}"' for name, version in protocols.items())
     lines += [f"    protocols: {{{pairs}}}"] if pairs else []
     variables = {
         name: str(value)
         for name, value in sorted((definition.get("environment_variables") or {}).items())
-        if not name.startswith(PLATFORM)
+        if not name.startswith(PLATFORM_PREFIXES)
     }
     lines += ["    env:"] if variables else []
-    lines += [f"      {name}: {_value(name, value)}" for name, value in variables.items()]
+    lines += [f"      {name}: {_env_value(name, value)}" for name, value in variables.items()]
     return "\n".join(lines)
 
 
-def _value(name: str, value: str) -> str:
-    """A connection by its name; anything else may be a secret: a person says what it is."""
-    found = CONNECTION.fullmatch(value)
-    if found:
-        return f"{{connection: {found[1]}}}"
+def _env_value(name: str, value: str) -> str:
+    """Return a connection by its name; any other value may be a secret, so it is never copied."""
+    connection = CONNECTION.fullmatch(value)
+    if connection:
+        return f"{{connection: {connection[1]}}}"
     secret = name.lower().replace("_", "-")
-    return f"{{secret: {secret}}}  # or the text itself, if it is none: Foundry knows it, and it is not shown here"
+    return f"{{secret: {secret}}}  # or the plain value, if it is not a secret; it is not shown here"

@@ -1,84 +1,103 @@
-"""Prune by hand: the plan, a question, and then what the timer does, under the same lease."""
+"""``slipway prune``: shows which versions would be deleted, asks, and then does what the timer does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from cli.asking_first import How, sure
-from cli.codes import DONE, NOT_WELL
-from cli.many import each, reading
-from cli.running import Answer, House
-from cli.screen import columns
-from core.agents_file.spec import Agents
-from core.prune.retention import Delete
-from core.reasons import Reason
-from handlers.gateways.interfaces import Journal
-from handlers.prune_versions import run as pruner
-from handlers.prune_versions.run import prune_versions
+from cli.exit_codes import DONE, NOT_WELL
+from cli.options import AsJson, DryRun, Local, OptionalAgent, Yes
+from cli.prompt import PromptOptions, confirm
+from cli.runner import CommandContext, CommandResult, run_and_print
 
-__all__ = ["How", "prune"]
-Row = dict[str, str]
-GONE = (Reason.PRUNED_STALE.value, Reason.PRUNED_FAILED.value)
+if TYPE_CHECKING:
+    from core.reasons import Reason
+    from handlers.gateways.interfaces import Journal
+
+Row = dict[str, Any]
 
 
-async def prune(house: House, agent: str | None, how: How) -> Answer:
-    """The plan, version by version; without ``dry_run`` it is then done."""
-    names = house.named(agent)
-    house.progress.what = reading(names)
-    plans = await each(names, lambda name: pruner.planned(house.agents.agents[name], house.gateways))
+def prune(
+    agent: OptionalAgent = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete unneeded versions, as the timer does. Shows the plan and asks first."""
+    options = PromptOptions(dry_run, yes, as_json)
+    run_and_print(local, as_json, lambda context: plan_and_prune(context, agent, options))
+
+
+async def plan_and_prune(context: CommandContext, agent: str | None, options: PromptOptions) -> CommandResult:
+    """Show what would happen to each version; without ``dry_run``, do it."""
+    from cli.concurrency import read_each, reading
+    from core.prune.retention import Delete
+    from handlers.prune_versions.run import planned
+
+    names = context.select_agents(agent)
+    context.progress.activity = reading(names)
+    plans = await read_each(names, lambda name: planned(context.agents.agents[name], context.gateways))
     rows = [
-        _row(name, line.version.number, line.reason, goes=isinstance(line, Delete))
-        for name, found in zip(names, plans, strict=True)
-        for line in found.lines
+        _row(name, line.version.number, line.reason) | {"delete": isinstance(line, Delete)}
+        for name, plan in zip(names, plans, strict=True)
+        for line in plan.lines
     ]
-    going = [one for one in rows if one["goes"]]
-    if how.dry_run or not going:
-        return Answer(_text(rows), rows)
-    if not sure(how, house.progress, _text(rows), f"Delete {len(going)} of {len(rows)} versions?"):
-        return Answer("nothing was deleted", [])
-    return await _do(house, agent, len(going))
+    count = sum(row["delete"] for row in rows)
+    if options.dry_run or not count:
+        return CommandResult(_text(rows), rows)
+    if not confirm(options, context.progress, _text(rows), f"Delete {count} of {len(rows)} versions?"):
+        return CommandResult("nothing was deleted", [])
+    return await _prune(context, names, count)
 
 
-async def _do(house: House, agent: str | None, planned: int) -> Answer:
-    """What the timer does: planned again under the lease, each version looked at once more."""
-    house.progress.what = "deleting"
-    journal = Overheard(house.gateways.journal)
-    rules = Agents(agents={name: house.agents.agents[name] for name in house.named(agent)})
-    settings = replace(house.settings, prune_dry_run=False)
-    await prune_versions(rules, settings, replace(house.gateways, journal=journal))
+async def _prune(context: CommandContext, names: list[str], planned_count: int) -> CommandResult:
+    """Do what the timer does: plan again under the lease, and read each version before its deletion."""
+    from core.agents_file.spec import Agents
+    from core.reasons import Reason
+    from handlers.prune_versions.run import prune_versions
+
+    context.progress.activity = "deleting"
+    journal = RecordingJournal(context.gateways.journal)
+    agents = Agents(agents={name: context.agents.agents[name] for name in names})
+    settings = replace(context.settings, prune_dry_run=False)
+    await prune_versions(agents, settings, replace(context.gateways, journal=journal))
     rows = [
-        _row(str(one["agent"]), str(one.get("version", "")), Reason[str(one["reason"])], goes=one["reason"] in GONE)
-        for one in journal.lines
-        if one.get("version") or one["reason"] in (Reason.PRUNE_STOPPED, Reason.PAUSED, Reason.LEASE_TAKEN)
+        _row(str(line["agent"]), str(line.get("version", "")), Reason[str(line["reason"])])
+        | {"deleted": line["reason"] in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED)}
+        for line in journal.lines
+        if line.get("version") or line["reason"] in (Reason.PRUNE_STOPPED, Reason.PAUSED, Reason.LEASE_TAKEN)
     ]
-    gone = sum(bool(one["goes"]) for one in rows)
-    text = f"{_text([one for one in rows if not one['reason'].startswith('KEPT_')])}\n{gone} of {planned} deleted"
-    return Answer(text, rows, DONE if gone == planned else NOT_WELL)
+    count = sum(row["deleted"] for row in rows)
+    shown = _text([row for row in rows if not row["reason"].startswith("KEPT_")])
+    text = f"{shown}\n{count} of {planned_count} deleted"
+    return CommandResult(text, rows, DONE if count == planned_count else NOT_WELL)
 
 
-class Overheard:
-    """The journal, and what is written to it."""
+class RecordingJournal:
+    """The journal, and the lines that were appended to it."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.lines: list[Mapping[str, object]] = []
 
     async def append(self, *lines: Mapping[str, object]) -> None:
-        """Write, and keep."""
+        """Append the lines, and keep them."""
         self.lines += lines
         await self._journal.append(*lines)
 
     async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
-        """As the journal."""
+        """Return a day of the journal."""
         return await self._journal.read_day(day)
 
 
-def _row(agent: str, version: str, reason: Reason, *, goes: bool) -> Row:
-    return {"agent": agent, "version": version, "goes": "yes" if goes else "", "reason": reason.value,
-            "meaning": reason.meaning}  # fmt: skip
+def _row(agent: str, version: str, reason: Reason) -> Row:
+    return {"agent": agent, "version": version, "reason": reason.value, "meaning": reason.meaning}
 
 
 def _text(rows: list[Row]) -> str:
-    return columns([(one["agent"], one["version"], one["reason"], one["meaning"]) for one in rows])
+    from cli.output import columns
+
+    return columns([(row["agent"], row["version"], row["reason"], row["meaning"]) for row in rows])

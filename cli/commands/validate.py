@@ -1,41 +1,54 @@
-"""Commands that ask nobody: the file alone."""
+"""``slipway validate``: reports the errors of ``agents.yaml``; calls no service."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from cli.codes import WRONG_INPUT
+import typer
+
+from cli.exit_codes import DONE, WRONG_INPUT
+from cli.options import AsJson
 
 
-def validate(file: Path, as_json: bool) -> int:
-    """0 for a file without mistakes; what is only unusual is told beside it."""
+def validate(
+    file: Annotated[Path, typer.Argument(help="The file to read.")] = Path("agents.yaml"),
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Report every error in agents.yaml. Names place, line and correction of each; calls no service."""
+    raise typer.Exit(_print_schema() if schema else _validate(file, as_json))
+
+
+def _validate(file: Path, as_json: bool) -> int:
+    """Return 0 for a file without errors; warnings do not count."""
     from core.agents_file.loader import AgentsFileError, load_agents, warnings
 
-    mistakes: list[str] = []
-    agents: list[str] = []
-    unusual: tuple[str, ...] = ()
+    errors: list[str] = []
+    names: list[str] = []
+    warned: tuple[str, ...] = ()
     try:
-        rules = load_agents(file.read_bytes())
-        agents, unusual = sorted(rules.agents), warnings(rules)
+        agents = load_agents(file.read_bytes())
+        names, warned = sorted(agents.agents), warnings(agents)
     except OSError as error:
-        mistakes = [f"{file}: {error.strerror}"]
+        errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:
-        mistakes = error.text_for(str(file)).splitlines()
+        errors = error.text_for(str(file)).splitlines()
     if as_json:
-        print(json.dumps({"file": str(file), "agents": agents, "mistakes": mistakes, "warnings": unusual}, indent=1))
-    elif mistakes:
-        print("\n".join(mistakes), file=sys.stderr)
+        print(json.dumps({"file": str(file), "agents": names, "errors": errors, "warnings": warned}, indent=1))
+    elif errors:
+        print("\n".join(errors), file=sys.stderr)
     else:
-        print(*(f"warning: {one}" for one in unusual), sep="\n", end="\n" if unusual else "", file=sys.stderr)
-        print(f"{file}: {len(agents)} agents, no mistake")
-    return WRONG_INPUT if mistakes else 0
+        for warning in warned:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"{file}: {len(names)} agents, no errors")
+    return WRONG_INPUT if errors else DONE
 
 
-def schema() -> int:
-    """The JSON Schema of agents.yaml."""
+def _print_schema() -> int:
     from core.agents_file import json_schema
 
     print(json_schema.text(), end="")
-    return 0
+    return DONE

@@ -1,52 +1,54 @@
-"""Shows a release happen: the journal's lines as they come, until the ledger says that it is over."""
+"""``--watch``: prints a release's decisions as the journal receives them, until the release ends."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cli.codes import DONE, NOT_WELL
-from cli.running import Answer, House
-from cli.screen import about, columns, meaning, show
+from cli.exit_codes import DONE, NOT_WELL
+from cli.output import columns, meaning, print_text, subject
+from cli.runner import CommandContext, CommandResult
 from core.reasons import Reason
 from core.release.inputs import rollback_version
 from core.release_outcome import awaits_approval
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
 
-LOOK_EVERY = 1.0
-WELL = frozenset(
+POLL_SECONDS = 1.0
+SUCCESSES = frozenset(
     {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.APPROVAL_WAITING, Reason.WOULD_RELEASE}
 )
-"""What a pipeline may go on after: it serves, or the rule wants no more than this."""
+"""A pipeline may continue after these: the version is live, or the agent spec asks for no more."""
 
 
-async def watch(house: House, generations: Mapping[str, int], since: datetime, as_json: bool) -> Answer:
-    """Return once each agent's release is over, or waits for somebody."""
-    shown, left = set[str](), dict(generations)
-    ends: dict[str, str] = {}
-    house.progress.hushed = True
-    while left:
-        for agent, generation in list(left.items()):
-            desired, release = (
-                await house.gateways.state_store.get_desired(agent),
-                await house.gateways.state_store.get_release(agent),
-            )
-            await _lines(house, generations, since, shown, as_json)
-            end = _end(desired, release, generation, house.gateways.clock.now())
+async def watch(
+    context: CommandContext, generations: Mapping[str, int], since: datetime, as_json: bool
+) -> CommandResult:
+    """Return when each agent's release has ended or waits for an operator."""
+    printer, ends = DecisionPrinter(context, generations, since, as_json), dict[str, str]()
+    store = context.gateways.state_store
+    context.progress.muted = True
+    while len(ends) < len(generations):
+        for agent, generation in generations.items():
+            if agent in ends:
+                continue
+            desired, release = await gather_two(store.get_desired(agent), store.get_release(agent))
+            await printer.print_new()
+            end = _end(desired, release, generation, context.gateways.clock.now())
             if end is not None:
                 ends[agent] = end
-                del left[agent]
-        if left:
-            await house.gateways.clock.sleep(LOOK_EVERY)
-    await _lines(house, generations, since, shown, as_json)
-    code = DONE if WELL.issuperset(ends.values()) else NOT_WELL
-    return Answer("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
+        if len(ends) < len(generations):
+            await context.gateways.clock.sleep(POLL_SECONDS)
+    await printer.print_new()
+    code = DONE if SUCCESSES.issuperset(ends.values()) else NOT_WELL
+    return CommandResult("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 
 def _end(desired: DesiredState, release: ReleaseState, generation: int, now: datetime) -> str | None:
-    """What it came to, or what it waits for; None while it goes on."""
+    """Return how the release ended or what it waits for; None while it runs."""
     if release.observed_generation >= generation and not release.is_open and release.pending_write is None:
         return release.reason
     approved = desired.approval is not None and desired.approval.version == release.candidate
@@ -57,23 +59,33 @@ def _end(desired: DesiredState, release: ReleaseState, generation: int, now: dat
     return None
 
 
-async def _lines(house: House, agents: Mapping[str, int], since: datetime, shown: set[str], as_json: bool) -> None:
-    """What the journal has that was not shown yet; past midnight it goes on in the next day's."""
-    now = house.gateways.clock.now()
-    days = {since.date(): since, now.date(): now, (now - timedelta(seconds=5)).date(): now - timedelta(seconds=5)}
-    for day in sorted(days):
-        for line in await house.gateways.journal.read_day(days[day]):
-            key = json.dumps(line, sort_keys=True)
-            if key in shown or line.get("agent") not in agents or str(line.get("at", "")) < since.isoformat():
-                continue
-            shown.add(key)
-            _show(line, as_json)
+@dataclass
+class DecisionPrinter:
+    """Prints each decision about the agents once."""
 
+    context: CommandContext
+    agents: Mapping[str, int]
+    since: datetime
+    as_json: bool
+    _printed: set[str] = field(default_factory=set)
 
-def _show(line: Mapping[str, object], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(line), flush=True)
-        return
-    what = str(line.get("detail") or meaning(line))
-    at, reason = str(line["at"])[11:19], str(line["reason"]).ljust(16)
-    show(columns([(at, str(line["agent"]), reason, about(line).ljust(10), what)]))
+    async def print_new(self) -> None:
+        """Print what the journal has received since; around midnight it is split over two days."""
+        now = self.context.gateways.clock.now()
+        earlier = now - timedelta(seconds=5)
+        days = {self.since.date(): self.since, now.date(): now, earlier.date(): earlier}
+        for day in sorted(days):
+            for decision in await self.context.gateways.journal.read_day(days[day]):
+                key = json.dumps(decision, sort_keys=True)
+                is_ours = decision.get("agent") in self.agents and str(decision.get("at", "")) >= self.since.isoformat()
+                if is_ours and key not in self._printed:
+                    self._printed.add(key)
+                    self._print(decision)
+
+    def _print(self, decision: Mapping[str, object]) -> None:
+        if self.as_json:
+            print(json.dumps(decision), flush=True)
+            return
+        at, reason = str(decision["at"])[11:19], str(decision["reason"]).ljust(18)
+        text = str(decision.get("detail") or meaning(decision))
+        print_text(columns([(at, str(decision["agent"]), reason, subject(decision).ljust(10), text)]))

@@ -1,4 +1,4 @@
-"""Azure Resource Manager, read only: the control plane that says what exists, who may do what, and where events go."""
+"""A read-only client of Azure Resource Manager: which resources exist, who has which role, where events go."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from azure.core.rest import HttpRequest
 
 from handlers.gateways.errors import PermanentError, TransientError
 
-ADDRESS = "https://management.azure.com"
-"""Of the public cloud; ARM_ENDPOINT names another cloud's."""
+PUBLIC_CLOUD = "https://management.azure.com"
+"""The default; ARM_ENDPOINT names another cloud's Resource Manager."""
 SERVICE = "ARM"
 Json = dict[str, Any]
 
 
-class Arm:
+class ArmClient:
     """Every method raises TransientError or PermanentError."""
 
-    def __init__(self, credential: AsyncTokenCredential, address: str = "", **options: Any) -> None:
-        address = (address or os.environ.get("ARM_ENDPOINT", ADDRESS)).rstrip("/")
+    def __init__(self, credential: AsyncTokenCredential, endpoint: str = "", **options: Any) -> None:
+        endpoint = (endpoint or os.environ.get("ARM_ENDPOINT", PUBLIC_CLOUD)).rstrip("/")
         self._client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
-            base_url=address,
+            base_url=endpoint,
             policies=[
                 HeadersPolicy({"Accept": "application/json"}),
                 AsyncRetryPolicy(retry_total=2, timeout=20),
-                AsyncBearerTokenCredentialPolicy(credential, f"{address}/.default"),
+                AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default"),
             ],
             connection_timeout=5,
             read_timeout=15,
@@ -38,34 +38,34 @@ class Arm:
         )
 
     async def get(self, path: str, version: str, **query: str) -> Json | None:
-        """One resource, or None where there is none."""
+        """Return a resource, or None if it does not exist."""
         return await self._get(self._client.format_url(path), {"api-version": version, **query})
 
     async def list(self, path: str, version: str, **query: str) -> Sequence[Json]:
-        """Every page of a list; empty where there is no such thing."""
-        found: list[Json] = []
+        """Return every page of a list; empty if the path does not exist."""
+        resources: list[Json] = []
         page = await self.get(path, version, **query)
         while page is not None:
-            found += page.get("value") or []
-            more = page.get("nextLink")
-            page = await self._get(str(more), {}) if more else None
-        return found
+            resources += page.get("value") or []
+            next_link = page.get("nextLink")
+            page = await self._get(str(next_link), {}) if next_link else None
+        return resources
 
     async def _get(self, url: str, query: dict[str, str]) -> Json | None:
-        what = f"read {url.partition('?')[0].rpartition('/providers/')[2] or url}"
+        operation = f"read {url.partition('?')[0].rpartition('/providers/')[2] or url}"
         try:
             response = await self._client.send_request(HttpRequest("GET", url, params=query))
         except AzureError as error:
-            raise TransientError(SERVICE, "no answer", what) from error
+            raise TransientError(SERVICE, "no answer", operation) from error
         if response.status_code == 404:
             return None
         if response.status_code >= 400:
             status = int(response.status_code)
-            raise PermanentError(SERVICE, str(status), what, status=status)
+            raise PermanentError(SERVICE, str(status), operation, status=status)
         try:
             body: Json = response.json()
         except ValueError as error:
-            raise TransientError(SERVICE, "no JSON", what) from error
+            raise TransientError(SERVICE, "no JSON", operation) from error
         return body
 
     async def close(self) -> None:

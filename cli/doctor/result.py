@@ -1,38 +1,33 @@
-"""One check, and what it came to."""
+"""The result of one check."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["ok", "wrong", "cannot tell"]
+Status = Literal["ok", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at; ``mend`` is the command or the step that puts it right."""
+    """What was checked and found; ``fix`` is the command or the step that repairs it."""
 
-    what: str
-    verdict: Verdict
+    name: str
+    status: Status
     detail: str = ""
-    mend: str = ""
-
-    @property
-    def told(self) -> dict[str, str]:
-        """As data."""
-        return asdict(self)
+    fix: str = ""
 
 
-def ok(what: str, detail: str = "") -> Check:
-    """Nothing to do."""
-    return Check(what, "ok", detail)
+def ok(name: str, detail: str = "") -> Check:
+    """Return a check that found nothing to fix."""
+    return Check(name, "ok", detail)
 
 
-def wrong(what: str, detail: str, mend: str = "") -> Check:
-    """Something to mend."""
-    return Check(what, "wrong", detail, mend)
+def failed(name: str, detail: str, fix: str = "") -> Check:
+    """Return a check that found a fault."""
+    return Check(name, "failed", detail, fix)
 
 
-def unclear(what: str, detail: str, mend: str = "") -> Check:
-    """Nobody can tell from here; ``mend`` says how to find out."""
-    return Check(what, "cannot tell", detail, mend)
+def unknown(name: str, detail: str, fix: str = "") -> Check:
+    """Return a check that could not be made; ``fix`` says how to find out."""
+    return Check(name, "unknown", detail, fix)

@@ -1,4 +1,4 @@
-"""What a plan is asked about: events, or an agent with or without an image."""
+"""The subject of a plan: events, or an agent with or without an image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import event_files
-from cli.codes import Mistake
-from cli.event_files import Found
+from cli.event_files import FoundEvent
+from cli.exit_codes import UsageError
 from core.agents_file.spec import Agents
 from core.events import IMAGE_PUSHED
 from handlers.gateways.interfaces import Gateways
@@ -15,32 +15,34 @@ from handlers.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanArguments:
     """Events, or an agent with or without an image."""
 
-    events: tuple[Found, ...] = ()
+    events: tuple[FoundEvent, ...] = ()
     agent: str | None = None
     image: str | None = None
 
     @classmethod
-    def read(cls, what: list[str], image: str | None) -> Asked:
-        """A single word that is no file is an agent; raises Mistake for what is neither."""
-        (first, *more) = what
+    def parse(cls, words: list[str], image: str | None) -> PlanArguments:
+        """Read the events of the files; a single word that is not a file name is an agent."""
+        (first, *more) = words
         is_file = more or first == event_files.INPUT or Path(first).exists() or "." in first or "/" in first
         if not is_file:
             return cls(agent=first, image=image)
         if image:
-            raise Mistake("--image goes with an agent: slipway plan AGENT --image REF")
-        return cls(events=tuple(event_files.read(what)))
+            raise UsageError("--image needs an agent: slipway plan AGENT --image REF")
+        return cls(events=tuple(event_files.read_files(words)))
 
 
-async def as_event(asked: Asked, rules: Agents, settings: Settings, gateways: Gateways) -> tuple[Found, ...]:
-    """An image as if it were pushed now."""
-    if asked.agent is None or asked.image is None:
+async def image_as_event(
+    arguments: PlanArguments, agents: Agents, settings: Settings, gateways: Gateways
+) -> tuple[FoundEvent, ...]:
+    """Return an event that pushes the image now; none if no image is named."""
+    if arguments.agent is None or arguments.image is None:
         return ()
-    from cli.images import resolve
+    from cli.image_reference import resolve_push
 
-    push = await resolve(asked.image, rules.agents[asked.agent], settings.registry_login_server, gateways)
+    push = await resolve_push(arguments.image, agents.agents[arguments.agent], settings.registry_login_server, gateways)
     target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     body = {
         "id": "plan",
@@ -50,4 +52,4 @@ async def as_event(asked: Asked, rules: Agents, settings: Settings, gateways: Ga
         "eventTime": gateways.clock.now().isoformat(),
         "data": {"target": target},
     }
-    return (Found(body, asked.image),)
+    return (FoundEvent(body, arguments.image),)

@@ -1,4 +1,4 @@
-"""What would follow: the handlers themselves, in a world in which nothing is done."""
+"""Makes a plan: runs the real handlers against gateways that read, and record writes instead of making them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.codes import Mistake
-from cli.event_files import RELEASE, Found
+from cli.event_files import RELEASE, FoundEvent
+from cli.exit_codes import UsageError
 from cli.imagined import ANSWER, Assumed, Clock
 from cli.imagined_reads import Journal, Queue, recording_gateways
-from cli.plan_asked import Asked, as_event
-from cli.recorded import Recorded, read
-from cli.running import Answer, House, quiet, unknown_agent
-from cli.screen import about, columns, meaning
+from cli.output import columns, meaning, subject
+from cli.plan.arguments import PlanArguments, image_as_event
+from cli.plan.snapshot import SnapshotGateways, read_snapshot
+from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.reasons import Reason
@@ -26,13 +26,13 @@ from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.reconcile import reconcile
 from handlers.settings import Settings
 
-MOST_TURNS = 20
-"""Of one agent: each is a wait, for soak or settle."""
+MAX_PASSES = 20
+"""Of one agent; a pass ends when the release waits, as for min_push_age or debounce."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What an imagined world falls back to."""
+class ReadGateways:
+    """The gateways that a plan reads."""
 
     state_store: Any
     foundry: Any
@@ -40,94 +40,102 @@ class Seen:
     registry: Any
 
 
-def offline(asked: Asked, file: Path, agents: Path, registry: str | None) -> Answer:
-    """A plan from files alone."""
-    quiet()
-    world = read(file)
-    rules = _rules(agents)
-    name = registry or world.registry or _registry_of(asked.events)
-    empty: dict[str, Any] = dict.fromkeys((one.name for one in fields(Settings)), "")
-    server = world.login_server or f"{name.lower()}.azurecr.io"
-    said = {"registry_name": name, "registry_login_server": server, "foundry_project_endpoint": world.project}
-    settings = Settings(**empty | said | {"poll_seconds": 2.0})
-    recorded = Recorded(world)
-    seen = Seen(recorded, recorded, recorded, recorded)
-    return asyncio.run(_plan(asked, seen, rules, settings, world.at or datetime.now(UTC)))
+def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, registry: str | None) -> CommandResult:
+    """Plan from a snapshot file; no service is called."""
+    silence_logging()
+    snapshot = read_snapshot(file)
+    agents = _load(agents_file)
+    name = registry or snapshot.registry or _registry_of(arguments.events)
+    empty: dict[str, Any] = dict.fromkeys((field.name for field in fields(Settings)), "")
+    known = {
+        "registry_name": name,
+        "registry_login_server": snapshot.login_server or f"{name.lower()}.azurecr.io",
+        "foundry_project_endpoint": snapshot.project,
+        "poll_seconds": 2.0,
+    }
+    gateways = SnapshotGateways(snapshot)
+    reads = ReadGateways(gateways, gateways, gateways, gateways)
+    now = snapshot.at or datetime.now(UTC)
+    return asyncio.run(_plan(arguments, reads, agents, Settings(**empty | known), now))
 
 
-async def live(house: House, asked: Asked, agents: Path | None) -> Answer:
-    """A plan from what is there now; read only."""
-    gateways = house.gateways
-    house.progress.what = "reading ledger, Foundry, Key Vault and registry"
-    seen = Seen(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
-    rules = _rules(agents) if agents else house.agents
-    return await _plan(asked, seen, rules, house.settings, gateways.clock.now())
+async def plan_live(context: CommandContext, arguments: PlanArguments, agents_file: Path | None) -> CommandResult:
+    """Plan from the current state of the services; nothing is written."""
+    gateways = context.gateways
+    context.progress.activity = "reading state store, Foundry, Key Vault and registry"
+    reads = ReadGateways(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
+    agents = _load(agents_file) if agents_file else context.agents
+    return await _plan(arguments, reads, agents, context.settings, gateways.clock.now())
 
 
-def _rules(file: Path) -> Agents:
+def _load(file: Path) -> Agents:
     try:
         return load_agents(file.read_bytes())
     except OSError as error:
-        raise Mistake(f"{file}: {error.strerror}; --agents FILE names another") from None
+        raise UsageError(f"{file}: {error.strerror}; name another file with --agents") from None
     except AgentsFileError as error:
-        raise Mistake(error.text_for(str(file))) from None
+        raise UsageError(error.text_for(str(file))) from None
 
 
-def _registry_of(events: tuple[Found, ...]) -> str:
-    """Of the first push: a world that names no registry says nothing against it."""
-    topics = (str(one.body.get("topic") or one.body.get("source") or "") for one in events)
+def _registry_of(events: tuple[FoundEvent, ...]) -> str:
+    """Return the registry of the first push: a snapshot without a registry accepts any."""
+    topics = (str(event.body.get("topic") or event.body.get("source") or "") for event in events)
     return next((topic.rpartition("/")[2] for topic in topics if "registries/" in topic.lower()), "registry")
 
 
-async def _plan(asked: Asked, seen: Seen, agents: Agents, settings: Settings, at: datetime) -> Answer:
-    assumed, clock = Assumed(), Clock(at)
-    gateways = recording_gateways(seen, clock, settings.foundry_project_endpoint, assumed)
-    rules = Agents(agents={name: _expecting(rule) for name, rule in agents.agents.items()})
-    if asked.agent is not None:
-        if asked.agent not in rules.agents:
-            raise unknown_agent(asked.agent, rules)
-        rules = Agents(agents={asked.agent: rules.agents[asked.agent]})
-    events = asked.events or await as_event(asked, rules, settings, gateways)
-    rows = [row for one in events for row in await _event(one, rules, settings, gateways)]
-    if asked.agent is not None and not asked.image:
-        await gateways.release_queue.enqueue(asked.agent)
-    rows += await _releases(rules, settings, gateways)
-    return Answer(_text(rows, assumed), {"at": at, "steps": rows, "assumed": list(assumed.said)})
+async def _plan(
+    arguments: PlanArguments, reads: ReadGateways, agents: Agents, settings: Settings, now: datetime
+) -> CommandResult:
+    assumed, clock = Assumed(), Clock(now)
+    gateways = recording_gateways(reads, clock, settings.foundry_project_endpoint, assumed)
+    agents = Agents(agents={name: _with_passing_probes(spec) for name, spec in agents.agents.items()})
+    if arguments.agent is not None:
+        if arguments.agent not in agents.agents:
+            raise unknown_agent(arguments.agent, agents)
+        agents = Agents(agents={arguments.agent: agents.agents[arguments.agent]})
+    events = arguments.events or await image_as_event(arguments, agents, settings, gateways)
+    rows = [row for event in events for row in await _handle_event(event, agents, settings, gateways)]
+    if arguments.agent is not None and not arguments.image:
+        await gateways.release_queue.enqueue(arguments.agent)
+    rows += await _release_all(agents, settings, gateways)
+    return CommandResult(_text(rows, assumed), {"at": now, "steps": rows, "assumed": list(assumed.said)})
 
 
-def _expecting(spec: AgentSpec) -> AgentSpec:
-    """The rule with questions that the imagined agent's answer passes."""
+def _with_passing_probes(spec: AgentSpec) -> AgentSpec:
+    """Return the spec with probes that the assumed answer passes."""
 
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
-        return tuple(one.model_copy(update={"expect": ANSWER if one.expect else None}) for one in probes)
+        return tuple(probe.model_copy(update={"expect": ANSWER if probe.expect else None}) for probe in probes)
 
-    asks = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
-    return spec.model_copy(update={"release": spec.release.model_copy(update=asks)})
+    probes = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
+    return spec.model_copy(update={"release": spec.release.model_copy(update=probes)})
 
 
-async def _event(event: Found, rules: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
+async def _handle_event(
+    event: FoundEvent, agents: Agents, settings: Settings, gateways: Gateways
+) -> list[dict[str, Any]]:
     if event.kind == RELEASE:
         await gateways.release_queue.enqueue(event.id)
         return []
-    await handle_event(json.dumps(event.body), rules, settings, gateways)
-    return [_row(line, gateways) for line in _taken(gateways)]
+    await handle_event(json.dumps(event.body), agents, settings, gateways)
+    return [_row(decision, gateways) for decision in _take_decisions(gateways)]
 
 
-async def _releases(rules: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
-    """Each agent's release, once all events are noted: messages of one agent come to one release."""
+async def _release_all(agents: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
+    """Run each agent's release after all events: the messages of an agent merge into one release."""
     queue, clock, rows = _queue(gateways), gateways.clock, list[dict[str, Any]]()
-    for _ in range(MOST_TURNS * max(1, len(rules.agents))):
+    for _ in range(MAX_PASSES * max(1, len(agents.agents))):
         if not queue.due:
             break
-        agent, due = min(queue.due.items(), key=lambda one: one[1])
+        agent, due = min(queue.due.items(), key=lambda item: item[1])
         del queue.due[agent]
         await clock.sleep(max(0.0, due - clock.monotonic()))
-        if agent in rules.agents:
-            end = await reconcile(rules.agents[agent], settings, gateways)
-            lines = _taken(gateways) or [
+        if agent in agents.agents:
+            end = await reconcile(agents.agents[agent], settings, gateways)
+            decisions = _take_decisions(gateways) or [
                 {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
             ]
-            rows += [_row(line, gateways) for line in lines]
+            rows += [_row(decision, gateways) for decision in decisions]
     return rows
 
 
@@ -135,31 +143,22 @@ def _queue(gateways: Gateways) -> Queue:
     return gateways.release_queue  # type: ignore[return-value]
 
 
-def _taken(gateways: Gateways) -> list[Mapping[str, object]]:
+def _take_decisions(gateways: Gateways) -> list[Mapping[str, object]]:
     journal: Journal = gateways.journal  # type: ignore[assignment]
     return journal.taken()
 
 
-KEPT = ("agent", "reason", "severity", "detail", "help", "event", "repository", "tag", "digest", "version")
+KEYS = ("agent", "reason", "severity", "detail", "help", "event", "repository", "tag", "digest", "version")
 
 
-def _row(line: Mapping[str, object], gateways: Gateways) -> dict[str, Any]:
-    row: dict[str, Any] = {key: line[key] for key in KEPT if line.get(key) not in (None, "")}
-    row["meaning"] = Reason[str(line["reason"])].meaning
+def _row(decision: Mapping[str, object], gateways: Gateways) -> dict[str, Any]:
+    row: dict[str, Any] = {key: decision[key] for key in KEYS if decision.get(key) not in (None, "")}
+    row["meaning"] = Reason[str(decision["reason"])].meaning
     row["after_s"] = round(gateways.clock.monotonic(), 1)
     return row
 
 
 def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
-    shown = [
-        (
-            str(row.get("agent", row.get("event", ""))),
-            about(row),
-            str(row["reason"]),
-            meaning(row),
-        )
-        for row in rows
-    ]
-    lines = [columns(shown)] if shown else ["nothing follows"]
-    lines += [f"assumed: {what}" for what in assumed.said]
-    return "\n".join(lines)
+    cells = [(str(row.get("agent", row.get("event", ""))), subject(row), row["reason"], meaning(row)) for row in rows]
+    lines = [columns(cells)] if cells else ["nothing would happen"]
+    return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in assumed.said)])

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from cli.doctor import events, here, registry, visit
-from cli.doctor.arm import Arm as Client
-from cli.doctor.checks import Check
+from cli.doctor import event_subscriptions, local_checks, registry, run
+from cli.doctor.arm_client import ArmClient
 from cli.doctor.resources import Resources, find
-from cli.doctor.rights import Rights
+from cli.doctor.result import Check
+from cli.doctor.role_assignments import RoleAssignments
 from core.agents_file.loader import load_agents
 from handlers.gateways.errors import PermanentError
 from handlers.settings import Settings
@@ -52,7 +52,7 @@ class Anybody:
 class Patient:
     """One visit after the other, with the stand-in changed in between."""
 
-    def __init__(self, arm: Arm, client: Client) -> None:
+    def __init__(self, arm: Arm, client: ArmClient) -> None:
         self.arm, self.client = arm, client
 
     def change(self, identifier: str, change: dict[str, Any] | None) -> None:
@@ -67,16 +67,16 @@ class Patient:
         return await find(self.client, SETTINGS, CLIENT, None)
 
     async def checks(self) -> dict[str, Check]:
-        found, rights = await self.found(), Rights(self.client)
+        found, rights = await self.found(), RoleAssignments(self.client)
         told = [
             *await registry.checks(found, rights, "demo.azurecr.io"),
-            *await visit.identity(found, rights),
-            *await events.checks(found, self.client, RULES),
+            *await run.check_app_identity(found, rights),
+            *await event_subscriptions.checks(found, self.client, RULES),
         ]
-        return {one.what: one for one in told}
+        return {one.name: one for one in told}
 
     async def wrong(self) -> dict[str, Check]:
-        return {what: one for what, one in (await self.checks()).items() if one.verdict != "ok"}
+        return {what: one for what, one in (await self.checks()).items() if one.status != "ok"}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def patient(tmp_path: Path) -> AsyncIterator[Patient]:
     authority, arm = Authority(tmp_path), Arm()
     populate(arm, ADDRESSES)
     address = await arm.start(tls=authority.server())
-    client = Client(Anybody(), address, connection_verify=str(authority.ca))
+    client = ArmClient(Anybody(), address, connection_verify=str(authority.ca))
     yield Patient(arm, client)
     await client.close()
     await arm.stop()
@@ -99,8 +99,8 @@ async def test_the_policy_behind_most_image_errors(patient: Patient) -> None:
     off = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
     patient.change(REGISTRY, off)
     (check,) = (await patient.wrong()).values()
-    assert check.verdict == "wrong"
-    assert check.mend == "az acr config authentication-as-arm update -r demo --status enabled"
+    assert check.status == "failed"
+    assert check.fix == "az acr config authentication-as-arm update -r demo --status enabled"
 
 
 async def test_in_abac_mode_acr_pull_counts_for_nothing(patient: Patient) -> None:
@@ -108,13 +108,13 @@ async def test_in_abac_mode_acr_pull_counts_for_nothing(patient: Patient) -> Non
     wrong = await patient.wrong()
     project = wrong["identity of the project on registry"]
     assert project.detail == "lacks Container Registry Repository Reader; it has AcrPull, which is not enough"
-    assert f"--role {REPOSITORY_READER} --scope {REGISTRY}" in project.mend
-    assert wrong["identity of the account on registry"].verdict == "cannot tell"
+    assert f"--role {REPOSITORY_READER} --scope {REGISTRY}" in project.fix
+    assert wrong["identity of the account on registry"].status == "unknown"
     told = {"principalId": PROJECT, "roleDefinitionId": f"{ROLES}/{REPOSITORY_READER}", "scope": REGISTRY}
     patient.arm.put(f"{PULLS}/abac", properties=told)
     assert "identity of the project on registry" not in await patient.wrong()
     patient.change(f"{PULLS}/abac", {"properties": {"condition": "@Request[…] StringEqualsIgnoreCase 'agents/hello'"}})
-    assert (await patient.wrong())["identity of the project on registry"].verdict == "cannot tell"
+    assert (await patient.wrong())["identity of the project on registry"].status == "unknown"
 
 
 async def test_owner_is_not_enough_where_data_is_touched(patient: Patient) -> None:
@@ -142,7 +142,7 @@ async def test_a_role_at_another_resource_does_not_count(patient: Patient) -> No
 async def test_a_vault_with_access_policies(patient: Patient) -> None:
     patient.change(VAULT, {"properties": {"enableRbacAuthorization": False}})
     (check,) = (await patient.wrong()).values()
-    assert "az keyvault set-policy -n demo-vault" in check.mend
+    assert "az keyvault set-policy -n demo-vault" in check.fix
     allowed = [{"objectId": APP, "permissions": {"secrets": ["Get", "List"]}}]
     patient.change(VAULT, {"properties": {"accessPolicies": allowed}})
     assert await patient.wrong() == {}
@@ -154,21 +154,21 @@ async def test_a_vault_with_access_policies(patient: Patient) -> None:
         ({"provisioningState": "Failed"}, "it is Failed"),
         (
             {"filter": {"includedEventTypes": ["Microsoft.ContainerRegistry.ImageDeleted"]}},
-            "leaves Microsoft.*Pushed out",
+            "excludes Microsoft.*Pushed",
         ),
-        ({"filter": {"subjectBeginsWith": "agents/other"}}, "filter on the subject leaves agents/hello out"),
-        ({"filter": {"subjectEndsWith": ":latest"}}, "filter on the subject leaves agents/hello out"),
+        ({"filter": {"subjectBeginsWith": "agents/other"}}, "filter on the subject excludes agents/hello"),
+        ({"filter": {"subjectEndsWith": ":latest"}}, "filter on the subject excludes agents/hello"),
         (
             {
                 "filter": {
                     "advancedFilters": [{"operatorType": "StringIn", "key": "data.target.repository", "values": ["x"]}]
                 }
             },
-            "advanced filters leave agents/hello out",
+            "advanced filters exclude agents/hello",
         ),
         (
             {"filter": {"advancedFilters": [{"operatorType": "StringBeginsWith", "key": "subject", "values": ["x"]}]}},
-            "advanced filters leave agents/hello out",
+            "advanced filters exclude agents/hello",
         ),
     ],
 )
@@ -177,7 +177,7 @@ async def test_a_subscription_that_lets_a_followed_repository_not_pass(
 ) -> None:
     patient.change(SUBSCRIPTION, {"properties": change})
     (check,) = (await patient.wrong()).values()
-    assert check.verdict == "wrong"
+    assert check.status == "failed"
     assert re.search(why, check.detail)
 
 
@@ -194,18 +194,18 @@ async def test_filters_that_name_the_repository_let_it_pass(patient: Patient) ->
 async def test_a_subscription_that_is_not_there_leads_elsewhere_or_drops(patient: Patient) -> None:
     patient.change(SUBSCRIPTION, {"properties": {"deadLetterWithResourceIdentity": None}})
     (check,) = (await patient.wrong()).values()
-    assert "what cannot be delivered is lost" in check.detail
+    assert "undeliverable events are lost" in check.detail
     to = {"destination": {"endpointType": "StorageQueue", "properties": {"queueName": "another"}}}
     patient.change(SUBSCRIPTION, {"properties": {"deliveryWithResourceIdentity": to}})
-    assert "no push is ever heard of" in (await patient.wrong())["event subscription of the registry"].detail
+    assert "pushes do not reach the app" in (await patient.wrong())["event subscription of the registry"].detail
     patient.change(SUBSCRIPTION, None)
-    assert "no push is ever heard of" in (await patient.wrong())["event subscription of the registry"].detail
+    assert "pushes do not reach the app" in (await patient.wrong())["event subscription of the registry"].detail
 
 
 async def test_what_cannot_be_seen_is_no_reason_to_call_it_wrong(patient: Patient) -> None:
     for one in (REGISTRY, VAULT, f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway"):
         patient.change(one, None)
-    assert {one.verdict for one in (await patient.wrong()).values()} == {"cannot tell"}
+    assert {one.status for one in (await patient.wrong()).values()} == {"unknown"}
 
 
 async def test_lists_are_read_to_their_end_and_a_refusal_is_ours(patient: Patient) -> None:
@@ -219,10 +219,10 @@ async def test_lists_are_read_to_their_end_and_a_refusal_is_ours(patient: Patien
 
 
 def test_what_can_be_seen_here(tmp_path: Path) -> None:
-    assert here.python().verdict == "ok"
-    assert here.sdks().verdict == "ok"
+    assert local_checks.check_python().status == "ok"
+    assert local_checks.check_sdks().status == "ok"
     lock = tmp_path / "requirements.txt"
     lock.write_text("azure-identity==0.1.0 \\\n")
-    assert "instead of 0.1.0" in here.sdks(lock).detail
+    assert "instead of 0.1.0" in local_checks.check_sdks(lock).detail
     odd = load_agents(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
-    assert [one.verdict for one in here.of_rules(odd)] == ["ok", "ok", "wrong", "cannot tell"]
+    assert [one.status for one in local_checks.check_agents(odd)] == ["ok", "ok", "failed", "unknown"]
