@@ -9,10 +9,10 @@ from cli.exit_codes import UsageError
 
 def parse_duration(text: str) -> timedelta:
     """Return a duration as agents.yaml writes it: ``12h``, ``7d``."""
-    from core.agents_file.fields import duration
+    from core.agents_file import fields
 
     try:
-        return timedelta(seconds=duration(text).total_seconds())  # type: ignore[attr-defined]
+        return fields.parse_duration(text)
     except ValueError as error:
         raise UsageError(str(error)) from None
 

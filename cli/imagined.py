@@ -15,7 +15,7 @@ from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Status, Toolbox, Version
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.gateways.interfaces import Deleted
+from handlers.gateways.interfaces import DeleteResult
 
 ANSWER = "assumed"
 NO_ID = "assumed"
@@ -105,10 +105,10 @@ class Foundry:
         known.agent = replace(known.agent, routing=to) if known.agent else None
         return to
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """The version goes."""
         known = await self._known(agent)
-        return Deleted.DELETED if known.versions.pop(number, None) else Deleted.GONE
+        return DeleteResult.DELETED if known.versions.pop(number, None) else DeleteResult.GONE
 
     async def open_session(self, agent: str, version: str, within: float) -> str:
         """A session is its version."""

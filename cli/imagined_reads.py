@@ -8,7 +8,7 @@ from typing import Any
 
 from cli.imagined import NO_ID, Assumed, Clock, Foundry, Ledger
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 
@@ -19,13 +19,13 @@ class Vault:
     def __init__(self, seen: Any, ledger: Ledger, assumed: Assumed) -> None:
         self._seen, self._ledger, self._assumed = seen, ledger, assumed
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """The id of a version is all that a plan needs."""
         try:
-            found: Secret | Unreadable | None = await self._seen.get_secret(name, version)
+            found: Secret | SecretUnavailable | None = await self._seen.get_secret(name, version)
         except GatewayError:
             found = None
-        if found is not None and found is not Unreadable.FORBIDDEN:
+        if found is not None and found is not SecretUnavailable.FORBIDDEN:
             return found
         noted = (release.secrets[name] for release in self._ledger.records.values() if name in release.secrets)
         known = version or next(noted, NO_ID)

@@ -21,7 +21,7 @@ async def run_signed_in(settings: Settings, command: Awaitable[T]) -> T:
     running: asyncio.Future[T] = asyncio.ensure_future(command)
     if settings.storage:  # a key: only some commands need a sign-in
         return await running
-    token: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.signed_in().get_token(SCOPE))
+    token: asyncio.Future[Any] = asyncio.ensure_future(bootstrap.credential().get_token(SCOPE))
     try:
         await asyncio.wait({running, token}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():

@@ -11,7 +11,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
-from core.model import Definition, Push, Secret, SecretValue, Toolbox, Unreadable, Version
+from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, Toolbox, Version
 from core.reasons import Reason
 
 SCHEMA = 1
@@ -66,7 +66,7 @@ def resolve(
     spec: AgentSpec,
     push: Push,
     login_server: str,
-    secrets: Mapping[str, tuple[SecretRef, Secret | Unreadable]],
+    secrets: Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]],
     toolbox: Toolbox | None,
     now: datetime,
     image: ImageFacts | None = None,
@@ -75,7 +75,7 @@ def resolve(
     if image is not None and image.reason:
         return UnresolvedDefinition(Reason[image.reason], image.detail)
     for variable, (ref, secret) in sorted(secrets.items()):
-        if (wrong := unusable(secret, now)) is not None:
+        if (wrong := secret_problem(secret, now)) is not None:
             return UnresolvedDefinition(wrong, f"secret {ref.secret} of variable {variable}")
     read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     definition = Definition(
@@ -102,13 +102,13 @@ def _digest(spec: AgentSpec, push: Push, image: ImageFacts | None) -> str:
     return image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
 
 
-def unusable(secret: Secret | Unreadable, now: datetime) -> Reason | None:
+def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason | None:
     """Why a secret must not be used: Key Vault itself stops only disabled ones (docs/reference/wire.md)."""
-    if isinstance(secret, Unreadable):
+    if isinstance(secret, SecretUnavailable):
         return {
-            Unreadable.MISSING: Reason.SECRET_MISSING,
-            Unreadable.DISABLED: Reason.SECRET_DISABLED,
-            Unreadable.FORBIDDEN: Reason.SECRET_FORBIDDEN,
+            SecretUnavailable.MISSING: Reason.SECRET_MISSING,
+            SecretUnavailable.DISABLED: Reason.SECRET_DISABLED,
+            SecretUnavailable.FORBIDDEN: Reason.SECRET_FORBIDDEN,
         }[secret]
     if secret.expires_on is not None and secret.expires_on <= now:
         return Reason.SECRET_EXPIRED

@@ -64,11 +64,11 @@ class Ignored:
     digest: str = ""
 
 
-Parsed = ImagePushed | SecretChanged | Ignored
+ParsedEvent = ImagePushed | SecretChanged | Ignored
 Json = Mapping[str, object]
 
 
-def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[Parsed, ...]:
+def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[ParsedEvent, ...]:
     """Every event in a delivery; never raises, and no malformed one hides another.
 
     ``registry`` is the resource name that a topic must end with, ``received_at`` stands in for a time nobody can read.
@@ -80,7 +80,7 @@ def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[Pa
     return tuple(_event(one, registry, received_at) for one in (body if isinstance(body, list) else [body]))
 
 
-def _event(body: object, registry: str, received_at: datetime) -> Parsed:
+def _event(body: object, registry: str, received_at: datetime) -> ParsedEvent:
     if not isinstance(body, dict):
         return Ignored("", Reason.MALFORMED_EVENT, "the event is not an object")
     event_id = _told(body.get("id"))
@@ -94,7 +94,7 @@ def _event(body: object, registry: str, received_at: datetime) -> Parsed:
     return Ignored(event_id, Reason.OTHER_EVENT_TYPE, _told(kind))
 
 
-def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> Parsed:
+def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> ParsedEvent:
     data = _data(body)
     topic = _text(body, "topic") or _text(body, "source")
     target = data.get("target")
@@ -129,7 +129,7 @@ def _not_deployable(tag: str, digest: str) -> Reason | None:
     return None if DIGEST.fullmatch(digest) else Reason.MALFORMED_EVENT
 
 
-def _secret(body: Json, event_id: str) -> Parsed:
+def _secret(body: Json, event_id: str) -> ParsedEvent:
     # the sample's other keys carry stray spaces ("ObjectName "), so the identifier is read instead
     data = _data(body)
     found = SECRET_ID.fullmatch(_text(data, "Id").strip())

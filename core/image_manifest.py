@@ -31,6 +31,13 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigDigest:
+    """The digest of a single image's configuration, which names the platform."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryTag:
     """A tag as the registry lists it."""
 
@@ -39,8 +46,8 @@ class RegistryTag:
     pushed_at: datetime
 
 
-def inspect_manifest(manifest: object, media_type: str, digest: str) -> ImageFacts | str:
-    """The facts, or the digest of the configuration that they are still to be read from."""
+def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDigest:
+    """The facts, or the configuration to read them from."""
     if not isinstance(manifest, Mapping):
         return _no_image("its manifest is not an object")
     kind = _text(manifest.get("mediaType")) or media_type.partition(";")[0].strip()
@@ -52,7 +59,8 @@ def inspect_manifest(manifest: object, media_type: str, digest: str) -> ImageFac
         return _no_image(f"it is a {artifact}")
     if _text(config.get("mediaType")) not in CONFIGS:
         return _no_image(f"it is configured by {_text(config.get('mediaType')) or 'nothing'}")
-    return _text(config.get("digest")) or _no_image("its configuration has no digest")
+    config_digest = _text(config.get("digest"))
+    return ConfigDigest(config_digest) if config_digest else _no_image("its configuration has no digest")
 
 
 def inspect_config(config: object, digest: str) -> ImageFacts:

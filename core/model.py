@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-NO_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
+UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
 FOLLOWS_LATEST = "@latest"  # what a selector rule may name instead of a version number (docs/reference/wire.md)
 
 
@@ -111,7 +111,7 @@ class Version:
     @property
     def is_release(self) -> bool:
         """False for a draft, and for a name that is no number: neither is ever a release's."""
-        return is_number(self.number) and not self.draft
+        return is_version_number(self.number) and not self.draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Secret:
     not_before: datetime | None = None
 
 
-class Unreadable(StrEnum):
+class SecretUnavailable(StrEnum):
     """Why Key Vault would not give a secret."""
 
     MISSING = "missing"
@@ -202,6 +202,6 @@ MAX_VERSION_DIGITS = 18
 """Digits; Foundry counts from 1."""
 
 
-def is_number(name: str) -> bool:
+def is_version_number(name: str) -> bool:
     """Whether a name is a number, as that of every released version is; digits of other scripts are none."""
     return name.isascii() and name.isdecimal() and len(name) <= MAX_VERSION_DIGITS

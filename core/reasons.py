@@ -156,7 +156,7 @@ def by_code(code: str) -> Reason:
     return Reason.__members__[code]
 
 
-_OF_SERVICE = {
+SERVICE_CODES = {
     "ImageError": Reason.IMAGE_ERROR,
     "image_pull_failed": Reason.IMAGE_ERROR,
     "InvalidAcrPullCredentials": Reason.IMAGE_ERROR,
@@ -176,4 +176,4 @@ _OF_SERVICE = {
 
 def from_service(code: str) -> Reason:
     """The reason for a failed version's code; an unknown code is an open set and keeps its text in the detail."""
-    return _OF_SERVICE.get(code, Reason.PROVISIONING_FAILED)
+    return SERVICE_CODES.get(code, Reason.PROVISIONING_FAILED)

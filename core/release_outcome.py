@@ -38,7 +38,7 @@ def outcome_of(reason: Reason) -> ReleaseOutcome:
     return ReleaseOutcome.FAILED if reason.severity == "error" else ReleaseOutcome.SKIPPED
 
 
-def restored_after(history: Sequence[HistoryEntry]) -> timedelta | None:
+def time_to_restore(history: Sequence[HistoryEntry]) -> timedelta | None:
     """From the first failure since the last time live to the release that just went live; None where none failed."""
     *earlier, last = history
     broken: datetime | None = None

@@ -31,7 +31,7 @@ def settings() -> Settings:
 
 def agents() -> Agents:
     """The agent rules; raises ConfigError, so that events are kept until the file is mended."""
-    from handlers.settings import load_agents_file
+    from handlers.agents_file import load_agents_file
 
     return load_agents_file(settings())
 
@@ -71,7 +71,7 @@ def _credential() -> DefaultAzureCredential:
     return DefaultAzureCredential(require_envvar=True)
 
 
-def signed_in() -> DefaultAzureCredential:
+def credential() -> DefaultAzureCredential:
     """The one credential of the process."""
     return _credential()
 

@@ -9,11 +9,11 @@ from core.release_outcome import ReleaseOutcome, outcome_of
 from core.state.release import ReleaseState
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, OutcomeEvent
-from handlers.redaction import line
+from handlers.redaction import redact_fields
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
-TYPES = {
+EVENT_TYPES = {
     ReleaseOutcome.LIVE: "Slipway.Release.Live",
     ReleaseOutcome.FAILED: "Slipway.Release.Failed",
     ReleaseOutcome.ROLLED_BACK: "Slipway.Release.RolledBack",
@@ -23,9 +23,9 @@ PRUNED = "Slipway.Versions.Pruned"
 MAX_DETAIL_CHARS = 1000
 
 
-def of_release(agent: str, reason: Reason, release: ReleaseState, detail: str) -> OutcomeEvent | None:
+def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str) -> OutcomeEvent | None:
     """The event for the way a release ended, or None where it is nobody else's business."""
-    kind = APPROVAL_WAITING if reason is Reason.APPROVAL_WAITING else TYPES.get(outcome_of(reason))
+    kind = APPROVAL_WAITING if reason is Reason.APPROVAL_WAITING else EVENT_TYPES.get(outcome_of(reason))
     push = release.push
     if kind is None:
         return None
@@ -45,7 +45,7 @@ def of_release(agent: str, reason: Reason, release: ReleaseState, detail: str) -
     return _told(kind, agent, f"{agent}/{release.observed_generation}/{release.candidate or 0}/{reason}", about)
 
 
-def of_prune(agent: str, versions: list[str], at: str) -> OutcomeEvent:
+def prune_event(agent: str, versions: list[str], at: str) -> OutcomeEvent:
     """The event for versions that went."""
     return _told(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
 
@@ -63,4 +63,6 @@ async def publish(events: list[OutcomeEvent], decisions: DecisionLog, gateways: 
 def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> OutcomeEvent:
     lists = {key: value for key, value in about.items() if isinstance(value, list)}
     texts = {key: value for key, value in about.items() if value not in (None, "") and key not in lists}
-    return OutcomeEvent(name, kind, f"agents/{agent}", {**line(texts, MAX_DETAIL_CHARS), **lists}, otel.carrier())
+    return OutcomeEvent(
+        name, kind, f"agents/{agent}", {**redact_fields(texts, MAX_DETAIL_CHARS), **lists}, otel.current_traceparent()
+    )

@@ -19,5 +19,5 @@ async def handle_poison_message(queue: str, message: str, gateways: Gateways) ->
     digest = hashlib.sha256(message.encode()).hexdigest()
     detail = f"a message of {queue} failed five times"
     decisions.record(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
-    metrics.poisoned(queue)
+    metrics.message_poisoned(queue)
     await decisions.flush(required=True)

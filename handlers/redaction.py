@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
 
-SHORTEST = 8
+MIN_SECRET_CHARS = 8
 """Characters of a value that is looked for: a shorter one stands in too many words that are none of it."""
-REMEMBERED = 500
+MAX_SECRETS = 500
 """Values that are remembered, the newest; a rotation adds one."""
 HIDDEN = "***"
 
 _known: dict[str, tuple[str, ...]] = {}
 
 
-def remember(value: str) -> None:
+def register_secret(value: str) -> None:
     """Hide this value from now on."""
-    if len(value) < SHORTEST or value in _known:
+    if len(value) < MIN_SECRET_CHARS or value in _known:
         return
     _known[value] = _ways_to_write(value)
-    if len(_known) > REMEMBERED:
+    if len(_known) > MAX_SECRETS:
         _known.pop(next(iter(_known)))
 
 
@@ -35,15 +35,17 @@ def redact(text: str) -> str:
     return text
 
 
-def shown(text: str, longest: int) -> str:
+def redact_and_truncate(text: str, longest: int) -> str:
     """At most so many characters of a text, without secrets."""
     safe = redact(text)
     return safe if len(safe) <= longest else f"{safe[: longest - 1]}…"
 
 
-def line(fields: Mapping[str, object], longest: int) -> dict[str, object]:
+def redact_fields(fields: Mapping[str, object], longest: int) -> dict[str, object]:
     """A line's texts as they may be shown; numbers and truth values stay what they are."""
-    return {key: shown(str(value), longest) if _is_text(value) else value for key, value in fields.items()}
+    return {
+        key: redact_and_truncate(str(value), longest) if _is_text(value) else value for key, value in fields.items()
+    }
 
 
 def _is_text(value: object) -> bool:

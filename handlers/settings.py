@@ -1,17 +1,12 @@
-"""The only reader of the environment and of agents.yaml."""
+"""The only reader of the environment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from handlers.settings_validation import YES, mistakes
-
-if TYPE_CHECKING:
-    from core.agents_file.spec import Agents
+from handlers.settings_validation import YES, find_mistakes
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,7 +67,7 @@ class Settings:
         given = {name: value.strip() for name, value in env.items() if value.strip()}
         if "FOUNDRY_PROJECT_ENDPOINT" in given:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
-        wrong = [*_missing(given), *mistakes(given)]
+        wrong = [*_missing(given), *find_mistakes(given)]
         if wrong:
             raise ConfigError("\n".join(wrong))
         given |= _implied(given)
@@ -117,25 +112,3 @@ def _missing(given: Mapping[str, str]) -> list[str]:
 
 def _meaning(name: str) -> str:
     return next(str(one.metadata["meaning"]) for one in fields(Settings) if one.metadata["name"] == name)
-
-
-def load_agents_file(settings: Settings) -> Agents:
-    """The agent rules, read again where the file changed; raises ConfigError."""
-    path = APP_ROOT / settings.agents_file
-    try:
-        changed = path.stat().st_mtime_ns
-        if not path.is_file():
-            raise ConfigError(f"AGENTS_FILE: {path} is no file; name the file itself, such as agents.yaml")
-        return _read(path, changed)
-    except OSError as error:
-        raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, _changed: int) -> Agents:
-    from core.agents_file.loader import AgentsFileError, load_agents
-
-    try:
-        return load_agents(path.read_bytes())
-    except AgentsFileError as error:
-        raise ConfigError(str(error)) from error

@@ -29,7 +29,7 @@ LONGEST = 100
 Check = Callable[[str], str | None]
 
 
-def mistakes(given: Mapping[str, str]) -> Iterator[str]:
+def find_mistakes(given: Mapping[str, str]) -> Iterator[str]:
     """One sentence for each setting that is wrong."""
     for name, value in given.items():
         if name not in CHECKS:

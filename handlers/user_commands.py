@@ -67,8 +67,9 @@ async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to
     reads = gather_two(gateways.foundry.get_agent(agent), gateways.foundry.list_versions(agent))
     (told, versions), release = await gather_two(reads, gateways.state_store.get_release(agent))
     way = decide.rollback_target(release, told, versions, to)
-    if isinstance(way, str):
-        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, way), gateways)
+    if isinstance(way, decide.NoRollback):
+        none = way.detail
+        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, none), gateways)
     # its own read is the only one whose status can be trusted
     back = await gateways.foundry.get_version(agent, way.number)
     if back is None or not may_serve(back):

@@ -16,7 +16,7 @@ from core.state.release import ReleaseState
 from core.timing import MAX_READ_AGE_SECONDS
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, TransientError
-from handlers.gateways.interfaces import Deleted, Gateways
+from handlers.gateways.interfaces import DeleteResult, Gateways
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -44,13 +44,13 @@ class AgentSnapshot:
 class VersionDeleter:
     """One agent's deletions under its lease; ``done`` says what became of each version."""
 
-    rule: AgentSpec
+    spec: AgentSpec
     release: ReleaseState
-    pace: LeaseKeeper
+    lease_keeper: LeaseKeeper
     gateways: Gateways
     decisions: DecisionLog
     interrupted: Interrupted
-    done: dict[str, Reason] = field(default_factory=dict)
+    results: dict[str, Reason] = field(default_factory=dict)
     _left: deque[Delete] = field(default_factory=deque)
     _stopped: bool = False
     _around: asyncio.Future[AgentSnapshot] | None = None
@@ -58,11 +58,11 @@ class VersionDeleter:
     _shared_by: int = 0
 
     @property
-    def stayed(self) -> dict[str, Reason]:
+    def not_deleted(self) -> dict[str, Reason]:
         """The versions that could not be deleted, and why."""
-        return {number: reason for number, reason in self.done.items() if reason not in PRUNED}
+        return {number: reason for number, reason in self.results.items() if reason not in PRUNED}
 
-    async def all(self, lines: Sequence[Delete]) -> None:
+    async def delete_all(self, lines: Sequence[Delete]) -> None:
         """Delete oldest first until all are done or something else is waiting.
 
         A fault is waited out and slows down; raises TransientError where it stays, PermanentError, LeaseLostError.
@@ -72,10 +72,10 @@ class VersionDeleter:
             faults = await self._some(width)
             if faults:
                 worst = max(faults, key=lambda error: error.retry_after or 0.0)
-                if not await self.pace.back_off(worst):
+                if not await self.lease_keeper.back_off(worst):
                     raise worst
             else:
-                self.pace.answered()
+                self.lease_keeper.answered()
             width = 1 if faults else min(AT_ONCE, width * 2)
 
     async def _some(self, width: int) -> list[TransientError]:
@@ -104,10 +104,10 @@ class VersionDeleter:
         """Look, and delete what still may go."""
         number = line.version.number
         around, version = await gather_two(
-            self._look_around(), self.gateways.foundry.get_version(self.rule.name, number)
+            self._look_around(), self.gateways.foundry.get_version(self.spec.name, number)
         )
         if self.gateways.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
-            raise TransientError("Foundry", "slow", f"look at {self.rule.name} before a delete")
+            raise TransientError("Foundry", "slow", f"look at {self.spec.name} before a delete")
         if around.interrupted and not self._stopped:
             self._stopped = True
             self.decisions.record(Reason.PRUNE_STOPPED, "a release is waiting")
@@ -116,7 +116,7 @@ class VersionDeleter:
         if version is None:
             self._tell(number, line.reason, "it was gone already")
             return
-        again = recheck(line, around.agent, version, self.release, self.rule.keep, self.gateways.clock.now())
+        again = recheck(line, around.agent, version, self.release, self.spec.keep, self.gateways.clock.now())
         if isinstance(again, Keep):
             self._tell(number, again.reason)
         else:
@@ -131,21 +131,21 @@ class VersionDeleter:
         return self._around
 
     async def _seen(self) -> AgentSnapshot:
-        await self.pace.keep_lease()
+        await self.lease_keeper.keep_lease()
         began = self.gateways.clock.monotonic()
-        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.get_agent(self.rule.name))
+        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.get_agent(self.spec.name))
         return AgentSnapshot(began, stop, agent)
 
     async def _delete(self, line: Delete) -> None:
         """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
         number = line.version.number
-        with otel.span("prune.delete", agent=self.rule.name, version=number) as describe:
-            deleted = await self.gateways.foundry.delete_version(self.rule.name, number)
-            reason = Reason.SESSIONS_ACTIVE if deleted is Deleted.SESSIONS_ACTIVE else line.reason
+        with otel.span("prune.delete", agent=self.spec.name, version=number) as describe:
+            deleted = await self.gateways.foundry.delete_version(self.spec.name, number)
+            reason = Reason.SESSIONS_ACTIVE if deleted is DeleteResult.SESSIONS_ACTIVE else line.reason
             describe(reason=reason.value)
         self._tell(number, reason)
 
     def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
-        self.done[number] = reason
-        metrics.pruned(self.rule.name, reason)
+        self.results[number] = reason
+        metrics.version_pruned(self.spec.name, reason)
         self.decisions.record(reason, detail, version=number)

@@ -12,7 +12,7 @@ import yaml
 from typer.main import get_command
 
 from cli.__main__ import app
-from core.reasons import _OF_SERVICE, Reason
+from core.reasons import SERVICE_CODES, Reason
 from docs.reference.reasons import generate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +99,7 @@ def test_the_index_says_what_the_enum_says_in_its_order() -> None:
 def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:
     _, _, mapped = INDEX.read_text().partition(SERVICE)
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| \[(\w+)\]\(.*\|$", mapped, re.MULTILINE))
-    assert {code: rows.get(code) for code in _OF_SERVICE} == {code: to.value for code, to in _OF_SERVICE.items()}
+    assert {code: rows.get(code) for code in SERVICE_CODES} == {code: to.value for code, to in SERVICE_CODES.items()}
 
 
 def test_every_reason_that_a_text_names_exists() -> None:

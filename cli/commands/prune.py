@@ -35,11 +35,11 @@ async def plan_and_prune(context: CommandContext, agent: str | None, options: Pr
     """Show what would happen to each version; without ``dry_run``, do it."""
     from cli.concurrency import read_each, reading
     from core.prune.retention import Delete
-    from handlers.prune_versions.run import planned
+    from handlers.prune_versions.run import plan_versions
 
     names = context.select_agents(agent)
     context.progress.activity = reading(names)
-    plans = await read_each(names, lambda name: planned(context.agents.agents[name], context.gateways))
+    plans = await read_each(names, lambda name: plan_versions(context.agents.agents[name], context.gateways))
     rows = [
         _row(name, line.version.number, line.reason) | {"delete": isinstance(line, Delete)}
         for name, plan in zip(names, plans, strict=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cli.doctor.result import Check, failed, ok, unknown
 from core.agents_file.spec import Agents
-from handlers.settings import APP_ROOT, ConfigError, Settings, load_agents_file
+from handlers.agents_file import load_agents_file
+from handlers.settings import APP_ROOT, ConfigError, Settings
 
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}

@@ -13,7 +13,7 @@ from cli.exit_codes import UsageError
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import NO_TIME, Agent, Secret, SecretValue, Unreadable, Version
+from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -120,8 +120,8 @@ async def _secret_version(context: CommandContext, name: str, released: Mapping[
     try:
         secret = await context.gateways.key_vault.get_secret(name, None)
     except GatewayError:
-        return released.get(name, Unreadable.FORBIDDEN.value)
-    if secret is Unreadable.FORBIDDEN:
+        return released.get(name, SecretUnavailable.FORBIDDEN.value)
+    if secret is SecretUnavailable.FORBIDDEN:
         return released.get(name, secret.value)
     return secret.version if isinstance(secret, Secret) else secret.value
 
@@ -161,13 +161,13 @@ class SnapshotGateways:
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """Return the newest version; a plan needs no other."""
         newest = self._snapshot.toolboxes.get(name)
-        return (ToolboxVersion(newest, NO_TIME, is_ours=True),) if newest else ()
+        return (ToolboxVersion(newest, UNKNOWN_TIME, is_ours=True),) if newest else ()
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable | None:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable | None:
         """Return the recorded version without a value; None if the snapshot lacks it."""
         recorded = self._snapshot.secrets.get(name)
-        if recorded in {reason.value for reason in Unreadable}:
-            return Unreadable(recorded)
+        if recorded in {reason.value for reason in SecretUnavailable}:
+            return SecretUnavailable(recorded)
         return Secret(name, version or recorded, SecretValue("")) if recorded else None
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:

@@ -51,7 +51,7 @@ def shown(value: object) -> str:
     return short(repr(value))
 
 
-def duration(value: object) -> object:
+def parse_duration(value: object) -> timedelta:
     """``1d``, ``90s``, ``1h30m``: days, hours, minutes, seconds, in this order."""
     if isinstance(value, timedelta):
         return value
@@ -177,7 +177,7 @@ Protocols = Annotated[
 ]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(duration),
+    BeforeValidator(parse_duration),
     _in_editors("string", pattern=DURATION.replace("^", "^(?=.)", 1)),
 ]
 Expression = Annotated[str, AfterValidator(expression)]

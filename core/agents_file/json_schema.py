@@ -45,7 +45,7 @@ def _shapes() -> dict[str, Any]:
         for key, field in model.model_fields.items():
             shown = shapes[model.__name__]["properties"][key]
             if isinstance(field.default, timedelta):
-                shown["default"] = as_text(field.default)
+                shown["default"] = format_duration(field.default)
             elif "$ref" in shown:
                 del shown["default"]  # each of its keys has its own
     for key in ("verify", "check"):
@@ -58,7 +58,7 @@ def _shapes() -> dict[str, Any]:
     return dict(sorted(shapes.items()))
 
 
-def as_text(value: timedelta) -> str:
+def format_duration(value: timedelta) -> str:
     """A duration as one writes it."""
     seconds = int(value.total_seconds())
     parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))

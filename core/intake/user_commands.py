@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.definition import existing_definition, push_of_version
@@ -77,31 +77,37 @@ def request_release(
     return DesiredUpdate(asked, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 
+@dataclass(frozen=True, slots=True)
+class NoRollback:
+    """Why there is no version to roll back to."""
+
+    detail: str
+
+
 def rollback_target(
     release: ReleaseState, agent: Agent | None, versions: Sequence[Version], to: str | None
-) -> Version | str:
-    """The version that a rollback goes to, or why there is none.
-
-    Where none is named: what was good before what serves, or what is good where something else serves.
-    """
+) -> Version | NoRollback:
+    """The version to roll back to: ``to``, or else the newest good version that is not live."""
     if agent is None:
-        return "the agent does not exist"
-    known = [
-        one.version
-        for one in (release.last_good, release.previous_good)
-        if one is not None and one.version != agent.live
-    ]
-    number = to or next(iter(known), None)
+        return NoRollback("the agent does not exist")
+    good = [good.version for good in (release.last_good, release.previous_good) if good and good.version != agent.live]
+    number = to or next(iter(good), None)
     if number is None:
-        return "nothing was good before what serves"
-    found = next((one for one in versions if one.number == number), None)
-    if found is None:
-        return f"version {number} is not there; there are {', '.join(one.number for one in versions) or 'none'}"
-    if number == agent.live:
-        return f"version {number} serves already"
-    if found.status is not Status.ACTIVE:
-        return f"version {number} is {found.status}"
-    return found if push_of_version(found) is not None else f"version {number} does not name its image by digest"
+        return NoRollback("no version was good before the live one")
+    target = next((version for version in versions if version.number == number), None)
+    if target is None:
+        existing = ", ".join(version.number for version in versions) or "none"
+        return NoRollback(f"version {number} does not exist; the versions are: {existing}")
+    problem = _rollback_problem(target, agent)
+    return NoRollback(f"version {number} {problem}") if problem else target
+
+
+def _rollback_problem(version: Version, agent: Agent) -> str:
+    if version.number == agent.live:
+        return "is live already"
+    if version.status is not Status.ACTIVE:
+        return f"is {version.status}"
+    return "" if push_of_version(version) else "does not name its image by digest"
 
 
 def request_rollback(

@@ -10,7 +10,7 @@ import re2
 
 from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT, TAG
-from core.model import NO_TIME, Agent, Routing, Status, Version, is_number
+from core.model import UNKNOWN_TIME, Agent, Routing, Status, Version, is_version_number
 from core.reasons import Reason
 from core.state.release import ReleaseState
 
@@ -89,9 +89,9 @@ def recheck(
     return Keep(found, why) if why else Delete(found, _why(found))
 
 
-def number(version: Version) -> int:
+def version_number(version: Version) -> int:
     """The version's number; -1 for a name that is none, which is never ours to delete."""
-    return int(version.number) if is_number(version.number) else -1
+    return int(version.number) if is_version_number(version.number) else -1
 
 
 def _why(version: Version) -> Reason:
@@ -99,7 +99,7 @@ def _why(version: Version) -> Reason:
 
 
 def _age_order(version: Version) -> tuple[int, datetime, str]:
-    return (number(version), version.created_at, version.number)
+    return (version_number(version), version.created_at, version.number)
 
 
 def _needed(ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec) -> dict[str, Reason]:
@@ -113,7 +113,7 @@ def _needed(ordered: list[Version], routing: Routing, release: ReleaseState, kee
 def _needs(
     ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec
 ) -> Iterator[tuple[str, Reason]]:
-    numbered = [version for version in ordered if number(version) >= 0]
+    numbered = [version for version in ordered if version_number(version) >= 0]
     yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
     if routing.follows_latest and numbered:
         yield numbered[-1].number, Reason.KEPT_LIVE
@@ -129,7 +129,7 @@ def _by_itself(version: Version, keep: KeepSpec) -> Reason | None:
         return Reason.KEPT_DRAFT
     if version.status in (Status.CREATING, Status.DELETING, Status.DELETED, Status.UNKNOWN):
         return Reason.KEPT_UNSETTLED
-    if version.created_at == NO_TIME:
+    if version.created_at == UNKNOWN_TIME:
         return Reason.KEPT_UNDATED
     return Reason.KEPT_FOREIGN if keep.foreign and FINGERPRINT not in version.metadata else None
 
@@ -150,8 +150,8 @@ def _named(release: ReleaseState) -> Iterator[str]:
 def _recent(numbered: list[Version], routing: Routing, keep: KeepSpec) -> list[Version]:
     """The ``newest`` versions behind the live one that could serve again."""
     pinned = [int(rule.version) for rule in routing.rules if rule.version.isdecimal()]
-    live = max(pinned) if pinned and not routing.follows_latest else number(numbered[-1]) if numbered else 0
-    behind = [version for version in numbered if number(version) < live and version.status is Status.ACTIVE]
+    live = max(pinned) if pinned and not routing.follows_latest else version_number(numbered[-1]) if numbered else 0
+    behind = [version for version in numbered if version_number(version) < live and version.status is Status.ACTIVE]
     return behind[-keep.newest :] if keep.newest else []
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from core.agents_file.spec import KeepSpec
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
-from core.model import NO_TIME, Version
+from core.model import UNKNOWN_TIME, Version
 from core.reasons import Reason
 
-UNDER_WAY = timedelta(hours=1)
+MIN_TOOLBOX_AGE = timedelta(hours=1)
 """A toolbox version is made before the agent version that names it: a younger one may be waited for."""
 
 
@@ -27,7 +27,7 @@ class ToolboxVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolboxLine:
+class ToolboxDecision:
     """One toolbox version, and why it stays or goes."""
 
     version: str
@@ -41,7 +41,7 @@ class ToolboxLine:
 
 def plan_toolbox(
     versions: Iterable[ToolboxVersion], kept: Iterable[Version], keep: KeepSpec, now: datetime
-) -> tuple[ToolboxLine, ...]:
+) -> tuple[ToolboxDecision, ...]:
     """One line and one reason for each toolbox version, oldest first; ``kept`` are the agent versions that stay."""
     ordered = sorted(versions, key=lambda one: int(one.version))
     users = [version for version in kept if TOOLBOX_ENDPOINT in version.variables]
@@ -54,8 +54,8 @@ def plan_toolbox(
             return Reason.KEPT_LIVE
         if not one.is_ours:
             return Reason.KEPT_FOREIGN
-        if one.created_at == NO_TIME:
+        if one.created_at == UNKNOWN_TIME:
             return Reason.KEPT_UNDATED
-        return Reason.KEPT_YOUNG if now - one.created_at < max(keep.min_age, UNDER_WAY) else Reason.PRUNED_STALE
+        return Reason.KEPT_YOUNG if now - one.created_at < max(keep.min_age, MIN_TOOLBOX_AGE) else Reason.PRUNED_STALE
 
-    return tuple(ToolboxLine(one.version, why(one)) for one in ordered)
+    return tuple(ToolboxDecision(one.version, why(one)) for one in ordered)

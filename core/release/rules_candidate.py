@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import UnresolvedDefinition
-from core.model import NO_TIME, Status, Version
+from core.model import UNKNOWN_TIME, Status, Version
 from core.reasons import Reason, from_service
 from core.release import transitions
 from core.release.actions import (
@@ -77,7 +77,7 @@ def still_provisioning(inputs: DecisionInput, spec: AgentSpec, now: datetime) ->
     version = _seen(inputs)
     if version.status not in (Status.CREATING, Status.UNKNOWN):
         return None
-    undated = version.created_at == NO_TIME
+    undated = version.created_at == UNKNOWN_TIME
     took = now - (inputs.release.started_at or now) if undated else (version.read_at or now) - version.created_at
     if took >= spec.release.provision_within:
         return EndRelease(Reason.TIMED_OUT, transitions.ended(inputs.release, Reason.TIMED_OUT, now))

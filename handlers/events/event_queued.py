@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import Agents
-from core.events import Ignored, ImagePushed, Parsed, SecretChanged, parse_events
+from core.events import Ignored, ImagePushed, ParsedEvent, SecretChanged, parse_events
 from handlers.events import image_pushed
 from handlers.events.image_pushed import handle_push
 from handlers.events.secret_changed import handle_secret_change
@@ -36,7 +36,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
         await decisions.flush()
 
 
-def _parsed(event: str, registry: str, now: datetime) -> Iterator[Parsed]:
+def _parsed(event: str, registry: str, now: datetime) -> Iterator[ParsedEvent]:
     """What the delivery says; where an event's own words hold a secret, they are told without it.
 
     What an event is about (registry, repository, digest) is read as it came: a setting may be kept as a secret too.

@@ -11,7 +11,7 @@ from core.intake.events import DesiredUpdate, apply_push
 from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import Cause, DesiredState
-from handlers.events.update_desired import said_at, update_and_enqueue
+from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -24,7 +24,12 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
     """Note the push where it is wanted and hand over; Foundry is never asked: Event Grid waits 30 s at most."""
     push = pushed.push
     about: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    line: dict[str, Any] = {**about, "event": push.event_id, "cause": Cause.PUSH.value, **said_at(STEP, pushed.dry_run)}
+    line: dict[str, Any] = {
+        **about,
+        "event": push.event_id,
+        "cause": Cause.PUSH.value,
+        **step_fields(STEP, pushed.dry_run),
+    }
     followers = followers_of(agents, push.repository)
     if not followers:
         decisions.record(Reason.NOT_FOLLOWED, **line)
@@ -41,6 +46,6 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
 
 async def _note(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:
     def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_push(desired, spec, pushed.push, otel.carrier() or pushed.traceparent, now)
+        return apply_push(desired, spec, pushed.push, otel.current_traceparent() or pushed.traceparent, now)
 
     return await update_and_enqueue(spec.name, judge, gateways, dry_run=pushed.dry_run)

@@ -10,7 +10,7 @@ from core.events import SecretChanged
 from core.intake.events import DesiredUpdate, apply_rotation
 from core.reasons import Reason
 from core.state.desired import Cause, DesiredState
-from handlers.events.update_desired import said_at, update_and_enqueue
+from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
@@ -23,7 +23,7 @@ async def handle_secret_change(
     changed: SecretChanged, agents: Agents, decisions: DecisionLog, gateways: Gateways
 ) -> None:
     """Note the rotation where the secret is used; agents that pin a version are left alone."""
-    said = said_at(STEP, changed.dry_run)
+    said = step_fields(STEP, changed.dry_run)
     about: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": CAUSE, **said}
     users = [spec for spec in agents.agents.values() if await _uses(spec, changed.name, gateways)]
     if not users:
@@ -54,6 +54,6 @@ async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:
 
 async def _note(spec: AgentSpec, changed: SecretChanged, gateways: Gateways) -> DesiredUpdate:
     def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_rotation(desired, spec, otel.carrier() or changed.traceparent, now)
+        return apply_rotation(desired, spec, otel.current_traceparent() or changed.traceparent, now)
 
     return await update_and_enqueue(spec.name, judge, gateways, dry_run=changed.dry_run)

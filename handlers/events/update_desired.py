@@ -36,6 +36,6 @@ async def update_and_enqueue(
     return noted
 
 
-def said_at(step: str, dry_run: bool) -> dict[str, object]:
+def step_fields(step: str, dry_run: bool) -> dict[str, object]:
     """Where a line was decided; that of a dry run has a step of its own, so that no figure counts it."""
     return {"step": "dry_run", "dry_run": True} if dry_run else {"step": step}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from handlers.gateways.azure_http import may_help, retry_after
+from handlers.gateways.azure_http import is_retryable, retry_after
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.interfaces import OutcomeEvent
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from azure.eventgrid.aio import EventGridPublisherClient
 
 SERVICE = "Event Grid"
-WITHIN = 10.0
+PUBLISH_TIMEOUT_SECONDS = 10.0
 """Seconds for all of it: the release is over, and its message must not be held back for those who listen."""
-ONCE_MORE: dict[str, Any] = {"retry_total": 1, "connection_timeout": 3, "read_timeout": 5}
+RETRY_OPTIONS: dict[str, Any] = {"retry_total": 1, "connection_timeout": 3, "read_timeout": 5}
 """An event that comes twice has the same id."""
 
 
@@ -38,7 +38,7 @@ class EventGridPublisher:
         client = await self._client()
         what = f"publish {' and '.join(sorted({one.type for one in events}))}"
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
                 await client.send([self._event(one) for one in events])
         except HttpResponseError as error:
             raise _ours(what, error) from error
@@ -69,7 +69,7 @@ class EventGridPublisher:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, **ONCE_MORE)
+                self._made = made(self._endpoint, self._credential, **RETRY_OPTIONS)
         return self._made
 
 
@@ -81,6 +81,6 @@ def _import() -> type[EventGridPublisherClient]:
 
 def _ours(what: str, error: HttpResponseError) -> TransientError | PermanentError:
     status = 404 if isinstance(error, ResourceNotFoundError) else error.status_code  # azure-eventgrid 4.22.1 forgets it
-    if may_help(status):
+    if is_retryable(status):
         return TransientError(SERVICE, str(status or "no answer"), what, unclear=True, retry_after=retry_after(error))
     return PermanentError(SERVICE, str(status), what, status=status)

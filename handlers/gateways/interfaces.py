@@ -18,7 +18,7 @@ from typing import Protocol
 
 from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Agent, Answer, Definition, Routing, Secret, Toolbox, Unreadable, Version
+from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -26,7 +26,7 @@ from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 
-class Deleted(StrEnum):
+class DeleteResult(StrEnum):
     """What became of a request to delete a version."""
 
     DELETED = "deleted"
@@ -56,7 +56,7 @@ class Foundry(Protocol):
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Move the version selector, touching nothing else of the endpoint; returns it as then told."""
 
-    async def delete_version(self, agent: str, number: str) -> Deleted:
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Delete a version that has no sessions."""
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
@@ -77,14 +77,14 @@ class Foundry(Protocol):
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """Every version of a toolbox, all pages; empty where there is none."""
 
-    async def delete_toolbox_version(self, name: str, version: str) -> Deleted:
+    async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
 
 class KeyVault(Protocol):
     """Secrets in one Key Vault. Every method raises TransientError or PermanentError."""
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """A secret's value and version id from one read; the newest where no version is asked for."""
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:

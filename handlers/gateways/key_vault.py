@@ -11,33 +11,43 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretValue, Unreadable
-from handlers.gateways.azure_http import ASKED_ONCE, UNREADABLE, connections, may_help, retry_after
+from core.model import Secret, SecretUnavailable, SecretValue
+from handlers.gateways.azure_http import (
+    CLIENT_OPTIONS,
+    UNREADABLE_ANSWER,
+    connection_options,
+    is_retryable,
+    retry_after,
+)
 from handlers.gateways.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "Key Vault"
-OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
+OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 
 
 class AzureKeyVault:
     """See the Vault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, **OPTIONS, **connections())
+        self._client = SecretClient(url, credential, **OPTIONS, **connection_options())
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """A secret's value and the version id that came with it."""
         with _our_errors(f"read secret {name}"):
             try:
                 return _secret(name, await self._client.get_secret(name, version))
             except ResourceNotFoundError:
-                return Unreadable.MISSING
+                return SecretUnavailable.MISSING
             except HttpResponseError as error:
                 if error.status_code in (401, 403):
-                    return Unreadable.DISABLED if _inner_code(error) == "SecretDisabled" else Unreadable.FORBIDDEN
+                    return (
+                        SecretUnavailable.DISABLED
+                        if _inner_code(error) == "SecretDisabled"
+                        else SecretUnavailable.FORBIDDEN
+                    )
                 raise
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
@@ -85,11 +95,11 @@ def _our_errors(what: str) -> Iterator[None]:
         if error.status_code is not None and error.status_code < 300:
             raise TransientError(SERVICE, "no answer", what) from error
         code = str(error.error.code if error.error and error.error.code else error.status_code)  # JSON has numbers, too
-        if may_help(error.status_code):
+        if is_retryable(error.status_code):
             raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
         shown = "FORBIDDEN" if error.status_code == 403 else code
         raise PermanentError(SERVICE, shown, what, status=error.status_code) from error
-    except (AzureError, *UNREADABLE) as error:
+    except (AzureError, *UNREADABLE_ANSWER) as error:
         raise TransientError(SERVICE, "no answer", what) from error
 
 

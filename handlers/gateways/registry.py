@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from core.image_manifest import ImageFacts, RegistryTag, inspect_config, inspect_manifest
-from handlers.gateways.azure_http import ASKED_ONCE, BUSY, UNREADABLE, connections, retry_after
+from handlers.gateways.azure_http import (
+    CLIENT_OPTIONS,
+    RETRYABLE_STATUSES,
+    UNREADABLE_ANSWER,
+    connection_options,
+    retry_after,
+)
 from handlers.gateways.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
@@ -19,9 +25,9 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "registry"
-LARGEST_CONFIG = 1_000_000
+MAX_CONFIG_BYTES = 1_000_000
 """Bytes of a configuration that are read."""
-OPTIONS: dict[str, Any] = {**ASKED_ONCE, "read_timeout": 10}
+OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 
 
 class AzureRegistry:
@@ -39,7 +45,7 @@ class AzureRegistry:
         what = f"read {repository}@{digest[:19]}"
         try:
             return await self._facts(repository, digest)
-        except (AzureError, *UNREADABLE) as error:
+        except (AzureError, *UNREADABLE_ANSWER) as error:
             if _is_missing(error):
                 return None
             raise _ours(what, error) from error
@@ -47,14 +53,14 @@ class AzureRegistry:
     async def _facts(self, repository: str, digest: str) -> ImageFacts:
         client, token = await self._client(), self._tokens.setdefault(repository, _Token())
         found = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=token.keep)
-        facts = inspect_manifest(found.manifest, found.media_type or "", digest)
+        facts = inspect_manifest(found.manifest, found.media_type or "")
         if isinstance(facts, ImageFacts):
             return facts
-        stream = await client.download_blob(repository, facts, headers=token.headers)
+        stream = await client.download_blob(repository, facts.digest, headers=token.headers)
         data = bytearray()
         async for chunk in stream:
             data += chunk
-            if len(data) > LARGEST_CONFIG:
+            if len(data) > MAX_CONFIG_BYTES:
                 raise ValueError("a configuration that is larger than any image's")
         return inspect_config(json.loads(data), digest)
 
@@ -64,7 +70,7 @@ class AzureRegistry:
         try:
             listed = client.list_tag_properties(repository, order_by="timedesc")
             return [RegistryTag(one.name, one.digest, one.last_updated_on) async for one in listed]
-        except (AzureError, *UNREADABLE) as error:
+        except (AzureError, *UNREADABLE_ANSWER) as error:
             if _is_missing(error):
                 return []
             raise _ours(f"list the tags of {repository}", error) from error
@@ -80,7 +86,7 @@ class AzureRegistry:
         if self._made is None:
             made = await asyncio.to_thread(_import)
             if self._made is None:  # another coroutine may have been as early
-                self._made = made(self._endpoint, self._credential, **OPTIONS, **connections())
+                self._made = made(self._endpoint, self._credential, **OPTIONS, **connection_options())
         return self._made
 
 
@@ -114,7 +120,7 @@ def _is_missing(error: Exception) -> bool:
 def _ours(what: str, error: Exception) -> TransientError | PermanentError:
     if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
         code = str(error.status_code)
-        if error.status_code in BUSY:
+        if error.status_code in RETRYABLE_STATUSES:
             return TransientError(SERVICE, code, what, retry_after=retry_after(error))
         return PermanentError(SERVICE, code, what, status=error.status_code)
     return TransientError(SERVICE, "no answer", f"{what}: {type(error).__name__}")

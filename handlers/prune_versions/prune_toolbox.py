@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from core.agents_file.spec import AgentSpec
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
-from core.prune.toolboxes import ToolboxLine, plan_toolbox
+from core.prune.toolboxes import ToolboxDecision, plan_toolbox
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
 
-async def prune(
+async def prune_toolbox(
     spec: AgentSpec,
     versions: Sequence[Version],
     kept: Sequence[Version],
@@ -27,14 +27,16 @@ async def prune(
     """
     if not spec.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
         return
-    lines = await planned(spec, kept, gateways)
+    lines = await plan_toolbox_versions(spec, kept, gateways)
     for line in lines:
         if line.deletes and not dry_run:
             await gateways.foundry.delete_toolbox_version(toolbox_of(spec), line.version)
         decisions.record(line.reason, version=line.version, toolbox=toolbox_of(spec))
 
 
-async def planned(spec: AgentSpec, kept: Sequence[Version], gateways: Gateways) -> tuple[ToolboxLine, ...]:
+async def plan_toolbox_versions(
+    spec: AgentSpec, kept: Sequence[Version], gateways: Gateways
+) -> tuple[ToolboxDecision, ...]:
     """What would go of the toolbox, and why the rest stays."""
     found = await gateways.foundry.list_toolbox_versions(toolbox_of(spec))
     return plan_toolbox(found, kept, spec.keep, gateways.clock.now())

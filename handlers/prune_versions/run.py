@@ -34,7 +34,7 @@ PER_LINE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PrunePlan:
     """One agent's plan, and what it was made from."""
 
     lines: tuple[PruneDecision, ...]
@@ -87,28 +87,28 @@ async def _report(
     if not gone:
         quiet.merge(decisions)
         return
-    event = outcome_events.of_prune(spec.name, sorted(gone, key=int), gateways.clock.now().isoformat())
+    event = outcome_events.prune_event(spec.name, sorted(gone, key=int), gateways.clock.now().isoformat())
     await outcome_events.publish([event], decisions, gateways)
     await decisions.flush()
 
 
-async def planned(spec: AgentSpec, gateways: Gateways) -> Planned:
+async def plan_versions(spec: AgentSpec, gateways: Gateways) -> PrunePlan:
     """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
     foundry, name = gateways.foundry, spec.name
     reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
     (agent, versions), release = await gather_two(reads, gateways.state_store.get_release(name))
     if agent is None:
-        return Planned((), Routing(), release)
+        return PrunePlan((), Routing(), release)
     lines = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
-    return Planned(lines, agent.routing, release)
+    return PrunePlan(lines, agent.routing, release)
 
 
 async def _prune(
     spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
 ) -> None:
     """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
-    found = await with_retries(gateways.clock, lambda: planned(spec, gateways))
-    metrics.versions(spec.name, [line.version for line in found.lines], spec.keep.limit)
+    found = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways))
+    metrics.version_counts(spec.name, [line.version for line in found.lines], spec.keep.limit)
     pause = (await gateways.state_store.get_desired(spec.name)).pause if found.going else None
     if pause is not None and pause.is_active(gateways.clock.now()):
         decisions.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
@@ -122,46 +122,46 @@ async def _prune(
     kept = [line.version for line in found.lines if line.version.number not in left]
     _sum_up(spec, kept, decisions)
     versions = [line.version for line in found.lines]
-    await prune_toolbox.prune(spec, versions, kept, gateways, decisions, dry_run=settings.prune_dry_run)
+    await prune_toolbox.prune_toolbox(spec, versions, kept, gateways, decisions, dry_run=settings.prune_dry_run)
 
 
 async def _delete(
     spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
-) -> Planned:
+) -> PrunePlan:
     """Plan again under the lease and delete; returns that plan."""
     lease = await gateways.state_store.acquire_lease(spec.name)
     if lease is None:
         decisions.record(Reason.LEASE_TAKEN)
-        return await planned(spec, gateways)
+        return await plan_versions(spec, gateways)
     try:
-        found = await planned(spec, gateways)
+        found = await plan_versions(spec, gateways)
         _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
         pace = _pace(lease, settings, gateways)
         deleting = VersionDeleter(
             spec, lease.state, pace, gateways, decisions, lambda: _newer_wish(spec.name, lease, gateways)
         )
         try:
-            await deleting.all(found.going)
-            await deleting.all(_instead(spec, found, deleting))
+            await deleting.delete_all(found.going)
+            await deleting.delete_all(_instead(spec, found, deleting))
         except LeaseLostError:
             decisions.record(Reason.LEASE_LOST)
         finally:
-            gone |= set(deleting.done) - set(deleting.stayed)
+            gone |= set(deleting.results) - set(deleting.not_deleted)
     finally:
         await lease.release()
     desired = await gateways.state_store.get_desired(spec.name)
     if desired.generation > lease.state.observed_generation:
-        await gateways.release_queue.enqueue(spec.name, traceparent=desired.traceparent or otel.carrier())
+        await gateways.release_queue.enqueue(spec.name, traceparent=desired.traceparent or otel.current_traceparent())
     return found
 
 
-def _instead(spec: AgentSpec, found: Planned, deleting: VersionDeleter) -> list[Delete]:
+def _instead(spec: AgentSpec, found: PrunePlan, deleting: VersionDeleter) -> list[Delete]:
     """What gives way in the place of versions that could not be deleted, where the agent is crowded."""
-    left = [line.version for line in found.lines if deleting.done.get(line.version.number) not in PRUNED]
-    if not deleting.stayed or not near_limit(len(left), spec.keep):
+    left = [line.version for line in found.lines if deleting.results.get(line.version.number) not in PRUNED]
+    if not deleting.not_deleted or not near_limit(len(left), spec.keep):
         return []
     now = deleting.gateways.clock.now()
-    again = plan_prune(left, found.routing, found.release, spec.keep, now, deleting.stayed)
+    again = plan_prune(left, found.routing, found.release, spec.keep, now, deleting.not_deleted)
     return [line for line in again if isinstance(line, Delete)]
 
 

@@ -117,8 +117,8 @@ async def _make_room(step: PruneForRoom, holder: Holder) -> None:
     facts, release = holder.facts, holder.acts.record
     deleting = VersionDeleter(holder.rule, release, holder.pace, holder.gateways, holder.decisions, _nobody_waits)
     holder.tell(step.reason, release, f"{len(step.deletions)} versions may go")
-    await deleting.all(step.deletions)
-    holder.facts = Observed(release_definition=facts.release_definition, pruned={**facts.pruned, **deleting.done})
+    await deleting.delete_all(step.deletions)
+    holder.facts = Observed(release_definition=facts.release_definition, pruned={**facts.pruned, **deleting.results})
 
 
 async def _nobody_waits() -> bool:

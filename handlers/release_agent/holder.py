@@ -69,7 +69,7 @@ class Holder:
 
     def announce(self, reason: Reason, release: ReleaseState, detail: str = "") -> None:
         """Have the world told of it, where it is the world's business."""
-        event = outcome_events.of_release(self.rule.name, reason, release, detail)
+        event = outcome_events.release_event(self.rule.name, reason, release, detail)
         self.events += [event] if event else []
 
     def tell(self, reason: Reason, release: ReleaseState, detail: str = "") -> None:

@@ -48,7 +48,7 @@ def _confirmed(holder: Holder) -> Action | None:
     release = holder.acts.record
     if release.phase is not Phase.CONFIRMED:
         return Poll(Reason.CREATE)
-    metrics.activated(holder.rule.name, seconds_since(release.started_at, holder.gateways.clock.now()))
+    metrics.version_activated(holder.rule.name, seconds_since(release.started_at, holder.gateways.clock.now()))
     return None
 
 
@@ -56,7 +56,7 @@ async def _verify(step: Verify, holder: Holder) -> Action:
     rule, gateways = holder.rule, holder.gateways
     prover = Prover(rule.name, step.version, gateways.foundry, gateways.clock)
     proof = await holder.pace.during(prover.verify(rule.release.verify))
-    metrics.verified(rule.name, holder.trail.took)
+    metrics.version_verified(rule.name, holder.trail.took)
     holder.ahead = await _look(step.version, holder)  # asking took its time
     return after_verify(DecisionInput(holder.desired, holder.acts.record), rule, proof, gateways.clock.now())
 

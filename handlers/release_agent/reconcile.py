@@ -31,7 +31,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
             glance, lease = await gather_two(observer.glance(), gateways.state_store.acquire_lease(spec.name))
             push = glance.desired.push if glance else None
             if push:
-                otel.describe(repository=push.repository, tag=push.tag, digest=push.digest)
+                otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
             # its holder looks at what is wanted when it gives the lease back
             decisions.record(Reason.LEASE_TAKEN, step="release.look")
@@ -46,7 +46,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
 
 async def _held(holder: Holder, lease: Lease) -> Reason:
     if holder.ahead is not None and holder.ahead.facts.version_list is not None:
-        metrics.versions(holder.rule.name, holder.ahead.facts.version_list, holder.rule.keep.limit)
+        metrics.version_counts(holder.rule.name, holder.ahead.facts.version_list, holder.rule.keep.limit)
     try:
         ending = await turns.in_turn(holder)
     finally:
@@ -69,4 +69,6 @@ async def _go_on(agent: str, ending: Ending, considered: DesiredState, gateways:
         considered, delay = desired, 0.0
     else:
         return
-    await gateways.release_queue.enqueue(agent, delay=delay, traceparent=considered.traceparent or otel.carrier())
+    await gateways.release_queue.enqueue(
+        agent, delay=delay, traceparent=considered.traceparent or otel.current_traceparent()
+    )

@@ -23,7 +23,7 @@ class ReleaseTrace:
         self._clock = clock
         self._of = traceparent
         self._span = ExitStack()
-        self._describe: otel.Describe = otel.describe
+        self._describe: otel.SetAttributes = otel.set_attributes
         self._about: dict[str, Value] = {}
 
     def __enter__(self) -> ReleaseTrace:
@@ -64,7 +64,7 @@ class ReleaseTrace:
     def describe(self, *, failed: bool = False, **attributes: Value) -> None:
         """Say of the release, and of the step that goes on, what it is about."""
         self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait is of no decision
-        otel.describe(failed=failed, **attributes)
+        otel.set_attributes(failed=failed, **attributes)
         self._describe(failed=failed, **attributes)
 
     def _open(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import ResolvedDefinition, UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts
-from core.model import Push, Secret, Toolbox, Unreadable
+from core.model import Push, Secret, SecretUnavailable, Toolbox
 from core.reasons import Reason
 from core.release.inputs import may_serve, push_to_run, rollback_version
 from core.state.desired import DesiredState
@@ -17,7 +17,7 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 
 CONCURRENT_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
@@ -98,15 +98,15 @@ class Resolver:
 
     async def _secrets(
         self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
-    ) -> dict[str, tuple[SecretRef, Secret | Unreadable]]:
+    ) -> dict[str, tuple[SecretRef, Secret | SecretUnavailable]]:
         """Every secret once, however many variables name it; a noted version id is asked for again."""
         turns = asyncio.Semaphore(CONCURRENT_READS)
 
-        async def read(name: str, version: str | None) -> Secret | Unreadable:
+        async def read(name: str, version: str | None) -> Secret | SecretUnavailable:
             async with turns:
                 answer = await self._outside.key_vault.get_secret(name, version)
             if isinstance(answer, Secret):
-                remember(answer.value.reveal())
+                register_secret(answer.value.reveal())
             return answer
 
         desired = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}

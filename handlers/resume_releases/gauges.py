@@ -32,7 +32,7 @@ async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
         asyncio.gather(*(age(agent) for agent in agents)),
         asyncio.gather(*(_queue(name, gateways) for name in QUEUES)),
     )
-    metrics.unfinished(max(ages, default=0.0))
+    metrics.oldest_unfinished(max(ages, default=0.0))
 
 
 async def _agent(agent: str, now: datetime, gateways: Gateways) -> float:
@@ -41,10 +41,10 @@ async def _agent(agent: str, now: datetime, gateways: Gateways) -> float:
         gateways.state_store.get_desired(agent), gateways.state_store.get_release(agent)
     )
     waits = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
-    metrics.standing(agent, len(holds.active(desired, release, now)), waits or 0.0)
+    metrics.holds_and_approval(agent, len(holds.active(desired, release, now)), waits or 0.0)
     return seconds_since(release_outcome.unfinished_since(desired, release, now), now) or 0.0
 
 
 async def _queue(name: str, gateways: Gateways) -> None:
     with suppress(GatewayError):
-        metrics.queue(name, await gateways.release_queue.count_messages(name))
+        metrics.queue_depth(name, await gateways.release_queue.count_messages(name))

@@ -11,7 +11,7 @@ from core.agents_file.spec import Agents, AgentSpec
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate, apply_push
 from core.intake.registry_check import newest_allowed_push
-from core.model import NO_TIME
+from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from handlers.events.update_desired import update_and_enqueue
@@ -57,7 +57,7 @@ def _when(told: str) -> datetime:
     try:
         return datetime.fromisoformat(told).astimezone(UTC)
     except (ValueError, OverflowError):
-        return NO_TIME
+        return UNKNOWN_TIME
 
 
 async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:
@@ -75,7 +75,7 @@ async def _catch_up(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: Dec
         return
 
     def judge(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        noted = apply_push(desired, spec, push, otel.carrier(), now)
+        noted = apply_push(desired, spec, push, otel.current_traceparent(), now)
         return (
             noted if noted.reason is Reason.ACCEPTED else DesiredUpdate(desired, Reason.NOT_NEWER)
         )  # asks for nothing

@@ -24,7 +24,9 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         for agent in unfinished:
             if agent in agents.agents:
                 desired = await gateways.state_store.get_desired(agent)  # its push's trace goes on
-                await gateways.release_queue.enqueue(agent, traceparent=desired.traceparent or otel.carrier())
+                await gateways.release_queue.enqueue(
+                    agent, traceparent=desired.traceparent or otel.current_traceparent()
+                )
                 decisions.record(Reason.REQUEUED, agent=agent)
             else:
                 decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
@@ -33,7 +35,9 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         deployed = await apply_config_changes(agents, decisions, gateways)
         await find_missed_pushes(agents, decisions, gateways, at_once=deployed)
         await record_gauges(tuple(agents.agents), gateways)
-        otel.decision({**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info")
+        otel.log_decision(
+            {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info"
+        )
         metrics.heartbeat()
     finally:
         await decisions.flush()

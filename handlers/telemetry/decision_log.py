@@ -8,7 +8,7 @@ from core.reasons import Reason
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Journal
-from handlers.redaction import line as redacted
+from handlers.redaction import redact_fields as redacted
 from handlers.telemetry import otel
 
 MAX_JOURNAL_VALUE_CHARS = 100_000
@@ -43,8 +43,8 @@ class DecisionLog:
             **self._common,
             **fields,
         }
-        kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, otel.LONGEST)
-        otel.decision(kept, severity=reason.severity)
+        kept = redacted({key: value for key, value in line.items() if value not in ("", None)}, otel.MAX_VALUE_CHARS)
+        otel.log_decision(kept, severity=reason.severity)
         self._kept.append({**kept, **redacted(kept_only or {}, MAX_JOURNAL_VALUE_CHARS)})
 
     def merge(self, others: DecisionLog) -> None:
@@ -66,4 +66,4 @@ class DecisionLog:
             if required:
                 raise
             for line in lines:
-                otel.decision({**line, "journal": str(error)}, severity="warning")
+                otel.log_decision({**line, "journal": str(error)}, severity="warning")

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from handlers.redaction import line, shown
+from handlers.redaction import redact_and_truncate, redact_fields
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -27,27 +27,27 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO every SDK call i
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PREFIX = "slipway."
 """Attributes named http, db, messaging and the like never become custom dimensions of Application Insights."""
-LONGEST = 1000
+MAX_VALUE_CHARS = 1000
 """Characters of an attribute's value; what an event or a service says may have any length."""
 Value = str | int | float | bool | None
 Attributes = dict[str, str | int | float | bool]
 
 
-class Describe(Protocol):
+class SetAttributes(Protocol):
     """Says more about one step; ``failed`` makes it one that Application Insights shows as failed."""
 
     def __call__(self, *, failed: bool = False, **attributes: Value) -> None:
         """Add attributes."""
 
 
-def decision(fields: Mapping[str, object], *, severity: str) -> None:
+def log_decision(fields: Mapping[str, object], *, severity: str) -> None:
     """One canonical line per decision: the name is constant, the data is in fields."""
-    told = {PREFIX + key: value for key, value in line(fields, LONGEST).items()}
+    told = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
     _log.log(_LEVELS[severity], "slipway.decision", extra=told)
 
 
 @contextmanager
-def span(name: str, *, of: str | None = None, **attributes: Value) -> Iterator[Describe]:
+def span(name: str, *, of: str | None = None, **attributes: Value) -> Iterator[SetAttributes]:
     """A step of a trace: of the trace that a traceparent names, else of the one that goes on.
 
     No error is recorded with it: a traceback prints the words of every cause, and services repeat what they were sent.
@@ -72,7 +72,7 @@ def past_span(name: str, since: datetime, until: datetime, **attributes: Value) 
     tracer.start_span(name, attributes=kept, start_time=_nanoseconds(since)).end(_nanoseconds(until))
 
 
-def describe(*, failed: bool = False, **attributes: Value) -> None:
+def set_attributes(*, failed: bool = False, **attributes: Value) -> None:
     """Say more about the step that goes on."""
     from opentelemetry import trace
 
@@ -85,7 +85,7 @@ def _describe(opened: Span, *, failed: bool = False, **attributes: Value) -> Non
         _fail(opened, str(attributes.get("reason", "")))
 
 
-def carrier() -> str | None:
+def current_traceparent() -> str | None:
     """The current trace as a W3C traceparent, or None outside of any."""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -104,7 +104,7 @@ def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:
     _instrument("create_histogram", name, unit).record(value, _attributes(attributes))
 
 
-def level(name: str, value: float, *, unit: str, **attributes: Value) -> None:
+def gauge(name: str, value: float, *, unit: str, **attributes: Value) -> None:
     """How much there is of something now: exported once, so that what is seldom looked at does not seem to be new."""
     kept = _attributes(attributes)
     _levels(name, unit)[tuple(sorted(kept.items()))] = (value, kept)
@@ -134,7 +134,7 @@ def _levels(name: str, unit: str) -> dict[Any, tuple[float, Attributes]]:
 
 def _attributes(given: Mapping[str, Value]) -> Attributes:
     return {
-        PREFIX + key: shown(value, LONGEST) if isinstance(value, str) else value
+        PREFIX + key: redact_and_truncate(value, MAX_VALUE_CHARS) if isinstance(value, str) else value
         for key, value in given.items()
         if value is not None and value != ""
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from handlers.settings_validation import mistakes
+from handlers.settings_validation import find_mistakes
 from infra.hooks.deploy_request import DeployRequest
 from infra.hooks.findings import Finding, error
 
@@ -77,7 +77,7 @@ def values(env: Mapping[str, str]) -> Iterator[Finding]:
     for variable, value in env.items():
         if value and (rule := _violated_rule(variable, value)):
             yield error("values", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid value>")
-    for mistake in mistakes({variable: env[variable] for variable in APP_SETTINGS if env.get(variable)}):
+    for mistake in find_mistakes({variable: env[variable] for variable in APP_SETTINGS if env.get(variable)}):
         yield error("values", mistake, f"azd env set {mistake.split(' ')[0]} <a valid value>")
 
 

@@ -21,7 +21,7 @@ from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import AzureRegistry
-from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.account import CLIENT_OPTIONS, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
@@ -103,8 +103,8 @@ class Parts:
         )
         blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
-            QueueServiceClient(queue, credential=AsyncLocalCredential(), **self._patient(CLIENT)),
+            BlobServiceClient(blob, credential=AsyncLocalCredential(), **self._patient(CLIENT_OPTIONS)),
+            QueueServiceClient(queue, credential=AsyncLocalCredential(), **self._patient(CLIENT_OPTIONS)),
         )
         ledger, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
         return Gateways(

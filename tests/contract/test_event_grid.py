@@ -18,11 +18,11 @@ from core.state.release import ReleaseState
 from handlers import outcome_events
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.event_grid import EventGridPublisher
+from handlers.gateways.in_memory.outcomes import InMemoryOutcomePublisher
 from handlers.gateways.interfaces import OutcomeEvent, OutcomePublisher
 from local.event_grid import EventGrid
 from local.tls import Authority
 from tests.contract.test_state_store import PUSH
-from tests.support.in_memory.outcomes import FakeOutcomes
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events"
@@ -31,11 +31,13 @@ RECORD = ReleaseState(
     observed_generation=3, push=PUSH, fingerprint="f" * 64, candidate="2", routing_at_start=Routing.to("1")
 )
 KINDS: dict[str, Any] = {
-    "Slipway.Release.Live": outcome_events.of_release("hello-agent", Reason.LIVE, RECORD, ""),
-    "Slipway.Release.Failed": outcome_events.of_release("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
-    "Slipway.Release.RolledBack": outcome_events.of_release("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
-    "Slipway.Release.AwaitingApproval": outcome_events.of_release("hello-agent", Reason.APPROVAL_WAITING, RECORD, ""),
-    "Slipway.Versions.Pruned": outcome_events.of_prune("hello-agent", ["1", "2"], "2026-11-24"),
+    "Slipway.Release.Live": outcome_events.release_event("hello-agent", Reason.LIVE, RECORD, ""),
+    "Slipway.Release.Failed": outcome_events.release_event("hello-agent", Reason.IMAGE_ERROR, RECORD, "exit 1"),
+    "Slipway.Release.RolledBack": outcome_events.release_event("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
+    "Slipway.Release.AwaitingApproval": outcome_events.release_event(
+        "hello-agent", Reason.APPROVAL_WAITING, RECORD, ""
+    ),
+    "Slipway.Versions.Pruned": outcome_events.prune_event("hello-agent", ["1", "2"], "2026-11-24"),
 }
 
 
@@ -81,8 +83,8 @@ async def real(tmp_path: Path) -> AsyncIterator[Topic]:
 @pytest.fixture(params=["fake", "stand-in"])
 def topic(request: pytest.FixtureRequest) -> Topic:
     if request.param == "fake":
-        fake = FakeOutcomes()
-        return Topic(fake, lambda: list(fake.told))
+        fake = InMemoryOutcomePublisher()
+        return Topic(fake, lambda: list(fake.published))
     found: Topic = request.getfixturevalue("real")
     return found
 
@@ -115,7 +117,7 @@ def test_every_type_has_a_schema_and_a_row() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.ALREADY_LIVE, Reason.SUPERSEDED, Reason.HELD])
 def test_what_is_nobody_elses_business_is_not_told(reason: Reason) -> None:
-    assert outcome_events.of_release("hello-agent", reason, RECORD, "") is None
+    assert outcome_events.release_event("hello-agent", reason, RECORD, "") is None
 
 
 async def test_the_pushs_trace_goes_with_the_event(real: Topic) -> None:

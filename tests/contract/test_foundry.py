@@ -20,12 +20,12 @@ from azure.core.exceptions import ClientAuthenticationError
 from core.model import Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.gateways.foundry.client import AzureFoundry
-from handlers.gateways.interfaces import Deleted, Foundry
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.interfaces import DeleteResult, Foundry
 from local.foundry.server import Foundry as StandIn
 from local.foundry.sessions import open_session
 from local.tls import Authority
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.storage import FakeClock
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 IMAGE = f"demo.azurecr.io/agents/hello@sha256:{'a' * 64}"
@@ -66,7 +66,7 @@ class TrustingFoundry(AzureFoundry):
 @dataclass
 class Arranged:
     foundry: Foundry
-    clock: FakeClock
+    clock: ManualClock
 
     def fail(self, letter: str, failure: Failure) -> None:
         raise NotImplementedError
@@ -76,13 +76,13 @@ class Arranged:
 
 
 class Faked(Arranged):
-    foundry: FakeFoundry
+    foundry: InMemoryFoundry
 
     def fail(self, letter: str, failure: Failure) -> None:
-        self.foundry.failing[letter * 64] = failure
+        self.foundry.failures[letter * 64] = failure
 
     def converse(self, agent: str, number: str) -> None:
-        self.foundry.agents[agent].sessions.add(number)
+        self.foundry.agents[agent].versions_in_use.add(number)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Served(Arranged):
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    clock, authority = FakeClock(), Authority(tmp_path)
+    clock, authority = ManualClock(), Authority(tmp_path)
     stand_in = StandIn(clock=lambda: clock.now().timestamp())
     stand_in.project.provisioning.seconds = 20
     url = await stand_in.start(tls=authority.server())
@@ -113,8 +113,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 @pytest.fixture(params=["fake", "stand-in"])
 async def arranged(request: pytest.FixtureRequest, served: Served) -> Arranged:
     if request.param == "fake":
-        clock = FakeClock()
-        return Faked(FakeFoundry(clock, provisioning=20), clock)
+        clock = ManualClock()
+        return Faked(InMemoryFoundry(clock, provisioning=20), clock)
     return served
 
 
@@ -175,9 +175,9 @@ async def test_deleting_respects_sessions_and_takes_gone_for_done(arranged: Arra
     for letter in "ab":
         await arranged.foundry.create_version("hello", other(letter), {})
     arranged.converse("hello", "1")
-    assert await arranged.foundry.delete_version("hello", "1") is Deleted.SESSIONS_ACTIVE
-    assert await arranged.foundry.delete_version("hello", "2") is Deleted.DELETED
-    assert await arranged.foundry.delete_version("hello", "2") is Deleted.GONE
+    assert await arranged.foundry.delete_version("hello", "1") is DeleteResult.SESSIONS_ACTIVE
+    assert await arranged.foundry.delete_version("hello", "2") is DeleteResult.DELETED
+    assert await arranged.foundry.delete_version("hello", "2") is DeleteResult.GONE
 
 
 async def test_a_toolbox_gets_a_version_only_when_its_tools_differ(arranged: Arranged) -> None:
@@ -194,8 +194,8 @@ async def test_a_toolbox_tells_its_versions_and_gives_one_up(arranged: Arranged)
         await arranged.foundry.ensure_toolbox("hello-tools", tools)
     found = await arranged.foundry.list_toolbox_versions("hello-tools")
     assert {one.version: (one.is_ours, one.default) for one in found} == {"1": (True, False), "2": (True, True)}
-    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.DELETED
-    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is Deleted.GONE
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.DELETED
+    assert await arranged.foundry.delete_toolbox_version("hello-tools", "1") is DeleteResult.GONE
     assert [one.version for one in await arranged.foundry.list_toolbox_versions("hello-tools")] == ["2"]
 
 

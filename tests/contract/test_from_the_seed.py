@@ -25,11 +25,11 @@ from core.reasons import Reason, from_service
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.foundry.mapping import definition_to
 from handlers.gateways.foundry.toolboxes import canonical
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.settings import Settings
 from local.foundry.server import Foundry
 from local.managed_identity import IDENTITY_HEADER, ManagedIdentity
 from local.tls import Authority
-from tests.support.in_memory.storage import FakeClock
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/from-the-seed.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^#).)*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
@@ -65,7 +65,7 @@ class Bench:
     """The stand-in, and a process of its own for a block, which finds everything by its environment."""
 
     foundry: Foundry
-    clock: FakeClock
+    clock: ManualClock
     env: dict[str, str]
 
     async def run(self, block: str) -> list[str]:
@@ -85,7 +85,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    clock, authority, identity = FakeClock(), Authority(tmp_path), ManagedIdentity()
+    clock, authority, identity = ManualClock(), Authority(tmp_path), ManagedIdentity()
     foundry = Foundry(clock=lambda: clock.now().timestamp())
     url, tokens = await foundry.start(tls=authority.server()), await identity.start()
     env = {

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.interfaces import KeyVault
 from handlers.gateways.key_vault import AzureKeyVault
 from local.tls import Authority
 from local.vault import SecretVersion
 from local.vault import Vault as StandIn
-from tests.support.in_memory.key_vault import FakeVault
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 SECRET = "canary-91aa"
@@ -41,7 +41,7 @@ class Arranged:
 
     async def put(self, name: str, *, enabled: bool = True, tags: Mapping[str, str] | None = None, **dates: Any) -> str:
         if self.stand_in is None:
-            assert isinstance(self.vault, FakeVault)
+            assert isinstance(self.vault, InMemoryKeyVault)
             return self.vault.put(name, SECRET, enabled=enabled, tags=tags, **dates).version
         seconds: dict[str, Any] = {key: int(value.timestamp()) for key, value in dates.items()}
         made = SecretVersion(SECRET, enabled=enabled, tags=dict(tags or {}), **seconds)
@@ -60,7 +60,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Arranged]:
 
 @pytest.fixture(params=["fake", "stand-in"])
 async def arranged(request: pytest.FixtureRequest, served: Arranged) -> Arranged:
-    return Arranged(FakeVault()) if request.param == "fake" else served
+    return Arranged(InMemoryKeyVault()) if request.param == "fake" else served
 
 
 async def test_value_and_version_come_from_one_read(arranged: Arranged) -> None:
@@ -79,9 +79,9 @@ async def test_a_pinned_version_is_read_as_it_is(arranged: Arranged) -> None:
 
 
 async def test_what_cannot_be_read_says_why(arranged: Arranged) -> None:
-    assert await arranged.vault.get_secret("nowhere", None) is Unreadable.MISSING
+    assert await arranged.vault.get_secret("nowhere", None) is SecretUnavailable.MISSING
     await arranged.put("search-key", enabled=False)
-    assert await arranged.vault.get_secret("search-key", None) is Unreadable.DISABLED
+    assert await arranged.vault.get_secret("search-key", None) is SecretUnavailable.DISABLED
 
 
 async def test_tags_give_variables_of_one_agent(arranged: Arranged) -> None:
@@ -125,6 +125,6 @@ async def test_a_vault_that_forbids_reads_as_forbidden(served: Arranged) -> None
     assert served.stand_in is not None
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
     await plan_faults(served.stand_in.url, {"path": "/secrets", "status": 403, "body": body})
-    assert await served.vault.get_secret("search-key", None) is Unreadable.FORBIDDEN
+    assert await served.vault.get_secret("search-key", None) is SecretUnavailable.FORBIDDEN
     with pytest.raises(PermanentError, match="FORBIDDEN"):
         await served.vault.tagged_secrets("hello")

@@ -12,12 +12,12 @@ from azure.containerregistry.aio import ContainerRegistryClient
 
 from core.image_manifest import ImageFacts, RegistryTag
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.interfaces import Registry as RegistryGateway
 from handlers.gateways.registry import AzureRegistry
 from local.images import Kind, push
 from local.registry.server import Registry
 from local.tls import Authority
-from tests.support.in_memory.registry import FakeImages
 from tests.support.local_clients import AsyncLocalCredential, plan_faults
 
 REPOSITORY = "agents/hello"
@@ -153,9 +153,9 @@ async def test_a_registry_that_is_down_is_transient(served: Served) -> None:
 
 
 async def test_the_fake_says_what_it_was_told() -> None:
-    fake = FakeImages()
+    fake = InMemoryRegistry()
     assert await fake.inspect(REPOSITORY, "sha256:a") is None
-    fake.known[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
+    fake.images[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
     assert await fake.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
     assert list(await fake.list_tags(REPOSITORY)) == []
     assert isinstance(RegistryTag, type)

@@ -20,12 +20,15 @@ from core.state.desired import Cause, DesiredState
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Journal, ReleaseQueue, StateStore
 from handlers.gateways.storage.account import StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
-from tests.support.in_memory.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 from tests.support.storage_servers import REAL
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -67,8 +70,8 @@ async def opened(connection: str) -> AsyncIterator[Storage]:
 @pytest.fixture(params=["fake", *REAL])
 async def storage(request: pytest.FixtureRequest, storage_servers: Callable[[str], str]) -> AsyncIterator[Storage]:
     if request.param == "fake":
-        clock = FakeClock()
-        yield Storage(FakeLedger(clock), FakeJournal(), FakeQueue(), clock)
+        clock = ManualClock()
+        yield Storage(InMemoryStateStore(clock), InMemoryJournal(), InMemoryReleaseQueue(clock), clock)
         return
     async for storage in opened(storage_servers(request.param)):
         yield storage
@@ -204,8 +207,8 @@ async def test_a_record_that_nobody_can_read_is_refused_and_left_alone(real: Sto
 
 
 async def test_a_lease_that_ran_out_is_lost_once_somebody_else_has_it() -> None:
-    clock = FakeClock()
-    ledger = FakeLedger(clock)
+    clock = ManualClock()
+    ledger = InMemoryStateStore(clock)
     old = await ledger.acquire_lease("hello-agent")
     assert old is not None
     clock.passed += 61

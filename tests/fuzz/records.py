@@ -15,7 +15,7 @@ from core.state.desired import Approval, Cause, DesiredState, Hold, Pause
 from core.state.release import GoodVersion, HistoryEntry, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.json_codec import Codec
-from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, as_bytes, bent, written
 
@@ -60,7 +60,7 @@ WHOLE_RECORD = ReleaseState(
     created_at={"3": AT},
     history=(HistoryEntry(AT, "LIVE", PUSH.digest, "2"),),
 )
-STORED: list[Any] = [json.loads(WANTED.encode(WHOLE_WANTED)), json.loads(RECORD.encode(WHOLE_RECORD))]
+STORED: list[Any] = [json.loads(DESIRED_CODEC.encode(WHOLE_WANTED)), json.loads(RELEASE_CODEC.encode(WHOLE_RECORD))]
 
 
 HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
@@ -68,7 +68,7 @@ HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
 async def _decode(data: bytes) -> None:
-    codecs: tuple[Codec[Any], ...] = (WANTED, RECORD)
+    codecs: tuple[Codec[Any], ...] = (DESIRED_CODEC, RELEASE_CODEC)
     refused = []
     for codec in codecs:
         try:

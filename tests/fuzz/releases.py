@@ -13,7 +13,8 @@ from core.model import Routing
 from core.state.desired import DesiredState
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import GatewayError
-from handlers.gateways.storage.state_store import RECORD, WANTED
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
+from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, RESPONSE, SESSION, VERSION, VERSIONS
 from tests.fuzz.gateways import SETTINGS, world
@@ -21,7 +22,6 @@ from tests.fuzz.records import AT, STORED, WHOLE_RECORD, WHOLE_WANTED
 from tests.fuzz.target import Target
 from tests.fuzz.values import as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, answer
-from tests.support.in_memory.storage import FakeLedger
 
 RULE = load_agents(b"""
 agents:
@@ -35,20 +35,20 @@ Given = tuple[bytes, bytes, list[Answer]]
 
 
 async def _turn(given: Given) -> None:
-    desired, release = WANTED.decode(given[0], "wanted"), RECORD.decode(given[1], "record")
+    desired, release = DESIRED_CODEC.decode(given[0], "wanted"), RELEASE_CODEC.decode(given[1], "record")
     gateways = replace(world(), foundry=FOUNDRY)
-    ledger = cast("FakeLedger", gateways.state_store)
+    ledger = cast("InMemoryStateStore", gateways.state_store)
     await _keep(ledger, desired, release)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
         await reconcile(RULE, SETTINGS, gateways)
     finally:
         LINE.then = None
-    RECORD.encode(ledger.releases["hello"].release)
+    RELEASE_CODEC.encode(ledger.releases["hello"].state)
 
 
-async def _keep(ledger: FakeLedger, desired: DesiredState, release: ReleaseState) -> None:
-    ledger.wishes["hello"] = desired
+async def _keep(ledger: InMemoryStateStore, desired: DesiredState, release: ReleaseState) -> None:
+    ledger.desired["hello"] = desired
     lease = await ledger.acquire_lease("hello")
     if lease is not None:
         await lease.write(release)
@@ -87,7 +87,7 @@ def _readable(draw: st.DrawFn) -> bytes:
     code, changes = draw(st.integers(0, 2**64 - 1)), dict[str, Any]()
     for name, choices in CHOICES.items():
         code, changes[name] = pick(code, choices)
-    return RECORD.encode(replace(WHOLE_RECORD, **changes))
+    return RELEASE_CODEC.encode(replace(WHOLE_RECORD, **changes))
 
 
 def _record(stored: Any) -> st.SearchStrategy[bytes]:
@@ -97,7 +97,7 @@ def _record(stored: Any) -> st.SearchStrategy[bytes]:
 def _wanted() -> st.SearchStrategy[bytes]:
     plain = replace(WHOLE_WANTED, pause=None, not_before=None, holds=())
     return st.sampled_from(
-        [WANTED.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), DesiredState())]
+        [DESIRED_CODEC.encode(one) for one in (plain, WHOLE_WANTED, replace(plain, push=None), DesiredState())]
     )
 
 

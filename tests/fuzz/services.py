@@ -12,15 +12,16 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 from hypothesis import strategies as st
 
-from core.definition import unusable
+from core.definition import secret_problem
 from core.model import Secret
 from core.state.desired import DesiredState
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.key_vault import OPTIONS as VAULT
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import OPTIONS as IMAGES
 from handlers.gateways.registry import AzureRegistry
-from handlers.gateways.storage.account import CLIENT, StorageAccount
+from handlers.gateways.storage.account import CLIENT_OPTIONS, StorageAccount
 from handlers.gateways.storage.journal import BlobJournal
 from handlers.gateways.storage.release_queue import StorageReleaseQueue
 from handlers.gateways.storage.state_store import BlobStateStore
@@ -29,10 +30,9 @@ from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
 from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, Line, answer, refused, script
-from tests.support.in_memory.storage import FakeClock
 
 Calls = dict[str, Callable[[], Awaitable[Any]]]
-LINE, CLOCK = Line(), FakeClock()
+LINE, CLOCK = Line(), ManualClock()
 VAULT_URL, REGISTRY_URL = "https://demo.vault.azure.net", "https://demo.azurecr.io"
 LOGIN = "https://login.microsoftonline.com/tenant"
 CHALLENGE = refused(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')
@@ -63,7 +63,7 @@ class ReachedImages(AzureRegistry):
 
 
 def _account() -> StorageAccount:
-    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT}
+    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT_OPTIONS}
     blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
     return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
 
@@ -79,7 +79,7 @@ async def _vault(given: tuple[str, list[Answer]]) -> None:
     try:
         came = await (vault.get_secret("hello-key", None) if given[0] == "read" else vault.tagged_secrets("a"))
         if isinstance(came, Secret):
-            unusable(came, AT)
+            secret_problem(came, AT)
     except GatewayError as error:
         assert "canary" not in str(error)
         raise

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from core.agents_file.spec import Probe
-from core.model import NO_TIME, Agent
+from core.model import UNKNOWN_TIME, Agent
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.events.event_queued import handle_event
-from handlers.gateways.azure_http import LONGEST_WISH
+from handlers.gateways.azure_http import MAX_RETRY_AFTER_SECONDS
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
-from handlers.redaction import remember
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
+from handlers.redaction import register_secret
 from handlers.release_agent.message import handle_message
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
@@ -24,8 +27,6 @@ from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.records import AT
 from tests.fuzz.wire import Answer
 from tests.support.builders import push_data, push_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.storage import FakeJournal, FakeQueue
 
 GZIP = (("Content-Encoding", "gzip"),)
 ASK = Probe(ask="ping", expect="pong")
@@ -50,7 +51,7 @@ async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_w
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
     gateways = world()
     await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, gateways)
-    assert isinstance(gateways.journal, FakeJournal)
+    assert isinstance(gateways.journal, InMemoryJournal)
     assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
 
 
@@ -91,7 +92,7 @@ async def test_a_version_of_the_year_thirty_million_left_as_an_overflow() -> Non
     await foundry(told(VERSION | {"created_at": 1e15}))
     found = await FOUNDRY.get_version("a", "3")
     assert found is not None
-    assert found.created_at == NO_TIME
+    assert found.created_at == UNKNOWN_TIME
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ async def test_metadata_that_a_person_wrote_stopped_the_listing_of_unfinished_wo
     assert await services.LEDGER.list_agents(frozenset({"open"})) == ["a"], "it is looked at"
 
 
-class Throttled(FakeFoundry):
+class Throttled(InMemoryFoundry):
     """Foundry that asks to be left alone."""
 
     wish = 0.0
@@ -158,7 +159,7 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
     reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, gateways)
     assert reason == "SERVICE_UNAVAILABLE"
     assert gateways.clock.monotonic() - began < 60, "the lease is given back at once"
-    assert isinstance(gateways.release_queue, FakeQueue)
+    assert isinstance(gateways.release_queue, InMemoryReleaseQueue)
     assert gateways.release_queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
 
 
@@ -167,7 +168,7 @@ async def test_a_wish_of_years_was_believed(wish: str) -> None:
     await foundry(Answer(429, (("Retry-After", wish),), b"{}"))
     with pytest.raises(TransientError) as failed:
         await FOUNDRY.get_agent("a")
-    assert failed.value.retry_after == LONGEST_WISH
+    assert failed.value.retry_after == MAX_RETRY_AFTER_SECONDS
 
 
 async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews_the_lease() -> None:
@@ -182,6 +183,6 @@ async def test_a_throttled_read_was_slept_out_inside_the_sdk_where_nobody_renews
 async def test_a_code_of_the_vault_that_is_a_number_left_as_a_type_error_once_a_secret_was_known(
     status: int, left_as: type[GatewayError]
 ) -> None:
-    remember("a secret that is looked for in every code")
+    register_secret("a secret that is looked for in every code")
     with pytest.raises(left_as, match="Key Vault: 1"):
         await services._vault(("read", [told({"error": {"code": 1}}, status=status)]))

@@ -85,8 +85,9 @@ Written by `make scale ARGS="--write"`; do not edit. What follows from it: [how 
 
 The product's own handlers on fakes, in virtual time: pushes come by chance, versions take 40 to 120 s, a request to
 Foundry 100 ms, one to storage 20 ms; an instance runs {AT_ONCE} releases at most.
-`poll` is `FOUNDRY_READS_PER_SECOND`; `before` is the poll without any budget and without the queue in front of Foundry, in the same run; no SDK repeats a
-refused request in either. `lead` is from a push to its traffic, of the pushes that went
+`poll` is `FOUNDRY_READS_PER_SECOND`; `before` is the poll without any budget and without the queue in front of Foundry,
+in the same run; no SDK repeats a refused request in either.
+`lead` is from a push to its traffic, of the pushes that went
 live; the others were overtaken by newer ones, or still waited at the end. `Foundry/s` counts the pages of a list one by
 one; `429` is the share of requests that were refused; `GiB-s/h` is for instances of 2 GiB, while anything runs on them.
 """

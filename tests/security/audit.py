@@ -1,4 +1,4 @@
-"""``python -m tests.security.audit``: pip-audit over the lock; where no service answers, nothing is pretended."""
+"""``python -m tests.security.audit``: run pip-audit on requirements.txt, and say so if no service answered."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.txt"
-SOUND, UNSAFE, UNKNOWN = 0, 1, 3
+SAFE, VULNERABLE, UNKNOWN = 0, 1, 3
 
 
-def verdict(told: Mapping[str, Any]) -> tuple[int, str]:
-    """What pip-audit's document comes to: it calls a run in which nothing could be looked up a success."""
-    packages = told.get("dependencies", [])
-    known = [one for one in packages if "vulns" in one]
-    unsafe = [one for one in known if one["vulns"]]
-    skipped = [str(one["name"]) for one in packages if "vulns" not in one]
-    if unsafe:
-        return UNSAFE, "\n".join(_line(one) for one in unsafe)
-    if not known:
+def summarize(report: Mapping[str, Any]) -> tuple[int, str]:
+    """Exit code and text for pip-audit's JSON; pip-audit itself exits with 0 when it could not look up any package."""
+    packages = report.get("dependencies", [])
+    audited = [package for package in packages if "vulns" in package]
+    vulnerable = [package for package in audited if package["vulns"]]
+    skipped = [str(package["name"]) for package in packages if "vulns" not in package]
+    if vulnerable:
+        return VULNERABLE, "\n".join(_line(package) for package in vulnerable)
+    if not audited:
         return UNKNOWN, f"not audited: no vulnerability service knows any of the {len(skipped)} packages from here"
     missing = f"; not known to the service: {', '.join(skipped)}" if skipped else ""
-    return SOUND, f"{len(known)} packages audited, no known vulnerability{missing}"
+    return SAFE, f"{len(audited)} packages audited, no known vulnerability{missing}"
 
 
 def _line(package: Mapping[str, Any]) -> str:
-    found = ", ".join(
-        f"{one['id']} (mended in {', '.join(one['fix_versions']) or 'no version yet'})" for one in package["vulns"]
+    vulnerabilities = ", ".join(
+        f"{vulnerability['id']} (fixed in {', '.join(vulnerability['fix_versions']) or 'no version yet'})"
+        for vulnerability in package["vulns"]
     )
-    return f"{package['name']} {package['version']}: {found}"
+    return f"{package['name']} {package['version']}: {vulnerabilities}"
 
 
 def main() -> int:
-    """1: something unsafe is pinned; 3, with ``--required``: it could not be found out."""
+    """Exit with 1 if a pinned package is vulnerable, and with 3 if ``--required`` is set and no service answered."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(LOCK), "--require-hashes", "--disable-pip"]
     command += ["--format", "json", "--progress-spinner", "off"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     try:
-        code, text = verdict(json.loads(done.stdout))
+        code, text = summarize(json.loads(done.stdout))
     except ValueError:
-        why = (done.stderr.strip().splitlines() or ["no words"])[-1]
-        code, text = UNKNOWN, f"not audited: pip-audit gave no answer: {why[:300]}"
+        problem = (done.stderr.strip().splitlines() or ["no error message"])[-1]
+        code, text = UNKNOWN, f"not audited: pip-audit gave no answer: {problem[:300]}"
     sys.stdout.write(f"{text}\n")
-    return SOUND if code == UNKNOWN and "--required" not in sys.argv[1:] else code
+    return SAFE if code == UNKNOWN and "--required" not in sys.argv[1:] else code
 
 
 if __name__ == "__main__":

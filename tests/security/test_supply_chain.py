@@ -1,4 +1,4 @@
-"""What ships is what the lock says, what is unsafe is told, and workflows run nothing that can change under them."""
+"""The SBOM lists the lock file, the audit reports what it could not check, and workflows are pinned and only read."""
 
 from __future__ import annotations
 
@@ -20,48 +20,50 @@ PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 VERSIONED = re.compile(r"\s+#\s*v?\d+(\.\d+)*\s*$")
 SNIPPET = re.compile(r"^ *```ya?ml\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 MAY_WRITE = {"id-token", "contents", "security-events", "attestations", "packages", "pull-requests"}
-"""What a single job may be allowed to write; the workflow itself only reads."""
+"""Permissions to write that a job may have; the workflow itself only reads."""
 
 
-def test_the_sbom_is_the_locks() -> None:
-    assert sbom.STORED.read_text() == sbom.current(), "python -m tests.security.sbom --write"
+def test_the_sbom_is_the_same_for_the_same_lock_file(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "sbom.cdx.json"
+    assert sbom.main([str(file)]) == 0
+    assert file.read_text() == sbom.build()
 
 
-def test_the_sbom_names_every_pin_with_its_hashes() -> None:
-    stored = json.loads(sbom.STORED.read_text())
-    listed = {(one["name"], one["version"]): one["hashes"] for one in stored["components"]}
-    written = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", sbom.LOCK.read_text(), re.MULTILINE)
-    assert set(listed) == {(name.lower(), version) for name, version in written}
+def test_the_sbom_lists_every_pinned_package_with_its_hashes() -> None:
+    document = json.loads(sbom.build())
+    listed = {(component["name"], component["version"]): component["hashes"] for component in document["components"]}
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", sbom.LOCK.read_text(), re.MULTILINE)
+    assert set(listed) == {(name.lower(), version) for name, version in pinned}
     assert sum(map(len, listed.values())) == sbom.LOCK.read_text().count("--hash=sha256:")
-    assert stored["bomFormat"] == "CycloneDX"
-    needs = {one["ref"]: one.get("dependsOn", []) for one in stored["dependencies"]}
-    direct = {one.split("/")[1].split("@")[0] for one in needs["slipway"]}
+    assert document["bomFormat"] == "CycloneDX"
+    requires = {dependency["ref"]: dependency.get("dependsOn", []) for dependency in document["dependencies"]}
+    direct = {reference.split("/")[1].split("@")[0] for reference in requires["slipway"]}
     assert direct == set(re.findall(r"^[a-z0-9-]+", (ROOT / "requirements.in").read_text(), re.MULTILINE))
 
 
 SAFE = {"name": "a", "version": "1", "vulns": []}
-UNSAFE = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}
+VULNERABLE = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}
 SKIPPED = {"name": "c", "skip_reason": "not found on PyPI"}
 
 
 @pytest.mark.parametrize(
-    ("packages", "code", "told"),
+    ("packages", "code", "text"),
     [
-        pytest.param([SAFE], audit.SOUND, "1 packages audited, no known vulnerability", id="sound"),
-        pytest.param([SAFE, SKIPPED], audit.SOUND, "not known to the service: c", id="one is unknown"),
-        pytest.param([SAFE, UNSAFE], audit.UNSAFE, "b 2: PYSEC-1 (mended in 3)", id="unsafe"),
+        pytest.param([SAFE], audit.SAFE, "1 packages audited, no known vulnerability", id="safe"),
+        pytest.param([SAFE, SKIPPED], audit.SAFE, "not known to the service: c", id="one unknown"),
+        pytest.param([SAFE, VULNERABLE], audit.VULNERABLE, "b 2: PYSEC-1 (fixed in 3)", id="vulnerable"),
         pytest.param([SKIPPED, SKIPPED], audit.UNKNOWN, "not audited", id="offline"),
-        pytest.param([], audit.UNKNOWN, "not audited", id="nothing at all"),
+        pytest.param([], audit.UNKNOWN, "not audited", id="no packages"),
     ],
 )
-def test_an_audit_that_could_not_look_is_not_called_sound(packages: list[Any], code: int, told: str) -> None:
-    found, text = audit.verdict({"dependencies": packages})
-    assert found == code
-    assert told in text
+def test_an_audit_that_no_service_answered_is_not_a_pass(packages: list[Any], code: int, text: str) -> None:
+    summary = audit.summarize({"dependencies": packages})
+    assert summary[0] == code
+    assert text in summary[1]
 
 
 def workflows() -> Iterator[tuple[str, str]]:
-    """Those of this repository, and those that a how-to gives people to copy."""
+    """The workflows of this repository, and those that a how-to offers to copy."""
     for path in sorted((ROOT / ".github" / "workflows").glob("*.y*ml")):
         yield path.name, path.read_text()
     for path in sorted((ROOT / "docs").rglob("*.md")):
@@ -70,33 +72,36 @@ def workflows() -> Iterator[tuple[str, str]]:
                 yield f"{path.name} {number}", textwrap.dedent(block)
 
 
-def mistakes(text: str) -> list[str]:
-    """What lets a workflow run something else tomorrow, or do more than it must."""
-    told = yaml.safe_load(text)
-    found = [f"{used} is not pinned to a commit with its version beside it" for used in _loose(text)]
-    allowed = told.get("permissions")
-    if not isinstance(allowed, dict) or "write" in allowed.values():
-        found.append("the workflow's own permissions are to read, and what writes is a job's")
-    found += [f"job {name} may write too much" for name, job in told.get("jobs", {}).items() if _is_wide(job)]
+def workflow_problems(text: str) -> list[str]:
+    """Actions that can change without a commit here, and permissions that the workflow does not need."""
+    workflow = yaml.safe_load(text)
+    problems = [f"{action} is not pinned to a commit with its version beside it" for action in _unpinned(text)]
+    permissions = workflow.get("permissions")
+    if not isinstance(permissions, dict) or "write" in permissions.values():
+        problems.append("the workflow's own permissions must be read-only; give the permission to write to a job")
+    jobs = workflow.get("jobs", {})
+    problems += [f"job {name} has too many permissions" for name, job in jobs.items() if _is_too_permissive(job)]
     if "pull_request_target" in text:
-        found.append("pull_request_target runs strangers' code with our secrets")
-    return found
+        problems.append("pull_request_target runs the code of forks with our secrets")
+    return problems
 
 
-def _loose(text: str) -> Iterator[str]:
-    for used, rest in USES.findall(text):
-        if not used.startswith("./") and not (PINNED.fullmatch(used) and VERSIONED.match(rest)):
-            yield used
+def _unpinned(text: str) -> Iterator[str]:
+    for action, comment in USES.findall(text):
+        if not action.startswith("./") and not (PINNED.fullmatch(action) and VERSIONED.match(comment)):
+            yield action
 
 
-def _is_wide(job: dict[str, Any]) -> bool:
-    granted = job.get("permissions", {})
-    return not isinstance(granted, dict) or bool({key for key, may in granted.items() if may == "write"} - MAY_WRITE)
+def _is_too_permissive(job: dict[str, Any]) -> bool:
+    permissions = job.get("permissions", {})
+    if not isinstance(permissions, dict):
+        return True
+    return bool({scope for scope, access in permissions.items() if access == "write"} - MAY_WRITE)
 
 
-@pytest.mark.parametrize(("name", "text"), list(workflows()), ids=lambda one: one if "\n" not in one else "")
-def test_a_workflow_is_pinned_and_may_do_no_more_than_it_must(name: str, text: str) -> None:
-    assert mistakes(text) == []
+@pytest.mark.parametrize(("name", "text"), list(workflows()), ids=lambda value: value if "\n" not in value else "")
+def test_a_workflow_is_pinned_and_has_only_the_permissions_it_needs(name: str, text: str) -> None:
+    assert workflow_problems(text) == []
 
 
 SHA = "a" * 40
@@ -109,7 +114,7 @@ x:
 
 
 @pytest.mark.parametrize(
-    ("bad", "instead"),
+    ("good", "bad"),
     [
         (f"a/b@{SHA} # v4.2.0", "a/b@v4"),
         (f"a/b@{SHA} # v4.2.0", f"a/b@{SHA}"),
@@ -121,7 +126,7 @@ x:
         ("on: push", "on: pull_request_target"),
     ],
 )
-def test_what_is_wrong_with_a_workflow_is_noticed(bad: str, instead: str) -> None:
-    assert mistakes(GOOD) == []
-    assert bad in GOOD
-    assert len(mistakes(GOOD.replace(bad, instead))) == 1
+def test_a_problem_of_a_workflow_is_found(good: str, bad: str) -> None:
+    assert workflow_problems(GOOD) == []
+    assert good in GOOD
+    assert len(workflow_problems(GOOD.replace(good, bad))) == 1

@@ -19,17 +19,18 @@ from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Answer, Definition, Push, Secret, SecretValue
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
-from handlers.gateways.storage.state_store import RECORD
+from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer as OnTheWire
 from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"
@@ -47,14 +48,14 @@ AGENTS = load_agents(RULES)
 def outside() -> Gateways:
     """A world whose vault knows a secret worth stealing."""
     made = world()
-    cast("FakeVault", made.key_vault).put("hello-key", CANARY)
+    cast("InMemoryKeyVault", made.key_vault).put("hello-key", CANARY)
     return made
 
 
 async def deliver(event: dict[str, Any], to: Gateways, agents: Agents = AGENTS) -> list[str]:
     """What was decided on an event."""
     await handle_event(json.dumps(event), agents, SETTINGS, to)
-    return cast("FakeJournal", to.journal).reasons()
+    return cast("InMemoryJournal", to.journal).reasons()
 
 
 async def go(to: Gateways, agents: Agents = AGENTS) -> str:
@@ -64,7 +65,7 @@ async def go(to: Gateways, agents: Agents = AGENTS) -> str:
 
 def images(to: Gateways) -> list[str]:
     """What was deployed."""
-    found = cast("FakeFoundry", to.foundry).agents.get("hello")
+    found = cast("InMemoryFoundry", to.foundry).agents.get("hello")
     return [version.image for version in found.versions.values()] if found else []
 
 
@@ -85,13 +86,13 @@ class Untouched:
         ({"data": push_data(tag=f"sha256-{'a' * 64}.sig")}, "ARTIFACT_TAG"),
     ],
 )
-async def test_a_forged_event_asks_for_nothing_that_the_rules_do_not_allow(change: Any, reason: str) -> None:
+async def test_a_forged_event_cannot_release_what_agents_yaml_does_not_allow(change: Any, reason: str) -> None:
     there = outside()
     assert await deliver(push_event(**change), there) == [reason]
     assert await there.state_store.get_desired("hello") == await world().state_store.get_desired("hello")
 
 
-async def test_a_forged_event_names_no_registry_that_images_come_from() -> None:
+async def test_a_forged_event_cannot_choose_the_registry() -> None:
     there, forged = outside(), push_event()
     forged["data"]["request"]["host"] = "evil.example"
     forged["data"]["target"]["url"] = "https://evil.example/v2/agents/hello/manifests/x"
@@ -100,23 +101,23 @@ async def test_a_forged_event_names_no_registry_that_images_come_from() -> None:
     assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
 
-async def test_a_forged_event_of_an_old_push_brings_nothing_back() -> None:
+async def test_a_forged_event_of_an_old_push_is_not_released() -> None:
     there = outside()
     await deliver(push_event(), there)
     old = push_event(eventTime="2020-01-01T00:00:00Z", data=push_data(digest=f"sha256:{'b' * 64}", tag="v0"))
     assert (await deliver(old, there))[-1] == "NOT_NEWER"
 
 
-async def test_a_poisoned_tag_deploys_what_was_pushed_and_not_what_it_names_now() -> None:
+async def test_a_poisoned_tag_does_not_change_the_digest_that_is_deployed() -> None:
     there = outside()
     await deliver(push_event(), there)
     poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", there.clock.now())
-    cast("FakeImages", there.registry).tagged["agents/hello"] = [poisoned]
+    cast("InMemoryRegistry", there.registry).tags["agents/hello"] = [poisoned]
     await go(there)
     assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
 
-def test_a_leaked_function_key_opens_no_function_that_answers_with_anything() -> None:
+def test_a_leaked_function_key_finds_no_http_function() -> None:
     source = inspect.getsource(function_app)
     kinds = {name.removeprefix("@app.") for name in re.findall(r"^@app\.\w+", source, re.MULTILINE)}
     assert kinds == {"function_name", "event_grid_trigger", "queue_trigger", "timer_trigger"}
@@ -137,13 +138,13 @@ async def test_a_leaked_function_key_reaches_neither_foundry_nor_the_vault() -> 
         Answer(200, "ping pong ping", version="1"),
     ],
 )
-async def test_a_hostile_answer_gets_no_traffic_and_none_of_its_words_are_kept(answer: Answer) -> None:
+async def test_a_hostile_answer_gets_no_traffic_and_its_text_is_not_stored(answer: Answer) -> None:
     there = outside()
-    cast("FakeFoundry", there.foundry).answers["agents/hello"] = answer, answer
+    cast("InMemoryFoundry", there.foundry).answers["agents/hello"] = answer, answer
     await deliver(push_event(), there)
     assert await go(there) == "VERIFY_FAILED"
-    kept = RECORD.encode(await there.state_store.get_release("hello")).decode()
-    kept += json.dumps(cast("FakeJournal", there.journal).lines, default=str)
+    kept = RELEASE_CODEC.encode(await there.state_store.get_release("hello")).decode()
+    kept += json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)
     assert CANARY not in kept
     assert "ignore all rules" not in kept
 
@@ -165,7 +166,7 @@ BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{NINE.format(*[n - 1] * 9)}]\n" fo
     ],
     ids=["code", "brackets", "aliases", "registry", "platform", "definition", "lookahead"],
 )  # fmt: skip
-def test_a_hostile_agents_yaml_is_refused_whole_before_it_is_deployed(text: str, says: str) -> None:
+def test_a_hostile_agents_yaml_is_rejected_as_a_whole(text: str, says: str) -> None:
     with pytest.raises(AgentsFileError, match=says):
         load_agents(text.encode())
 
@@ -177,7 +178,7 @@ async def test_a_hostile_agents_yaml_cannot_stall_the_app_with_an_expression() -
 
 
 @pytest.mark.parametrize("lie", ["another body", "another digest"])
-async def test_a_compromised_registry_cannot_pass_one_manifest_off_as_another(lie: str) -> None:
+async def test_a_compromised_registry_cannot_serve_a_different_manifest(lie: str) -> None:
     body = json.dumps({"schemaVersion": 2, "mediaType": services.MEDIA, "layers": [], "config": {}}).encode()
     told = services.digest_of(body) if lie == "another body" else f"sha256:{'c' * 64}"
     manifest = OnTheWire(headers=(("Docker-Content-Digest", told), ("Content-Type", services.MEDIA)), body=body)
@@ -186,15 +187,17 @@ async def test_a_compromised_registry_cannot_pass_one_manifest_off_as_another(li
         await services.IMAGES_GATEWAY.inspect("agents/hello", f"sha256:{'c' * 64}" if lie == "another body" else DIGEST)
 
 
-async def test_a_compromised_registry_that_says_no_image_stops_the_release() -> None:
+async def test_a_compromised_registry_cannot_release_a_manifest_that_is_not_an_image() -> None:
     there = outside()
-    cast("FakeImages", there.registry).known["agents/hello", DIGEST] = ImageFacts("NOT_AN_IMAGE", "it is a chart")
+    cast("InMemoryRegistry", there.registry).images["agents/hello", DIGEST] = ImageFacts(
+        "NOT_AN_IMAGE", "it is a chart"
+    )
     await deliver(push_event(), there)
     assert await go(there) == "NOT_AN_IMAGE"
     assert images(there) == []
 
 
-def test_a_reader_of_environment_variables_does_not_see_what_a_connection_holds() -> None:
+def test_a_reader_of_environment_variables_does_not_see_the_value_of_a_connection() -> None:
     rule = AGENTS.agents["hello"]
     refs = cast("dict[str, Any]", secret_refs(rule, {}))
     read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue(CANARY))) for name, ref in refs.items()}
@@ -212,18 +215,18 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     there = outside()
     await deliver(push_event(), there)
     assert await go(there) == "LIVE"
-    ledger = cast("FakeLedger", there.state_store)
-    kept = [RECORD.encode(ledger.releases["hello"].release).decode(), repr(ledger.wishes)]
-    kept += [json.dumps(cast("FakeJournal", there.journal).lines, default=str)]
-    kept += [repr(version) for version in cast("FakeFoundry", there.foundry).agents["hello"].versions.values()]
-    assert cast("FakeFoundry", there.foundry).values["hello", "1"]["KEY"] == CANARY, "the container has it"
+    ledger = cast("InMemoryStateStore", there.state_store)
+    kept = [RELEASE_CODEC.encode(ledger.releases["hello"].state).decode(), repr(ledger.desired)]
+    kept += [json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)]
+    kept += [repr(version) for version in cast("InMemoryFoundry", there.foundry).agents["hello"].versions.values()]
+    assert cast("InMemoryFoundry", there.foundry).environment("hello", "1")["KEY"] == CANARY, "the container has it"
     assert not [text for text in kept if CANARY in text]
 
 
-def test_security_md_names_each_test_and_each_test_has_its_threat() -> None:
+def test_security_md_lists_every_test_of_this_file() -> None:
     rows = re.findall(r"^\| \*\*.*$", PAGE.read_text(), re.MULTILINE)
     named = {test for row in rows for test in re.findall(r"`(test_\w+)`", row)}
     here = {name for name, one in globals().items() if name.startswith("test_") and inspect.isfunction(one)}
-    assert named == here - {"test_security_md_names_each_test_and_each_test_has_its_threat"}
+    assert named == here - {"test_security_md_lists_every_test_of_this_file"}
     assert len(rows) == 7, "the seven threats"
     assert all("`test_" in row for row in rows)

@@ -11,8 +11,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob.aio import ExponentialRetry
 
+from handlers.gateways.in_memory.clock import ManualClock
 from local.storage.service import Clock as StorageClock
-from tests.support.in_memory.storage import FakeClock
 
 HURRY = 0.02
 """Seconds of the real clock that a client waits for an answer that will be late."""
@@ -20,7 +20,7 @@ LATE = 0.06
 """Seconds until it comes."""
 
 
-class PassingClock(FakeClock):
+class PassingClock(ManualClock):
     """Time passes at once; what was planned for a time is done when it has come."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class PassingClock(FakeClock):
 class PassingTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exports it lazily, as Any
     """The SDKs' own transport: it trusts the authority, passes the time, and waits only briefly for what is late."""
 
-    def __init__(self, clock: FakeClock, trusted: SSLContext, late: Callable[[str, str], bool]) -> None:
+    def __init__(self, clock: ManualClock, trusted: SSLContext, late: Callable[[str, str], bool]) -> None:
         connector, no_cookies = TCPConnector(ssl=trusted), DummyCookieJar()
         super().__init__(session=ClientSession(connector=connector, cookie_jar=no_cookies, auto_decompress=False))
         self._clock, self._late = clock, late
@@ -60,7 +60,7 @@ class PassingTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exp
 class PassingRetry(ExponentialRetry):
     """The storage SDK's own retries: the transport that it wraps for a container's client would really sleep."""
 
-    def __init__(self, clock: FakeClock, **options: Any) -> None:
+    def __init__(self, clock: ManualClock, **options: Any) -> None:
         super().__init__(**options, random_jitter_range=0)
         self._clock = clock
 
@@ -71,7 +71,7 @@ class PassingRetry(ExponentialRetry):
 class OnTheClock(StorageClock):
     """Storage whose leases and hidden messages run out on the same clock."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
 

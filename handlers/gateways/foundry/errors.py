@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 )
 
 from core.model import Definition, SecretValue
-from handlers.gateways.azure_http import BUSY, retry_after
+from handlers.gateways.azure_http import RETRYABLE_STATUSES, retry_after
 from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.redaction import redact
 
@@ -27,10 +27,10 @@ MAX_MESSAGE_CHARS = 300
 def read_failed(what: str, error: Exception) -> GatewayError | None:
     """None where the thing does not exist; a read that is unclear may simply be asked again."""
     failed = _ours(what, error, None, unclear=False)
-    return None if isinstance(failed, PermanentError) and missing(failed) else failed
+    return None if isinstance(failed, PermanentError) and is_not_found(failed) else failed
 
 
-def missing(failed: PermanentError) -> bool:
+def is_not_found(failed: PermanentError) -> bool:
     """True for a 404 about the agent, version or toolbox that was asked for.
 
     A project that does not exist answers 404 with the code ``ResourceNotFound``, and whatever stands between us and
@@ -39,7 +39,7 @@ def missing(failed: PermanentError) -> bool:
     return failed.status == 404 and failed.code not in ("404", "ResourceNotFound")
 
 
-def act_failed(what: str, error: Exception, sent: Definition | None) -> GatewayError:
+def write_failed(what: str, error: Exception, sent: Definition | None) -> GatewayError:
     """A timeout, a broken answer or a 5xx leaves unclear whether the act took effect; a 4xx did not."""
     return _ours(what, error, sent, unclear=True)
 
@@ -47,7 +47,7 @@ def act_failed(what: str, error: Exception, sent: Definition | None) -> GatewayE
 def _ours(what: str, error: Exception, sent: Definition | None, *, unclear: bool) -> GatewayError:
     if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
         told = f"{what}: {_hidden(_message(error), sent)[:MAX_MESSAGE_CHARS]}"
-        if error.status_code in BUSY or error.status_code >= 500:
+        if error.status_code in RETRYABLE_STATUSES or error.status_code >= 500:
             busy, wish = error.status_code == 429, retry_after(error)
             return TransientError(
                 SERVICE, _code(error), told, unclear=unclear and not busy, retry_after=wish, throttled=busy

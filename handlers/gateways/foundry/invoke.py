@@ -15,20 +15,20 @@ from azure.core.rest import HttpRequest
 
 from core.agents_file.spec import Probe
 from core.model import Answer
-from handlers.gateways.azure_http import UNREADABLE
+from handlers.gateways.azure_http import UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
-from handlers.gateways.foundry.errors import SERVICE, act_failed
-from handlers.redaction import shown
+from handlers.gateways.foundry.errors import SERVICE, write_failed
+from handlers.redaction import redact_and_truncate
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
-LARGEST = 1_000_000
+MAX_ANSWER_BYTES = 1_000_000
 """Bytes of an answer that are read: one that proves something is shorter."""
-LONGEST_CODE = 100
+MAX_CODE_CHARS = 100
 """Characters of an error code or a version that an answer names: the agent wrote it, and it may know secrets."""
-CONNECT = 5.0
-AS_IT_IS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
+MAX_CONNECT_SECONDS = 5.0
+NO_RETRY_OR_REDIRECT: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 """Asking again is decided on the answer; a redirect would send our token elsewhere."""
 
 
@@ -38,17 +38,17 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     what = f"open a session on version {version} of {agent}"
     try:
         async with asyncio.timeout(within):
-            made = await client.agents.create_session(agent, body, **AS_IT_IS, **_timeouts(within))
+            made = await client.agents.create_session(agent, body, **NO_RETRY_OR_REDIRECT, **_timeouts(within))
             return str(made["agent_session_id"])
     except TimeoutError as error:
         raise TransientError(SERVICE, "no answer", what) from error
     except HttpResponseError as error:
         if error.status_code is None:
-            raise act_failed(what, error, None) from error
-        failed = act_failed(what, error, None)
+            raise write_failed(what, error, None) from error
+        failed = write_failed(what, error, None)
         return Answer(error.status_code, code="" if failed.code == str(error.status_code) else failed.code)
-    except (AzureError, *UNREADABLE) as error:
-        raise act_failed(what, error, None) from error
+    except (AzureError, *UNREADABLE_ANSWER) as error:
+        raise write_failed(what, error, None) from error
 
 
 async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
@@ -57,10 +57,12 @@ async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | 
     what = f"ask {agent}"
     try:
         async with asyncio.timeout(within):
-            async with await client.send_request(request, stream=True, **AS_IT_IS, **_timeouts(within)) as response:
+            async with await client.send_request(
+                request, stream=True, **NO_RETRY_OR_REDIRECT, **_timeouts(within)
+            ) as response:
                 answer = Answer(response.status_code, problem=f"and not to the end within {within:.0f} s")
                 return _read(response.status_code, await _body(response), probe)
-    except (AzureError, TimeoutError, *UNREADABLE) as error:
+    except (AzureError, TimeoutError, *UNREADABLE_ANSWER) as error:
         if answer is None:
             raise TransientError(SERVICE, "no answer", f"{what}: {type(error).__name__}") from error
         return answer if isinstance(error, TimeoutError) else _cut_off(answer.status)
@@ -80,7 +82,7 @@ def _request(agent: str, probe: Probe, session: str | None) -> HttpRequest:
 
 
 def _timeouts(within: float) -> dict[str, Any]:
-    return {"connection_timeout": min(CONNECT, within), "read_timeout": within}
+    return {"connection_timeout": min(MAX_CONNECT_SECONDS, within), "read_timeout": within}
 
 
 async def _body(response: Any) -> bytes | None:
@@ -88,14 +90,14 @@ async def _body(response: Any) -> bytes | None:
     read = bytearray()
     async for chunk in response.iter_bytes():
         read += chunk
-        if len(read) > LARGEST:
+        if len(read) > MAX_ANSWER_BYTES:
             return None
     return bytes(read)
 
 
 def _read(status: int, body: bytes | None, probe: Probe) -> Answer:
     if body is None:
-        return Answer(status, problem=f"with more than {LARGEST:,} bytes")
+        return Answer(status, problem=f"with more than {MAX_ANSWER_BYTES:,} bytes")
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -104,7 +106,7 @@ def _read(status: int, body: bytes | None, probe: Probe) -> Answer:
     if status >= 300:
         error = told.get("error") if isinstance(told, Mapping) else None
         code = str(error.get("code") or "") if isinstance(error, Mapping) else ""
-        return Answer(status, text, shown(code, LONGEST_CODE))
+        return Answer(status, text, redact_and_truncate(code, MAX_CODE_CHARS))
     if probe.ask is None:
         return Answer(status, text)
     if not isinstance(told, Mapping):
@@ -131,4 +133,4 @@ def _said(response: Mapping[str, Any]) -> str:
 def _version(response: Mapping[str, Any]) -> str | None:
     reference = response.get("agent_reference")
     version = reference.get("version") if isinstance(reference, Mapping) else None
-    return shown(str(version), LONGEST_CODE) if version else None
+    return redact_and_truncate(str(version), MAX_CODE_CHARS) if version else None

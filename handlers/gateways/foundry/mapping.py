@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.model import (
-    NO_TIME,
+    UNKNOWN_TIME,
     Agent,
     Definition,
     Failure,
@@ -18,9 +18,9 @@ from core.model import (
     Status,
     TrafficRule,
     Version,
-    is_number,
+    is_version_number,
 )
-from handlers.redaction import shown
+from handlers.redaction import redact_and_truncate
 
 
 def version_of(told: Mapping[str, Any]) -> Version:
@@ -39,15 +39,15 @@ def version_of(told: Mapping[str, Any]) -> Version:
     )
 
 
-def numbered_of(told: Mapping[str, Any]) -> Version:
+def numbered_version(told: Mapping[str, Any]) -> Version:
     """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
     version = version_of(told)
-    if not is_number(version.number):
+    if not is_version_number(version.number):
         raise ValueError("a version without a number")
     return version
 
 
-def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
+def with_date(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
     """An answer with the time at which the service gave it, where its header says so (RFC 9110, Date)."""
     try:
         at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
@@ -59,14 +59,16 @@ def dated(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, 
 def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
     """A version with the time at which it was told."""
     told, at = answer
-    return replace(numbered_of(told), read_at=at)
+    return replace(numbered_version(told), read_at=at)
 
 
 def _failure(told: Mapping[str, Any]) -> Failure | None:
     """In a version's own words, which may be those of its container, and that knows secrets."""
     if not told:
         return None
-    return Failure(shown(str(told.get("code", "")), 100), shown(str(told.get("message", "")), 300))
+    return Failure(
+        redact_and_truncate(str(told.get("code", "")), 100), redact_and_truncate(str(told.get("message", "")), 300)
+    )
 
 
 def agent_of(told: Mapping[str, Any]) -> Agent:
@@ -111,11 +113,11 @@ def _status(text: str) -> Status:
 
 
 def time_of(told: Any) -> datetime:
-    """Unix seconds, or an ISO text, which the SDK leaves as it is; NO_TIME where nothing is said that is a time."""
+    """A time from Unix seconds or an ISO text, which the SDK leaves as it is; otherwise UNKNOWN_TIME."""
     try:
         found = datetime.fromisoformat(told) if isinstance(told, str) else told
         if isinstance(found, datetime):
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         return datetime.fromtimestamp(float(found or 0), UTC)
     except (ValueError, OverflowError, OSError):
-        return NO_TIME
+        return UNKNOWN_TIME

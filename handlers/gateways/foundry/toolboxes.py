@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.model import Toolbox, is_number
+from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.azure_http import UNTRACED
-from handlers.gateways.foundry.calls import ONCE, PAGE, act, every, read
+from handlers.gateways.azure_http import NO_TRACE
+from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
 from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
-MADE_OF = "slipway.tools"
+TOOLS_HASH = "slipway.tools"
 """Metadata that names what a version was made of: the service may tell its tools with defaults filled in, and tools
 compared as told would then differ for ever, a new version each time."""
 
@@ -33,20 +33,22 @@ class _Made:
     created_at: datetime
 
 
-async def toolbox(client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+async def ensure_toolbox(
+    client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]
+) -> Toolbox:
     """The newest version if it was made of exactly these tools, else a new one; its address is that version's own."""
     desired = canonical(tools)
     made_of = hashlib.sha256(json.dumps(desired, sort_keys=True).encode()).hexdigest()
     listed = await _listed(client, name)
     found = listed[0] if listed else None
     if found is None or not (made_of == found.made_of or found.tools == desired):
-        body = {"tools": desired, "metadata": {MADE_OF: made_of}}
+        body = {"tools": desired, "metadata": {TOOLS_HASH: made_of}}
         what = f"create a version of toolbox {name}"
-        found = await act(what, lambda: client.toolboxes.create_version(name, body, **ONCE), _made)
+        found = await send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _made)
     return Toolbox(name, found.number, f"{project}/toolboxes/{name}/versions/{found.number}/mcp?api-version=v1")
 
 
-async def toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
+async def list_toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
     """Every version with what pruning must know of it; empty where there is no such toolbox."""
     default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default)
     listed = await _listed(client, name)
@@ -60,7 +62,7 @@ async def _listed(client: AIProjectClient, name: str) -> list[_Made]:
     what = f"list versions of toolbox {name}"
 
     async def versions() -> list[Any]:
-        return await every(what, client.toolboxes.list_versions(name, limit=PAGE, **UNTRACED))
+        return await read_pages(what, client.toolboxes.list_versions(name, limit=PAGE_SIZE, **NO_TRACE))
 
     return await read(what, versions, _newest_first) or []
 
@@ -71,9 +73,9 @@ def _newest_first(versions: list[Any]) -> list[_Made]:
 
 def _made(told: Any) -> _Made:
     version = told.as_dict()
-    if not is_number(str(version["version"])):
+    if not is_version_number(str(version["version"])):
         raise ValueError("a toolbox version without a number")
-    made_of = (version.get("metadata") or {}).get(MADE_OF)
+    made_of = (version.get("metadata") or {}).get(TOOLS_HASH)
     return _Made(
         str(version["version"]), canonical(version.get("tools") or ()), made_of, time_of(version.get("created_at"))
     )

@@ -12,13 +12,13 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from handlers.gateways.azure_http import UNREADABLE, connections, may_help
+from handlers.gateways.azure_http import UNREADABLE_ANSWER, connection_options, is_retryable
 from handlers.gateways.errors import STORAGE, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-CLIENT: dict[str, Any] = {
+CLIENT_OPTIONS: dict[str, Any] = {
     "connection_timeout": 5,
     "read_timeout": 10,
     "retry_total": 3,
@@ -39,16 +39,16 @@ class StorageAccount:
     def from_connection_string(cls, text: str) -> StorageAccount:
         """With a key: a laptop, or an account that still has keys."""
         return cls(
-            BlobServiceClient.from_connection_string(text, **CLIENT, **connections()),
-            QueueServiceClient.from_connection_string(text, **CLIENT, **connections()),
+            BlobServiceClient.from_connection_string(text, **CLIENT_OPTIONS, **connection_options()),
+            QueueServiceClient.from_connection_string(text, **CLIENT_OPTIONS, **connection_options()),
         )
 
     @classmethod
     def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential) -> StorageAccount:
         """With an identity, as infra deploys it."""
         return cls(
-            BlobServiceClient(blob_uri, credential=credential, **CLIENT, **connections()),
-            QueueServiceClient(queue_uri, credential=credential, **CLIENT, **connections()),
+            BlobServiceClient(blob_uri, credential=credential, **CLIENT_OPTIONS, **connection_options()),
+            QueueServiceClient(queue_uri, credential=credential, **CLIENT_OPTIONS, **connection_options()),
         )
 
     def container(self, name: str) -> ContainerClient:
@@ -71,15 +71,15 @@ def translate_errors(what: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        code = code_of(error)
-        if may_help(error.status_code):
+        code = error_code(error)
+        if is_retryable(error.status_code):
             raise TransientError(STORAGE, code, what, unclear=True) from error
         raise PermanentError(STORAGE, code, what, status=error.status_code) from error
-    except (AzureError, ParseError, *UNREADABLE) as error:  # ParseError: storage speaks XML
+    except (AzureError, ParseError, *UNREADABLE_ANSWER) as error:  # ParseError: storage speaks XML
         raise TransientError(STORAGE, "no answer", what, unclear=True) from error
 
 
-def code_of(error: HttpResponseError) -> str:
+def error_code(error: HttpResponseError) -> str:
     """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status where that says more than a 2xx."""
     code = getattr(error, "error_code", None)
     if code:
@@ -87,7 +87,7 @@ def code_of(error: HttpResponseError) -> str:
     return str(error.status_code) if error.status_code and error.status_code >= 300 else "no answer"
 
 
-def is_storages_own(error: HttpResponseError) -> bool:
+def is_from_storage(error: HttpResponseError) -> bool:
     """True where storage itself says what is wrong.
 
     A 404 or 409 without a code is from whatever stands between us: it does not say that a record is not there, or that

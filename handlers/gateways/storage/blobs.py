@@ -13,14 +13,14 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
-from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.errors import TransientError
-from handlers.gateways.storage.account import code_of, is_storages_own, translate_errors
+from handlers.gateways.storage.account import error_code, is_from_storage, translate_errors
 
 LEASE_SECONDS = 60
-CLIENTS = 512
+MAX_CACHED_CLIENTS = 512
 """Kept, two for each of 200 agents and some: making one for each read was a fifth of what looking at them all cost."""
-WRITE = "write"
+WRITE_ID = "write"
 """Metadata that names the write which made the blob as it is."""
 
 
@@ -33,22 +33,22 @@ class Blob:
     write: str
 
 
-class Blobs:
+class BlobContainer:
     """The blobs of one container; every method raises TransientError or PermanentError."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
-        self._blob = lru_cache(maxsize=CLIENTS)(container.get_blob_client)
+        self._blob = lru_cache(maxsize=MAX_CACHED_CLIENTS)(container.get_blob_client)
 
     async def read(self, name: str) -> Blob | None:
         """The blob, or None where it, or the container, does not exist."""
         with translate_errors(f"read {name}"):
             try:
-                stream = await self._blob(name).download_blob(**UNTRACED)
+                stream = await self._blob(name).download_blob(**NO_TRACE)
                 told = stream.properties
-                return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE, ""))
+                return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE_ID, ""))
             except ResourceNotFoundError as error:
-                if is_storages_own(error):
+                if is_from_storage(error):
                     return None
                 raise
 
@@ -65,7 +65,7 @@ class Blobs:
         The SDK repeats a write whose answer was lost, and the repeated one fails its own condition: a refusal whose
         re-read shows the name of our own write was therefore no refusal.
         """
-        named = {**metadata, WRITE: uuid.uuid4().hex}
+        named = {**metadata, WRITE_ID: uuid.uuid4().hex}
         condition: dict[str, Any] = (
             {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         )
@@ -73,7 +73,7 @@ class Blobs:
             with translate_errors(f"write {name}"):
                 return await self._upload(name, data, named, lease, condition)
         except TransientError:
-            if (etag := await self._ours(name, named[WRITE])) is None:
+            if (etag := await self._ours(name, named[WRITE_ID])) is None:
                 raise
             return etag
 
@@ -87,18 +87,18 @@ class Blobs:
     ) -> str | None:
         client = self._blob(name)
         try:
-            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition, **UNTRACED)
+            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition, **NO_TRACE)
             return str(done["etag"])
         except ResourceNotFoundError as error:
-            if not is_storages_own(error):
+            if not is_from_storage(error):
                 raise
-            if code_of(error) != "ContainerNotFound":
+            if error_code(error) != "ContainerNotFound":
                 return None
             await self._create_container()
             return await self._upload(name, data, metadata, lease, condition)
         except HttpResponseError as error:
-            if error.status_code in (409, 412) and is_storages_own(error):
-                return await self._ours(name, metadata[WRITE])
+            if error.status_code in (409, 412) and is_from_storage(error):
+                return await self._ours(name, metadata[WRITE_ID])
             raise
 
     async def _ours(self, name: str, write: str) -> str | None:
@@ -108,7 +108,7 @@ class Blobs:
 
     async def _create_container(self) -> None:
         with suppress(ResourceExistsError):  # somebody else was as early
-            await self._container.create_container(**UNTRACED)
+            await self._container.create_container(**NO_TRACE)
 
     async def lease(self, name: str, empty: bytes, metadata: Mapping[str, str]) -> BlobLeaseClient | None:
         """A lease of 60 s, or None while somebody else has it; a blob that is not there is made empty first.
@@ -119,12 +119,12 @@ class Blobs:
         with translate_errors(f"lease {name}"):
             try:
                 try:
-                    await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
+                    await lease.acquire(lease_duration=LEASE_SECONDS, **NO_TRACE)
                 except ResourceNotFoundError:
                     await self.write(name, empty, metadata, None)
-                    await lease.acquire(lease_duration=LEASE_SECONDS, **UNTRACED)
+                    await lease.acquire(lease_duration=LEASE_SECONDS, **NO_TRACE)
             except ResourceExistsError as error:
-                if is_storages_own(error):
+                if is_from_storage(error):
                     return None
                 raise
         return lease
@@ -134,7 +134,7 @@ class Blobs:
         for prefix in prefixes:
             with translate_errors(f"list {prefix}"):
                 try:
-                    listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **UNTRACED)
+                    listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **NO_TRACE)
                     async for blob in listed:
                         yield blob.name, blob.metadata or {}
                 except ResourceNotFoundError:

@@ -10,14 +10,14 @@ from datetime import datetime
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
-from handlers.gateways.storage.account import StorageAccount, code_of, translate_errors
+from handlers.gateways.storage.account import StorageAccount, error_code, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
 
-LARGEST_BLOCK = 1024**2
+MAX_BLOCK_BYTES = 1024**2
 """Bytes of one append: the service takes four times as much, and aiohttp holds the event loop up for it."""
-LONGEST_TORN = 200
+MAX_UNREADABLE_BYTES = 200
 """Bytes that are shown of a line that cannot be read."""
 FULL = "BlockCountExceedsLimit"
 """An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
@@ -36,8 +36,8 @@ class BlobJournal:
         block = b""
         with translate_errors("write the journal"):
             for line in lines:
-                data = as_line(line)
-                if block and len(block) + len(data) > LARGEST_BLOCK:
+                data = encode_line(line)
+                if block and len(block) + len(data) > MAX_BLOCK_BYTES:
                     await self._append(block)
                     block = b""
                 block += data
@@ -47,22 +47,22 @@ class BlobJournal:
     async def _append(self, data: bytes) -> None:
         blob = self._container.get_blob_client(_name(self._clock.now(), self._part))
         try:
-            await blob.append_block(data, **UNTRACED)
+            await blob.append_block(data, **NO_TRACE)
         except ResourceNotFoundError as error:
-            if code_of(error) == "ContainerNotFound":
+            if error_code(error) == "ContainerNotFound":
                 await self._create_container()
             with suppress(ResourceExistsError):  # somebody else was as early
-                await blob.create_append_blob(match_condition=MatchConditions.IfMissing, **UNTRACED)
-            await blob.append_block(data, **UNTRACED)
+                await blob.create_append_blob(match_condition=MatchConditions.IfMissing, **NO_TRACE)
+            await blob.append_block(data, **NO_TRACE)
         except HttpResponseError as error:
-            if code_of(error) != FULL:
+            if error_code(error) != FULL:
                 raise
             self._part += 1
             await self._append(data)
 
     async def _create_container(self) -> None:
         with suppress(ResourceExistsError):
-            await self._container.create_container(**UNTRACED)
+            await self._container.create_container(**NO_TRACE)
 
     async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day."""
@@ -83,10 +83,10 @@ def _line(data: bytes) -> Mapping[str, object]:
         line = json.loads(data)
     except (ValueError, RecursionError):
         line = None
-    return line if isinstance(line, dict) else {"unreadable": data[:LONGEST_TORN].decode("utf-8", "replace")}
+    return line if isinstance(line, dict) else {"unreadable": data[:MAX_UNREADABLE_BYTES].decode("utf-8", "replace")}
 
 
-def as_line(line: Mapping[str, object]) -> bytes:
+def encode_line(line: Mapping[str, object]) -> bytes:
     """A line as it is stored; half a character, which UTF-8 cannot say, stays the escape that JSON has for it."""
     return (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 

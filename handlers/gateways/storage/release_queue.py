@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 
-LONGEST_DELAY = 7 * 24 * 3600
+MAX_DELAY_SECONDS = 7 * 24 * 3600
 """Seconds that a storage queue can hide a message."""
 
 
@@ -27,7 +27,7 @@ class StorageReleaseQueue:
         """The service's own count, which is about right."""
         with translate_errors(f"count the messages of {queue}"):
             try:
-                told = await self._account.queue(queue).get_queue_properties(**UNTRACED)
+                told = await self._account.queue(queue).get_queue_properties(**NO_TRACE)
             except ResourceNotFoundError:
                 return 0
         return int(told.approximate_message_count or 0)
@@ -35,7 +35,7 @@ class StorageReleaseQueue:
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
         text = json.dumps({"agent": agent, "traceparent": traceparent})
-        hidden = min(math.ceil(delay), LONGEST_DELAY)
+        hidden = min(math.ceil(delay), MAX_DELAY_SECONDS)
         with translate_errors("send to the queue releases"):
             try:
                 await self._queue.send_message(text, visibility_timeout=hidden)

@@ -11,17 +11,17 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.gateways.azure_http import UNTRACED
+from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.storage.account import StorageAccount, translate_errors
-from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, Blobs
+from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, BlobContainer
 from handlers.gateways.storage.json_codec import Codec, text_in
 
 CONTAINER = "slipway"
-TRIES = 50
+MAX_WRITE_ATTEMPTS = 50
 """Writers that may come between a read and its write before we give up."""
-WANTED, RECORD = Codec(DesiredState), Codec(ReleaseState)
+DESIRED_CODEC, RELEASE_CODEC = Codec(DesiredState), Codec(ReleaseState)
 
 
 class BlobStateStore:
@@ -29,20 +29,20 @@ class BlobStateStore:
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self.container = container
-        self._blobs = Blobs(account.container(container))
+        self._blobs = BlobContainer(account.container(container))
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:
         """What the agent should run."""
         blob = await self._blobs.read(_wanted(agent))
-        return WANTED.decode(blob.data, _wanted(agent)) if blob else DesiredState()
+        return DESIRED_CODEC.decode(blob.data, _wanted(agent)) if blob else DesiredState()
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap."""
         name = _wanted(agent)
-        for _ in range(TRIES):
+        for _ in range(MAX_WRITE_ATTEMPTS):
             blob = await self._blobs.read(name)
-            before = WANTED.decode(blob.data, name) if blob else DesiredState()
+            before = DESIRED_CODEC.decode(blob.data, name) if blob else DesiredState()
             after = change(before)
             if after == before:
                 return after
@@ -50,21 +50,21 @@ class BlobStateStore:
                 "generation": str(after.generation),
                 "not_before": after.not_before.isoformat() if after.not_before else "",
             }
-            if await self._blobs.write(name, WANTED.encode(after), metadata, blob.etag if blob else None):
+            if await self._blobs.write(name, DESIRED_CODEC.encode(after), metadata, blob.etag if blob else None):
                 return after
-        raise TransientError(STORAGE, "contended", f"write {name}: {TRIES} others came between")
+        raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} others came between")
 
     async def get_release(self, agent: str) -> ReleaseState:
         """How far the release is."""
         blob = await self._blobs.read(_release(agent))
-        return RECORD.decode(blob.data, _release(agent)) if blob else ReleaseState()
+        return RELEASE_CODEC.decode(blob.data, _release(agent)) if blob else ReleaseState()
 
     async def acquire_lease(self, agent: str) -> BlobLease | None:
         """Become the one writer; the record is read under the lease."""
         name = _release(agent)
         asked_at = self._clock.monotonic()
         blob, lease = await asyncio.gather(
-            self._early(name), self._blobs.lease(name, RECORD.encode(ReleaseState()), _metadata(ReleaseState()))
+            self._early(name), self._blobs.lease(name, RELEASE_CODEC.encode(ReleaseState()), _metadata(ReleaseState()))
         )
         if lease is None:
             return None
@@ -72,7 +72,9 @@ class BlobStateStore:
             blob = await self._blobs.read(name)  # written, or made, between the two
         if blob is None:
             return None  # deleted by a person in this very moment
-        return BlobLease(name, self._blobs, lease, RECORD.decode(blob.data, name), blob.etag, self._clock, asked_at)
+        return BlobLease(
+            name, self._blobs, lease, RELEASE_CODEC.decode(blob.data, name), blob.etag, self._clock, asked_at
+        )
 
     async def _early(self, name: str) -> Blob | None:
         """A read beside the lease, which spares one after it; where it fails, the one after it says so."""
@@ -112,7 +114,7 @@ class BlobLease:
     def __init__(
         self,
         name: str,
-        blobs: Blobs,
+        blobs: BlobContainer,
         lease: BlobLeaseClient,
         release: ReleaseState,
         etag: str,
@@ -139,7 +141,7 @@ class BlobLease:
 
     async def write(self, release: ReleaseState) -> bool:
         """Store with the lease id *and* the ETag: a lease id alone is accepted again once the lease was given back."""
-        data = RECORD.encode(release)
+        data = RELEASE_CODEC.encode(release)
         etag = await self._blobs.write(self._name, data, _metadata(release), self._etag, self._lease)
         if etag is None:
             return False
@@ -151,7 +153,7 @@ class BlobLease:
         asked_at = self._clock.monotonic()
         with translate_errors(f"renew the lease of {self._name}"):
             try:
-                await self._lease.renew(**UNTRACED)
+                await self._lease.renew(**NO_TRACE)
             except HttpResponseError as error:
                 if error.status_code in (404, 409, 412):
                     return False
@@ -163,7 +165,7 @@ class BlobLease:
         """Let the next one in."""
         try:
             with translate_errors(f"release the lease of {self._name}"):
-                await self._lease.release(**UNTRACED)
+                await self._lease.release(**NO_TRACE)
         except GatewayError:
             return  # it ends by itself
 

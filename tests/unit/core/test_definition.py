@@ -10,7 +10,7 @@ import pytest
 
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import ResolvedDefinition, UnresolvedDefinition, metadata, resolve, secret_refs
-from core.model import Push, Secret, SecretValue, Toolbox, Unreadable
+from core.model import Push, Secret, SecretUnavailable, SecretValue, Toolbox
 from core.reasons import Reason
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -25,7 +25,10 @@ def rule(**given: Any) -> AgentSpec:
 
 
 def resolved(
-    rule_: AgentSpec, secret: Secret | Unreadable = SECRET, toolbox: Toolbox | None = None, version: str | None = None
+    rule_: AgentSpec,
+    secret: Secret | SecretUnavailable = SECRET,
+    toolbox: Toolbox | None = None,
+    version: str | None = None,
 ) -> ResolvedDefinition | UnresolvedDefinition:
     refs = {"KEY": (SecretRef(secret="hello-key", version=version), secret)}
     return resolve(rule_, PUSH, "demo.azurecr.io", refs, toolbox, NOW)
@@ -95,15 +98,17 @@ def test_the_fingerprint_changes_with_the_version_of_a_secret_or_toolbox_not_wit
 @pytest.mark.parametrize(
     ("secret", "reason"),
     [
-        (Unreadable.MISSING, Reason.SECRET_MISSING),
-        (Unreadable.DISABLED, Reason.SECRET_DISABLED),
-        (Unreadable.FORBIDDEN, Reason.SECRET_FORBIDDEN),
+        (SecretUnavailable.MISSING, Reason.SECRET_MISSING),
+        (SecretUnavailable.DISABLED, Reason.SECRET_DISABLED),
+        (SecretUnavailable.FORBIDDEN, Reason.SECRET_FORBIDDEN),
         (Secret("hello-key", "0", SECRET.value, expires_on=NOW), Reason.SECRET_EXPIRED),
         (Secret("hello-key", "0", SECRET.value, not_before=NOW + timedelta(1)), Reason.SECRET_NOT_YET_VALID),
     ],
     ids=lambda value: value.value if isinstance(value, Reason) else "",
 )
-def test_a_secret_that_must_not_be_used_is_named_with_its_variable(secret: Secret | Unreadable, reason: Reason) -> None:
+def test_a_secret_that_must_not_be_used_is_named_with_its_variable(
+    secret: Secret | SecretUnavailable, reason: Reason
+) -> None:
     assert resolved(rule(), secret) == UnresolvedDefinition(reason, "secret hello-key of variable KEY")
 
 

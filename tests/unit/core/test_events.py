@@ -12,7 +12,7 @@ from azure.eventgrid import SystemEventNames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, ImagePushed, Parsed, SecretChanged, parse_events
+from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, ImagePushed, ParsedEvent, SecretChanged, parse_events
 from core.model import Push
 from core.reasons import Reason
 from tests.support.builders import DIGEST, REGISTRY, cloud_event, push_data, push_event, secret_event
@@ -24,7 +24,7 @@ PUSH = Push("agents/hello", DIGEST, "v1", PUSHED_AT, "event-1")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def one(event: Any) -> Parsed:
+def one(event: Any) -> ParsedEvent:
     (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED)
     return parsed
 
@@ -188,7 +188,7 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_no_json_value_raises(value: Any) -> None:
-    assert all(isinstance(parsed, Parsed) for parsed in parse_events(json.dumps(value), "demo", RECEIVED))
+    assert all(isinstance(parsed, ParsedEvent) for parsed in parse_events(json.dumps(value), "demo", RECEIVED))
 
 
 @settings(max_examples=200, deadline=None)

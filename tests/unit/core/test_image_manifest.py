@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.agents_file.spec import AgentSpec
-from core.image_manifest import ImageFacts, RegistryTag, inspect_config, inspect_manifest
+from core.image_manifest import ConfigDigest, ImageFacts, RegistryTag, inspect_config, inspect_manifest
 from core.intake.registry_check import EVENT, newest_allowed_push
 from core.model import Push
 from core.reasons import Reason
@@ -31,9 +31,11 @@ def manifest(**config: Any) -> dict[str, Any]:
 
 
 def test_an_image_is_what_its_configuration_says() -> None:
-    assert inspect_manifest(manifest(**IMAGE), OCI, DIGEST) == CONFIG
+    assert inspect_manifest(manifest(**IMAGE), OCI) == ConfigDigest(CONFIG)
     docker = {"config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": CONFIG}}
-    assert inspect_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x", DIGEST) == CONFIG
+    assert inspect_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x") == ConfigDigest(
+        CONFIG
+    )
     assert inspect_config({"os": "linux", "architecture": "amd64"}, DIGEST) == ImageFacts(amd64=DIGEST)
 
 
@@ -47,10 +49,10 @@ def test_another_platform_is_named(config: object) -> None:
 @pytest.mark.parametrize("kind", [INDEX, LIST])
 def test_an_index_has_its_child_for_our_platform(kind: str) -> None:
     children = [child("1", "linux", "arm64"), child("2", "linux", "amd64"), child("3", "unknown", "unknown")]
-    assert inspect_manifest({"mediaType": kind, "manifests": children}, kind, DIGEST).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
-    without = inspect_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind, DIGEST)
+    assert inspect_manifest({"mediaType": kind, "manifests": children}, kind).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
+    without = inspect_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind)
     assert without == ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
-    assert inspect_manifest({"manifests": []}, kind, DIGEST) == ImageFacts(
+    assert inspect_manifest({"manifests": []}, kind) == ImageFacts(
         "WRONG_PLATFORM", "linux/amd64 is needed; there is no image"
     )
 
@@ -70,7 +72,7 @@ NO_IMAGE = [
 
 @pytest.mark.parametrize(("found", "told"), NO_IMAGE)
 def test_what_is_no_image_says_what_it_is(found: object, told: str) -> None:
-    facts = inspect_manifest(found, OCI, DIGEST)
+    facts = inspect_manifest(found, OCI)
     assert isinstance(facts, ImageFacts)
     assert facts.reason == Reason.NOT_AN_IMAGE
     assert told in facts.detail
@@ -92,8 +94,8 @@ ANYTHING = st.recursive(
 @given(ANYTHING, st.sampled_from([OCI, INDEX, ""]))
 @example({"manifests": True}, INDEX)
 def test_no_manifest_makes_it_fail(found: object, media_type: str) -> None:
-    facts = inspect_manifest(found, media_type, DIGEST)
-    assert isinstance(facts, ImageFacts | str)
+    facts = inspect_manifest(found, media_type)
+    assert isinstance(facts, ImageFacts | ConfigDigest)
     assert isinstance(inspect_config(found, DIGEST), ImageFacts)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.agents_file.fields import duration
+from core.agents_file.fields import parse_duration
 from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
 from core.release import transitions
 from core.release.actions import NeedsRead
@@ -65,7 +65,7 @@ def test_a_record_with_an_act_under_way_is_unfinished() -> None:
 
 
 def test_a_duration_that_is_one_stays_one() -> None:
-    assert duration(duration("1d2h3m4s")) == duration("1d2h3m4s")
+    assert parse_duration(parse_duration("1d2h3m4s")) == parse_duration("1d2h3m4s")
 
 
 def test_facts_are_added_and_forgotten_one_by_one() -> None:

@@ -50,7 +50,7 @@ def test_restored_counts_from_the_first_failure_since_the_last_time_live(
     reasons: tuple[str, ...], minutes: int | None
 ) -> None:
     expected = None if minutes is None else timedelta(minutes=minutes)
-    assert release_outcome.restored_after(history(*reasons)) == expected
+    assert release_outcome.time_to_restore(history(*reasons)) == expected
 
 
 def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.lease_keeper import LeaseKeeper
-from tests.support.in_memory.storage import FakeClock, FakeLedger
 
 
 async def looked(reading: float, count: int, *, refused: bool = False) -> list[float]:
     """When so many looks begin, each of which takes so many seconds."""
-    clock, looks = FakeClock(), FoundryRateLimiter()
-    lease = await FakeLedger(clock).acquire_lease("hello")
+    clock, looks = ManualClock(), FoundryRateLimiter()
+    lease = await InMemoryStateStore(clock).acquire_lease("hello")
     assert lease is not None
     pace, began = LeaseKeeper(clock, lease, 2.0, looks), list[float]()
     if refused:

@@ -13,7 +13,15 @@ import pytest
 from core.model import Answer, Failure
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.redaction import HIDDEN, REMEMBERED, HiddenError, RedactedErrors, redact, remember, shown
+from handlers.redaction import (
+    HIDDEN,
+    MAX_SECRETS,
+    HiddenError,
+    RedactedErrors,
+    redact,
+    redact_and_truncate,
+    register_secret,
+)
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.builders import push_data, push_event
 from tests.unit.handlers.release_agent.test_gates_and_rollback import again, house_with
@@ -34,31 +42,31 @@ WAYS = [
 
 @pytest.mark.parametrize("text", WAYS)
 def test_a_value_is_found_however_it_is_written(text: str) -> None:
-    remember(CANARY)
+    register_secret(CANARY)
     assert "8f3a" not in redact(text)
     assert HIDDEN in redact(text)
 
 
 def test_a_short_value_is_not_looked_for() -> None:
-    remember("true")
+    register_secret("true")
     assert redact("this is true") == "this is true"
 
 
 def test_half_a_value_is_never_left_at_a_cut() -> None:
-    remember(CANARY)
+    register_secret(CANARY)
     text = "x" * 90 + CANARY
-    assert all("cana" not in shown(text, longest) for longest in range(60, 130))
+    assert all("cana" not in redact_and_truncate(text, longest) for longest in range(60, 130))
 
 
 def test_the_oldest_value_is_forgotten_in_the_end() -> None:
-    for number in range(REMEMBERED + 1):
-        remember(f"a value that was rotated {number:04}")
+    for number in range(MAX_SECRETS + 1):
+        register_secret(f"a value that was rotated {number:04}")
     assert redact("a value that was rotated 0000") == "a value that was rotated 0000"
     assert redact("a value that was rotated 0001") == HIDDEN
 
 
 def test_an_error_whose_cause_holds_a_secret_leaves_without_it() -> None:
-    remember(CANARY)
+    register_secret(CANARY)
 
     def fails() -> None:
         with RedactedErrors():
@@ -75,7 +83,7 @@ def test_an_error_whose_cause_holds_a_secret_leaves_without_it() -> None:
 
 
 def test_an_error_in_a_group_or_a_note_is_found_too() -> None:
-    remember(CANARY)
+    register_secret(CANARY)
     noted = ValueError("plain")
     noted.add_note(f"by the way, {CANARY}")
     for error in (noted, ExceptionGroup("several", [KeyError(CANARY)])):
@@ -89,7 +97,7 @@ def test_any_other_error_leaves_as_it_is() -> None:
 
 
 def test_a_gateways_error_says_no_secret() -> None:
-    remember(CANARY)
+    register_secret(CANARY)
     error = PermanentError("Foundry", CANARY, f"the value {CANARY} is wrong")
     assert CANARY not in str(error) + error.code + error.message
 
@@ -97,12 +105,12 @@ def test_a_gateways_error_says_no_secret() -> None:
 def left(house: House) -> str:
     """Everything that a house keeps, tells or hands on."""
     metadata = [version.metadata for agent in house.foundry.agents.values() for version in agent.versions.values()]
-    return repr((house.journal.lines, house.ledger.wishes, house.ledger.releases, metadata, house.outcomes.told))
+    return repr((house.journal.lines, house.ledger.desired, house.ledger.releases, metadata, house.outcomes.published))
 
 
 @in_virtual_time
 async def test_a_secret_in_an_events_tag_and_id_is_kept_nowhere() -> None:
-    remember(IN_A_TAG)
+    register_secret(IN_A_TAG)
     house = house_with()
     at = house.clock.now().isoformat()
     data = push_data(tag=IN_A_TAG, digest=f"sha256:{'a' * 64}")
@@ -113,7 +121,7 @@ async def test_a_secret_in_an_events_tag_and_id_is_kept_nowhere() -> None:
 
 @in_virtual_time
 async def test_a_secret_in_an_event_that_is_not_for_us_is_told_nowhere() -> None:
-    remember(IN_A_TAG)
+    register_secret(IN_A_TAG)
     house = house_with()
     await house.event(push_event(topic="x", id=IN_A_TAG), push_event(eventType="a" * 45 + IN_A_TAG))
     await handle_event(json.dumps(IN_A_TAG), house.agents, house.settings, house.outside)
@@ -127,7 +135,7 @@ async def test_a_secret_that_a_service_or_an_agent_repeats_is_kept_nowhere() -> 
     house.vault.put("hello-key", IN_A_TAG)
     house.foundry.answers["a" * 64] = (Answer(400, IN_A_TAG, code="bad"), "pong")
     assert await again(house, "v1", "a") == "VERIFY_FAILED"
-    house.foundry.failing["b" * 64] = Failure("ImageError", redact(f"exit 1: {IN_A_TAG}"))
+    house.foundry.failures["b" * 64] = Failure("ImageError", redact(f"exit 1: {IN_A_TAG}"))
     await house.clock.sleep(60)
     assert await again(house, "v2", "b") == "IMAGE_ERROR"
     assert IN_A_TAG not in left(house)
@@ -136,7 +144,7 @@ async def test_a_secret_that_a_service_or_an_agent_repeats_is_kept_nowhere() -> 
 @in_virtual_time
 async def test_a_topic_that_refuses_fails_no_release_and_is_told() -> None:
     house = house_with()
-    house.outcomes.failing = PermanentError("Event Grid", "403", "publish", status=403)
+    house.outcomes.error = PermanentError("Event Grid", "403", "publish", status=403)
     assert await again(house, "v1", "a") == "LIVE"
     assert house.journal.reasons()[-1] == "OUTCOME_NOT_PUBLISHED"
     assert await house.live() == "1"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import ConfigError, Settings, load_agents_file
+from handlers.agents_file import load_agents_file
+from handlers.settings import ConfigError, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 GIVEN = {

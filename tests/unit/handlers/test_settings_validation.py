@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import ConfigError, Settings, load_agents_file
+from handlers.agents_file import load_agents_file
+from handlers.settings import ConfigError, Settings
 from handlers.settings_validation import CHECKS, CREDENTIALS
 
 GIVEN = {
@@ -204,7 +205,7 @@ def test_the_credentials_are_those_that_azure_identity_takes() -> None:
 
 
 def test_a_rules_file_that_is_none_or_missing_says_so(tmp_path: Path) -> None:
-    told = {tmp_path: "is no file; name the file itself", tmp_path / "none.yaml": "cannot be read: No such file"}
+    told = {tmp_path: "is not a file; name the file itself", tmp_path / "none.yaml": "cannot be read: No such file"}
     for path, what in told.items():
         with pytest.raises(ConfigError, match=f"^AGENTS_FILE: {path} {what}"):
             load_agents_file(Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)}))

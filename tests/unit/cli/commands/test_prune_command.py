@@ -25,7 +25,7 @@ async def test_it_deletes_what_it_showed_and_asks_first(app: House) -> None:
 
 async def test_a_version_with_sessions_stays_and_the_command_exits_with_1(app: House) -> None:
     await make_live(app, "a", "b", "c")
-    app.foundry.agents[AGENT].sessions.add("1")
+    app.foundry.agents[AGENT].versions_in_use.add("1")
     result = await plan_and_prune(context_of(app), AGENT, YES)
     assert result.exit_code == NOT_WELL
     assert "SESSIONS_ACTIVE" in result.text

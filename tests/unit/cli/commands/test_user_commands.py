@@ -35,7 +35,7 @@ async def test_a_rollback_without_an_earlier_version_exits_with_4(app: House) ->
 
 async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(app: House) -> None:
     digest = f"sha256:{'b' * 64}"
-    app.images.tagged["agents/hello"] = [RegistryTag("v7", digest, app.clock.now())]
+    app.images.tags["agents/hello"] = [RegistryTag("v7", digest, app.clock.now())]
     await run(app, "request_release", image="demo.azurecr.io/agents/hello:v7")
     push = (await app.ledger.get_desired(AGENT)).push
     assert push is not None

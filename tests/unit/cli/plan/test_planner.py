@@ -124,14 +124,14 @@ async def test_a_live_plan_reads_and_changes_nothing(app: House) -> None:
     await app.pushed()
     await app.released()
     app.foundry.agents[AGENT].routing = Routing()
-    before = repr((app.ledger.wishes, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
+    before = repr((app.ledger.desired, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
     toolboxes = len(app.foundry.toolboxes)
     push = push_event(id="new", eventTime="2026-11-25T12:00:00Z", data=push_data(tag="v2", digest=f"sha256:{'b' * 64}"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(push), "f")))
     result = await plan_live(context_of(app), arguments, None)
     assert reasons(result) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
-    after = repr((app.ledger.wishes, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
-    assert (after, len(app.foundry.toolboxes), app.foundry.creates) == (before, toolboxes, 1)
+    after = repr((app.ledger.desired, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
+    assert (after, len(app.foundry.toolboxes), app.foundry.create_count) == (before, toolboxes, 1)
 
 
 async def snapshot_of_a_live_agent(folder: Path) -> tuple[House, Path]:

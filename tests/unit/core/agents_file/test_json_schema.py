@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from core.agents_file import json_schema
-from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, duration
+from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, parse_duration
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
@@ -166,7 +166,7 @@ def test_the_page_has_every_key_of_the_rules_with_its_default_and_meaning() -> N
         elif default is None or isinstance(default, BaseModel):
             assert shown == "", key
         elif isinstance(default, timedelta):
-            assert duration(shown.strip("`")) == default, key
+            assert parse_duration(shown.strip("`")) == default, key
         else:
             plain = json.loads(json.dumps(default))
             assert plain in (shown.strip("`"), yaml.safe_load(shown.strip("`"))), key
@@ -203,6 +203,6 @@ def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
     ("value", "text"), [("0s", "0s"), ("90s", "1m30s"), ("48h", "2d"), ("1d1h1m1s", "1d1h1m1s"), ("3650d", "3650d")]
 )
 def test_a_duration_is_written_as_one_reads_it(value: str, text: str) -> None:
-    whole = duration(value)
+    whole = parse_duration(value)
     assert isinstance(whole, timedelta)
-    assert json_schema.as_text(whole) == text
+    assert json_schema.format_duration(whole) == text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT
-from core.model import NO_TIME, Agent, Push, Routing, Status, Version
+from core.model import UNKNOWN_TIME, Agent, Push, Routing, Status, Version
 from core.prune.retention import Delete, Keep, plan_prune, recheck
 from core.reasons import Reason
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
@@ -71,7 +71,7 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
         pytest.param(version(1, Status.UNKNOWN), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="an unknown status"),
         pytest.param(replace(version(1), draft=True), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a draft"),
         pytest.param(
-            replace(version(1), created_at=NO_TIME), ReleaseState(), keep(), Reason.KEPT_UNDATED, id="no date"
+            replace(version(1), created_at=UNKNOWN_TIME), ReleaseState(), keep(), Reason.KEPT_UNDATED, id="no date"
         ),
         pytest.param(version("draft-1"), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
         pytest.param(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT, TAG
-from core.model import NO_TIME, Push, Routing, Status, TrafficRule, Version
+from core.model import UNKNOWN_TIME, Push, Routing, Status, TrafficRule, Version
 from core.prune.retention import Delete, Keep, PruneDecision, plan_prune
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
@@ -27,7 +27,7 @@ RELEASED = {Status.ACTIVE, Status.FAILED}
 def versions(draw: st.DrawFn) -> Version:
     made = draw(
         st.one_of(
-            st.just(NO_TIME),
+            st.just(UNKNOWN_TIME),
             st.floats(-400, 400).map(lambda days: NOW - timedelta(days=days)),  # also from a clock that is ahead
         )
     )
@@ -84,7 +84,7 @@ def needed(all_of_them: Sequence[Version], routing: Routing, release: ReleaseSta
     ):
         names |= {rule.version for rule in other.rules} if other else set()
     names |= {one.number for one in all_of_them if one.draft or not one.number.isdecimal()}
-    names |= {one.number for one in all_of_them if one.status not in RELEASED or one.created_at == NO_TIME}
+    names |= {one.number for one in all_of_them if one.status not in RELEASED or one.created_at == UNKNOWN_TIME}
     names |= {one.number for one in all_of_them if keep.foreign and FINGERPRINT not in one.metadata}
     pinned = [int(rule.version) for rule in routing.rules if rule.version.isdecimal()]
     live = int(by_number[-1].number) if by_number and (routing.follows_latest or not pinned) else max(pinned, default=0)

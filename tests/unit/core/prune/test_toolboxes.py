@@ -8,7 +8,7 @@ import pytest
 
 from core.agents_file.spec import KeepSpec
 from core.definition import TOOLBOX, TOOLBOX_ENDPOINT
-from core.model import NO_TIME, Status, Version
+from core.model import UNKNOWN_TIME, Status, Version
 from core.prune.toolboxes import ToolboxVersion, plan_toolbox
 from core.reasons import Reason
 from tests.unit.core.prune.test_retention import NOW, OLD
@@ -34,7 +34,7 @@ def user(toolbox: str | None) -> Version:
         pytest.param(box(1), [user(None)], Reason.KEPT_IN_RELEASE, id="a version that does not say what it uses"),
         pytest.param(box(1, default=True), [], Reason.KEPT_LIVE, id="the default"),
         pytest.param(box(1, ours=False), [], Reason.KEPT_FOREIGN, id="a person's"),
-        pytest.param(box(1, NO_TIME), [], Reason.KEPT_UNDATED, id="no date"),
+        pytest.param(box(1, UNKNOWN_TIME), [], Reason.KEPT_UNDATED, id="no date"),
         pytest.param(box(1, NOW - timedelta(minutes=59)), [], Reason.KEPT_YOUNG, id="its user may be on its way"),
         pytest.param(box(1, NOW - timedelta(hours=1)), [], Reason.PRUNED_STALE, id="its user never came"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
-from core.model import NO_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
+from core.model import UNKNOWN_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.reasons import Reason
 from core.release.actions import (
     Action,
@@ -835,8 +835,8 @@ def test_a_release_that_is_finished_first_answers_no_newer_wish_when_agents_yaml
 
 
 def test_a_version_that_nobody_dates_is_waited_for_since_its_release_began() -> None:
-    undated = version("2", Status.CREATING, created_at=NO_TIME)
-    young = replace(WITH_CANDIDATE, created_at={"2": NO_TIME}, started_at=NOW - timedelta(minutes=1))
+    undated = version("2", Status.CREATING, created_at=UNKNOWN_TIME)
+    young = replace(WITH_CANDIDATE, created_at={"2": UNKNOWN_TIME}, started_at=NOW - timedelta(minutes=1))
     assert step(young, facts(AT_1, undated), SEEN) == Poll(Reason.CREATE, "2")
     old = replace(young, started_at=NOW - timedelta(minutes=11))
     decided = step(old, facts(AT_1, undated), SEEN)

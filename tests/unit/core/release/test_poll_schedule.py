@@ -13,7 +13,7 @@ from core.foundry_rate import (
 )
 from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from tests.support.in_memory.storage import FakeClock
+from handlers.gateways.in_memory.clock import ManualClock
 
 ALONE = LoadSnapshot(1, 5.0)
 
@@ -60,7 +60,7 @@ def test_what_is_refused_again_and_again_is_still_tried() -> None:
 
 
 async def test_after_a_refusal_reads_come_one_after_another_until_it_is_calm() -> None:
-    looks, clock = FoundryRateLimiter(1.0), FakeClock()
+    looks, clock = FoundryRateLimiter(1.0), ManualClock()
     await looks.wait_for_read(clock)
     assert clock.passed == 0.0
     looks.record_refusal(0.0)

@@ -10,7 +10,7 @@ import pytest
 
 from local.endpoints import ROOT
 
-ASK = "from handlers.gateways.azure_http import connections; print(connections()['use_env_settings'])"
+SCRIPT = "from handlers.gateways.azure_http import connection_options; print(connection_options()['use_env_settings'])"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ ASK = "from handlers.gateways.azure_http import connections; print(connections()
 def test_connections_ask_the_environment_where_it_names_a_proxy(more: dict[str, str], asked: str) -> None:
     bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=ROOT, env=bare | more, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=bare | more, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == asked

@@ -9,7 +9,7 @@ import pytest
 
 from core.agents_file.loader import load_agents
 from core.definition import FINGERPRINT, push_of_version
-from core.intake.user_commands import request_rollback, rollback_target
+from core.intake.user_commands import NoRollback, request_rollback, rollback_target
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.state.desired import DesiredState
@@ -46,20 +46,22 @@ def test_it_goes_to_what_was_good_before_what_serves() -> None:
     ("agent", "versions", "to", "why"),
     [
         pytest.param(None, BOTH, None, "does not exist", id="no agent"),
-        pytest.param(AGENTS, BOTH, "7", "version 7 is not there; there are 1, 2", id="no version"),
-        pytest.param(AGENTS, (), "7", "there are none", id="none at all"),
-        pytest.param(AGENTS, BOTH, "2", "serves already", id="the same"),
+        pytest.param(AGENTS, BOTH, "7", "version 7 does not exist; the versions are: 1, 2", id="no version"),
+        pytest.param(AGENTS, (), "7", "the versions are: none", id="none at all"),
+        pytest.param(AGENTS, BOTH, "2", "is live already", id="the same"),
         pytest.param(AGENTS, (version("1", status=Status.FAILED), BOTH[1]), "1", "is failed", id="failed"),
         pytest.param(AGENTS, (version("1", image="x/y:v1"), BOTH[1]), "1", "by digest", id="a tag alone"),
     ],
 )
 def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: str | None, why: str) -> None:
-    assert why in str(rollback_target(RECORD, agent, versions, to))
+    refused = rollback_target(RECORD, agent, versions, to)
+    assert isinstance(refused, NoRollback)
+    assert why in refused.detail
 
 
 def test_nothing_was_good_before() -> None:
     alone = ReleaseState(last_good=RECORD.last_good)
-    assert rollback_target(alone, AGENTS, BOTH, None) == "nothing was good before what serves"
+    assert rollback_target(alone, AGENTS, BOTH, None) == NoRollback("no version was good before the live one")
 
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
@@ -91,7 +93,7 @@ async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_a
     noted = await saying.request_rollback(AGENT, "it lies", "ann", house.outside)
     assert noted.reason is Reason.ROLLBACK_REQUESTED
     assert await house.released() == "LIVE"
-    assert (await house.live(), house.foundry.creates) == ("1", 2)
+    assert (await house.live(), house.foundry.create_count) == ("1", 2)
     await saying.unpause((AGENT,), "ann", house.outside)
     house.clock.passed += 100
     await house.pushed("again", "b")

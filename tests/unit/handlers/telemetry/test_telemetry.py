@@ -23,7 +23,7 @@ from core.reasons import Reason
 from handlers.gateways.errors import TransientError
 from handlers.poison import handle_poison_message
 from handlers.prune_versions.run import prune_versions
-from handlers.redaction import remember
+from handlers.redaction import register_secret
 from handlers.release_agent.message import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
@@ -126,8 +126,8 @@ async def _pinned() -> None:
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    release = house.ledger.releases[AGENT].release
-    house.ledger.releases[AGENT].release = type(release)(observed_generation=release.observed_generation)
+    release = house.ledger.releases[AGENT].state
+    house.ledger.releases[AGENT].state = type(release)(observed_generation=release.observed_generation)
     await house.pushed("v2", "b")
     await house.released()
 
@@ -135,7 +135,7 @@ async def _pinned() -> None:
 async def _pruned() -> None:
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions = {"1"}
+    house.foundry.agents[AGENT].versions_in_use = {"1"}
     await prune_versions(house.agents, house.settings, house.outside)
 
 
@@ -184,13 +184,13 @@ def test_every_line_says_the_same_of_its_reason(seen: Seen) -> None:
 
 
 def test_a_value_of_a_hundred_kilobytes_is_cut_after_it_was_looked_through(seen: Seen) -> None:
-    remember("a secret that stands at the cut")
+    register_secret("a secret that stands at the cut")
     text = "x" * 990 + "a secret that stands at the cut" + "y" * 100_000
     with otel.span("push", repository=text):
-        otel.decision({"repository": text}, severity="info")
+        otel.log_decision({"repository": text}, severity="info")
     (span,) = seen.exporter.get_finished_spans()
     for value in (str((span.attributes or {})["slipway.repository"]), str(seen.lines[-1]["slipway.repository"])):
-        assert len(value) == otel.LONGEST
+        assert len(value) == otel.MAX_VALUE_CHARS
         assert "a secret" not in value
 
 
@@ -223,7 +223,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
     """The SDK's own spans of it are not exported: a thousand versions would be two thousand more."""
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions = {"1"}
+    house.foundry.agents[AGENT].versions_in_use = {"1"}
     house.foundry.errors = [TransientError("Foundry", "503", "delete")]
     seen.exporter.clear()
     await prune_versions(house.agents, house.settings, house.outside)
@@ -240,8 +240,8 @@ async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(see
     await house.pushed()
     await resume_releases(house.agents, house.outside)
     (trace_id,) = traces(seen, "push")
-    assert len(house.queue.traces) == 2
-    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+    assert len(house.queue.traceparents) == 2
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traceparents)
 
 
 @in_virtual_time
@@ -250,7 +250,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
     await house.pushed("v1", "a")
     await house.clock.sleep(60)
     await house.pushed("v2", "b")
-    message = json.dumps({"agent": AGENT, "traceparent": house.queue.traces[0]})
+    message = json.dumps({"agent": AGENT, "traceparent": house.queue.traceparents[0]})
     await handle_message(message, house.agents, house.settings, house.outside)
     first, second = traces(seen, "push")
     assert traces(seen, "release") == [first, second]
@@ -265,7 +265,7 @@ async def test_a_release_that_yields_goes_on_in_its_pushs_trace(seen: Seen) -> N
     await house.clock.sleep(400)
     assert await house.released() == "LIVE"
     (trace_id,) = traces(seen, "push")
-    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traceparents)
     assert traces(seen, "release.create") == [trace_id]
 
 
@@ -280,10 +280,10 @@ def points(seen: Seen, name: str) -> dict[str, float]:
 def test_how_much_there_is_is_exported_once(seen: Seen) -> None:
     """An instance that looked an hour ago and lives on would else say every minute what was true then."""
     for number in (3, 4):
-        otel.level("queue.depth", number, unit="{message}", queue="of-this-test")
+        otel.gauge("queue.depth", number, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 4
     assert "of-this-test" not in points(seen, "slipway.queue.depth")
-    otel.level("queue.depth", 0, unit="{message}", queue="of-this-test")
+    otel.gauge("queue.depth", 0, unit="{message}", queue="of-this-test")
     assert points(seen, "slipway.queue.depth")["of-this-test"] == 0
 
 

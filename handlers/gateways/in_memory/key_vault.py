@@ -7,23 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.model import Secret, SecretValue, Unreadable
+from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError
 
 
 @dataclass
-class _Kept:
+class SecretRecord:
+    """One version of a secret."""
+
     secret: Secret
     enabled: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class FakeVault:
-    """See the Vault protocol; ``put`` makes a version."""
+class InMemoryKeyVault:
+    """See the KeyVault protocol; `put` adds a version of a secret."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[_Kept]] = {}
+        self.versions: dict[str, list[SecretRecord]] = {}
+        """By name in lower case, oldest first."""
         self.forbidden = False
+        """Whether nothing may be read."""
         self._numbers = itertools.count(1)
 
     def put(
@@ -36,29 +40,29 @@ class FakeVault:
         not_before: datetime | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Secret:
+        """Add a version and return it."""
         secret = Secret(name, f"{next(self._numbers):032x}", SecretValue(value), expires_on, not_before)
-        self._kept.setdefault(name.lower(), []).append(_Kept(secret, enabled, tags or {}))
+        self.versions.setdefault(name.lower(), []).append(SecretRecord(secret, enabled, tags or {}))
         return secret
 
     def value(self, name: str, version: str | None = None) -> str:
-        """What a version holds, the newest where none is named; empty where there is no such version."""
-        kept = (one.secret for one in reversed(self._kept.get(name.lower(), [])))
-        return next((one.value.reveal() for one in kept if version in (None, one.version)), "")
+        """The value of a version, the newest by default; empty where there is no such version."""
+        record = self._find(name, version)
+        return record.secret.value.reveal() if record else ""
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | Unreadable:
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         if self.forbidden:
-            return Unreadable.FORBIDDEN
-        versions = self._kept.get(name.lower(), [])
-        found = next((one for one in reversed(versions) if version in (None, one.secret.version)), None)
-        if found is None:
-            return Unreadable.MISSING
-        return found.secret if found.enabled else Unreadable.DISABLED
+            return SecretUnavailable.FORBIDDEN
+        record = self._find(name, version)
+        if record is None:
+            return SecretUnavailable.MISSING
+        return record.secret if record.enabled else SecretUnavailable.DISABLED
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         if self.forbidden:
             raise PermanentError("Key Vault", "FORBIDDEN", "list secrets", status=403)
         found: dict[str, str] = {}
-        for newest in (versions[-1] for versions in self._kept.values()):
+        for newest in (records[-1] for records in self.versions.values()):
             if not newest.enabled or newest.tags.get("agent") != agent:
                 continue
             variable, name = newest.tags["env"], newest.secret.name
@@ -66,3 +70,7 @@ class FakeVault:
                 raise PermanentError("Key Vault", "AMBIGUOUS", f"{found[variable]} and {name} both give {variable}")
             found[variable] = name
         return found
+
+    def _find(self, name: str, version: str | None) -> SecretRecord | None:
+        records = reversed(self.versions.get(name.lower(), []))
+        return next((record for record in records if version in (None, record.secret.version)), None)

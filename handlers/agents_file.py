@@ -1,0 +1,30 @@
+"""Loads agents.yaml, and keeps it until the file changes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import Agents
+from handlers.settings import APP_ROOT, ConfigError, Settings
+
+
+def load_agents_file(settings: Settings) -> Agents:
+    """The agents that the file names, read again when the file changed; raises ConfigError."""
+    path = APP_ROOT / settings.agents_file
+    try:
+        changed_at = path.stat().st_mtime_ns
+        if not path.is_file():
+            raise ConfigError(f"AGENTS_FILE: {path} is not a file; name the file itself, such as agents.yaml")
+        return _load(path, changed_at)
+    except OSError as error:
+        raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, _changed_at: int) -> Agents:
+    try:
+        return load_agents(path.read_bytes())
+    except AgentsFileError as error:
+        raise ConfigError(str(error)) from error
