@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from cli.doctor import events, here, registry, visit
-from cli.doctor.arm import Arm as Client
-from cli.doctor.checks import Check
+from cli.doctor import event_subscriptions, local_checks, registry, run
+from cli.doctor.arm_client import ArmClient
 from cli.doctor.resources import Resources, find
-from cli.doctor.rights import Rights
+from cli.doctor.result import Check
+from cli.doctor.role_assignments import RoleAssignments
 from core.agents_file.loader import load_agents
 from handlers.gateways.errors import PermanentError
 from handlers.settings import Settings
@@ -52,7 +52,7 @@ class AnyCredential:
 class Doctor:
     """Runs the checks, as often as the stand-in changes."""
 
-    def __init__(self, arm: Arm, client: Client) -> None:
+    def __init__(self, arm: Arm, client: ArmClient) -> None:
         self.arm, self.client = arm, client
 
     def change(self, identifier: str, change: dict[str, Any] | None) -> None:
@@ -67,16 +67,16 @@ class Doctor:
         return await find(self.client, SETTINGS, CLIENT, None)
 
     async def checks(self) -> dict[str, Check]:
-        found, rights = await self.found(), Rights(self.client)
+        found, assignments = await self.found(), RoleAssignments(self.client)
         checks = [
-            *await registry.checks(found, rights, "demo.azurecr.io"),
-            *await visit.identity(found, rights),
-            *await events.checks(found, self.client, AGENTS),
+            *await registry.checks(found, assignments, "demo.azurecr.io"),
+            *await run.check_app_identity(found, assignments),
+            *await event_subscriptions.checks(found, self.client, AGENTS),
         ]
-        return {check.what: check for check in checks}
+        return {check.name: check for check in checks}
 
     async def problems(self) -> dict[str, Check]:
-        return {name: check for name, check in (await self.checks()).items() if check.verdict != "ok"}
+        return {name: check for name, check in (await self.checks()).items() if check.status != "ok"}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def doctor(tmp_path: Path) -> AsyncIterator[Doctor]:
     authority, arm = Authority(tmp_path), Arm()
     populate(arm, ADDRESSES)
     address = await arm.start(tls=authority.server())
-    client = Client(AnyCredential(), address, connection_verify=str(authority.ca))
+    client = ArmClient(AnyCredential(), address, connection_verify=str(authority.ca))
     yield Doctor(arm, client)
     await client.close()
     await arm.stop()
@@ -99,8 +99,8 @@ async def test_a_registry_that_does_not_accept_arm_tokens(doctor: Doctor) -> Non
     disabled = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
     doctor.change(REGISTRY, disabled)
     (check,) = (await doctor.problems()).values()
-    assert check.verdict == "wrong"
-    assert check.mend == "az acr config authentication-as-arm update -r demo --status enabled"
+    assert check.status == "failed"
+    assert check.fix == "az acr config authentication-as-arm update -r demo --status enabled"
 
 
 async def test_in_abac_mode_acr_pull_is_not_enough(doctor: Doctor) -> None:
@@ -108,8 +108,8 @@ async def test_in_abac_mode_acr_pull_is_not_enough(doctor: Doctor) -> None:
     problems = await doctor.problems()
     project = problems["identity of the project on registry"]
     assert project.detail == "lacks Container Registry Repository Reader; it has AcrPull, which is not enough"
-    assert f"--role {REPOSITORY_READER} --scope {REGISTRY}" in project.mend
-    assert problems["identity of the account on registry"].verdict == "cannot tell"
+    assert f"--role {REPOSITORY_READER} --scope {REGISTRY}" in project.fix
+    assert problems["identity of the account on registry"].status == "unknown"
     reader = {"principalId": PROJECT, "roleDefinitionId": f"{ROLES}/{REPOSITORY_READER}", "scope": REGISTRY}
     doctor.arm.put(f"{REGISTRY_ASSIGNMENTS}/abac", properties=reader)
     assert "identity of the project on registry" not in await doctor.problems()
@@ -117,7 +117,7 @@ async def test_in_abac_mode_acr_pull_is_not_enough(doctor: Doctor) -> None:
         f"{REGISTRY_ASSIGNMENTS}/abac",
         {"properties": {"condition": "@Request[…] StringEqualsIgnoreCase 'agents/hello'"}},
     )
-    assert (await doctor.problems())["identity of the project on registry"].verdict == "cannot tell"
+    assert (await doctor.problems())["identity of the project on registry"].status == "unknown"
 
 
 async def test_owner_is_not_enough_for_data_access(doctor: Doctor) -> None:
@@ -145,7 +145,7 @@ async def test_a_role_on_another_resource_is_not_enough(doctor: Doctor) -> None:
 async def test_a_vault_with_access_policies(doctor: Doctor) -> None:
     doctor.change(VAULT, {"properties": {"enableRbacAuthorization": False}})
     (check,) = (await doctor.problems()).values()
-    assert "az keyvault set-policy -n demo-vault" in check.mend
+    assert "az keyvault set-policy -n demo-vault" in check.fix
     allowed = [{"objectId": APP, "permissions": {"secrets": ["Get", "List"]}}]
     doctor.change(VAULT, {"properties": {"accessPolicies": allowed}})
     assert await doctor.problems() == {}
@@ -157,21 +157,21 @@ async def test_a_vault_with_access_policies(doctor: Doctor) -> None:
         ({"provisioningState": "Failed"}, "it is Failed"),
         (
             {"filter": {"includedEventTypes": ["Microsoft.ContainerRegistry.ImageDeleted"]}},
-            "leaves Microsoft.*Pushed out",
+            "excludes Microsoft.*Pushed",
         ),
-        ({"filter": {"subjectBeginsWith": "agents/other"}}, "filter on the subject leaves agents/hello out"),
-        ({"filter": {"subjectEndsWith": ":latest"}}, "filter on the subject leaves agents/hello out"),
+        ({"filter": {"subjectBeginsWith": "agents/other"}}, "filter on the subject excludes agents/hello"),
+        ({"filter": {"subjectEndsWith": ":latest"}}, "filter on the subject excludes agents/hello"),
         (
             {
                 "filter": {
                     "advancedFilters": [{"operatorType": "StringIn", "key": "data.target.repository", "values": ["x"]}]
                 }
             },
-            "advanced filters leave agents/hello out",
+            "advanced filters exclude agents/hello",
         ),
         (
             {"filter": {"advancedFilters": [{"operatorType": "StringBeginsWith", "key": "subject", "values": ["x"]}]}},
-            "advanced filters leave agents/hello out",
+            "advanced filters exclude agents/hello",
         ),
     ],
 )
@@ -180,7 +180,7 @@ async def test_an_event_subscription_that_filters_a_followed_repository_out(
 ) -> None:
     doctor.change(SUBSCRIPTION, {"properties": change})
     (check,) = (await doctor.problems()).values()
-    assert check.verdict == "wrong"
+    assert check.status == "failed"
     assert re.search(detail, check.detail)
 
 
@@ -197,19 +197,19 @@ async def test_an_event_subscription_with_filters_that_include_the_repository_is
 async def test_an_event_subscription_that_loses_events_delivers_elsewhere_or_is_missing(doctor: Doctor) -> None:
     doctor.change(SUBSCRIPTION, {"properties": {"deadLetterWithResourceIdentity": None}})
     (check,) = (await doctor.problems()).values()
-    assert "what cannot be delivered is lost" in check.detail
+    assert "undeliverable events are lost" in check.detail
     delivery = {"destination": {"endpointType": "StorageQueue", "properties": {"queueName": "another"}}}
     doctor.change(SUBSCRIPTION, {"properties": {"deliveryWithResourceIdentity": delivery}})
-    assert "no push is ever heard of" in (await doctor.problems())["event subscription of the registry"].detail
+    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
     doctor.change(SUBSCRIPTION, None)
-    assert "no push is ever heard of" in (await doctor.problems())["event subscription of the registry"].detail
+    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
 
 
 async def test_a_resource_that_cannot_be_read_is_not_called_wrong(doctor: Doctor) -> None:
     identity = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway"
     for resource in (REGISTRY, VAULT, identity):
         doctor.change(resource, None)
-    assert {check.verdict for check in (await doctor.problems()).values()} == {"cannot tell"}
+    assert {check.status for check in (await doctor.problems()).values()} == {"unknown"}
 
 
 async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(doctor: Doctor) -> None:
@@ -223,10 +223,10 @@ async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(docto
 
 
 def test_the_local_checks(tmp_path: Path) -> None:
-    assert here.python().verdict == "ok"
-    assert here.sdks().verdict == "ok"
+    assert local_checks.check_python().status == "ok"
+    assert local_checks.check_sdks().status == "ok"
     lock = tmp_path / "requirements.txt"
     lock.write_text("azure-identity==0.1.0 \\\n")
-    assert "instead of 0.1.0" in here.sdks(lock).detail
+    assert "instead of 0.1.0" in local_checks.check_sdks(lock).detail
     unusual = load_agents(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
-    assert [check.verdict for check in here.of_rules(unusual)] == ["ok", "ok", "wrong", "cannot tell"]
+    assert [check.status for check in local_checks.check_agents(unusual)] == ["ok", "ok", "failed", "unknown"]
