@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.retry import MAX_TRIES, Backoff, with_retries
-from tests.support.in_memory.storage import FakeClock
 
 
-class HalfChance(FakeClock):
+class HalfChance(ManualClock):
     def jitter(self) -> float:
         return 0.5
 
 
 def test_pauses_double_up_to_the_longest() -> None:
     backoff = Backoff(first=1.0, longest=5.0)
-    assert [backoff.seconds(failures, FakeClock()) for failures in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 5.0]
+    assert [backoff.seconds(failures, ManualClock()) for failures in (1, 2, 3, 4)] == [1.0, 2.0, 4.0, 5.0]
 
 
 def test_a_pause_is_shortened_by_chance_but_not_below_a_retry_after() -> None:
@@ -26,7 +26,7 @@ def test_a_pause_is_shortened_by_chance_but_not_below_a_retry_after() -> None:
 
 
 async def test_a_read_is_tried_four_times() -> None:
-    clock, tries = FakeClock(), list[float]()
+    clock, tries = ManualClock(), list[float]()
 
     async def busy() -> None:
         tries.append(clock.passed)
@@ -43,7 +43,7 @@ async def test_a_read_is_tried_four_times() -> None:
     [PermanentError("Foundry", "400", "no"), TransientError("Foundry", "429", "later", retry_after=61.0)],
 )
 async def test_a_refusal_and_a_long_wait_are_not_tried_again(error: Exception) -> None:
-    clock = FakeClock()
+    clock = ManualClock()
 
     async def refuse() -> None:
         raise error

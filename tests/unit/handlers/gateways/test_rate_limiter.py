@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from core.foundry_rate import rate_after_refusal
 from handlers.gateways.foundry.rate_limiter import MAX_SLOT_WAIT_SECONDS, FoundryRateLimiter
-from tests.support.in_memory.storage import FakeClock
+from handlers.gateways.in_memory.clock import ManualClock
 
 
 async def test_after_a_refusal_reads_come_one_after_another_until_it_is_calm() -> None:
-    limiter, clock = FoundryRateLimiter(1.0), FakeClock()
+    limiter, clock = FoundryRateLimiter(1.0), ManualClock()
     await limiter.wait_for_read(clock)
     assert clock.passed == 0.0
     limiter.record_refusal(0.0)
@@ -36,7 +36,7 @@ def test_a_few_activations_say_nothing_about_the_next() -> None:
 
 
 async def test_without_a_limit_every_release_starts() -> None:
-    limiter, clock = FoundryRateLimiter(float("inf")), FakeClock()
+    limiter, clock = FoundryRateLimiter(float("inf")), ManualClock()
     limiter.record_refusal(0.0)
     assert limiter.is_calm(0.0)
     async with limiter.slot(clock, clock.sleep) as first, limiter.slot(clock, clock.sleep) as second:
@@ -45,7 +45,7 @@ async def test_without_a_limit_every_release_starts() -> None:
 
 
 async def test_a_slot_is_free_again_once_its_release_has_ended() -> None:
-    limiter, clock = FoundryRateLimiter(0.1), FakeClock()
+    limiter, clock = FoundryRateLimiter(0.1), ManualClock()
     limiter.record_refusal(0.0)
     async with limiter.slot(clock, clock.sleep) as first:
         assert first
@@ -61,7 +61,7 @@ async def test_a_slot_is_free_again_once_its_release_has_ended() -> None:
 
 
 async def test_a_release_without_a_slot_waits_five_minutes_at_most() -> None:
-    limiter, clock = FoundryRateLimiter(0.1), FakeClock()
+    limiter, clock = FoundryRateLimiter(0.1), ManualClock()
     limiter.record_refusal(0.0)
 
     async def refused_again(seconds: float) -> None:

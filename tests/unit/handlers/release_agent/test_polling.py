@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.lease_keeper import LeaseKeeper
 from handlers.release_agent.polling import Poller
-from tests.support.in_memory.storage import FakeClock, FakeLedger
 
 
 async def polled_at(read_seconds: float, count: int, *, refused: bool = False) -> list[float]:
     """When so many polls start, each of which takes so many seconds."""
-    clock, limiter = FakeClock(), FoundryRateLimiter()
-    lease = await FakeLedger(clock).acquire_lease("hello")
+    clock, limiter = ManualClock(), FoundryRateLimiter()
+    lease = await InMemoryStateStore(clock).acquire_lease("hello")
     assert lease is not None
     poller, starts = Poller(clock, LeaseKeeper(clock, lease, limiter), 2.0, limiter), list[float]()
     if refused:

@@ -93,7 +93,7 @@ async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_a
     noted = await saying.request_rollback(AGENT, "it lies", "ann", house.outside)
     assert noted.reason is Reason.ROLLBACK_REQUESTED
     assert await house.released() == "LIVE"
-    assert (await house.live(), house.foundry.creates) == ("1", 2)
+    assert (await house.live(), house.foundry.create_count) == ("1", 2)
     await saying.unpause((AGENT,), "ann", house.outside)
     house.clock.passed += 100
     await house.pushed("again", "b")
