@@ -102,6 +102,13 @@ def test_no_double_patches_our_code() -> None:
             assert not banned.search(path.read_text()), name(path)
 
 
+def test_the_app_neither_uses_nor_ships_the_gateways_in_memory() -> None:
+    assert "handlers/gateways/in_memory" in (ROOT / ".funcignore").read_text().split()
+    for path in files(*PRODUCT):
+        if "in_memory" not in path.parts:
+            assert not any("in_memory" in module for module in imports(path)), name(path)
+
+
 def test_nobody_deletes_by_force() -> None:
     for path in files(*PRODUCT):
         assert "force=" not in path.read_text(), name(path)

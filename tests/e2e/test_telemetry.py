@@ -36,7 +36,7 @@ agents:
   {LONGEST_NAME}:
     repository: agents/other
 """
-STEPS = ["look", "create", "wait", "confirm", "verify", "promote", "check"]
+STEPS = ["read", "create", "wait", "confirm", "verify", "move_traffic", "check"]
 ENVELOPES = 60
 STANDING = ("slipway.holds", "slipway.approval.waiting")
 """What the timer measures, whether or not there is a release."""
@@ -158,7 +158,7 @@ def test_each_decision_is_one_line_at_its_step(trace: list[Item]) -> None:
     by_id = spans(trace)
     lines = [item for item in trace if item["data"]["baseType"] == "MessageData"]
     reasons = [told(item)["slipway.reason"] for item in sorted(lines, key=begun)]
-    assert reasons == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
     for line in lines:
         assert line["data"]["baseData"]["message"] == "slipway.decision"
         assert line["tags"]["ai.operation.parentId"] in by_id

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.stack_client import StackClient, eventually, stack
 from local.telemetry.records import to_record
-from tests.browser.chromium import LINES, opened
+from tests.browser.chromium import LINES, open_page
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -24,9 +24,9 @@ agents:
       verify: {ask: ping, expect: pong}
       check: {ask: ping, expect: pong}
 """
-STEPS = ["event_queued", "push", "in the queue", "release", "release.look", "release.create", "release.wait",
-         "release.confirm", "release.verify", "release.promote", "release.check"]  # fmt: skip
-DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+STEPS = ["event_queued", "push", "in the queue", "release", "release.read", "release.create", "release.wait",
+         "release.confirm", "release.verify", "release.move_traffic", "release.check"]  # fmt: skip
+DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
 Spans = dict[str, dict[str, Any]]
 
 
@@ -56,7 +56,7 @@ def spans(running: StackClient) -> Spans:
 
 @pytest.fixture
 def page(chromium: Browser, running: StackClient) -> Iterator[Page]:
-    with opened(chromium, running.endpoints["telemetry"]) as one:
+    with open_page(chromium, running.endpoints["telemetry"]) as one:
         yield one
 
 

@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.journal import encode_line
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.settings import Settings
 from tests.simulation.scene import ENVIRONMENT
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
 
 
-class WrittenLedger(FakeLedger):
+class WrittenLedger(InMemoryStateStore):
     """What is wanted goes through the product's own codec."""
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
@@ -32,7 +35,7 @@ class WrittenLedger(FakeLedger):
         return RELEASE_CODEC.decode(RELEASE_CODEC.encode(release), agent)
 
 
-class WrittenJournal(FakeJournal):
+class WrittenJournal(InMemoryJournal):
     """Lines go through the product's own writer."""
 
     async def append(self, *lines: Mapping[str, object]) -> None:
@@ -43,14 +46,14 @@ class WrittenJournal(FakeJournal):
 
 def world() -> Gateways:
     """Nothing happened in it yet."""
-    clock, vault = FakeClock(), FakeVault()
+    clock, vault = ManualClock(), InMemoryKeyVault()
     vault.put("hello-key", "value-of-hello-key")
     return Gateways(
-        foundry=FakeFoundry(clock, provisioning=5.0),
+        foundry=InMemoryFoundry(clock, provisioning=5.0),
         key_vault=vault,
         state_store=WrittenLedger(clock),
         journal=WrittenJournal(),
-        release_queue=FakeQueue(),
+        release_queue=InMemoryReleaseQueue(clock),
         clock=clock,
-        registry=FakeImages(),
+        registry=InMemoryRegistry(),
     )

@@ -13,6 +13,7 @@ from core.model import Routing
 from core.state.desired import DesiredState
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, RESPONSE, SESSION, VERSION, VERSIONS
@@ -21,7 +22,6 @@ from tests.fuzz.records import AT, STORED, WHOLE_RECORD, WHOLE_WANTED
 from tests.fuzz.target import Target
 from tests.fuzz.values import as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, answer
-from tests.support.in_memory.storage import FakeLedger
 
 RULE = load_agents(b"""
 agents:
@@ -37,18 +37,18 @@ Given = tuple[bytes, bytes, list[Answer]]
 async def _turn(given: Given) -> None:
     desired, release = DESIRED_CODEC.decode(given[0], "wanted"), RELEASE_CODEC.decode(given[1], "record")
     gateways = replace(world(), foundry=FOUNDRY)
-    ledger = cast("FakeLedger", gateways.state_store)
+    ledger = cast("InMemoryStateStore", gateways.state_store)
     await _keep(ledger, desired, release)
     LINE.answers, LINE.then = list(given[2]), ENOUGH
     try:
         await reconcile(RULE, SETTINGS, gateways)
     finally:
         LINE.then = None
-    RELEASE_CODEC.encode(ledger.releases["hello"].release)
+    RELEASE_CODEC.encode(ledger.releases["hello"].state)
 
 
-async def _keep(ledger: FakeLedger, desired: DesiredState, release: ReleaseState) -> None:
-    ledger.wishes["hello"] = desired
+async def _keep(ledger: InMemoryStateStore, desired: DesiredState, release: ReleaseState) -> None:
+    ledger.desired["hello"] = desired
     lease = await ledger.acquire_lease("hello")
     if lease is not None:
         await lease.write(release)

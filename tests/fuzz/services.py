@@ -16,6 +16,7 @@ from core.definition import secret_problem
 from core.model import Secret
 from core.state.desired import DesiredState
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.key_vault import OPTIONS as VAULT
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import OPTIONS as IMAGES
@@ -29,10 +30,9 @@ from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
 from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
 from tests.fuzz.wire import Answer, Line, answer, refused, script
-from tests.support.in_memory.storage import FakeClock
 
 Calls = dict[str, Callable[[], Awaitable[Any]]]
-LINE, CLOCK = Line(), FakeClock()
+LINE, CLOCK = Line(), ManualClock()
 VAULT_URL, REGISTRY_URL = "https://demo.vault.azure.net", "https://demo.azurecr.io"
 LOGIN = "https://login.microsoftonline.com/tenant"
 CHALLENGE = refused(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')

@@ -14,9 +14,11 @@ from core.release.gates.answers import Verdict, judge_answer
 from handlers.events.event_queued import handle_event
 from handlers.gateways.azure_http import MAX_RETRY_AFTER_SECONDS
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.redaction import register_secret
-from handlers.release_agent.message import handle_message
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz import services
 from tests.fuzz.events import AGENTS
 from tests.fuzz.foundry import AGENT, FOUNDRY, LINE, VERSION
@@ -24,8 +26,6 @@ from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.records import AT
 from tests.fuzz.wire import Answer
 from tests.support.builders import push_data, push_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.storage import FakeJournal, FakeQueue
 
 GZIP = (("Content-Encoding", "gzip"),)
 ASK = Probe(ask="ping", expect="pong")
@@ -49,8 +49,8 @@ async def test_half_a_character_in_a_tag_was_an_event_that_came_again_until_it_w
 
 async def test_half_a_character_in_a_message_kept_it_from_being_told() -> None:
     gateways = world()
-    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, gateways)
-    assert isinstance(gateways.journal, FakeJournal)
+    await handle_message('{"target": "\\ud800"}', AGENTS, SETTINGS, gateways)
+    assert isinstance(gateways.journal, InMemoryJournal)
     assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
 
 
@@ -139,7 +139,7 @@ async def test_metadata_that_a_person_wrote_stopped_the_listing_of_unfinished_wo
     assert await services.LEDGER.list_agents(frozenset({"open"})) == ["a"], "it is looked at"
 
 
-class Throttled(FakeFoundry):
+class Throttled(InMemoryFoundry):
     """Foundry that asks to be left alone."""
 
     wish = 0.0
@@ -158,7 +158,7 @@ async def test_a_wish_to_come_back_in_an_hour_was_slept_out_under_the_lease_unti
     reason = await reconcile(AGENTS.agents["pushed"], SETTINGS, gateways)
     assert reason == "SERVICE_UNAVAILABLE"
     assert gateways.clock.monotonic() - began < 60, "the lease is given back at once"
-    assert isinstance(gateways.release_queue, FakeQueue)
+    assert isinstance(gateways.release_queue, InMemoryReleaseQueue)
     assert gateways.release_queue.sent[-1] == ("pushed", 3600.0), "and the queue waits"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import heapq
 import itertools
 import json
 from collections import Counter
@@ -21,17 +20,19 @@ from core.model import Definition, Push, Routing, Status, Version
 from handlers.events.image_pushed import handle_push
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
 from tests.scale.meter import Limit, Metered, Slow
+from tests.simulation.release_queue import WaitingQueue
 from tests.simulation.scene import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
 QUEUES = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text())["extensions"]["queues"]
@@ -62,46 +63,6 @@ class Size:
     """Seconds that versions take."""
 
 
-class Messages:
-    """The queue ``releases``."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-        self._due: list[tuple[float, int, str, int]] = []
-        self._numbers = itertools.count()
-        self._came = asyncio.Event()
-        self.longest, self.poisoned = 0, 0
-
-    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
-        """See the Queue protocol."""
-        self.put(agent, delay, 0)
-
-    async def count_messages(self, queue: str) -> int:
-        """See the Queue protocol."""
-        return len(self._due)
-
-    def put(self, agent: str, delay: float, tries: int) -> None:
-        """A message, once more where it failed, five times at most."""
-        if tries >= 5:
-            self.poisoned += 1
-            return
-        heapq.heappush(self._due, (self._clock.monotonic() + delay, next(self._numbers), agent, tries))
-        self.longest = max(self.longest, len(self._due))
-        self._came.set()
-
-    async def take(self) -> tuple[str, int]:
-        """The next agent, once its message is due."""
-        while True:
-            left = self._due[0][0] - self._clock.monotonic() if self._due else None
-            if left is not None and left <= 1e-6:
-                _, _, agent, tries = heapq.heappop(self._due)
-                return agent, tries
-            self._came.clear()
-            waiting = asyncio.ensure_future(self._came.wait())
-            await asyncio.wait({waiting}, timeout=left)
-            waiting.cancel()
-
-
 @dataclass
 class Seen:
     """What came of it."""
@@ -114,8 +75,6 @@ class Seen:
     storage: Counter[str] = field(default_factory=Counter)
     busy: float = 0.0
     """Seconds of all instances in which anything ran."""
-    longest_queue: int = 0
-    poisoned: int = 0
     waits: list[float] = field(default_factory=list)
     """Seconds from a version's becoming active to its traffic."""
 
@@ -127,9 +86,9 @@ class Fleet:
         self.size, self.random, self.clock, self.seen = size, Random(seed), VirtualClock(), Seen()
         self.agents: Agents = _agents(size.agents)
         self.foundry = Slow(self.clock, size.quickest, size.slowest)
-        self.queue, self.pushed = Messages(self.clock), dict[str, Push]()
+        self.queue, self.pushed = WaitingQueue(self.clock), dict[str, Push]()
         self._limit = Limit(self.clock, size.a_second)
-        self._ledger, self._journal = FakeLedger(self.clock), FakeJournal()
+        self._ledger, self._journal = InMemoryStateStore(self.clock), InMemoryJournal()
         self.instances = [self._instance() for _ in range(size.instances)]
         self._running = [0] * size.instances
         self._since = [0.0] * size.instances
@@ -147,12 +106,12 @@ class Fleet:
         routed: Any = Routed(metered, self)
         return Gateways(
             foundry=routed,
-            key_vault=FakeVault(),
+            key_vault=InMemoryKeyVault(),
             state_store=storage(self._ledger),
             journal=storage(self._journal),
             release_queue=storage(self.queue),
             clock=self.clock,
-            registry=FakeImages(),
+            registry=InMemoryRegistry(),
             rate_limiter=looks,
         )
 
@@ -173,7 +132,6 @@ class Fleet:
             raise broken[0]
         for number in range(self.size.instances):
             self._count(number, 0)
-        self.seen.longest_queue, self.seen.poisoned = self.queue.longest, self.queue.poisoned
         return self.seen
 
     async def _before(self) -> None:
@@ -204,12 +162,12 @@ class Fleet:
     async def _work(self, number: int) -> None:
         gateways = self.instances[number]
         while True:
-            agent, tries = await self.queue.take()
+            message = await self.queue.receive()
             self._count(number, 1)
             try:
-                await reconcile(self.agents.agents[agent], SETTINGS, gateways)
+                await reconcile(self.agents.agents[message.agent], SETTINGS, gateways)
             except GatewayError:
-                self.queue.put(agent, BACK_AFTER, tries + 1)
+                self.queue.retry(message, BACK_AFTER)
             finally:
                 self._count(number, -1)
 

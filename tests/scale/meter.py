@@ -7,13 +7,12 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from core.model import Status, Version
+from core.model import Version
 from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock
-from tests.support.in_memory.foundry import FakeFoundry
 
 READS = frozenset({"get_agent", "get_version", "list_versions"})
 """Calls that wait for their turn in the real gateway."""
@@ -21,7 +20,7 @@ PAGE = 100
 """Versions that one request lists."""
 
 
-class Slow(FakeFoundry):
+class Slow(InMemoryFoundry):
     """Foundry whose every image takes its own time to become active, the same whenever it is asked."""
 
     def __init__(self, clock: VirtualClock, quickest: float, slowest: float) -> None:
@@ -33,9 +32,8 @@ class Slow(FakeFoundry):
         share = int(image.rpartition("sha256:")[2][:8], 16) / 0xFFFFFFFF
         return self.quickest + (self.slowest - self.quickest) * share
 
-    def _now(self, version: Version) -> Version:
-        age = (self.clock.now() - version.created_at).total_seconds()
-        return replace(version, status=Status.ACTIVE if age >= self.takes(version.image) else Status.CREATING)
+    def provisioning_of(self, version: Version) -> float:
+        return self.takes(version.image)
 
 
 class Limit:
@@ -104,7 +102,7 @@ class Metered:
 
     def _requests(self, name: str, args: Sequence[Any]) -> int:
         """Requests that the real gateway makes for a call: a list of many versions is several pages."""
-        if name != "list_versions" or not isinstance(self._target, FakeFoundry):
+        if name != "list_versions" or not isinstance(self._target, InMemoryFoundry):
             return 1
         found = self._target.agents.get(args[0])
         return max(1, math.ceil(len(found.versions) / PAGE)) if found else 1

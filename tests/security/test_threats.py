@@ -19,6 +19,11 @@ from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Answer, Definition, Push, Secret, SecretValue
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
@@ -26,10 +31,6 @@ from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer as OnTheWire
 from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"
@@ -47,14 +48,14 @@ AGENTS = load_agents(RULES)
 def outside() -> Gateways:
     """A world whose vault knows a secret worth stealing."""
     made = world()
-    cast("FakeVault", made.key_vault).put("hello-key", CANARY)
+    cast("InMemoryKeyVault", made.key_vault).put("hello-key", CANARY)
     return made
 
 
 async def deliver(event: dict[str, Any], to: Gateways, agents: Agents = AGENTS) -> list[str]:
     """What was decided on an event."""
     await handle_event(json.dumps(event), agents, SETTINGS, to)
-    return cast("FakeJournal", to.journal).reasons()
+    return cast("InMemoryJournal", to.journal).reasons()
 
 
 async def go(to: Gateways, agents: Agents = AGENTS) -> str:
@@ -64,7 +65,7 @@ async def go(to: Gateways, agents: Agents = AGENTS) -> str:
 
 def images(to: Gateways) -> list[str]:
     """What was deployed."""
-    found = cast("FakeFoundry", to.foundry).agents.get("hello")
+    found = cast("InMemoryFoundry", to.foundry).agents.get("hello")
     return [version.image for version in found.versions.values()] if found else []
 
 
@@ -111,7 +112,7 @@ async def test_a_poisoned_tag_does_not_change_the_digest_that_is_deployed() -> N
     there = outside()
     await deliver(push_event(), there)
     poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", there.clock.now())
-    cast("FakeImages", there.registry).tagged["agents/hello"] = [poisoned]
+    cast("InMemoryRegistry", there.registry).tags["agents/hello"] = [poisoned]
     await go(there)
     assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
@@ -139,11 +140,11 @@ async def test_a_leaked_function_key_reaches_neither_foundry_nor_the_vault() -> 
 )
 async def test_a_hostile_answer_gets_no_traffic_and_its_text_is_not_stored(answer: Answer) -> None:
     there = outside()
-    cast("FakeFoundry", there.foundry).answers["agents/hello"] = answer, answer
+    cast("InMemoryFoundry", there.foundry).answers["agents/hello"] = answer, answer
     await deliver(push_event(), there)
     assert await go(there) == "VERIFY_FAILED"
     kept = RELEASE_CODEC.encode(await there.state_store.get_release("hello")).decode()
-    kept += json.dumps(cast("FakeJournal", there.journal).lines, default=str)
+    kept += json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)
     assert CANARY not in kept
     assert "ignore all rules" not in kept
 
@@ -188,7 +189,9 @@ async def test_a_compromised_registry_cannot_serve_a_different_manifest(lie: str
 
 async def test_a_compromised_registry_cannot_release_a_manifest_that_is_not_an_image() -> None:
     there = outside()
-    cast("FakeImages", there.registry).known["agents/hello", DIGEST] = ImageFacts("NOT_AN_IMAGE", "it is a chart")
+    cast("InMemoryRegistry", there.registry).images["agents/hello", DIGEST] = ImageFacts(
+        "NOT_AN_IMAGE", "it is a chart"
+    )
     await deliver(push_event(), there)
     assert await go(there) == "NOT_AN_IMAGE"
     assert images(there) == []
@@ -212,11 +215,11 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     there = outside()
     await deliver(push_event(), there)
     assert await go(there) == "LIVE"
-    ledger = cast("FakeLedger", there.state_store)
-    kept = [RELEASE_CODEC.encode(ledger.releases["hello"].release).decode(), repr(ledger.wishes)]
-    kept += [json.dumps(cast("FakeJournal", there.journal).lines, default=str)]
-    kept += [repr(version) for version in cast("FakeFoundry", there.foundry).agents["hello"].versions.values()]
-    assert cast("FakeFoundry", there.foundry).values["hello", "1"]["KEY"] == CANARY, "the container has it"
+    ledger = cast("InMemoryStateStore", there.state_store)
+    kept = [RELEASE_CODEC.encode(ledger.releases["hello"].state).decode(), repr(ledger.desired)]
+    kept += [json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)]
+    kept += [repr(version) for version in cast("InMemoryFoundry", there.foundry).agents["hello"].versions.values()]
+    assert cast("InMemoryFoundry", there.foundry).environment("hello", "1")["KEY"] == CANARY, "the container has it"
     assert not [text for text in kept if CANARY in text]
 
 

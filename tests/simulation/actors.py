@@ -147,7 +147,7 @@ async def delete(history: History, number: int) -> None:
     if agent is None or not agent.versions:
         return
     gone = history.random.choice(list(agent.versions))
-    del agent.versions[gone], agent.definitions[gone]
+    agent.remove(gone)
     history.watch.deleted[gone] = history.clock.monotonic()
     history.disturbed(*AFTER_DELETION)
     history.say(f"a person deletes version {gone}")

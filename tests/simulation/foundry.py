@@ -9,12 +9,12 @@ from random import Random
 
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Failure, Routing, Status, Version
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.scene import AGENT, Image
 from tests.simulation.virtual_time import VirtualClock
-from tests.support.in_memory.foundry import FakeFoundry
 
 
-class SimulatedFoundry(FakeFoundry):
+class SimulatedFoundry(InMemoryFoundry):
     """What is public besides the gateway's methods is known to the simulation alone."""
 
     def __init__(self, clock: VirtualClock, random: Random) -> None:
@@ -36,7 +36,7 @@ class SimulatedFoundry(FakeFoundry):
     def status(self, number: str) -> Status | None:
         """The status of this moment; None for a version that is gone."""
         found = self.agents[AGENT].versions.get(number) if AGENT in self.agents else None
-        return self._now(found).status if found else None
+        return self.current(found).status if found else None
 
     async def get_agent(self, name: str) -> Agent | None:
         found = await super().get_agent(name)
@@ -73,7 +73,7 @@ class SimulatedFoundry(FakeFoundry):
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         digest = definition.image.rpartition("@")[2]
         if self.images.get(digest) is Image.FAILS:
-            self.failing[digest] = Failure("ImageError", "cannot start")
+            self.failures[digest] = Failure("ImageError", "cannot start")
         self.before_create(metadata)
         return await super().create_version(agent, definition, metadata)
 

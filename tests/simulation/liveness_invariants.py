@@ -72,7 +72,7 @@ def _as_expected(history: History) -> None:
         agent = history.foundry.agents[AGENT]
         live = agent.versions[agent.routing.pinned or ""]
         _expect(newest.digest in live.image, f"the newest push serves, not version {live.number}")
-        value = history.foundry.values[AGENT, live.number]["KEY"]
+        value = history.foundry.environment(AGENT, live.number)["KEY"]
         _expect(value == history.vault.value(SECRET), f"the newest secret serves, not {value}")
         _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
 

@@ -1,61 +1,38 @@
-"""The queue ``releases`` of a simulation: messages come back until they were handled, and five times at most."""
+"""The queue ``releases`` in virtual time: workers wait for its messages."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from dataclasses import dataclass, field
 
-from tests.simulation.virtual_time import VirtualClock
-
-TRIES = 5
-INSTANT = 1e-6
-"""Seconds below which a loop does not tell times apart."""
+from handlers.gateways.clock import Clock
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue, Message
 
 
-@dataclass
-class SimulatedQueue:
-    """See the Queue protocol; workers take from it."""
+class WaitingQueue(InMemoryReleaseQueue):
+    """The queue as the Functions host polls it."""
 
-    clock: VirtualClock
-    waiting: list[tuple[float, int]] = field(default_factory=list)
-    """When each message is due, and how often it was tried."""
-    poisoned: int = 0
-    idle: list[asyncio.Future[None]] = field(default_factory=list)
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._idle: list[asyncio.Future[None]] = []
 
-    async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
-        self._put(delay, 0)
-
-    async def count_messages(self, queue: str) -> int:
-        return len(self.waiting)
-
-    async def take(self) -> int:
-        """The tries of the next message, once it is due."""
-        while True:
-            now = self.clock.monotonic()
-            if self.waiting and self.waiting[0][0] <= now + INSTANT:
-                return heapq.heappop(self.waiting)[1] + 1
+    async def receive(self) -> Message:
+        """Wait for the next message that is due, and take it."""
+        while (message := self.take()) is None:
             loop = asyncio.get_running_loop()
-            something = loop.create_future()
-            self.idle.append(something)
-            due = loop.call_at(self.waiting[0][0], self._wake) if self.waiting else None
-            await something
+            changed = loop.create_future()
+            self._idle.append(changed)
+            due = loop.call_at(self.waiting[0].due, self._wake) if self.waiting else None
+            await changed
             if due is not None:
                 due.cancel()
+        return message
 
-    def back(self, tries: int, delay: float) -> None:
-        """What failed comes again, or is poison."""
-        if tries >= TRIES:
-            self.poisoned += 1
-        else:
-            self._put(delay, tries)
-
-    def _put(self, delay: float, tries: int) -> None:
-        heapq.heappush(self.waiting, (self.clock.monotonic() + delay, tries))
+    def _put(self, agent: str, delay: float, tries: int) -> None:
+        super()._put(agent, delay, tries)
         self._wake()
 
     def _wake(self) -> None:
-        woken, self.idle = self.idle, []
-        for one in woken:
-            if not one.done():
-                one.set_result(None)
+        woken, self._idle = self._idle, []
+        for changed in woken:
+            if not changed.done():
+                changed.set_result(None)

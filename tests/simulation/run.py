@@ -10,6 +10,10 @@ from core.agents_file.spec import Agents
 from core.image_manifest import RegistryTag
 from core.model import Push
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Foundry, Gateways, Journal, KeyVault, Registry, ReleaseQueue, StateStore
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
@@ -17,14 +21,11 @@ from handlers.settings import Settings
 from tests.simulation import scene
 from tests.simulation.faults import LATE, PROCESS, Crash, Dice, Faulty, Process, Tell
 from tests.simulation.foundry import SimulatedFoundry
-from tests.simulation.release_queue import SimulatedQueue
+from tests.simulation.release_queue import WaitingQueue
 from tests.simulation.safety_invariants import BrokenError, Watch, WatchedFoundry, one_version_each
 from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene
 from tests.simulation.state_store import FaultyLedger
 from tests.simulation.virtual_time import VirtualClock
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeJournal, FakeLedger
 
 WORKERS = 2
 RESUME_EVERY = 300.0
@@ -42,9 +43,9 @@ class History:
     def __init__(self, seed: int, *, harsh: float = 1.0, tell: Tell | None = None, plant: Plant | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
-        self.clock, self.settings, self._tell = VirtualClock(), SETTINGS, tell
-        self.ledger, self.vault, self.journal = FakeLedger(self.clock), FakeVault(), FakeJournal()
-        self.queue, self.images = SimulatedQueue(self.clock), FakeImages()
+        self.clock, self.settings, self._tell = VirtualClock(self.random.random), SETTINGS, tell
+        self.ledger, self.vault, self.journal = InMemoryStateStore(self.clock), InMemoryKeyVault(), InMemoryJournal()
+        self.queue, self.images = WaitingQueue(self.clock), InMemoryRegistry()
         self.foundry = SimulatedFoundry(self.clock, self.random)
         self.scene: Scene = scene.scene(self.random)
         self.watch = Watch(self.foundry, self.ledger, self.vault, self.agents.agents[AGENT])
@@ -103,7 +104,7 @@ class History:
         for attempt in range(LONGEST):
             await asyncio.sleep(RESUME_EVERY)
             if attempt == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
-                self.ledger.notes.pop("catch-up", None)
+                self.ledger.markers.pop("catch-up", None)
             self._fail_if_broken()
             agent = self.foundry.agents.get(AGENT)
             now = (self.watch.wanted, self.watch.record, agent.routing if agent else None, self.busy)
@@ -131,7 +132,7 @@ class History:
     def pushed(self, push: Push, tagged: RegistryTag) -> None:
         """An image is in the registry."""
         self.newest = push
-        self.images.tagged.setdefault(REPOSITORY, []).append(tagged)
+        self.images.tags.setdefault(REPOSITORY, []).append(tagged)
         self.say(f"push {push.tag} {push.digest[-4:]} {self.foundry.images[push.digest]}")
 
     def disturbed(self, *reasons: str) -> None:
@@ -171,13 +172,13 @@ class History:
     async def _work(self, name: str) -> None:
         """One instance of the app: takes messages, dies, comes back."""
         while True:
-            tries = await self.queue.take()
+            message = await self.queue.receive()
             self.busy += 1
             before = self.crashes
             done = await self._once(name, lambda: reconcile(self.agents.agents[AGENT], self.settings, self.outside))
             self.busy -= 1
             if not done:  # the host's own figure for a worker that died
-                self.queue.back(tries, 600 if self.crashes > before else 60)
+                self.queue.retry(message, 600 if self.crashes > before else 60)
 
     async def _resume(self) -> None:
         while True:

@@ -12,12 +12,12 @@ from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Ve
 from core.release.inputs import rollback_version
 from core.state.desired import DesiredState, Hold
 from core.state.release import ReleaseState, WriteKind
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import DeleteResult
 from tests.simulation.faults import LATEST, PROCESS
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.scene import AGENT, SECRET
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.storage import FakeLedger
 
 FRESH = 20.0
 """Seconds that a look at the traffic may be old when an act follows it (design §6); a late one lands LATEST later."""
@@ -44,8 +44,8 @@ class Watch:
     """What the simulation knows of the world, and the product may not."""
 
     foundry: SimulatedFoundry
-    ledger: FakeLedger
-    vault: FakeVault
+    ledger: InMemoryStateStore
+    vault: InMemoryKeyVault
     rule: AgentSpec
     moved: Choice | None = None
     """Their last choice, until they put the traffic back to where Slipway had left it."""
@@ -63,11 +63,11 @@ class Watch:
 
     @property
     def record(self) -> ReleaseState:
-        return self.ledger.releases[AGENT].release if AGENT in self.ledger.releases else ReleaseState()
+        return self.ledger.releases[AGENT].state if AGENT in self.ledger.releases else ReleaseState()
 
     @property
     def wanted(self) -> DesiredState:
-        return self.ledger.wishes.get(AGENT, DesiredState())
+        return self.ledger.desired.get(AGENT, DesiredState())
 
     @property
     def standing(self) -> Choice | None:

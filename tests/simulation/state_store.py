@@ -7,16 +7,16 @@ from typing import Any
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from tests.simulation.faults import Dice, Faulty, Tell
 from tests.simulation.safety_invariants import Watch
 from tests.simulation.scene import AGENT
-from tests.support.in_memory.storage import FakeLedger
 
 
 class FaultyLedger(Faulty):
     """A ledger whose leases meet chance too."""
 
-    def __init__(self, ledger: FakeLedger, dice: Dice, tell: Tell | None, watch: Watch) -> None:
+    def __init__(self, ledger: InMemoryStateStore, dice: Dice, tell: Tell | None, watch: Watch) -> None:
         super().__init__(ledger, "storage", dice, tell)
         self._ledger = ledger
         self._watch = watch

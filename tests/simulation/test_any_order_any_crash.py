@@ -22,7 +22,7 @@ def test_a_calm_world_needs_no_luck() -> None:
 def test_the_harsh_histories_are_really_harsh() -> None:
     histories = [seeds.live(seed) for seed in range(20)]
     assert sum(history.crashes for history in histories) > 20
-    assert sum(history.foundry.creates for history in histories) > 20
+    assert sum(history.foundry.create_count for history in histories) > 20
 
 
 def test_a_seed_is_replayed_step_by_step(capsys: pytest.CaptureFixture[str]) -> None:

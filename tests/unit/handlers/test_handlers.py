@@ -18,18 +18,21 @@ from core.state.desired import DesiredState, Pause
 from core.state.release import PendingWrite, Phase, WriteKind
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.in_memory.outcomes import InMemoryOutcomePublisher
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.poison import handle_poison_message
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from tests.simulation.scene import ENVIRONMENT
 from tests.support.builders import push_data, push_event, secret_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.key_vault import FakeVault
-from tests.support.in_memory.outcomes import FakeOutcomes
-from tests.support.in_memory.registry import FakeImages
-from tests.support.in_memory.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 
 AGENT = "hello-agent"
 RULES = b"""
@@ -49,19 +52,18 @@ agents:
 class House:
     """Everything that a handler is given."""
 
-    clock: Any = field(default_factory=FakeClock)
-    kind: type[FakeFoundry] = FakeFoundry
-    vault: FakeVault = field(default_factory=FakeVault)
-    journal: FakeJournal = field(default_factory=FakeJournal)
-    queue: FakeQueue = field(default_factory=FakeQueue)
+    clock: Any = field(default_factory=ManualClock)
+    kind: type[InMemoryFoundry] = InMemoryFoundry
+    vault: InMemoryKeyVault = field(default_factory=InMemoryKeyVault)
+    journal: InMemoryJournal = field(default_factory=InMemoryJournal)
     agents: Agents = field(default_factory=lambda: load_agents(RULES))
     settings: Settings = field(default_factory=lambda: Settings.from_env(ENVIRONMENT))
 
     def __post_init__(self) -> None:
-        self.ledger, self.foundry = FakeLedger(self.clock), self.kind(self.clock)
+        self.ledger, self.foundry = InMemoryStateStore(self.clock), self.kind(self.clock)
         self.vault.put("hello-key", "canary-3c2d")
-        self.images = FakeImages()
-        self.outcomes = FakeOutcomes()
+        self.queue, self.images = InMemoryReleaseQueue(self.clock), InMemoryRegistry()
+        self.outcomes = InMemoryOutcomePublisher()
         self.outside = Gateways(
             self.foundry, self.vault, self.ledger, self.journal, self.queue, self.clock, self.images, self.outcomes
         )
@@ -76,7 +78,7 @@ class House:
 
     async def released(self, agent: str = AGENT) -> str:
         """Take the release up and return how the record then stands."""
-        message = json.dumps({"agent": agent, "traceparent": None})
+        message = json.dumps({"target": agent, "traceparent": None})
         await handle_message(message, self.agents, self.settings, self.outside)
         return (await self.ledger.get_release(agent)).reason
 
@@ -85,10 +87,10 @@ class House:
         return agent.routing.pinned if agent else None
 
 
-class SlowVault(FakeVault):
+class SlowVault(InMemoryKeyVault):
     """One whose every read takes longer than a look at the traffic stays fresh."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
 
@@ -97,7 +99,7 @@ class SlowVault(FakeVault):
         return await super().get_secret(name, version)
 
 
-class Dying(FakeFoundry):
+class Dying(InMemoryFoundry):
     """One at whose first create the process dies, and nothing was sent."""
 
     died = False
@@ -147,16 +149,16 @@ async def test_what_is_not_for_us_is_journalled_and_answered(house: House) -> No
 async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house: House) -> None:
     await house.pushed()
     assert await house.released() == "LIVE"
-    environment = house.foundry.values[AGENT, "1"]
+    environment = house.foundry.environment(AGENT, "1")
     assert environment["KEY"] == "canary-3c2d"
     assert environment["SLIPWAY_TOOLBOX_NAME"] == "hello-agent-tools"
     assert await house.live() == "1"
     assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
-    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
 
 
 async def test_a_vault_that_takes_longer_than_a_look_stays_fresh_delays_a_release_and_does_not_stop_it() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     house = House(clock=clock, vault=SlowVault(clock))
     await house.pushed()
     assert await house.released() == "LIVE"
@@ -168,7 +170,7 @@ async def test_a_vault_that_takes_longer_than_a_look_stays_fresh_delays_a_releas
 
 
 async def test_a_crash_between_begin_and_create_is_made_good_with_a_slow_vault_too() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     house = House(clock=clock, vault=SlowVault(clock), kind=Dying)
     await house.pushed()
     with pytest.raises(asyncio.CancelledError):
@@ -182,9 +184,9 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
     await house.pushed("v2", "b")
-    house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
+    house.ledger.releases[AGENT].state = replace(house.ledger.releases[AGENT].state, expected_routing=Routing())
     assert await house.released() == "LIVE"
-    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
     assert await house.live() == "2"
 
 
@@ -192,7 +194,7 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    house.ledger.releases[AGENT].release = replace(house.ledger.releases[AGENT].release, expected_routing=Routing())
+    house.ledger.releases[AGENT].state = replace(house.ledger.releases[AGENT].state, expected_routing=Routing())
     await house.pushed("v2", "b")
     house.clock.passed += 60
     route = house.foundry.set_routing
@@ -205,7 +207,9 @@ async def test_a_push_that_comes_while_the_traffic_is_pinned_is_made_of_its_own_
     house.foundry.set_routing = push_comes_meanwhile  # type: ignore[method-assign]
     assert await house.released() == "LIVE"
     assert house.foundry.agents[AGENT].versions["2"].image.endswith("c" * 64)
-    assert house.foundry.creates == 2  # the first push's and this one's: what is wanted is looked at beside the intent
+    assert (
+        house.foundry.create_count == 2
+    )  # the first push's and this one's: what is wanted is looked at beside the intent
 
 
 async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house: House) -> None:
@@ -214,13 +218,13 @@ async def test_the_same_digest_under_a_second_tag_makes_no_second_version(house:
     house.clock.passed += 60
     await house.pushed("stable")
     assert await house.released() == "ALREADY_LIVE"
-    assert house.foundry.creates == 1
+    assert house.foundry.create_count == 1
 
 
 async def test_an_image_that_cannot_start_leaves_the_old_version_live(house: House) -> None:
     await house.pushed()
     await house.released()
-    house.foundry.failing["b" * 64] = Failure("ImageError", "cannot start")
+    house.foundry.failures["b" * 64] = Failure("ImageError", "cannot start")
     house.clock.passed += 60
     await house.pushed("v2", "b")
     assert await house.released() == "IMAGE_ERROR"
@@ -229,10 +233,10 @@ async def test_an_image_that_cannot_start_leaves_the_old_version_live(house: Hou
 
 
 async def test_a_failed_twin_of_earlier_is_cleared_and_made_once_more(house: House) -> None:
-    house.foundry.failing["a" * 64] = Failure("ImageError", "no right to pull")
+    house.foundry.failures["a" * 64] = Failure("ImageError", "no right to pull")
     await house.pushed()
     assert await house.released() == "IMAGE_ERROR"
-    house.foundry.failing.clear()
+    house.foundry.failures.clear()
     house.clock.passed += 60
     await house.pushed("again")
     assert await house.released() == "LIVE"
@@ -247,12 +251,12 @@ async def test_a_secret_that_cannot_be_read_ends_the_release_before_anything_is_
     house: House, enabled: bool | None, reason: str
 ) -> None:
     if enabled is None:
-        house.vault._kept.clear()
+        house.vault.versions.clear()
     else:
         house.vault.put("hello-key", "x", enabled=enabled)
     await house.pushed()
     assert await house.released() == reason
-    assert house.foundry.creates == 0
+    assert house.foundry.create_count == 0
     assert "hello-key of variable KEY" in str(house.journal.lines[-1]["detail"])
 
 
@@ -260,7 +264,7 @@ async def test_secrets_taken_by_tag_reach_their_variables(house: House) -> None:
     house.vault.put("tagged-key", "canary-77", tags={"agent": "twin-agent", "env": "TAGGED"})
     await house.pushed()
     assert await house.released("twin-agent") == "LIVE"
-    assert house.foundry.values["twin-agent", "1"] == {"TAGGED": "canary-77"}
+    assert house.foundry.environment("twin-agent", "1") == {"TAGGED": "canary-77"}
 
 
 async def test_a_vault_that_forbids_the_list_ends_the_release(house: House) -> None:
@@ -278,11 +282,11 @@ async def test_rotations_make_one_version_after_the_quiet_time(house: House) -> 
     assert house.queue.sent[-1] == (AGENT, 30.0)
     assert await house.released() == "LIVE"
     assert house.queue.sent[-1][1] == pytest.approx(30.0), "not due yet: yielded"
-    assert house.foundry.creates == 1
+    assert house.foundry.create_count == 1
     house.clock.passed += 31
     await house.released()
-    assert house.foundry.creates == 2
-    assert house.foundry.values[AGENT, "2"]["KEY"] == "canary-new"
+    assert house.foundry.create_count == 2
+    assert house.foundry.environment(AGENT, "2")["KEY"] == "canary-new"
 
 
 async def test_a_secret_that_nobody_uses_is_told(house: House) -> None:
@@ -298,7 +302,7 @@ async def test_while_somebody_else_holds_the_lease_nothing_is_done(house: House)
     assert lease is not None
     await house.released()
     assert house.journal.reasons()[-1] == "LEASE_TAKEN"
-    assert house.foundry.creates == 0
+    assert house.foundry.create_count == 0
 
 
 async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None:
@@ -308,7 +312,7 @@ async def test_a_paused_agent_waits_and_says_who_paused_it(house: House) -> None
     await house.released()
     assert house.journal.lines[-1]["reason"] == "PAUSED"
     assert "ada" in str(house.journal.lines[-1]["detail"])
-    assert house.foundry.creates == 0
+    assert house.foundry.create_count == 0
 
 
 async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
@@ -321,18 +325,18 @@ async def test_what_foundry_refuses_ends_with_its_words(house: House) -> None:
 async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: House) -> None:
     await house.pushed()
     await house.released()
-    release = house.ledger.releases[AGENT].release
+    release = house.ledger.releases[AGENT].state
     doing = PendingWrite(WriteKind.CREATE, house.clock.now(), highest_version=0)
     forgotten = replace(
         release, phase=Phase.STARTED, reason="", candidate=None, last_good=None, pending_write=doing, created_at={}
     )
-    house.ledger.releases[AGENT].release = forgotten
+    house.ledger.releases[AGENT].state = forgotten
     assert await house.released() == "LIVE"
-    assert house.foundry.creates == 1
+    assert house.foundry.create_count == 1
 
 
 async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house: House) -> None:
-    for message in ("{half", "[]", '{"agent": 7}', '{"agent": "nobody"}'):
+    for message in ("{half", "[]", '{"target": 7}', '{"target": "nobody"}'):
         await handle_message(message, house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["MALFORMED_MESSAGE"] * 3 + ["AGENT_UNKNOWN"]
 
@@ -378,7 +382,7 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
     for _ in range(3):
         await resume_releases(house.agents, house.outside)
     (line,) = [one for one in house.journal.lines if one["reason"] == "DRIFT"]
-    assert line["detail"] == "the traffic goes to the newest version; we left it at 1"
+    assert line["detail"] == "the traffic goes to the newest version; Slipway sent it to 1"
     assert house.foundry.agents[AGENT].routing == Routing()
     house.foundry.agents[AGENT].routing = Routing.to("1")
     await resume_releases(house.agents, house.outside)
@@ -413,12 +417,12 @@ async def test_a_changed_agents_yaml_is_released_after_the_next_timer_and_once(h
     assert house.journal.reasons().count("CONFIG_CHANGED") == 1
     house.clock.passed += 30
     assert await house.released() == "LIVE"
-    assert house.foundry.values[AGENT, "2"]["MODE"] == "fast"
+    assert house.foundry.environment(AGENT, "2")["MODE"] == "fast"
 
 
 async def test_a_deployment_asks_the_registry_for_what_the_new_rule_follows(house: House) -> None:
     await resume_releases(house.agents, house.outside)
-    house.images.tagged["agents/other"] = [RegistryTag("v7", f"sha256:{'7' * 64}", house.clock.now())]
+    house.images.tags["agents/other"] = [RegistryTag("v7", f"sha256:{'7' * 64}", house.clock.now())]
     house.agents = load_agents(RULES.replace(b"agents/hello", b"agents/other"))
     await resume_releases(house.agents, house.outside)
     assert "MISSED_PUSH_FOUND" in house.journal.reasons()
@@ -436,7 +440,7 @@ async def test_a_secret_found_by_its_tag_alone_reaches_its_agent(house: House) -
 async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start(house: House) -> None:
     await house.pushed()
     await house.released()
-    house.foundry.failing["b" * 64] = Failure("ImageError", "exited with 1")
+    house.foundry.failures["b" * 64] = Failure("ImageError", "exited with 1")
     await house.pushed("v2", "b")
     house.clock.passed += 60
     assert await house.released() == "IMAGE_ERROR"
@@ -446,7 +450,7 @@ async def test_a_rotation_reaches_what_serves_when_the_last_push_could_not_start
         house.clock.passed += 60
         assert await house.released() == "LIVE"
         live = await house.live() or ""
-        assert house.foundry.values[AGENT, live]["KEY"] == value
+        assert house.foundry.environment(AGENT, live)["KEY"] == value
         version = await house.foundry.get_version(AGENT, live)
         assert version is not None
         assert version.image.endswith("a" * 64)
@@ -457,7 +461,7 @@ async def test_a_secret_that_was_disabled_meanwhile_reaches_what_serves_and_trie
 ) -> None:
     await house.pushed()
     await house.released()
-    house.foundry.failing["b" * 64] = Failure("ImageError", "exited with 1")
+    house.foundry.failures["b" * 64] = Failure("ImageError", "exited with 1")
     await house.pushed("v2", "b")
     house.clock.passed += 60
     assert await house.released() == "IMAGE_ERROR"
@@ -471,7 +475,7 @@ async def test_a_secret_that_was_disabled_meanwhile_reaches_what_serves_and_trie
     version = await house.foundry.get_version(AGENT, await house.live() or "")
     assert version is not None
     assert version.image.endswith("a" * 64)
-    assert house.foundry.values[AGENT, version.number]["KEY"] == "new"
+    assert house.foundry.environment(AGENT, version.number)["KEY"] == "new"
 
 
 async def test_a_mended_secret_releases_the_push_that_it_stopped(house: House) -> None:

@@ -105,7 +105,7 @@ def test_a_gateways_error_says_no_secret() -> None:
 def left(house: House) -> str:
     """Everything that a house keeps, tells or hands on."""
     metadata = [version.metadata for agent in house.foundry.agents.values() for version in agent.versions.values()]
-    return repr((house.journal.lines, house.ledger.wishes, house.ledger.releases, metadata, house.outcomes.told))
+    return repr((house.journal.lines, house.ledger.desired, house.ledger.releases, metadata, house.outcomes.published))
 
 
 @in_virtual_time
@@ -135,7 +135,7 @@ async def test_a_secret_that_a_service_or_an_agent_repeats_is_kept_nowhere() -> 
     house.vault.put("hello-key", IN_A_TAG)
     house.foundry.answers["a" * 64] = (Answer(400, IN_A_TAG, code="bad"), "pong")
     assert await again(house, "v1", "a") == "VERIFY_FAILED"
-    house.foundry.failing["b" * 64] = Failure("ImageError", redact(f"exit 1: {IN_A_TAG}"))
+    house.foundry.failures["b" * 64] = Failure("ImageError", redact(f"exit 1: {IN_A_TAG}"))
     await house.clock.sleep(60)
     assert await again(house, "v2", "b") == "IMAGE_ERROR"
     assert IN_A_TAG not in left(house)
@@ -144,7 +144,7 @@ async def test_a_secret_that_a_service_or_an_agent_repeats_is_kept_nowhere() -> 
 @in_virtual_time
 async def test_a_topic_that_refuses_fails_no_release_and_is_told() -> None:
     house = house_with()
-    house.outcomes.failing = PermanentError("Event Grid", "403", "publish", status=403)
+    house.outcomes.error = PermanentError("Event Grid", "403", "publish", status=403)
     assert await again(house, "v1", "a") == "LIVE"
     assert house.journal.reasons()[-1] == "OUTCOME_NOT_PUBLISHED"
     assert await house.live() == "1"

@@ -13,16 +13,16 @@ from core.model import Agent, Routing, Status, Version
 from core.state.desired import Pause
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
+from handlers.gateways.in_memory.foundry import DELETED_TOOLBOX, InMemoryFoundry
 from handlers.gateways.interfaces import DeleteResult
 from handlers.prune_versions.run import prune_versions
-from tests.support.in_memory.foundry import GONE, FakeFoundry
 from tests.unit.handlers.test_handlers import AGENT, RULES, House
 
 BUSY = TransientError("Foundry", "429", "delete", retry_after=7)
 LOST = TransientError("Foundry", "no answer", "delete", unclear=True)
 
 
-class Odd(FakeFoundry):
+class Odd(InMemoryFoundry):
     """A Foundry that lists what the test says, and answers a delete with an error."""
 
     def __init__(self, clock: Clock) -> None:
@@ -91,7 +91,7 @@ def left(house: OddHouse) -> set[str]:
 
 async def test_stale_versions_go_and_what_serves_stays(house: OddHouse) -> None:
     await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions.add("2")
+    house.foundry.agents[AGENT].versions_in_use.add("2")
     await run(house)
     assert left(house) == {"2", "3", "4"}
     assert told(house) == {"1": "PRUNED_STALE", "2": "SESSIONS_ACTIVE", "3": "KEPT_IN_RELEASE", "4": "KEPT_LIVE"}
@@ -233,7 +233,7 @@ async def test_a_lease_that_is_lost_stops_the_deletions(house: OddHouse) -> None
     house.foundry.errors = [TransientError("Foundry", "429", "delete", retry_after=50)]
 
     def frozen_and_overtaken() -> None:
-        house.ledger.releases[AGENT].holder = 99
+        house.ledger.releases[AGENT].lease_id = 99
 
     house.foundry.before_delete = frozen_and_overtaken
     await run(house)
@@ -284,7 +284,7 @@ async def test_toolbox_versions_that_nothing_names_go_too(house: OddHouse) -> No
         house.clock.passed += 7200
     await run(house)
     boxes = house.foundry.toolboxes[f"{AGENT}-tools"]
-    assert [box == GONE for box in boxes] == [True, False, False]  # the first went with version 1
+    assert [box == DELETED_TOOLBOX for box in boxes] == [True, False, False]  # the first went with version 1
     assert told(house, toolbox=True) == {"1": "PRUNED_STALE", "2": "KEPT_IN_RELEASE", "3": "KEPT_IN_RELEASE"}
 
 
@@ -294,14 +294,14 @@ async def test_a_dry_run_leaves_the_toolbox(house: OddHouse) -> None:
     house.clock.passed += 7200
     house.settings = replace(house.settings, prune_dry_run=True)
     await run(house)
-    assert GONE not in house.foundry.toolboxes[f"{AGENT}-tools"]
+    assert DELETED_TOOLBOX not in house.foundry.toolboxes[f"{AGENT}-tools"]
     assert "PRUNED_STALE" in told(house, toolbox=True).values()
 
 
 async def test_a_release_makes_room_for_itself_before_it_creates(house: OddHouse) -> None:
     house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, min_age: 1d, limit: 5"))
     await versions_of_ours(house, 5)
-    house.foundry.agents[AGENT].sessions.add("1")
+    house.foundry.agents[AGENT].versions_in_use.add("1")
     await house.pushed("v9", "f")
     assert await house.released() == "LIVE"
     assert left(house) == {"1", "3", "4", "5", "6"}
@@ -322,7 +322,7 @@ async def test_at_the_limit_nothing_is_created_and_what_holds_each_version_is_sa
 async def test_sessions_that_hold_every_version_are_named_at_the_limit(house: OddHouse) -> None:
     house.agents = load_agents(RULES.replace(b"newest: 0, min_age: 1m", b"newest: 0, limit: 3"))
     await versions_of_ours(house, 3)
-    house.foundry.agents[AGENT].sessions.add("1")
+    house.foundry.agents[AGENT].versions_in_use.add("1")
     await house.pushed("v9", "f")
     assert await house.released() == "VERSION_LIMIT"
     assert "SESSIONS_ACTIVE 1" in (await house.ledger.get_release(AGENT)).detail

@@ -11,8 +11,8 @@ import pytest
 from core.model import Failure, Routing, TrafficRule
 from core.reasons import Reason
 from core.state.release import ReleaseState
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
-from tests.support.in_memory.foundry import FakeFoundry
 from tests.unit.handlers.release_agent.test_gates_and_rollback import again, house_with
 from tests.unit.handlers.test_handlers import AGENT, House
 
@@ -26,7 +26,7 @@ ACTS = ("create_version", "set_routing", "delete_version")
 class Meddled:
     """Foundry, where something happens before its call number ``at``; each call takes a second."""
 
-    def __init__(self, target: FakeFoundry, clock: VirtualClock) -> None:
+    def __init__(self, target: InMemoryFoundry, clock: VirtualClock) -> None:
         self.target, self._clock = target, clock
         self.calls: list[str] = []
         self.at, self.before = -1, dict[str, Callable[[], None]]()
@@ -44,29 +44,28 @@ class Meddled:
         return call
 
 
-def delete_agent(foundry: FakeFoundry) -> None:
+def delete_agent(foundry: InMemoryFoundry) -> None:
     foundry.agents.pop(AGENT, None)
 
 
-def disable_agent(foundry: FakeFoundry) -> None:
+def disable_agent(foundry: InMemoryFoundry) -> None:
     foundry.agents[AGENT].enabled = False
 
 
-def delete_candidate(foundry: FakeFoundry) -> None:
-    foundry.agents[AGENT].versions.pop(CANDIDATE, None)
-    foundry.agents[AGENT].definitions.pop(CANDIDATE, None)
+def delete_candidate(foundry: InMemoryFoundry) -> None:
+    foundry.agents[AGENT].remove(CANDIDATE)
 
 
-def fail_live(foundry: FakeFoundry) -> None:
+def fail_live(foundry: InMemoryFoundry) -> None:
     versions = foundry.agents[AGENT].versions
     versions[LIVE] = replace(versions[LIVE], failure=Failure("ProvisioningError", "gone bad"))
 
 
-def split(foundry: FakeFoundry) -> None:
+def split(foundry: InMemoryFoundry) -> None:
     foundry.agents[AGENT].routing = SPLIT
 
 
-MEDDLING: Mapping[str, Callable[[FakeFoundry], None]] = {
+MEDDLING: Mapping[str, Callable[[InMemoryFoundry], None]] = {
     "the agent is deleted": delete_agent,
     "the agent is disabled": disable_agent,
     "the candidate is deleted": delete_candidate,
@@ -108,7 +107,7 @@ async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str
         seen: list[ReleaseState] = []
 
         def meddle(house: House = house, seen: list[ReleaseState] = seen) -> None:
-            seen.append(house.ledger.releases[AGENT].release)
+            seen.append(house.ledger.releases[AGENT].state)
             MEDDLING[what](house.foundry)
 
         meddled.at, meddled.meddle = at, meddle
@@ -129,7 +128,7 @@ def judge(what: str, house: House, call: str, seen: ReleaseState) -> None:
     if agent is None:
         return
     if agent.routing.routes_to(CANDIDATE):
-        assert (AGENT, CANDIDATE, True) in house.foundry.asked
+        assert (AGENT, CANDIDATE, True) in house.foundry.probes
     if what == "a person splits the traffic" and seen.push and seen.push.tag == "v3" and call not in ACTS:
         assert agent.routing == SPLIT
 
@@ -147,7 +146,7 @@ async def goes_on(house: House) -> None:
 async def test_a_failed_check_is_taken_back_within_two_round_trips_of_the_answer() -> None:
     house, meddled = await live_at_two("wrongly with traffic")
     answered: list[float] = []
-    house.foundry.while_asked = lambda: answered.append(house.clock.monotonic())
+    house.foundry.before_answer = lambda: answered.append(house.clock.monotonic())
     moved: list[float] = []
     meddled.before["set_routing"] = lambda: moved.append(house.clock.monotonic())
     await house.pushed("v3", "c")

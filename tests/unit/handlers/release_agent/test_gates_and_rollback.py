@@ -56,9 +56,9 @@ async def again(house: House, tag: str, letter: str) -> str:
 async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic() -> None:
     house = await live_house()
     assert await again(house, "v2", "b") == "LIVE"
-    assert house.foundry.asked[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
-    assert house.journal.reasons()[-4:] == ["CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
-    assert not house.foundry.agents[AGENT].asking
+    assert house.foundry.probes[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
+    assert house.journal.reasons()[-4:] == ["CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
+    assert not house.foundry.agents[AGENT].probe_sessions
 
 
 @in_virtual_time
@@ -68,8 +68,8 @@ async def test_a_version_that_answers_wrongly_never_has_traffic() -> None:
     assert await again(house, "v2", "b") == "VERIFY_FAILED"
     assert await house.live() == "1"
     assert "TRAFFIC_MOVED" not in house.journal.reasons()[-3:]
-    assert house.foundry.asked[-1] == (AGENT, "2", True)
-    assert not house.foundry.agents[AGENT].asking
+    assert house.foundry.probes[-1] == (AGENT, "2", True)
+    assert not house.foundry.agents[AGENT].probe_sessions
 
 
 @in_virtual_time
@@ -82,7 +82,7 @@ async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> Non
     await house.clock.sleep(60)
     assert await again(house, "v2-again", "b") == "HELD"
     assert await house.live() == "1"
-    assert house.foundry.creates == 2
+    assert house.foundry.create_count == 2
     assert await again(house, "v3", "c") == "LIVE"
     assert await house.live() == "3"
 
@@ -102,7 +102,7 @@ async def test_a_hold_lasts_as_long_as_the_rule_says_and_begins_nothing_by_endin
     await again(house, "v2", "b")
     await house.clock.sleep(timedelta(days=8).total_seconds())
     assert await house.released() == "VERIFY_FAILED"
-    assert house.foundry.creates == 2
+    assert house.foundry.create_count == 2
     house.foundry.answers.clear()
     assert await again(house, "v2-again", "b") == "LIVE"
 
@@ -115,7 +115,7 @@ async def test_while_an_image_is_held_a_rotated_secret_reaches_what_is_live() ->
     await rotate(house, "rotated-5e1d")
     assert await house.released() == "LIVE"
     live = await house.live()
-    assert house.foundry.values[AGENT, live or ""]["KEY"] == "rotated-5e1d"
+    assert house.foundry.environment(AGENT, live or "")["KEY"] == "rotated-5e1d"
     assert "a" * 64 in house.foundry.agents[AGENT].versions[live or ""].image
 
 
@@ -141,7 +141,7 @@ async def test_lifting_a_hold_tries_again() -> None:
     assert noted.reason is Reason.HOLD_REMOVED
     assert await house.released() == "LIVE"
     assert await house.live() == "2"
-    assert house.foundry.creates == 2
+    assert house.foundry.create_count == 2
 
 
 @in_virtual_time
@@ -158,10 +158,10 @@ async def test_a_person_may_hold_and_release_what_they_like() -> None:
 async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
     house = house_with("mode: manual, verify: {ask: ping, expect: pong}")
     assert await again(house, "v1", "a") == ""
-    asked = len(house.foundry.asked)
+    asked = len(house.foundry.probes)
     await house.released()
     assert house.journal.reasons().count("APPROVAL_WAITING") == 1
-    assert len(house.foundry.asked) == asked
+    assert len(house.foundry.probes) == asked
     refused = await user_commands.approve(AGENT, "ann", house.outside, version="7")
     assert refused.reason is Reason.NOTHING_TO_APPROVE
     await user_commands.approve(AGENT, "ann", house.outside)
@@ -207,7 +207,7 @@ async def test_a_pause_ends_by_itself() -> None:
 async def test_a_notify_agent_says_what_it_would_do() -> None:
     house = house_with("mode: notify")
     assert await again(house, "v1", "a") == "WOULD_RELEASE"
-    assert house.foundry.creates == 0
+    assert house.foundry.create_count == 0
 
 
 @in_virtual_time
@@ -217,7 +217,7 @@ async def test_a_candidate_deleted_while_it_is_verified_ends_with_a_reason() -> 
     def delete() -> None:
         house.foundry.agents[AGENT].versions.pop("2", None)
 
-    house.foundry.while_asked = delete
+    house.foundry.before_answer = delete
     assert await again(house, "v2", "b") == "VERIFY_FAILED"
     assert await house.live() == "1"
 
@@ -230,7 +230,7 @@ async def test_a_live_version_that_turns_failed_is_no_way_back() -> None:
     def fail() -> None:
         versions["1"] = replace(versions["1"], failure=Failure("ProvisioningError", "gone bad"))
 
-    house.foundry.while_asked = fail
+    house.foundry.before_answer = fail
     house.foundry.answers["b" * 64] = ("pong", "oops")
     assert await again(house, "v2", "b") == "CHECK_FAILED_NO_ROLLBACK_VERSION"
     assert await house.live() == "2"
@@ -245,7 +245,7 @@ async def test_a_person_who_moves_the_traffic_during_the_check_is_not_overruled(
         if agent.routing == Routing.to("2"):
             agent.routing = Routing.to("1")
 
-    house.foundry.while_asked = move
+    house.foundry.before_answer = move
     house.foundry.answers["b" * 64] = ("pong", "oops")
     assert await again(house, "v2", "b") == "ROUTING_CHANGED"
     assert await house.live() == "1"
@@ -282,9 +282,9 @@ agents:
 @in_virtual_time
 async def test_what_does_not_run_is_refused_before_anything_is_made() -> None:
     house = inspected("best-effort")
-    house.images.known[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG
+    house.images.images[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG
     assert await again(house, "v1", "a") == "WRONG_PLATFORM"
-    assert house.foundry.creates == 0
+    assert house.foundry.create_count == 0
     assert (await house.ledger.get_release(AGENT)).detail == WRONG.detail
 
 
@@ -292,11 +292,11 @@ async def test_what_does_not_run_is_refused_before_anything_is_made() -> None:
 async def test_the_registry_is_asked_once_for_a_digest_and_the_child_is_deployed() -> None:
     house = inspected("best-effort")
     child = f"sha256:{'9' * 64}"
-    house.images.known[REPOSITORY, f"sha256:{'a' * 64}"] = ImageFacts(amd64=child)
+    house.images.images[REPOSITORY, f"sha256:{'a' * 64}"] = ImageFacts(amd64=child)
     assert await again(house, "v1", "a") == "LIVE"
     await house.clock.sleep(60)
     assert await again(house, "stable", "a") == "ALREADY_LIVE"
-    assert len(house.images.asked) == 1
+    assert len(house.images.inspected) == 1
     assert house.foundry.agents[AGENT].versions["1"].image.endswith(child)
 
 
@@ -304,7 +304,7 @@ async def test_the_registry_is_asked_once_for_a_digest_and_the_child_is_deployed
 async def test_a_rule_that_wants_no_inspection_asks_nothing() -> None:
     house = inspected("never")
     assert await again(house, "v1", "a") == "LIVE"
-    assert house.images.asked == []
+    assert house.images.inspected == []
 
 
 UNREADABLE = [
@@ -323,7 +323,7 @@ async def test_a_registry_that_does_not_answer_stops_only_who_needs_it(
     error: GatewayError | None, inspect: str, reason: str
 ) -> None:
     house = inspected(inspect)
-    house.images.failing = error
+    house.images.error = error
     assert await again(house, "v1", "a") == reason
     if not reason:
         assert house.journal.reasons()[-1] == "SERVICE_UNAVAILABLE"
@@ -333,7 +333,7 @@ async def test_a_registry_that_does_not_answer_stops_only_who_needs_it(
 async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
     house = await live_house()
     at = house.clock.now()
-    house.images.tagged[REPOSITORY] = [
+    house.images.tags[REPOSITORY] = [
         RegistryTag("v2", f"sha256:{'b' * 64}", at),
         RegistryTag("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
     ]
@@ -353,7 +353,7 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
 @in_virtual_time
 async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None:
     house = await live_house()
-    house.images.failing = PermanentError("registry", "403", "list the tags", status=403)
+    house.images.error = PermanentError("registry", "403", "list the tags", status=403)
     await resume_releases(house.agents, house.outside)
     assert "MISSED_PUSH_CHECK_FAILED" in house.journal.reasons()
 
@@ -362,8 +362,8 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
 @in_virtual_time
 async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
     house = house_with()
-    house.ledger.notes["catch-up"] = told
-    house.images.tagged[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", house.clock.now())]
+    house.ledger.markers["catch-up"] = told
+    house.images.tags[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", house.clock.now())]
     await resume_releases(house.agents, house.outside)
     assert "MISSED_PUSH_FOUND" in house.journal.reasons()
 
@@ -371,6 +371,6 @@ async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(to
 @in_virtual_time
 async def test_catch_up_never_goes_back() -> None:
     house = await live_house()
-    house.images.tagged[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
+    house.images.tags[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", house.clock.now() - timedelta(days=30))]
     await resume_releases(house.agents, house.outside)
     assert (await house.ledger.get_desired(AGENT)).generation == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -10,9 +11,13 @@ from typing import cast
 from core.agents_file.loader import load_agents
 from core.model import Agent
 from handlers.events.event_queued import handle_event
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.foundry.rate_limiter import MAX_SLOT_WAIT_SECONDS, FoundryRateLimiter
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
+from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
-from handlers.lease_keeper import MAX_SLOT_WAIT_SECONDS
 from handlers.prune_versions import run
 from handlers.prune_versions.run import prune_versions
 from handlers.release_agent.reconcile import reconcile
@@ -23,18 +28,17 @@ from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.builders import push_data, push_event
-from tests.support.in_memory.foundry import FakeFoundry
-from tests.support.in_memory.storage import FakeClock, FakeJournal, FakeLedger, FakeQueue
 
 MANY = [f"agent-{number}" for number in range(25)]
 AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
 
 
-def crowded() -> Gateways:
-    """Foundry refused something just now, and takes one release at a time."""
+async def throttled(others: AsyncExitStack) -> Gateways:
+    """Foundry refused something just now, and another release has the only slot."""
     made = replace(world(), rate_limiter=FoundryRateLimiter(0.1))
     made.rate_limiter.record_refusal(made.clock.monotonic())
-    assert made.rate_limiter.try_start_release(made.clock.monotonic()), "somebody else's release"
+    slot = made.rate_limiter.slot(made.clock, made.clock.sleep)
+    assert await others.enter_async_context(slot), "the other release"
     return made
 
 
@@ -42,34 +46,36 @@ async def pushed(gateways: Gateways) -> None:
     await handle_event(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, gateways)
 
 
-async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
-    gateways = crowded()
+async def test_a_release_waits_under_its_lease_until_another_has_ended() -> None:
+    others = AsyncExitStack()
+    gateways = await throttled(others)
     await pushed(gateways)
-    clock = cast("FakeClock", gateways.clock)
+    clock = cast("ManualClock", gateways.clock)
     before = clock.sleep
 
-    class Helped(FakeClock):
+    class Helped(ManualClock):
         async def sleep(self, seconds: float) -> None:
             await before(seconds)
             self.passed = clock.passed
             if clock.passed >= 30 and not done:
                 done.append(clock.passed)
-                gateways.rate_limiter.end_release()
+                await others.aclose()
 
     done, helped = list[float](), Helped()
     assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=helped)) == "LIVE"
     assert done, "it did wait"
 
 
-async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_to_be_taken_up() -> None:
-    gateways = crowded()
+async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> None:
+    others = AsyncExitStack()
+    gateways = await throttled(others)
     await pushed(gateways)
     gateways.rate_limiter.record_refusal(gateways.clock.monotonic())
     looks = gateways.rate_limiter
-    clock = cast("FakeClock", gateways.clock)
+    clock = cast("ManualClock", gateways.clock)
     before = clock.sleep
 
-    class Refusing(FakeClock):
+    class Refusing(ManualClock):
         async def sleep(self, seconds: float) -> None:
             await before(seconds)
             self.passed = clock.passed
@@ -80,10 +86,10 @@ async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_
         == "SERVICE_UNAVAILABLE"
     )
     assert clock.passed >= MAX_SLOT_WAIT_SECONDS
-    line = cast("FakeJournal", gateways.journal).lines[-1]
+    line = cast("InMemoryJournal", gateways.journal).lines[-1]
     assert "429" in str(line["detail"])
-    assert cast("FakeQueue", gateways.release_queue).sent[-1] == ("agent-0", 0.0)
-    assert cast("FakeLedger", gateways.state_store).releases["agent-0"].holder == 0
+    assert cast("InMemoryReleaseQueue", gateways.release_queue).sent[-1] == ("agent-0", 0.0)
+    assert cast("InMemoryStateStore", gateways.state_store).releases["agent-0"].lease_id == 0
 
 
 @in_virtual_time
@@ -99,23 +105,23 @@ async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
 
 async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
     gateways = world()
-    clock = cast("FakeClock", gateways.clock)
+    clock = cast("ManualClock", gateways.clock)
 
-    class Slow(FakeFoundry):
+    class Slow(InMemoryFoundry):
         async def get_agent(self, name: str) -> Agent | None:
             clock.passed += run.BUDGET.total_seconds() / 10
             return None
 
     slow = Slow(clock)
     await prune_versions(AGENTS, SETTINGS, replace(gateways, foundry=slow))
-    stopped = [line for line in cast("FakeJournal", gateways.journal).lines if line["reason"] == "PRUNE_STOPPED"]
+    stopped = [line for line in cast("InMemoryJournal", gateways.journal).lines if line["reason"] == "PRUNE_STOPPED"]
     assert 5 <= len(stopped) < len(MANY)
     assert "the next run goes on" in str(stopped[0]["detail"])
     assert clock.passed < timedelta(minutes=45).total_seconds()
 
 
 async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
-    clock, looks = FakeClock(), FoundryRateLimiter(0.5)
+    clock, looks = ManualClock(), FoundryRateLimiter(0.5)
     foundry = Reached(looks, clock)
     LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.get_agent("a")
@@ -127,7 +133,7 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
 
 
 async def test_each_page_of_a_list_waits_for_its_turn() -> None:
-    clock, looks = FakeClock(), FoundryRateLimiter(1.0)
+    clock, looks = ManualClock(), FoundryRateLimiter(1.0)
     foundry = Reached(looks, clock)
     looks.record_refusal(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]

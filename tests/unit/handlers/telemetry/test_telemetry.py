@@ -24,7 +24,7 @@ from handlers.gateways.errors import TransientError
 from handlers.poison import handle_poison_message
 from handlers.prune_versions.run import prune_versions
 from handlers.redaction import register_secret
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
@@ -126,8 +126,8 @@ async def _pinned() -> None:
     await house.pushed()
     await house.released()
     house.foundry.agents[AGENT].routing = Routing()
-    release = house.ledger.releases[AGENT].release
-    house.ledger.releases[AGENT].release = type(release)(observed_generation=release.observed_generation)
+    release = house.ledger.releases[AGENT].state
+    house.ledger.releases[AGENT].state = type(release)(observed_generation=release.observed_generation)
     await house.pushed("v2", "b")
     await house.released()
 
@@ -135,7 +135,7 @@ async def _pinned() -> None:
 async def _pruned() -> None:
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions = {"1"}
+    house.foundry.agents[AGENT].versions_in_use = {"1"}
     await prune_versions(house.agents, house.settings, house.outside)
 
 
@@ -223,7 +223,7 @@ async def test_a_deletion_says_what_became_of_the_version_and_one_that_met_a_fau
     """The SDK's own spans of it are not exported: a thousand versions would be two thousand more."""
     house = OddHouse(kind=Odd)
     await versions_of_ours(house, 4)
-    house.foundry.agents[AGENT].sessions = {"1"}
+    house.foundry.agents[AGENT].versions_in_use = {"1"}
     house.foundry.errors = [TransientError("Foundry", "503", "delete")]
     seen.exporter.clear()
     await prune_versions(house.agents, house.settings, house.outside)
@@ -240,8 +240,8 @@ async def test_a_message_that_was_lost_is_asked_for_again_in_its_pushs_trace(see
     await house.pushed()
     await resume_releases(house.agents, house.outside)
     (trace_id,) = traces(seen, "push")
-    assert len(house.queue.traces) == 2
-    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+    assert len(house.queue.traceparents) == 2
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traceparents)
 
 
 @in_virtual_time
@@ -250,7 +250,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
     await house.pushed("v1", "a")
     await house.clock.sleep(60)
     await house.pushed("v2", "b")
-    message = json.dumps({"agent": AGENT, "traceparent": house.queue.traces[0]})
+    message = json.dumps({"target": AGENT, "traceparent": house.queue.traceparents[0]})
     await handle_message(message, house.agents, house.settings, house.outside)
     first, second = traces(seen, "push")
     assert traces(seen, "release") == [first, second]
@@ -265,7 +265,7 @@ async def test_a_release_that_yields_goes_on_in_its_pushs_trace(seen: Seen) -> N
     await house.clock.sleep(400)
     assert await house.released() == "LIVE"
     (trace_id,) = traces(seen, "push")
-    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traces)
+    assert all(one is not None and one.startswith(f"00-{trace_id:032x}-") for one in house.queue.traceparents)
     assert traces(seen, "release.create") == [trace_id]
 
 
@@ -328,5 +328,5 @@ def test_every_step_says_which_image_it_is_about(seen: Seen) -> None:
     _run()
     image = {"agent", "repository", "tag", "digest"}
     told = {name: keys for name, keys in seen.spans().items() if name.startswith("release") and name != "release.pin"}
-    assert {"release.wait", "release.look", "release.create"} <= told.keys(), "a pin may come before there is a release"
+    assert {"release.wait", "release.read", "release.create"} <= told.keys(), "a pin may come before there is a release"
     assert {name: image - keys for name, keys in told.items() if image - keys} == {}
