@@ -37,10 +37,9 @@ class DecisionLog:
         ``journal_only`` does not go to telemetry: it is long, and only a replay needs it.
         """
         at = self._clock.now().isoformat()
-        line = {"at": at, **reason_fields(reason), "detail": detail, **self._common, **fields}
-        line = redact_fields(
-            {key: value for key, value in line.items() if value not in ("", None)}, otel.MAX_VALUE_CHARS
-        )
+        named = {"at": at, **reason_fields(reason), "detail": detail, **self._common, **fields}
+        given = {name: value for name, value in named.items() if value not in ("", None)}
+        line = redact_fields(given, otel.MAX_VALUE_CHARS)
         otel.log_decision(line, severity=reason.severity)
         self._lines.append({**line, **redact_fields(journal_only or {}, MAX_JOURNAL_VALUE_CHARS)})
 

@@ -1,6 +1,6 @@
 """The only logger, tracer and meter of the product; importing it imports nothing of Azure or OpenTelemetry.
 
-The worker exports (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY, on every Python): nothing here configures a provider, so
+The worker exports (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY, on every Python). Nothing here configures a provider:
 nothing is exported twice, and without a provider all of this costs next to nothing.
 """
 

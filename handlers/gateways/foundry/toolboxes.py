@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
 TOOLS_HASH = "slipway.tools"
-"""Metadata with a hash of the tools as sent: Foundry may fill in defaults, and comparing them with ours would then create
-a version each time."""
+"""Metadata with a hash of the tools as sent: Foundry may fill in defaults, so that its tools never equal ours, and each
+release would create a version."""
 
 
 @dataclass(frozen=True, slots=True)
