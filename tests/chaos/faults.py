@@ -60,7 +60,7 @@ class FaultInjector:
         name = event.details["process"]
         if name in self.cluster.killed:
             return False
-        self.cluster.killed.add(name)  # before anything is waited for: nobody kills it twice
+        self.cluster.killed.add(name)  # before the first await, so that it is not killed twice
         if name == "storage":
             await self._count_storage()
         await self.cluster.kill(name, event.details["for_s"])
