@@ -36,7 +36,7 @@ agents:
   {MAX_LENGTH_NAME}:
     repository: agents/other
 """
-STEPS = ["look", "create", "wait", "confirm", "verify", "promote", "check"]
+STEPS = ["read", "create", "wait", "confirm", "verify", "move_traffic", "check"]
 MAX_ENVELOPES = 60
 TIMER_METRICS = ("slipway.holds", "slipway.approval.waiting")
 """Metrics of the timer, with or without a release."""
@@ -162,7 +162,7 @@ def test_each_decision_is_logged_once_in_its_step(trace: list[Item]) -> None:
     by_id = spans(trace)
     lines = [item for item in trace if item["data"]["baseType"] == "MessageData"]
     reasons = [attributes(item)["slipway.reason"] for item in sorted(lines, key=started_at)]
-    assert reasons == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
     for line in lines:
         assert line["data"]["baseData"]["message"] == "slipway.decision"
         assert line["tags"]["ai.operation.parentId"] in by_id

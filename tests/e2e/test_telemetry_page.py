@@ -24,9 +24,9 @@ agents:
       verify: {ask: ping, expect: pong}
       check: {ask: ping, expect: pong}
 """
-STEPS = ["event_queued", "push", "in the queue", "release", "release.look", "release.create", "release.wait",
-         "release.confirm", "release.verify", "release.promote", "release.check"]  # fmt: skip
-DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+STEPS = ["event_queued", "push", "in the queue", "release", "release.read", "release.create", "release.wait",
+         "release.confirm", "release.verify", "release.move_traffic", "release.check"]  # fmt: skip
+DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
 Spans = dict[str, dict[str, Any]]
 
 

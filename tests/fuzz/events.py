@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.agents_file.loader import load_agents
 from handlers.events.event_queued import handle_event
 from handlers.poison import handle_poison_message
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, mutated, serialized, utf8
@@ -40,7 +40,7 @@ EVENTS: list[Any] = [
     secret_event(),
     [push_event(), secret_event(), cloud_event()],
 ]
-MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+MESSAGE = {"target": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
 
 async def _deliver(deliveries: list[str]) -> None:

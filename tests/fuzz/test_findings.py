@@ -18,8 +18,7 @@ from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.redaction import register_secret
-from handlers.release_agent.message import handle_message
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz import services
 from tests.fuzz.events import AGENTS
 from tests.fuzz.foundry import AGENT, FOUNDRY, HTTP, VERSION
@@ -50,7 +49,7 @@ async def test_an_event_with_a_lone_surrogate_in_its_tag_is_handled() -> None:
 
 async def test_a_message_with_a_lone_surrogate_is_reported() -> None:
     gateways = world()
-    await handle_message('{"agent": "\\ud800"}', AGENTS, SETTINGS, gateways)
+    await handle_message('{"target": "\\ud800"}', AGENTS, SETTINGS, gateways)
     assert isinstance(gateways.journal, InMemoryJournal)
     assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
 
