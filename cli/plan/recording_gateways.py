@@ -1,182 +1,181 @@
-"""A world that the handlers may act in without anything being done: reads fall through, acts are kept in memory.
+"""Gateways for a plan: they read from a source, and keep in memory what the handlers write.
 
-So a plan is made by the very handlers that run in Azure, ``next_step`` and all; it assumes that Foundry does what it is
-asked, and that agents answer as they must.
+The real handlers make the plan with them. What nobody can read, or was never asked of a service, is assumed and listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
 
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Definition, Routing, Status, Toolbox, Version
-from core.state.desired import DesiredState
-from core.state.release import ReleaseState
-from handlers.gateways.interfaces import DeleteResult
+from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version, is_version_number
+from core.prune.toolboxes import ToolboxVersion
+from handlers.concurrency import gather_two
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue, Message
+from handlers.gateways.in_memory.state_store import InMemoryStateStore, ReleaseRecord
+from handlers.gateways.interfaces import Foundry, Gateways, KeyVault, Registry, StateStore
 
-ANSWER = "assumed"
-NO_ID = "assumed"
-
-
-@dataclass
-class Assumed:
-    """What was taken for granted on the way; each thing once."""
-
-    said: dict[str, None] = field(default_factory=dict)
-
-    def __call__(self, what: str) -> None:
-        """Note one thing."""
-        self.said[what] = None
-
-
-class Clock:
-    """Time that passes when somebody sleeps."""
-
-    def __init__(self, at: datetime) -> None:
-        self.began = self._now = at
-
-    def now(self) -> datetime:
-        """The imagined time."""
-        return self._now
-
-    def monotonic(self) -> float:
-        """Seconds since the plan began."""
-        return (self._now - self.began).total_seconds()
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += timedelta(seconds=seconds)
+ASSUMED_ANSWER = "assumed"
+ASSUMED_VERSION = "assumed"
 
 
 @dataclass
-class _Known:
-    agent: Agent | None
-    versions: dict[str, Version]
-    made: set[str] = field(default_factory=set)
+class Assumptions:
+    """What a plan takes for granted; each sentence once."""
+
+    sentences: dict[str, None] = field(default_factory=dict)
+
+    def add(self, sentence: str) -> None:
+        """List an assumption."""
+        self.sentences[sentence] = None
 
 
-class Foundry:
-    """See the Foundry protocol."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The gateways that a plan reads."""
 
-    def __init__(self, seen: Any, clock: Clock, project: str, assumed: Assumed) -> None:
-        self._seen, self._clock, self._project, self._assumed = seen, clock, project, assumed
-        self._agents: dict[str, _Known] = {}
+    state_store: StateStore
+    foundry: Foundry
+    key_vault: KeyVault
+    registry: Registry
 
-    async def _known(self, name: str) -> _Known:
-        if name not in self._agents:
-            agent, listed = await self._seen.get_agent(name), await self._seen.list_versions(name)
-            self._agents[name] = _Known(agent, {one.number: one for one in listed})
-        return self._agents[name]
 
-    async def get_agent(self, name: str) -> Agent | None:
-        """As it was, or as it was imagined to become."""
-        return (await self._known(name)).agent
+@dataclass(frozen=True, slots=True)
+class PlanGateways(Gateways):
+    """The gateways that a plan gives to the handlers."""
+
+    clock: ManualClock
+    journal: InMemoryJournal
+    release_queue: PlanQueue
+
+
+class PlanStateStore(InMemoryStateStore):
+    """A state store that begins with the states of the source."""
+
+    def __init__(self, clock: Clock, source: StateStore) -> None:
+        super().__init__(clock)
+        self._source = source
+
+    async def load(self, agent: str) -> None:
+        """Read an agent's states the first time."""
+        if agent not in self.desired:
+            desired, release = await gather_two(self._source.get_desired(agent), self._source.get_release(agent))
+            self.desired.setdefault(agent, desired)
+            self.releases.setdefault(agent, ReleaseRecord(release))
+
+
+class PlanFoundry(InMemoryFoundry):
+    """A Foundry that begins with the agents of the source; new versions are active at once."""
+
+    def __init__(self, clock: Clock, source: Foundry, project: str, assumptions: Assumptions) -> None:
+        super().__init__(clock, provisioning=0)
+        self.answers[""] = ASSUMED_ANSWER  # every image name contains it
+        self._source, self._project, self._assumptions = source, project, assumptions
+        self._loaded: set[str] = set()
+
+    async def load(self, name: str) -> AgentRecord | None:
+        """Read an agent and its versions the first time."""
+        if name not in self._loaded:
+            agent, versions = await gather_two(self._source.get_agent(name), self._source.list_versions(name))
+            if agent is not None:
+                self.agents.setdefault(name, _record(agent, versions))
+            self._loaded.add(name)
+        return self.agents.get(name)
+
+    def current(self, version: Version) -> Version:
+        """Assume that a version becomes active."""
+        if version.status is Status.CREATING:
+            self._assumptions.add(f"version {version.number} becomes active")
+        return super().current(version)
 
     async def get_version(self, agent: str, number: str) -> Version | None:
-        """One that was imagined, or its own read: a list's status is not to be trusted."""
-        known = await self._known(agent)
-        if number in known.made:
-            return known.versions[number]
-        found: Version | None = await self._seen.get_version(agent, number) if number in known.versions else None
-        return found
-
-    async def list_versions(self, agent: str) -> Sequence[Version]:
-        """Those that were there, and the imagined."""
-        return list((await self._known(agent)).versions.values())
-
-    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
-        """A version that is active at once."""
-        known = await self._known(agent)
-        number = str(max((int(one) for one in known.versions), default=0) + 1)
-        names, now = frozenset(definition.environment), self._clock.now()
-        made = Version(number, Status.ACTIVE, now, definition.image, names, dict(metadata))
-        known.versions[number] = made
-        known.made.add(number)
-        known.agent = replace(known.agent or Agent(agent, True, Routing(), None), latest=made)
-        self._assumed("Foundry makes the version")
-        return made
-
-    async def set_routing(self, agent: str, to: Routing) -> Routing:
-        """The traffic moves."""
-        known = await self._known(agent)
-        known.agent = replace(known.agent, routing=to) if known.agent else None
-        return to
-
-    async def delete_version(self, agent: str, number: str) -> DeleteResult:
-        """The version goes."""
-        known = await self._known(agent)
-        return DeleteResult.DELETED if known.versions.pop(number, None) else DeleteResult.GONE
-
-    async def open_session(self, agent: str, version: str, within: float) -> str:
-        """A session is its version."""
-        return version
+        """Read a version that the plan did not create: its status in a list may be stale."""
+        record = await self.load(agent)
+        if record and number in record.versions.keys() - record.definitions.keys():
+            version = await self._source.get_version(agent, number)
+            if version is None:
+                record.remove(number)
+            else:
+                record.versions[number] = version
+        return await super().get_version(agent, number)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
-        """The answer that was asked for."""
-        self._assumed("the agent answers as the rule expects")
-        told = await self.get_agent(agent)
-        return Answer(probe.status, ANSWER, version=session or (told.live if told else None))
-
-    async def end_session(self, agent: str, session: str) -> None:
-        """Nothing to end."""
+        """Assume the answer that the probe expects."""
+        self._assumptions.add("the agent answers as agents.yaml expects")
+        answer = await super().ask(agent, probe, session, within)
+        return replace(answer, status=probe.status) if answer.status == 200 else answer
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
-        """The newest one: whether its tools are the rule's is not asked."""
-        there = await self._seen.list_toolbox_versions(name)
-        number = max((one.version for one in there), key=int, default="1")
-        self._assumed(f"the toolbox {name} is version {number}")
+        """Assume that the newest version has these tools."""
+        versions = await self.list_toolbox_versions(name)
+        number = max((toolbox.version for toolbox in versions), key=int, default="1")
+        self._assumptions.add(f"the toolbox {name} is version {number}")
         return Toolbox(name, number, f"{self._project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
 
-
-class Ledger:
-    """See the Ledger protocol; what is written stays here."""
-
-    def __init__(self, seen: Any) -> None:
-        self._seen = seen
-        self._wanted: dict[str, DesiredState] = {}
-        self.records: dict[str, ReleaseState] = {}
-
-    async def get_desired(self, agent: str) -> DesiredState:
-        """As it was, or as it was imagined to become."""
-        if agent not in self._wanted:
-            self._wanted[agent] = await self._seen.get_desired(agent)
-        return self._wanted[agent]
-
-    async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        """Nobody comes between."""
-        self._wanted[agent] = change(await self.get_desired(agent))
-        return self._wanted[agent]
-
-    async def get_release(self, agent: str) -> ReleaseState:
-        """As it was, or as it was imagined to become."""
-        if agent not in self.records:
-            self.records[agent] = await self._seen.get_release(agent)
-        return self.records[agent]
-
-    async def acquire_lease(self, agent: str) -> Lease:
-        """Always: nothing is written."""
-        return Lease(agent, self, await self.get_release(agent))
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """Read them; a plan creates none."""
+        return await self._source.list_toolbox_versions(name)
 
 
-class Lease:
-    """See the Lease protocol."""
+def _record(agent: Agent, versions: Sequence[Version]) -> AgentRecord:
+    known = {version.number: version for version in (*versions, *([agent.latest] if agent.latest else []))}
+    last = max((int(number) for number in known if is_version_number(number)), default=0)
+    return AgentRecord(known, {}, agent.routing, agent.enabled, agent.identity, last)
 
-    remaining_seconds = 60.0
 
-    def __init__(self, agent: str, ledger: Ledger, release: ReleaseState) -> None:
-        self._agent, self._ledger, self.state = agent, ledger, release
+class PlanKeyVault:
+    """Key Vault; where this user may not read a secret, its last released version is assumed."""
 
-    async def write(self, release: ReleaseState) -> bool:
-        """Into memory."""
-        self.state = self._ledger.records[self._agent] = release
-        return True
+    def __init__(self, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
+        self._source, self._state_store, self._assumptions = source, state_store, assumptions
 
-    async def renew(self) -> bool:
-        """It never ends."""
-        return True
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
+        """Read it; a plan needs only its version."""
+        try:
+            secret = await self._source.get_secret(name, version)
+        except GatewayError:
+            secret = SecretUnavailable.FORBIDDEN
+        if secret is not SecretUnavailable.FORBIDDEN:
+            return secret
+        self._assumptions.add(f"the secret {name} exists, as last released: it cannot be read here")
+        states = (record.state.secrets for record in self._state_store.releases.values())
+        released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)
+        return Secret(name, version or released, SecretValue(""))
 
-    async def release(self) -> None:
-        """Nobody waits for it."""
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
+        """Read them."""
+        return await self._source.tagged_secrets(agent)
+
+
+class PlanQueue(InMemoryReleaseQueue):
+    """A queue without waiting."""
+
+    def take_earliest(self) -> Message | None:
+        """Take the earliest message, due or not; drop the others of its agent, which would find nothing left to do."""
+        if not self.waiting:
+            return None
+        message = self.waiting[0]
+        self.waiting = [other for other in self.waiting if other.agent != message.agent]
+        heapq.heapify(self.waiting)
+        return message
+
+
+def recording_gateways(source: Source, clock: ManualClock, project: str, assumptions: Assumptions) -> PlanGateways:
+    """Return gateways that read from the source and write nowhere."""
+    state_store = PlanStateStore(clock, source.state_store)
+    return PlanGateways(
+        foundry=PlanFoundry(clock, source.foundry, project, assumptions),
+        key_vault=PlanKeyVault(source.key_vault, state_store, assumptions),
+        state_store=state_store,
+        journal=InMemoryJournal(),
+        release_queue=PlanQueue(clock),
+        clock=clock,
+        registry=source.registry,
+    )
