@@ -25,15 +25,15 @@ def rows(choice: Choice) -> Iterator[Row]:
     """One row for each of the three; the bound is a Python that imports nothing of ours."""
     often = choice.of(15, 3)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
-        events, world = Path(name) / "events.json", Path(name) / "world.json"
+        events, snapshot = Path(name) / "events.json", Path(name) / "snapshot.json"
         events.write_text(json.dumps([_push(number) for number in range(EVENTS)]))
-        world.write_text("{}")
+        snapshot.write_text("{}")
         commands: dict[str, tuple[str, Sequence[str], float]] = {
             "slipway --help": ("the help", ("--help",), STARTS),
             "slipway validate": ("agents.yaml of the checkout, checked", ("validate",), STARTS),
             "slipway plan": (
                 f"a plan of {EVENTS:,} events, offline",
-                ("plan", str(events), "--world", str(world)),
+                ("plan", str(events), "--snapshot", str(snapshot)),
                 PLANNED,
             ),
         }

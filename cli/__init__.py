@@ -1,1 +1,1 @@
-"""The operator's command line: asks the product, and tells it what a person wants, with the product's own code."""
+"""``slipway``: the operator's command line; it runs the product's own code."""

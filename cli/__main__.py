@@ -1,4 +1,4 @@
-"""``slipway``: asks the product, and tells it what a person wants, with the product's own code."""
+"""``slipway``: registers the commands and starts the one that was asked for."""
 
 from __future__ import annotations
 
@@ -7,28 +7,49 @@ import sys
 
 import typer
 
-from cli import asking, moving, telling
-from cli.codes import INTERRUPTED
+from cli.commands import adopt, digests, doctor, plan, prune, replay, snapshot, status, user_commands, validate, why
+from cli.exit_codes import INTERRUPTED
 
-HELP = """Ask Slipway what it does and why, and tell it what you want.
+HELP = """See what Slipway does and why, and command it.
 
-Exit codes: 0 done; 1 looked at, and not well; 2 what was asked is wrong; 3 a service does not answer or refuses;
-4 nothing there that it applies to; 130 stopped by Ctrl-C."""
+Exit codes: 0 done; 1 the result is bad; 2 the request is wrong; 3 a service does not answer or refuses;
+4 nothing to act on; 130 stopped by Ctrl-C."""
+
+COMMANDS = (
+    validate.validate,
+    plan.plan,
+    snapshot.snapshot,
+    why.why,
+    status.status,
+    digests.digests,
+    doctor.doctor,
+    user_commands.release,
+    user_commands.retry,
+    user_commands.rollback,
+    user_commands.approve,
+    user_commands.hold,
+    user_commands.unhold,
+    user_commands.pause,
+    user_commands.resume,
+    prune.prune,
+    replay.replay,
+    adopt.adopt,
+)
 
 app = typer.Typer(
     name="slipway",
     no_args_is_help=True,
     help=HELP,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # an error's sentence may hold a command: in a box it could not be copied
+    rich_markup_mode=None,  # an error may contain a command; a box around it would prevent copying
 )
-for part in (asking, telling, moving):
-    app.add_typer(part.app)
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:
-    """The console script."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for one in every package there is
+    """Run the console script."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # the search for plugins reads every package
     try:
         app(standalone_mode=True, prog_name="slipway")
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Files of events: one event, an array, one a line, a dead-letter blob, messages of a queue, lines of the journal."""
+"""Reads event files: one event, an array, one event per line, dead-letter blobs, queue messages, journal lines."""
 
 from __future__ import annotations
 
@@ -12,163 +12,157 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.codes import Mistake
+from cli.exit_codes import UsageError
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, SHORT_IMAGE_PUSHED, event_time
 
 Json = dict[str, Any]
 INPUT = "-"
-OF_A_DEAD_LETTER = frozenset(
-    one.lower()
-    for one in (
+DEAD_LETTER_KEYS = frozenset(
+    key.lower()
+    for key in (
         "deadLetterReason", "deliveryAttempts", "lastDeliveryOutcome", "publishTime", "lastDeliveryAttemptTime",
         "lastHttpStatusCode", "deadLetterProperties",
     )
 )  # fmt: skip
-"""What Event Grid adds to an event that it could not deliver (docs/reference/wire.md)."""
-IN_A_MESSAGE = ("message", "content", "messageText")
-"""Where a line of our journal, ``az storage message peek`` and a queue's own XML as JSON keep a message."""
+"""The keys that Event Grid adds to an event that it could not deliver (docs/reference/wire.md)."""
+MESSAGE_KEYS = ("message", "content", "messageText")
+"""The keys that hold a message: in the journal, in ``az storage message peek``, and in a queue's XML as JSON."""
 RELEASE = "release"
 KINDS = {IMAGE_PUSHED: "push", SHORT_IMAGE_PUSHED: "push", SECRET_NEW_VERSION: "secret"}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One event, or one message of the queue ``releases``, and where it stood."""
+class FoundEvent:
+    """An event, or a message of the queue ``releases``, and its position in a file."""
 
     body: Json
-    place: str
+    position: str
 
     @property
     def kind(self) -> str:
-        """push, secret, release, or the type that nobody acts on."""
+        """push, secret or release; for any other event its type."""
         if "agent" in self.body and not self.type:
             return RELEASE
         return KINDS.get(self.type, self.type)
 
     @property
     def type(self) -> str:
-        """Its type in either schema."""
+        """The type, in either schema."""
         return str(self.body.get("eventType") or self.body.get("type") or "")
 
     @property
     def id(self) -> str:
-        """Its id, or whose release it asks for."""
+        """The event's id, or the agent of a release message."""
         return str(self.body.get("id") or self.body.get("agent") or "")
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is the same in every copy of it."""
+        """Equal for all copies of the same event."""
         source = str(self.body.get("topic") or self.body.get("source") or "").lower()
         return (RELEASE if self.kind == RELEASE else "event", source, self.id or json.dumps(self.body, sort_keys=True))
 
     @property
-    def at(self) -> datetime:
-        """When it happened; what has no time that can be read comes last, in the order of the files."""
-        told = (event_time(str(self.body.get(key) or "")) for key in ("eventTime", "time"))
-        return next((one for one in told if one is not None), datetime.max.replace(tzinfo=UTC))
+    def occurred_at(self) -> datetime:
+        """The event's time; the latest possible time if it has no readable one."""
+        times = (event_time(str(self.body.get(key) or "")) for key in ("eventTime", "time"))
+        return next((time for time in times if time is not None), datetime.max.replace(tzinfo=UTC))
 
     @property
     def subject(self) -> str:
-        """What it is about."""
+        """The event's subject."""
         return str(self.body.get("subject") or "")
 
 
-def read(files: Iterable[str]) -> list[Found]:
-    """Every event of the files, in their order; a file without one is a mistake that says what it holds instead."""
-    found: list[Found] = []
-    for file in files:
-        found += of_text(_text(file), "the input" if file == INPUT else file)
-    return found
+def read_files(files: Iterable[str]) -> list[FoundEvent]:
+    """Return every event of the files, in their order; raise UsageError for a file that has none."""
+    return [event for file in files for event in parse_text(_read(file), "the input" if file == INPUT else file)]
 
 
-def in_order(found: Sequence[Found]) -> list[Found]:
-    """Each once, oldest first."""
-    once = {one.key: one for one in reversed(found)}  # of several copies the first one stays
-    kept = [one for one in found if once[one.key] is one]
-    return sorted(kept, key=lambda one: one.at)
+def deduplicate_and_sort(events: Sequence[FoundEvent]) -> list[FoundEvent]:
+    """Return the first copy of each event, oldest event first."""
+    first_copies = {event.key: event for event in reversed(events)}
+    return sorted((event for event in events if first_copies[event.key] is event), key=lambda event: event.occurred_at)
 
 
-def of_text(text: str, file: str) -> list[Found]:
-    """The events of one file's text."""
+def parse_text(text: str, file: str) -> list[FoundEvent]:
+    """Return the events of a file's text."""
     stripped = text.strip()
     if not stripped:
-        raise Mistake(f"{file} is empty")
+        raise UsageError(f"{file} is empty")
     try:
-        bodies: Iterable[tuple[str, Any]] = [(file, json.loads(stripped))]
+        documents: Iterable[tuple[str, Any]] = [(file, json.loads(stripped))]
     except (ValueError, RecursionError) as error:
-        bodies = _lines(stripped, file, error)
-    return [one for place, body in bodies for one in _events(body, place)]
+        documents = _parse_lines(stripped, file, error)
+    return [event for position, document in documents for event in _events(document, position)]
 
 
-def _text(file: str) -> str:
+def _read(file: str) -> str:
     try:
         return sys.stdin.read() if file == INPUT else Path(file).read_text()
     except OSError as error:
-        raise Mistake(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Mistake(f"{file} is not text; an event is JSON") from None
+        raise UsageError(f"{file} is not text; an event is JSON") from None
 
 
-def _lines(text: str, file: str, whole: Exception) -> list[tuple[str, Any]]:
-    """One document a line."""
-    found = []
+def _parse_lines(text: str, file: str, error_of_text: Exception) -> list[tuple[str, Any]]:
+    """Return one document per line, with its position."""
+    documents = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
-            found.append((f"{file}, line {number}", json.loads(line)))
+            documents.append((f"{file}, line {number}", json.loads(line)))
         except (ValueError, RecursionError) as error:
-            if not found and len(text.splitlines()) > number and text.lstrip()[:1] in "[{":
-                raise Mistake(f"{file} is no JSON: line {_line(whole)}{_why(whole)}") from None
-            raise Mistake(
-                f"{file}, line {number} is no JSON: {_why(error)}; an event file is one event, an array, or one a line"
+            if not documents and len(text.splitlines()) > number and text.lstrip()[:1] in "[{":
+                line_of_error = f"{error_of_text.lineno}: " if isinstance(error_of_text, json.JSONDecodeError) else ""
+                raise UsageError(f"{file} is not JSON: line {line_of_error}{_explain(error_of_text)}") from None
+            raise UsageError(
+                f"{file}, line {number} is not JSON: {_explain(error)}; "
+                "an event file has one event, an array, or one event per line"
             ) from None
-    return found
+    return documents
 
 
-def _line(error: Exception) -> str:
-    return f"{error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
-
-
-def _why(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     return "it is nested too deeply"
 
 
-def _events(body: Any, place: str) -> Iterator[Found]:
-    if isinstance(body, list):
-        for number, one in enumerate(body, 1):
-            yield from _events(one, f"{place}, event {number}")
+def _events(document: Any, position: str) -> Iterator[FoundEvent]:
+    if isinstance(document, list):
+        for number, item in enumerate(document, 1):
+            yield from _events(item, f"{position}, event {number}")
         return
-    if not isinstance(body, dict):
-        raise Mistake(f"{place} is {_kind(body)}, and no event")
-    kept = next((body[key] for key in IN_A_MESSAGE if isinstance(body.get(key), str)), None)
-    if kept is not None and "eventType" not in body and "type" not in body:
-        yield from _events(_message(kept, place), place)
+    if not isinstance(document, dict):
+        raise UsageError(f"{position} is {_type_name(document)}, not an event")
+    message = next((document[key] for key in MESSAGE_KEYS if isinstance(document.get(key), str)), None)
+    if message is not None and "eventType" not in document and "type" not in document:
+        yield from _events(_parse_message(message, position), position)
         return
-    if not ({"eventType", "type"} & body.keys()) and not isinstance(body.get("agent"), str):
-        raise Mistake(f"{place} has no eventType and no type: it is no event")
-    yield Found({key: value for key, value in body.items() if key.lower() not in OF_A_DEAD_LETTER}, place)
+    if not ({"eventType", "type"} & document.keys()) and not isinstance(document.get("agent"), str):
+        raise UsageError(f"{position} has no eventType and no type: it is not an event")
+    yield FoundEvent({key: value for key, value in document.items() if key.lower() not in DEAD_LETTER_KEYS}, position)
 
 
-def _message(text: str, place: str) -> Any:
-    """A queue's message: JSON, or JSON in base64."""
-    for candidate in (text, _decoded(text)):
+def _parse_message(text: str, position: str) -> Any:
+    """Return a queue message's content: JSON, or JSON in base64."""
+    for candidate in (text, _decode_base64(text)):
         try:
             return json.loads(candidate)
         except (ValueError, RecursionError):
             continue
-    raise Mistake(f"{place} keeps a message that is no JSON: nothing can be sent again from it")
+    raise UsageError(f"{position} holds a message that is not JSON: it cannot be sent again")
 
 
-def _decoded(text: str) -> str:
+def _decode_base64(text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, ValueError):
         return ""
 
 
-def _kind(body: Any) -> str:
-    names = {str: "a text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
-    return names.get(type(body), "something else")
+def _type_name(document: Any) -> str:
+    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    return names.get(type(document), "of an unknown type")

@@ -1,4 +1,4 @@
-"""What the commands may be given, said once."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-Local = Annotated[bool, typer.Option("--local", help="Against `make up` of this checkout.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+Local = Annotated[bool, typer.Option("--local", help="Use the stack of `make up` in this checkout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Agent = Annotated[str, typer.Argument(help="An agent of agents.yaml.")]
-MaybeAgent = Annotated[str | None, typer.Argument(help="An agent of agents.yaml; all of them where none is named.")]
-By = Annotated[str, typer.Option(help="Who says so; stands in the ledger and the journal.", envvar="USER")]
-Why = Annotated[str, typer.Option(help="Why; stands in the ledger and the journal.")]
-Digest = Annotated[str | None, typer.Option(help="An image, sha256:…; what is wanted where none is given.")]
-Until = Annotated[str | None, typer.Option(help="It ends by itself after so long: 30m, 12h, 7d.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Show what comes of it until it is over.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
-Image = Annotated[str | None, typer.Option(help="REPOSITORY:TAG, REPOSITORY@sha256:…, with or without the registry.")]
-World = Annotated[Path | None, typer.Option(help="A world that `slipway snapshot` wrote: nobody is asked.")]
-SOMEBODY = "somebody"
+OptionalAgent = Annotated[str | None, typer.Argument(help="An agent of agents.yaml; by default all.")]
+By = Annotated[str, typer.Option(help="The author to record in state store and journal.", envvar="USER")]
+Why = Annotated[str, typer.Option(help="The reason to record in state store and journal.")]
+Digest = Annotated[str | None, typer.Option(help="An image, sha256:…; by default the desired image.")]
+Until = Annotated[str | None, typer.Option(help="End it after this time: 30m, 12h, 7d.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the release until it ends.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Image = Annotated[str | None, typer.Option(help="REPOSITORY:TAG or REPOSITORY@sha256:…, with or without registry.")]
+SnapshotFile = Annotated[
+    Path | None, typer.Option("--snapshot", help="A file of `slipway snapshot`; no service is called.")
+]
+UNKNOWN_AUTHOR = "somebody"

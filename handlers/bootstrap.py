@@ -89,7 +89,7 @@ def _account() -> StorageAccount:
 async def close() -> None:
     """Close what was opened: for a process that ends after one command; a Functions host never does."""
     made: Any = gateways()
-    opened = (made.foundry, made.vault, made.images, made.outcomes, _account(), _credential())
+    opened = (made.foundry, made.key_vault, made.registry, made.outcome_publisher, _account(), _credential())
     for one in opened:
         if hasattr(one, "close"):  # where nobody is told outcomes, nothing is open
             await one.close()

@@ -1,1 +1,1 @@
-"""What is behind a generic ImageError, a 401 or a 403: checks that each say ok, wrong or cannot tell."""
+"""``slipway doctor``: finds the cause of an ImageError, a 401 or a 403."""

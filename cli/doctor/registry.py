@@ -1,72 +1,73 @@
-"""The causes behind an ImageError: the registry's policy and mode, and who may pull from it."""
+"""Checks the causes of an ImageError: the registry's policy, mode and network, and which identities may pull."""
 
 from __future__ import annotations
 
-from cli.doctor.checks import Check, ok, unclear, wrong
-from cli.doctor.resources import CONNECTIONS, Resources, principal
-from cli.doctor.rights import PULL, PULL_ABAC, Rights
+from cli.doctor.arm_client import Json
+from cli.doctor.resources import CONNECTIONS, Resources, principal_id
+from cli.doctor.result import Check, failed, ok, unknown
+from cli.doctor.role_assignments import PULL, PULL_ABAC, RoleAssignments
 
 POLICY = "registry policy azureADAuthenticationAsArmPolicy"
 ABAC = "AbacRepositoryPermissions"
 
 
-async def checks(found: Resources, rights: Rights, login_server: str) -> list[Check]:
-    """Policy, network, connection, and the three identities."""
-    registry = found.registry
+async def checks(resources: Resources, roles: RoleAssignments, login_server: str) -> list[Check]:
+    """Check policy, network, connection, and the three identities."""
+    registry = resources.registry
     if registry is None:
-        seen = f"in the {len(found.subscriptions)} subscriptions that you may read"
-        return [unclear("registry", f"it is not {seen}", "az login --tenant <its tenant>, or --subscription ID")]
-    told, name = registry.get("properties") or {}, registry["name"]
-    abac = told.get("roleAssignmentMode") == ABAC
-    right = PULL_ABAC if abac else PULL
-    project, account = principal(found.project), principal(found.account)
-    told_checks = [
-        _policy(told, str(name)),
-        ok("registry mode", "ABAC: AcrPull counts for nothing here" if abac else "roles: AcrPull counts"),
-        _network(told),
-        await _connection(found, rights, login_server),
-        await rights.check("identity of the project", project, right, registry, "registry"),
-        await rights.check("identity of the app", found.app, right, registry, "registry"),
+        searched = f"not found in the {len(resources.subscriptions)} subscriptions that you may read"
+        return [unknown("registry", searched, "az login --tenant <its tenant>, or --subscription ID")]
+    properties, name = registry.get("properties") or {}, registry["name"]
+    abac = properties.get("roleAssignmentMode") == ABAC
+    needed = PULL_ABAC if abac else PULL
+    project, account = principal_id(resources.project), principal_id(resources.account)
+    results = [
+        _policy(properties, str(name)),
+        ok("registry mode", "ABAC: AcrPull has no effect" if abac else "roles: AcrPull applies"),
+        _network(properties),
+        await _connection(resources, roles, login_server),
+        await roles.check("identity of the project", project, needed, registry, "registry"),
+        await roles.check("identity of the app", resources.app, needed, registry, "registry"),
     ]
-    return [*told_checks, _account(await rights.check("identity of the account", account, right, registry, "registry"))]
+    return [*results, _account(await roles.check("identity of the account", account, needed, registry, "registry"))]
 
 
-def _policy(told: dict[str, object], name: str) -> Check:
-    policies = told.get("policies")
+def _policy(properties: Json, name: str) -> Check:
+    policies = properties.get("policies")
     policy = policies.get("azureADAuthenticationAsArmPolicy") if isinstance(policies, dict) else None
     status = str((policy or {}).get("status") or "enabled")
     if status.lower() == "enabled":
         return ok(POLICY, "enabled")
-    mend = f"az acr config authentication-as-arm update -r {name} --status enabled"
-    return wrong(POLICY, "disabled: Foundry cannot pull, and every version ends with ImageError", mend)
+    fix = f"az acr config authentication-as-arm update -r {name} --status enabled"
+    return failed(POLICY, "disabled: Foundry cannot pull, and every version ends with ImageError", fix)
 
 
-def _network(told: dict[str, object]) -> Check:
-    if told.get("publicNetworkAccess") != "Disabled":
+def _network(properties: Json) -> Check:
+    if properties.get("publicNetworkAccess") != "Disabled":
         return ok("registry network", "public")
-    since = "works only for Foundry projects made after 2026-06-25"
-    return unclear("registry network", f"public access is off, which {since}", "see when the project was made")
+    detail = "public access is off, which works only for Foundry projects made after 2026-06-25"
+    return unknown("registry network", detail, "check when the project was made")
 
 
-async def _connection(found: Resources, rights: Rights, login_server: str) -> Check:
-    """The documentation lists it as required; pulls were seen without it."""
-    what = "connection of the project to the registry"
-    if found.project is None:
-        return unclear(what, "the project is not among what you may read", "sign in with Reader on it")
-    listed = await rights.arm.list(f"{found.project['id']}/connections", CONNECTIONS)
+async def _connection(resources: Resources, roles: RoleAssignments, login_server: str) -> Check:
+    """Check the project's connection; it is documented as required, but pulls work without it."""
+    check = "connection of the project to the registry"
+    if resources.project is None:
+        return unknown(check, "you may not read the project", "sign in with Reader on it")
+    connections = await roles.arm.list(f"{resources.project['id']}/connections", CONNECTIONS)
     targets = [
-        str(one["properties"].get("target", "")).removeprefix("https://").rstrip("/")
-        for one in listed
-        if (one.get("properties") or {}).get("category") == "ContainerRegistry"
+        str(connection["properties"].get("target", "")).removeprefix("https://").rstrip("/")
+        for connection in connections
+        if (connection.get("properties") or {}).get("category") == "ContainerRegistry"
     ]
     if login_server in targets:
-        return ok(what, login_server)
-    mend = "add a connection of the category ContainerRegistry with the project's identity, if pulls fail"
-    return unclear(what, "there is none; it is documented as needed", mend)
+        return ok(check, login_server)
+    fix = "if pulls fail, add a connection of the category ContainerRegistry with the project's identity"
+    return unknown(check, "missing; it is documented as required", fix)
 
 
 def _account(check: Check) -> Check:
-    """Only some accounts pull with their own identity: what it lacks is worth knowing where a pull fails."""
-    if check.verdict != "wrong":
+    """Report a missing role of the account as unknown: only some projects pull with the account's identity."""
+    if check.status != "failed":
         return check
-    return unclear(check.what, f"{check.detail}; some projects pull with it", check.mend)
+    return unknown(check.name, f"{check.detail}; some projects pull with it", check.fix)

@@ -1,4 +1,4 @@
-"""The resources that the settings name, found in the subscriptions that this person may read."""
+"""Finds the resources that the settings name, in the subscriptions that the signed-in user may read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.doctor.arm import Arm, Json
+from cli.doctor.arm_client import ArmClient, Json
 from handlers.settings import Settings
 
 SUBSCRIPTIONS = "2022-12-01"
-AT_ONCE = 8
+MAX_CONCURRENT_REQUESTS = 8
 KINDS = {
     "registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01"),
     "account": ("Microsoft.CognitiveServices/accounts", "2025-06-01"),
@@ -20,7 +20,7 @@ KINDS = {
     "storage": ("Microsoft.Storage/storageAccounts", "2025-01-01"),
     "identity": ("Microsoft.ManagedIdentity/userAssignedIdentities", "2024-11-30"),
 }
-"""What is looked for -> its type and the version of its API; roleAssignmentMode of a registry is only in the newest."""
+"""Field of Resources -> type and API version; only the newest version has a registry's roleAssignmentMode."""
 TOPICS, EVENT_GRID = "Microsoft.EventGrid/systemTopics", "2025-02-15"
 CONNECTIONS = "2025-04-01-preview"
 """The GA version does not resolve the connections of a project: azure-dev, azure.ai.agents, acr.bicep."""
@@ -28,7 +28,7 @@ CONNECTIONS = "2025-04-01-preview"
 
 @dataclass
 class Resources:
-    """What was found; None where nothing of that name can be seen."""
+    """The resources that were found; None for one that was not."""
 
     registry: Json | None = None
     account: Json | None = None
@@ -42,70 +42,77 @@ class Resources:
     @property
     def app(self) -> str | None:
         """The principal id of the app's identity."""
-        return principal(self.identity, "properties")
+        return principal_id(self.identity, "properties")
 
 
-def principal(resource: Json | None, of: str = "identity") -> str | None:
-    """The principal id of a resource's own identity."""
-    return str(((resource or {}).get(of) or {}).get("principalId") or "") or None
+def principal_id(resource: Json | None, key: str = "identity") -> str | None:
+    """Return the principal id of a resource's own identity."""
+    return str(((resource or {}).get(key) or {}).get("principalId") or "") or None
 
 
-async def find(arm: Arm, settings: Settings, client_id: str | None, subscription: str | None) -> Resources:
-    """Look in one subscription, or in all that can be seen."""
+async def find(arm: ArmClient, settings: Settings, client_id: str | None, subscription: str | None) -> Resources:
+    """Search one subscription, or all that can be read."""
     listed = [{"subscriptionId": subscription}] if subscription else await arm.list("/subscriptions", SUBSCRIPTIONS)
-    found = Resources(subscriptions=[str(one["subscriptionId"]) for one in listed])
-    turns = asyncio.Semaphore(AT_ONCE)
+    found = Resources(subscriptions=[str(item["subscriptionId"]) for item in listed])
+    slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
-    async def every(kind: str, version: str) -> list[Json]:
-        async def one(number: str) -> list[Json]:
-            async with turns:
-                return list(await arm.list(f"/subscriptions/{number}/providers/{kind}", version))
+    async def list_in(subscription_id: str, kind: str, version: str) -> list[Json]:
+        async with slots:
+            return list(await arm.list(f"/subscriptions/{subscription_id}/providers/{kind}", version))
 
-        return [one for listed in await asyncio.gather(*map(one, found.subscriptions)) for one in listed]
+    async def list_all(kind: str, version: str) -> list[Json]:
+        pages = await asyncio.gather(*(list_in(item, kind, version) for item in found.subscriptions))
+        return [resource for page in pages for resource in page]
 
-    listings = await asyncio.gather(*(every(*KINDS[name]) for name in KINDS), every(TOPICS, EVENT_GRID))
-    for name, resources in zip(KINDS, listings, strict=False):
-        is_it = MATCHES[name](settings, client_id)
-        setattr(found, name, next((one for one in resources if is_it(one)), None))
-    sources = {str(one["id"]).lower() for one in (found.registry, found.vault) if one}
-    found.topics = [one for one in listings[-1] if str(_of(one).get("source", "")).lower() in sources]
+    listings = await asyncio.gather(*(list_all(*KINDS[kind]) for kind in KINDS), list_all(TOPICS, EVENT_GRID))
+    for kind, resources in zip(KINDS, listings, strict=False):
+        matches = MATCHERS[kind](settings, client_id)
+        setattr(found, kind, next((resource for resource in resources if matches(resource)), None))
+    sources = {str(source["id"]).lower() for source in (found.registry, found.vault) if source}
+    found.topics = [topic for topic in listings[-1] if str(_properties(topic).get("source", "")).lower() in sources]
     if found.account is not None:
-        name = settings.foundry_project_endpoint.rstrip("/").rpartition("/")[2]
-        found.project = await arm.get(f"{found.account['id']}/projects/{name}", KINDS["account"][1])
+        project = settings.foundry_project_endpoint.rstrip("/").rpartition("/")[2]
+        found.project = await arm.get(f"{found.account['id']}/projects/{project}", KINDS["account"][1])
     return found
 
 
-Match = Callable[[Json], bool]
+Matcher = Callable[[Json], bool]
 
 
-def _registry(settings: Settings, _: str | None) -> Match:
-    return lambda one: str(one.get("name", "")).lower() == settings.registry_name.lower()
+def _registry(settings: Settings, _: str | None) -> Matcher:
+    return lambda resource: str(resource.get("name", "")).lower() == settings.registry_name.lower()
 
 
-def _account(settings: Settings, _: str | None) -> Match:
+def _account(settings: Settings, _: str | None) -> Matcher:
     host = urlsplit(settings.foundry_project_endpoint).netloc
 
-    def is_it(one: Json) -> bool:
-        told = [str(value) for value in (_of(one).get("endpoints") or {}).values()]
-        return host in [urlsplit(value).netloc for value in told] or host.split(".")[0] == one.get("name")
+    def matches(resource: Json) -> bool:
+        hosts = [urlsplit(str(url)).netloc for url in (_properties(resource).get("endpoints") or {}).values()]
+        return host in hosts or host.split(".")[0] == resource.get("name")
 
-    return is_it
-
-
-def _vault(settings: Settings, _: str | None) -> Match:
-    return lambda one: str(_of(one).get("vaultUri", "")).rstrip("/") == settings.key_vault_url.rstrip("/")
+    return matches
 
 
-def _storage(settings: Settings, _: str | None) -> Match:
+def _vault(settings: Settings, _: str | None) -> Matcher:
+    url = settings.key_vault_url.rstrip("/")
+    return lambda resource: str(_properties(resource).get("vaultUri", "")).rstrip("/") == url
+
+
+def _storage(settings: Settings, _: str | None) -> Matcher:
     host = urlsplit(settings.blob_uri).netloc
-    return lambda one: urlsplit(str((_of(one).get("primaryEndpoints") or {}).get("blob", ""))).netloc == host != ""
+
+    def matches(resource: Json) -> bool:
+        endpoint = str((_properties(resource).get("primaryEndpoints") or {}).get("blob", ""))
+        return urlsplit(endpoint).netloc == host != ""
+
+    return matches
 
 
-def _identity(_: Settings, client_id: str | None) -> Match:
-    return lambda one: bool(client_id) and _of(one).get("clientId") == client_id
+def _identity(_: Settings, client_id: str | None) -> Matcher:
+    return lambda resource: bool(client_id) and _properties(resource).get("clientId") == client_id
 
 
-MATCHES: dict[str, Callable[[Settings, str | None], Match]] = {
+MATCHERS: dict[str, Callable[[Settings, str | None], Matcher]] = {
     "registry": _registry,
     "account": _account,
     "vault": _vault,
@@ -114,5 +121,5 @@ MATCHES: dict[str, Callable[[Settings, str | None], Match]] = {
 }
 
 
-def _of(resource: Json) -> dict[str, Any]:
+def _properties(resource: Json) -> dict[str, Any]:
     return resource.get("properties") or {}

@@ -1,4 +1,4 @@
-"""What is wrong with a value of agents.yaml and what to write instead, in one sentence."""
+"""Says in one sentence what is wrong with a value of agents.yaml and what to write instead."""
 
 from __future__ import annotations
 
@@ -9,108 +9,108 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from core.agents_file.fields import short, shown
+from core.agents_file.fields import quote, truncate
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
-TOP = ("defaults", "agents")
-REFS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
-"""What pydantic calls the two forms of a variable's value in a mistake's place: their keys."""
+TOP_LEVEL_KEYS = ("defaults", "agents")
+REFERENCE_KEYS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
+"""The keys of a variable's value in its two map forms, by the name that pydantic puts into an error's location."""
 
 
-def _homes(model: type[BaseModel], place: tuple[str, ...] = ()) -> dict[tuple[str, ...], tuple[str, ...]]:
-    homes = {place: tuple(key for key in model.model_fields if key != "name")}
+def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], tuple[str, ...]]:
+    keys = {path: tuple(key for key in model.model_fields if key != "name")}
     for key, field in model.model_fields.items():
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                homes |= _homes(inner, (*place, key))
-    return homes
+                keys |= _keys_by_path(inner, (*path, key))
+    return keys
 
 
-HOMES = _homes(AgentSpec)
-"""The keys that each map of an agent may have, by its place in the agent."""
-BELONGS: Mapping[str, tuple[str, ...]] = {
-    "at the top of the file": TOP,
-    "beside `secret`": ("version",),
-    "below a variable of env": ("secret", "connection"),
-    **{f"below {'.'.join(place) or 'the agent itself'}": keys for place, keys in HOMES.items()},
+AGENT_KEYS = _keys_by_path(AgentSpec)
+"""The keys of each map of an agent, by its path in the agent."""
+KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
+    "at the top level": TOP_LEVEL_KEYS,
+    "next to `secret`": ("version",),
+    "under a variable of env": ("secret", "connection"),
+    **{f"under {'.'.join(path)}" if path else "directly under the agent": keys for path, keys in AGENT_KEYS.items()},
 }
-PATTERNS = {
-    "name": "an agent's name is letters, digits and hyphens inside, 63 characters at most",
+PATTERN_MESSAGES = {
+    "name": "an agent name has only letters, digits and hyphens between them, at most 63 characters",
     "cpu": 'write cores as a decimal number, such as "0.5", "1" or "2"',
-    "memory": "write gibibytes with their unit, such as 2Gi",
-    "protocols": 'write a protocol\'s version as numbers, such as "2.0.0"',
-    "secret": "a Key Vault name has letters, digits and hyphens, 127 at most",
+    "memory": "write gibibytes with the unit Gi, such as 2Gi",
+    "protocols": 'write the protocol\'s version as numbers, such as "2.0.0"',
+    "secret": "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
     "version": "a secret's version is 32 hexadecimal digits",
     "connection": "write connection.credentials.field, connection.target or connection.metadata.field",
 }
-KINDS = {
+TEMPLATES = {
     "missing": "is missing; add `{key}: …` here",
     "too_short": "is empty; write at least one, or remove the key",
-    "string_type": "expected text, not {noun}",
-    "tuple_type": "expected a list, not {noun}",
-    "model_type": "expected a map, not {noun}",
-    "mapping_type": "expected a map, not {noun}",
-    "dict_type": "expected a map, not {noun}",
-    "int_type": "expected a whole number, not {shown}",
-    "int_from_float": "expected a whole number, not {shown}",
-    "bool_type": "expected true or false, not {shown}",
-    "literal_error": "write {expected}, not {shown}",
-    "greater_than_equal": "write {ge} or more, not {shown}",
-    "less_than_equal": "write {le} or less, not {shown}",
+    "string_type": "expected text, found {kind}",
+    "tuple_type": "expected a list, found {kind}",
+    "model_type": "expected a map, found {kind}",
+    "mapping_type": "expected a map, found {kind}",
+    "dict_type": "expected a map, found {kind}",
+    "int_type": "expected a whole number, found {value}",
+    "int_from_float": "expected a whole number, found {value}",
+    "bool_type": "expected true or false, found {value}",
+    "literal_error": "write {expected}, not {value}",
+    "greater_than_equal": "write {ge} or more, not {value}",
+    "less_than_equal": "write {le} or less, not {value}",
     "union_tag_not_found": "expected text, {{secret: name}} or {{connection: name.credentials.field}}",
 }
+"""By the type of pydantic's error."""
+NO_VALUE = "has no value; write one, or remove the key"
+OWN_NAME = "unknown key; an agent's name is the key above it"
 
 
-def sentence(error: ErrorDetails, keys: tuple[str, ...], written: str | None) -> str:
-    """The sentence for one mistake that pydantic found; ``written`` is the scalar as it stands in the file."""
+def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -> str:
+    """The message for an error of pydantic; ``scalar`` is the value's text in the file, if it is a scalar."""
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
-        home = tuple(key for key in keys[:-1] if not key.isdecimal())
-        return unknown(keys[-1], REFS.get(str(error["loc"][-2:][0])) or HOMES.get(home, ()))
+        path = tuple(key for key in keys[:-1] if not key.isdecimal())
+        return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or AGENT_KEYS.get(path, ()))
     if value is None:
-        return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else no_value()
+        return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
     if kind in ("value_error", "incomplete"):
         return str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
     if kind == "string_pattern_mismatch":
-        return PATTERNS.get(keys[-1]) or PATTERNS[keys[0]]
-    return _templated(error, keys[-1], written)
+        return PATTERN_MESSAGES.get(keys[-1]) or PATTERN_MESSAGES[keys[0]]
+    return _from_template(error, keys[-1], scalar)
 
 
-def _templated(error: ErrorDetails, key: str, written: str | None) -> str:
+def _from_template(error: ErrorDetails, key: str, scalar: str | None) -> str:
     kind, value = error["type"], error["input"]
-    if kind == "string_type" and written is not None:
-        return f'expected text, not {short(written)}; write "{short(written)}"'
+    if kind == "string_type" and scalar is not None:
+        return f'expected text, found {truncate(scalar)}; write "{truncate(scalar)}"'
     if kind == "union_tag_not_found" and isinstance(value, dict) and {"secret", "connection"} <= set(value):
-        return "give secret or connection, not both"
-    told = shown(value) if isinstance(value, str) or written is None else short(written)
-    words = {**error.get("ctx", {}), "key": key, "noun": noun(value), "shown": told, "msg": error["msg"]}
-    return KINDS.get(kind, "{msg}").format(**words)
+        return "write secret or connection, not both"
+    text = quote(value) if isinstance(value, str) or scalar is None else truncate(scalar)
+    fields = {**error.get("ctx", {}), "key": key, "kind": kind_of(value), "value": text, "msg": error["msg"]}
+    return TEMPLATES.get(kind, "{msg}").format(**fields)
 
 
-def no_value() -> str:
-    """A key with nothing behind it: half of an edit, so it is not taken for the default."""
-    return "has no value; write one, or remove the key"
+def kind_of(value: Any) -> str:
+    """The kind of a value, for messages that must not show the value."""
+    kinds = {list: "a list", dict: "a map", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return kinds.get(type(value), "nothing")
 
 
-def noun(value: Any) -> str:
-    """What a value is, without showing it."""
-    names = {list: "a list", dict: "a map", str: "text", bool: "true or false", int: "a number", float: "a number"}
-    return names.get(type(value), "nothing")
+def unknown_key(key: str, valid: Iterable[str]) -> str:
+    """Where the key belongs if it exists elsewhere, else the most similar key of this map, else of any map."""
+    if homes := _homes_of(key):
+        return f"unknown key here; it belongs {homes}"
+    if similar := _most_similar(key, valid):
+        return f"unknown key; did you mean {similar}?"
+    if similar := _most_similar(key, (known for keys in KEYS_BY_HOME.values() for known in keys)):
+        return f"unknown key here; did you mean {similar}, {_homes_of(similar)}?"
+    return f"unknown key; valid keys here: {', '.join(valid)}"
 
 
-def unknown(key: str, own: Iterable[str]) -> str:
-    """Where an unknown key belongs if it exists, else the nearest of the keys of its own place, else of any."""
-    homes = [home for home, keys in BELONGS.items() if key in keys]
-    if homes:
-        return f"unknown key here; it belongs {' or '.join(homes)}"
-    if meant := _nearest(key, own):
-        return f"unknown key; did you mean {meant}?"
-    if meant := _nearest(key, (one for keys in BELONGS.values() for one in keys)):
-        homes = [home for home, keys in BELONGS.items() if meant in keys]
-        return f"unknown key here; did you mean {meant}, {' or '.join(homes)}?"
-    return f"unknown key; known here: {', '.join(own)}"
+def _homes_of(key: str) -> str:
+    return " or ".join(home for home, keys in KEYS_BY_HOME.items() if key in keys)
 
 
-def _nearest(key: str, known: Iterable[str]) -> str | None:
+def _most_similar(key: str, known: Iterable[str]) -> str | None:
     plain = key.lower().replace("-", "_")
     return next(iter(difflib.get_close_matches(plain, list(dict.fromkeys(known)), n=1)), None)

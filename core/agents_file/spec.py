@@ -1,4 +1,4 @@
-"""agents.yaml as typed values: which pushes an agent follows, what runs, how it goes live, what stays."""
+"""agents.yaml as typed values: which pushes an agent follows, what runs, how it goes live, which versions stay."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ from core.agents_file.fields import (
 
 
 class Value(BaseModel):
-    """A frozen value that refuses what it does not know."""
+    """A frozen value that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class TagSpec(Value):
-    """Which tags are allowed, and which of two is newer."""
+    """Which tags are allowed, and which of two tags is newer."""
 
     allow: tuple[Expression, ...] = Field((), strict=False, description="RE2 expressions; one must match the tag")
     ignore: tuple[Expression, ...] = Field((), strict=False, description="RE2 expressions; none may match the tag")
     order: Literal["pushed", "semver", "number", "alphabetical"] = Field(
-        "pushed", description="which of two tags is newer: by the time of the push, or by what the tags say"
+        "pushed", description="how to find the newer of two tags: by the time of the push, or by the tags themselves"
     )
-    range: Range | None = Field(None, description="versions that are allowed, in npm's grammar")
-    extract: Group | None = Field(None, description="an RE2 expression whose group cuts version or number out of a tag")
+    range: Range | None = Field(None, description="allowed versions, in npm's grammar")
+    extract: Group | None = Field(None, description="an RE2 expression; its group is the part of the tag to compare")
 
 
 class SecretRef(Value):
-    """A Key Vault secret, newest or at one version."""
+    """A Key Vault secret: its newest version, or a fixed one."""
 
     secret: SecretName = Field(description="the secret's name in Key Vault")
-    version: SecretVersion | None = Field(None, description="the only version to use; without it the newest is")
+    version: SecretVersion | None = Field(None, description="a fixed version; without it the newest")
 
 
 class ConnectionRef(Value):
-    """A field of a Foundry project connection: its value never leaves Foundry."""
+    """A field of a Foundry project connection; its value never leaves Foundry."""
 
     connection: ConnectionField = Field(
         description="`<connection>.credentials.<field>`, `.target`, `.metadata.<field>`"
@@ -65,9 +65,9 @@ class ConnectionRef(Value):
 def _kind(value: object) -> str | None:
     if isinstance(value, str | SecretRef | ConnectionRef):
         return type(value).__name__
-    kinds = {"secret": "SecretRef", "connection": "ConnectionRef"}
-    given = [kind for key, kind in kinds.items() if isinstance(value, dict) and key in value]
-    return given[0] if len(given) == 1 else None
+    by_key = {"secret": "SecretRef", "connection": "ConnectionRef"}
+    kinds = [kind for key, kind in by_key.items() if isinstance(value, dict) and key in value]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 EnvironmentValue = Annotated[
@@ -76,20 +76,19 @@ EnvironmentValue = Annotated[
     | Annotated[ConnectionRef, Tag("ConnectionRef")],
     Discriminator(_kind),
 ]
-"""Text, a Key Vault secret or a field of a connection."""
 
 
 class Probe(Value):
-    """A question to the agent, and the answer that proves it."""
+    """A request to the agent and the answer that it must give."""
 
-    ask: Text | None = Field(None, description="the question, over the responses protocol")
-    post: Any = Field(None, description="or a body, over the invocations protocol")
+    ask: Text | None = Field(None, description="a question, sent over the responses protocol")
+    post: Any = Field(None, description="instead of `ask`: a body, sent over the invocations protocol")
     status: int = Field(200, ge=100, le=599, description="the HTTP status that `post` must get")
-    expect: Expression | None = Field(None, description="an expression that the answer must match; needed with `ask`")
-    within: Duration = Field(timedelta(seconds=60), description="how long it is asked before it has failed")
+    expect: Expression | None = Field(None, description="an expression that the answer must match; required with `ask`")
+    within: Duration = Field(timedelta(seconds=60), description="how long to ask before the probe fails")
 
     @model_validator(mode="after")
-    def _one_question(self) -> Probe:
+    def _check_keys(self) -> Probe:
         if self.ask is not None and self.post is not None:
             raise ValueError("write either ask (responses protocol) or post (invocations protocol)")
         if self.ask is None and self.post is None:
@@ -101,65 +100,69 @@ class Probe(Value):
         return self
 
 
-def _several(value: object) -> object:
-    """One question as a list of it; none where an agent takes back what the defaults ask."""
+def _as_list(value: object) -> object:
+    """A single probe as a list; null, which removes the probes of the defaults, as an empty list."""
     if isinstance(value, str):
         raise PydanticCustomError("model_type", "expected a map")
     return [] if value is None else [value] if isinstance(value, dict) else value
 
 
-Probes = Annotated[tuple[Probe, ...], BeforeValidator(_several), Field(strict=False)]
-"""One question, or a list of them that must all be answered."""
+Probes = Annotated[tuple[Probe, ...], BeforeValidator(_as_list), Field(strict=False)]
+"""One probe, or a list of probes that must all pass."""
 
 
 class ReleaseSpec(Value):
     """How a version goes live."""
 
     mode: Literal["auto", "manual", "notify"] = Field(
-        "auto", description="auto goes live; manual waits for a person; notify says what it would do"
+        "auto", description="`auto` goes live; `manual` waits for approval; `notify` only reports what it would release"
     )
-    min_push_age: Duration = Field(timedelta(0), description="the age that a push must have")
-    debounce: Duration = Field(timedelta(seconds=30), description="quiet time after a secret or this file changed")
+    min_push_age: Duration = Field(timedelta(0), description="how old a push must be before its release starts")
+    debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
-        "release", description="what a new version of a secret does"
+        "release", description="what to do when a secret has a new version"
     )
-    provision_within: Duration = Field(timedelta(minutes=10), description="how long a version may take to be active")
-    verify: Probes = Field((), description="a question, or a list of them, before the version gets traffic")
-    check: Probes = Field((), description="the same once it has traffic; failing it rolls back")
-    hold_for: Duration = Field(timedelta(days=7), description="how long a release stays held after a rollback")
+    provision_within: Duration = Field(timedelta(minutes=10), description="the maximum time until a version is active")
+    verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
+    check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
+    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
 
 
 class KeepSpec(Value):
-    """What pruning leaves; live, previous and candidate always stay."""
+    """Which versions pruning keeps; live, previous and candidate always stay."""
 
-    newest: int = Field(5, ge=0, description="so many of the newest versions stay")
-    min_age: Duration = Field(timedelta(days=14), description="younger versions stay")
-    failed: Duration = Field(timedelta(days=2), description="younger failed versions stay")
-    tags: tuple[Expression, ...] = Field((), strict=False, description="versions of tags that match stay")
-    foreign: bool = Field(default=True, description="versions that Slipway did not make stay")
-    limit: int = Field(100, ge=2, le=1000, description="the most versions that an agent may have")
-    max_deletes: int = Field(50, ge=1, description="the most deletions of one run")
+    newest: int = Field(5, ge=0, description="how many active versions older than the live one stay")
+    min_age: Duration = Field(timedelta(days=14), description="versions younger than this stay")
+    failed: Duration = Field(timedelta(days=2), description="failed versions younger than this stay")
+    tags: tuple[Expression, ...] = Field((), strict=False, description="versions whose tag matches one of these stay")
+    foreign: bool = Field(default=True, description="whether versions that Slipway did not create stay")
+    limit: int = Field(100, ge=2, le=1000, description="the maximum number of versions of the agent")
+    max_deletes: int = Field(50, ge=1, description="the maximum number of deletions in one run")
 
 
 class AgentSpec(Value):
     """What agents.yaml says about one agent."""
 
     name: Name
-    repository: Repository = Field(description="whose pushes the agent follows; no registry, no tag")
+    repository: Repository = Field(description="the repository to follow, without registry and tag")
     tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
-    image: Literal["index", "amd64"] = Field("index", description="what of an index is deployed: itself, or its child")
-    inspect: Literal["never", "best-effort", "required"] = Field(
-        "best-effort", description="whether the registry is asked what was pushed, and must answer"
+    image: Literal["index", "amd64"] = Field(
+        "index", description="what to deploy of a multi-platform index: the index, or its linux/amd64 image"
     )
-    cpu: Cpu = Field("1", description="cores of a sandbox; 0.5, 1 and 2 are documented")
-    memory: Memory = Field("2Gi", description="memory of a sandbox; 1Gi, 2Gi and 4Gi go with these cores")
-    protocols: Protocols = Field({"responses": "2.0.0"}, description="what the image speaks, with the version")
-    env: Mapping[Variable, EnvironmentValue] = Field({}, description="the container's variables")
-    env_from_vault: bool = Field(default=False, description="also secrets tagged `agent=<name>` and `env=<NAME>`")
+    inspect: Literal["never", "best-effort", "required"] = Field(
+        "best-effort", description="whether to read the image's manifest in the registry, and whether that must succeed"
+    )
+    cpu: Cpu = Field("1", description="cores of the sandbox; Foundry documents 0.5, 1 and 2")
+    memory: Memory = Field("2Gi", description="memory of the sandbox; 1Gi, 2Gi and 4Gi go with these cores")
+    protocols: Protocols = Field({"responses": "2.0.0"}, description="the protocols of the image, with their versions")
+    env: Mapping[Variable, EnvironmentValue] = Field({}, description="environment variables of the container")
+    env_from_vault: bool = Field(
+        default=False, description="whether secrets tagged `agent=<name>` and `env=<NAME>` also set variables"
+    )
     tools: tuple[Tool, ...] = Field((), strict=False, description="tools that Foundry runs for the agent")
-    more_definition: MoreDefinition = Field({}, description="passed through into Foundry's definition, types kept")
+    more_definition: MoreDefinition = Field({}, description="further keys of Foundry's definition, passed on unchanged")
     release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
-    keep: KeepSpec = Field(KeepSpec(), description="what pruning leaves")
+    keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
 
 
 class Agents(Value):
@@ -169,5 +172,5 @@ class Agents(Value):
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
-    """The rules that follow a repository; several agents may follow one."""
+    """The agents that follow a repository; there may be several."""
     return tuple(spec for spec in agents.agents.values() if spec.repository == repository)

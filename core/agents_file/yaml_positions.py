@@ -1,4 +1,4 @@
-"""YAML as plain values with the line of every key; what YAML itself cannot say is a mistake with its line."""
+"""Reads YAML into plain values with the line of every key, and collects what is wrong with the YAML itself."""
 
 from __future__ import annotations
 
@@ -9,162 +9,167 @@ from typing import Any
 
 import yaml
 
-Place = tuple[str, ...]
-"""The keys that lead to a value; an item of a list counts as its index."""
+from core.agents_file.fields import truncate
 
-AS_WRITTEN = frozenset({"env", "cpu", "memory", "protocols"})
-"""Below these keys of an agent scalars stay the text that was written: ``no``, ``1.10`` and ``0755`` are values of
-variables, and ``cpu: 1`` needs no quotes."""
-DEEPEST = 32
-MOST = 50_000
-"""Values after aliases are followed: a file of a few lines can otherwise stand for billions."""
+KeyPath = tuple[str, ...]
+"""The keys that lead to a value; an item of a list has its index as key."""
+
+TEXT_KEYS = frozenset({"env", "cpu", "memory", "protocols"})
+"""Keys of an agent whose scalars stay the text in the file: a variable may be ``no``, ``1.10`` or ``0755``, and
+``cpu: 1`` needs no quotes."""
+MAX_DEPTH_LEVELS = 32
+MAX_VALUES = 50_000
+"""Counted after aliases are followed, which can turn a few lines into billions of values."""
 STANDARD = "tag:yaml.org,2002:"
-TYPED = ("bool", "int", "float", "null")
-TEXT = ("str", "timestamp", "value", "merge")
-"""Dates stay text: what is passed through to Foundry is JSON, which knows none."""
+TYPED_TAGS = ("bool", "int", "float", "null")
+TEXT_TAGS = ("str", "timestamp", "value", "merge")
+"""Dates stay text, because Foundry gets JSON, which has no dates."""
 
 
 @dataclass(frozen=True, slots=True)
-class YamlMistake:
-    """Something that cannot be read, or is said twice."""
+class Issue:
+    """One thing that is wrong in agents.yaml: where it is, and what to write instead."""
 
-    place: Place
+    path: KeyPath
     line: int
-    what: str
+    message: str
+
+    def __str__(self) -> str:
+        where = ".".join(truncate(key) for key in self.path)
+        text = f"{where}{', ' if where else ''}line {self.line}: {self.message}"
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 @dataclass(slots=True)
 class Document:
-    """A file's value, its lines and what is wrong with it."""
+    """The value of a file, the lines of its keys and what is wrong with it."""
 
     value: Any = None
-    lines: dict[Place, int] = field(default_factory=dict)
-    written: dict[Place, str] = field(default_factory=dict)
-    """The text of every scalar, for mistakes that say what to write instead."""
-    mistakes: list[YamlMistake] = field(default_factory=list)
-    values: int = 0
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    scalars: dict[KeyPath, str] = field(default_factory=dict)
+    """The text of every scalar, for messages that repeat it."""
+    issues: list[Issue] = field(default_factory=list)
+    value_count: int = 0
     readable: bool = True
 
-    def line(self, *place: str) -> int:
-        """The line of a place, or of the nearest one around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
+    def line(self, *path: str) -> int:
+        """The line of a path, or of the closest path above it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
 
 
-class _EndlessError(Exception):
-    """Reading on would not end; the mistake is the argument."""
+class _UnreadableError(Exception):
+    """Reading must stop; the argument is the issue."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops in brackets deeper than any agents.yaml has: PyYAML's time is their square, 0.4 s for 2 KB of them.
+    """Stops at deep brackets: PyYAML needs quadratic time for them, 0.4 s for 2 KB.
 
-    Its C loader is quicker, and ends the whole process on such a file (PyYAML 6.0.3).
+    PyYAML's C loader is faster, but crashes the process on such a file (PyYAML 6.0.3).
     """
 
     def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
-        """One level down."""
-        if self.flow_level > 2 * DEEPEST:
+        """Enter a bracket."""
+        if self.flow_level > 2 * MAX_DEPTH_LEVELS:
             raise _too_deep((), self.line + 1)
         super().fetch_flow_collection_start(token)
 
 
-def _too_deep(place: Place, line: int) -> _EndlessError:
-    return _EndlessError(place, line, f"nested deeper than {DEEPEST} levels")
+def _too_deep(path: KeyPath, line: int) -> _UnreadableError:
+    return _UnreadableError(Issue(path, line, f"nested deeper than {MAX_DEPTH_LEVELS} levels"))
 
 
 def read(text: str) -> Document:
-    """Read one YAML document; never raises: what is wrong is in ``mistakes``."""
+    """Read one YAML document; never raises: what is wrong is in ``issues``."""
     document = Document()
     try:
         root = yaml.compose(text, Loader=_Loader)
         document.value = _value(root, (), document) if root is not None else None
-    except (yaml.YAMLError, RecursionError, _EndlessError) as error:
-        document.mistakes.append(_unreadable(error, text))
+    except (yaml.YAMLError, RecursionError, _UnreadableError) as error:
+        document.issues.append(_issue_of(error, text))
         document.readable = False
     return document
 
 
-def _unreadable(error: Exception, text: str) -> YamlMistake:
-    if isinstance(error, _EndlessError):
-        return YamlMistake(*error.args)
+def _issue_of(error: Exception, text: str) -> Issue:
+    if isinstance(error, _UnreadableError):
+        issue: Issue = error.args[0]
+        return issue
+    line, problem = 1, "it is nested too deeply"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return YamlMistake((), error.problem_mark.line + 1, _problem(error))
-    if isinstance(error, yaml.reader.ReaderError):
+        line = error.problem_mark.line + 1
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        if error.problem and r"'\t'" in error.problem:
+            problem = "a tab cannot stand here; use spaces"
+    elif isinstance(error, yaml.reader.ReaderError):
         line = text[: error.position].count("\n") + 1
-        return YamlMistake((), line, f"this is not YAML: the character U+{error.character:04X} is not allowed")
-    return YamlMistake((), 1, "this is not YAML: it is nested too deeply")
+        problem = f"the character U+{error.character:04X} is not allowed"
+    return Issue((), line, f"this is not YAML: {problem}")
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    if error.problem and r"'\t'" in error.problem:
-        return "this is not YAML: a tab cannot stand here; use spaces"
-    return f"this is not YAML: {', '.join(part for part in (error.context, error.problem) if part)}"
-
-
-def _value(node: yaml.Node, place: Place, document: Document) -> Any:
+def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
     line = node.start_mark.line + 1
-    document.lines.setdefault(place, line)
-    document.values += 1
-    if len(place) > DEEPEST:
-        raise _too_deep(place[:4], line)
-    if document.values > MOST:
-        raise _EndlessError(place[:4], line, f"more than {MOST:,} values")
-    kind = node.tag.removeprefix(STANDARD)
-    if isinstance(node, yaml.MappingNode) and kind == "map":
-        return _map(node, place, document)
-    if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        return [_value(item, (*place, str(index)), document) for index, item in enumerate(node.value)]
-    if isinstance(node, yaml.ScalarNode) and kind in (*TYPED, *TEXT):
-        return _scalar(node, kind, place, document)
-    what = f"the tag {node.tag.replace(STANDARD, '!!')} is not supported; write the value without it"
-    document.mistakes.append(YamlMistake(place, line, what))
+    document.lines.setdefault(path, line)
+    document.value_count += 1
+    if len(path) > MAX_DEPTH_LEVELS:
+        raise _too_deep(path[:4], line)
+    if document.value_count > MAX_VALUES:
+        raise _UnreadableError(Issue(path[:4], line, f"more than {MAX_VALUES:,} values"))
+    tag = node.tag.removeprefix(STANDARD)
+    if isinstance(node, yaml.MappingNode) and tag == "map":
+        return _map(node, path, document)
+    if isinstance(node, yaml.SequenceNode) and tag == "seq":
+        return [_value(item, (*path, str(index)), document) for index, item in enumerate(node.value)]
+    if isinstance(node, yaml.ScalarNode) and tag in (*TYPED_TAGS, *TEXT_TAGS):
+        return _scalar(node, tag, path, document)
+    message = f"the tag {node.tag.replace(STANDARD, '!!')} is not supported; write the value without it"
+    document.issues.append(Issue(path, line, message))
     return None
 
 
-def _map(node: yaml.MappingNode, place: Place, document: Document) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
+def _map(node: yaml.MappingNode, path: KeyPath, document: Document) -> Mapping[str, Any]:
+    values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode) or _is_broken(key_node.value):
-            document.mistakes.append(YamlMistake(place, line, "a key must be plain text"))
+        if not isinstance(key_node, yaml.ScalarNode) or _has_surrogate(key_node.value):
+            document.issues.append(Issue(path, line, "a key must be plain text"))
             continue
         key = str(key_node.value)
         if key_node.tag == f"{STANDARD}merge":
-            what = "merge keys are not supported; write below `defaults:` what agents share"
-            document.mistakes.append(YamlMistake((*place, key), line, what))
-            continue
-        if key in found:
-            first = document.lines[*place, key]
-            document.mistakes.append(YamlMistake((*place, key), line, f"is given twice; the first is in line {first}"))
-            continue
-        document.lines[*place, key] = line
-        found[key] = _value(value_node, (*place, key), document)
-    return found
+            message = "merge keys are not supported; put shared keys under `defaults:`"
+            document.issues.append(Issue((*path, key), line, message))
+        elif key in values:
+            message = f"duplicate key; the first is in line {document.lines[*path, key]}"
+            document.issues.append(Issue((*path, key), line, message))
+        else:
+            document.lines[*path, key] = line
+            values[key] = _value(value_node, (*path, key), document)
+    return values
 
 
-def _scalar(node: yaml.ScalarNode, kind: str, place: Place, document: Document) -> Any:
-    document.written[place] = node.value
-    problem = "half a character; write the character itself" if _is_broken(node.value) else None
+def _scalar(node: yaml.ScalarNode, tag: str, path: KeyPath, document: Document) -> Any:
+    document.scalars[path] = node.value
+    problem = "contains half a character; write the whole character" if _has_surrogate(node.value) else None
     value: Any = node.value
-    if kind in TYPED and (kind == "null" or not _stays_text(place)):
+    if tag in TYPED_TAGS and (tag == "null" or not _stays_text(path)):
         try:
             value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError):
-            problem = "cannot be read as what it looks like; put it in quotes if it is text"
+            problem = f"is not a valid {tag}; put it in quotes if it is text"
         if isinstance(value, float) and not math.isfinite(value):
-            problem = "is no number that JSON knows; put it in quotes if it is text"
+            problem = "is not a number in JSON; put it in quotes if it is text"
     if problem is None:
         return value
-    document.mistakes.append(YamlMistake(place, node.start_mark.line + 1, problem))
+    document.issues.append(Issue(path, node.start_mark.line + 1, problem))
     return None
 
 
-def _is_broken(text: str) -> bool:
-    """A lone surrogate, from an escape: nothing could store or print it."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def _has_surrogate(text: str) -> bool:
+    """Whether a lone surrogate, which an escape can produce, is in the text: it cannot be stored or printed."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _stays_text(place: Place) -> bool:
-    key = place[1:2] if place[:1] == ("defaults",) else place[2:3]
-    return bool(AS_WRITTEN.intersection(key))
+def _stays_text(path: KeyPath) -> bool:
+    key = path[1:2] if path[:1] == ("defaults",) else path[2:3]
+    return bool(TEXT_KEYS.intersection(key))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.agents_file.tag_policy import NotNewer, Rejection, check_newer, check_tag
+from core.agents_file.tag_policy import check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
 from core.state.desired import Cause, DesiredState
@@ -50,12 +50,10 @@ def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
     """Hold a push against the rule and what is wanted so far."""
-    judged = check_tag(spec.tags, push.tag)
-    if isinstance(judged, Rejection):
-        return DesiredUpdate(desired, judged.reason, judged.detail)
-    held_against = check_newer(spec.tags, push, desired.newest_push or desired.push)
-    if isinstance(held_against, NotNewer):
-        return DesiredUpdate(desired, held_against.reason, held_against.detail)
+    newest = desired.newest_push or desired.push
+    rejection = check_tag(spec.tags, push.tag) or check_newer(spec.tags, push, newest)
+    if rejection is not None:
+        return DesiredUpdate(desired, rejection.reason, rejection.detail)
     generation = desired.generation + 1
     taken = replace(
         desired,

@@ -91,13 +91,13 @@ def _file(draw: st.DrawFn) -> bytes:
 async def _read(data: bytes) -> None:
     try:
         agents = load_agents(data)
-    except AgentsFileError as wrong:
-        assert wrong.mistakes, "refused, and nobody says why"
-        for mistake in wrong.mistakes:
-            told = str(mistake)
-            told.encode()
-            assert "\n" not in told, "a mistake of several lines"
-            assert len(told) < 1_000, f"a mistake of {len(told)} characters"
+    except AgentsFileError as error:
+        assert error.issues, "rejected without a reason"
+        for issue in error.issues:
+            text = str(issue)
+            text.encode()
+            assert "\n" not in text, "an issue of several lines"
+            assert len(text) < 1_000, f"an issue of {len(text)} characters"
         raise
     warnings(agents)
     for spec in agents.agents.values():

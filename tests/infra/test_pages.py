@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor import rights
+from cli.doctor import role_assignments
 from handlers.settings import Settings
 from tests.infra.checks import HOST_SETTINGS, UNSET_SETTINGS, Infra, variable_of
 
@@ -70,7 +70,8 @@ def test_the_azd_environment_has_every_setting_of_the_command_line() -> None:
 
 
 def test_infra_assigns_every_role_that_doctor_checks() -> None:
-    checked = {item.role_id: item.role for item in vars(rights).values() if isinstance(item, rights.Right)}
+    roles = (item for item in vars(role_assignments).values() if isinstance(item, role_assignments.RequiredRole))
+    checked = {role.role_id: role.role for role in roles}
     assert checked.items() <= {row["id"]: row["role"] for row in INFRA.roles.values()}.items()
 
 

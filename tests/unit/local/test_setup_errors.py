@@ -69,7 +69,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     [
         ("agents:\n  a: [\n", r"line 3: this is not YAML"),
         ("", r"line 1: the file is empty"),
-        ("agents: {x: {repository: 3}}", r"agents\.x\.repository, line 1: expected text, not 3"),
+        ("agents: {x: {repository: 3}}", r"agents\.x\.repository, line 1: expected text, found 3"),
         (None, r"No such file or directory"),
     ],
 )
@@ -118,5 +118,5 @@ def test_a_size_that_is_not_documented_is_a_warning_and_no_mistake(tmp_path: Pat
     done = python("-m", "cli", "validate", str(file))
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
-    assert line.startswith("warning: agents.a: cpu 1 with memory 4Gi is no documented size")
+    assert line.startswith("warning: agents.a: cpu 1 with memory 4Gi is not a documented size")
     assert json.loads(python("-m", "cli", "validate", str(file), "--json").stdout)["warnings"] == [line[9:]]

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from core.agents_file import json_schema
-from core.agents_file.fields import OWN_DEFINITION, PROTOCOLS, TOOLS, parse_duration
+from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
@@ -108,8 +108,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_the_schema_in_the_repository_is_the_one_of_the_rules() -> None:
-    make = '.venv/bin/python -c "from core import json_schema; print(rules_schema.text(), end=str())"'
-    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), f"{make} > docs/agents.schema.json"
+    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), "run slipway schema"
 
 
 def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
@@ -173,7 +172,7 @@ def test_the_page_has_every_key_of_the_rules_with_its_default_and_meaning() -> N
 
 
 def test_the_page_names_every_protocol_tool_and_key_of_the_rules_own() -> None:
-    for word in (*PROTOCOLS, *TOOLS, *OWN_DEFINITION):
+    for word in (*PROTOCOLS, *TOOLS, *SLIPWAY_DEFINITION_KEYS):
         assert f"`{word}`" in PAGE
 
 

@@ -43,7 +43,7 @@ WRONG = [
     pytest.param("{ask: ping}", "needs `expect: …`", id="nothing expected"),
     pytest.param("{ask: ping, expect: pong, status: 200}", "status belongs to post", id="a status of a response"),
     pytest.param("{post: {}, status: 99}", "write 100 or more", id="no status"),
-    pytest.param("{ask: ping, expect: '('}", "no RE2 expression", id="no expression"),
+    pytest.param("{ask: ping, expect: '('}", "is not an RE2 expression", id="not an expression"),
     pytest.param("{ask: ping, expect: pong, withing: 3s}", "did you mean within", id="an unknown key"),
     pytest.param("ping", "expected a map", id="a text"),
 ]

@@ -1,0 +1,161 @@
+"""``slipway adopt``: prints the ``agents.yaml`` entry of an existing agent and writes its first state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exit_codes import NOTHING_TO_DO, UsageError
+from cli.options import UNKNOWN_AUTHOR, AsJson, By, DryRun, Local, Yes
+from cli.prompt import PromptOptions, confirm
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from core.agents_file.spec import AgentSpec
+    from core.model import Agent, Push, Version
+
+CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
+PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
+Json = Mapping[str, Any]
+
+
+def adopt(
+    agent: Annotated[str, typer.Argument(help="An agent of the Foundry project; it need not be in agents.yaml.")],
+    by: By = UNKNOWN_AUTHOR,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow an agent that already runs. Prints its agents.yaml entry and asks first; its version stays live."""
+    options = PromptOptions(dry_run, yes, as_json)
+    run_and_print(local, as_json, lambda context: show_and_adopt(context, agent, by, options))
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingAgent:
+    """An agent, its live version, the push of that version, and the ``agents.yaml`` entry for it."""
+
+    agent: Agent
+    live: Version
+    push: Push
+    entry: str
+
+
+async def show_and_adopt(context: CommandContext, agent: str, by: str, options: PromptOptions) -> CommandResult:
+    """Print the entry, ask, and write the state; the agent itself does not change."""
+    context.progress.activity = f"reading {agent} from Foundry"
+    existing = await _read(context, agent)
+    in_file = agent in context.agents.agents
+    intro = f"{agent} is already in agents.yaml" if in_file else f"add this to agents.yaml:\n\n{existing.entry}"
+    data = {"agents_yaml": existing.entry, "adopted": False}
+    release = await context.gateways.state_store.get_release(agent)
+    if release.last_good is not None or release.observed_generation:
+        good = release.last_good.version if release.last_good else "none"
+        return CommandResult(f"{intro}\nSlipway already follows {agent}: last good version {good}", data, NOTHING_TO_DO)
+    version = f"version {existing.live.number} of {agent} ({existing.push.repository}@{existing.push.digest[:19]})"
+    if options.dry_run:
+        return CommandResult(f"{intro}\nwould record {version} as good", data)
+    if not confirm(options, context.progress, intro, f"Record {version} as good?"):
+        return CommandResult("nothing was written", data)
+    return await _adopt(context, existing, by, intro)
+
+
+async def _read(context: CommandContext, name: str) -> ExistingAgent:
+    from core.definition import push_of_version
+
+    agent = await context.gateways.foundry.get_agent(name)
+    if agent is None or agent.live is None:
+        problem = "does not exist" if agent is None else "has no live version"
+        raise UsageError(f"the agent {name} {problem} in {context.settings.foundry_project_endpoint}")
+    live = await context.gateways.foundry.get_version(name, agent.live)
+    push = push_of_version(live) if live else None
+    if live is None or push is None:
+        raise UsageError(f"version {agent.live} of {name} does not name its image by digest: push it again")
+    server = live.image.partition("/")[0]
+    if server != context.settings.registry_login_server:
+        raise UsageError(f"{name} runs an image of {server}, not of {context.settings.registry_login_server}")
+    entry = agents_yaml_entry(name, push.repository, await _read_definition(context, name, agent.live))
+    return ExistingAgent(agent, live, await _with_tag(context, push), entry)
+
+
+async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intro: str) -> CommandResult:
+    from handlers import user_commands
+
+    name = existing.agent.name
+    spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
+    update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
+    text = f"{intro}\n{name}: {update.reason} {update.detail}\n  {update.reason.help}"
+    data = {"agents_yaml": existing.entry, "adopted": True, "version": existing.live.number}
+    return CommandResult(text, data)
+
+
+def _parse_entry(entry: str, name: str) -> AgentSpec:
+    """Return the printed entry as the app will read it."""
+    from core.agents_file.loader import AgentsFileError, load_agents
+
+    try:
+        return load_agents(f"agents:\n{entry}".encode()).agents[name]
+    except AgentsFileError as error:
+        text = f"the entry made from Foundry's answer is not valid; write one into agents.yaml first\n{error}"
+        raise UsageError(text) from None
+
+
+async def _with_tag(context: CommandContext, push: Push) -> Push:
+    """Return the push with the registry's tag and time, so that only a newer push is released."""
+    from core.model import Push
+
+    tags = await context.gateways.registry.list_tags(push.repository)
+    found = next((tag for tag in tags if tag.digest == push.digest), None)
+    if found is None:
+        return push
+    return Push(push.repository, push.digest, found.tag, found.pushed_at, push.event_id)
+
+
+async def _read_definition(context: CommandContext, agent: str, version: str) -> Json:
+    """Return the definition; the values of variables are only searched for connections, never shown."""
+    from azure.ai.projects.aio import AIProjectClient
+    from azure.core.exceptions import AzureError
+    from azure.identity.aio import DefaultAzureCredential
+
+    from handlers.gateways.errors import TransientError
+
+    async with (
+        DefaultAzureCredential(require_envvar=True) as credential,
+        AIProjectClient(context.settings.foundry_project_endpoint, credential) as client,
+    ):
+        try:
+            answer: Any = await client.agents.get_version(agent, version)
+        except AzureError as error:
+            raise TransientError("Foundry", "no answer", f"get version {version} of {agent}") from error
+        return dict(answer.get("definition") or {})
+
+
+def agents_yaml_entry(agent: str, repository: str, definition: Json) -> str:
+    """Return the agent's entry, indented as below ``agents:``."""
+    lines = [f"  {agent}:", f"    repository: {repository}"]
+    lines += [f'    {key}: "{definition[key]}"' for key in ("cpu", "memory") if definition.get(key)]
+    protocols = {str(item["protocol"]): str(item["version"]) for item in definition.get("protocol_versions") or []}
+    pairs = ", ".join(f'{name}: "{version}"' for name, version in protocols.items())
+    lines += [f"    protocols: {{{pairs}}}"] if pairs else []
+    variables = {
+        name: str(value)
+        for name, value in sorted((definition.get("environment_variables") or {}).items())
+        if not name.startswith(PLATFORM_PREFIXES)
+    }
+    lines += ["    env:"] if variables else []
+    lines += [f"      {name}: {_env_value(name, value)}" for name, value in variables.items()]
+    return "\n".join(lines)
+
+
+def _env_value(name: str, value: str) -> str:
+    """Return a connection by its name; any other value may be a secret, so it is never copied."""
+    connection = CONNECTION.fullmatch(value)
+    if connection:
+        return f"{{connection: {connection[1]}}}"
+    secret = name.lower().replace("_", "-")
+    return f"{{secret: {secret}}}  # or the plain value, if it is not a secret; it is not shown here"

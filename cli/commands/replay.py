@@ -1,0 +1,146 @@
+"""``slipway replay``: sends events from files or the journal again, oldest first, each once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exit_codes import UsageError
+from cli.options import AsJson, DryRun, Local, Yes
+from cli.prompt import PromptOptions, confirm
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from cli.event_files import FoundEvent
+    from cli.event_sender import Model
+
+NO_TIME_YEAR = 9999
+
+
+def replay(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Dead letters, poisoned or stored events; - reads the input.")
+    ] = None,
+    poisoned_since: Annotated[
+        str | None, typer.Option(help="Take poisoned messages from the journal instead of files: 12h, 7d.")
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Publish to this custom topic instead of the queue `events`.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send events again, oldest first, each once. The app treats them as new events."""
+    source = EventSource.parse(files, poisoned_since)
+    options = PromptOptions(dry_run, yes, as_json)
+    run_and_print(local, as_json, lambda context: show_and_send(context, source, options, topic))
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """Files, or a time span of the journal."""
+
+    files: tuple[str, ...] = ()
+    back: timedelta | None = None
+
+    @classmethod
+    def parse(cls, files: list[str] | None, poisoned_since: str | None) -> EventSource:
+        """Return the source; raise UsageError unless exactly one is named."""
+        from cli.durations import parse_duration
+
+        if bool(files) == bool(poisoned_since):
+            raise UsageError("name files of events, or add --poisoned-since 7d")
+        return cls(tuple(files or ()), parse_duration(poisoned_since) if poisoned_since else None)
+
+
+async def show_and_send(
+    context: CommandContext, source: EventSource, options: PromptOptions, topic: str | None = None
+) -> CommandResult:
+    """Show the events, ask, and send them; raises PermanentError or TransientError if a send fails."""
+    from cli.event_files import RELEASE, deduplicate_and_sort, read_files
+    from cli.event_sender import to_model
+
+    if source.back is None:
+        found, skipped = read_files(source.files), list[str]()
+    else:
+        found, skipped = await _poisoned_messages(context, source.back)
+    events = deduplicate_and_sort(found)
+    skipped += [f"{len(found) - len(events)} skipped: duplicates"] if len(found) > len(events) else []
+    if topic:  # a message of the queue `releases` is not an event
+        events = [event for event in events if event.kind != RELEASE]
+    # convert all before the first is sent
+    models = [None if event.kind == RELEASE else to_model(event) for event in events]
+    rows = [_row(event, context) for event in events]
+    text = "\n".join(part for part in (_text(rows), *skipped) if part) or "there is nothing to send"
+    if options.dry_run or not events:
+        return CommandResult(text, rows)
+    if not confirm(options, context.progress, text, f"Send {len(events)} of them?"):
+        return CommandResult("nothing was sent", [])
+    context.progress.activity = f"sending {len(events)} events"
+    await _send(context, list(zip(events, models, strict=True)), topic)
+    return CommandResult(f"{text}\n{len(events)} sent", rows)
+
+
+async def _poisoned_messages(context: CommandContext, back: timedelta) -> tuple[list[FoundEvent], list[str]]:
+    """Return the journal's poisoned messages, and a line for each one that is not an event."""
+    from cli.commands.why import read_journal
+    from cli.event_files import parse_text
+    from core.reasons import Reason
+
+    found, skipped = list[Any](), list[str]()
+    for line in await read_journal(context, back):
+        if line.get("reason") == Reason.POISONED and isinstance(line.get("message"), str):
+            try:
+                found += parse_text(str(line["message"]), f"the message of {line.get('at')}")
+            except UsageError as error:
+                skipped.append(f"skipped: {error.message}")
+    return found, skipped
+
+
+async def _send(context: CommandContext, events: Sequence[tuple[FoundEvent, Model | None]], topic: str | None) -> None:
+    from cli.event_sender import EventSender
+    from handlers.gateways.errors import GatewayError
+
+    sender, sent = EventSender(context.settings, topic), 0
+    try:
+        for event, model in events:
+            if model is None:
+                await context.gateways.release_queue.enqueue(event.id, traceparent=event.body.get("traceparent"))
+            else:
+                await sender.send(model)
+            sent += 1
+    except GatewayError:
+        print(
+            f"{sent} of {len(events)} were sent; fix the cause and run it again: duplicates are safe", file=sys.stderr
+        )
+        raise
+    finally:
+        await sender.close()
+
+
+def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
+    """Return the event as data; with the reason, if the app is certain to ignore it."""
+    from cli.durations import format_time
+    from cli.event_files import RELEASE
+    from core.events import Ignored, parse_events
+
+    at = format_time(event.occurred_at) if event.occurred_at.year < NO_TIME_YEAR else ""
+    row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
+    if event.kind == RELEASE:
+        return row
+    (parsed,) = parse_events(json.dumps(event.body), context.settings.registry_name, context.gateways.clock.now())
+    return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    from cli.output import columns
+
+    return columns([(row["at"], row["kind"], row["id"], row["subject"], row.get("ignored", "")) for row in rows])

@@ -1,0 +1,130 @@
+"""``slipway status``: shows the live version, the desired image, the release in progress, holds and pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cli.options import AsJson, Local, OptionalAgent
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from core.agents_file.spec import KeepSpec
+    from core.model import Agent, Version
+    from core.state.desired import DesiredState, Hold
+    from core.state.release import ReleaseState
+
+
+def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = False) -> None:
+    """Show the live version, the release, holds and pauses. Also the number of versions and the next prune."""
+    run_and_print(local, as_json, lambda context: show_status(context, agent))
+
+
+async def show_status(context: CommandContext, agent: str | None) -> CommandResult:
+    """Return the status of one agent or all."""
+    from cli.concurrency import read_each, reading
+    from cli.durations import format_time
+    from local.ncrontab import Schedule
+
+    names = context.select_agents(agent)
+    context.progress.activity = reading(names)
+    next_prune = Schedule(context.settings.prune_schedule).next(context.gateways.clock.now())
+    statuses = await read_each(names, lambda name: _status(context, name))
+    dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
+    lines = [line for status in statuses for line in _lines(status)]
+    text = "\n".join([*lines, f"next prune {format_time(next_prune)}{dry_run}"])
+    return CommandResult(text, [status | {"next_prune": next_prune.isoformat()} for status in statuses])
+
+
+async def _status(context: CommandContext, name: str) -> dict[str, Any]:
+    from core.state.holds import active
+    from handlers.concurrency import gather_two
+
+    state_store, foundry, now = context.gateways.state_store, context.gateways.foundry, context.gateways.clock.now()
+    reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
+    (agent, versions), (desired, release) = await gather_two(
+        reads, gather_two(state_store.get_desired(name), state_store.get_release(name))
+    )
+    keep = context.agents.agents[name].keep
+    return {
+        "agent": name,
+        **_traffic(agent, versions, release),
+        **_release(desired, release, now),
+        "holds": [_hold(hold) for hold in active(desired, release, now)],
+        "versions": len(versions),
+        "version_limit": keep.limit,
+        "version_limit_status": _version_limit_status(len(versions), keep),
+    }
+
+
+def _traffic(agent: Agent | None, versions: Sequence[Version], release: ReleaseState) -> dict[str, Any]:
+    live = agent.live if agent else None
+    live_version = next((version for version in versions if version.number == live), None)
+    return {
+        "live": live,
+        "live_image": live_version.image if live_version else None,
+        "follows_latest": agent.routing.follows_latest if agent else None,
+        "enabled": agent.enabled if agent else None,
+        "routing_changed_outside": bool(
+            agent and release.expected_routing is not None and agent.routing != release.expected_routing
+        ),
+    }
+
+
+def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dict[str, Any]:
+    from cli.durations import format_time
+    from core.release_outcome import awaits_approval
+
+    pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
+    until = f" until {format_time(pause.until)}" if pause and pause.until else ""
+    waits_until = (
+        desired.not_before
+        if desired.not_before and desired.generation > release.observed_generation and desired.not_before > now
+        else None
+    )
+    return {
+        "desired": desired.push.tag if desired.push else None,
+        "digest": desired.push.digest if desired.push else None,
+        "phase": str(release.phase),
+        "reason": "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason),
+        "detail": release.detail,
+        "candidate": release.candidate if release.is_open else None,
+        "not_before": waits_until.isoformat() if waits_until else None,
+        "pause": f"by {pause.by}{until}: {pause.why}" if pause else None,
+    }
+
+
+def _hold(hold: Hold) -> str:
+    from cli.durations import format_time
+
+    until = f"until {format_time(hold.until)}" if hold.until else "without an end"
+    by = f" by {hold.by}" if hold.by else ""
+    return f"{hold.digest or hold.fingerprint} {hold.reason}{by}, {until}: {hold.detail}"
+
+
+def _version_limit_status(count: int, keep: KeepSpec) -> str:
+    from core.prune.retention import near_limit
+
+    return "reached" if count >= keep.limit else "near" if near_limit(count, keep) else "ok"
+
+
+def _lines(status: dict[str, Any]) -> list[str]:
+    live = f"version {status['live']} live" if status["live"] else "no version live"
+    repository, _, digest = str(status["live_image"] or "").partition("@")
+    image = f" ({repository.rpartition('/')[2]}@{digest[:19]})" if digest else ""
+    is_over = status["phase"] == "ended" or status["reason"] == "APPROVAL_WAITING"
+    limit = {"ok": "", "near": ", near the limit", "reached": ", limit reached"}[status["version_limit_status"]]
+    parts = [
+        f"{live}{image}",
+        f"desired {status['desired'] or 'none'}",
+        status["reason"] if is_over else status["phase"],
+        f"candidate version {status['candidate']}" if status["candidate"] else "",
+        f"{status['versions']} of {status['version_limit']} versions{limit}",
+    ]
+    notes = [f"  hold {hold}" for hold in status["holds"]]
+    notes += [f"  paused {status['pause']}"] if status["pause"] else []
+    notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
+    notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
+    notes += ["  the agent is disabled"] if status["enabled"] is False else []
+    return [f"{status['agent']}: " + ", ".join(part for part in parts if part), *notes]

@@ -1,0 +1,173 @@
+"""The commands of a user: each writes the desired state and enqueues a message; the app does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
+from cli.options import UNKNOWN_AUTHOR, Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from core.intake.events import DesiredUpdate
+
+ON_SEVERAL_AGENTS = ("pause", "unpause")
+"""The functions of handlers.user_commands that take several agents."""
+
+
+def release(
+    agent: Agent,
+    image: Image = None,
+    by: By = UNKNOWN_AUTHOR,
+    watch: Watch = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Release an image, whatever its tag and age. Removes a hold on it."""
+    if image is None:
+        raise UsageError("name an image: --image REF; to release the desired image again: slipway retry")
+    _run("request_release", agent, local, as_json, watch, by=by, image=image)
+
+
+def retry(
+    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
+) -> None:
+    """Release the desired image again. Removes a hold on it."""
+    _run("request_release", agent, local, as_json, watch, by=by)
+
+
+def rollback(
+    agent: Agent,
+    why: Why,
+    to: Annotated[str | None, typer.Option(help="The version; by default the previous good one.")] = None,
+    by: By = UNKNOWN_AUTHOR,
+    watch: Watch = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an earlier version live again. Works during a pause; holds the replaced version."""
+    _run("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to)
+
+
+def approve(
+    agent: Agent,
+    version: Annotated[str | None, typer.Option(help="The version that you mean; any other is refused.")] = None,
+    by: By = UNKNOWN_AUTHOR,
+    watch: Watch = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the waiting version go live."""
+    _run("approve", agent, local, as_json, watch, by=by, version=version)
+
+
+def hold(
+    agent: Agent,
+    why: Why,
+    by: By = UNKNOWN_AUTHOR,
+    digest: Digest = None,
+    until: Until = None,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Keep an image from going live."""
+    _run("hold", agent, local, as_json, why=why, by=by, digest=digest, until=until)
+
+
+def unhold(
+    agent: Agent,
+    by: By = UNKNOWN_AUTHOR,
+    digest: Annotated[str | None, typer.Option(help="An image, sha256:…; by default every held image.")] = None,
+    watch: Watch = False,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the holds on an image, or all holds. The desired image is then released."""
+    _run("unhold", agent, local, as_json, watch, by=by, digest=digest)
+
+
+def pause(
+    agent: Agent,
+    why: Why,
+    by: By = UNKNOWN_AUTHOR,
+    until: Until = None,
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """Stop an agent's releases before their next step. `all` stops every agent's."""
+    _run("pause", agent, local, as_json, why=why, by=by, until=until)
+
+
+def resume(
+    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
+) -> None:
+    """End a pause. `all` resumes every agent."""
+    _run("unpause", agent, local, as_json, watch, by=by)
+
+
+def _run(function: str, agent: str, local: bool, as_json: bool, watch: bool = False, **arguments: Any) -> None:
+    given = {key: value for key, value in arguments.items() if value is not None}
+    run_and_print(local, as_json, lambda context: apply(context, function, agent, given, watch=watch, as_json=as_json))
+
+
+async def apply(
+    context: CommandContext, function: str, agent: str, arguments: Mapping[str, Any], *, watch: bool, as_json: bool
+) -> CommandResult:
+    """Call a function of handlers.user_commands for each agent; then watch, if asked to."""
+    from handlers import user_commands
+
+    names = context.select_agents(agent)
+    parsed = await _parse(context, names[0], arguments) if names else {}
+    context.progress.activity = "writing the desired state"
+    since, command = context.gateways.clock.now(), getattr(user_commands, function)
+    if function in ON_SEVERAL_AGENTS:
+        updates = list(await command(tuple(names), gateways=context.gateways, **parsed))
+    else:
+        updates = [await command(name, gateways=context.gateways, **parsed) for name in names]
+    by_agent: dict[str, DesiredUpdate] = dict(zip(names, updates, strict=True))
+    generations = {name: update.desired.generation for name, update in by_agent.items() if update.enqueues}
+    if watch and generations:
+        from cli.commands.watch import watch as watch_releases
+
+        if not as_json:
+            print(_text(by_agent), flush=True)
+        return await watch_releases(context, generations, since, as_json)
+    data = [{"agent": name, "reason": update.reason, "detail": update.detail} for name, update in by_agent.items()]
+    return CommandResult(_text(by_agent), data, _exit_code(by_agent))
+
+
+async def _parse(context: CommandContext, agent: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the image as a push, and the end as a time."""
+    parsed = dict(arguments)
+    if "image" in parsed:
+        from cli.image_reference import resolve_push
+
+        context.progress.activity = "reading the image from the registry"
+        server = context.settings.registry_login_server
+        parsed["push"] = await resolve_push(parsed.pop("image"), context.agents.agents[agent], server, context.gateways)
+    if "until" in parsed:
+        from cli.durations import parse_duration
+
+        parsed["until"] = context.gateways.clock.now() + parse_duration(parsed["until"])
+    return parsed
+
+
+def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
+    from core.reasons import Reason
+
+    no_effect = (
+        Reason.NOTHING_TO_APPROVE,
+        Reason.NOTHING_HELD,
+        Reason.NOTHING_PAUSED,
+        Reason.NO_PUSH_YET,
+        Reason.NO_ROLLBACK_VERSION,
+    )
+    return NOTHING_TO_DO if all(update.reason in no_effect for update in updates.values()) else DONE
+
+
+def _text(updates: Mapping[str, DesiredUpdate]) -> str:
+    lines = [f"{agent}: {update.reason} {update.detail}".rstrip() for agent, update in updates.items()]
+    return "\n".join([*lines, *sorted({f"  {update.reason.help}" for update in updates.values()})])

@@ -1,0 +1,54 @@
+"""``slipway validate``: reports the errors of ``agents.yaml``; calls no service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exit_codes import DONE, WRONG_INPUT
+from cli.options import AsJson
+
+
+def validate(
+    file: Annotated[Path, typer.Argument(help="The file to read.")] = Path("agents.yaml"),
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Report every error in agents.yaml. Names place, line and correction of each; calls no service."""
+    raise typer.Exit(_print_schema() if schema else _validate(file, as_json))
+
+
+def _validate(file: Path, as_json: bool) -> int:
+    """Return 0 for a file without errors; warnings do not count."""
+    from core.agents_file.loader import AgentsFileError, load_agents, warnings
+
+    errors: list[str] = []
+    names: list[str] = []
+    warned: tuple[str, ...] = ()
+    try:
+        agents = load_agents(file.read_bytes())
+        names, warned = sorted(agents.agents), warnings(agents)
+    except OSError as error:
+        errors = [f"{file}: {error.strerror}"]
+    except AgentsFileError as error:
+        errors = error.text_for(str(file)).splitlines()
+    if as_json:
+        print(json.dumps({"file": str(file), "agents": names, "errors": errors, "warnings": warned}, indent=1))
+    elif errors:
+        print("\n".join(errors), file=sys.stderr)
+    else:
+        for warning in warned:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"{file}: {len(names)} agents, no errors")
+    return WRONG_INPUT if errors else DONE
+
+
+def _print_schema() -> int:
+    from core.agents_file import json_schema
+
+    print(json_schema.text(), end="")
+    return DONE

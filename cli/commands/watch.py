@@ -1,0 +1,91 @@
+"""``--watch``: prints a release's decisions as the journal receives them, until the release ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cli.exit_codes import DONE, NOT_WELL
+from cli.output import columns, meaning, print_text, subject
+from cli.runner import CommandContext, CommandResult
+from core.reasons import Reason
+from core.release.inputs import rollback_version
+from core.release_outcome import awaits_approval
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
+
+POLL_SECONDS = 1.0
+SUCCESSES = frozenset(
+    {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.APPROVAL_WAITING, Reason.WOULD_RELEASE}
+)
+"""A pipeline may continue after these: the version is live, or the agent spec asks for no more."""
+
+
+async def watch(
+    context: CommandContext, generations: Mapping[str, int], since: datetime, as_json: bool
+) -> CommandResult:
+    """Return when each agent's release has ended or waits for an operator."""
+    printer, ends = DecisionPrinter(context, generations, since, as_json), dict[str, str]()
+    store = context.gateways.state_store
+    context.progress.muted = True
+    while len(ends) < len(generations):
+        for agent, generation in generations.items():
+            if agent in ends:
+                continue
+            desired, release = await gather_two(store.get_desired(agent), store.get_release(agent))
+            await printer.print_new()
+            end = _end(desired, release, generation, context.gateways.clock.now())
+            if end is not None:
+                ends[agent] = end
+        if len(ends) < len(generations):
+            await context.gateways.clock.sleep(POLL_SECONDS)
+    await printer.print_new()
+    code = DONE if SUCCESSES.issuperset(ends.values()) else NOT_WELL
+    return CommandResult("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
+
+
+def _end(desired: DesiredState, release: ReleaseState, generation: int, now: datetime) -> str | None:
+    """Return how the release ended or what it waits for; None while it runs."""
+    if release.observed_generation >= generation and not release.is_open and release.pending_write is None:
+        return release.reason
+    approved = desired.approval is not None and desired.approval.version == release.candidate
+    if awaits_approval(release) and not approved:
+        return Reason.APPROVAL_WAITING.value
+    if desired.pause is not None and desired.pause.is_active(now) and rollback_version(desired) is None:
+        return Reason.PAUSED.value
+    return None
+
+
+@dataclass
+class DecisionPrinter:
+    """Prints each decision about the agents once."""
+
+    context: CommandContext
+    agents: Mapping[str, int]
+    since: datetime
+    as_json: bool
+    _printed: set[str] = field(default_factory=set)
+
+    async def print_new(self) -> None:
+        """Print what the journal has received since; around midnight it is split over two days."""
+        now = self.context.gateways.clock.now()
+        earlier = now - timedelta(seconds=5)
+        days = {self.since.date(): self.since, now.date(): now, earlier.date(): earlier}
+        for day in sorted(days):
+            for decision in await self.context.gateways.journal.read_day(days[day]):
+                key = json.dumps(decision, sort_keys=True)
+                is_ours = decision.get("agent") in self.agents and str(decision.get("at", "")) >= self.since.isoformat()
+                if is_ours and key not in self._printed:
+                    self._printed.add(key)
+                    self._print(decision)
+
+    def _print(self, decision: Mapping[str, object]) -> None:
+        if self.as_json:
+            print(json.dumps(decision), flush=True)
+            return
+        at, reason = str(decision["at"])[11:19], str(decision["reason"]).ljust(18)
+        text = str(decision.get("detail") or meaning(decision))
+        print_text(columns([(at, str(decision["agent"]), reason, subject(decision).ljust(10), text)]))

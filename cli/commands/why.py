@@ -1,0 +1,148 @@
+"""``slipway why``: lists the decisions about an image or an event, from the journal, and the current state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exit_codes import DONE, NOTHING_TO_DO
+from cli.options import AsJson, Local
+from cli.runner import CommandContext, CommandResult, run_and_print
+
+if TYPE_CHECKING:
+    from core.model import Push
+
+MIN_DIGEST_DIGITS = 6
+KEYS = (
+    "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
+    "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+)  # fmt: skip
+Decision = Mapping[str, object]
+
+
+def why(
+    subject: Annotated[
+        str, typer.Argument(help="A digest or its first digits, a tag, REPOSITORY:TAG, or an event's id.")
+    ],
+    since: Annotated[str, typer.Option(help="How much of the journal to read: 12h, 30d.")] = "30d",
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the decisions about an image or an event. Also for an event that no agent follows."""
+    from cli.durations import parse_duration
+
+    back = parse_duration(since)
+    run_and_print(local, as_json, lambda context: explain(context, subject, back))
+
+
+async def explain(context: CommandContext, subject: str, back: timedelta) -> CommandResult:
+    """Return each decision about the subject, oldest first, and what each agent's state has of it now."""
+    from cli.concurrency import read_each
+
+    journal = await read_journal(context, back)
+    about = [decision for decision in journal if _is_about(decision, subject)]
+    digests = {str(decision["digest"]) for decision in about if decision.get("digest")}
+    found = _with_same_release(journal, about)
+    context.progress.activity = "reading the state store"
+    agents = sorted(context.agents.agents)
+    states = await read_each(agents, lambda agent: _current_state(context, agent, subject, digests))
+    state = [entry for entries in states for entry in entries]
+    if not found and not state:
+        days = max(1, back.days)
+        reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
+        text = f"nothing is known about {subject} in the last {days} days: {reason}"
+        return CommandResult(text, {"decisions": [], "state": []}, NOTHING_TO_DO)
+    decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
+    return CommandResult(_text(decisions, state), {"decisions": decisions, "state": state}, DONE)
+
+
+async def read_journal(context: CommandContext, back: timedelta) -> list[Decision]:
+    """Return every decision of the time span, oldest first."""
+    from cli.concurrency import read_each
+
+    now, journal = context.gateways.clock.now(), context.gateways.journal
+    context.progress.activity = "reading the journal"
+    ages = [str(age) for age in range(back.days + 1, -1, -1)]
+    days = await read_each(ages, lambda age: journal.read_day(now - timedelta(days=int(age))))
+    since = (now - back).isoformat()
+    decisions = [decision for day in days for decision in day if str(decision.get("at", "")) >= since]
+    # a retried append may have written a line twice
+    unique = {repr(sorted(decision.items(), key=str)): decision for decision in decisions}
+    return sorted(unique.values(), key=lambda decision: str(decision.get("at", "")))
+
+
+def _is_about(decision: Decision, subject: str) -> bool:
+    digest, digits = str(decision.get("digest") or ""), subject.removeprefix("sha256:")
+    if subject in (decision.get("event"), decision.get("tag"), digest):
+        return True
+    if subject == f"{decision.get('repository')}:{decision.get('tag')}":
+        return True
+    return len(digits) >= MIN_DIGEST_DIGITS and digest.removeprefix("sha256:").startswith(digits)
+
+
+def _with_same_release(journal: list[Decision], about: list[Decision]) -> list[Decision]:
+    """Add the decisions of the same releases that name no image: by an operator or a timer."""
+    with_agent = [decision for decision in about if decision.get("agent")]
+    generations = {(item["agent"], item["generation"]) for item in with_agent if item.get("generation")}
+    versions = {(item["agent"], item["version"]) for item in with_agent if item.get("version")}
+
+    def belongs(decision: Decision) -> bool:
+        if decision.get("digest"):
+            return False
+        agent = decision.get("agent")
+        return (agent, decision.get("generation")) in generations or (agent, decision.get("version")) in versions
+
+    known = {id(decision) for decision in about}
+    return [decision for decision in journal if id(decision) in known or belongs(decision)]
+
+
+async def _current_state(context: CommandContext, agent: str, subject: str, digests: set[str]) -> list[dict[str, Any]]:
+    """Return the agent's desired push, last good push, candidate and holds that concern the subject."""
+    from cli.durations import format_time
+    from core.state.holds import active
+    from handlers.concurrency import gather_two
+
+    store = context.gateways.state_store
+    desired, release = await gather_two(store.get_desired(agent), store.get_release(agent))
+    pushes = [("desired", desired.push, ""), ("last_good", release.last_good.push if release.last_good else None, "")]
+    pushes += (
+        [("candidate", release.push, f", {release.phase}, version {release.candidate}")] if release.is_open else []
+    )
+    state = [
+        {"agent": agent, "kind": kind, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{extra}"}
+        for kind, push, extra in pushes
+        if push and (push.digest in digests or _is_about(_as_decision(push), subject))
+    ]
+    for hold in active(desired, release, context.gateways.clock.now()):
+        if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
+            until = f"until {format_time(hold.until)}" if hold.until else "without an end"
+            detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
+            state.append({"agent": agent, "kind": "hold", "detail": detail})
+    return state
+
+
+def _as_decision(push: Push) -> Decision:
+    return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
+
+
+def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
+    from cli.output import columns, meaning, subject
+
+    rows = [
+        (
+            str(decision.get("at", ""))[:19].replace("T", " "),
+            str(decision.get("agent", "no agent")),
+            str(decision.get("reason", "")),
+            subject(decision),
+            meaning(decision),
+        )
+        for decision in decisions
+    ]
+    lines = [columns(rows)] if rows else []
+    hint = str(decisions[-1].get("help", "")) if decisions else ""
+    lines += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
+    lines += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""Counts dead letters: events that Event Grid could not deliver and keeps until an operator sends them again."""
+
+from __future__ import annotations
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob.aio import BlobServiceClient
+
+from cli.doctor.arm_client import ArmClient, Json
+from cli.doctor.event_subscriptions import dead_letter_destination, subscriptions
+from cli.doctor.resources import KINDS, Resources
+from cli.doctor.result import Check, failed, ok, unknown
+
+MAX_COUNTED_BLOBS = 1000
+
+
+async def checks(resources: Resources, arm: ArmClient) -> list[Check]:
+    """Check each container that keeps the dead letters of the app's subscriptions."""
+    sources = [str(source["id"]) for source in (resources.registry, resources.vault) if source]
+    destinations = [
+        dead_letter_destination(subscription)
+        for source in sources
+        for subscription in await subscriptions(resources, arm, source)
+    ]
+    containers = {(str(item["resourceId"]), str(item["blobContainerName"])) for item in destinations if item}
+    return [await _container(arm, account, container) for account, container in sorted(containers)]
+
+
+async def _container(arm: ArmClient, account: str, container: str) -> Check:
+    check = f"dead letters in {container}"
+    name = account.rpartition("/")[2]
+    resource: Json | None = await arm.get(account, KINDS["storage"][1])
+    endpoint = str((((resource or {}).get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or "")
+    if not endpoint:
+        return unknown(check, f"you may not read the storage account {name}")
+    try:
+        count = await _count(endpoint, container)
+    except ResourceNotFoundError:
+        return ok(check, "none")
+    except HttpResponseError as error:
+        return unknown(check, f"storage answers {error.status_code}", f"get Storage Blob Data Reader on {account}")
+    except AzureError:
+        return unknown(check, "storage does not answer", f"check that this machine can reach {endpoint}")
+    if not count:
+        return ok(check, "none")
+    fetch = f"az storage blob download-batch --account-name {name} --auth-mode login -s {container} -d dead-letters"
+    return failed(check, f"{count} blobs", f"{fetch}; then slipway replay dead-letters/**/*.json --dry-run")
+
+
+async def _count(endpoint: str, container: str) -> int:
+    async with (
+        DefaultAzureCredential(require_envvar=True) as credential,
+        BlobServiceClient(endpoint, credential, retry_total=1, connection_timeout=5, read_timeout=10) as client,
+    ):
+        count = 0
+        async for _ in client.get_container_client(container).list_blob_names():
+            count += 1
+            if count >= MAX_COUNTED_BLOBS:
+                break
+        return count

@@ -1,0 +1,1 @@
+"""Plans: the real handlers run against gateways that record writes instead of making them."""

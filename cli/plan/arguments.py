@@ -1,0 +1,55 @@
+"""The subject of a plan: events, or an agent with or without an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import event_files
+from cli.event_files import FoundEvent
+from cli.exit_codes import UsageError
+from core.agents_file.spec import Agents
+from core.events import IMAGE_PUSHED
+from handlers.gateways.interfaces import Gateways
+from handlers.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PlanArguments:
+    """Events, or an agent with or without an image."""
+
+    events: tuple[FoundEvent, ...] = ()
+    agent: str | None = None
+    image: str | None = None
+
+    @classmethod
+    def parse(cls, words: list[str], image: str | None) -> PlanArguments:
+        """Read the events of the files; a single word that is not a file name is an agent."""
+        (first, *more) = words
+        is_file = more or first == event_files.INPUT or Path(first).exists() or "." in first or "/" in first
+        if not is_file:
+            return cls(agent=first, image=image)
+        if image:
+            raise UsageError("--image needs an agent: slipway plan AGENT --image REF")
+        return cls(events=tuple(event_files.read_files(words)))
+
+
+async def image_as_event(
+    arguments: PlanArguments, agents: Agents, settings: Settings, gateways: Gateways
+) -> tuple[FoundEvent, ...]:
+    """Return an event that pushes the image now; none if no image is named."""
+    if arguments.agent is None or arguments.image is None:
+        return ()
+    from cli.image_reference import resolve_push
+
+    push = await resolve_push(arguments.image, agents.agents[arguments.agent], settings.registry_login_server, gateways)
+    target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    body = {
+        "id": "plan",
+        "topic": f"/registries/{settings.registry_name}",
+        "subject": f"{push.repository}:{push.tag}",
+        "eventType": IMAGE_PUSHED,
+        "eventTime": gateways.clock.now().isoformat(),
+        "data": {"target": target},
+    }
+    return (FoundEvent(body, arguments.image),)

@@ -1,0 +1,164 @@
+"""Makes a plan: runs the real handlers against gateways that read, and record writes instead of making them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.event_files import RELEASE, FoundEvent
+from cli.exit_codes import UsageError
+from cli.imagined import ANSWER, Assumed, Clock
+from cli.imagined_reads import Journal, Queue, recording_gateways
+from cli.output import columns, meaning, subject
+from cli.plan.arguments import PlanArguments, image_as_event
+from cli.plan.snapshot import SnapshotGateways, read_snapshot
+from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
+from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.spec import Agents, AgentSpec, Probe
+from core.reasons import Reason
+from handlers.events.event_queued import handle_event
+from handlers.gateways.interfaces import Gateways
+from handlers.release_agent.reconcile import reconcile
+from handlers.settings import Settings
+
+MAX_PASSES = 20
+"""Of one agent; a pass ends when the release waits, as for min_push_age or debounce."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGateways:
+    """The gateways that a plan reads."""
+
+    state_store: Any
+    foundry: Any
+    key_vault: Any
+    registry: Any
+
+
+def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, registry: str | None) -> CommandResult:
+    """Plan from a snapshot file; no service is called."""
+    silence_logging()
+    snapshot = read_snapshot(file)
+    agents = _load(agents_file)
+    name = registry or snapshot.registry or _registry_of(arguments.events)
+    empty: dict[str, Any] = dict.fromkeys((field.name for field in fields(Settings)), "")
+    known = {
+        "registry_name": name,
+        "registry_login_server": snapshot.login_server or f"{name.lower()}.azurecr.io",
+        "foundry_project_endpoint": snapshot.project,
+        "poll_seconds": 2.0,
+    }
+    gateways = SnapshotGateways(snapshot)
+    reads = ReadGateways(gateways, gateways, gateways, gateways)
+    now = snapshot.at or datetime.now(UTC)
+    return asyncio.run(_plan(arguments, reads, agents, Settings(**empty | known), now))
+
+
+async def plan_live(context: CommandContext, arguments: PlanArguments, agents_file: Path | None) -> CommandResult:
+    """Plan from the current state of the services; nothing is written."""
+    gateways = context.gateways
+    context.progress.activity = "reading state store, Foundry, Key Vault and registry"
+    reads = ReadGateways(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
+    agents = _load(agents_file) if agents_file else context.agents
+    return await _plan(arguments, reads, agents, context.settings, gateways.clock.now())
+
+
+def _load(file: Path) -> Agents:
+    try:
+        return load_agents(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; name another file with --agents") from None
+    except AgentsFileError as error:
+        raise UsageError(error.text_for(str(file))) from None
+
+
+def _registry_of(events: tuple[FoundEvent, ...]) -> str:
+    """Return the registry of the first push: a snapshot without a registry accepts any."""
+    topics = (str(event.body.get("topic") or event.body.get("source") or "") for event in events)
+    return next((topic.rpartition("/")[2] for topic in topics if "registries/" in topic.lower()), "registry")
+
+
+async def _plan(
+    arguments: PlanArguments, reads: ReadGateways, agents: Agents, settings: Settings, now: datetime
+) -> CommandResult:
+    assumed, clock = Assumed(), Clock(now)
+    gateways = recording_gateways(reads, clock, settings.foundry_project_endpoint, assumed)
+    agents = Agents(agents={name: _with_passing_probes(spec) for name, spec in agents.agents.items()})
+    if arguments.agent is not None:
+        if arguments.agent not in agents.agents:
+            raise unknown_agent(arguments.agent, agents)
+        agents = Agents(agents={arguments.agent: agents.agents[arguments.agent]})
+    events = arguments.events or await image_as_event(arguments, agents, settings, gateways)
+    rows = [row for event in events for row in await _handle_event(event, agents, settings, gateways)]
+    if arguments.agent is not None and not arguments.image:
+        await gateways.release_queue.enqueue(arguments.agent)
+    rows += await _release_all(agents, settings, gateways)
+    return CommandResult(_text(rows, assumed), {"at": now, "steps": rows, "assumed": list(assumed.said)})
+
+
+def _with_passing_probes(spec: AgentSpec) -> AgentSpec:
+    """Return the spec with probes that the assumed answer passes."""
+
+    def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+        return tuple(probe.model_copy(update={"expect": ANSWER if probe.expect else None}) for probe in probes)
+
+    probes = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
+    return spec.model_copy(update={"release": spec.release.model_copy(update=probes)})
+
+
+async def _handle_event(
+    event: FoundEvent, agents: Agents, settings: Settings, gateways: Gateways
+) -> list[dict[str, Any]]:
+    if event.kind == RELEASE:
+        await gateways.release_queue.enqueue(event.id)
+        return []
+    await handle_event(json.dumps(event.body), agents, settings, gateways)
+    return [_row(decision, gateways) for decision in _take_decisions(gateways)]
+
+
+async def _release_all(agents: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
+    """Run each agent's release after all events: the messages of an agent merge into one release."""
+    queue, clock, rows = _queue(gateways), gateways.clock, list[dict[str, Any]]()
+    for _ in range(MAX_PASSES * max(1, len(agents.agents))):
+        if not queue.due:
+            break
+        agent, due = min(queue.due.items(), key=lambda item: item[1])
+        del queue.due[agent]
+        await clock.sleep(max(0.0, due - clock.monotonic()))
+        if agent in agents.agents:
+            end = await reconcile(agents.agents[agent], settings, gateways)
+            decisions = _take_decisions(gateways) or [
+                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
+            ]
+            rows += [_row(decision, gateways) for decision in decisions]
+    return rows
+
+
+def _queue(gateways: Gateways) -> Queue:
+    return gateways.release_queue  # type: ignore[return-value]
+
+
+def _take_decisions(gateways: Gateways) -> list[Mapping[str, object]]:
+    journal: Journal = gateways.journal  # type: ignore[assignment]
+    return journal.taken()
+
+
+KEYS = ("agent", "reason", "severity", "detail", "help", "event", "repository", "tag", "digest", "version")
+
+
+def _row(decision: Mapping[str, object], gateways: Gateways) -> dict[str, Any]:
+    row: dict[str, Any] = {key: decision[key] for key in KEYS if decision.get(key) not in (None, "")}
+    row["meaning"] = Reason[str(decision["reason"])].meaning
+    row["after_s"] = round(gateways.clock.monotonic(), 1)
+    return row
+
+
+def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
+    cells = [(str(row.get("agent", row.get("event", ""))), subject(row), row["reason"], meaning(row)) for row in rows]
+    lines = [columns(cells)] if cells else ["nothing would happen"]
+    return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in assumed.said)])

@@ -1,0 +1,183 @@
+"""A snapshot: all that a plan reads, at one moment, as a file; ``slipway snapshot`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from cli.concurrency import read_each, reading
+from cli.exit_codes import UsageError
+from cli.runner import CommandContext, CommandResult
+from core.agents_file.spec import SecretRef
+from core.image_manifest import ImageFacts, RegistryTag
+from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, Version
+from core.prune.toolboxes import ToolboxVersion
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
+
+MAX_TAGS = 50
+"""Of each repository, the newest."""
+MAX_READ_VERSIONS = 10
+"""The newest versions, read one by one: the status in a list may be stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """An agent in state store and Foundry."""
+
+    desired: DesiredState = field(default_factory=DesiredState)
+    release: ReleaseState = field(default_factory=ReleaseState)
+    agent: Agent | None = None
+    versions: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a plan reads; for missing entries the plan makes assumptions and lists them."""
+
+    at: datetime | None = None
+    registry: str = ""
+    login_server: str = ""
+    project: str = ""
+    """The Foundry project's endpoint; toolbox URLs begin with it."""
+    agents: Mapping[str, AgentEntry] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Name -> the id of its newest version, or missing, disabled, forbidden; never a value."""
+    toolboxes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> its newest version."""
+    images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    tags: Mapping[str, tuple[RegistryTag, ...]] = field(default_factory=dict)
+
+
+def read_snapshot(file: Path) -> Snapshot:
+    """Return the snapshot of a file; raise UsageError with the position of an error."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Snapshot).validate_json(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        position = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(f"{file}: {position}: {first['msg']}; `slipway snapshot` writes a valid file") from None
+
+
+async def take_snapshot(context: CommandContext, agent: str | None) -> CommandResult:
+    """Return a snapshot of the current state."""
+    names, gateways = context.select_agents(agent), context.gateways
+    context.progress.activity = reading(names)
+    agents = dict(zip(names, await read_each(names, lambda name: _agent(context, name)), strict=True))
+    specs = [context.agents.agents[name] for name in names]
+    secrets = {value.secret for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)}
+    toolboxes = [f"{spec.name}-tools" for spec in specs if spec.tools]
+    context.progress.activity = "reading the versions of the secrets"
+    released = {name: version for entry in agents.values() for name, version in entry.release.secrets.items()}
+    secret_versions = {name: await _secret_version(context, name, released) for name in sorted(secrets)}
+    context.progress.activity = "listing the newest tags"
+    snapshot = Snapshot(
+        at=gateways.clock.now(),
+        registry=context.settings.registry_name,
+        login_server=context.settings.registry_login_server,
+        project=context.settings.foundry_project_endpoint,
+        agents=agents,
+        secrets=secret_versions,
+        toolboxes={toolbox: await _toolbox_version(context, toolbox) for toolbox in toolboxes},
+        images={digest: facts for entry in agents.values() for digest, facts in entry.release.image_facts.items()},
+        tags={
+            spec.repository: tuple(islice(await gateways.registry.list_tags(spec.repository), MAX_TAGS))
+            for spec in specs
+        },
+    )
+    from pydantic import TypeAdapter
+
+    return CommandResult("", TypeAdapter(Snapshot).dump_python(snapshot, mode="json"))
+
+
+async def _toolbox_version(context: CommandContext, name: str) -> str:
+    versions = await context.gateways.foundry.list_toolbox_versions(name)
+    return max((version.version for version in versions), key=int, default="1")
+
+
+async def _agent(context: CommandContext, name: str) -> AgentEntry:
+    state_store, foundry = context.gateways.state_store, context.gateways.foundry
+    states = gather_two(state_store.get_desired(name), state_store.get_release(name))
+    (desired, release), (agent, versions) = await gather_two(
+        states, gather_two(foundry.get_agent(name), foundry.list_versions(name))
+    )
+    older, newest = versions[:-MAX_READ_VERSIONS], versions[-MAX_READ_VERSIONS:]
+    read = await read_each((version.number for version in newest), lambda number: foundry.get_version(name, number))
+    return AgentEntry(desired, release, agent, (*older, *(version for version in read if version is not None)))
+
+
+async def _secret_version(context: CommandContext, name: str, released: Mapping[str, str]) -> str:
+    """Return the newest version's id; if this user may not read it, the last released one."""
+    try:
+        secret = await context.gateways.key_vault.get_secret(name, None)
+    except GatewayError:
+        return released.get(name, SecretUnavailable.FORBIDDEN.value)
+    if secret is SecretUnavailable.FORBIDDEN:
+        return released.get(name, secret.value)
+    return secret.version if isinstance(secret, Secret) else secret.value
+
+
+class SnapshotGateways:
+    """The gateways that a plan reads, over a snapshot: state store, Foundry, Key Vault and registry in one."""
+
+    assumes = True
+    """The plan assumes what the snapshot lacks."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def _entry(self, agent: str) -> AgentEntry:
+        return self._snapshot.agents.get(agent, AgentEntry())
+
+    async def get_desired(self, agent: str) -> DesiredState:
+        """Return it from the snapshot."""
+        return self._entry(agent).desired
+
+    async def get_release(self, agent: str) -> ReleaseState:
+        """Return it from the snapshot."""
+        return self._entry(agent).release
+
+    async def get_agent(self, name: str) -> Agent | None:
+        """Return it from the snapshot."""
+        return self._entry(name).agent
+
+    async def list_versions(self, agent: str) -> Sequence[Version]:
+        """Return them from the snapshot."""
+        return self._entry(agent).versions
+
+    async def get_version(self, agent: str, number: str) -> Version | None:
+        """Return it from the snapshot."""
+        return next((version for version in self._entry(agent).versions if version.number == number), None)
+
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """Return the newest version; a plan needs no other."""
+        newest = self._snapshot.toolboxes.get(name)
+        return (ToolboxVersion(newest, UNKNOWN_TIME, is_ours=True),) if newest else ()
+
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable | None:
+        """Return the recorded version without a value; None if the snapshot lacks it."""
+        recorded = self._snapshot.secrets.get(name)
+        if recorded in {reason.value for reason in SecretUnavailable}:
+            return SecretUnavailable(recorded)
+        return Secret(name, version or recorded, SecretValue("")) if recorded else None
+
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
+        """Return none: a snapshot does not record the secrets' tags."""
+        return {}
+
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
+        """Return it from the snapshot; None if the snapshot lacks it."""
+        return self._snapshot.images.get(digest)
+
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+        """Return them from the snapshot."""
+        return self._snapshot.tags.get(repository, ())

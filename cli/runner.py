@@ -1,0 +1,139 @@
+"""Runs a command: builds its context, prints its result, and reports every expected error in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
+
+if TYPE_CHECKING:
+    from cli.output import Progress
+    from core.agents_file.spec import Agents
+    from handlers.gateways.interfaces import Gateways
+    from handlers.settings import Settings
+
+ENDPOINTS = Path(os.environ.get("SLIPWAY_LOCAL", ".local")) / "endpoints.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What a command works with."""
+
+    agents: Agents
+    settings: Settings
+    gateways: Gateways
+    progress: Progress
+
+    def select_agents(self, agent: str | None) -> list[str]:
+        """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
+        if agent is None or agent == "all":
+            return sorted(self.agents.agents)
+        if agent not in self.agents.agents:
+            raise unknown_agent(agent, self.agents)
+        return [agent]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command prints, as text and as JSON data, and its exit code."""
+
+    text: str
+    data: Any
+    exit_code: int = 0
+
+
+Command = Callable[[CommandContext], Awaitable[CommandResult]]
+
+
+def unknown_agent(agent: str, agents: Agents) -> UsageError:
+    """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(agent, agents.agents, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(agents.agents)) or 'no agents'}"
+    return UsageError(f"agents.yaml has no agent {agent}; {hint}")
+
+
+def run_and_print(local: bool, as_json: bool, command: Command) -> None:
+    """Run a command, print its result, and exit with its code."""
+    print_result(run(local, command), as_json)
+
+
+def print_result(result: CommandResult, as_json: bool) -> None:
+    """Print a result without the secrets that were read; exit if its code is not 0."""
+    from cli.output import print_text
+    from handlers.redaction import redact
+
+    if as_json:
+        print(redact(json.dumps(result.data, indent=1, default=str, ensure_ascii=False)))
+    else:
+        print_text(redact(result.text))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def run(local: bool, command: Command) -> CommandResult:
+    """Run a command; if it fails, print one line and exit."""
+    import asyncio
+
+    from handlers.gateways.errors import GatewayError
+    from handlers.settings import ConfigError
+
+    prepare(local)
+    try:
+        return asyncio.run(_run(command))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(WRONG_INPUT) from None
+    except GatewayError as error:
+        from cli.errors import explain
+
+        print(explain(error), file=sys.stderr)
+        raise typer.Exit(SERVICE_ERROR) from None
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also at a prompt
+        print("stopped; what was written stays, and the app continues with it", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def prepare(local: bool) -> None:
+    """Set the environment before any Azure SDK is imported: aiohttp reads the trusted certificates on import."""
+    silence_logging()
+    if local:
+        use_local_stack()
+
+
+def silence_logging() -> None:
+    """Keep log lines off the terminal: without a handler Python prints each warning."""
+    import logging
+
+    logging.getLogger("slipway").addHandler(logging.NullHandler())
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+def use_local_stack() -> None:
+    """Use the settings of the stack that `make up` started; raise UsageError if none runs."""
+    if not ENDPOINTS.exists():
+        raise UsageError(f"{ENDPOINTS} does not exist: start the local stack with `make up`")
+    os.environ.update(json.loads(ENDPOINTS.read_text())["env"])
+
+
+async def _run(command: Command) -> CommandResult:
+    from cli.output import Progress
+    from cli.sign_in import run_signed_in
+    from handlers import bootstrap
+
+    context = CommandContext(bootstrap.agents(), bootstrap.settings(), bootstrap.gateways(), Progress())
+    try:
+        async with context.progress.shown():
+            return await run_signed_in(context.settings, command(context))
+    finally:
+        await bootstrap.close()

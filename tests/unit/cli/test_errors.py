@@ -1,0 +1,35 @@
+"""The sentence for each service error."""
+
+from __future__ import annotations
+
+import pytest
+from azure.identity import CredentialUnavailableError
+
+from cli.errors import explain
+from handlers.gateways.errors import PermanentError, TransientError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PermanentError("Foundry", "403", "get agent", status=403), "you lack Foundry User on the project"),
+        (PermanentError("Key Vault", "FORBIDDEN", "list"), "you lack Key Vault Secrets User on the vault"),
+        (PermanentError("storage", "403", "read", status=403), "Storage Queue Data Contributor"),
+        (PermanentError("registry", "401", "list", status=401), "is it the right tenant?"),
+        (
+            PermanentError("storage", "STATE_UNREADABLE", "x is of another schema"),
+            "a newer Slipway may have written it",
+        ),
+        (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),
+        (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
+    ],
+)
+def test_an_error_names_the_service_and_the_role(error: PermanentError | TransientError, text: str) -> None:
+    assert text in explain(error)
+
+
+def test_a_missing_sign_in_shows_the_first_line_of_its_cause() -> None:
+    error = TransientError("storage", "no answer", "read")
+    error.__cause__ = CredentialUnavailableError("Azure CLI not found on path\nmore")
+    text = explain(error)
+    assert text == "storage: not signed in: Azure CLI not found on path\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
