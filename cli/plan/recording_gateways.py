@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from cli.plan.assumptions import Assumptions
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version, is_version_number
+from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
@@ -24,17 +25,6 @@ from handlers.gateways.interfaces import Foundry, Gateways, KeyVault, Registry, 
 
 ASSUMED_ANSWER = "assumed"
 ASSUMED_VERSION = "assumed"
-
-
-@dataclass
-class Assumptions:
-    """What a plan takes for granted; each sentence once."""
-
-    sentences: dict[str, None] = field(default_factory=dict)
-
-    def add(self, sentence: str) -> None:
-        """List an assumption."""
-        self.sentences[sentence] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +116,7 @@ class PlanFoundry(InMemoryFoundry):
 
 def _record(agent: Agent, versions: Sequence[Version]) -> AgentRecord:
     known = {version.number: version for version in (*versions, *([agent.latest] if agent.latest else []))}
-    last = max((int(number) for number in known if is_version_number(number)), default=0)
+    last = max((int(number) for number in known if number.isdecimal()), default=0)
     return AgentRecord(known, {}, agent.routing, agent.enabled, agent.identity, last)
 
 
