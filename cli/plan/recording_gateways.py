@@ -13,6 +13,8 @@ from cli.plan.assumptions import Assumptions
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -52,13 +54,18 @@ class PlanStateStore(InMemoryStateStore):
     def __init__(self, clock: Clock, source: StateStore) -> None:
         super().__init__(clock)
         self._source = source
+        self._loaded: set[str] = set()
 
     async def load(self, agent: str) -> None:
         """Read an agent's states the first time."""
-        if agent not in self.desired:
-            desired, release = await gather_two(self._source.get_desired(agent), self._source.get_release(agent))
+        if agent in self._loaded:
+            return
+        desired, release = await gather_two(self._source.get_desired(agent), self._source.get_release(agent))
+        if desired != DesiredState():
             self.desired.setdefault(agent, desired)
+        if release != ReleaseState():
             self.releases.setdefault(agent, ReleaseRecord(release))
+        self._loaded.add(agent)
 
 
 class PlanFoundry(InMemoryFoundry):

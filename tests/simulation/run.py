@@ -44,7 +44,7 @@ class History:
     def __init__(self, seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
-        self.clock, self.settings, self._log = VirtualClock(), SETTINGS, log
+        self.clock, self.settings, self._log = VirtualClock(self.random.random), SETTINGS, log
         self.state_store, self.key_vault = InMemoryStateStore(self.clock), InMemoryKeyVault()
         self.journal, self.registry = InMemoryJournal(), InMemoryRegistry()
         self.queue = WaitingQueue(self.clock)
