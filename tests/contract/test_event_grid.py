@@ -51,7 +51,7 @@ class LocalPublisher(EventGridPublisher):
             async def send(self, *events: Any, **options: Any) -> None:
                 await super().send(*events, connection_verify=str(ca), **options)
 
-        self._made = Client(
+        self._client.instance = Client(
             endpoint,
             AsyncLocalCredential(),
             retry_total=1,

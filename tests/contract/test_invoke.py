@@ -106,7 +106,7 @@ async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandI
     for body in bodies:
         await plan_faults(real.url, {"path": "/responses", "status": 200, "body": body})
         answer = await real.foundry.ask("hello", ASK, None, WITHIN)
-        assert answer.problem == "which is no response object"
+        assert answer.problem == "which is not a response object"
     await plan_faults(real.url, {"path": "/responses", "status": 200, "body": {"output": [{"content": ["x"]}, 7]}})
     assert await real.foundry.ask("hello", ASK, None, WITHIN) == Answer(200)
 

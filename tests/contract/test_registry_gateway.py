@@ -28,7 +28,7 @@ class LocalRegistry(AzureRegistry):
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, AsyncLocalCredential())
-        self._made = ContainerRegistryClient(endpoint, AsyncLocalCredential(), **client_options(ca))
+        self._client.instance = ContainerRegistryClient(endpoint, AsyncLocalCredential(), **client_options(ca))
 
 
 @dataclass
