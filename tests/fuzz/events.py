@@ -1,4 +1,4 @@
-"""Events, and messages of the queues: whatever somebody sends is answered, and told in a line that can be written."""
+"""Events and queue messages: any input is handled, and every decision about it can be encoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.poison import handle_poison_message
 from handlers.release_agent.reconcile import handle_message
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.target import Target
-from tests.fuzz.values import VALUES, bent, utf8, written
+from tests.fuzz.values import VALUES, mutated, serialized, utf8
 from tests.support.builders import cloud_event, push_data, push_event, secret_event
 
 AGENTS = load_agents(b"""
@@ -58,10 +58,10 @@ async def _ask(message: str) -> None:
 TARGETS = (
     Target(
         "events",
-        "one or two deliveries, to the ledger's bytes",
-        st.lists(written(bent(*EVENTS) | VALUES) | st.text(max_size=40).map(utf8), min_size=1, max_size=2),
+        "one or two deliveries, up to the bytes in the state store",
+        st.lists(serialized(mutated(*EVENTS) | VALUES) | st.text(max_size=40).map(utf8), min_size=1, max_size=2),
         _deliver,
         share=24,
     ),
-    Target("messages", "messages of the two queues", written(bent(MESSAGE) | VALUES), _ask, share=5),
+    Target("messages", "messages of the two queues", serialized(mutated(MESSAGE) | VALUES), _ask, share=5),
 )

@@ -23,7 +23,7 @@ from handlers.prune_versions.run import prune_versions
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.drift_report import report_drift
 from handlers.telemetry.decision_log import DecisionLog
-from tests.fuzz.foundry import AGENT, LINE, VERSION, Reached
+from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
@@ -122,8 +122,8 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
 
 async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
     clock, looks = ManualClock(), FoundryRateLimiter(0.5)
-    foundry = Reached(looks, clock)
-    LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
+    foundry = ScriptedFoundry(looks, clock)
+    HTTP.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.get_agent("a")
     assert clock.passed == 0.0
     looks.record_refusal(0.0)
@@ -134,9 +134,9 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
 
 async def test_each_page_of_a_list_waits_for_its_turn() -> None:
     clock, looks = ManualClock(), FoundryRateLimiter(1.0)
-    foundry = Reached(looks, clock)
+    foundry = ScriptedFoundry(looks, clock)
     looks.record_refusal(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
-    LINE.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
+    HTTP.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
     assert [one.number for one in await foundry.list_versions("a")] == ["1", "2", "3"]
     assert clock.passed > 3.0
