@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from core.model import Definition, Version
+from handlers.gateways.azure_http import LazyClient
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.release_agent.reconcile import handle_message
@@ -26,21 +27,22 @@ class Sent(Exception):  # noqa: N818 - it ends the test where the SDK would send
 
 
 class RealGateway(AzureFoundry):
-    """The real gateway, up to the SDK's client."""
+    """The real gateway, with a client that keeps the stack in place of sending."""
 
-    frames: list[str]
+    def __init__(self) -> None:
+        super().__init__("https://contoso.services.ai.azure.com/api/projects/p", cast("Any", None))
+        client = SimpleNamespace(agents=SimpleNamespace(create_version=self._keep_stack))
+        self._client = LazyClient(lambda: lambda *_, **__: cast("Any", client))
+        self.frames: list[str] = []
 
-    async def _client(self) -> Any:
-        async def create_version(*_: object, **__: object) -> None:
-            stack = (Path(frame.filename) for frame in traceback.extract_stack())
-            inside = (path.relative_to(ROOT) for path in stack if path.is_relative_to(ROOT))
-            self.frames = [str(path) for path in inside if path.parts[0] == "handlers"]
-            raise Sent
-
-        return SimpleNamespace(agents=SimpleNamespace(create_version=create_version))
+    async def _keep_stack(self, *_: object, **__: object) -> None:
+        stack = (Path(frame.filename) for frame in traceback.extract_stack())
+        inside = (path.relative_to(ROOT) for path in stack if path.is_relative_to(ROOT))
+        self.frames = [str(path) for path in inside if path.parts[0] == "handlers"]
+        raise Sent
 
 
-GATEWAY = RealGateway("https://contoso.services.ai.azure.com/api/projects/p", cast("Any", None))
+GATEWAY = RealGateway()
 
 
 class Foundry(InMemoryFoundry):
