@@ -1,4 +1,4 @@
-"""A stack without a Functions host, agents as many as a row needs, and what the stand-ins saw."""
+"""A stack without a Functions host, the agents that a measurement needs, and the requests that stand-ins received."""
 
 from __future__ import annotations
 
@@ -11,114 +11,126 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, ProtocolVersionRecord
 
 from local.stack_client import StackClient, eventually, stack
 
 T = TypeVar("T")
-Line = dict[str, Any]
+Request = dict[str, Any]
 
-ASKED_BY_THE_APP = ("foundry", "vault", "blob", "queue", "identity", "telemetry")
+DELAYED = ("foundry", "vault", "blob", "queue", "identity", "telemetry")
 """The stand-ins whose answers the app waits for."""
 PRODUCT_DEFAULTS = {"POLL_SECONDS": ""}
-"""The stack polls more often than the product does by itself; a setting without a value is one that is not set."""
+"""The stack sets a shorter poll interval than the product's default; an empty value unsets it."""
 INSPECTED = "inspected"
-"""The agents of that name have the registry asked what was pushed."""
+"""Agents whose names start so have their images inspected in the registry."""
 BASE = "/api/projects/demo/agents"
 
 
 class NotMeasuredError(Exception):
-    """A row has no value; the text says why."""
+    """A row has no value; the message says why."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How much patience the person has."""
+class Effort:
+    """Whether to measure with fewer repeats."""
 
     quick: bool = False
 
-    def of(self, full: int, quick: int) -> int:
-        """How often, or how many."""
+    def choose(self, full: int, quick: int) -> int:
+        """The number of repeats or items."""
         return quick if self.quick else full
 
 
 @dataclass
-class Scene:
-    """A running stack, and what was already read of Foundry's request log."""
+class Testbed:
+    """A running stack, and the part of Foundry's request log that was already read."""
 
     running: StackClient
-    _read: dict[tuple[float, str], Line] = field(default_factory=dict)
+    _read: dict[tuple[float, str], Request] = field(default_factory=dict)
     _until: float = 0.0
 
     def delay(self, seconds: float) -> None:
-        """Every answer that the app waits for comes this much later."""
+        """Delay every answer that the app waits for; pushes to the registry stay fast."""
         faults = [{"path": ".*", "delay_s": seconds}] if seconds else []
-        for part in ASKED_BY_THE_APP:
+        for part in DELAYED:
             self.running.put(part, "/_local/faults", faults)
-        read = [{"method": "GET", "path": ".*"}, {"method": "POST", "path": "/oauth2/"}]  # and pushes stay quick
-        self.running.put(
-            "registry_tls", "/_local/faults", [one | {"delay_s": seconds} for one in read] if seconds else []
-        )
+        reads = [{"method": "GET", "path": ".*"}, {"method": "POST", "path": "/oauth2/"}]
+        registry_faults = [read | {"delay_s": seconds} for read in reads] if seconds else []
+        self.running.put("registry_tls", "/_local/faults", registry_faults)
 
     def provisioning(self, seconds: float) -> None:
-        """How long versions that are created from now on take."""
+        """Set how long the provisioning of new versions takes."""
         self.running.put("foundry", "/_local/provisioning", {"seconds": seconds})
 
-    def seen(self, part: str, since: float) -> list[Line]:
-        """What a stand-in answered since then."""
-        found: list[Line] = self.running.get(part, f"/_local/requests?since={since}")
-        return [one for one in found if "answered" in one]
+    def requests(self, part: str, since: float) -> list[Request]:
+        """The requests that a stand-in has answered since then."""
+        found: list[Request] = self.running.get(part, f"/_local/requests?since={since}")
+        return [request for request in found if "answered" in request]
 
-    def foundry_saw(self, method: str, path: str, since: float) -> list[Line]:
-        """Answered requests of one kind that arrived since then, oldest first."""
-        for line in self.seen("foundry", self._until):
-            self._read[line["at"], line["path"]] = line
-            self._until = max(self._until, line["answered"])
-        desired = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
-        return sorted((one for one in desired if one["path"].split("?")[0].endswith(path)), key=lambda one: one["at"])
+    def foundry_requests(self, method: str, path: str, since: float) -> list[Request]:
+        """Answered requests that arrived since then, by method and end of the path, in the order of arrival."""
+        for request in self.requests("foundry", self._until):
+            self._read[request["at"], request["path"]] = request
+            self._until = max(self._until, request["answered"])
+        found = (request for request in self._read.values() if request["method"] == method and request["at"] >= since)
+        matching = (request for request in found if request["path"].split("?")[0].endswith(path))
+        return sorted(matching, key=lambda request: request["at"])
 
-    def foundry_saw_all(self, method: str, since: float) -> list[Line]:
-        """Answered requests of one method that arrived since then, whatever their path, in the order of their ends."""
-        self.foundry_saw(method, "", since)
-        found = (one for one in self._read.values() if one["method"] == method and one["at"] >= since)
-        return sorted(found, key=lambda one: float(one["answered"]))
+    def all_foundry_requests(self, method: str, since: float) -> list[Request]:
+        """Answered requests that arrived since then, by method, in the order of their answers."""
+        return sorted(self.foundry_requests(method, "", since), key=lambda request: float(request["answered"]))
 
-    def created(self, agent: str, since: float) -> Line:
-        """The request that asked for a version of the agent, once it is there."""
-        return self.wait(lambda: self.foundry_saw("POST", f"{BASE}/{agent}/versions", since), f"{agent} is created")[0]
+    def wait_for_create(self, agent: str, since: float) -> Request:
+        """Wait for the request that creates a version of the agent."""
+        path = f"{BASE}/{agent}/versions"
+        return self.wait_for(lambda: self.foundry_requests("POST", path, since), f"{agent} is created")[0]
 
-    def moved(self, agent: str, since: float, within: float = 60.0) -> Line:
-        """The request that moved the agent's selector, once it is there."""
-        return self.wait(lambda: self.foundry_saw("PATCH", f"{BASE}/{agent}", since), f"{agent} is live", within)[-1]
+    def wait_until_live(self, agent: str, since: float, within: float = 60.0) -> Request:
+        """Wait for the request that moves the agent's traffic."""
+        path = f"{BASE}/{agent}"
+        return self.wait_for(lambda: self.foundry_requests("PATCH", path, since), f"{agent} is live", within)[-1]
 
-    def wait(self, ask: Callable[[], T | None], what: str, within: float = 60.0) -> T:
-        """Patience that ends as a row that was not measured."""
+    def wait_for(self, condition: Callable[[], T | None], description: str, within: float = 60.0) -> T:
+        """Wait for a condition; raises NotMeasuredError after a timeout."""
         try:
-            return eventually(ask, what, within)
+            return eventually(condition, description, within)
         except AssertionError as error:
             raise NotMeasuredError(str(error)) from error
 
     def push(self, agent: str) -> float:
-        """Push an image of its own to the agent's repository; returns when of day that began."""
+        """Push a new image to the agent's repository; returns the time of the start."""
         now = time.time()
         self.running.push(f"agents/{agent}", f"v{time.time_ns()}", salt=str(time.time_ns()))
         return now
 
 
 @contextmanager
-def scene(agents: Mapping[str, int], more: Mapping[str, object] | None = None) -> Iterator[Scene]:
-    """A stack for agents with so many secrets each, and ``more`` in each rule; its folder goes with it."""
+def start_testbed(agents: Mapping[str, int], more: Mapping[str, object] | None = None) -> Iterator[Testbed]:
+    """Start a stack for agents with a number of secrets each; ``more`` is added to each agent spec."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         folder = Path(name)
         file = folder / "agents.yaml"
-        rules = {agent: {**rule(agent, n), **(more or {})} for agent, n in agents.items()}
-        file.write_text(yaml.safe_dump({"agents": rules}))
+        specs = {agent: {**agent_spec(agent, secrets), **(more or {})} for agent, secrets in agents.items()}
+        file.write_text(yaml.safe_dump({"agents": specs}))
         with stack(folder, "--agents", str(file), "--no-functions") as running:
             running.endpoints["env"] |= PRODUCT_DEFAULTS
-            yield Scene(running)
+            yield Testbed(running)
 
 
-def rule(agent: str, secrets: int) -> Mapping[str, object]:
-    """The rule of one agent."""
+def agent_spec(agent: str, secrets: int) -> Mapping[str, object]:
+    """The spec of an agent."""
     env = {f"SECRET_{n}": {"secret": f"secret-{n}"} for n in range(secrets)}
     inspect = "best-effort" if agent.startswith(INSPECTED) else "never"
     return {"repository": f"agents/{agent}", "env": env, "inspect": inspect}
+
+
+def hosted_agent(image: str, **environment: str) -> HostedAgentDefinition:
+    """A definition for the SDK."""
+    return HostedAgentDefinition(
+        container_configuration=ContainerConfiguration(image=image),
+        protocol_versions=[ProtocolVersionRecord(protocol="responses", version="2.0.0")],
+        cpu="1",
+        memory="2Gi",
+        environment_variables=environment or None,
+    )
