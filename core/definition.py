@@ -1,4 +1,4 @@
-"""From an agent rule, a push and its secrets to what is sent to Foundry, and the fingerprint that names it."""
+"""Builds the definition to send to Foundry from agent spec, push and secrets, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
+from core.agents_file.spec import AgentSpec, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
 from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, Toolbox, Version
 from core.reasons import Reason
 
 SCHEMA = 1
-"""Grows when the same rule and push would make another definition than before."""
+"""Raised when the same spec and push would give another definition than before."""
 
 FINGERPRINT = "slipway.fingerprint"
 TAG = "slipway.tag"
 TOOLBOX = "slipway.toolbox"
-"""Metadata that names the toolbox version that a version uses."""
-METADATA_VALUE = 512
-"""Characters that the service keeps of a metadata value (docs/reference/wire.md)."""
+"""Metadata: the version of the toolbox that a version uses."""
+MAX_METADATA_VALUE_CHARS = 512
+"""The service keeps no more of a metadata value (docs/reference/wire.md)."""
 
 PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_")
 TOOLBOX_ENDPOINT = "SLIPWAY_TOOLBOX_ENDPOINT"
@@ -31,35 +31,33 @@ TOOLBOX_NAME = "SLIPWAY_TOOLBOX_NAME"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedDefinition:
-    """A definition with every reference followed."""
+    """A definition with all secrets, tools and image facts resolved."""
 
     definition: Definition
     fingerprint: str
     secrets: Mapping[str, str]
-    """Secret name -> version id, of those that follow the newest version."""
+    """Secret name -> version id, for the secrets that follow the newest version."""
     image: ImageFacts | None = None
-    """What the registry said of the image, where it was asked."""
+    """The facts of the image, if the registry was asked."""
     toolbox: str = ""
-    """The version of the toolbox that holds the rule's tools."""
+    """The version of the toolbox with the agent's tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedDefinition:
-    """Why a rule cannot become a definition now."""
+    """Why there is no definition now."""
 
     reason: Reason
     detail: str
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
-    """Environment name -> secret, from the rule and from the vault's tags; a name that both give is a mistake."""
-    written = {name: value for name, value in spec.env.items() if isinstance(value, SecretRef)}
-    clash = sorted(set(spec.env) & set(tagged))
-    if clash:
-        return UnresolvedDefinition(
-            Reason.ENV_CLASH, f"{clash[0]} is given by env and by the tag of secret {tagged[clash[0]]}"
-        )
-    return written | {name: SecretRef(secret=secret) for name, secret in tagged.items()}
+    """Variable -> secret, from ``env`` and from the tags of secrets; both must not set the same variable."""
+    if clashes := sorted(set(spec.env) & set(tagged)):
+        detail = f"{clashes[0]} is set by env and by the tag of secret {tagged[clashes[0]]}"
+        return UnresolvedDefinition(Reason.ENV_CLASH, detail)
+    from_env = {variable: value for variable, value in spec.env.items() if isinstance(value, SecretRef)}
+    return from_env | {variable: SecretRef(secret=secret) for variable, secret in tagged.items()}
 
 
 def resolve(
@@ -71,39 +69,38 @@ def resolve(
     now: datetime,
     image: ImageFacts | None = None,
 ) -> ResolvedDefinition | UnresolvedDefinition:
-    """Build the definition; ``secrets`` holds, per environment name, what was asked for and what came back."""
+    """Build the definition; ``secrets`` has, for each variable, the reference and what Key Vault returned."""
     if image is not None and image.reason:
         return UnresolvedDefinition(Reason[image.reason], image.detail)
     for variable, (ref, secret) in sorted(secrets.items()):
-        if (wrong := secret_problem(secret, now)) is not None:
-            return UnresolvedDefinition(wrong, f"secret {ref.secret} of variable {variable}")
-    read = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
+        if (reason := secret_problem(secret, now)) is not None:
+            return UnresolvedDefinition(reason, f"secret {ref.secret} of variable {variable}")
+    values = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     definition = Definition(
         image=image_reference(login_server, push.repository, _digest(spec, push, image)),
         cpu=spec.cpu,
         memory=spec.memory,
         protocols=tuple(sorted(spec.protocols.items())),
-        environment=_environment(spec, read, toolbox),
+        environment=_environment(spec, values, toolbox),
         more_definition=spec.more_definition,
     )
-    newest = {ref.secret: read[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
-    return ResolvedDefinition(
-        definition, fingerprint(definition, read), newest, image, toolbox.version if toolbox else ""
-    )
+    newest = {ref.secret: values[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
+    toolbox_version = toolbox.version if toolbox else ""
+    return ResolvedDefinition(definition, fingerprint(definition, values), newest, image, toolbox_version)
 
 
 def image_reference(login_server: str, repository: str, digest: str) -> str:
-    """Always by digest: a tag may mean something else a second later."""
+    """The reference of an image, always by digest, because a tag can move at any time."""
     return f"{login_server}/{repository}@{digest}"
 
 
 def _digest(spec: AgentSpec, push: Push, image: ImageFacts | None) -> str:
-    """What was pushed, or its linux/amd64 child where the rule wants that and the registry named one."""
+    """The pushed digest, or that of its linux/amd64 image if the agent wants that one and it is known."""
     return image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
 
 
 def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason | None:
-    """Why a secret must not be used: Key Vault itself stops only disabled ones (docs/reference/wire.md)."""
+    """Why a secret must not be used; Key Vault itself only refuses disabled ones (docs/reference/wire.md)."""
     if isinstance(secret, SecretUnavailable):
         return {
             SecretUnavailable.MISSING: Reason.SECRET_MISSING,
@@ -120,33 +117,28 @@ def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason 
 def _environment(
     spec: AgentSpec, secrets: Mapping[str, Secret], toolbox: Toolbox | None
 ) -> Mapping[str, str | SecretValue]:
-    environment: dict[str, str | SecretValue] = {}
-    for name, value in spec.env.items():
-        if isinstance(value, ConnectionRef):
-            environment[name] = f"${{{{connections.{value.connection}}}}}"
-        elif isinstance(value, str):
-            environment[name] = value
-    environment |= {name: secret.value for name, secret in secrets.items()}
-    if toolbox is not None:
-        environment |= {TOOLBOX_ENDPOINT: toolbox.endpoint, TOOLBOX_NAME: toolbox.name}
-    return environment
+    texts = {
+        name: value if isinstance(value, str) else f"${{{{connections.{value.connection}}}}}"
+        for name, value in spec.env.items()
+        if not isinstance(value, SecretRef)
+    }
+    tools = {TOOLBOX_ENDPOINT: toolbox.endpoint, TOOLBOX_NAME: toolbox.name} if toolbox else {}
+    return {**texts, **{name: secret.value for name, secret in secrets.items()}, **tools}
 
 
 def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
-    """The sha256 of the canonical definition, in which a secret stands as ``name@version-id``.
+    """The sha256 of the canonical definition, with ``name@version-id`` in place of each secret's value.
 
-    The toolbox's version is in it by the pinned address; the release, keep and tag settings are not.
+    It covers the toolbox's version, by the pinned address, but not the settings under release, keep and tags.
     """
-    named = {name: f"{secret.name}@{secret.version}" for name, secret in secrets.items()}
-    plain = {name: value for name, value in definition.environment.items() if isinstance(value, str)}
     canonical = {
         "schema": SCHEMA,
         "image": definition.image,
         "cpu": definition.cpu,
         "memory": definition.memory,
         "protocols": definition.protocols,
-        "environment": plain,
-        "secrets": named,
+        "environment": {name: value for name, value in definition.environment.items() if isinstance(value, str)},
+        "secrets": {name: f"{secret.name}@{secret.version}" for name, secret in secrets.items()},
         "more": definition.more_definition,
     }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -154,10 +146,10 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
 
 
 def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, attempt: int) -> Mapping[str, str]:
-    """What a version says about where it comes from: at most 16 pairs.
+    """The metadata of a new version, at most 16 pairs.
 
-    ``enableVnextExperience`` is what azd and the official sample send with every hosted agent; it is harmless where
-    the service no longer asks for it.
+    azd and the official sample send ``enableVnextExperience`` with every hosted agent; it does no harm if the service
+    does not need it any more.
     """
     pairs = {
         FINGERPRINT: resolved.fingerprint,
@@ -172,27 +164,26 @@ def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, att
         TOOLBOX: resolved.toolbox,
         "enableVnextExperience": "true",
     }
-    return {key: value[:METADATA_VALUE] for key, value in pairs.items() if value}
+    return {key: value[:MAX_METADATA_VALUE_CHARS] for key, value in pairs.items() if value}
 
 
 def existing_definition(version: Version) -> ResolvedDefinition:
-    """What a version that is there already comes to: nothing of it is made anew."""
-    environment = dict.fromkeys(version.variables, "")
-    made = version.metadata.get(FINGERPRINT) or f"version {version.number}"
-    return ResolvedDefinition(Definition(version.image, "", "", (), environment), made, {})
+    """The definition of a version that exists; nothing of it is created again."""
+    definition = Definition(version.image, "", "", (), dict.fromkeys(version.variables, ""))
+    return ResolvedDefinition(definition, version.metadata.get(FINGERPRINT) or f"version {version.number}", {})
 
 
 def push_of_version(version: Version) -> Push | None:
-    """The push that a version was made of, as far as it tells; None where not even its image names a digest."""
-    told = version.metadata
+    """The push that a version was created for, from its metadata and image; None if neither has a digest."""
+    saved = version.metadata
     repository, _, digest = version.image.partition("/")[2].partition("@")
-    repository, digest = told.get("slipway.repository", repository), told.get("slipway.digest", digest)
+    repository, digest = saved.get("slipway.repository", repository), saved.get("slipway.digest", digest)
     if not repository or not digest:
         return None
-    pushed_at = event_time(told.get("slipway.pushed_at", "")) or version.created_at
-    return Push(repository, digest, told.get(TAG, ""), pushed_at, told.get("slipway.event", ""))
+    pushed_at = event_time(saved.get("slipway.pushed_at", "")) or version.created_at
+    return Push(repository, digest, saved.get(TAG, ""), pushed_at, saved.get("slipway.event", ""))
 
 
 def own_variables(names: frozenset[str]) -> frozenset[str]:
-    """The names that a rule can have set: the platform may add its own to a version."""
+    """The variables that an agent spec can set; the platform adds its own to a version."""
     return frozenset(name for name in names if not name.startswith(PLATFORM_PREFIXES))

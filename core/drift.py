@@ -1,4 +1,4 @@
-"""What is no longer as a release left it: told once, and never touched."""
+"""Finds what changed on an agent since its release; drift is reported once and never corrected."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from core.timing import CONSISTENCY_LAG
 
 
 def is_watched(release: ReleaseState, now: datetime) -> bool:
-    """True for an agent that is live by our doing and that no release is at now; not while reads may lag behind us."""
-    settled = release.routed_at is None or abs(now - release.routed_at) >= CONSISTENCY_LAG
-    return release.last_good is not None and not release.is_open and release.pending_write is None and settled
+    """True if Slipway made the agent live, no release is under way, and reads no longer lag behind our own write."""
+    consistent = release.routed_at is None or abs(now - release.routed_at) >= CONSISTENCY_LAG
+    return release.last_good is not None and not release.is_open and release.pending_write is None and consistent
 
 
 def find_drift(release: ReleaseState, agent: Agent | None, live: Version | None) -> dict[str, str]:
-    """What changed behind our back: a name that stays the same while the change does, and a sentence for each.
+    """Each difference under a name that stays the same while the difference lasts.
 
-    ``live`` is the version that was last good, as its own read tells it.
+    ``live`` is the last good version, from its own read.
     """
     if agent is None:
-        return {"agent gone": "the agent is gone"}
-    found = {**_routing(release, agent), **_live(release, live)}
+        return {"agent gone": "the agent does not exist any more"}
+    drift = {**_routing_drift(release, agent), **_version_drift(release, live)}
     if release.identity and agent.identity and agent.identity != release.identity:
-        found[f"identity {agent.identity}"] = "the agent runs as another identity: roles that it had are gone"
+        drift[f"identity {agent.identity}"] = "the agent runs as another identity, without the roles of the earlier one"
     if not agent.enabled:
-        found["disabled"] = "the agent is disabled"
-    return found
+        drift["disabled"] = "the agent is disabled"
+    return drift
 
 
-def _routing(release: ReleaseState, agent: Agent) -> dict[str, str]:
+def _routing_drift(release: ReleaseState, agent: Agent) -> dict[str, str]:
     if release.expected_routing is None or agent.routing == release.expected_routing:
         return {}
-    told = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
-    left = release.expected_routing.pinned or "the newest version"
-    return {f"routing {told}": f"the traffic goes to {told}; we left it at {left}"}
+    actual = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
+    expected = release.expected_routing.pinned or "the newest version"
+    return {f"routing {actual}": f"the traffic goes to {actual}; Slipway sent it to {expected}"}
 
 
-def _live(release: ReleaseState, live: Version | None) -> dict[str, str]:
-    good = release.last_good.version if release.last_good else ""
+def _version_drift(release: ReleaseState, live: Version | None) -> dict[str, str]:
+    number = release.last_good.version if release.last_good else ""
     status = "gone" if live is None else str(live.status)
-    if live is not None and live.status is Status.ACTIVE:
+    if status == Status.ACTIVE:
         return {}
-    return {f"version {good} {status}": f"version {good}, which was live, is {status}"}
+    return {f"version {number} {status}": f"version {number}, which was live, is {status}"}

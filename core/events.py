@@ -1,7 +1,7 @@
-"""Wire payloads as values: a push, a changed secret, or a reason why it is neither.
+"""Parses events into a push, a changed secret, or the reason to ignore the event.
 
-Event Grid sends both its own schema and CloudEvents 1.0, one event or an array, and ``data`` as an object or as text
-(docs/reference/wire.md). Only the fields that are used are read; whatever else an event carries is left alone.
+Event Grid sends its own schema or CloudEvents 1.0, one event or an array, with ``data`` as an object or as text
+(docs/reference/wire.md).
 """
 
 from __future__ import annotations
@@ -18,31 +18,30 @@ from core.reasons import Reason
 IMAGE_PUSHED = "Microsoft.ContainerRegistry.ImagePushed"
 SECRET_NEW_VERSION = "Microsoft.KeyVault.SecretNewVersionCreated"
 SHORT_IMAGE_PUSHED = "ImagePushed"
-"""How documents of 2018 to 2020, and old subscriptions, spell the type."""
+"""The type in documents of 2018 to 2020 and from old subscriptions."""
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}.*|.*\.(sig|att|sbom)")
-"""Tags that cosign, notation and ORAS make for what belongs to an image."""
+"""Tags that cosign, notation and ORAS create for what they attach to an image."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 SECRET_ID = re.compile(r"https?://([^/]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
 MAX_QUOTED_CHARS = 60
-"""Characters of an event's own text that may be told."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePushed:
-    """A tagged image landed in our registry."""
+    """A tagged image was pushed to our registry."""
 
     push: Push
     traceparent: str | None = None
     dry_run: bool = False
-    """The decision is told, and nothing is changed: ``data.dry_run`` of a smoke check, never of the registry."""
+    """Only report the decision: ``data.dry_run`` of a smoke check; the registry never sends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretChanged:
-    """A secret has a new version; the name is in lower case, as Key Vault ignores case."""
+    """A secret has a new version; its name is in lower case, because Key Vault ignores case."""
 
     vault: str
     name: str
@@ -54,7 +53,7 @@ class SecretChanged:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Not for us, or not an event."""
+    """An event that Slipway does not act on, or that is not an event."""
 
     event_id: str
     reason: Reason
@@ -69,21 +68,21 @@ Json = Mapping[str, object]
 
 
 def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[ParsedEvent, ...]:
-    """Every event in a delivery; never raises, and no malformed one hides another.
+    """Every event of a delivery; never raises, and a malformed event does not affect the others.
 
-    ``registry`` is the resource name that a topic must end with, ``received_at`` stands in for a time nobody can read.
+    ``registry`` is the resource name that a topic must end with; ``received_at`` replaces an unreadable time.
     """
     try:
         body = json.loads(payload)
     except (ValueError, RecursionError):
         return (Ignored("", Reason.MALFORMED_EVENT, "the payload is not JSON"),)
-    return tuple(_event(one, registry, received_at) for one in (body if isinstance(body, list) else [body]))
+    return tuple(_event(event, registry, received_at) for event in (body if isinstance(body, list) else [body]))
 
 
 def _event(body: object, registry: str, received_at: datetime) -> ParsedEvent:
     if not isinstance(body, dict):
         return Ignored("", Reason.MALFORMED_EVENT, "the event is not an object")
-    event_id = _told(body.get("id"))
+    event_id = _quote(_text(body, "id"))
     kind = _text(body, "eventType") or _text(body, "type")
     if not kind:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "the event has no type")
@@ -91,7 +90,7 @@ def _event(body: object, registry: str, received_at: datetime) -> ParsedEvent:
         return _push(body, event_id, registry, received_at)
     if kind == SECRET_NEW_VERSION:
         return _secret(body, event_id)
-    return Ignored(event_id, Reason.OTHER_EVENT_TYPE, _told(kind))
+    return Ignored(event_id, Reason.OTHER_EVENT_TYPE, _quote(kind))
 
 
 def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> ParsedEvent:
@@ -103,10 +102,9 @@ def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> Pa
     repository, tag, digest = (_text(target, key) for key in ("repository", "tag", "digest"))
     reason = _not_ours(data, topic, registry) or _not_deployable(tag, digest)
     if reason is not None:
-        what = "data.target.digest is no sha256 digest" if reason is Reason.MALFORMED_EVENT else ""
-        return Ignored(
-            event_id, reason, what, _told(repository), _told(tag), digest if DIGEST.fullmatch(digest) else ""
-        )
+        detail = "data.target.digest is not a sha256 digest" if reason is Reason.MALFORMED_EVENT else ""
+        known_digest = digest if DIGEST.fullmatch(digest) else ""
+        return Ignored(event_id, reason, detail, _quote(repository), _quote(tag), known_digest)
     times = (event_time(_text(body, key)) for key in ("eventTime", "time"))
     at = next((time for time in (*times, event_time(_text(data, "timestamp"))) if time is not None), received_at)
     return ImagePushed(Push(repository, digest, tag, at, event_id), _traceparent(body), data.get("dry_run") is True)
@@ -130,19 +128,18 @@ def _not_deployable(tag: str, digest: str) -> Reason | None:
 
 
 def _secret(body: Json, event_id: str) -> ParsedEvent:
-    # the sample's other keys carry stray spaces ("ObjectName "), so the identifier is read instead
+    # Only the identifier: other keys of the documented sample have stray spaces ("ObjectName ")
     data = _data(body)
-    found = SECRET_ID.fullmatch(_text(data, "Id").strip())
-    if found is None:
-        return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is no secret version's identifier")
-    host, name, version = found.groups()
-    return SecretChanged(
-        host.split(".")[0].lower(), name.lower(), version, event_id, _traceparent(body), data.get("dry_run") is True
-    )
+    match = SECRET_ID.fullmatch(_text(data, "Id").strip())
+    if match is None:
+        return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is not the identifier of a secret version")
+    host, name, version = match.groups()
+    vault, dry_run = host.split(".")[0].lower(), data.get("dry_run") is True
+    return SecretChanged(vault, name.lower(), version, event_id, _traceparent(body), dry_run)
 
 
 def _data(body: Json) -> Json:
-    """The event's data; the registry service sent it as text at times: Azure/azure-sdk-for-js, testData.ts."""
+    """The event's data, which the registry service has also sent as text: Azure/azure-sdk-for-js, testData.ts."""
     data = body.get("data")
     if isinstance(data, str):
         try:
@@ -153,23 +150,21 @@ def _data(body: Json) -> Json:
 
 
 def _text(body: Json, key: str) -> str:
-    """A text of the event; half a character, which JSON can escape and nothing can store, is read as ``?``."""
+    """A text of the event, with ``?`` for a lone surrogate, which JSON can escape but storage cannot keep."""
     value = body.get(key)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _told(value: object) -> str:
-    """At most so much of an event's own text, printable."""
-    text = value if isinstance(value, str) else ""
-    return "".join(letter for letter in text[:MAX_QUOTED_CHARS] if letter.isprintable())
+def _quote(text: str) -> str:
+    return "".join(char for char in text[:MAX_QUOTED_CHARS] if char.isprintable())
 
 
 def event_time(text: str) -> datetime | None:
-    """An aware time in UTC; fractions of 7 or 9 digits are cut to microseconds, what is odd reads as None."""
-    found = TIME.fullmatch(text)
-    if found is None:
+    """An aware time in UTC, or None; fractions of 7 or 9 digits are cut to microseconds."""
+    match = TIME.fullmatch(text)
+    if match is None:
         return None
-    day, clock, fraction, zone = found.groups()
+    day, clock, fraction, zone = match.groups()
     offset = "+00:00" if not zone or zone in "Zz" else zone
     try:
         return datetime.fromisoformat(f"{day}T{clock}{(fraction or '.0')[:7]:0<7}{offset}").astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The nouns that every room of the house shares: frozen values in the words of the field."""
+"""Frozen values that all modules share: pushes, versions, routing, definitions, secrets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)  # where the service does not say when something was made
-FOLLOWS_LATEST = "@latest"  # what a selector rule may name instead of a version number (docs/reference/wire.md)
+UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)  # the service gave no creation time
+FOLLOWS_LATEST = "@latest"  # a selector rule may name this in place of a version number (docs/reference/wire.md)
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One image that landed in the registry under a tag."""
+    """An image that was pushed to the registry under a tag."""
 
     repository: str
     digest: str
-    """``sha256:`` and 64 hex digits: what is deployed; the tag is only how it was called."""
+    """``sha256:`` and 64 hex digits; Slipway deploys the digest and never the tag."""
     tag: str
     pushed_at: datetime
     event_id: str
@@ -25,7 +25,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class TrafficRule:
-    """One rule of an endpoint's version selector."""
+    """A rule of an endpoint's version selector."""
 
     version: str
     percent: int
@@ -33,49 +33,48 @@ class TrafficRule:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where an agent's endpoint sends new sessions; without rules it follows the newest version."""
+    """Where an agent's endpoint sends new sessions; without rules, to the newest version."""
 
     rules: tuple[TrafficRule, ...] = ()
 
     @classmethod
     def to(cls, version: str) -> Routing:
-        """The one rule that Slipway ever writes: everything to one version."""
+        """All traffic to one version, the only routing that Slipway writes."""
         return cls((TrafficRule(version, 100),))
 
     @property
     def follows_latest(self) -> bool:
-        """True while a newly created version would take traffic by itself."""
+        """True if a new version would get traffic by itself."""
         return not self.rules or any(rule.version == FOLLOWS_LATEST for rule in self.rules)
 
     @property
     def pinned(self) -> str | None:
-        """The version that one rule at 100 % names, or None."""
+        """The version with all the traffic, if a single rule names it."""
         if len(self.rules) == 1 and self.rules[0].percent == 100 and not self.follows_latest:
             return self.rules[0].version
         return None
 
     def routes_to(self, version: str) -> bool:
-        """True when any rule sends anything to the version."""
+        """True if a rule names the version."""
         return any(rule.version == version for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an agent, or the service in its place, answered to a question."""
+    """An answer of an agent, or of the service in its place."""
 
     status: int
-    """The HTTP status."""
     text: str = ""
     code: str = ""
-    """The service's error code, where the status is one of an error."""
+    """The service's error code, if the status is an error."""
     version: str | None = None
-    """The version that answered, where the answer names it."""
+    """The version that answered, if the answer names it."""
     problem: str = ""
     """Why the answer cannot be read: too large, cut off, not text."""
 
 
 class Status(StrEnum):
-    """How far a version is; what the service adds later is read as UNKNOWN."""
+    """The status of a version; a status that Slipway does not know is UNKNOWN."""
 
     CREATING = "creating"
     ACTIVE = "active"
@@ -87,7 +86,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the service gave up on a version: an open set of codes."""
+    """Why a version failed; the service may send codes that Slipway does not know."""
 
     code: str
     message: str
@@ -95,7 +94,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One immutable version of a hosted agent, as the service tells it; values of variables stay there."""
+    """An immutable version of a hosted agent, as the service describes it, without the values of its variables."""
 
     number: str
     status: Status
@@ -106,34 +105,34 @@ class Version:
     failure: Failure | None = None
     draft: bool = False
     read_at: datetime | None = field(default=None, compare=False)
-    """When the service said so, by the clock that also wrote ``created_at``; None where a list told it."""
+    """The time of the read by the service's clock, as ``created_at`` is; None for a version from a list."""
 
     @property
     def is_release(self) -> bool:
-        """False for a draft, and for a name that is no number: neither is ever a release's."""
+        """False for a draft and for a name that is not a number: releases make neither."""
         return is_version_number(self.number) and not self.draft
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A hosted agent as the service tells it."""
+    """A hosted agent as the service describes it."""
 
     name: str
     enabled: bool
     routing: Routing
     latest: Version | None
-    identity: str | None = None  # the principal id that the agent runs as; a change is worth a warning
+    identity: str | None = None  # the principal id that the agent runs as
 
     @property
     def live(self) -> str | None:
-        """The version that new sessions go to, where that is one version."""
+        """The version that gets all new sessions, if there is one."""
         if self.routing.follows_latest:
             return self.latest.number if self.latest else None
         return self.routing.pinned
 
 
 class SecretValue:
-    """A secret on its way from Key Vault to Foundry; it shows itself to nobody on the way."""
+    """The value of a secret; it never appears in a log or an error."""
 
     __slots__ = ("_value",)
 
@@ -150,13 +149,13 @@ class SecretValue:
         return hash(self._value)
 
     def reveal(self) -> str:
-        """The value itself; called where a request to Foundry is written, and where it is learnt what to hide."""
+        """The value itself, for the request to Foundry and for the redaction."""
         return self._value
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One version of a Key Vault secret; the service returns it expired or not, so the dates come along."""
+    """A version of a Key Vault secret; Key Vault also returns expired ones, so the dates are part of it."""
 
     name: str
     version: str
@@ -166,7 +165,7 @@ class Secret:
 
 
 class SecretUnavailable(StrEnum):
-    """Why Key Vault would not give a secret."""
+    """Why Key Vault did not return a secret."""
 
     MISSING = "missing"
     DISABLED = "disabled"
@@ -175,17 +174,17 @@ class SecretUnavailable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """One version of a Foundry toolbox, through which a hosted agent reaches its tools."""
+    """A version of a Foundry toolbox, through which a hosted agent reaches its tools."""
 
     name: str
     version: str
     endpoint: str
-    """The MCP address of this very version; the default one would move under the live agent."""
+    """The MCP address of this version; the default address would change under the live agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a hosted agent version is made of, ready to be sent."""
+    """The definition of a version, ready to send to Foundry."""
 
     image: str
     """``login_server/repository@sha256:…``"""
@@ -195,13 +194,12 @@ class Definition:
     """Pairs of protocol and version, such as ``("responses", "2.0.0")``."""
     environment: Mapping[str, str | SecretValue] = field(repr=False)
     more_definition: Mapping[str, object] = field(default_factory=dict)
-    """Further definition fields, passed through with their types."""
+    """Further keys of Foundry's definition, passed on unchanged."""
 
 
 MAX_VERSION_DIGITS = 18
-"""Digits; Foundry counts from 1."""
 
 
 def is_version_number(name: str) -> bool:
-    """Whether a name is a number, as that of every released version is; digits of other scripts are none."""
+    """True for a version number in ASCII digits, which every released version has."""
     return name.isascii() and name.isdecimal() and len(name) <= MAX_VERSION_DIGITS

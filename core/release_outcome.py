@@ -1,4 +1,4 @@
-"""What releases come to, seen from outside: outcomes, how long things took, and what waits for how long."""
+"""Outcomes of releases, how long they took, and since when a release should have ended."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.state.release import HistoryEntry, ReleaseState
 
 
 class ReleaseOutcome(StrEnum):
-    """What became of a release."""
+    """How a release ended."""
 
     LIVE = "live"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
     SUPERSEDED = "superseded"
     SKIPPED = "skipped"
-    """There was nothing to release, or nothing that may be."""
+    """Nothing was to be released, or nothing that may be released."""
 
 
 OUTCOMES = {
@@ -28,42 +28,41 @@ OUTCOMES = {
     Reason.CHECK_FAILED: ReleaseOutcome.ROLLED_BACK,
     Reason.SUPERSEDED: ReleaseOutcome.SUPERSEDED,
 }
-BROKEN = frozenset({ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK})
+FAILURES = frozenset({ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK})
 
 
 def outcome_of(reason: Reason) -> ReleaseOutcome:
-    """What a release came to that ended with this reason."""
+    """The outcome of a release that ended with this reason."""
     if reason in OUTCOMES:
         return OUTCOMES[reason]
     return ReleaseOutcome.FAILED if reason.severity == "error" else ReleaseOutcome.SKIPPED
 
 
 def time_to_restore(history: Sequence[HistoryEntry]) -> timedelta | None:
-    """From the first failure since the last time live to the release that just went live; None where none failed."""
+    """From the first failure after the previous LIVE to the release that just went live; None without a failure."""
     *earlier, last = history
-    broken: datetime | None = None
-    for line in reversed(earlier):
-        came_to = outcome_of(by_code(line.reason))
-        if came_to is ReleaseOutcome.LIVE:
+    failed_at: datetime | None = None
+    for entry in reversed(earlier):
+        outcome = outcome_of(by_code(entry.reason))
+        if outcome is ReleaseOutcome.LIVE:
             break
-        broken = line.at if came_to in BROKEN else broken
-    return last.at - broken if broken else None
+        failed_at = entry.at if outcome in FAILURES else failed_at
+    return last.at - failed_at if failed_at else None
 
 
 def seconds_since(moment: datetime | None, now: datetime) -> float | None:
-    """Seconds from a moment to now; a service's clock may be ahead of ours."""
+    """Seconds from a moment to now, at least 0, because a service's clock may be ahead of ours."""
     return round(max(0.0, (now - moment).total_seconds()), 3) if moment else None
 
 
 def awaits_approval(release: ReleaseState) -> bool:
-    """True while the release under way waits for a person; the note is written when that is told."""
+    """True while the open release waits for a person, which it reports once."""
     return release.is_open and release.last_reported.split(" ")[1:2] == [Reason.APPROVAL_WAITING.value]
 
 
 def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
-    """Since when something should have ended; None where nothing is under way, or a person or a time is waited for."""
-    paused = desired.pause is not None and (desired.pause.until is None or desired.pause.until > now)
-    if paused or awaits_approval(release):
+    """Since when a release should have ended; None if none is due, or if it waits for a person."""
+    if (desired.pause is not None and desired.pause.is_active(now)) or awaits_approval(release):
         return None
     if release.is_open:
         return release.started_at

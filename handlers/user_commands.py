@@ -77,7 +77,7 @@ async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to
         return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, gone), gateways)
     serves = next((one for one in versions if told is not None and one.number == told.live), None)
     return await _say(
-        agent, lambda desired, now: decide.request_rollback(desired, release, back, serves, why, by, now), gateways
+        agent, lambda desired, now: decide.request_rollback(desired, back, serves, why, by, now), gateways
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a push becomes what an agent should run, and what the ledger then says."""
+"""Applies a push, a changed agents.yaml or a rotated secret to the desired state."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ from core.model import Push
 from core.reasons import Reason
 from core.state.desired import Cause, DesiredState
 
-RUNS = {"repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition"}
-ENQUEUES = frozenset(
-    {
-        Reason.ACCEPTED,
-        Reason.SAME_PUSH,
-        Reason.CONFIG_CHANGED,
-        Reason.APPROVED,
-        Reason.RELEASE_REQUESTED,
-        Reason.ROLLBACK_REQUESTED,
-        Reason.HOLD_REMOVED,
-        Reason.UNPAUSED,
-    }
-)
-"""Words after which the release is to be taken up."""
+RUNTIME_KEYS = {
+    "repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition",
+}  # fmt: skip
+"""Keys of an agent that change what it runs."""
+ENQUEUES = {
+    Reason.ACCEPTED, Reason.SAME_PUSH, Reason.CONFIG_CHANGED, Reason.APPROVED,
+    Reason.RELEASE_REQUESTED, Reason.ROLLBACK_REQUESTED, Reason.HOLD_REMOVED, Reason.UNPAUSED,
+}  # fmt: skip
+"""Reasons after which a release message is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredUpdate:
-    """What a handler does after an event was held against the ledger."""
+    """The desired state after an event or a user command, and the reason to record."""
 
     desired: DesiredState
     reason: Reason
@@ -39,9 +34,9 @@ class DesiredUpdate:
 
     @property
     def enqueues(self) -> bool:
-        """True when the release must be taken up.
+        """True if a release message must be sent.
 
-        Also where the same push came twice: its first delivery may have died between the ledger and the queue.
+        Also after the same push twice: the first delivery may have failed between the state store and the queue.
         """
         return self.reason in ENQUEUES
 
@@ -49,76 +44,62 @@ class DesiredUpdate:
 def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
-    """Hold a push against the rule and what is wanted so far."""
+    """Make a push the desired one, if its tag is allowed and newer."""
     newest = desired.newest_push or desired.push
     rejection = check_tag(spec.tags, push.tag) or check_newer(spec.tags, push, newest)
     if rejection is not None:
         return DesiredUpdate(desired, rejection.reason, rejection.detail)
-    generation = desired.generation + 1
-    taken = replace(
-        desired,
-        generation=generation,
-        user_generation=generation,
+    updated = replace(
+        user_change(desired, Cause.PUSH, now),
         push=push,
         newest_push=None,
-        cause=Cause.PUSH,
-        updated_at=now,
         not_before=push.pushed_at + spec.release.min_push_age if spec.release.min_push_age else None,
         runtime_hash=runtime_hash(spec),
         traceparent=traceparent,
     )
-    return DesiredUpdate(taken, Reason.ACCEPTED)
+    return DesiredUpdate(updated, Reason.ACCEPTED)
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
-    """agents.yaml was deployed: where it says otherwise what runs, the push is wanted again after the quiet time."""
-    runs = runtime_hash(spec)
-    if desired.push is None or desired.runtime_hash == runs:
+    """Release the desired push again, after ``debounce``, if a deployed agents.yaml changed what the agent runs."""
+    new_hash = runtime_hash(spec)
+    if desired.push is None or desired.runtime_hash == new_hash:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
-    if desired.push.repository != spec.repository:
-        return DesiredUpdate(
-            replace(desired, runtime_hash=runs), Reason.NO_PUSH_YET
-        )  # the next push of the new one is awaited
-    generation, due = desired.generation + 1, now + spec.release.debounce
-    asked = replace(
-        desired,
-        generation=generation,
-        user_generation=generation,
-        cause=Cause.CONFIGURATION,
-        updated_at=now,
-        not_before=due,
-        runtime_hash=runs,
-    )
-    return DesiredUpdate(asked, Reason.CONFIG_CHANGED)
+    if desired.push.repository != spec.repository:  # the agent waits for a push of its new repository
+        return DesiredUpdate(replace(desired, runtime_hash=new_hash), Reason.NO_PUSH_YET)
+    changed = user_change(desired, Cause.CONFIGURATION, now)
+    updated = replace(changed, not_before=now + spec.release.debounce, runtime_hash=new_hash)
+    return DesiredUpdate(updated, Reason.CONFIG_CHANGED)
+
+
+def user_change(desired: DesiredState, cause: Cause, now: datetime) -> DesiredState:
+    """The next generation, by a push, a changed agents.yaml or a person."""
+    generation = desired.generation + 1
+    return replace(desired, generation=generation, user_generation=generation, cause=cause, updated_at=now)
 
 
 def runtime_hash(spec: AgentSpec) -> str:
-    """A hash of the part of a rule that makes another version when it changes, and of the repository.
+    """A hash of the keys that change what the agent runs, and of whether ``release.mode`` is ``notify``.
 
-    Also of whether anything is released at all: what was only told in mode ``notify`` is released once that changes.
+    A push that was only reported in mode ``notify`` is released once the mode changes.
     """
-    plain = spec.model_dump(mode="json", include=RUNS) | {"told_only": spec.release.mode == "notify"}
+    plain = spec.model_dump(mode="json", include=RUNTIME_KEYS) | {"notify_only": spec.release.mode == "notify"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
-    """A secret of the agent has a new version: the same push is wanted again, after the quiet time."""
+    """Release the desired push again, after ``debounce``, because a secret of the agent has a new version."""
     if spec.release.on_secret_change != "release":
-        return DesiredUpdate(
-            desired, Reason.SECRET_CHANGE_IGNORED, f"on_secret_change is {spec.release.on_secret_change}"
-        )
+        detail = f"on_secret_change is {spec.release.on_secret_change}"
+        return DesiredUpdate(desired, Reason.SECRET_CHANGE_IGNORED, detail)
     if desired.push is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
-    due = now + spec.release.debounce
-    return DesiredUpdate(
-        replace(
-            desired,
-            generation=desired.generation + 1,
-            cause=Cause.SECRET,
-            updated_at=now,
-            not_before=due,
-            traceparent=traceparent,
-        ),
-        Reason.ACCEPTED,
-        "a secret has a new version",
+    updated = replace(
+        desired,
+        generation=desired.generation + 1,
+        cause=Cause.SECRET,
+        updated_at=now,
+        not_before=now + spec.release.debounce,
+        traceparent=traceparent,
     )
+    return DesiredUpdate(updated, Reason.ACCEPTED, "a secret has a new version")

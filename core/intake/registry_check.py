@@ -1,4 +1,4 @@
-"""The newest push of a repository, as its tags tell it: for pushes whose event never came."""
+"""Finds the newest push of a repository in the registry, for pushes whose event never came."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from core.events import ARTIFACT_TAG
 from core.image_manifest import RegistryTag
 from core.model import Push
 
-EVENT = "catch-up"
-"""What stands in for the id of the event that never came."""
+EVENT_ID = "registry-check"
+"""The event id of a push whose event never came."""
 
 
 def newest_allowed_push(spec: AgentSpec, tags: Iterable[RegistryTag]) -> Push | None:
-    """The push that the rule would have ended at, had every event come; None where it allows no tag."""
-    best: Push | None = None
-    for one in tags:
-        push = Push(spec.repository, one.digest, one.tag, one.pushed_at, EVENT)
-        if _is_image(one.tag) and check_tag(spec.tags, one.tag) is None and check_newer(spec.tags, push, best) is None:
-            best = push
-    return best
-
-
-def _is_image(tag: str) -> bool:
-    return ARTIFACT_TAG.fullmatch(tag) is None
+    """The push that the agent would run if every event had come; None if no tag is allowed."""
+    newest: Push | None = None
+    for tag in tags:
+        push = Push(spec.repository, tag.digest, tag.tag, tag.pushed_at, EVENT_ID)
+        is_image = ARTIFACT_TAG.fullmatch(tag.tag) is None
+        if is_image and check_tag(spec.tags, tag.tag) is None and check_newer(spec.tags, push, newest) is None:
+            newest = push
+    return newest

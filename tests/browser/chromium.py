@@ -1,4 +1,4 @@
-"""A real Chromium, and pages in it that fail a test which asked elsewhere or left an error in the console."""
+"""Chromium; a page in it fails its test if it sends a request to another server or logs an error to the console."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.browser.served import Served, serving
+from tests.browser.telemetry_server import TelemetryServer, running_server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-Open = Callable[..., Page]
-expect.set_options(timeout=15_000)  # milliseconds: patience for a busy machine, not a pause
+OpenView = Callable[..., Page]
+expect.set_options(timeout=15_000)  # milliseconds, for a busy machine
 PHONE = 375
-"""Pixels of a small telephone."""
+"""Width of a small phone in pixels."""
 LINES = "section:not([hidden]) .line"
-WIDE = """document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-  .map((one) => `${one.tagName} ${one.className}`)"""
+TOO_WIDE = """document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+  .map((element) => `${element.tagName} ${element.className}`)"""
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """For a module, not the session: while it runs, this thread has an event loop, and other tests bring their own."""
+    """One browser per module: it gives the thread an event loop, and tests of other modules create their own."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -35,51 +35,51 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as one:
-        yield one
+def server() -> Iterator[TelemetryServer]:
+    with running_server() as telemetry_server:
+        yield telemetry_server
 
 
 @contextmanager
-def opened(browser: Browser, url: str, width: int = 1280, meant: str = "", **options: Any) -> Iterator[Page]:
-    """The page, once it has everything; whatever it asks of anybody else, or complains of, fails the test.
+def open_page(browser: Browser, url: str, width: int = 1280, expected: str = "", **options: Any) -> Iterator[Page]:
+    """Open the page and wait for its data; a request to another server or an error in the console fails the test.
 
-    ``meant`` is in the one complaint that the test is about.
+    ``expected`` is a part of the error that the test causes on purpose.
     """
     context = browser.new_context(viewport={"width": width, "height": 800}, timezone_id="UTC", **options)
-    page, wrong = context.new_page(), list[str]()
+    page, problems = context.new_page(), list[str]()
     base = url.split("#", maxsplit=1)[0].rstrip("/")
-    page.on("request", lambda one: None if one.url.startswith(f"{base}/") else wrong.append(f"asked {one.url}"))
-    page.on("pageerror", lambda error: wrong.append(f"error {error}"))
-    page.on("console", lambda message: wrong.append(f"console {message.text}") if _matters(message) else None)
+    page.on("request", lambda sent: None if sent.url.startswith(f"{base}/") else problems.append(f"request {sent.url}"))
+    page.on("pageerror", lambda error: problems.append(f"error {error}"))
+    page.on("console", lambda message: problems.append(f"console {message.text}") if _is_problem(message) else None)
     page.goto(url)
     page.wait_for_selector("body[data-state=live]")
     yield page
     context.close()
-    assert [one for one in wrong if not meant or meant not in one] == []
+    assert [problem for problem in problems if not expected or expected not in problem] == []
 
 
-def _matters(message: ConsoleMessage) -> bool:
-    """A server that is down is in the console whatever the page does."""
+def _is_problem(message: ConsoleMessage) -> bool:
+    """Whether a console message is a problem; the browser always logs a server that is down."""
     return message.type in ("error", "warning") and "ERR_CONNECTION_REFUSED" not in message.text
 
 
 @pytest.fixture
-def at(chromium: Browser, served: Served) -> Iterator[Open]:
-    """Open a view of what the test's own stand-in was sent."""
-    opening: list[Any] = []
+def visit(chromium: Browser, server: TelemetryServer) -> Iterator[OpenView]:
+    """Open a view of the telemetry page, on the test's own server."""
+    pages: list[Any] = []
 
-    def visit(view: str = "releases", **options: Any) -> Page:
-        manager = opened(chromium, f"{served.url}/#/{view}", **options)
-        opening.append(manager)
+    def open_view(view: str = "releases", **options: Any) -> Page:
+        manager = open_page(chromium, f"{server.url}/#/{view}", **options)
+        pages.append(manager)
         page: Page = manager.__enter__()
         return page
 
-    yield visit
-    for manager in reversed(opening):
+    yield open_view
+    for manager in reversed(pages):
         manager.__exit__(None, None, None)
 
 
-def fits(page: Page) -> None:
-    """Nothing has to be moved sideways; what is too wide is named."""
-    assert page.evaluate(WIDE) == []
+def assert_fits(page: Page) -> None:
+    """Check that no element is wider than the window."""
+    assert page.evaluate(TOO_WIDE) == []

@@ -1,5 +1,5 @@
-"""Fixtures that the tests of the page share."""
+"""Fixtures that the tests of the telemetry page share."""
 
-from tests.browser.chromium import at, chromium, served
+from tests.browser.chromium import chromium, server, visit
 
-__all__ = ["at", "chromium", "served"]
+__all__ = ["chromium", "server", "visit"]

@@ -1,4 +1,4 @@
-"""Envelopes of Application Insights as the product's telemetry makes them, made up."""
+"""Sample envelopes of Application Insights, in the format of the product's telemetry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 def envelope(kind: str, data: Item, *, trace: str = "", parent: str = "", after: float = 0.0) -> Item:
-    """An envelope of so many seconds after noon."""
+    """An envelope, some seconds after noon."""
     tags = {"ai.operation.id": trace, "ai.operation.parentId": parent, "ai.cloud.role": "slipway"}
     time = (NOON + timedelta(seconds=after)).isoformat()
     return {"name": f"Microsoft.ApplicationInsights.{kind}", "time": time, "tags": tags,
@@ -18,17 +18,17 @@ def envelope(kind: str, data: Item, *, trace: str = "", parent: str = "", after:
 
 
 def decision(reason: str, *, after: float = 0.0, trace: str = "t1", parent: str = "", **about: str) -> Item:
-    """A line of the product."""
+    """A decision of the product."""
     at = (NOON + timedelta(seconds=after)).isoformat()
-    told = {"at": at, "reason": reason, "severity": "info", "help": "Nothing to do.", "step": "push"} | about
-    properties = {f"slipway.{key}": value for key, value in told.items()}
+    attributes = {"at": at, "reason": reason, "severity": "info", "help": "Nothing to do.", "step": "push"} | about
+    properties = {f"slipway.{key}": value for key, value in attributes.items()}
     data = {"message": "slipway.decision", "severityLevel": 1, "properties": properties}
     return envelope("Message", data, trace=trace, parent=parent, after=after)
 
 
 def span(name: str, id_: str, *, parent: str = "", trace: str = "t1", after: float = 0.0, took: float = 0.1,
          good: bool = True, **about: str) -> Item:  # fmt: skip
-    """A step, of so many seconds."""
+    """A span of some seconds."""
     properties = {f"slipway.{key}": value for key, value in about.items()}
     length = timedelta(seconds=took)
     duration = f"{length.days}.{timedelta(seconds=length.seconds)!s:0>8}.{length.microseconds // 1000:03}"
@@ -38,20 +38,20 @@ def span(name: str, id_: str, *, parent: str = "", trace: str = "t1", after: flo
 
 def metric(name: str, value: float, *, after: float = 0.0, spread: tuple[float, float] | None = None, count: int = 1,
            **about: str) -> Item:  # fmt: skip
-    """A point as the exporter sends it."""
-    one: Item = {"name": name, "value": value, "count": count}
-    one |= {"min": spread[0], "max": spread[1]} if spread else {}
-    properties = {f"slipway.{key}": said for key, said in about.items()}
-    return envelope("Metric", {"metrics": [one], "properties": properties}, after=after)
+    """A data point of a metric."""
+    point: Item = {"name": name, "value": value, "count": count}
+    point |= {"min": spread[0], "max": spread[1]} if spread else {}
+    properties = {f"slipway.{key}": text for key, text in about.items()}
+    return envelope("Metric", {"metrics": [point], "properties": properties}, after=after)
 
 
 def push(trace: str, agent: str, after: float = 0.0, reason: str = "LIVE", **about: str) -> list[Item]:
-    """A small release: three lines and four spans."""
-    told: Item = {"agent": agent, "repository": f"agents/{agent}", "tag": "v1", "trace": trace}
+    """A small release: three decisions and four spans."""
+    attributes: Item = {"agent": agent, "repository": f"agents/{agent}", "tag": "v1", "trace": trace}
     return [
-        decision("ACCEPTED", after=after + 0.01, parent=f"{trace}-push", **told),
-        decision("CREATE", after=after + 0.4, parent=f"{trace}-create", to_version="1", **told),
-        decision(reason, after=after + 2, parent=f"{trace}-release", to_version="1", **told | about),
+        decision("ACCEPTED", after=after + 0.01, parent=f"{trace}-push", **attributes),
+        decision("CREATE", after=after + 0.4, parent=f"{trace}-create", to_version="1", **attributes),
+        decision(reason, after=after + 2, parent=f"{trace}-release", to_version="1", **attributes | about),
         span("push", f"{trace}-push", trace=trace, after=after, took=0.02, agent=agent),
         span(
             "release", f"{trace}-release", parent=f"{trace}-push", trace=trace, after=after + 0.3, took=1.7, agent=agent
@@ -61,11 +61,11 @@ def push(trace: str, agent: str, after: float = 0.0, reason: str = "LIVE", **abo
     ]
 
 
-def everything() -> list[Item]:
-    """Something of each kind."""
+def sample() -> list[Item]:
+    """Releases, decisions and metrics of every kind."""
     return [
         *push("t1", "hello-agent"),
-        *push("t2", "careful-agent", 5, "CHECK_FAILED", severity="error", help="Mend it.", detail="answered wrongly"),
+        *push("t2", "careful-agent", 5, "CHECK_FAILED", severity="error", help="Fix it.", detail="answered wrongly"),
         *push("t3", "billing-agent", 9, "APPROVAL_WAITING", severity="warning", help="Approve it."),
         decision("NOT_FOLLOWED", after=12, trace="t4", repository="agents/stranger", tag="v1"),
         metric("slipway.releases", 2, agent="hello-agent", outcome="live"),

@@ -1,4 +1,4 @@
-"""The real handlers and the real gateways against parts that go wrong, and a host that hands over what is due."""
+"""The real handlers and gateways against services that fail, called as the Functions host calls them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from handlers.settings import Settings
 from local.storage.store import Message
 from local.tls import Authority
 from local.vault import SecretVersion
-from tests.contract.faulty_services import CONTAINER, QUEUE, Parts
+from tests.contract.faulty_services import CONTAINER, QUEUE, FaultyServices, Snapshot
 from tests.simulation.scene import ENVIRONMENT
 from tests.support.builders import push_data, push_event
-from tests.support.captured_telemetry import Ears
+from tests.support.captured_telemetry import CapturedTelemetry
 
 AGENT, CANARY = "hello-agent", "canary-7d3e"
-RULES = b"""
+AGENTS_FILE = b"""
 agents:
   hello-agent:
     repository: agents/hello
@@ -37,115 +37,122 @@ agents:
     tools: [{type: code_interpreter}]
     inspect: required
 """
-TRIES, PAUSE = 5, 60.0
-"""How often the host hands a message over, and the seconds between (host.json)."""
+MAX_ATTEMPTS, RETRY_SECONDS = 5, 60.0
+"""How often the host delivers a message, and the seconds between (host.json)."""
 
 
-class House:
-    """A Functions host where nobody waits: its clock passes when somebody sleeps."""
+class App:
+    """The app on a Functions host with a virtual clock."""
 
-    def __init__(self, parts: Parts, gateways: Gateways) -> None:
-        self.parts, self.outside, self.clock = parts, gateways, parts.clock
-        self.agents, self.settings = load_agents(RULES), Settings.from_env(ENVIRONMENT)
-        self.ears, self.raised, self.poison = Ears(), list[Exception](), list[tuple[str, str]]()
+    def __init__(self, services: FaultyServices, gateways: Gateways) -> None:
+        self.services, self.gateways, self.clock = services, gateways, services.clock
+        self.agents, self.settings = load_agents(AGENTS_FILE), Settings.from_env(ENVIRONMENT)
+        self.telemetry, self.errors, self.poison = CapturedTelemetry(), list[Exception](), list[tuple[str, str]]()
 
-    def forget(self) -> None:
-        """Forget what was heard, raised and buried."""
-        self.ears.forget()
-        self.raised.clear()
+    def clear(self) -> None:
+        """Discard the captured telemetry, errors and poisoned messages."""
+        self.telemetry.clear()
+        self.errors.clear()
         self.poison.clear()
 
-    # What the world does
+    # Events
 
-    async def pushed(self, tag: str, letter: str) -> None:
-        """Somebody pushes, and Event Grid's message is handed over."""
+    async def push(self, tag: str, letter: str) -> None:
+        """Push an image, and deliver Event Grid's message."""
         self.clock.passed += 60
-        data = push_data(tag=tag, digest=self.parts.images[letter].digest)
+        data = push_data(tag=tag, digest=self.services.images[letter].digest)
         data["timestamp"] = self.clock.now().isoformat()
         event = push_event(id=f"event-{tag}", eventTime=self.clock.now().isoformat(), data=data)
-        await self.delivered("events", json.dumps(event))
+        await self.deliver("events", json.dumps(event))
 
-    async def delivered(self, queue: str, text: str) -> None:
-        """Hand a message over until it is taken, and bury it after five tries, as the host does."""
+    async def deliver(self, queue: str, text: str) -> None:
+        """Deliver a message until it is handled; after five failures it is poisoned, as on the host."""
         handle = handle_event if queue == "events" else handle_message
-        for _ in range(TRIES):
-            if await self._taken(handle(text, self.agents, self.settings, self.outside)):
+        for _ in range(MAX_ATTEMPTS):
+            if await self._succeeds(handle(text, self.agents, self.settings, self.gateways)):
                 return
-            await self.clock.sleep(PAUSE)
+            await self.clock.sleep(RETRY_SECONDS)
         self.poison.append((queue, text))
-        await self._taken(handle_poison_message(queue, text, self.outside))  # where it is not, it stays in its queue
+        await self._succeeds(handle_poison_message(queue, text, self.gateways))  # if not, it stays in its queue
 
-    async def _taken(self, function: Awaitable[None]) -> bool:
-        """True where the function returns; what it raises is told by the host."""
+    async def _succeeds(self, function: Awaitable[None]) -> bool:
+        """Whether the function returns; an error is recorded, as the host logs it."""
         try:
             with RedactedErrors():
                 await function
         except (GatewayError, HiddenError) as error:
-            self.raised.append(error)
+            self.errors.append(error)
             return False
         return True
 
-    async def put_back(self) -> None:
-        """A person puts every poisoned message back."""
+    async def requeue_poisoned(self) -> None:
+        """Move every poisoned message back to its queue, as a person would."""
         poison = list(self.poison)
         self.poison.clear()
         for queue, text in poison:
-            await self.delivered(queue, text)
+            await self.deliver(queue, text)
 
-    async def work(self, *, wait: bool) -> None:
-        """Hand over what the queue has; with ``wait`` also what is not due yet."""
+    async def run_queue(self, *, wait: bool) -> None:
+        """Deliver the messages of the queue; with ``wait``, also those that are not due yet."""
         for _ in range(50):
-            due = self.waiting()[:1]
-            if not due or (due[0].visible > self.clock.now().timestamp() and not wait):
+            message = next(iter(self.messages()), None)
+            if message is None or (message.visible > self.clock.now().timestamp() and not wait):
                 return
-            await self.clock.sleep(max(0.0, due[0].visible - self.clock.now().timestamp()))
-            self.parts.storage.store.delete_message(due[0].id)
-            await self.delivered(QUEUE, base64.b64decode(due[0].text).decode())
-        raise AssertionError("the queue never becomes empty")
+            await self.clock.sleep(max(0.0, message.visible - self.clock.now().timestamp()))
+            self.services.storage.store.delete_message(message.id)
+            await self.deliver(QUEUE, base64.b64decode(message.text).decode())
+        raise AssertionError("the queue does not become empty")
 
-    async def resumed(self) -> None:
-        """The timer takes up what is unfinished."""
-        self.clock.passed += PAUSE
-        await resume_releases(self.agents, self.outside)
-        await self.work(wait=True)
+    async def resume(self) -> None:
+        """Run the timer that resumes unfinished releases."""
+        self.clock.passed += RETRY_SECONDS
+        await resume_releases(self.agents, self.gateways)
+        await self.run_queue(wait=True)
 
-    # What there is to see
+    # State
 
-    def waiting(self) -> list[Message]:
-        """The messages of ``releases``, the next first."""
-        return self.parts.storage.store.messages(QUEUE)
+    def messages(self) -> list[Message]:
+        """The messages of the queue ``releases``, in the order of delivery."""
+        return self.services.storage.store.messages(QUEUE)
 
-    def live(self) -> str:
-        """The letter of the image that serves."""
-        serving = self.parts.foundry.project.agents[AGENT].live_version()
-        named = str(serving.definition["container_configuration"]["image"]) if serving else ""
-        return "".join(letter for letter, image in self.parts.images.items() if named.endswith(image.digest))
+    def live_image(self) -> str:
+        """The letter of the live image."""
+        live = self.services.foundry.project.agents[AGENT].live_version()
+        reference = str(live.definition["container_configuration"]["image"]) if live else ""
+        return "".join(letter for letter, image in self.services.images.items() if reference.endswith(image.digest))
 
-    def made(self, letter: str) -> int:
-        """How many versions there are of an image."""
-        versions = self.parts.foundry.project.agents[AGENT].versions.values()
-        digest = self.parts.images[letter].digest
-        return sum(one.definition["container_configuration"]["image"].endswith(digest) for one in versions)
+    def version_count(self, letter: str) -> int:
+        """The number of versions of an image."""
+        versions = self.services.foundry.project.agents[AGENT].versions.values()
+        digest = self.services.images[letter].digest
+        return sum(version.definition["container_configuration"]["image"].endswith(digest) for version in versions)
 
-    async def wanted(self) -> DesiredState:
-        return await self.outside.state_store.get_desired(AGENT)
+    async def desired(self) -> DesiredState:
+        return await self.gateways.state_store.get_desired(AGENT)
 
-    def everything_said(self) -> str:
-        """Logs, exceptions as the host prints them, the ledger, the journal and the queue."""
-        raised = ["".join(traceback.format_exception(error)) for error in self.raised]
-        blobs = [blob.data.decode() for _, blob in self.parts.storage.store.list_blobs(CONTAINER, "")]
-        return "\n".join([self.ears.text(), *raised, *blobs, *(one.text for one in self.waiting())])
+    def all_output(self) -> str:
+        """Logs, exceptions as the host prints them, the state store, the journal and the queue."""
+        errors = ["".join(traceback.format_exception(error)) for error in self.errors]
+        blobs = [blob.data.decode() for _, blob in self.services.storage.store.list_blobs(CONTAINER, "")]
+        return "\n".join([self.telemetry.text(), *errors, *blobs, *(message.text for message in self.messages())])
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[House]:
-    """A house where v1 of image ``a`` is live already."""
-    parts = Parts(folder, Authority(folder))
-    house = House(parts, await parts.start())
-    await parts.vault.put("hello-key", SecretVersion(CANARY))
-    await parts.vault.put("tagged-key", SecretVersion(CANARY, tags={"agent": AGENT, "env": "TAGGED"}))
-    with house.ears:
-        await house.pushed("v1", "a")
-        await house.work(wait=True)
-        yield house
-    await parts.end()
+async def started_app(folder: Path) -> AsyncIterator[App]:
+    """Start an app with v1 of image ``a`` live."""
+    services = FaultyServices(folder, Authority(folder))
+    app = App(services, await services.start())
+    await services.vault.put("hello-key", SecretVersion(CANARY))
+    await services.vault.put("tagged-key", SecretVersion(CANARY, tags={"agent": AGENT, "env": "TAGGED"}))
+    with app.telemetry:
+        await app.push("v1", "a")
+        await app.run_queue(wait=True)
+        yield app
+    await services.close()
+
+
+async def restored(app: App, snapshot: Snapshot) -> App:
+    """The app with its services as in the snapshot, and nothing captured."""
+    await app.services.restore(snapshot)
+    app.clear()
+    return app

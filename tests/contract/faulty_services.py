@@ -1,4 +1,4 @@
-"""Stand-ins that go wrong when asked to, and the product's own gateways to them."""
+"""Stand-ins that fail on demand, and the product's own gateways to them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from local.storage.account import Storage
 from local.storage.store import Blob
 from local.tls import Authority
 from local.vault import Vault
-from tests.support.fast_clock import OnTheClock, PassingClock, PassingRetry, PassingTransport
+from tests.support.fast_clock import FastClock, FastRetry, FastStorageClock, FastTransport
 from tests.support.local_clients import AsyncLocalCredential
 
 CONTAINER, QUEUE = "slipway", "releases"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """An image as the registry keeps it."""
+class StoredImage:
+    """An image as the registry stores it."""
 
     digest: str
     media_type: str
@@ -52,8 +52,8 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Before:
-    """What the world was like at some time."""
+class Snapshot:
+    """The state of all services at one time."""
 
     passed: float
     agents: list[AgentState]
@@ -61,137 +61,133 @@ class Before:
     blobs: list[tuple[str, Blob]]
 
 
-class Parts:
+class FaultyServices:
     """One project, one vault, one registry with two images, one storage account."""
 
     def __init__(self, folder: Path, authority: Authority) -> None:
-        self.clock, self._authority = PassingClock(), authority
+        self.clock, self._authority = FastClock(), authority
         self.foundry = Foundry(clock=lambda: self.clock.now().timestamp())
-        self.foundry.project.provisioning.dedupe = False  # the worst case: whatever is sent twice is made twice
-        self.vault, self.storage = Vault(), Storage(folder, OnTheClock(self.clock))
-        self.registry, self.images = Registry("demo"), {letter: _kept(letter) for letter in "ab"}
+        self.foundry.project.provisioning.dedupe = False  # the worst case: a request sent twice creates two versions
+        self.vault, self.storage = Vault(), Storage(folder, FastStorageClock(self.clock))
+        self.registry, self.images = Registry("demo"), {letter: _stored_image(letter) for letter in "ab"}
         self.registry.repositories["agents/hello"] = Repository(
-            {digest: data for one in self.images.values() for digest, data in one.blobs},
-            {one.digest: (one.media_type, one.manifest) for one in self.images.values()},
+            {digest: data for image in self.images.values() for digest, data in image.blobs},
+            {image.digest: (image.media_type, image.manifest) for image in self.images.values()},
         )
-        self.all: dict[str, StandIn] = {
+        self.stand_ins: dict[str, StandIn] = {
             "foundry": self.foundry,
             "vault": self.vault,
             "registry": self.registry,
             "blobs": self.storage.blobs,
             "queues": self.storage.queues,
         }
-        self._late: Fault | None = None
-        self._down: list[StandIn] = []
+        self._late_fault: Fault | None = None
+        self._stopped: list[StandIn] = []
 
     async def start(self) -> Gateways:
-        """Start everything; gives the product's gateways, built with its own options."""
-        for part in self.all.values():
-            await part.start(tls=self._authority.server())
-        where = f"{self.foundry.url}/api/projects/demo"
-        self._foundry, self._vault = (
-            AzureFoundry(where, AsyncLocalCredential()),
-            AzureKeyVault(self.vault.url, AsyncLocalCredential()),
-        )
-        self._foundry._made = AIProjectClient(where, AsyncLocalCredential(), **client.OPTIONS, **self._transport())
-        self._vault._client = SecretClient(
-            self.vault.url, AsyncLocalCredential(), **key_vault.OPTIONS, **self._transport()
-        )
-        self._images = AzureRegistry(self.registry.url, AsyncLocalCredential())
+        """Start all stand-ins, and return the product's gateways with the product's own client options."""
+        for stand_in in self.stand_ins.values():
+            await stand_in.start(tls=self._authority.server())
+        credential, project = AsyncLocalCredential(), f"{self.foundry.url}/api/projects/demo"
+        self._foundry = AzureFoundry(project, credential)
+        self._foundry._made = AIProjectClient(project, credential, **client.OPTIONS, **self._transport())
+        self._vault = AzureKeyVault(self.vault.url, credential)
+        self._vault._client = SecretClient(self.vault.url, credential, **key_vault.OPTIONS, **self._transport())
+        self._images = AzureRegistry(self.registry.url, credential)
         self._images._made = ContainerRegistryClient(
-            self.registry.url, AsyncLocalCredential(), **registry.OPTIONS, **self._transport()
+            self.registry.url, credential, **registry.OPTIONS, **self._transport()
         )
-        blob, queue = (f"{part.url}/devstoreaccount1" for part in (self.storage.blobs, self.storage.queues))
+        blob, queue = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=AsyncLocalCredential(), **self._patient(CLIENT_OPTIONS)),
-            QueueServiceClient(queue, credential=AsyncLocalCredential(), **self._patient(CLIENT_OPTIONS)),
+            BlobServiceClient(blob, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
+            QueueServiceClient(queue, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
         )
-        ledger, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
+        state_store, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
         return Gateways(
-            self._foundry, self._vault, ledger, journal, StorageReleaseQueue(account), self.clock, self._images
+            self._foundry, self._vault, state_store, journal, StorageReleaseQueue(account), self.clock, self._images
         )
 
     def _transport(self) -> dict[str, Any]:
-        return {"transport": PassingTransport(self.clock, self._authority.client(), self._is_late)}
+        return {"transport": FastTransport(self.clock, self._authority.client(), self._is_late)}
 
-    def _patient(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {**options, **self._transport(), "retry_policy": PassingRetry(self.clock, **options)}
+    def _with_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {**options, **self._transport(), "retry_policy": FastRetry(self.clock, **options)}
 
     def _is_late(self, method: str, url: str) -> bool:
-        return self._late is not None and self._late.matches(method, url)
+        return self._late_fault is not None and self._late_fault.matches(method, url)
 
-    async def end(self) -> None:
-        for one in (self._foundry, self._vault, self._images, self._account):
-            await one.close()
-        for part in self.all.values():
-            await part.stop()
+    async def close(self) -> None:
+        for gateway in (self._foundry, self._vault, self._images, self._account):
+            await gateway.close()
+        for stand_in in self.stand_ins.values():
+            await stand_in.stop()
 
-    # What goes wrong
+    # Faults
 
-    def plan(self, part: str, fault: Fault, *, seconds: float | None = None) -> None:
-        """Have a part go wrong, for so many seconds where they are given."""
-        self.all[part].faults = [fault]
-        self._late = fault if fault.delay_s else None
-        self.clock.plan(None if seconds is None else self.clock.passed + seconds, self.mend)
+    def fail(self, stand_in: str, fault: Fault, *, seconds: float | None = None) -> None:
+        """Make a stand-in answer with a fault, for some seconds or until ``repair``."""
+        self.stand_ins[stand_in].faults = [fault]
+        self._late_fault = fault if fault.delay_s else None
+        self.clock.schedule(None if seconds is None else self.clock.passed + seconds, self.repair)
 
     def forget_token(self) -> None:
-        """The registry's token of earlier has run out."""
+        """Let the registry's token expire."""
         self._images._tokens.clear()
 
-    async def stop(self, part: str, *, seconds: float | None = None) -> None:
-        """Have nobody listen any more, for so many seconds where they are given."""
-        self._down.append(self.all[part])
-        await self.all[part].stop()
-        self.clock.plan(None if seconds is None else self.clock.passed + seconds, self.mend)
+    async def stop(self, name: str, *, seconds: float | None = None) -> None:
+        """Stop a stand-in, for some seconds or until ``repair``."""
+        self._stopped.append(self.stand_ins[name])
+        await self.stand_ins[name].stop()
+        self.clock.schedule(None if seconds is None else self.clock.passed + seconds, self.repair)
 
-    async def mend(self) -> None:
-        """Everything works again."""
-        self._late = None
-        self.clock.plan(None, self.mend)
-        for part in self.all.values():
-            part.faults = []
-        while self._down:
-            part = self._down.pop()
-            await part.start(int(part.url.rpartition(":")[2]), self._authority.server())
+    async def repair(self) -> None:
+        """Remove all faults, and start what was stopped."""
+        self._late_fault = None
+        self.clock.schedule(None, self.repair)
+        for stand_in in self.stand_ins.values():
+            stand_in.faults = []
+        while self._stopped:
+            stand_in = self._stopped.pop()
+            await stand_in.start(int(stand_in.url.rpartition(":")[2]), self._authority.server())
 
-    # As it was before
+    # Snapshots
 
-    def keep(self) -> Before:
-        """Remember what the world is like."""
+    def snapshot(self) -> Snapshot:
+        """Copy the state of all services."""
         project = self.foundry.project
         agents, toolboxes = _copied(project.agents.values()), copy.deepcopy(project.toolboxes)
-        return Before(self.clock.passed, agents, toolboxes, self.storage.store.list_blobs(CONTAINER, ""))
+        return Snapshot(self.clock.passed, agents, toolboxes, self.storage.store.list_blobs(CONTAINER, ""))
 
-    async def restore(self, before: Before) -> None:
-        """The same world once more, with everything that happened since undone."""
-        await self.mend()
-        self._images._tokens.clear()  # or no case after the first would ask for one
+    async def restore(self, snapshot: Snapshot) -> None:
+        """Undo everything since the snapshot."""
+        await self.repair()
+        self.forget_token()  # so that each case requests a token
         store, project = self.storage.store, self.foundry.project
-        self.clock.passed = before.passed
-        project.agents = {one.name: one for one in _copied(before.agents)}
-        project.toolboxes = copy.deepcopy(before.toolboxes)
-        for part in self.all.values():
-            part.requests.clear()
+        self.clock.passed = snapshot.passed
+        project.agents = {agent.name: agent for agent in _copied(snapshot.agents)}
+        project.toolboxes = copy.deepcopy(snapshot.toolboxes)
+        for stand_in in self.stand_ins.values():
+            stand_in.requests.clear()
         store.clear(QUEUE)
         for name, _ in store.list_blobs(CONTAINER, ""):
             store.delete_blob(CONTAINER, name)
-        for name, blob in before.blobs:
+        for name, blob in snapshot.blobs:
             store.save(CONTAINER, name, blob, touch=False)
 
 
 def _copied(agents: Iterable[AgentState]) -> list[AgentState]:
     return [
         replace(
-            one,
-            versions={number: replace(version) for number, version in one.versions.items()},
-            endpoint=copy.deepcopy(one.endpoint),
-            numbers=itertools.count(len(one.versions) + 1),
+            agent,
+            versions={number: replace(version) for number, version in agent.versions.items()},
+            endpoint=copy.deepcopy(agent.endpoint),
+            numbers=itertools.count(len(agent.versions) + 1),
         )
-        for one in agents
+        for agent in agents
     ]
 
 
-def _kept(salt: str) -> Kept:
-    made = build("image", salt)
-    blobs = tuple((digest_of(data), data) for data in made.blobs)
-    return Kept(digest_of(made.manifest), made.media_type, made.manifest, blobs)
+def _stored_image(salt: str) -> StoredImage:
+    image = build("image", salt)
+    blobs = tuple((digest_of(data), data) for data in image.blobs)
+    return StoredImage(digest_of(image.manifest), image.media_type, image.manifest, blobs)

@@ -1,4 +1,4 @@
-"""Doctor against the Resource Manager stand-in: each cause of an ImageError or a 403 is found, and what mends it."""
+"""``slipway doctor`` against the Resource Manager stand-in: each cause of an ImageError or a 403, with its fix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from local.stand_in import Fault
 from local.tls import Authority
 from tests.simulation.scene import ENVIRONMENT
 
-RULES = load_agents(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
+AGENTS = load_agents(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
 ADDRESSES = {
     "foundry": "https://local",
     "vault": "https://vault.local",
@@ -33,24 +33,24 @@ ADDRESSES = {
     "queue": "https://queue.local",
 }
 SETTINGS = replace(Settings.from_env(ENVIRONMENT), blob_uri="https://storage.local")
-PULLS = f"{REGISTRY}/providers/Microsoft.Authorization/roleAssignments"
+REGISTRY_ASSIGNMENTS = f"{REGISTRY}/providers/Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = f"{TOPIC}/eventSubscriptions/slipway"
 
 
-class Anybody:
+class AnyCredential:
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         return AccessToken("local", 2_000_000_000)
 
     async def close(self) -> None: ...
 
-    async def __aenter__(self) -> Anybody:
+    async def __aenter__(self) -> AnyCredential:
         return self
 
     async def __aexit__(self, *args: object) -> None: ...
 
 
-class Patient:
-    """One visit after the other, with the stand-in changed in between."""
+class Doctor:
+    """Runs the checks, as often as the stand-in changes."""
 
     def __init__(self, arm: Arm, client: ArmClient) -> None:
         self.arm, self.client = arm, client
@@ -67,89 +67,92 @@ class Patient:
         return await find(self.client, SETTINGS, CLIENT, None)
 
     async def checks(self) -> dict[str, Check]:
-        found, rights = await self.found(), RoleAssignments(self.client)
-        told = [
-            *await registry.checks(found, rights, "demo.azurecr.io"),
-            *await run.check_app_identity(found, rights),
-            *await event_subscriptions.checks(found, self.client, RULES),
+        found, assignments = await self.found(), RoleAssignments(self.client)
+        checks = [
+            *await registry.checks(found, assignments, "demo.azurecr.io"),
+            *await run.check_app_identity(found, assignments),
+            *await event_subscriptions.checks(found, self.client, AGENTS),
         ]
-        return {one.name: one for one in told}
+        return {check.name: check for check in checks}
 
-    async def wrong(self) -> dict[str, Check]:
-        return {what: one for what, one in (await self.checks()).items() if one.status != "ok"}
+    async def problems(self) -> dict[str, Check]:
+        return {name: check for name, check in (await self.checks()).items() if check.status != "ok"}
 
 
 @pytest.fixture
-async def patient(tmp_path: Path) -> AsyncIterator[Patient]:
+async def doctor(tmp_path: Path) -> AsyncIterator[Doctor]:
     authority, arm = Authority(tmp_path), Arm()
     populate(arm, ADDRESSES)
     address = await arm.start(tls=authority.server())
-    client = ArmClient(Anybody(), address, connection_verify=str(authority.ca))
-    yield Patient(arm, client)
+    client = ArmClient(AnyCredential(), address, connection_verify=str(authority.ca))
+    yield Doctor(arm, client)
     await client.close()
     await arm.stop()
 
 
-async def test_where_all_is_well_nothing_is_wrong(patient: Patient) -> None:
-    assert await patient.wrong() == {}
-    assert len(await patient.checks()) == 15
+async def test_a_correct_setup_has_no_problem(doctor: Doctor) -> None:
+    assert await doctor.problems() == {}
+    assert len(await doctor.checks()) == 15
 
 
-async def test_the_policy_behind_most_image_errors(patient: Patient) -> None:
-    off = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
-    patient.change(REGISTRY, off)
-    (check,) = (await patient.wrong()).values()
+async def test_a_registry_that_does_not_accept_arm_tokens(doctor: Doctor) -> None:
+    disabled = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
+    doctor.change(REGISTRY, disabled)
+    (check,) = (await doctor.problems()).values()
     assert check.status == "failed"
     assert check.fix == "az acr config authentication-as-arm update -r demo --status enabled"
 
 
-async def test_in_abac_mode_acr_pull_counts_for_nothing(patient: Patient) -> None:
-    patient.change(REGISTRY, {"properties": {"roleAssignmentMode": "AbacRepositoryPermissions"}})
-    wrong = await patient.wrong()
-    project = wrong["identity of the project on registry"]
+async def test_in_abac_mode_acr_pull_is_not_enough(doctor: Doctor) -> None:
+    doctor.change(REGISTRY, {"properties": {"roleAssignmentMode": "AbacRepositoryPermissions"}})
+    problems = await doctor.problems()
+    project = problems["identity of the project on registry"]
     assert project.detail == "lacks Container Registry Repository Reader; it has AcrPull, which is not enough"
     assert f"--role {REPOSITORY_READER} --scope {REGISTRY}" in project.fix
-    assert wrong["identity of the account on registry"].status == "unknown"
-    told = {"principalId": PROJECT, "roleDefinitionId": f"{ROLES}/{REPOSITORY_READER}", "scope": REGISTRY}
-    patient.arm.put(f"{PULLS}/abac", properties=told)
-    assert "identity of the project on registry" not in await patient.wrong()
-    patient.change(f"{PULLS}/abac", {"properties": {"condition": "@Request[…] StringEqualsIgnoreCase 'agents/hello'"}})
-    assert (await patient.wrong())["identity of the project on registry"].status == "unknown"
+    assert problems["identity of the account on registry"].status == "unknown"
+    reader = {"principalId": PROJECT, "roleDefinitionId": f"{ROLES}/{REPOSITORY_READER}", "scope": REGISTRY}
+    doctor.arm.put(f"{REGISTRY_ASSIGNMENTS}/abac", properties=reader)
+    assert "identity of the project on registry" not in await doctor.problems()
+    doctor.change(
+        f"{REGISTRY_ASSIGNMENTS}/abac",
+        {"properties": {"condition": "@Request[…] StringEqualsIgnoreCase 'agents/hello'"}},
+    )
+    assert (await doctor.problems())["identity of the project on registry"].status == "unknown"
 
 
-async def test_owner_is_not_enough_where_data_is_touched(patient: Patient) -> None:
-    for key, one in patient.arm.resources.items():
-        if "/roleassignments/" in key and one["properties"]["principalId"] == APP:
-            one["properties"] |= {"roleDefinitionId": f"{ROLES}/{OWNER}", "scope": GROUP}
-    wrong = await patient.wrong()
-    assert set(wrong) == {
-        f"identity of the app on {one}" for one in ("project", "vault", "storage (blobs)", "storage (queues)")
+async def test_owner_is_not_enough_for_data_access(doctor: Doctor) -> None:
+    for key, resource in doctor.arm.resources.items():
+        if "/roleassignments/" in key and resource["properties"]["principalId"] == APP:
+            resource["properties"] |= {"roleDefinitionId": f"{ROLES}/{OWNER}", "scope": GROUP}
+    problems = await doctor.problems()
+    assert set(problems) == {
+        f"identity of the app on {name}" for name in ("project", "vault", "storage (blobs)", "storage (queues)")
     }
-    assert all("it has Owner, which is not enough" in one.detail for one in wrong.values())
+    assert all("it has Owner, which is not enough" in check.detail for check in problems.values())
 
 
-async def test_a_role_at_another_resource_does_not_count(patient: Patient) -> None:
-    elsewhere = {"properties": {"scope": f"{REGISTRY}2"}}
-    for key in [key for key in patient.arm.resources if key.startswith(f"{PULLS}/".lower())]:
-        patient.change(key, elsewhere)
-    assert (await patient.wrong())["identity of the project on registry"].detail == "lacks AcrPull"
-    everywhere = {"properties": {"scope": "/subscriptions/" + GROUP.split("/")[2]}}
-    for key in [key for key in patient.arm.resources if key.startswith(f"{PULLS}/".lower())]:
-        patient.change(key, everywhere)
-    assert await patient.wrong() == {}
+async def test_a_role_on_another_resource_is_not_enough(doctor: Doctor) -> None:
+    other_registry = {"properties": {"scope": f"{REGISTRY}2"}}
+    for key in [key for key in doctor.arm.resources if key.startswith(f"{REGISTRY_ASSIGNMENTS}/".lower())]:
+        doctor.change(key, other_registry)
+    assert (await doctor.problems())["identity of the project on registry"].detail == "lacks AcrPull"
+    subscription = {"properties": {"scope": "/subscriptions/" + GROUP.split("/")[2]}}
+    for key in [key for key in doctor.arm.resources if key.startswith(f"{REGISTRY_ASSIGNMENTS}/".lower())]:
+        doctor.change(key, subscription)
+    assert await doctor.problems() == {}
 
 
-async def test_a_vault_with_access_policies(patient: Patient) -> None:
-    patient.change(VAULT, {"properties": {"enableRbacAuthorization": False}})
-    (check,) = (await patient.wrong()).values()
+async def test_a_vault_with_access_policies(doctor: Doctor) -> None:
+    doctor.change(VAULT, {"properties": {"enableRbacAuthorization": False}})
+    (check,) = (await doctor.problems()).values()
     assert "az keyvault set-policy -n demo-vault" in check.fix
     allowed = [{"objectId": APP, "permissions": {"secrets": ["Get", "List"]}}]
-    patient.change(VAULT, {"properties": {"accessPolicies": allowed}})
-    assert await patient.wrong() == {}
+    doctor.change(VAULT, {"properties": {"accessPolicies": allowed}})
+    assert await doctor.problems() == {}
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("change", "detail"),
     [
         ({"provisioningState": "Failed"}, "it is Failed"),
         (
@@ -172,57 +175,58 @@ async def test_a_vault_with_access_policies(patient: Patient) -> None:
         ),
     ],
 )
-async def test_a_subscription_that_lets_a_followed_repository_not_pass(
-    patient: Patient, change: dict[str, Any], why: str
+async def test_an_event_subscription_that_filters_a_followed_repository_out(
+    doctor: Doctor, change: dict[str, Any], detail: str
 ) -> None:
-    patient.change(SUBSCRIPTION, {"properties": change})
-    (check,) = (await patient.wrong()).values()
+    doctor.change(SUBSCRIPTION, {"properties": change})
+    (check,) = (await doctor.problems()).values()
     assert check.status == "failed"
-    assert re.search(why, check.detail)
+    assert re.search(detail, check.detail)
 
 
-async def test_filters_that_name_the_repository_let_it_pass(patient: Patient) -> None:
+async def test_an_event_subscription_with_filters_that_include_the_repository_is_correct(doctor: Doctor) -> None:
     advanced = [
         {"operatorType": "StringIn", "key": "data.target.repository", "values": ["Agents/Hello"]},
         {"operatorType": "IsNotNull", "key": "data.target.tag"},
     ]
-    told = {"filter": {"subjectBeginsWith": "agents/", "advancedFilters": advanced}}
-    patient.change(SUBSCRIPTION, {"properties": told})
-    assert await patient.wrong() == {}
+    filters = {"filter": {"subjectBeginsWith": "agents/", "advancedFilters": advanced}}
+    doctor.change(SUBSCRIPTION, {"properties": filters})
+    assert await doctor.problems() == {}
 
 
-async def test_a_subscription_that_is_not_there_leads_elsewhere_or_drops(patient: Patient) -> None:
-    patient.change(SUBSCRIPTION, {"properties": {"deadLetterWithResourceIdentity": None}})
-    (check,) = (await patient.wrong()).values()
+async def test_an_event_subscription_that_loses_events_delivers_elsewhere_or_is_missing(doctor: Doctor) -> None:
+    doctor.change(SUBSCRIPTION, {"properties": {"deadLetterWithResourceIdentity": None}})
+    (check,) = (await doctor.problems()).values()
     assert "undeliverable events are lost" in check.detail
-    to = {"destination": {"endpointType": "StorageQueue", "properties": {"queueName": "another"}}}
-    patient.change(SUBSCRIPTION, {"properties": {"deliveryWithResourceIdentity": to}})
-    assert "pushes do not reach the app" in (await patient.wrong())["event subscription of the registry"].detail
-    patient.change(SUBSCRIPTION, None)
-    assert "pushes do not reach the app" in (await patient.wrong())["event subscription of the registry"].detail
+    delivery = {"destination": {"endpointType": "StorageQueue", "properties": {"queueName": "another"}}}
+    doctor.change(SUBSCRIPTION, {"properties": {"deliveryWithResourceIdentity": delivery}})
+    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
+    doctor.change(SUBSCRIPTION, None)
+    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
 
 
-async def test_what_cannot_be_seen_is_no_reason_to_call_it_wrong(patient: Patient) -> None:
-    for one in (REGISTRY, VAULT, f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway"):
-        patient.change(one, None)
-    assert {one.status for one in (await patient.wrong()).values()} == {"unknown"}
+async def test_a_resource_that_cannot_be_read_is_not_called_wrong(doctor: Doctor) -> None:
+    identity = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway"
+    for resource in (REGISTRY, VAULT, identity):
+        doctor.change(resource, None)
+    assert {check.status for check in (await doctor.problems()).values()} == {"unknown"}
 
 
-async def test_lists_are_read_to_their_end_and_a_refusal_is_ours(patient: Patient) -> None:
-    page = {"value": [{"subscriptionId": "s"}], "nextLink": f"{patient.arm.url}/subscriptions?api-version=1&page=2"}
-    patient.arm.faults = [Fault("^/subscriptions\\?api-version=1$", status=200, body=page)]
-    listed = await patient.client.list("/subscriptions", "1")
-    assert [one["subscriptionId"] for one in listed] == ["s", GROUP.split("/")[2]]
-    patient.arm.faults = [Fault(".*", status=403, body={"error": {"code": "AuthorizationFailed"}})]
+async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(doctor: Doctor) -> None:
+    page = {"value": [{"subscriptionId": "s"}], "nextLink": f"{doctor.arm.url}/subscriptions?api-version=1&page=2"}
+    doctor.arm.faults = [Fault("^/subscriptions\\?api-version=1$", status=200, body=page)]
+    listed = await doctor.client.list("/subscriptions", "1")
+    assert [subscription["subscriptionId"] for subscription in listed] == ["s", GROUP.split("/")[2]]
+    doctor.arm.faults = [Fault(".*", status=403, body={"error": {"code": "AuthorizationFailed"}})]
     with pytest.raises(PermanentError, match="ARM: 403"):
-        await patient.found()
+        await doctor.found()
 
 
-def test_what_can_be_seen_here(tmp_path: Path) -> None:
+def test_the_local_checks(tmp_path: Path) -> None:
     assert local_checks.check_python().status == "ok"
     assert local_checks.check_sdks().status == "ok"
     lock = tmp_path / "requirements.txt"
     lock.write_text("azure-identity==0.1.0 \\\n")
     assert "instead of 0.1.0" in local_checks.check_sdks(lock).detail
-    odd = load_agents(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
-    assert [one.status for one in local_checks.check_agents(odd)] == ["ok", "ok", "failed", "unknown"]
+    unusual = load_agents(b'agents: {a-1: {repository: a, cpu: "8", memory: 1Gi, protocols: {responses: "9.0"}}}')
+    assert [check.status for check in local_checks.check_agents(unusual)] == ["ok", "ok", "failed", "unknown"]

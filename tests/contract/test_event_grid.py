@@ -1,4 +1,4 @@
-"""Outcomes: one suite for the fake and the stand-in, and what a topic that misbehaves comes to."""
+"""Outcome events: one suite for the fake and the stand-in, and the errors of a topic that fails."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ KINDS: dict[str, Any] = {
 }
 
 
-class TrustingOutcomes(EventGridPublisher):
-    """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
+class LocalPublisher(EventGridPublisher):
+    """The gateway with a client for the stand-in."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, SOURCE, AsyncLocalCredential())
@@ -63,8 +63,8 @@ class TrustingOutcomes(EventGridPublisher):
 
 @dataclass
 class Topic:
-    outcomes: OutcomePublisher
-    told: Callable[[], list[str]]
+    publisher: OutcomePublisher
+    received: Callable[[], list[str]]
     url: str = ""
     events: EventGrid | None = None
 
@@ -74,9 +74,9 @@ async def real(tmp_path: Path) -> AsyncIterator[Topic]:
     authority, events = Authority(tmp_path), EventGrid(tmp_path / "dead")
     await events.start()
     url = await events.start(tls=authority.server())
-    topic = TrustingOutcomes(f"{url}/api/events", authority.ca)
-    yield Topic(topic, lambda: list(dict.fromkeys(one["id"] for one in events.outcomes)), url, events)
-    await topic.close()
+    publisher = LocalPublisher(f"{url}/api/events", authority.ca)
+    yield Topic(publisher, lambda: list(dict.fromkeys(event["id"] for event in events.outcomes)), url, events)
+    await publisher.close()
     await events.stop()
 
 
@@ -89,40 +89,40 @@ def topic(request: pytest.FixtureRequest) -> Topic:
     return found
 
 
-async def test_what_is_told_arrives_in_order(topic: Topic) -> None:
-    await topic.outcomes.publish(list(KINDS.values()))
-    assert topic.told() == [event.id for event in KINDS.values()]
+async def test_events_arrive_in_order(topic: Topic) -> None:
+    await topic.publisher.publish(list(KINDS.values()))
+    assert topic.received() == [event.id for event in KINDS.values()]
 
 
-async def test_what_is_told_again_has_the_same_name(topic: Topic) -> None:
+async def test_an_event_that_is_published_again_has_the_same_id(topic: Topic) -> None:
     for _ in range(2):
-        await topic.outcomes.publish([KINDS["Slipway.Release.Live"]])
-    assert topic.told() == ["hello-agent/3/2/LIVE"]
+        await topic.publisher.publish([KINDS["Slipway.Release.Live"]])
+    assert topic.received() == ["hello-agent/3/2/LIVE"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_arrives_is_what_the_schema_says(real: Topic, kind: str) -> None:
-    await real.outcomes.publish([KINDS[kind]])
+async def test_an_event_matches_its_schema(real: Topic, kind: str) -> None:
+    await real.publisher.publish([KINDS[kind]])
     assert real.events is not None
     (event,) = real.events.outcomes
     schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text())
-    assert list(faults(event, schema, "event")) == []
+    assert list(schema_errors(event, schema, "event")) == []
     assert event["source"] == SOURCE
 
 
-def test_every_type_has_a_schema_and_a_row() -> None:
+def test_every_event_type_has_a_schema_and_a_row() -> None:
     assert {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.json")} == set(KINDS)
     assert set(re.findall(r"^\| `([\w.]+)`", (SCHEMAS / "README.md").read_text(), re.MULTILINE)) == set(KINDS)
 
 
 @pytest.mark.parametrize("reason", [Reason.ALREADY_LIVE, Reason.SUPERSEDED, Reason.HELD])
-def test_what_is_nobody_elses_business_is_not_told(reason: Reason) -> None:
+def test_an_outcome_that_changes_nothing_is_not_published(reason: Reason) -> None:
     assert outcome_events.release_event("hello-agent", reason, RECORD, "") is None
 
 
-async def test_the_pushs_trace_goes_with_the_event(real: Topic) -> None:
+async def test_an_event_carries_the_trace_of_its_push(real: Topic) -> None:
     traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
-    await real.outcomes.publish([OutcomeEvent("n", "Slipway.Release.Live", "agents/a", {"agent": "a"}, traceparent)])
+    await real.publisher.publish([OutcomeEvent("n", "Slipway.Release.Live", "agents/a", {"agent": "a"}, traceparent)])
     assert real.events is not None
     assert real.events.outcomes[0]["traceparent"] == traceparent
 
@@ -141,42 +141,42 @@ FAULTS: list[Any] = [
 
 
 @pytest.mark.parametrize(("fault", "expected"), FAULTS)
-async def test_a_topic_that_misbehaves_is_one_of_our_two_errors(
+async def test_a_fault_of_the_topic_raises_a_gateway_error(
     real: Topic, fault: dict[str, Any], expected: type[GatewayError]
 ) -> None:
     assert real.events is not None
     await plan_faults(real.events.url, {"path": "/api/events", **fault})
     with pytest.raises(expected) as caught:
-        await real.outcomes.publish([KINDS["Slipway.Release.Live"]])
+        await real.publisher.publish([KINDS["Slipway.Release.Live"]])
     assert "Slipway.Release.Live" in str(caught.value)
 
 
-async def test_a_topic_that_does_not_exist_is_asked_again_later(tmp_path: Path) -> None:
-    topic = TrustingOutcomes("https://127.0.0.1:9/api/events", Authority(tmp_path).ca)
+async def test_a_topic_that_cannot_be_reached_raises_a_transient_error(tmp_path: Path) -> None:
+    publisher = LocalPublisher("https://127.0.0.1:9/api/events", Authority(tmp_path).ca)
     with pytest.raises(TransientError):
-        await topic.publish([KINDS["Slipway.Release.Live"]])
-    await topic.close()
+        await publisher.publish([KINDS["Slipway.Release.Live"]])
+    await publisher.close()
 
 
-def faults(value: Any, schema: dict[str, Any], place: str) -> Iterator[str]:
-    """Where a value is not what a schema says: as much of JSON Schema as ours uses."""
+def schema_errors(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    """The mismatches between a value and a schema, for the part of JSON Schema that our schemas use."""
     if value != schema.get("const", value):
-        yield f"{place} is {value!r}"
+        yield f"{path} is {value!r}"
     kind: Any = {"object": dict, "array": list, "string": str}.get(schema.get("type", ""), object)
     if not isinstance(value, kind):
-        yield f"{place} is no {schema['type']}"
+        yield f"{path} is not of type {schema['type']}"
     elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
-        yield f"{place} is {value!r}"
+        yield f"{path} is {value!r}"
     elif isinstance(value, dict):
-        yield from _in_object(value, schema, place)
+        yield from _object_errors(value, schema, path)
     elif isinstance(value, list):
-        yield from (fault for one in value for fault in faults(one, schema.get("items", {}), f"{place}[]"))
+        yield from (error for item in value for error in schema_errors(item, schema.get("items", {}), f"{path}[]"))
 
 
-def _in_object(value: dict[str, Any], schema: dict[str, Any], place: str) -> Iterator[str]:
+def _object_errors(value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[str]:
     known = schema.get("properties", {})
-    yield from (f"{place}.{key} is missing" for key in schema.get("required", []) if key not in value)
+    yield from (f"{path}.{key} is missing" for key in schema.get("required", []) if key not in value)
     if schema.get("additionalProperties") is False:
-        yield from (f"{place}.{key} is not in the schema" for key in value.keys() - known.keys())
+        yield from (f"{path}.{key} is not in the schema" for key in value.keys() - known.keys())
     for key in value.keys() & known.keys():
-        yield from faults(value[key], known[key], f"{place}.{key}")
+        yield from schema_errors(value[key], known[key], f"{path}.{key}")

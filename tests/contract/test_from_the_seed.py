@@ -1,4 +1,4 @@
-"""docs/reference/from-the-seed.md: its Python runs as it stands there, and what it says is so."""
+"""docs/reference/from-the-seed.md: its Python blocks run unchanged, and its statements are true."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CODE_OF_THE_SEED = """
     create_hosted_agent_async https://<resource>.services.ai.azure.com/api/projects/<project>
     ImagePullBackOff InvalidContainerImage CapabilityHostNotFound ProtocolVersionNotSupported
 """
-WORDS_OF_THE_SEED = """
+TEXT_OF_THE_SEED = """
     `dict[str, str]`; `async with`; | container image in ACR; | capability host; | SDK version; | several tools
     ## Installation; ## Authentication; ### Create; ### List; ### Delete; ### Asynchronously; ### Protocols
     ### Resources; ### Environment variables; ## Tools; ## The complete example; ## Common errors; ## Best practices
@@ -57,12 +57,12 @@ WORDS_OF_THE_SEED = """
     <https://pypi.org/project/azure-ai-projects/>; <https://learn.microsoft.com/azure/container-registry/>
     <https://learn.microsoft.com/azure/ai-services/agents/how-to/hosted-agents>
 """
-NAMES_OF_OTHERS = {*CODE_OF_THE_SEED.split(), "SLIPWAY_TOOLBOX_ENDPOINT", "SLIPWAY_TOOLBOX_NAME"}
+EXTERNAL_NAMES = {*CODE_OF_THE_SEED.split(), "SLIPWAY_TOOLBOX_ENDPOINT", "SLIPWAY_TOOLBOX_NAME"}
 
 
 @dataclass
-class Bench:
-    """The stand-in, and a process of its own for a block, which finds everything by its environment."""
+class Sandbox:
+    """The stand-in, and a process for each block that finds it by environment variables."""
 
     foundry: Foundry
     clock: ManualClock
@@ -75,16 +75,16 @@ class Bench:
             stderr=asyncio.subprocess.PIPE,
             env=self.env,
         )
-        told, wrong = await process.communicate()
-        assert process.returncode == 0, wrong.decode()
-        return told.decode().splitlines()
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        return output.decode().splitlines()
 
     def definition(self, agent: str, number: str = "1") -> dict[str, Any]:
         return self.foundry.project.agents[agent].versions[number].definition
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     clock, authority, identity = ManualClock(), Authority(tmp_path), ManagedIdentity()
     foundry = Foundry(clock=lambda: clock.now().timestamp())
     url, tokens = await foundry.start(tls=authority.server()), await identity.start()
@@ -96,78 +96,78 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         "IDENTITY_ENDPOINT": f"{tokens}/msi/token",
         "IDENTITY_HEADER": IDENTITY_HEADER,
     }
-    yield Bench(foundry, clock, env)
+    yield Sandbox(foundry, clock, env)
     await foundry.stop()
     await identity.stop()
 
 
-def rule() -> AgentSpec:
+def spec() -> AgentSpec:
     return load_agents(YAML.encode()).agents["my-agent"]
 
 
-def made_of_the_rule(toolbox: Toolbox | None) -> dict[str, Any]:
-    push = Push(rule().repository, DIGEST, "v1.0", NOW, "event-1")
-    resolved = resolve(rule(), push, "myregistry.azurecr.io", {}, toolbox, NOW)
+def definition_of_spec(toolbox: Toolbox | None) -> dict[str, Any]:
+    push = Push(spec().repository, DIGEST, "v1.0", NOW, "event-1")
+    resolved = resolve(spec(), push, "myregistry.azurecr.io", {}, toolbox, NOW)
     assert isinstance(resolved, ResolvedDefinition)
     return definition_to(resolved.definition)
 
 
-async def test_create_from_an_image_sends_what_the_rule_makes(bench: Bench) -> None:
-    assert await bench.run("Create from an image") == ["my-agent 1 creating"]
-    assert bench.definition("my-agent") == made_of_the_rule(None)
+async def test_create_from_an_image_sends_the_definition_of_the_agent_spec(sandbox: Sandbox) -> None:
+    assert await sandbox.run("Create from an image") == ["my-agent 1 creating"]
+    assert sandbox.definition("my-agent") == definition_of_spec(None)
 
 
-async def test_tools_through_a_toolbox_send_what_the_rule_makes(bench: Bench) -> None:
-    assert await bench.run("Tools through a toolbox") == ["my-agent-tools 1 1"]
-    (box,) = bench.foundry.project.toolboxes["my-agent-tools"]["versions"]
-    address = f"{bench.env['FOUNDRY_PROJECT_ENDPOINT']}/toolboxes/my-agent-tools/versions/1/mcp?api-version=v1"
-    assert canonical(box["tools"]) == canonical(rule().tools)
-    assert bench.definition("my-agent") == made_of_the_rule(Toolbox("my-agent-tools", "1", address))
+async def test_tools_through_a_toolbox_send_the_definition_of_the_agent_spec(sandbox: Sandbox) -> None:
+    assert await sandbox.run("Tools through a toolbox") == ["my-agent-tools 1 1"]
+    (toolbox,) = sandbox.foundry.project.toolboxes["my-agent-tools"]["versions"]
+    endpoint = f"{sandbox.env['FOUNDRY_PROJECT_ENDPOINT']}/toolboxes/my-agent-tools/versions/1/mcp?api-version=v1"
+    assert canonical(toolbox["tools"]) == canonical(spec().tools)
+    assert sandbox.definition("my-agent") == definition_of_spec(Toolbox("my-agent-tools", "1", endpoint))
 
 
-async def test_list_versions_reads_the_status_of_each(bench: Bench) -> None:
-    await bench.run("Create from an image")
-    bench.clock.passed += 60
-    await bench.run("Tools through a toolbox")
-    assert await bench.run("List versions") == ["1 active", "2 creating"]
+async def test_list_versions_prints_the_status_of_each_version(sandbox: Sandbox) -> None:
+    await sandbox.run("Create from an image")
+    sandbox.clock.passed += 60
+    await sandbox.run("Tools through a toolbox")
+    assert await sandbox.run("List versions") == ["1 active", "2 creating"]
 
 
-async def test_a_failed_version_says_why(bench: Bench) -> None:
-    bench.foundry.project.provisioning.fail[DIGEST] = {"code": "ImageError", "message": "manifest unknown"}
-    await bench.run("Create from an image")
-    bench.clock.passed += 60
-    assert await bench.run("Read why a version failed") == ["failed ImageError manifest unknown"]
+async def test_a_failed_version_has_an_error(sandbox: Sandbox) -> None:
+    sandbox.foundry.project.provisioning.fail[DIGEST] = {"code": "ImageError", "message": "manifest unknown"}
+    await sandbox.run("Create from an image")
+    sandbox.clock.passed += 60
+    assert await sandbox.run("Read why a version failed") == ["failed ImageError manifest unknown"]
 
 
-async def test_a_refusal_is_caught_and_nothing_is_made(bench: Bench) -> None:
-    assert await bench.run("Catch a refusal") == ["400 invalid_request"]
-    assert bench.foundry.project.agents == {}
+async def test_an_error_is_caught_and_nothing_is_created(sandbox: Sandbox) -> None:
+    assert await sandbox.run("Catch a refusal") == ["400 invalid_request"]
+    assert sandbox.foundry.project.agents == {}
 
 
-async def test_delete_leaves_what_has_sessions(bench: Bench) -> None:
-    await bench.run("Create from an image")
-    await bench.run("Tools through a toolbox")
-    agent = bench.foundry.project.agents["my-agent"]
+async def test_delete_keeps_a_version_with_sessions(sandbox: Sandbox) -> None:
+    await sandbox.run("Create from an image")
+    await sandbox.run("Tools through a toolbox")
+    agent = sandbox.foundry.project.agents["my-agent"]
     agent.sessions["s"] = {"version_indicator": {"agent_version": "2"}}
-    assert await bench.run("Delete a version") == ["1 True", "2 has active sessions"]
+    assert await sandbox.run("Delete a version") == ["1 True", "2 has active sessions"]
     assert list(agent.versions) == ["2"]
 
 
-async def test_the_async_client_does_the_same(bench: Bench) -> None:
-    assert await bench.run("Asynchronously") == ["async-agent 1 creating"]
+async def test_the_async_client_creates_a_version(sandbox: Sandbox) -> None:
+    assert await sandbox.run("Asynchronously") == ["async-agent 1 creating"]
     image = {"image": "myregistry.azurecr.io/agents/async-agent:v1.0"}
-    assert bench.definition("async-agent")["container_configuration"] == image
+    assert sandbox.definition("async-agent")["container_configuration"] == image
 
 
-def test_every_block_is_run() -> None:
+def test_every_block_is_tested() -> None:
     assert len(BLOCKS) == PAGE.count("```python") == 7
 
 
-def test_what_the_page_calls_gone_is_gone() -> None:
+def test_names_that_the_page_calls_removed_are_removed() -> None:
     assert f"became of it in {installed('azure-ai-projects')}," in PAGE
     assert not {"ImageBasedHostedAgentDefinition", "AgentProtocol"} & set(dir(models))
-    for gone in ("tools", "image", "container_protocol_versions"):
-        arguments: dict[str, Any] = {"cpu": "1", "memory": "2Gi", gone: []}
+    for removed in ("tools", "image", "container_protocol_versions"):
+        arguments: dict[str, Any] = {"cpu": "1", "memory": "2Gi", removed: []}
         with pytest.raises(TypeError):
             models.HostedAgentDefinition(**arguments)
     version = models.AgentVersionDetails({"version": "1", "status": "failed", "error": {"code": "ImageError"}})
@@ -179,20 +179,22 @@ def test_what_the_page_calls_gone_is_gone() -> None:
 
 def test_every_element_of_the_seed_is_on_the_page() -> None:
     spans = " ".join(re.findall(r"`[^`\n]+`", PAGE))
-    words = [one.strip() for one in re.split(r"[;\n]", WORDS_OF_THE_SEED)]
-    missing = [one for one in CODE_OF_THE_SEED.split() if not re.search(rf"(?<![\w.]){re.escape(one)}(?![\w.])", spans)]
-    assert missing + [one for one in words if one not in PAGE] == []
+    texts = [text.strip() for text in re.split(r"[;\n]", TEXT_OF_THE_SEED)]
+    names = [
+        name for name in CODE_OF_THE_SEED.split() if not re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", spans)
+    ]
+    assert names + [text for text in texts if text not in PAGE] == []
 
 
-def test_what_the_page_names_of_ours_exists() -> None:
+def test_every_name_of_ours_on_the_page_exists() -> None:
     capitals = set(re.findall(r"`([A-Z_]{3,})`", PAGE))
-    settings = {one.metadata["name"] for one in fields(Settings)}
-    assert capitals <= {*Reason.__members__, *settings, *NAMES_OF_OTHERS}
+    settings = {field.metadata["name"] for field in fields(Settings)}
+    assert capitals <= {*Reason.__members__, *settings, *EXTERNAL_NAMES}
     assert set(re.findall(r"`(\w+):`", PAGE)) <= set(AgentSpec.model_fields)
     assert all(hasattr(AzureFoundry, method) for method in re.findall(r"AzureFoundry\.(\w+)", PAGE))
 
 
-def test_the_errors_end_in_the_reasons_of_the_table() -> None:
+def test_errors_map_to_the_reasons_of_the_table() -> None:
     table = PAGE.partition("## Common errors")[2].partition("These are")[0]
     rows = [row.split("|") for row in table.splitlines()[4:] if row]
     codes = [(code, row[3].strip()) for row in rows for code in re.findall(r"`(\w+)`", row[1] + row[2])]

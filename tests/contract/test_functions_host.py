@@ -1,4 +1,4 @@
-"""The Functions host: what it answers, how often it tries, and which apps it refuses."""
+"""The Functions host stand-in: its answers, its retries, and the apps that it rejects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def on_message(message: func.QueueMessage) -> None:
 def on_time(timer: func.TimerRequest) -> None:
     print("time", timer.past_due, flush=True)
 """
-HELD = """
+BLOCKING_APP = """
 import asyncio
 import azure.functions as func
 app = func.FunctionApp()
@@ -53,14 +53,14 @@ async def on_message(message: str) -> None:
     print("running", running, flush=True)
     await asyncio.Event().wait()
 """
-"""Its messages never end, as releases do not while a version starts."""
+"""An app whose function never returns, like a release while a version starts."""
 WITHIN = 20.0
 QUIET = {
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
 }
-"""Nothing that would leave the machine."""
+"""No telemetry leaves the machine."""
 
 
 @dataclass
@@ -69,11 +69,11 @@ class Host:
     process: asyncio.subprocess.Process
     connection: str
 
-    async def line(self, desired: str) -> str:
-        """The next printed line that begins with the text."""
+    async def line(self, prefix: str) -> str:
+        """The next printed line that starts with the text."""
         assert self.process.stdout is not None
         async with asyncio.timeout(WITHIN):
-            while not (line := (await self.process.stdout.readline()).decode()).startswith(desired):
+            while not (line := (await self.process.stdout.readline()).decode()).startswith(prefix):
                 assert line, "the host ended"
         return line.strip()
 
@@ -81,8 +81,8 @@ class Host:
         url = f"{self.url}/runtime/webhooks/EventGrid"
         headers = {"aeg-event-type": kind} if kind else {}
         async with ClientSession() as session:
-            given = {"params": {"functionName": function}, "headers": headers}
-            async with session.post(url, json=body, **given) as answer:  # type: ignore[arg-type]
+            params = {"functionName": function}
+            async with session.post(url, json=body, params=params, headers=headers) as answer:
                 return answer.status, await answer.text()
 
     def queue(self, name: str) -> QueueClient:
@@ -94,13 +94,13 @@ class Host:
         )
 
 
-OFTEN = {"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}
+HOST_JSON = {"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}
 
 
-async def started(folder: Path, app: str, connection: str, **settings: str) -> asyncio.subprocess.Process:
+async def start(folder: Path, app: str, connection: str, **settings: str) -> asyncio.subprocess.Process:
     (folder / "function_app.py").write_text(app)
     if not (folder / "host.json").exists():
-        (folder / "host.json").write_text(json.dumps(OFTEN))
+        (folder / "host.json").write_text(json.dumps(HOST_JSON))
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local.functions_host", "--app", str(folder), "--folder", str(folder)),
         stdout=subprocess.PIPE,
@@ -113,16 +113,16 @@ async def started(folder: Path, app: str, connection: str, **settings: str) -> a
 @pytest.fixture
 async def host(tmp_path: Path, storage_servers: Callable[[str], str]) -> AsyncIterator[Host]:
     connection = storage_servers("stand-in")
-    process = await started(tmp_path, APP, connection, EVERY="*/1 * * * * *")
+    process = await start(tmp_path, APP, connection, EVERY="*/1 * * * * *")
     assert process.stdout is not None
-    told = json.loads(await asyncio.wait_for(process.stdout.readline(), WITHIN))
-    yield Host(told["functions"], process, connection)
+    endpoints = json.loads(await asyncio.wait_for(process.stdout.readline(), WITHIN))
+    yield Host(endpoints["functions"], process, connection)
     process.send_signal(signal.SIGTERM)
     await process.communicate()
     assert process.returncode == 0
 
 
-async def test_event_grid_is_answered_as_the_real_host_does(host: Host) -> None:
+async def test_event_grid_gets_the_answers_of_the_real_host(host: Host) -> None:
     validation = [{"data": {"validationCode": "c0de"}}]
     assert await host.post(validation, "SubscriptionValidation") == (200, '{"validationResponse": "c0de"}')
     as_text = [{"data": json.dumps({"validationCode": "c0de"})}]
@@ -136,32 +136,32 @@ async def test_event_grid_is_answered_as_the_real_host_does(host: Host) -> None:
     assert await host.post([], "Notification", "nobody") == (404, "cannot find function: 'nobody'")
 
 
-async def test_a_message_is_handled_once_and_a_failing_one_five_times_and_then_poison(host: Host) -> None:
+async def test_a_message_is_delivered_once_and_a_failing_one_five_times_before_it_is_poisoned(host: Host) -> None:
     async with host.queue("work") as work, host.queue("work-poison") as poison:
         await host.line("time")
-        await _made(work)
-        await work.send_message("well")
-        assert await host.line("message") == "message 1 well"
+        await _wait_until_created(work)
+        await work.send_message("good")
+        assert await host.line("message") == "message 1 good"
         await work.send_message("boom")
-        tries = [await host.line("message") for _ in range(5)]
-        assert tries == [f"message {n} boom" for n in range(1, 6)]
+        attempts = [await host.line("message") for _ in range(5)]
+        assert attempts == [f"message {n} boom" for n in range(1, 6)]
         async with asyncio.timeout(WITHIN):
             while not await _exists(poison) or not await poison.peek_messages():
                 await asyncio.sleep(0.1)
         assert [message.content for message in await poison.peek_messages()] == ["boom"]
 
 
-async def test_messages_that_come_one_by_one_are_all_in_hand_and_the_tenth_does_not_wait_for_the_first(
+async def test_messages_that_arrive_in_sequence_are_handled_concurrently(
     tmp_path: Path, storage_servers: Callable[[str], str]
 ) -> None:
     """With the product's own host.json."""
     (tmp_path / "host.json").write_text((ROOT / "host.json").read_text())
     connection = storage_servers("stand-in")
-    process = await started(tmp_path, HELD, connection)
+    process = await start(tmp_path, BLOCKING_APP, connection)
     host = Host("", process, connection)
     try:
         async with host.queue("work") as work:
-            await _made(work)
+            await _wait_until_created(work)
             for number in range(1, 18):
                 await work.send_message(str(number))
                 assert await host.line("running") == f"running {number}"
@@ -175,23 +175,24 @@ async def test_messages_that_come_one_by_one_are_all_in_hand_and_the_tenth_does_
     [
         pytest.param("nonsense", id="wrong"),
         pytest.param("InstrumentationKey=not-a-guid", id="wrong key"),
-        pytest.param(f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint=http://127.0.0.1:9", id="nobody there"),
+        pytest.param(f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint=http://127.0.0.1:9", id="no server"),
     ],
 )
-async def test_functions_run_whatever_is_the_matter_with_telemetry(
+async def test_functions_run_whatever_is_wrong_with_telemetry(
     tmp_path: Path, storage_servers: Callable[[str], str], connection: str
 ) -> None:
-    """With the exporter that the worker uses; on 3.13 the worker itself is asked the same."""
-    told = {"APPLICATIONINSIGHTS_CONNECTION_STRING": connection, "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"}
+    """With the exporter that the worker uses; on Python 3.13 test_worker_telemetry.py tests the worker itself."""
+    telemetry = {"APPLICATIONINSIGHTS_CONNECTION_STRING": connection}
+    telemetry |= {"PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true"}
     storage, timer = storage_servers("stand-in"), {"EVERY": "0 0 0 1 1 *"}
-    process = await started(tmp_path, APP, storage, **QUIET, **timer, **told)
+    process = await start(tmp_path, APP, storage, **QUIET, **timer, **telemetry)
     assert process.stdout is not None
     url = json.loads(await asyncio.wait_for(process.stdout.readline(), WITHIN))["functions"]
     host = Host(url, process, storage)
     assert (await host.post([{"id": 1}], "Notification"))[0] == 202
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), WITHIN)
-    assert process.returncode == 0, "and nothing hangs at the end"
+    assert process.returncode == 0, "nothing blocks the exit"
 
 
 async def test_a_timer_runs_on_its_schedule(host: Host) -> None:
@@ -200,24 +201,24 @@ async def test_a_timer_runs_on_its_schedule(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "error"),
     [
         (("event: str", "az_event: str"), "parameters ['az_event'] are not its binding"),
         (('arg_name="event"', 'arg_name="az_event"'), "letters and digits only"),
         (("%EVERY%", "%NOWHERE%"), "the setting NOWHERE of its binding is not set"),
     ],
 )
-async def test_what_the_real_host_drops_is_refused_with_a_word(
-    tmp_path: Path, change: tuple[str, str], complaint: str
+async def test_an_app_that_the_real_host_would_drop_is_rejected_with_an_error(
+    tmp_path: Path, change: tuple[str, str], error: str
 ) -> None:
-    process = await started(tmp_path, APP.replace(*change), "none", EVERY="* * * * * *")
+    process = await start(tmp_path, APP.replace(*change), "none", EVERY="* * * * * *")
     _, errors = await process.communicate()
     assert process.returncode != 0
-    assert complaint in errors.decode()
+    assert error in errors.decode()
 
 
-async def _made(queue: QueueClient) -> None:
-    """Wait until the host has made it."""
+async def _wait_until_created(queue: QueueClient) -> None:
+    """Wait until the host has created the queue."""
     async with asyncio.timeout(WITHIN):
         while not await _exists(queue):
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Questions to an agent: what the real client makes of every answer that a container may give."""
+"""Probes of an agent: how the gateway reads every answer that a container may give."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.gateways.errors import TransientError
-from tests.contract.test_foundry import DEFINITION, Arranged, Faked, Served, arranged, served
+from tests.contract.test_foundry import DEFINITION, FoundryUnderTest, InMemoryUnderTest, StandInUnderTest, real, tested
 from tests.support.local_clients import plan_faults
 
-__all__ = ["arranged", "served"]
+__all__ = ["real", "tested"]
 
 ASK = Probe(ask="ping", expect="pong")
 POST = Probe(post={"q": "ping"}, expect="pong")
 WITHIN = 2.0
 
 
-async def made(arranged: Arranged) -> None:
-    await arranged.foundry.create_version("hello", DEFINITION, {})
-    arranged.clock.passed += 21
+async def create_active_version(tested: FoundryUnderTest) -> None:
+    await tested.foundry.create_version("hello", DEFINITION, {})
+    tested.clock.passed += 21
 
 
-async def opened(arranged: Arranged) -> str:
-    session = await arranged.foundry.open_session("hello", "1", WITHIN)
+async def open_session(tested: FoundryUnderTest) -> str:
+    session = await tested.foundry.open_session("hello", "1", WITHIN)
     assert isinstance(session, str)
     return session
 
 
 @pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
-async def test_a_version_answers_in_a_session_and_with_traffic(arranged: Arranged, probe: Probe) -> None:
-    await made(arranged)
-    session = await opened(arranged)
-    for asked_in in (session, None):
-        answer = await arranged.foundry.ask("hello", probe, asked_in, WITHIN)
+async def test_a_version_answers_in_a_session_and_with_traffic(tested: FoundryUnderTest, probe: Probe) -> None:
+    await create_active_version(tested)
+    session = await open_session(tested)
+    for session_or_traffic in (session, None):
+        answer = await tested.foundry.ask("hello", probe, session_or_traffic, WITHIN)
         assert (answer.status, answer.text, answer.problem) == (200, "pong", "")
         assert answer.version in (None, "1")
-    await arranged.foundry.end_session("hello", session)
-    assert (await arranged.foundry.ask("hello", probe, session, WITHIN)).status == 404
-    await arranged.foundry.end_session("hello", session)
+    await tested.foundry.end_session("hello", session)
+    assert (await tested.foundry.ask("hello", probe, session, WITHIN)).status == 404
+    await tested.foundry.end_session("hello", session)
 
 
-async def test_what_is_not_there_yet_says_so(arranged: Arranged) -> None:
-    assert await arranged.foundry.open_session("hello", "1", WITHIN) == Answer(404, code="not_found")
-    await arranged.foundry.create_version("hello", DEFINITION, {})
-    assert await arranged.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="AgentVersionNotReady")
-    answer = await arranged.foundry.ask("hello", ASK, None, WITHIN)
+async def test_a_version_that_is_missing_or_not_ready_is_reported_as_such(tested: FoundryUnderTest) -> None:
+    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(404, code="not_found")
+    await tested.foundry.create_version("hello", DEFINITION, {})
+    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="AgentVersionNotReady")
+    answer = await tested.foundry.ask("hello", ASK, None, WITHIN)
     assert (answer.status, answer.code) == (400, "AgentVersionNotReady")
 
 
-def answers(served: Served, told: Any) -> None:
-    served.stand_in.project.provisioning.answer["a" * 64] = told
+def answer_with(real: StandInUnderTest, answer: Any) -> None:
+    real.stand_in.project.provisioning.answer["a" * 64] = answer
 
 
-ODD = [
+BAD_ANSWERS = [
     pytest.param("huge", Verdict.WRONG, "more than 1,000,000 bytes", id="3 MB"),
     pytest.param("endless", Verdict.WRONG, "not to the end within 1 s", id="for ever"),
     pytest.param("half", Verdict.NOT_YET, "cut off", id="half"),
@@ -68,15 +68,15 @@ ODD = [
 
 
 @pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
-@pytest.mark.parametrize(("odd", "verdict", "told"), ODD)
-async def test_an_odd_answer_is_one_that_proves_nothing_good(
-    served: Served, probe: Probe, odd: str, verdict: Verdict, told: str
+@pytest.mark.parametrize(("kind", "verdict", "detail"), BAD_ANSWERS)
+async def test_a_malformed_answer_does_not_pass(
+    real: StandInUnderTest, probe: Probe, kind: str, verdict: Verdict, detail: str
 ) -> None:
-    await made(served)
-    answers(served, {"odd": odd})
-    judged = judge_answer(probe, await served.foundry.ask("hello", probe, None, 1.0), "1")
-    assert judged.verdict is verdict
-    assert told in judged.detail
+    await create_active_version(real)
+    answer_with(real, {"odd": kind})
+    judgement = judge_answer(probe, await real.foundry.ask("hello", probe, None, 1.0), "1")
+    assert judgement.verdict is verdict
+    assert detail in judgement.detail
 
 
 REFUSED = [
@@ -89,60 +89,60 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("fault", "expected"), REFUSED)
-async def test_a_refusal_is_an_answer_and_is_asked_once(
-    served: Served, fault: dict[str, Any], expected: Answer
+async def test_an_error_status_is_an_answer_and_is_not_retried(
+    real: StandInUnderTest, fault: dict[str, Any], expected: Answer
 ) -> None:
-    await made(served)
-    await plan_faults(served.url, {"path": "/endpoint/", **fault})
-    answer = await served.foundry.ask("hello", ASK, None, WITHIN)
+    await create_active_version(real)
+    await plan_faults(real.url, {"path": "/endpoint/", **fault})
+    answer = await real.foundry.ask("hello", ASK, None, WITHIN)
     assert replace(answer, text="") == expected
-    assert await served.foundry.open_session("hello", "1", WITHIN) == expected
-    assert len([one for one in served.stand_in.requests if "/endpoint/" in one["path"]]) == 2
+    assert await real.foundry.open_session("hello", "1", WITHIN) == expected
+    assert len([request for request in real.stand_in.requests if "/endpoint/" in request["path"]]) == 2
 
 
-async def test_an_answer_that_is_no_response_object_proves_nothing(served: Served) -> None:
-    await made(served)
+async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandInUnderTest) -> None:
+    await create_active_version(real)
     bodies: tuple[object, ...] = ("<html>", [], "pong")
     for body in bodies:
-        await plan_faults(served.url, {"path": "/responses", "status": 200, "body": body})
-        answer = await served.foundry.ask("hello", ASK, None, WITHIN)
+        await plan_faults(real.url, {"path": "/responses", "status": 200, "body": body})
+        answer = await real.foundry.ask("hello", ASK, None, WITHIN)
         assert answer.problem == "which is no response object"
-    await plan_faults(served.url, {"path": "/responses", "status": 200, "body": {"output": [{"content": ["x"]}, 7]}})
-    assert await served.foundry.ask("hello", ASK, None, WITHIN) == Answer(200)
+    await plan_faults(real.url, {"path": "/responses", "status": 200, "body": {"output": [{"content": ["x"]}, 7]}})
+    assert await real.foundry.ask("hello", ASK, None, WITHIN) == Answer(200)
 
 
 @pytest.mark.parametrize(
     "fault", [{"drop": True}, {"delay_s": 3.0, "status": 200}], ids=["a closed connection", "a late answer"]
 )
-async def test_no_answer_at_all_says_nothing_about_the_version(served: Served, fault: dict[str, Any]) -> None:
-    await made(served)
-    await plan_faults(served.url, {"path": "/endpoint/", **fault})
+async def test_no_answer_raises_a_transient_error(real: StandInUnderTest, fault: dict[str, Any]) -> None:
+    await create_active_version(real)
+    await plan_faults(real.url, {"path": "/endpoint/", **fault})
     with pytest.raises(TransientError):
-        await served.foundry.ask("hello", ASK, None, 0.3)
+        await real.foundry.ask("hello", ASK, None, 0.3)
     with pytest.raises(TransientError):
-        await served.foundry.open_session("hello", "1", 0.3)
+        await real.foundry.open_session("hello", "1", 0.3)
 
 
-async def test_a_service_that_is_down_says_nothing_about_the_version(served: Served) -> None:
-    await served.stand_in.stop()
+async def test_a_service_that_is_down_raises_a_transient_error(real: StandInUnderTest) -> None:
+    await real.stand_in.stop()
     with pytest.raises(TransientError):
-        await served.foundry.ask("hello", ASK, None, 0.3)
+        await real.foundry.ask("hello", ASK, None, 0.3)
     with pytest.raises(TransientError):
-        await served.foundry.open_session("hello", "1", 0.3)
+        await real.foundry.open_session("hello", "1", 0.3)
 
 
-async def test_an_open_session_keeps_its_version(arranged: Arranged) -> None:
-    await made(arranged)
-    session = await opened(arranged)
-    kept = await arranged.foundry.delete_version("hello", "1")
-    await arranged.foundry.end_session("hello", session)
-    assert (kept.value, (await arranged.foundry.delete_version("hello", "1")).value) == ("sessions_active", "deleted")
+async def test_a_version_with_an_open_session_is_not_deleted(tested: FoundryUnderTest) -> None:
+    await create_active_version(tested)
+    session = await open_session(tested)
+    first = await tested.foundry.delete_version("hello", "1")
+    await tested.foundry.end_session("hello", session)
+    assert (first.value, (await tested.foundry.delete_version("hello", "1")).value) == ("sessions_active", "deleted")
 
 
-async def test_a_fake_says_whether_it_was_asked_with_traffic(arranged: Arranged) -> None:
-    if isinstance(arranged, Faked):
-        await made(arranged)
-        arranged.foundry.answers["a" * 64] = ("pong", "oops")
-        session = await opened(arranged)
-        assert (await arranged.foundry.ask("hello", ASK, session, WITHIN)).text == "pong"
-        assert (await arranged.foundry.ask("hello", ASK, None, WITHIN)).text == "oops"
+async def test_the_fake_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
+    if isinstance(tested, InMemoryUnderTest):
+        await create_active_version(tested)
+        tested.foundry.answers["a" * 64] = ("pong", "oops")
+        session = await open_session(tested)
+        assert (await tested.foundry.ask("hello", ASK, session, WITHIN)).text == "pong"
+        assert (await tested.foundry.ask("hello", ASK, None, WITHIN)).text == "oops"

@@ -1,4 +1,4 @@
-"""The registry: what the real client makes of what was really pushed, and of a registry that misbehaves."""
+"""The registry gateway: the real client against images that were really pushed, and against faults."""
 
 from __future__ import annotations
 
@@ -18,29 +18,22 @@ from handlers.gateways.registry import AzureRegistry
 from local.images import Kind, push
 from local.registry.server import Registry
 from local.tls import Authority
-from tests.support.local_clients import AsyncLocalCredential, plan_faults
+from tests.support.local_clients import AsyncLocalCredential, client_options, plan_faults
 
 REPOSITORY = "agents/hello"
 
 
-class TrustingImages(AzureRegistry):
-    """The gateway with a client that trusts the throw-away authority; a process would set SSL_CERT_FILE instead."""
+class LocalRegistry(AzureRegistry):
+    """The gateway with a client for the stand-in."""
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, AsyncLocalCredential())
-        self._made = ContainerRegistryClient(
-            endpoint,
-            AsyncLocalCredential(),
-            connection_verify=str(ca),
-            retry_backoff_factor=0.01,
-            connection_timeout=5,
-            read_timeout=2,
-        )
+        self._made = ContainerRegistryClient(endpoint, AsyncLocalCredential(), **client_options(ca))
 
 
 @dataclass
 class Served:
-    images: RegistryGateway
+    gateway: RegistryGateway
     registry: Registry
     url: str
 
@@ -53,9 +46,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     authority, registry = Authority(tmp_path), Registry("demo")
     await registry.start()
     url = await registry.start(tls=authority.server())
-    images = TrustingImages(url, authority.ca)
-    yield Served(images, registry, url)
-    await images.close()
+    gateway = LocalRegistry(url, authority.ca)
+    yield Served(gateway, registry, url)
+    await gateway.close()
     await registry.stop()
 
 
@@ -69,48 +62,48 @@ KINDS: list[Any] = [
 
 
 @pytest.mark.parametrize(("kind", "reason"), KINDS)
-async def test_what_was_pushed_is_what_it_is(served: Served, kind: Kind, reason: str) -> None:
+async def test_the_kind_of_an_artifact_is_recognized(served: Served, kind: Kind, reason: str) -> None:
     digest = await served.push("v1", kind)
-    facts = await served.images.inspect(REPOSITORY, digest)
+    facts = await served.gateway.inspect(REPOSITORY, digest)
     assert facts is not None
     assert facts.reason == reason
     if kind == "image":
         assert facts.amd64 == digest
     if kind == "index":
-        child = await served.images.inspect(REPOSITORY, facts.amd64)
+        child = await served.gateway.inspect(REPOSITORY, facts.amd64)
         assert child == ImageFacts(amd64=facts.amd64)
 
 
-async def test_asking_takes_five_round_trips_and_two_the_next_time(served: Served) -> None:
-    """Challenge, exchange, token, manifest; and the configuration with the same token, which serves the next image."""
+async def test_an_inspection_takes_five_round_trips_and_the_next_one_two(served: Served) -> None:
+    """Challenge, exchange, token, manifest, configuration; the token is used again for the next image."""
     for count in (5, 2):
         digest = await served.push("v1", salt=str(count))
         served.registry.requests.clear()
-        assert await served.images.inspect(REPOSITORY, digest)
+        assert await served.gateway.inspect(REPOSITORY, digest)
         assert len(served.registry.requests) == count
 
 
-async def test_a_token_that_the_registry_takes_no_more_is_fetched_anew(served: Served) -> None:
+async def test_a_token_that_the_registry_no_longer_accepts_is_replaced(served: Served) -> None:
     digest = await served.push("v1")
-    await served.images.inspect(REPOSITORY, digest)
+    await served.gateway.inspect(REPOSITORY, digest)
     challenge = f'Bearer realm="{served.url}/oauth2/token",service="demo",scope="repository:{REPOSITORY}:pull"'
     refused = {"path": "/manifests/", "status": 401, "times": 1, "headers": {"WWW-Authenticate": challenge}}
     await plan_faults(served.registry.url, refused)
     served.registry.requests.clear()
-    assert await served.images.inspect(REPOSITORY, digest)
+    assert await served.gateway.inspect(REPOSITORY, digest)
     assert len(served.registry.requests) == 5
 
 
-async def test_what_is_not_there_is_none(served: Served) -> None:
-    assert await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}") is None
-    assert list(await served.images.list_tags("agents/nobody")) == []
+async def test_a_missing_image_is_none_and_a_missing_repository_has_no_tags(served: Served) -> None:
+    assert await served.gateway.inspect(REPOSITORY, f"sha256:{'0' * 64}") is None
+    assert list(await served.gateway.list_tags("agents/nobody")) == []
 
 
-async def test_tags_come_from_every_page_the_last_pushed_first(served: Served) -> None:
+async def test_tags_are_read_from_all_pages_newest_first(served: Served) -> None:
     pushed = [(f"v{number}", await served.push(f"v{number}", salt=str(number))) for number in range(105)]
-    tags = await served.images.list_tags(REPOSITORY)
-    assert [(one.tag, one.digest) for one in tags] == pushed[::-1]
-    assert all(one.pushed_at.tzinfo is not None for one in tags)
+    tags = await served.gateway.list_tags(REPOSITORY)
+    assert [(tag.tag, tag.digest) for tag in tags] == pushed[::-1]
+    assert all(tag.pushed_at.tzinfo is not None for tag in tags)
 
 
 FAULTS: list[Any] = [
@@ -126,33 +119,33 @@ FAULTS: list[Any] = [
 
 
 @pytest.mark.parametrize(("fault", "expected"), FAULTS)
-async def test_a_registry_that_misbehaves_is_one_of_our_two_errors(
+async def test_a_fault_of_the_registry_raises_a_gateway_error(
     served: Served, fault: dict[str, Any], expected: type[GatewayError]
 ) -> None:
     digest = await served.push("v1")
     await plan_faults(served.registry.url, {"path": "/(v2|acr)/", "method": "GET", **fault})
     with pytest.raises(expected):
-        await served.images.inspect(REPOSITORY, digest)
+        await served.gateway.inspect(REPOSITORY, digest)
     with pytest.raises(expected):
-        await served.images.list_tags(REPOSITORY)
+        await served.gateway.list_tags(REPOSITORY)
 
 
-async def test_a_manifest_that_is_not_what_its_digest_says_is_not_believed(served: Served) -> None:
+async def test_a_manifest_that_does_not_match_its_digest_is_rejected(served: Served) -> None:
     digest = await served.push("v1")
-    other = await served.push("v2", salt="other")
+    other_digest = await served.push("v2", salt="other")
     manifests = served.registry.repositories[REPOSITORY].manifests
-    manifests[digest] = manifests[other]
+    manifests[digest] = manifests[other_digest]
     with pytest.raises(TransientError):
-        await served.images.inspect(REPOSITORY, digest)
+        await served.gateway.inspect(REPOSITORY, digest)
 
 
-async def test_a_registry_that_is_down_is_transient(served: Served) -> None:
+async def test_a_registry_that_is_down_raises_a_transient_error(served: Served) -> None:
     await served.registry.stop()
     with pytest.raises(TransientError):
-        await served.images.inspect(REPOSITORY, f"sha256:{'0' * 64}")
+        await served.gateway.inspect(REPOSITORY, f"sha256:{'0' * 64}")
 
 
-async def test_the_fake_says_what_it_was_told() -> None:
+async def test_the_fake_returns_what_a_test_sets() -> None:
     fake = InMemoryRegistry()
     assert await fake.inspect(REPOSITORY, "sha256:a") is None
     fake.images[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")

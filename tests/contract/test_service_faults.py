@@ -1,4 +1,4 @@
-"""Every service goes wrong in every way: one clear line, nothing lost, nothing made twice, and live in the end."""
+"""Every fault of every service: one clear decision, nothing lost, nothing created twice, and live in the end."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ import pytest
 import pytest_asyncio
 
 from core.reasons import Reason
-from tests.contract.fault_table import ACTS, AFTER_EFFECT, CALLS, PASSING, STAYING, STORED, Call, Kind, ending
-from tests.contract.faulty_app import AGENT, CANARY, House, opened
-from tests.contract.faulty_services import Before
+from tests.contract.fault_table import (
+    AFTER_EFFECT,
+    CALLS,
+    PERSISTENT,
+    STORAGE_CALLS,
+    TEMPORARY,
+    WRITES,
+    Call,
+    FaultKind,
+    expected_reason,
+)
+from tests.contract.faulty_app import AGENT, CANARY, App, restored, started_app
+from tests.contract.faulty_services import Snapshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-A_WHILE = 10.0
-"""Seconds that a fault lasts which passes."""
+FAULT_SECONDS = 10.0
+"""Duration of a temporary fault."""
 
 DOWN = [
     ("foundry", "SERVICE_UNAVAILABLE"),
@@ -29,118 +39,117 @@ DOWN = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def standing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, Before]]:
-    async with opened(tmp_path_factory.mktemp("house")) as house:
-        yield house, house.parts.keep()
+async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[App, Snapshot]]:
+    async with started_app(tmp_path_factory.mktemp("app")) as app:
+        yield app, app.services.snapshot()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def house(standing: tuple[House, Before]) -> House:
-    """One house for all: what a case did is undone before the next."""
-    house, before = standing
-    await house.parts.restore(before)
-    house.forget()
-    return house
+async def app(started: tuple[App, Snapshot]) -> App:
+    """One app for all cases; its services are restored before each case."""
+    app, snapshot = started
+    return await restored(app, snapshot)
 
 
-def table(calls: Iterable[Call], kinds: Iterable[Kind]) -> list[Any]:
+def table(calls: Iterable[Call], kinds: Iterable[FaultKind]) -> list[Any]:
     kinds = tuple(kinds)
     return [pytest.param(call, kind, id=f"{call.name}: {kind.name}") for call in calls for kind in kinds]
 
 
-def go_wrong(house: House, call: Call, kind: Kind, *, times: int = 0, seconds: float | None = None) -> None:
-    """Plan the fault."""
+def plan_fault(app: App, call: Call, kind: FaultKind, *, times: int = 0, seconds: float | None = None) -> None:
     if call.name == "create a toolbox":
-        house.parts.foundry.project.toolboxes.clear()
+        app.services.foundry.project.toolboxes.clear()
     if call.name == "get a token":
-        house.parts.forget_token()
-    house.parts.plan(call.part, kind.on(call, times=times), seconds=seconds)
+        app.services.forget_token()
+    app.services.fail(call.stand_in, kind.on(call, times=times), seconds=seconds)
 
 
-def judge_live(house: House) -> None:
-    """The pushed image serves, as the one version that was made of it, told once and without a secret."""
-    assert house.live() == "b"
-    assert house.made("b") == 1
-    assert house.ears.reasons().count("LIVE") == 1
-    assert len(house.parts.foundry.project.toolboxes[f"{AGENT}-tools"]["versions"]) == 1
-    assert CANARY not in house.everything_said()
+def assert_live(app: App) -> None:
+    """The pushed image is live: one version, one LIVE decision, and no secret in any output."""
+    assert app.live_image() == "b"
+    assert app.version_count("b") == 1
+    assert app.telemetry.reasons().count("LIVE") == 1
+    assert len(app.services.foundry.project.toolboxes[f"{AGENT}-tools"]["versions"]) == 1
+    assert CANARY not in app.all_output()
 
 
-def judge_told(house: House, call: Call, kind: Kind) -> str:
-    """One line wants a look; it says what it is, where, and what to do."""
-    (line,) = (one for one in house.ears.alarming() if one["reason"] != Reason.WRITE_NOT_APPLIED)
-    reason = Reason[line["reason"]]
-    assert reason == ending(call, kind)
-    assert line["help"] == reason.help
-    detail = str(line.get("detail"))
-    said = [detail, *map(str, house.raised)]
-    foreseen = call.thing and call.thing in detail
-    assert foreseen or any(call.service in one and re.search(kind.code, one) for one in said), said
-    assert "Traceback" not in str(line)
+def assert_reported(app: App, call: Call, kind: FaultKind) -> str:
+    """One problem is logged; it names the service and the code, and says what to do. Returns its reason."""
+    (problem,) = (decision for decision in app.telemetry.problems() if decision["reason"] != Reason.WRITE_NOT_APPLIED)
+    reason = Reason[problem["reason"]]
+    assert reason == expected_reason(call, kind)
+    assert problem["help"] == reason.help
+    detail = str(problem.get("detail"))
+    texts = [detail, *map(str, app.errors)]
+    names_subject = call.subject and call.subject in detail
+    assert names_subject or any(call.service in text and re.search(kind.code, text) for text in texts), texts
+    assert "Traceback" not in str(problem)
     return reason
 
 
-@pytest.mark.parametrize(("call", "kind"), table(CALLS, PASSING))
+@pytest.mark.parametrize(("call", "kind"), table(CALLS, TEMPORARY))
 @pytest.mark.parametrize("times", [1, 0], ids=["once", "for a while"])
-async def test_a_fault_that_passes_delays_the_release(house: House, call: Call, kind: Kind, times: int) -> None:
-    go_wrong(house, call, kind, times=times, seconds=A_WHILE)
-    await house.pushed("v2", "b")
-    await house.work(wait=True)
-    judge_live(house)
-    assert not house.poison
-    assert not [line for line in house.ears.alarming() if Reason[line["reason"]].severity == "error"]
+async def test_a_temporary_fault_delays_the_release(app: App, call: Call, kind: FaultKind, times: int) -> None:
+    plan_fault(app, call, kind, times=times, seconds=FAULT_SECONDS)
+    await app.push("v2", "b")
+    await app.run_queue(wait=True)
+    assert_live(app)
+    assert not app.poison
+    assert not [problem for problem in app.telemetry.problems() if Reason[problem["reason"]].severity == "error"]
 
 
-@pytest.mark.parametrize(("call", "kind"), table((*ACTS, *STORED), AFTER_EFFECT))
+@pytest.mark.parametrize(("call", "kind"), table((*WRITES, *STORAGE_CALLS), AFTER_EFFECT))
 @pytest.mark.parametrize("times", [1, 0], ids=["once", "for a while"])
-async def test_what_took_effect_without_an_answer_is_not_done_again(
-    house: House, call: Call, kind: Kind, times: int
+async def test_a_write_that_took_effect_without_an_answer_is_not_repeated(
+    app: App, call: Call, kind: FaultKind, times: int
 ) -> None:
-    go_wrong(house, call, kind, times=times, seconds=A_WHILE)
-    await house.pushed("v2", "b")
-    await house.work(wait=True)
-    judge_live(house)
-    assert not house.poison
+    plan_fault(app, call, kind, times=times, seconds=FAULT_SECONDS)
+    await app.push("v2", "b")
+    await app.run_queue(wait=True)
+    assert_live(app)
+    assert not app.poison
 
 
-@pytest.mark.parametrize(("call", "kind"), table(CALLS, STAYING))
-async def test_a_fault_that_stays_is_told_once_and_nothing_is_lost(house: House, call: Call, kind: Kind) -> None:
-    go_wrong(house, call, kind)
-    await house.pushed("v2", "b")
-    await house.work(wait=False)
-    if ending(call, kind) == "LIVE":
-        judge_live(house)
+@pytest.mark.parametrize(("call", "kind"), table(CALLS, PERSISTENT))
+async def test_a_persistent_fault_is_reported_once_and_nothing_is_lost(app: App, call: Call, kind: FaultKind) -> None:
+    plan_fault(app, call, kind)
+    await app.push("v2", "b")
+    await app.run_queue(wait=False)
+    if expected_reason(call, kind) == "LIVE":
+        assert_live(app)
         return
-    reason = judge_told(house, call, kind)
-    assert house.live() == "a"
-    assert house.made("b") <= 1
-    await house.parts.mend()
-    desired = await house.wanted()
-    assert house.poison or (desired.push is not None and desired.push.tag == "v2")
-    await taken_up(house, reason)
-    judge_live(house)
+    reason = assert_reported(app, call, kind)
+    assert app.live_image() == "a"
+    assert app.version_count("b") <= 1
+    await app.services.repair()
+    desired = await app.desired()
+    assert app.poison or (desired.push is not None and desired.push.tag == "v2")
+    await follow_help(app, reason)
+    assert_live(app)
 
 
-@pytest.mark.parametrize("seconds", [A_WHILE, None], ids=["for a while", "until somebody mends it"])
-@pytest.mark.parametrize(("part", "ends"), DOWN)
-async def test_a_service_that_is_down_loses_nothing(house: House, part: str, ends: str, seconds: float | None) -> None:
-    await house.parts.stop(part, seconds=seconds)
-    await house.pushed("v2", "b")
-    await house.work(wait=seconds is not None)
+@pytest.mark.parametrize("seconds", [FAULT_SECONDS, None], ids=["for a while", "until it is repaired"])
+@pytest.mark.parametrize(("service", "reason"), DOWN)
+async def test_nothing_is_lost_while_a_service_is_down(
+    app: App, service: str, reason: str, seconds: float | None
+) -> None:
+    await app.services.stop(service, seconds=seconds)
+    await app.push("v2", "b")
+    await app.run_queue(wait=seconds is not None)
     if seconds is None:
-        (line,) = house.ears.alarming()
-        assert line["reason"] == ends
-        assert house.live() == "a"
-        await house.parts.mend()
-        await taken_up(house, ends)
-    judge_live(house)
+        (problem,) = app.telemetry.problems()
+        assert problem["reason"] == reason
+        assert app.live_image() == "a"
+        await app.services.repair()
+        await follow_help(app, reason)
+    assert_live(app)
 
 
-async def taken_up(house: House, reason: str) -> None:
-    """What the help of the reason says: nothing to do, put the message back, or push again."""
+async def follow_help(app: App, reason: str) -> None:
+    """Do what the help of the reason says: nothing, requeue the message, or push again."""
     if reason == Reason.POISONED:
-        await house.put_back()
-        await house.resumed()
+        await app.requeue_poisoned()
+        await app.resume()
     elif "Nothing to do" not in Reason[reason].help:
-        await house.pushed("v3", "b")
-    await house.work(wait=True)
+        await app.push("v3", "b")
+    await app.run_queue(wait=True)

@@ -1,4 +1,4 @@
-"""The browser that the tests of the page use."""
+"""The browser for the tests of the telemetry page."""
 
 from tests.browser.chromium import chromium
 

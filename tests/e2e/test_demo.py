@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: all of it is true, it fits 80 columns, and a log file can be read."""
+"""The demo as a new user runs it: every check passes, it fits 80 columns, and its log is readable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from local.endpoints import ROOT
 
-SHOWN = (
+EXPECTED = (
     "CREATE",
     "LIVE",
     "ALREADY_LIVE",
@@ -26,7 +26,7 @@ SHOWN = (
 )
 
 
-def test_all_of_the_demo_is_true_and_readable_in_a_log() -> None:
+def test_every_check_of_the_demo_passes_and_its_log_is_readable() -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "COLUMNS")}
     command = [sys.executable, "-m", "local", "demo"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -35,5 +35,5 @@ def test_all_of_the_demo_is_true_and_readable_in_a_log() -> None:
     assert "\x1b" not in done.stdout
     assert "\r" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert not [code for code in SHOWN if code not in done.stdout]
+    assert not [code for code in EXPECTED if code not in done.stdout]
     assert "NO  " not in done.stdout

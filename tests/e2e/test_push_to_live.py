@@ -1,4 +1,4 @@
-"""From the push to the SDK's own answer, through the real triggers and the real SDKs."""
+"""From a push to the live version that the SDK returns, through the real triggers and the real SDKs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from local.stack_client import StackClient, eventually, stack
 pytestmark = pytest.mark.timeout(300)
 
 AGENT, REPOSITORY = "support-agent", "agents/support"
-CANARY = "canary-7d1f-not-for-anybodys-eyes"
+CANARY = "canary-7d1f-secret-value"
 
 
 @pytest.fixture(scope="module", params=["queue", "straight"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
-    with stack(tmp_path_factory.mktemp("stack"), "--deliver", request.param) as up:
-        up.put("vault", "/_local/secrets/support-search-key", {"value": CANARY})
-        up.put("foundry", "/_local/provisioning", {"seconds": 1})
-        yield up
+    with stack(tmp_path_factory.mktemp("stack"), "--deliver", request.param) as client:
+        client.put("vault", "/_local/secrets/support-search-key", {"value": CANARY})
+        client.put("foundry", "/_local/provisioning", {"seconds": 1})
+        yield client
 
 
-def live(running: StackClient) -> AgentVersionDetails | None:
-    """The version that the selector names, as the SDK shows it."""
+def live_version(running: StackClient) -> AgentVersionDetails | None:
+    """The version that the selector names, as the SDK returns it."""
     with running.foundry() as project:
         try:
             agent: Any = project.agents.get(AGENT)
@@ -54,9 +54,9 @@ def numbers(running: StackClient) -> list[str]:
         return sorted(version.version for version in project.agents.list_versions(AGENT))
 
 
-def test_a_pushed_image_goes_live_with_its_secret_in_place(running: StackClient) -> None:
+def test_a_pushed_image_goes_live_with_its_secret(running: StackClient) -> None:
     digest = running.push(REPOSITORY, "1.0.0", "one")
-    version = eventually(lambda: live(running), "version 1 is live")
+    version = eventually(lambda: live_version(running), "version 1 is live")
     assert version.version == "1"
     assert version.status == "active"
     definition: Any = version.definition
@@ -71,13 +71,13 @@ def test_a_pushed_image_goes_live_with_its_secret_in_place(running: StackClient)
     eventually(lambda: running.journal("LIVE"), "the decision arrived at Application Insights")
 
 
-def test_the_same_digest_under_a_second_tag_makes_no_second_version(running: StackClient) -> None:
+def test_a_second_tag_of_the_same_digest_creates_no_second_version(running: StackClient) -> None:
     running.push(REPOSITORY, "1.0.1", "one")
-    eventually(lambda: running.journal("ALREADY_LIVE"), "the second tag was answered")
+    eventually(lambda: running.journal("ALREADY_LIVE"), "the second tag was handled")
     assert numbers(running) == ["1"]
 
 
-def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: StackClient) -> None:
+def test_pushes_that_are_not_deployable_are_skipped_with_a_reason(running: StackClient) -> None:
     running.push(REPOSITORY, f"sha256-{'0' * 64}.sig", kind="signature")
     running.push(REPOSITORY, "2.0.0", "two")
     running.push("agents/nobody", "1.0.0")
@@ -88,64 +88,64 @@ def test_what_is_no_image_of_ours_is_skipped_with_its_reason(running: StackClien
     assert numbers(running) == ["1"]
 
 
-def test_a_newer_push_is_created_beside_the_live_one_and_then_promoted(running: StackClient) -> None:
+def test_a_newer_push_is_created_beside_the_live_version_and_then_gets_the_traffic(running: StackClient) -> None:
     running.push(REPOSITORY, "1.1.0", "newer")
 
     def second() -> AgentVersionDetails | None:
-        version = live(running)
+        version = live_version(running)
         return version if version is not None and version.version == "2" else None
 
     version = eventually(second, "version 2 is live")
     assert version.metadata is not None
     assert version.metadata["slipway.tag"] == "1.1.0"
     assert version.metadata["slipway.previous"] == "1"
-    promoted = [one for one in running.journal("TRAFFIC_MOVED") if one["slipway.version"] == "2"]
-    assert len(promoted) <= 1, "told once, or not exported yet"
+    decisions = [line for line in running.journal("TRAFFIC_MOVED") if line["slipway.version"] == "2"]
+    assert len(decisions) <= 1, "reported once, or not exported yet"
 
 
-def test_an_image_for_another_processor_is_refused_before_a_version_is_made(running: StackClient) -> None:
+def test_an_image_for_another_platform_is_rejected_before_a_version_is_created(running: StackClient) -> None:
     running.push(REPOSITORY, "1.2.0", "arm", kind="arm64")
-    told = eventually(lambda: running.journal("WRONG_PLATFORM"), "the refusal was told")
-    assert "arm64" in told[0]["slipway.detail"]
+    decisions = eventually(lambda: running.journal("WRONG_PLATFORM"), "the rejection was reported")
+    assert "arm64" in decisions[0]["slipway.detail"]
     assert numbers(running) == ["1", "2"]
 
 
 def test_an_image_that_cannot_start_leaves_the_old_version_live(running: StackClient) -> None:
-    why = {"code": "ImageError", "message": "the container exited with code 1"}
-    running.put("foundry", "/_local/provisioning", {"seconds": 1, "fail": {"1.2.1": why}})
+    error = {"code": "ImageError", "message": "the container exited with code 1"}
+    running.put("foundry", "/_local/provisioning", {"seconds": 1, "fail": {"1.2.1": error}})
     running.push(REPOSITORY, "1.2.1", "broken")
-    told = eventually(lambda: running.journal("IMAGE_ERROR"), "the failure was told")
-    assert "exited with code 1" in told[0]["slipway.detail"]
+    decisions = eventually(lambda: running.journal("IMAGE_ERROR"), "the failure was reported")
+    assert "exited with code 1" in decisions[0]["slipway.detail"]
     assert numbers(running) == ["1", "2", "3"]
-    version = live(running)
+    version = live_version(running)
     assert version is not None
     assert version.version == "2"
 
 
-def test_the_smoke_check_of_a_deployment_is_answered_and_changes_nothing(running: StackClient) -> None:
+def test_the_smoke_check_of_a_deployment_is_handled_and_changes_nothing(running: StackClient) -> None:
     agents = read_agents_file(ROOT / "agents.yaml")
     assert isinstance(agents, Agents)
-    env, identity, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
-    given: dict[str, Any] = {"credential": LocalCredential(), "connection_verify": running.endpoints["ca"]}
+    env, event_id, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
+    options: dict[str, Any] = {"credential": LocalCredential(), "connection_verify": running.endpoints["ca"]}
     registry = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
     with (
-        QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **given) as queue,
-        ContainerClient(env["AzureWebJobsStorage__blobServiceUri"], "slipway", **given) as container,
+        QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **options) as queue,
+        ContainerClient(env["AzureWebJobsStorage__blobServiceUri"], "slipway", **options) as container,
     ):
-        before = {one.name: one.etag for one in container.list_blobs(name_starts_with="desired/")}
-        queue.send_message(smoke.message(smoke.event(agents, registry, identity, now)))
+        before = {blob.name: blob.etag for blob in container.list_blobs(name_starts_with="desired/")}
+        queue.send_message(smoke.message(smoke.event(agents, registry, event_id, now)))
 
         def answers() -> list[Mapping[str, Any]]:
             journal = container.download_blob(f"journal/{now:%Y-%m-%d}.jsonl").readall().decode()
-            return smoke.answers(journal, identity)
+            return smoke.answers(journal, event_id)
 
         lines = eventually(answers, "the decision is in the journal")
-        after = {one.name: one.etag for one in container.list_blobs(name_starts_with="desired/")}
-    assert {one.level for one in smoke.judge(lines, before, after, 1)} == {"ok"}
+        after = {blob.name: blob.etag for blob in container.list_blobs(name_starts_with="desired/")}
+    assert {finding.level for finding in smoke.judge(lines, before, after, 1)} == {"ok"}
     assert lines[0]["agent"] == "hello-agent"
 
 
-def test_no_secret_value_is_in_a_log_a_journal_line_or_telemetry(running: StackClient) -> None:
+def test_no_secret_value_is_in_storage_logs_or_telemetry(running: StackClient) -> None:
     stored = b"".join(path.read_bytes() for path in (running.folder / "storage").iterdir())
     assert CANARY.encode() not in stored
     assert CANARY not in running.logs()

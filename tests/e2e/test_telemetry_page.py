@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.stack_client import StackClient, eventually, stack
 from local.telemetry.records import to_record
-from tests.browser.chromium import LINES, opened
+from tests.browser.chromium import LINES, open_page
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -56,7 +56,7 @@ def spans(running: StackClient) -> Spans:
 
 @pytest.fixture
 def page(chromium: Browser, running: StackClient) -> Iterator[Page]:
-    with opened(chromium, running.endpoints["telemetry"]) as one:
+    with open_page(chromium, running.endpoints["telemetry"]) as one:
         yield one
 
 

@@ -1,4 +1,4 @@
-"""The tutorial as a newcomer follows it: its file, its commands and its script, word for word and in order."""
+"""The tutorial as a new user follows it: its file, its commands and its script, unchanged and in order."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ PRINTED = re.compile(r"It prints `(.*)`:")
 
 
 def test_every_command_of_the_tutorial_works_in_order(tmp_path: Path) -> None:
-    (rules,) = (text for kind, text in BLOCK.findall(PAGE) if kind == "yaml")
+    (agents_file,) = (text for kind, text in BLOCK.findall(PAGE) if kind == "yaml")
     agents = tmp_path / "my-agents.yaml"
-    agents.write_text(rules)
+    agents.write_text(agents_file)
     with stack(tmp_path, "--agents", str(agents)) as running:
         environment = {**os.environ, "SLIPWAY_LOCAL": str(running.folder), "COLUMNS": "80"}
         for kind, text in BLOCK.findall(PAGE):
             if kind == "python":
-                told = run([sys.executable, "-c", text], environment)
-                assert told.strip() == expected()
+                output = run([sys.executable, "-c", text], environment)
+                assert output.strip() == expected_output()
             elif kind == "bash":
                 for line in text.splitlines():
-                    follow(line, environment)
+                    run_command(line, environment)
 
 
-def follow(line: str, environment: dict[str, str]) -> None:
-    """Run one command; the one that starts everything is what the test itself did."""
+def run_command(line: str, environment: dict[str, str]) -> None:
+    """Run a command of the page, except ``make up``: the test has started the stack."""
     words = shlex.split(line, comments=True)
     if words[:2] == ["make", "up"]:
         return
@@ -48,6 +48,6 @@ def run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def expected() -> str:
-    (printed,) = PRINTED.findall(PAGE)
-    return str(printed)
+def expected_output() -> str:
+    (output,) = PRINTED.findall(PAGE)
+    return str(output)

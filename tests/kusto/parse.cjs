@@ -1,24 +1,22 @@
-// Parses and binds KQL with Microsoft's own language service: reads {"tables": {name: schema}, "queries": {name: text}}
-// on its standard input and prints {name: [what is wrong]}.
+// Parse and bind KQL with Microsoft's language service: read {"tables": {name: schema}, "queries": {name: text}} from
+// standard input, and print {name: [errors]}.
 const { readFileSync } = require("node:fs");
 require("@kusto/language-service-next/bridge.min.js");
 require("@kusto/language-service-next/Kusto.Language.Bridge.min.js");
 
 const { Symbols, GlobalState, KustoCode } = Kusto.Language;
 const { tables, queries } = JSON.parse(readFileSync(0, "utf8"));
-const known = Object.entries(tables).map(([name, schema]) => new Symbols.TableSymbol.$ctor7(name, schema, null));
-const database = new Symbols.DatabaseSymbol.ctor("workspace", known);
+const symbols = Object.entries(tables).map(([name, schema]) => new Symbols.TableSymbol.$ctor7(name, schema, null));
+const database = new Symbols.DatabaseSymbol.ctor("workspace", symbols);
 const globals = GlobalState.Default.WithDatabase(database);
 
-const told = {};
+const errors = {};
 for (const [name, text] of Object.entries(queries)) {
-  const code = KustoCode.ParseAndAnalyze(text, globals);
-  const found = code.GetDiagnostics();
-  const all = [];
-  for (let i = 0; i < found.Count; i++) {
-    const one = found.getItem(i);
-    if (one.Severity !== "Suggestion") all.push(`${one.Message}: ${text.slice(one.Start, one.Start + 60)}`);
+  const diagnostics = KustoCode.ParseAndAnalyze(text, globals).GetDiagnostics();
+  errors[name] = [];
+  for (let i = 0; i < diagnostics.Count; i++) {
+    const { Severity, Message, Start } = diagnostics.getItem(i);
+    if (Severity !== "Suggestion") errors[name].push(`${Message}: ${text.slice(Start, Start + 60)}`);
   }
-  told[name] = all;
 }
-process.stdout.write(JSON.stringify(told));
+process.stdout.write(JSON.stringify(errors));

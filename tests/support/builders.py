@@ -1,4 +1,4 @@
-"""Events as Azure sends them, to be bent by a test."""
+"""Events as Azure sends them, with changes for a test."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def push_event(**changes: Any) -> dict[str, Any]:
 
 
 def push_data(**target: Any) -> dict[str, Any]:
-    """What a push event holds; a target's value of None leaves the key out."""
-    given = {
+    """The data of a push event; a target value of None leaves the key out."""
+    defaults = {
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "size": 856,
         "digest": DIGEST,
         "length": 856,
         "repository": "agents/hello",
         "tag": "v1",
-    } | target
+    }
     return {
         "id": "event-1",
         "timestamp": "2026-11-24T11:59:59.9876543Z",
         "action": "push",
-        "target": {key: value for key, value in given.items() if value is not None},
+        "target": {key: value for key, value in (defaults | target).items() if value is not None},
         "request": {"id": "r", "host": "demo.azurecr.io", "method": "PUT", "useragent": "docker"},
     }
 

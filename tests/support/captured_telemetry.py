@@ -1,4 +1,4 @@
-"""What the product tells while a test listens: its decisions, and every other word that is logged."""
+"""The decisions that the product logs during a test, and all other log records."""
 
 from __future__ import annotations
 
@@ -10,39 +10,46 @@ from core.reasons import Reason
 PREFIX = "slipway."
 
 
-class Ears(logging.Handler):
-    """Hears every logger from ``with`` on."""
+class CapturedTelemetry(logging.Handler):
+    """Captures the records of every logger inside ``with``."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._heard: list[logging.LogRecord] = []
+        self._records: list[logging.LogRecord] = []
 
-    def emit(self, release: logging.LogRecord) -> None:
-        self._heard.append(release)
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
 
-    def __enter__(self) -> Ears:
+    def __enter__(self) -> CapturedTelemetry:
         logging.getLogger().addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self)
 
-    def forget(self) -> None:
-        self._heard.clear()
+    def clear(self) -> None:
+        self._records.clear()
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Decisions in order; one that is repeated because the journal did not take it counts once."""
-        told = [one for one in self._heard if one.msg == "slipway.decision"]
-        lines = [{k.removeprefix(PREFIX): v for k, v in vars(one).items() if k.startswith(PREFIX)} for one in told]
-        return [line for line in lines if "journal" not in line and line["reason"] in Reason.__members__]
+    def decisions(self) -> list[dict[str, Any]]:
+        """Decisions in order, without those that are repeated because the journal did not accept them."""
+        records = [record for record in self._records if record.msg == "slipway.decision"]
+        decisions = [
+            {name.removeprefix(PREFIX): value for name, value in vars(record).items() if name.startswith(PREFIX)}
+            for record in records
+        ]
+        return [decision for decision in decisions if "journal" not in decision and _is_reason(decision["reason"])]
 
     def reasons(self) -> list[str]:
-        return [str(line["reason"]) for line in self.lines()]
+        return [str(decision["reason"]) for decision in self.decisions()]
 
-    def alarming(self) -> list[dict[str, Any]]:
-        """The decisions that want a look."""
-        return [line for line in self.lines() if Reason[line["reason"]].severity != "info"]
+    def problems(self) -> list[dict[str, Any]]:
+        """The decisions that are warnings or errors."""
+        return [decision for decision in self.decisions() if Reason[decision["reason"]].severity != "info"]
 
     def text(self) -> str:
         formatter = logging.Formatter()
-        return "\n".join(f"{vars(one)} {formatter.format(one)}" for one in self._heard)
+        return "\n".join(f"{vars(record)} {formatter.format(record)}" for record in self._records)
+
+
+def _is_reason(name: object) -> bool:
+    return name in Reason.__members__

@@ -1,4 +1,4 @@
-"""A clock that passes when somebody sleeps, for the handlers, the stand-ins and the SDKs' waits between retries."""
+"""A virtual clock for handlers, stand-ins and the SDKs' waits between retries: sleeping takes no real time."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from azure.storage.blob.aio import ExponentialRetry
 from handlers.gateways.in_memory.clock import ManualClock
 from local.storage.service import Clock as StorageClock
 
-HURRY = 0.02
-"""Seconds of the real clock that a client waits for an answer that will be late."""
-LATE = 0.06
-"""Seconds until it comes."""
+READ_TIMEOUT = 0.02
+"""Real seconds that a client waits for a late answer."""
+LATE_ANSWER = 0.06
+"""Real seconds until a late answer is sent."""
 
 
-class PassingClock(ManualClock):
-    """Time passes at once; what was planned for a time is done when it has come."""
+class FastClock(ManualClock):
+    """Time passes at once; a scheduled action runs when its time has come."""
 
     def __init__(self) -> None:
         super().__init__()
         self._at: float | None = None
-        self._then: Callable[[], Awaitable[None]] | None = None
+        self._action: Callable[[], Awaitable[None]] | None = None
 
-    def plan(self, at: float | None, then: Callable[[], Awaitable[None]]) -> None:
-        """Have something done at a time, in place of what was planned before; None: never."""
-        self._at, self._then = at, then
+    def schedule(self, at: float | None, action: Callable[[], Awaitable[None]]) -> None:
+        """Run an action at a time, in place of the one that was scheduled before; None cancels it."""
+        self._at, self._action = at, action
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(seconds)
-        if self._then and self._at is not None and self.passed >= self._at:
+        if self._action and self._at is not None and self.passed >= self._at:
             self._at = None
-            await self._then()
+            await self._action()
 
 
-class PassingTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exports it lazily, as Any
-    """The SDKs' own transport: it trusts the authority, passes the time, and waits only briefly for what is late."""
+class FastTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exports it lazily, as Any
+    """The SDKs' own transport on the virtual clock: trusts the test authority, and waits briefly for late answers."""
 
-    def __init__(self, clock: ManualClock, trusted: SSLContext, late: Callable[[str, str], bool]) -> None:
+    def __init__(self, clock: ManualClock, trusted: SSLContext, is_late: Callable[[str, str], bool]) -> None:
         connector, no_cookies = TCPConnector(ssl=trusted), DummyCookieJar()
         super().__init__(session=ClientSession(connector=connector, cookie_jar=no_cookies, auto_decompress=False))
-        self._clock, self._late = clock, late
+        self._clock, self._is_late = clock, is_late
 
     async def send(self, request: HttpRequest, **config: Any) -> AsyncHttpResponse:
-        if self._late(request.method, request.url):
-            config["read_timeout"] = HURRY
+        if self._is_late(request.method, request.url):
+            config["read_timeout"] = READ_TIMEOUT
         answer: AsyncHttpResponse = await super().send(request, **config)
         return answer
 
@@ -57,8 +57,8 @@ class PassingTransport(AioHttpTransport):  # type: ignore[misc] # azure-core exp
         await self._clock.sleep(duration)
 
 
-class PassingRetry(ExponentialRetry):
-    """The storage SDK's own retries: the transport that it wraps for a container's client would really sleep."""
+class FastRetry(ExponentialRetry):
+    """The storage SDK's own retries on the virtual clock; a container's client wraps the transport and would sleep."""
 
     def __init__(self, clock: ManualClock, **options: Any) -> None:
         super().__init__(**options, random_jitter_range=0)
@@ -68,8 +68,8 @@ class PassingRetry(ExponentialRetry):
         await self._clock.sleep(self.get_backoff_time(settings))
 
 
-class OnTheClock(StorageClock):
-    """Storage whose leases and hidden messages run out on the same clock."""
+class FastStorageClock(StorageClock):
+    """The storage stand-in's clock: leases and hidden messages expire on the virtual clock."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Storage servers that the contract suites run against: the stand-in, and Azurite where Node is."""
+"""Storage servers for the contract suites: the stand-in, and Azurite if Node is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AZURITE = ROOT / "node_modules" / ".bin" / "azurite"
 
 
-REAL = ("stand-in", "azurite")
+SERVERS = ("stand-in", "azurite")
 
 
 def _command(kind: str, folder: Path) -> list[str]:
@@ -31,8 +31,8 @@ def _command(kind: str, folder: Path) -> list[str]:
 
 def _endpoints(kind: str, output: IO[str]) -> dict[str, str]:
     if kind == "stand-in":
-        told: dict[str, str] = json.loads(output.readline())
-        return told
+        endpoints: dict[str, str] = json.loads(output.readline())
+        return endpoints
     found: dict[str, str] = {}
     while len(found) < 3:
         found |= dict(
@@ -43,7 +43,7 @@ def _endpoints(kind: str, output: IO[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def storage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Connection string of a server by its kind, over http; each is started once, when first asked for."""
+    """Return a server's connection string by kind, over http; each server starts once, on its first use."""
     running: dict[str, tuple[subprocess.Popen[str], str]] = {}
 
     def connection(kind: str) -> str:

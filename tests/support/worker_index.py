@@ -1,4 +1,4 @@
-"""Indexes an app with the library that the Functions worker itself uses from Python 3.13 on; prints the names."""
+"""Index an app with the library that the Functions worker uses from Python 3.13 on, and print its function names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import azure_functions_runtime as runtime
 
 
 class Message(SimpleNamespace):
-    """What stands for a protobuf message of the worker's protocol."""
+    """A substitute for a protobuf message of the worker's protocol."""
 
     def __getattr__(self, name: str) -> str:
         if name[:1].isupper() or name.startswith("__"):
@@ -48,14 +48,25 @@ PROTOCOL = SimpleNamespace(
 
 
 async def index(folder: str) -> list[str]:
-    """Names of the functions; exits with the worker's own words where it would not load the app."""
-    asked = Message(worker_init_request=Message(capabilities={}, function_app_directory=folder))
-    begun = {"protos": PROTOCOL, "host": "127.0.0.1"}
-    made = await runtime.worker_init_request(SimpleNamespace(name="i", request=asked, properties=begun))
-    if made.result.status != 1:
-        sys.exit(made.result.exception.message)
-    found = await runtime.functions_metadata_request(SimpleNamespace(name="m", request=Message(), properties=None))
-    return [function.name for function in found.function_metadata_results]
+    """Names of the functions; exits with the worker's error if the app cannot be loaded."""
+    await initialize(folder)
+    return [function.name for function in await functions()]
+
+
+async def initialize(folder: str) -> Any:
+    """Load the app into the worker library, and return its answer; exit with its error if that fails."""
+    request = Message(worker_init_request=Message(capabilities={}, function_app_directory=folder))
+    properties = {"protos": PROTOCOL, "host": "127.0.0.1"}
+    answer = await runtime.worker_init_request(SimpleNamespace(name="i", request=request, properties=properties))
+    if answer.result.status != 1:
+        sys.exit(answer.result.exception.message)
+    return answer
+
+
+async def functions() -> list[Any]:
+    """The functions of the loaded app, as the worker describes them to the host."""
+    answer = await runtime.functions_metadata_request(SimpleNamespace(name="m", request=Message(), properties=None))
+    return list(answer.function_metadata_results)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Invokes one function through the worker's own library, from Python 3.13 on, with Application Insights switched on.
+"""Invoke one function through the worker's own library, from Python 3.13 on, with Application Insights switched on.
 
-The function tells a decision inside a span, as the handlers do; where it arrives is for the caller to look at.
+The function logs a decision inside a span, as the handlers do; the caller checks what arrives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import azure_functions_runtime as runtime
 
-from tests.support.worker_index import PROTOCOL, Message
+from tests.support.worker_index import Message, functions, initialize
 
 APP = """
 import azure.functions as func
@@ -33,17 +33,11 @@ TRACE = "ab" * 16
 
 
 async def invoke(folder: Path) -> int:
-    """Index and invoke; 0 where the function ended well."""
+    """Index and invoke; return 0 if the function succeeded."""
     (folder / "function_app.py").write_text(APP)
     runtime.start_threadpool_executor()
-    asked = Message(worker_init_request=Message(capabilities={}, function_app_directory=str(folder)))
-    begun = {"protos": PROTOCOL, "host": "127.0.0.1"}
-    made = await runtime.worker_init_request(SimpleNamespace(name="i", request=asked, properties=begun))
-    if made.result.status != 1:
-        sys.exit(made.result.exception.message)
-    capabilities = dict(getattr(made, "capabilities", {}))
-    found = await runtime.functions_metadata_request(SimpleNamespace(name="m", request=Message(), properties=None))
-    (function,) = found.function_metadata_results
+    capabilities = dict(getattr(await initialize(str(folder)), "capabilities", {}))
+    (function,) = await functions()
     request = Message(
         invocation_id="one",
         function_id=function.function_id,

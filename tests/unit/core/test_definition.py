@@ -121,7 +121,7 @@ def test_variables_come_from_the_rule_and_from_tags_but_never_from_both() -> Non
     refs = secret_refs(rule(), {"OTHER": "other-key"})
     assert refs == {"KEY": SecretRef(secret="hello-key"), "OTHER": SecretRef(secret="other-key")}
     clash = secret_refs(rule(), {"MODE": "mode-key"})
-    assert clash == UnresolvedDefinition(Reason.ENV_CLASH, "MODE is given by env and by the tag of secret mode-key")
+    assert clash == UnresolvedDefinition(Reason.ENV_CLASH, "MODE is set by env and by the tag of secret mode-key")
 
 
 def test_metadata_keeps_the_services_limits() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.agents_file.spec import AgentSpec
 from core.image_manifest import ConfigDigest, ImageFacts, RegistryTag, inspect_config, inspect_manifest
-from core.intake.registry_check import EVENT, newest_allowed_push
+from core.intake.registry_check import EVENT_ID, newest_allowed_push
 from core.model import Push
 from core.reasons import Reason
 
@@ -62,8 +62,8 @@ NO_IMAGE = [
     pytest.param(manifest(mediaType="application/vnd.dev.cosign.artifact.sig.v1+json"), "cosign", id="a signature"),
     pytest.param(manifest(**IMAGE) | {"artifactType": "application/spdx+json"}, "spdx", id="an SBOM"),
     pytest.param(manifest(mediaType="application/vnd.oci.empty.v1+json"), "empty", id="an artifact"),
-    pytest.param({"mediaType": OCI}, "nothing", id="no configuration"),
-    pytest.param({"mediaType": OCI, "config": 7}, "nothing", id="an odd configuration"),
+    pytest.param({"mediaType": OCI}, "is missing", id="no configuration"),
+    pytest.param({"mediaType": OCI, "config": 7}, "is missing", id="an odd configuration"),
     pytest.param(manifest(mediaType=IMAGE["mediaType"]), "no digest", id="a configuration without a digest"),
     pytest.param([], "not an object", id="a list"),
     pytest.param("odd", "not an object", id="a text"),
@@ -115,7 +115,9 @@ TAGS = [
 
 
 def test_the_newest_push_is_the_one_that_the_rule_would_have_ended_at() -> None:
-    assert newest_allowed_push(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT)
-    assert newest_allowed_push(rule(order="semver"), TAGS) == Push("agents/hello", "sha256:c", "1.10.0", at(2), EVENT)
+    assert newest_allowed_push(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT_ID)
+    assert newest_allowed_push(rule(order="semver"), TAGS) == Push(
+        "agents/hello", "sha256:c", "1.10.0", at(2), EVENT_ID
+    )
     assert newest_allowed_push(rule(allow=["^v"]), TAGS) is None
     assert newest_allowed_push(rule(), []) is None

@@ -382,7 +382,7 @@ async def test_what_somebody_changed_is_told_once_and_never_touched(house: House
     for _ in range(3):
         await resume_releases(house.agents, house.outside)
     (line,) = [one for one in house.journal.lines if one["reason"] == "DRIFT"]
-    assert line["detail"] == "the traffic goes to the newest version; we left it at 1"
+    assert line["detail"] == "the traffic goes to the newest version; Slipway sent it to 1"
     assert house.foundry.agents[AGENT].routing == Routing()
     house.foundry.agents[AGENT].routing = Routing.to("1")
     await resume_releases(house.agents, house.outside)

@@ -65,7 +65,7 @@ def test_nothing_was_good_before() -> None:
 
 
 def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
-    noted = request_rollback(DesiredState(generation=4, push=PUSHED), RECORD, BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    noted = request_rollback(DesiredState(generation=4, push=PUSHED), BOTH[0], BOTH[1], "it lies", "ann", NOW)
     assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_REQUESTED, True)
     desired = noted.desired
     assert [(one.digest, one.detail) for one in desired.holds] == [(NEW, "it lies")]
@@ -75,9 +75,9 @@ def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_know
 
 
 def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
-    noted = request_rollback(DesiredState(), RECORD, BOTH[0], version("2", OLD), "why", "ann", NOW)
+    noted = request_rollback(DesiredState(), BOTH[0], version("2", OLD), "why", "ann", NOW)
     assert [(one.digest, one.fingerprint) for one in noted.desired.holds] == [("", "fp-2")]
-    nothing = request_rollback(DesiredState(), RECORD, BOTH[0], None, "why", "ann", NOW)
+    nothing = request_rollback(DesiredState(), BOTH[0], None, "why", "ann", NOW)
     assert nothing.desired.holds == ()
 
 

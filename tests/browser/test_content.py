@@ -8,30 +8,30 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from core.reasons import Reason
-from tests.browser.chromium import Open
-from tests.browser.served import Served
-from tests.browser.telemetry_records import decision, everything, metric, push, span
+from tests.browser.chromium import OpenView
+from tests.browser.telemetry_records import decision, metric, push, sample, span
+from tests.browser.telemetry_server import TelemetryServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
-KNOWN = "import('/page/metrics.js').then(({METRICS}) => METRICS.map(([name, , ...rest]) => [name, ...rest]))"
-NAMED = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
+KNOWN_METRICS = "import('/page/metrics.js').then(({METRICS}) => METRICS.map(([name, , ...rest]) => [name, ...rest]))"
+USED_REASONS = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
   .then(([store, tree]) => [...store.CONTINUES, ...store.SUCCEEDED, ...tree.WAIT_LABELS.keys()])"""
-WRITTEN = """async (code) => {
+REASON_TEXT = """async (code) => {
   const text = await (await fetch(`/reasons/${code}`)).text();
   const { renderMarkdown } = await import("/page/reasons.js");
   const div = document.createElement("div");
   div.append(...renderMarkdown(text));
-  for (const one of div.querySelectorAll("code")) one.remove();
+  for (const code of div.querySelectorAll("code")) code.remove();
   return div.textContent;
 }"""
 
 
-def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: Open) -> None:
+def test_a_wait_of_a_day_is_shortened_so_that_the_steps_are_visible(server: TelemetryServer, visit: OpenView) -> None:
     day = 86_400.0
-    again = span("release", "r2", parent="t1-push", after=day, took=1, agent="billing-agent")
-    served.send([*push("t1", "billing-agent", reason="APPROVAL_WAITING"), again])
-    page = at()
+    resumed = span("release", "r2", parent="t1-push", after=day, took=1, agent="billing-agent")
+    server.send([*push("t1", "billing-agent", reason="APPROVAL_WAITING"), resumed])
+    page = visit()
     pause = page.locator(".pause").filter(has_text="waits for approval")
     expect(pause.locator(".took")).to_have_text("23 h 59 min")
     expect(pause.locator(".cut")).to_be_visible()
@@ -40,41 +40,41 @@ def test_a_wait_of_a_day_is_cut_so_that_the_steps_are_seen(served: Served, at: O
     assert create["width"] > 20
 
 
-def test_two_agents_of_one_push_wait_each_for_their_own(served: Served, at: Open) -> None:
-    """The second begins while the first goes on: it waited since its push all the same."""
-    served.send([
+def test_two_agents_of_one_push_have_separate_waits(server: TelemetryServer, visit: OpenView) -> None:
+    """The second release starts while the first is running; its wait still starts at its push."""
+    server.send([
         *push("t1", "first-agent"),
         span("push", "p2", after=0.02, took=0.02, agent="second-agent"),
         span("release", "r2", parent="p2", after=1.04, took=1, agent="second-agent"),
         decision("ACCEPTED", after=0.03, parent="p2", agent="second-agent"),
     ])  # fmt: skip
-    page = at()
+    page = visit()
     expect(page.locator(".pause .took")).to_have_text(["280 ms", "1.00 s"])
     expect(page.locator(".pause .label")).to_have_text(["in the queue", "in the queue"])
     expect(page.locator(".release h2")).to_have_text("first-agent, second-agent")
 
 
-def test_a_circle_of_spans_ends(served: Served, at: Open) -> None:
+def test_a_cycle_of_spans_is_shown_once(server: TelemetryServer, visit: OpenView) -> None:
     loop = [span("release", "a", parent="b"), span("release.look", "b", parent="a"), span("push", "c", parent="c")]
-    served.send([decision("LIVE", agent="x", parent="a"), *loop])
-    expect(at().locator(".span")).to_have_count(3)
+    server.send([decision("LIVE", agent="x", parent="a"), *loop])
+    expect(visit().locator(".span")).to_have_count(3)
 
 
-def test_the_metrics_are_those_of_the_reference(served: Served, at: Open) -> None:
-    page = at("metrics")
-    known = page.evaluate(KNOWN)
+def test_the_page_knows_the_metrics_of_the_reference(server: TelemetryServer, visit: OpenView) -> None:
+    page = visit("metrics")
+    known = page.evaluate(KNOWN_METRICS)
     rows = re.findall(r"^\| `(slipway\.[\w.]+)` \| (counter|histogram|gauge) \| `([^`]+)`", TELEMETRY, re.MULTILINE)
     assert sorted(map(tuple, known)) == sorted(rows)
 
 
-def test_every_reason_that_the_page_knows_is_one(served: Served, at: Open) -> None:
-    named = at().evaluate(NAMED)
-    assert {"LIVE", "BEGIN", "APPROVAL_WAITING"} <= set(named) <= set(Reason.__members__)
+def test_every_reason_that_the_page_uses_exists(server: TelemetryServer, visit: OpenView) -> None:
+    reasons = visit().evaluate(USED_REASONS)
+    assert {"LIVE", "BEGIN", "APPROVAL_WAITING"} <= set(reasons) <= set(Reason.__members__)
 
 
-def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open) -> None:
-    served.send(everything())
-    page = at("metrics")
+def test_counters_are_added_up_and_histograms_averaged(server: TelemetryServer, visit: OpenView) -> None:
+    server.send(sample())
+    page = visit("metrics")
     expect(page.locator(".figures dd")).to_have_count(4)
     figures = dict(
         zip(page.locator(".figures dt").all_inner_texts(), page.locator(".figures dd").all_inner_texts(), strict=True)
@@ -85,20 +85,20 @@ def test_metrics_are_added_up_and_averaged_as_they_must(served: Served, at: Open
     card = page.get_by_role("region", name="Versions", exact=True)
     expect(card.get_by_role("row", name="hello-agent · active")).to_contain_text("4")
     assert card.locator("path.level").count() == 2
-    served.send([metric("slipway.queue.depth", n, queue=f"queue-{n}") for n in range(9)])
+    server.send([metric("slipway.queue.depth", n, queue=f"queue-{n}") for n in range(9)])
     more = page.get_by_text("3 more")
     more.click()
-    served.send([metric("slipway.queue.depth", 7, queue="queue-8", after=70)])
+    server.send([metric("slipway.queue.depth", 7, queue="queue-8", after=70)])
     expect(page.get_by_role("row", name="queue-8")).to_contain_text("7")
     expect(page.get_by_role("row", name="queue-0")).to_be_visible()
     assert "hello-agent · failed 1" in (card.get_by_role("img").get_attribute("aria-label") or "")
 
 
-def test_every_reason_s_page_is_shown_without_a_trace_of_its_markup(served: Served, at: Open) -> None:
-    served.send(everything())
-    page = at()
+def test_every_reason_page_is_shown_without_markup(server: TelemetryServer, visit: OpenView) -> None:
+    server.send(sample())
+    page = visit()
     for reason in Reason:
-        shown = page.evaluate(WRITTEN, reason.value)
+        shown = page.evaluate(REASON_TEXT, reason.value)
         assert "What you can do" in shown, reason
         assert not re.search(r"\]\(|```|\*\*|^#", shown, re.MULTILINE), reason
     page.locator(".release .outcome .reason").click()

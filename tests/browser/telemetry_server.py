@@ -1,4 +1,4 @@
-"""The stand-in of Application Insights' ingestion in a thread, sent to over HTTP as the exporter sends."""
+"""The stand-in for Application Insights' ingestion, in a thread; tests send to it over HTTP, as the exporter does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from local.telemetry.server import Telemetry
 
 
-class Served:
-    """A running stand-in; stopped and started again it listens where it did."""
+class TelemetryServer:
+    """A running stand-in; after a restart it listens at the same address."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -23,31 +23,31 @@ class Served:
         self.url = self._run(self.telemetry.start())
 
     def send(self, items: Iterable[Any]) -> dict[str, Any]:
-        """As the exporter does: one JSON array."""
+        """Send items as one JSON array, as the exporter does."""
         request = urllib.request.Request(f"{self.url}/v2.1/track", json.dumps(list(items)).encode(), method="POST")
         with urllib.request.urlopen(request) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-        return found
+            result: dict[str, Any] = json.loads(answer.read())
+        return result
 
     def stop(self) -> None:
-        """As Ctrl-C does."""
+        """Stop, as Ctrl-C does."""
         self._run(self.telemetry.stop())
 
-    def hang_up(self) -> None:
-        """End the streams; the server stays."""
+    def end_streams(self) -> None:
+        """End the streams; the server keeps running."""
         self._run(self.telemetry.stopped())
 
-    def pick_up(self) -> None:
-        """Streams last again."""
+    def allow_streams(self) -> None:
+        """Keep new streams open again."""
         self._run(self.telemetry.started())
 
-    def start_anew(self) -> None:
-        """A stack that knows nothing of the one before, at the same address."""
+    def restart_empty(self) -> None:
+        """Start a new, empty stand-in at the same address."""
         self.telemetry = Telemetry()
         self._run(self.telemetry.start(int(self.url.rpartition(":")[2])))
 
     def close(self) -> None:
-        """End the thread, too."""
+        """Stop the server and its thread."""
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -56,10 +56,10 @@ class Served:
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
-    """One for a test."""
-    served = Served()
+def running_server() -> Iterator[TelemetryServer]:
+    """A server for one test."""
+    server = TelemetryServer()
     try:
-        yield served
+        yield server
     finally:
-        served.close()
+        server.close()
