@@ -17,7 +17,7 @@ from bench.scene import Choice, NotMeasuredError, Scene, scene
 from local.stack_client import host
 
 DELAY = 0.02
-POLL, CONFIRM, TRIPS = 2.0, 1.0, 4
+POLL, CONFIRM_PASSED, TRIPS = 2.0, 1.0, 4
 """Seconds between looks at a version, until its second read, and round trips until the selector has moved."""
 THEIR_POLL = 10.0
 """Seconds: azd's extension azure.ai.agents 1.0.0-beta.11, and the document that this project began with."""
@@ -123,7 +123,7 @@ def _definition(agent: str, digest: str) -> HostedAgentDefinition:
 def _rows(taken: list[Overhead], times: list[float]) -> Iterator[Row]:
     ours, azd, seed = (mean(getattr(one, who) for one in taken) for who in ("ours", "azd", "seed"))
     how = f"Means of {len(times)} provisioning times, {times[0]:.1f} to {times[-1]:.1f} s; {DELAY * 1000:.0f} ms a call"
-    bound = POLL / 2 + CONFIRM + TRIPS * DELAY
+    bound = POLL / 2 + CONFIRM_PASSED + TRIPS * DELAY
     after_active = mean(one.after_active for one in taken)
     yield _bounded("active to live", "version active → selector moved", after_active, bound, bound, how, {})
     theirs = {"push → version made, s": ours - after_active, "azd's pattern, s": azd, "the seed's pattern, s": seed}

@@ -41,7 +41,7 @@ class FoundEvent:
     @property
     def kind(self) -> str:
         """push, secret or release; for any other event its type."""
-        if "agent" in self.body and not self.type:
+        if "target" in self.body and not self.type:
             return RELEASE
         return KINDS.get(self.type, self.type)
 
@@ -53,7 +53,7 @@ class FoundEvent:
     @property
     def id(self) -> str:
         """The event's id, or the agent of a release message."""
-        return str(self.body.get("id") or self.body.get("agent") or "")
+        return str(self.body.get("id") or self.body.get("target") or "")
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -141,7 +141,7 @@ def _events(document: Any, position: str) -> Iterator[FoundEvent]:
     if message is not None and "eventType" not in document and "type" not in document:
         yield from _events(_parse_message(message, position), position)
         return
-    if not ({"eventType", "type"} & document.keys()) and not isinstance(document.get("agent"), str):
+    if not ({"eventType", "type"} & document.keys()) and not isinstance(document.get("target"), str):
         raise UsageError(f"{position} has no eventType and no type: it is not an event")
     yield FoundEvent({key: value for key, value in document.items() if key.lower() not in DEAD_LETTER_KEYS}, position)
 

@@ -50,6 +50,10 @@ class Clock:
         """Let time pass."""
         self._now += timedelta(seconds=seconds)
 
+    def jitter(self) -> float:
+        """No chance: the same plan each time."""
+        return 1.0
+
 
 @dataclass
 class _Known:

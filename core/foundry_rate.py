@@ -1,4 +1,4 @@
-"""When to look at a version next: often where few wait, and as seldom as it delays nobody by much where many do."""
+"""Foundry's rate: how many reads a second, and how many releases at once, an instance allows itself after a 429."""
 
 from __future__ import annotations
 
@@ -6,50 +6,45 @@ import math
 from dataclasses import dataclass
 
 THROTTLED_SECONDS = 60.0
-"""Seconds after a 429 in which the fair share counts more than the tenth: a look that is refused delays everybody."""
+"""How long after a 429 each poll waits for its fair share of the rate, since a refused read delays every release."""
 RELEASE_READS_PER_SECOND = 0.2
-"""Requests a second that a release in hand makes: some at its begin and end, a look now and then between."""
+"""What a running release asks for on average: several reads at its start and end, one now and then between."""
 MAX_READ_QUEUE_SECONDS = 2.0
-"""Seconds that a read waits for its turn while another release may still begin: ten pages then take half a lease."""
+"""How long a read may have to wait while another release still starts: ten pages then take half a lease."""
 RATE_AFTER_REFUSAL = 0.7
-"""What is left of the looks a second after a 429."""
+"""What is left of the rate after a 429."""
 RATE_DOUBLES_AFTER_SECONDS = 30.0
-"""Seconds without a 429 after which twice as many looks are tried."""
+"""After so long without a 429 twice the rate is tried."""
 MIN_READS_PER_SECOND = 0.1
-"""Looks a second that are left, however often Foundry refuses."""
+"""What is left of the rate, however often Foundry refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSnapshot:
-    """Everybody who waits for a version in this process."""
+    """The waiting releases of this process and the rate that they share."""
 
     polling: int
     reads_per_second: float
-    """Looks a second that all of them may make together."""
     fastest_activation: float = 0.0
-    """Seconds: the shortest time that a version took lately; 0 where nothing is known."""
+    """Seconds that the fastest recent version took to become active; 0 where that is unknown."""
     throttled: bool = False
 
 
-def may_start_release(in_hand: int, queue: float, crowd: LoadSnapshot) -> bool:
-    """Whether one more release may begin: any while Foundry takes what comes, else as many as it has answers for.
+def may_start_release(running: int, queue_seconds: float, load: LoadSnapshot) -> bool:
+    """Whether one more release may start: any without a recent 429, afterwards as many as the rate feeds.
 
-    ``queue``: seconds until a read would have its turn; a list of many pages has as many turns to wait for.
-
-    Without it everybody's reads are refused in turn, and no release gets the several answers in a row that it needs.
+    Otherwise the reads of all releases are refused in turn, and none gets the several answers in a row that it needs.
+    ``queue_seconds``: how long a read waits for its turn now; a list of many pages waits once for each page.
     """
-    return (
-        not crowd.throttled
-        or in_hand == 0
-        or (in_hand < crowd.reads_per_second / RELEASE_READS_PER_SECOND and queue < MAX_READ_QUEUE_SECONDS)
-    )
+    fed = running < load.reads_per_second / RELEASE_READS_PER_SECOND and queue_seconds < MAX_READ_QUEUE_SECONDS
+    return not load.throttled or running == 0 or fed
 
 
-def rate_after_refusal(a_second: float) -> float:
-    """Looks a second once Foundry has answered 429."""
-    return max(MIN_READS_PER_SECOND, a_second * RATE_AFTER_REFUSAL)
+def rate_after_refusal(reads_per_second: float) -> float:
+    """The rate once Foundry has answered 429."""
+    return max(MIN_READS_PER_SECOND, reads_per_second * RATE_AFTER_REFUSAL)
 
 
-def recovered_rate(a_second: float, calm: float, most: float) -> float:
-    """Looks a second once it has not for so many seconds."""
-    return min(most, a_second * math.exp2(min(calm / RATE_DOUBLES_AFTER_SECONDS, 60.0)))
+def recovered_rate(reads_per_second: float, calm_seconds: float, most: float) -> float:
+    """The rate after so many seconds without a 429."""
+    return min(most, reads_per_second * math.exp2(min(calm_seconds / RATE_DOUBLES_AFTER_SECONDS, 60.0)))

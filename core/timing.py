@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 CONSISTENCY_LAG = timedelta(seconds=75)
-"""How long an act may take to show: an answer that was lost may still land, and reads lag up to 30 s."""
+"""How long a write may take to show: a request whose answer was lost may still be applied, and reads lag up to 30 s."""
 
-
-MAX_READ_AGE_SECONDS = 20.0
-"""Seconds after the last look within which an act may begin."""
-
+MAX_READ_AGE = timedelta(seconds=20)
+"""How old the reads may be on which a write to Foundry is decided."""
 
 MAX_WRITE_SECONDS = 35.0
-"""Seconds that an act may take with its connection and read timeouts: the lease must outlast them."""
+"""How long a write may take with its connection and read timeouts: the lease must last longer."""

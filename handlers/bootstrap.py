@@ -123,7 +123,7 @@ async def event_queued(message: str) -> None:
 
 async def release_agent(message: str) -> None:
     """Handle a message of the queue ``releases``."""
-    from handlers.release_agent.message import handle_message
+    from handlers.release_agent.reconcile import handle_message
 
     with RedactedErrors():
         await handle_message(message, agents(), settings(), gateways())

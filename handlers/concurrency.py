@@ -1,4 +1,4 @@
-"""Calls that wait for each other: none is left running when one of them fails."""
+"""Runs calls at the same time; none is left running when another one fails."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any, TypeVar, cast
 
-One = TypeVar("One")
-Two = TypeVar("Two")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
-async def gather_two(one: Awaitable[One], two: Awaitable[Two]) -> tuple[One, Two]:
-    """Both answers, or the first error in the order of the arguments once both have ended."""
-    both: tuple[Awaitable[Any], Awaitable[Any]] = (one, two)
-    return cast("tuple[One, Two]", tuple(await gather_all(both)))
+async def gather_two(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Both results; like ``gather_all`` for results of two types."""
+    calls: tuple[Awaitable[Any], Awaitable[Any]] = (first, second)
+    return cast("tuple[A, B]", tuple(await gather_all(calls)))
 
 
-async def gather_all(many: Iterable[Awaitable[One]]) -> list[One]:
-    """The answers in the order of the arguments, or the first error in it, once all have ended."""
-    answers = await asyncio.gather(*many, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return cast("list[One]", answers)
+async def gather_all(calls: Iterable[Awaitable[A]]) -> list[A]:
+    """The results in the order of the calls; raises the first error in that order, once every call has ended."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast("list[A]", results)
+
+
+async def gather_limited(limit: int, calls: Iterable[Awaitable[A]]) -> list[A]:
+    """Like ``gather_all``, with at most ``limit`` calls at a time."""
+    slots = asyncio.Semaphore(limit)
+
+    async def run(call: Awaitable[A]) -> A:
+        async with slots:
+            return await call
+
+    return await gather_all([run(call) for call in calls])

@@ -1,8 +1,9 @@
-"""A read that is asked again after a pause where its service is busy, for those who hold no lease meanwhile."""
+"""The one backoff: pauses double, with full jitter, and are never shorter than the service asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from handlers.gateways.clock import Clock
@@ -10,19 +11,37 @@ from handlers.gateways.errors import TransientError
 
 T = TypeVar("T")
 
-PAUSES = (1.0, 4.0, 16.0)
-LONGEST_PAUSE = 60.0
-"""Seconds; who asks for more is asked by the next run."""
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before the next try; times in seconds."""
+
+    first: float
+    longest: float
+
+    def seconds(self, failures: int, clock: Clock, retry_after: float | None = None) -> float:
+        """The pause after so many failures: by chance up to ``first``, twice that, and so on up to ``longest``.
+
+        Full jitter keeps instances that failed together from asking together again
+        (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+        """
+        most = min(self.longest, self.first * 2.0 ** (failures - 1))
+        return max(retry_after or 0.0, most * clock.jitter())
+
+
+READS = Backoff(first=1.0, longest=16.0)
+MAX_TRIES = 4
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""A longer ``Retry-After`` is left to the next run."""
 
 
 async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]]) -> T:
-    """What the read brings; raises TransientError where it is busy four times, PermanentError at once."""
-    for pause in PAUSES:
+    """The result of a read that no lease waits for; raises TransientError after four tries, PermanentError at once."""
+    for failures in range(1, MAX_TRIES):
         try:
             return await read()
         except TransientError as error:
-            wish = error.retry_after or 0.0
-            if wish > LONGEST_PAUSE:
+            if (error.retry_after or 0.0) > MAX_RETRY_AFTER_SECONDS:
                 raise
-            await clock.sleep(max(pause, wish))
+            await clock.sleep(READS.seconds(failures, clock, error.retry_after))
     return await read()

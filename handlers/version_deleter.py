@@ -13,7 +13,7 @@ from core.prune.retention import Delete, Keep, recheck
 from core.reasons import Reason
 from core.release.inputs import PRUNED
 from core.state.release import ReleaseState
-from core.timing import MAX_READ_AGE_SECONDS
+from core.timing import MAX_READ_AGE
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import DeleteResult, Gateways
@@ -75,7 +75,7 @@ class VersionDeleter:
                 if not await self.lease_keeper.back_off(worst):
                     raise worst
             else:
-                self.lease_keeper.answered()
+                self.lease_keeper.fault_over()
             width = 1 if faults else min(AT_ONCE, width * 2)
 
     async def _some(self, width: int) -> list[TransientError]:
@@ -106,7 +106,9 @@ class VersionDeleter:
         around, version = await gather_two(
             self._look_around(), self.gateways.foundry.get_version(self.spec.name, number)
         )
-        if self.gateways.clock.monotonic() - around.began > MAX_READ_AGE_SECONDS:  # a person may have moved the traffic
+        if (
+            self.gateways.clock.monotonic() - around.began > MAX_READ_AGE.total_seconds()
+        ):  # a person may have moved the traffic
             raise TransientError("Foundry", "slow", f"look at {self.spec.name} before a delete")
         if around.interrupted and not self._stopped:
             self._stopped = True
@@ -131,7 +133,7 @@ class VersionDeleter:
         return self._around
 
     async def _seen(self) -> AgentSnapshot:
-        await self.lease_keeper.keep_lease()
+        await self.lease_keeper.keep()
         began = self.gateways.clock.monotonic()
         stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.get_agent(self.spec.name))
         return AgentSnapshot(began, stop, agent)

@@ -1,31 +1,39 @@
-"""What the release loop may be told to do next; every value but Look carries or implies a reason."""
+"""What the release loop can do next. Every action but NeedsRead carries a reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
+from typing import ClassVar
 
-from core.model import Routing, Version
+from core.model import Routing
 from core.prune.retention import Delete
 from core.reasons import Reason
 from core.state.release import ReleaseState
 
-Fact = Literal["agent", "versions", "version", "wish", "resolved"]
+
+class Read(StrEnum):
+    """What a rule may need to know from outside."""
+
+    AGENT = "agent"
+    VERSION_LIST = "version_list"
+    DESIRED_DEFINITION = "desired_definition"
+    RELEASE_DEFINITION = "release_definition"
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsRead:
-    """A row needs a fact that nobody read this turn."""
+    """A rule needs something that this pass has not read yet."""
 
-    fact: Fact
+    reads: frozenset[Read] = frozenset()
     version: str = ""
-    """Which version, where the fact is one."""
+    """The number of one version to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Look again in a moment; ``for_version``: only that version and what is wanted need another look."""
+    """Read again in a moment; with ``version`` only that version and the desired state are read again."""
 
     reason: Reason
     version: str = ""
@@ -33,7 +41,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Give the lease back until a time."""
+    """Release the lease and continue at ``until``."""
 
     reason: Reason
     until: datetime
@@ -41,17 +49,16 @@ class Requeue:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """There is nothing to do now; the record stays as it is."""
+    """There is nothing to do now; the release state stays as it is."""
 
     reason: Reason
     detail: str = ""
     already_reported: bool = False
-    """True where this was told when the release ended: it is not told again."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateState:
-    """The record was behind the world: remember what was seen."""
+    """Record what was observed, and decide again."""
 
     reason: Reason
     state: ReleaseState
@@ -59,7 +66,7 @@ class UpdateState:
 
 @dataclass(frozen=True, slots=True)
 class EndRelease:
-    """The release is over, with this record to remember it by."""
+    """The release is over."""
 
     reason: Reason
     state: ReleaseState
@@ -68,96 +75,106 @@ class EndRelease:
 
 @dataclass(frozen=True, slots=True)
 class StartRelease:
-    """A newer wish is taken up; the record already says so."""
+    """Start the release of a newer change; one that is under way is superseded."""
 
     state: ReleaseState
-    superseded: ReleaseState | None = None
-    """The release under way that ends by this."""
     reason: Reason = Reason.BEGIN
 
 
 @dataclass(frozen=True, slots=True)
 class PruneForRoom:
-    """Delete what may go, to have room for what is to be created."""
+    """Delete stale versions, so that one more may be created."""
 
+    step: ClassVar[str] = "make_room"
     deletions: tuple[Delete, ...]
-    reason: Reason = Reason.MAKE_ROOM
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Ask Foundry for a version."""
+    """Create a version."""
 
+    step: ClassVar[str] = "create"
     highest_version: int
-    """The highest version number known: what is not above it is an old twin."""
+    """The highest version number known: Foundry's answer is a duplicate unless it is above."""
     live_version: str | None
-    """The version that serves now."""
     routing_seen: Routing | None
-    """The routing that this was decided on; with any other nothing is sent. None: there is no agent yet."""
-    reason: Reason = Reason.CREATE
+    """The routing that this was decided on; with another one nothing is sent. None: there is no agent yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteDuplicate:
-    """Delete the failed twin, so that the same definition can be created once more."""
+    """Delete the failed duplicate, so that the same definition can be created once more."""
 
+    step: ClassVar[str] = "delete_duplicate"
     version: str
-    reason: Reason = Reason.DELETE_DUPLICATE
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmActive:
-    """Read the active version a second time and compare it with what was meant."""
+    """Read the active version a second time and compare it with what was asked for."""
 
-    version: Version
-    reason: Reason = Reason.CONFIRM
+    step: ClassVar[str] = "confirm"
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Hold the traffic where it is, so that a new version takes none by itself."""
+    """Pin the traffic to the live version, so that a new version gets none when it is created."""
 
+    step: ClassVar[str] = "pin"
     version: str
     routing_seen: Routing | None
-    reason: Reason = Reason.PIN
 
 
 @dataclass(frozen=True, slots=True)
 class MoveTraffic:
     """Send new sessions to the candidate."""
 
+    step: ClassVar[str] = "move_traffic"
     version: str
     routing_seen: Routing | None
-    reason: Reason = Reason.TRAFFIC_MOVED
 
 
 @dataclass(frozen=True, slots=True)
 class Verify:
     """Ask the candidate while it has no traffic."""
 
+    step: ClassVar[str] = "verify"
     version: str
-    reason: Reason = Reason.VERIFY
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Ask the agent now that the candidate has its traffic."""
+    """Ask the agent while the candidate has its traffic."""
 
+    step: ClassVar[str] = "check"
     version: str
     rollback_versions: tuple[str, ...]
-    """The versions that the traffic may go back to if it fails: read while the agent is asked."""
-    reason: Reason = Reason.CHECK
+    """Versions that a rollback may go to; they are read while the agent is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """Give the traffic back; the record already holds what failed."""
+    """Send the traffic back; ``state`` already holds what failed."""
 
+    step: ClassVar[str] = "rollback"
     to: Routing
     state: ReleaseState
     routing_seen: Routing | None
-    reason: Reason = Reason.ROLLBACK
 
 
-FoundryAction = PruneForRoom | Create | DeleteDuplicate | ConfirmActive | Pin | Verify | MoveTraffic | Check | RollBack
+FoundryWrite = Create | Pin | MoveTraffic | RollBack
+Probe = ConfirmActive | Verify | Check
+FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
 Action = NeedsRead | Poll | Requeue | Stop | UpdateState | EndRelease | StartRelease | FoundryAction
+
+REASONS = {
+    PruneForRoom: Reason.MAKE_ROOM,
+    Create: Reason.CREATE,
+    DeleteDuplicate: Reason.DELETE_DUPLICATE,
+    ConfirmActive: Reason.CONFIRM_PASSED,
+    Pin: Reason.PIN,
+    MoveTraffic: Reason.TRAFFIC_MOVED,
+    RollBack: Reason.ROLLBACK,
+}
+"""What is recorded once an action on Foundry succeeded."""

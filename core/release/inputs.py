@@ -1,4 +1,4 @@
-"""What a release decision is made from: the two records and as much of Foundry as was read this turn."""
+"""What a release decision is made from: the two states, and what this pass of the loop has read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
-from core.release.actions import Fact, NeedsRead
+from core.release.actions import NeedsRead, Read
 from core.state.desired import DesiredState
 from core.state.holds import active, of_digest
 from core.state.release import ReleaseState
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
-MENDED_BY_A_SECRET = frozenset(
+FIXED_BY_A_SECRET = frozenset(
     {
         Reason.SECRET_MISSING,
         Reason.SECRET_DISABLED,
@@ -25,146 +25,143 @@ MENDED_BY_A_SECRET = frozenset(
         Reason.ENV_CLASH,
     }
 )
-"""Ends after which a new version of a secret releases the very push that ended so, which may be the good one's."""
+"""A new version of a secret releases the push again that ended with one of these."""
 
-
-class NeedsReadError(Exception):
-    """A row asked for a fact that nobody read this turn."""
-
-    def __init__(self, fact: Fact, number: str = "") -> None:
-        super().__init__(fact, number)
-        self.action = NeedsRead(fact, number)
+Definition = ResolvedDefinition | UnresolvedDefinition
+NOT_READ = UnresolvedDefinition(Reason.NO_PUSH_YET, "not read")
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was read; a key that is missing was not read, which is something else than a None that was."""
+    """What was read; ``reads`` says which fields count, since None and empty are answers too."""
 
-    agent: tuple[Agent | None] | None = None
-    version_list: tuple[Version, ...] | None = None
+    reads: frozenset[Read] = frozenset()
+    agent: Agent | None = None
+    version_list: tuple[Version, ...] = ()
+    desired_definition: Definition = NOT_READ
+    release_definition: Definition = NOT_READ
     versions: Mapping[str, Version | None] = field(default_factory=dict)
-    desired_definition: ResolvedDefinition | UnresolvedDefinition | None = None
-    release_definition: ResolvedDefinition | UnresolvedDefinition | None = None
-    pruned: Mapping[str, Reason] = field(default_factory=dict)
-    """Versions that this turn tried to delete -> what became of them."""
+    """Single versions that were read; None for one that does not exist."""
+    prune_results: Mapping[str, Reason] = field(default_factory=dict)
+    """Versions that this release tried to delete -> the result."""
 
     def with_version(self, number: str, version: Version | None) -> Observed:
-        """The same facts with one version as just read."""
+        """The same with one version as just read."""
         return replace(self, versions={**self.versions, number: version})
 
-    def with_routing(self, routing: Routing | None) -> Observed:
-        """The same facts with the routing that we just gave the agent."""
-        agent = self.agent[0] if self.agent else None
-        return replace(self, agent=(replace(agent, routing=routing),) if agent and routing else None)
-
     def without_version(self, number: str) -> Observed:
-        """The same facts with one version to be read again."""
+        """The same with one version to be read again."""
         return replace(self, versions={key: version for key, version in self.versions.items() if key != number})
+
+    def with_agent(self, agent: Agent | None) -> Observed:
+        """The same with the agent as just read."""
+        return replace(self, reads=self.reads | {Read.AGENT}, agent=agent)
+
+    def with_routing(self, routing: Routing | None) -> Observed:
+        """The same with the routing that Slipway has just set; without an agent it is to be read again."""
+        if self.agent is None or routing is None:
+            return self.without(Read.AGENT)
+        return self.with_agent(replace(self.agent, routing=routing))
+
+    def only(self, *reads: Read) -> Observed:
+        """These definitions alone: agent and versions are to be read again."""
+        return Observed(
+            reads=self.reads & set(reads),
+            desired_definition=self.desired_definition,
+            release_definition=self.release_definition,
+        )
+
+    def without(self, *reads: Read) -> Observed:
+        """The same with something to be read again."""
+        return replace(self, reads=self.reads - set(reads))
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionInput:
-    """One turn's view; reading a property that is not in it raises Unread, which next_step turns into a Look."""
+    """The input of ``next_action``. A rule calls ``needs`` before it uses something that is read from outside."""
 
     desired: DesiredState
     release: ReleaseState
     observed: Observed = field(default_factory=Observed)
 
+    def needs(self, *reads: Read) -> NeedsRead | None:
+        """What of this is still to be read; an agent that does not exist has no versions to list."""
+        missing = set(reads) - self.observed.reads
+        if Read.AGENT in self.observed.reads and self.observed.agent is None:
+            missing -= {Read.VERSION_LIST}
+        return NeedsRead(frozenset(missing)) if missing else None
+
+    def needs_version(self, number: str) -> NeedsRead | None:
+        """The read of a single version, where it is still to be done: lists do not tell its status reliably."""
+        return None if number in self.observed.versions else NeedsRead(version=number)
+
+    def version(self, number: str) -> Version | None:
+        """A version as its own read returned it."""
+        return self.observed.versions.get(number)
+
     @property
     def agent(self) -> Agent | None:
         """The agent, or None where it does not exist."""
-        if self.observed.agent is None:
-            raise NeedsReadError("agent")
-        return self.observed.agent[0]
+        return self.observed.agent
 
     @property
     def version_list(self) -> tuple[Version, ...]:
-        """Every version but drafts, newest first; their status is not to be trusted (docs/reference/wire.md)."""
-        if self.agent is None:
-            return ()
-        if self.observed.version_list is None:
-            raise NeedsReadError("versions")
-        gone = {number for number, reason in self.observed.pruned.items() if reason in PRUNED}  # lists lag
-        left = (version for version in self.observed.version_list if version.is_release and version.number not in gone)
+        """Every version but drafts, newest first; lists lag, so what was just deleted is left out."""
+        gone = {number for number, reason in self.observed.prune_results.items() if reason in PRUNED}
+        left = (item for item in self.observed.version_list if item.is_release and item.number not in gone)
         return tuple(sorted(left, key=lambda version: int(version.number), reverse=True))
 
     @property
-    def desired_definition(self) -> ResolvedDefinition | UnresolvedDefinition:
-        """What the desired push comes to with today's rule and secrets."""
-        if self.observed.desired_definition is None:
-            raise NeedsReadError("wish")
-        return self.observed.desired_definition
-
-    @property
-    def release_definition(self) -> ResolvedDefinition | UnresolvedDefinition:
-        """What the push under way comes to, with the secrets that it was resolved to."""
-        if self.observed.release_definition is None:
-            raise NeedsReadError("resolved")
-        return self.observed.release_definition
-
-    def version(self, number: str) -> Version | None:
-        """One version as its own read tells it."""
-        if number not in self.observed.versions:
-            raise NeedsReadError("version", number)
-        return self.observed.versions[number]
-
-    @property
     def has_pending(self) -> bool:
-        """True while something is wanted that no release answered yet."""
+        """True while no release has answered the newest change."""
         return self.desired.generation > self.release.observed_generation
 
     @property
     def has_pending_user_change(self) -> bool:
-        """True while the newest word of a person, or a push, is unanswered."""
+        """True while no release has answered the newest push, agents.yaml change or operator's command."""
         return self.desired.user_generation > self.release.observed_generation
 
     @property
     def routing_changed_outside(self) -> bool:
-        """True when the routing is not as we left or accepted it."""
-        noted, agent = self.release.expected_routing, self.agent
-        return noted is not None and agent is not None and agent.routing != noted
+        """True when the routing is not as Slipway set or accepted it."""
+        expected, agent = self.release.expected_routing, self.agent
+        return expected is not None and agent is not None and agent.routing != expected
 
     def is_for_this_release(self, version: Version) -> bool:
-        """True when the version says that it was made for the release under way."""
-        ours = version.metadata.get(FINGERPRINT) == self.release.fingerprint
-        return ours and version.number != self.release.deleted_duplicate
+        """True when the version's metadata says that it was made for the release under way."""
+        same = version.metadata.get(FINGERPRINT) == self.release.fingerprint
+        return same and version.number != self.release.deleted_duplicate
 
 
 def rollback_version(desired: DesiredState) -> str | None:
-    """The earlier version that is wanted as it is, while nothing newer is."""
-    return (
-        desired.rollback.version
-        if desired.rollback is not None and desired.rollback.generation == desired.generation
-        else None
-    )
+    """The version that an operator wants back, until something newer is desired."""
+    rollback = desired.rollback
+    return rollback.version if rollback is not None and rollback.generation == desired.generation else None
 
 
 def release_expected(desired: DesiredState, release: ReleaseState, now: datetime) -> bool:
-    """True where the rows will surely ask for the agent, its versions and what the wish comes to.
+    """True where the rules will surely need agent, version list and definition.
 
-    Not while an act may be in flight: what is read then may be older than what the act made.
+    False while a write may be in flight: what is read then may be older than the write.
     """
-    held_up = (
-        release.pending_write is not None
-        or desired.pause is not None
-        or (desired.not_before is not None and now < desired.not_before)
-    )
-    return desired.push is not None and desired.generation > release.observed_generation and not held_up
+    not_due = desired.not_before is not None and now < desired.not_before
+    delayed = release.pending_write is not None or desired.pause is not None or not_due
+    return desired.push is not None and desired.generation > release.observed_generation and not delayed
 
 
 def push_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> Push | None:
-    """The desired push; while that is held, or has ended otherwise than live, the push of what is good.
+    """The desired push; the last good one while the desired one is held, or did not go live.
 
-    So a rotation reaches what serves, whatever became of the last push.
+    So a rotated secret reaches the live version, whatever became of the last push.
     """
     push, good = desired.push, release.last_good.push if release.last_good else None
     if push is not None and of_digest(active(desired, release, now), push.digest) is not None:
         return good
-    waits_for_a_secret = release.reason in MENDED_BY_A_SECRET and release.push == push
+    waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and release.push == push
     unanswered = release.is_open or desired.user_generation > release.observed_generation or waits_for_a_secret
     return push if unanswered or push is None else good or push
 
 
 def may_serve(version: Version | None) -> bool:
-    """True for a version that serves, or may yet."""
+    """True for a version that can take traffic, or may soon."""
     return version is not None and version.status in (Status.CREATING, Status.ACTIVE)

@@ -1,4 +1,4 @@
-"""The first rows of the table: what was begun is finished before anything else, and a failed check is taken back."""
+"""Finishes a write to Foundry whose result nobody recorded: a process died, or the answer was lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, Poll, UpdateState
+from core.release.actions import Action, Poll, Read, UpdateState
 from core.release.inputs import DecisionInput
 from core.state.release import WriteKind
 from core.timing import CONSISTENCY_LAG
@@ -20,36 +20,33 @@ REASON_OF = {
 }
 
 
-def write_from_the_future(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 2, before anything else of it: an act that began in our future counts from now: nobody waits until then."""
-    doing = inputs.release.pending_write
-    if doing is None or doing.noted_at - now <= CONSISTENCY_LAG:
+def clock_moved_back(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """A write noted in the future counts from now, so that nobody waits until that time."""
+    pending = inputs.release.pending_write
+    if pending is None or pending.noted_at - now <= CONSISTENCY_LAG:
         return None
-    return UpdateState(Reason.UNCLEAR_ANSWER, replace(inputs.release, pending_write=replace(doing, noted_at=now)))
+    state = replace(inputs.release, pending_write=replace(pending, noted_at=now))
+    return UpdateState(Reason.UNCLEAR_ANSWER, state)
 
 
 def unfinished_write(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 2: somebody began an act and did not note its end; look until it shows or can no more."""
-    doing = inputs.release.pending_write
-    if doing is None:
+    """Look for a pending write until it shows; once the consistency window has passed it was not applied."""
+    pending = inputs.release.pending_write
+    if pending is None:
         return None
-    settled = now - doing.noted_at >= CONSISTENCY_LAG
-    if doing.kind is WriteKind.CREATE:
-        ours = next(
-            (
-                one
-                for one in inputs.version_list
-                if inputs.is_for_this_release(one) and int(one.number) > doing.highest_version
-            ),
-            None,
-        )
-        if ours is not None:
-            return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, ours))
-    if not settled:
+    if pending.kind is WriteKind.CREATE:
+        if needed := inputs.needs(Read.AGENT, Read.VERSION_LIST):
+            return needed
+        made = (item for item in inputs.version_list if inputs.is_for_this_release(item))
+        version = next((item for item in made if int(item.number) > pending.highest_version), None)
+        if version is not None:
+            return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, version))
+    if now - pending.noted_at < CONSISTENCY_LAG:
         return Poll(Reason.UNCLEAR_ANSWER)
+    if needed := inputs.needs(Read.AGENT):
+        return needed
     agent = inputs.agent
-    if doing.kind is not WriteKind.CREATE and agent is not None and agent.routing == doing.routing:
-        return UpdateState(
-            REASON_OF[doing.kind], transitions.routed(inputs.release, agent.routing, doing.kind, doing.noted_at)
-        )
+    if pending.kind is not WriteKind.CREATE and agent is not None and agent.routing == pending.routing:
+        state = transitions.routed(inputs.release, agent.routing, pending.kind, pending.noted_at)
+        return UpdateState(REASON_OF[pending.kind], state)
     return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))

@@ -1,4 +1,4 @@
-"""Finishes a release whose traffic has moved."""
+"""Moves the traffic to the candidate, and finishes a release whose traffic has moved."""
 
 from __future__ import annotations
 
@@ -7,58 +7,54 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import (
-    Action,
-    Check,
-    EndRelease,
-    MoveTraffic,
-    Poll,
-    UpdateState,
-)
-from core.release.gates.check import _names, _ways, roll_back
+from core.release.actions import Action, Check, EndRelease, MoveTraffic, Poll, Read, UpdateState
+from core.release.gates import check
 from core.release.inputs import DecisionInput
-from core.release.rules_candidate import _candidate
 from core.state.release import Phase, WriteKind
 from core.timing import CONSISTENCY_LAG
 
 
 def own_change_not_visible(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 3: what differs so soon after our own change is a read that lags, not a person."""
+    """Shortly after our own routing write, another routing is a stale read and not a manual change."""
     routed_at = inputs.release.routed_at
-    if routed_at is not None and abs(now - routed_at) < CONSISTENCY_LAG and inputs.routing_changed_outside:
-        return Poll(Reason.TRAFFIC_MOVED)
-    return None
+    if routed_at is None or abs(now - routed_at) >= CONSISTENCY_LAG or inputs.release.expected_routing is None:
+        return None
+    if needed := inputs.needs(Read.AGENT):
+        return needed
+    return Poll(Reason.TRAFFIC_MOVED) if inputs.routing_changed_outside else None
 
 
-def finish_promoted(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 4: finish what is promoted first, also when paused and when something newer waits."""
+def finish_moved_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """A release whose traffic has moved is finished first, also while paused and when a newer change waits."""
     release = inputs.release
     if release.phase is Phase.ROLLED_BACK:
-        return EndRelease(
-            Reason.CHECK_FAILED, transitions.ended(release, Reason.CHECK_FAILED, now, release.detail), release.detail
-        )
+        state = transitions.ended(release, Reason.CHECK_FAILED, now, release.detail)
+        return EndRelease(Reason.CHECK_FAILED, state, release.detail)
     if release.phase not in (Phase.TRAFFIC_MOVED, Phase.CHECK_FAILED):
         return None
+    if needed := inputs.needs(Read.AGENT):
+        return needed
     if inputs.agent is None or inputs.agent.routing.pinned != release.candidate:
         return EndRelease(Reason.ROUTING_CHANGED, transitions.ended(release, Reason.ROUTING_CHANGED, now))
     if release.phase is Phase.CHECK_FAILED:
-        return roll_back(inputs, now)  # whoever saw it fail did not live to take the traffic back
+        return check.roll_back(inputs, now)  # the process that saw the check fail died before the rollback
     if spec.release.check:
-        return Check(release.candidate or "", tuple(number for way in _ways(release) for number in _names(way)))
+        return Check(release.candidate or "", check.rollback_versions(release))
     return EndRelease(Reason.LIVE, transitions.went_live(release, inputs.agent.identity, now))
 
 
 def already_routed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 25: the traffic is there already."""
+    """The candidate has the traffic already."""
+    if needed := inputs.needs(Read.AGENT):
+        return needed
     agent = inputs.agent
     if agent is None or agent.routing.pinned != inputs.release.candidate:
         return None
-    return UpdateState(
-        Reason.TRAFFIC_MOVED, transitions.routed(inputs.release, agent.routing, WriteKind.MOVE_TRAFFIC, now)
-    )
+    state = transitions.routed(inputs.release, agent.routing, WriteKind.MOVE_TRAFFIC, now)
+    return UpdateState(Reason.TRAFFIC_MOVED, state)
 
 
 def move_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 26: move the traffic."""
+    """Send new sessions to the candidate; an agent that does not show yet came with its first version."""
     agent = inputs.agent
-    return MoveTraffic(_candidate(inputs), agent.routing) if agent else Poll(Reason.CREATE)
+    return MoveTraffic(inputs.release.candidate or "", agent.routing) if agent else Poll(Reason.CREATE)

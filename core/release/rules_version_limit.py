@@ -1,4 +1,4 @@
-"""Room for one more version: the row of the release table that prunes before it creates."""
+"""Prunes before a create where the agent is near its version limit."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from core.model import Routing
 from core.prune.retention import Delete, PruneDecision, near_limit, plan_prune
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, PruneForRoom
+from core.release.actions import Action, EndRelease, PruneForRoom, Read
 from core.release.inputs import DecisionInput
 
 
 def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 17: above 80 % of ``keep.limit`` what may go goes first; at the limit nothing is created."""
+    """Above 80 % of ``keep.limit`` stale versions are deleted first; at the limit nothing is created."""
     if inputs.release.candidate is not None:
         return None
-    count, tried = len(inputs.version_list), inputs.observed.pruned
+    if needed := inputs.needs(Read.AGENT, Read.VERSION_LIST):
+        return needed
+    count, tried = len(inputs.version_list), inputs.observed.prune_results
     if not near_limit(count, spec.keep):
         return None
     routing = inputs.agent.routing if inputs.agent else Routing()
-    lines = plan_prune(inputs.version_list, routing, inputs.release, spec.keep, now, tried)
+    decisions = plan_prune(inputs.version_list, routing, inputs.release, spec.keep, now, tried)
     full = count >= spec.keep.limit
-    going = tuple(line for line in lines if isinstance(line, Delete))
-    if going and (full or not tried):
-        return PruneForRoom(going)
+    deletions = tuple(decision for decision in decisions if isinstance(decision, Delete))
+    if deletions and (full or not tried):
+        return PruneForRoom(deletions)
     if not full:
         return None
-    detail = f"{count} of {spec.keep.limit} versions: {what_holds(lines)}"
+    detail = f"{count} of {spec.keep.limit} versions: {kept_because(decisions)}"
     return EndRelease(
         Reason.VERSION_LIMIT, transitions.ended(inputs.release, Reason.VERSION_LIMIT, now, detail), detail
     )
 
 
-def what_holds(lines: Iterable[PruneDecision]) -> str:
-    """Why each version stays, the reasons in the order of the oldest: ``KEPT_YOUNG 3-59, KEPT_LIVE 60``."""
-    found: dict[Reason, list[int]] = defaultdict(list)
-    for line in lines:
-        found[line.reason].append(int(line.version.number))
-    return ", ".join(f"{reason} {_spans(numbers)}" for reason, numbers in found.items())
+def kept_because(decisions: Iterable[PruneDecision]) -> str:
+    """Why each version stays, such as ``KEPT_YOUNG 3-59, KEPT_LIVE 60``; reasons in the order of the oldest version."""
+    numbers_by_reason: dict[Reason, list[int]] = defaultdict(list)
+    for decision in decisions:
+        numbers_by_reason[decision.reason].append(int(decision.version.number))
+    return ", ".join(f"{reason} {_as_ranges(numbers)}" for reason, numbers in numbers_by_reason.items())
 
 
-def _spans(numbers: list[int]) -> str:
-    """Numbers in ascending order, with neighbours as spans."""
-    spans: list[list[int]] = []
+def _as_ranges(numbers: list[int]) -> str:
+    """Ascending numbers, neighbours joined: ``3-5 9``."""
+    ranges: list[list[int]] = []
     for number in numbers:
-        if spans and spans[-1][-1] == number - 1:
-            spans[-1] = [spans[-1][0], number]
+        if ranges and ranges[-1][-1] == number - 1:
+            ranges[-1] = [ranges[-1][0], number]
         else:
-            spans.append([number])
-    return " ".join("-".join(map(str, span)) for span in spans)
+            ranges.append([number])
+    return " ".join("-".join(map(str, bounds)) for bounds in ranges)

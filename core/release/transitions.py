@@ -1,4 +1,4 @@
-"""How each step changes the release record."""
+"""Each function returns the release state after one step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, Version
 from core.reasons import Reason
-from core.release.inputs import MENDED_BY_A_SECRET, push_to_run
+from core.release.inputs import FIXED_BY_A_SECRET, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -24,126 +24,121 @@ from core.state.release import (
 )
 
 HELD_BY_SLIPWAY = "slipway"
-"""Who set a hold that no person set."""
+"""Who set a hold that no operator set."""
 
 
 def started(
-    release: ReleaseState,
+    state: ReleaseState,
     generation: int,
     push: Push | None,
-    resolved: ResolvedDefinition,
+    definition: ResolvedDefinition,
     routing: Routing | None,
     now: datetime,
 ) -> ReleaseState:
-    """Take up what a generation wants; a candidate of the same fingerprint is kept by the caller's leave alone."""
-    same = resolved.fingerprint == release.fingerprint
+    """A release of the generation has started; a candidate with the same fingerprint is kept."""
+    same = definition.fingerprint == state.fingerprint
     return replace(
-        release if not release.is_open else _remembered(release, Reason.SUPERSEDED, now),
+        _with_history(state, Reason.SUPERSEDED, now) if state.is_open else state,
         observed_generation=generation,
         push=push,
-        fingerprint=resolved.fingerprint,
-        secrets=resolved.secrets,
-        image=resolved.definition.image,
-        image_facts=_known(release, push, resolved),
-        variables=frozenset(resolved.definition.environment),
+        fingerprint=definition.fingerprint,
+        secrets=definition.secrets,
+        image=definition.definition.image,
+        image_facts=_with_image(state, push, definition),
+        variables=frozenset(definition.definition.environment),
         phase=Phase.STARTED,
         reason="",
         detail="",
         started_at=now,
-        candidate=release.candidate if same else None,
-        is_duplicate=release.is_duplicate and same,
-        deleted_duplicate=release.deleted_duplicate if same else None,
+        candidate=state.candidate if same else None,
+        is_duplicate=state.is_duplicate and same,
+        deleted_duplicate=None,  # each release may delete one: else a retry would end with the old failure
         routing_at_start=routing,
         expected_routing=routing,
-        routed_at=release.routed_at
-        if routing == release.expected_routing
-        else None,  # a pin of just now may not show yet
+        routed_at=state.routed_at if routing == state.expected_routing else None,  # a pin of just now may not show yet
         pending_write=None,
-        supersede_count=release.supersede_count + 1 if release.is_open else 0,
-        create_count=release.create_count if same else 0,
+        supersede_count=state.supersede_count + 1 if state.is_open else 0,
+        create_count=state.create_count if same else 0,
     )
 
 
-def without_candidate(release: ReleaseState) -> ReleaseState:
-    """Forget a candidate that is of no use any more."""
-    return replace(release, candidate=None, is_duplicate=False)
+def without_candidate(state: ReleaseState) -> ReleaseState:
+    """The candidate is of no use any more."""
+    return replace(state, candidate=None, is_duplicate=False)
 
 
 def writing(
-    release: ReleaseState, act: WriteKind, now: datetime, *, to: Routing | None = None, highest: int = 0
+    state: ReleaseState, kind: WriteKind, now: datetime, *, routing: Routing | None = None, highest_version: int = 0
 ) -> ReleaseState:
-    """What is about to be done, so that whoever follows a crash knows where to look."""
-    return replace(release, pending_write=PendingWrite(act, now, to, highest))
+    """A write is about to be sent: after a crash the next holder of the lease knows what to look for."""
+    return replace(state, pending_write=PendingWrite(kind, now, routing, highest_version))
 
 
-def write_not_applied(release: ReleaseState) -> ReleaseState:
-    """The act that was begun did not take effect."""
-    return replace(release, pending_write=None)
+def write_not_applied(state: ReleaseState) -> ReleaseState:
+    """The pending write did not take effect."""
+    return replace(state, pending_write=None)
 
 
-def has_candidate(release: ReleaseState, version: Version, *, highest: int = 0) -> ReleaseState:
-    """The receipt of a create, or a version found that has the fingerprint."""
+def has_candidate(state: ReleaseState, version: Version, *, highest_version: int = 0) -> ReleaseState:
+    """Foundry created, or already had, a version with the release's fingerprint."""
     return replace(
-        release,
+        state,
         pending_write=None,
         candidate=version.number,
-        is_duplicate=int(version.number) <= highest,
-        created_at=_born(release, version),
-        create_count=release.create_count + 1,
+        is_duplicate=int(version.number) <= highest_version,
+        created_at={**state.created_at, version.number: version.created_at},
+        create_count=state.create_count + 1,
     )
 
 
-def duplicate_deleted(release: ReleaseState) -> ReleaseState:
-    """The failed twin is gone."""
-    return replace(without_candidate(release), deleted_duplicate=release.candidate)
+def duplicate_deleted(state: ReleaseState) -> ReleaseState:
+    """The failed duplicate no longer exists."""
+    return replace(without_candidate(state), deleted_duplicate=state.candidate)
 
 
-def confirmed(release: ReleaseState) -> ReleaseState:
-    """The candidate is what was meant."""
-    return replace(release, phase=Phase.CONFIRMED)
+def confirmed(state: ReleaseState) -> ReleaseState:
+    """The candidate is what was asked for."""
+    return replace(state, phase=Phase.CONFIRMED)
 
 
-def verified(release: ReleaseState) -> ReleaseState:
-    """The candidate answered as it must."""
-    return replace(release, phase=Phase.VERIFIED)
+def verified(state: ReleaseState) -> ReleaseState:
+    """The candidate answered as expected."""
+    return replace(state, phase=Phase.VERIFIED)
 
 
-def held(release: ReleaseState, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> ReleaseState:
-    """The release under way must not be tried again; its image neither, unless that image is also the good one's."""
-    digest = release.push.digest if release.push else ""
-    good = release.last_good.push.digest if release.last_good else ""
-    hold = Hold(
-        release.fingerprint, digest if digest != good else "", reason, detail, now, now + hold_for, HELD_BY_SLIPWAY
-    )
-    others = (one for one in release.holds if one.fingerprint != hold.fingerprint and (one.until or now) >= now)
-    return replace(release, holds=(*others, hold), detail=detail)
+def held(state: ReleaseState, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> ReleaseState:
+    """The release's definition is held, and its image, unless the last good version has the same image."""
+    digest = state.push.digest if state.push else ""
+    good = state.last_good.push.digest if state.last_good else ""
+    digest = "" if digest == good else digest
+    hold = Hold(state.fingerprint, digest, reason, detail, now, now + hold_for, HELD_BY_SLIPWAY)
+    others = (item for item in state.holds if item.fingerprint != hold.fingerprint and (item.until or now) >= now)
+    return replace(state, holds=(*others, hold), detail=detail)
 
 
-def routed(release: ReleaseState, routing: Routing, act: WriteKind, at: datetime) -> ReleaseState:
-    """A selector change took effect."""
-    stage = {WriteKind.MOVE_TRAFFIC: Phase.TRAFFIC_MOVED, WriteKind.ROLL_BACK: Phase.ROLLED_BACK}.get(
-        act, release.phase
-    )
-    return replace(release, pending_write=None, expected_routing=routing, routed_at=at, phase=stage)
+def routed(state: ReleaseState, routing: Routing, kind: WriteKind, at: datetime) -> ReleaseState:
+    """A routing write took effect."""
+    phases = {WriteKind.MOVE_TRAFFIC: Phase.TRAFFIC_MOVED, WriteKind.ROLL_BACK: Phase.ROLLED_BACK}
+    phase = phases.get(kind, state.phase)
+    return replace(state, pending_write=None, expected_routing=routing, routed_at=at, phase=phase)
 
 
-def ended(release: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
+def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
     """The release is over."""
-    return replace(
-        _remembered(release, reason, now), phase=Phase.ENDED, reason=reason, detail=detail, supersede_count=0
-    )
+    history = _with_history(state, reason, now)
+    return replace(history, phase=Phase.ENDED, reason=reason, detail=detail, supersede_count=0)
 
 
 def answered_without_release(
-    release: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str = ""
+    state: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str = ""
 ) -> ReleaseState:
-    """A newer wish is answered without anything to release; a release under way is over too.
+    """A newer change is answered although nothing is released; a release under way is over too.
 
-    What a secret stopped is remembered by the push that it was wanted for: that is the one to go on with.
+    An end that a new secret fixes keeps the push that was to run, so that the rotation releases that one.
     """
-    push = push_to_run(desired, release, now) if reason in MENDED_BY_A_SECRET else desired.push
-    before = _remembered(release, Reason.SUPERSEDED, now) if release.is_open else release
-    taken = replace(
+    push = push_to_run(desired, state, now) if reason in FIXED_BY_A_SECRET else desired.push
+    before = _with_history(state, Reason.SUPERSEDED, now) if state.is_open else state
+    answered = replace(
         before,
         observed_generation=desired.generation,
         push=push,
@@ -151,34 +146,31 @@ def answered_without_release(
         candidate=None,
         is_duplicate=False,
     )
-    return ended(taken, reason, now, detail)
+    return ended(answered, reason, now, detail)
 
 
-def went_live(release: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
-    """The candidate serves and passed what was asked of it."""
-    if release.push is None or release.candidate is None:  # pragma: no cover - a promoted release has both
-        return ended(release, Reason.LIVE, now)
-    good = GoodVersion(release.push, release.fingerprint, release.candidate)
-    kept = {number: at for number, at in release.created_at.items() if number == release.candidate}
-    again = release.last_good is not None and release.last_good.version == good.version
-    previous = release.previous_good if again else release.last_good
+def went_live(state: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
+    """The candidate has the traffic and passed its check."""
+    if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
+        return ended(state, Reason.LIVE, now)
+    good = GoodVersion(state.push, state.fingerprint, state.candidate)
+    again = state.last_good is not None and state.last_good.version == good.version
     return replace(
-        ended(release, Reason.LIVE, now),
+        ended(state, Reason.LIVE, now),
         last_good=good,
-        previous_good=previous,
-        created_at=kept,
+        previous_good=state.previous_good if again else state.last_good,
+        created_at={number: at for number, at in state.created_at.items() if number == state.candidate},
         identity=identity,
         reported_drift=(),
     )
 
 
-def agent_deleted(release: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
-    """The agent was deleted: its numbers mean nothing any more, and only a newer word of people's begins again."""
-    seen = release.observed_generation if desired.user_generation > release.observed_generation else desired.generation
-    gone = ended(replace(release, pending_write=None), Reason.AGENT_DELETED, now)
+def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
+    """The agent was deleted: recorded version numbers are void, and only a newer user change releases again."""
+    pending_user_change = desired.user_generation > state.observed_generation
     return replace(
-        gone,
-        observed_generation=seen,
+        ended(replace(state, pending_write=None), Reason.AGENT_DELETED, now),
+        observed_generation=state.observed_generation if pending_user_change else desired.generation,
         candidate=None,
         is_duplicate=False,
         deleted_duplicate=None,
@@ -193,20 +185,16 @@ def agent_deleted(release: ReleaseState, desired: DesiredState, now: datetime) -
     )
 
 
-def _known(release: ReleaseState, push: Push | None, resolved: ResolvedDefinition) -> Mapping[str, ImageFacts]:
+def _with_image(state: ReleaseState, push: Push | None, definition: ResolvedDefinition) -> Mapping[str, ImageFacts]:
     """What is known of images, the newest last."""
-    known = dict(release.image_facts)
-    if push is not None and resolved.image is not None:
+    known = dict(state.image_facts)
+    if push is not None and definition.image is not None:
         known.pop(push.digest, None)
-        known[push.digest] = resolved.image
+        known[push.digest] = definition.image
     return dict(list(known.items())[-MAX_REMEMBERED_IMAGES:])
 
 
-def _born(release: ReleaseState, version: Version) -> Mapping[str, datetime]:
-    return {**release.created_at, version.number: version.created_at}
-
-
-def _remembered(release: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:
-    digest = release.push.digest if release.push else ""
-    line = HistoryEntry(now, reason, digest, release.candidate)
-    return replace(release, history=(*release.history, line)[-MAX_HISTORY_ENTRIES:])
+def _with_history(state: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:
+    digest = state.push.digest if state.push else ""
+    entry = HistoryEntry(now, reason, digest, state.candidate)
+    return replace(state, history=(*state.history, entry)[-MAX_HISTORY_ENTRIES:])

@@ -1,4 +1,4 @@
-"""A person's wish for an earlier version."""
+"""DesiredState: what an agent should run. Events and operators write it, by compare-and-swap without a lease."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.model import Push
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackRequest:
-    """An earlier version that a person wants to serve again, as it is; a later wish takes its place."""
-
-    version: str
-    generation: int
-    """Of the wish that it belongs to."""
 
 
 class Cause(StrEnum):
@@ -30,7 +21,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A stop that a person asked for."""
+    """An operator stopped the agent's releases."""
 
     why: str
     by: str
@@ -38,17 +29,17 @@ class Pause:
     until: datetime | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """True until its end, where it has one."""
+        """True until the pause ends; a pause without ``until`` ends by ``slipway resume`` only."""
         return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Something that must not be released: why, since when, until when, and by whose word."""
+    """A definition, or an image, that must not be released."""
 
     fingerprint: str
     digest: str
-    """The image that is held with it; empty where that image also serves, and only its settings or secrets are held."""
+    """Empty where the live version has the same image: then only the definition is held."""
     reason: str
     detail: str
     since: datetime
@@ -58,7 +49,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's leave for one version with one fingerprint; it dies with them."""
+    """Approval of one version and fingerprint; void once either changes."""
 
     version: str
     fingerprint: str
@@ -67,27 +58,36 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredState:
-    """What an agent should run; written by event handlers and people, compare-and-swap, without any lease."""
+class RollbackRequest:
+    """An operator wants an earlier version to serve again, unchanged; void once the generation changes."""
 
-    generation: int = 0  # grows by one with every change that asks for a release
+    version: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """What an agent should run."""
+
+    generation: int = 0
+    """Grows by one with each change that asks for a release."""
     user_generation: int = 0
-    """The generation of the last push, changed agents.yaml or person's word; a rotation leaves it."""
+    """The generation of the last push, agents.yaml change or operator's command; a rotated secret leaves it."""
     push: Push | None = None
     cause: Cause | None = None
     updated_at: datetime | None = None
     not_before: datetime | None = None
-    """Not before this time: soak or settle."""
+    """The end of ``release.min_push_age`` or ``release.debounce``."""
     pause: Pause | None = None
     approval: Approval | None = None
     holds: tuple[Hold, ...] = ()
-    """Holds that people set."""
+    """Set by operators; those that Slipway sets are in the release state."""
     lifted_at: Mapping[str, datetime] = field(default_factory=dict)
-    """Fingerprint or digest -> when a person lifted the holds on it that were older."""
+    """Fingerprint or digest -> when an operator removed the holds on it that were older."""
     newest_push: Push | None = None
-    """The newest push told, where a person chose another: only a newer one than it takes the choice's place."""
+    """The newest push, where an operator chose another one: only a push newer than this replaces that choice."""
     runtime_hash: str = ""
-    """A hash of what the agent's rule last said of what runs."""
+    """Hash of the part of the agent's spec that makes another version when it changes."""
     traceparent: str | None = None
-    """Of what last asked, so that a release taken up later still belongs to its push's trace."""
+    """Trace context of the last change, so that a release that starts later belongs to its push's trace."""
     rollback: RollbackRequest | None = None

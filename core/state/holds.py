@@ -1,4 +1,4 @@
-"""Which fingerprints and images are held back now."""
+"""Which definitions and images are held now."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from core.state.release import ReleaseState
 
 
 def active(desired: DesiredState, release: ReleaseState, now: datetime) -> tuple[Hold, ...]:
-    """Every hold that counts: set by a failed proof or by a person, not over, and not lifted since."""
+    """Every hold, of Slipway and of operators, that has neither ended nor been removed."""
     return tuple(hold for hold in (*release.holds, *desired.holds) if not _over(hold, desired, now))
 
 
 def of_digest(holds: tuple[Hold, ...], digest: str) -> Hold | None:
-    """The hold on an image, whatever it is started with."""
+    """The hold on an image, whatever its definition."""
     return next((hold for hold in holds if digest and hold.digest == digest), None)
 
 

@@ -1,4 +1,4 @@
-"""The ledger's two records per agent: what is wanted, and how far its release is."""
+"""ReleaseState: how far an agent's release is. Written by the holder of the agent's lease only."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ from core.image_manifest import ImageFacts
 from core.model import Push, Routing
 from core.state.desired import Hold
 
-MAX_REMEMBERED_IMAGES, MAX_HISTORY_ENTRIES = 20, 50  # digests whose facts, and ended releases, that a record remembers
+MAX_REMEMBERED_IMAGES = 20
+MAX_HISTORY_ENTRIES = 50
 
 
 class Phase(StrEnum):
-    """How far a release is; what is written down is never done again."""
+    """How far a release is; what a phase names is never done again."""
 
-    STARTED = "begun"
+    STARTED = "started"
     CONFIRMED = "confirmed"
     VERIFIED = "verified"
-    TRAFFIC_MOVED = "promoted"
+    TRAFFIC_MOVED = "traffic_moved"
     CHECK_FAILED = "check_failed"
-    """Still with the traffic, which is to be taken back."""
+    """The candidate still has the traffic; it must be rolled back."""
     ROLLED_BACK = "rolled_back"
     ENDED = "ended"
 
 
 class WriteKind(StrEnum):
-    """What is done to Foundry and therefore noted before it is done."""
+    """A write to Foundry; each is saved in the release state before it is sent."""
 
     CREATE = "create"
     PIN = "pin"
-    MOVE_TRAFFIC = "promote"
-    ROLL_BACK = "rollback"
+    MOVE_TRAFFIC = "move_traffic"
+    ROLL_BACK = "roll_back"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingWrite:
-    """An act that was begun and whose end nobody noted yet."""
+    """A write to Foundry that may have been sent and whose result is not known yet."""
 
     kind: WriteKind
     noted_at: datetime
     routing: Routing | None = None
-    """What a selector change asks for."""
+    """The routing that the write asks for; None for a create."""
     highest_version: int = 0
     """The highest version number known before a create."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoodVersion:
-    """The last version that went live and passed what was asked of it."""
+    """A version that went live and passed its check."""
 
     push: Push
     fingerprint: str
@@ -59,7 +60,7 @@ class GoodVersion:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of a record's history."""
+    """One ended release."""
 
     at: datetime
     reason: str
@@ -69,14 +70,14 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseState:
-    """How far an agent's release is; written by whoever holds the lease on it."""
+    """How far an agent's release is."""
 
     observed_generation: int = 0
-    """The generation of ``Wanted`` that this release answers."""
+    """The generation of the desired state that this release answers."""
     push: Push | None = None
     fingerprint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Secret name -> version id that the release was resolved to."""
+    """Secret name -> version id that the definition was resolved with."""
     image: str = ""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""
@@ -86,33 +87,33 @@ class ReleaseState:
     started_at: datetime | None = None
     candidate: str | None = None
     is_duplicate: bool = False
-    """The candidate's number was known before we asked for it: an identical version of earlier."""
+    """Foundry answered the create with an older version of the identical definition."""
     deleted_duplicate: str | None = None
-    """The failed twin that was deleted so that its definition could be created once more."""
+    """A failed duplicate that was deleted so that its definition could be created once more."""
     routing_at_start: Routing | None = None
-    """What served when the release began."""
     expected_routing: Routing | None = None
-    """The routing as we left or accepted it; None until there is an agent."""
+    """The routing as Slipway set or accepted it; None until there is an agent."""
     routed_at: datetime | None = None
     pending_write: PendingWrite | None = None
     last_good: GoodVersion | None = None
     previous_good: GoodVersion | None = None
-    """What was good before: the last resort that pruning leaves."""
+    """The good version before ``last_good``; pruning keeps both."""
     holds: tuple[Hold, ...] = ()
+    """Set by Slipway after a failed verify or check."""
     image_facts: Mapping[str, ImageFacts] = field(default_factory=dict)
-    """Digest -> what the registry said of it: asked once."""
+    """Digest -> what the registry said of it, so that it is asked once."""
     identity: str | None = None
-    """What the agent ran as when it went live."""
+    """The principal id that the agent ran as when it went live."""
     reported_drift: tuple[str, ...] = ()
-    """What was told of changes behind our back, so that each is told once."""
+    """Changes from outside that were reported, so that each is reported once."""
     last_reported: str = ""
-    """The last ``Done`` that was told, so that waiting is told once and not at every look."""
+    """The last ``Stop`` that was reported, so that each is reported once."""
     created_at: Mapping[str, datetime] = field(default_factory=dict)
-    """Version number -> created_at of the versions named here: a number that was born again is another version."""
+    """Version number -> its creation time, for the versions named here: a recreated agent counts from 1 again."""
     supersede_count: int = 0
-    """How often in a row a newer wish ended a release under way."""
+    """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0
-    """How many versions were asked for in this release."""
+    """How many versions this release asked for."""
     history: tuple[HistoryEntry, ...] = ()
 
     @property
@@ -122,5 +123,5 @@ class ReleaseState:
 
     @property
     def blob_state(self) -> str:
-        """What the blob's metadata says, so that one listing finds unfinished work."""
+        """The blob's metadata, so that one listing finds unfinished work."""
         return "open" if self.is_open or self.pending_write else "ended"

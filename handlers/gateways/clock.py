@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -20,6 +21,9 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def jitter(self) -> float:
+        """A random number from 0 to 1 by which a pause is shortened."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -35,3 +39,7 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait without holding a thread."""
         await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        """A random number from 0 to 1."""
+        return random.random()  # noqa: S311 - it spreads retries, it hides nothing

@@ -166,7 +166,7 @@ def _instead(spec: AgentSpec, found: PrunePlan, deleting: VersionDeleter) -> lis
 
 
 def _pace(lease: Lease, settings: Settings, gateways: Gateways) -> LeaseKeeper:
-    return LeaseKeeper(gateways.clock, lease, settings.poll_seconds, gateways.rate_limiter)
+    return LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
 
 
 async def _newer_wish(agent: str, lease: Lease, gateways: Gateways) -> bool:

@@ -1,23 +1,27 @@
-"""Takes one step for a lease holder: rest, write down, or act on Foundry."""
+"""Executes one action for the holder of a lease. The loop takes over what the result says; nothing else assigns."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
+from core.release import transitions
 from core.release.actions import (
+    REASONS,
     Action,
     Check,
     ConfirmActive,
     Create,
     DeleteDuplicate,
     EndRelease,
-    FoundryAction,
+    FoundryWrite,
     MoveTraffic,
     NeedsRead,
     Pin,
     Poll,
     PruneForRoom,
+    Read,
     Requeue,
     RollBack,
     StartRelease,
@@ -25,118 +29,216 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
-from core.release.inputs import Observed
-from handlers.release_agent.holder import Ending, Holder
-from handlers.release_agent.proofs import prove
+from core.release.gates.check import after_check
+from core.release.gates.confirm import after_confirm
+from core.release.gates.verify import after_verify
+from core.release.inputs import DecisionInput, Observed
+from core.release_outcome import seconds_since
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways, Lease
+from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.release_agent.foundry_writer import FoundryWriter
+from handlers.release_agent.observe import Observer, Prefetch
+from handlers.release_agent.polling import Poller
+from handlers.release_agent.prober import Prober
+from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import WAIT
-from handlers.telemetry import otel
+from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
-
-async def execute(action: Action, holder: Holder) -> Ending | None:
-    """Do what the step says; returns what ends the turns, or None to go on."""
-    if isinstance(action, Poll | Requeue | Stop):
-        return await _rest(action, holder)
-    if isinstance(action, UpdateState | EndRelease | StartRelease):
-        return await _write_down(action, holder)
-    if isinstance(action, NeedsRead):  # pragma: no cover - the turn answered it
-        return None
-    if isinstance(action, ConfirmActive):
-        holder.pace.became_active()
-    holder.pace.acted()
-    holder.trail.at(action.reason.value.lower())
-    with otel.span(f"release.{holder.trail.step}", agent=holder.rule.name):
-        after = await _to_foundry(action, holder)
-        return await execute(after, holder) if after else None
+CONFIRM_GAP_SECONDS = 1.0
+"""Between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
 
 
-async def _to_foundry(step: FoundryAction, holder: Holder) -> Action | None:
-    """Ask Foundry for something; returns the step that its answer means, where it means one."""
-    if isinstance(step, ConfirmActive | Verify | Check):
-        after = await prove(step, holder)
-        if after is None:
-            holder.tell(step.reason, holder.acts.record)
-        return after
-    await (_make_room(step, holder) if isinstance(step, PruneForRoom) else _act(step, holder))
-    return None
+@dataclass(frozen=True, slots=True)
+class ReleaseContext:
+    """What the loop works with while it holds the lease."""
+
+    spec: AgentSpec
+    gateways: Gateways
+    lease: Lease
+    keeper: LeaseKeeper
+    poller: Poller
+    observer: Observer
+    writer: FoundryWriter
+    log: ReleaseLog
+
+    async def save(self, state: ReleaseState) -> None:
+        """Store the release state where it differs from what is stored."""
+        if state != self.lease.state and not await self.lease.write(state):
+            raise LeaseLostError
 
 
-async def _rest(step: Poll | Requeue | Stop, holder: Holder) -> Ending | None:
-    if isinstance(step, Stop):
-        return await _done(step, holder)
-    await holder.acts.save()
-    if isinstance(step, Requeue):
-        return holder.told(step)
-    holder.trail.at(WAIT)
-    holder.waits_for = step.version
-    holder.facts = holder.facts.without_version(step.version) if step.version else Observed()
-    await holder.poll()
-    return None
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What the loop goes on with."""
+
+    state: ReleaseState
+    observed: Observed = field(default_factory=Observed)
+    next_action: Action | None = None
+    """What the answers of a probe lead to, at once."""
+    prefetched: Prefetch | None = None
+    """The reads of the next pass, where the action needed them."""
+    polled_version: str = ""
+    """The one version that the next pass reads again."""
+    receipt_due: bool = False
+    """The state is saved beside the next reads: it holds the receipt of a write."""
+    ended: Stop | Requeue | None = None
+    error: GatewayError | None = None
 
 
-async def _done(step: Stop, holder: Holder) -> Ending:
-    """Nothing to do: told once, and not again at every look, however often somebody asks."""
-    release = holder.acts.record
-    told = f"{holder.desired.generation} {step.reason} {release.candidate or ''}"
-    again = step.already_reported or release.last_reported == told
-    if not again:
-        holder.acts.record = replace(release, last_reported=told)
-    await holder.acts.save()
-    if again:
-        return step
-    if step.reason is Reason.APPROVAL_WAITING:
-        holder.announce(step.reason, holder.acts.record)
-    return holder.told(step)
+async def execute(  # noqa: C901, PLR0911 - one case an action
+    action: Action, inputs: DecisionInput, run: ReleaseContext
+) -> ActionResult:
+    """Do what the action says; raises LeaseLostError, TransientError or PermanentError."""
+    match action:
+        case Poll():
+            return await _poll(action, inputs, run)
+        case Requeue():
+            await run.save(inputs.release)
+            return ActionResult(inputs.release, ended=run.log.stopped(action, inputs.release, inputs.desired))
+        case Stop():
+            return await _stop(action, inputs, run)
+        case UpdateState() | StartRelease() | EndRelease():
+            return await _take_state(action, inputs, run)
+        case ConfirmActive():
+            return await _confirm(action, inputs, run)
+        case Verify():
+            return await _verify(action, inputs, run)
+        case Check():
+            return await _check(action, inputs, run)
+        case PruneForRoom():
+            return await _make_room(action, inputs, run)
+        case DeleteDuplicate():
+            return await _delete_duplicate(action, inputs, run)
+        case Create() | Pin() | MoveTraffic() | RollBack():
+            return await _write(action, inputs, run)
+        case NeedsRead():  # pragma: no cover - the loop answers it
+            raise TypeError("NeedsRead is read, not executed")
 
 
-async def _write_down(step: UpdateState | EndRelease | StartRelease, holder: Holder) -> Ending | None:
-    before, holder.acts.record = holder.acts.record, step.state
-    if isinstance(step, EndRelease):
-        await holder.acts.save()
-    newer = step.state.observed_generation > before.observed_generation
+async def _poll(action: Poll, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    await run.save(inputs.release)
+    run.log.trace.enter_step(WAIT)
+    await _wait(run)
+    observed = inputs.observed.without_version(action.version) if action.version else Observed()
+    return ActionResult(inputs.release, observed, polled_version=action.version)
+
+
+async def _wait(run: ReleaseContext) -> None:
+    await run.log.flush()
+    await run.poller.wait()
+
+
+async def _stop(action: Stop, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Nothing to do: recorded once, however many messages ask for the release."""
+    key = f"{inputs.desired.generation} {action.reason} {inputs.release.candidate or ''}"
+    reported = action.already_reported or inputs.release.last_reported == key
+    state = inputs.release if reported else replace(inputs.release, last_reported=key)
+    await run.save(state)
+    if not reported:
+        if action.reason is Reason.APPROVAL_WAITING:
+            run.log.announce(action.reason, state)
+        run.log.stopped(action, state, inputs.desired)
+    return ActionResult(state, ended=action)
+
+
+async def _take_state(
+    action: UpdateState | StartRelease | EndRelease, inputs: DecisionInput, run: ReleaseContext
+) -> ActionResult:
+    """Record the new state; only the end of a release is saved at once, the others with the next write."""
+    before, state, desired, observed = inputs.release, action.state, inputs.desired, inputs.observed
+    if isinstance(action, EndRelease):
+        await run.save(state)
+    newer = state.observed_generation > before.observed_generation
     if newer and before.is_open:
-        holder.ended(Reason.SUPERSEDED, before)
+        run.log.release_ended(Reason.SUPERSEDED, before, desired)
     if newer:
-        holder.trail.follow(holder.desired.traceparent)
-    if isinstance(step, EndRelease):
-        holder.ended(step.reason, step.state, step.detail)
-        return Stop(step.reason, step.detail)
-    if isinstance(step, StartRelease):
-        holder.trail.at("begin")
-        holder.facts = replace(
-            holder.facts,
-            desired_definition=None,
-            release_definition=holder.facts.desired_definition if newer else holder.facts.release_definition,
-        )
-    holder.tell(step.reason, step.state)
-    return None
+        run.log.trace.follow(desired.traceparent)
+    if isinstance(action, EndRelease):
+        run.log.release_ended(action.reason, state, desired, action.detail)
+        return ActionResult(state, ended=Stop(action.reason, action.detail))
+    if isinstance(action, StartRelease):
+        run.log.trace.enter_step("begin")
+        if newer and Read.DESIRED_DEFINITION in observed.reads:
+            reads = observed.reads | {Read.RELEASE_DEFINITION}
+            observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
+        observed = observed.without(Read.DESIRED_DEFINITION)
+    run.log.record(action.reason, state, desired)
+    return ActionResult(state, observed)
 
 
-async def _make_room(step: PruneForRoom, holder: Holder) -> None:
-    """Delete, and remember until the turn's end what became of each: the list may go on telling what is gone."""
-    facts, release = holder.facts, holder.acts.record
-    deleting = VersionDeleter(holder.rule, release, holder.pace, holder.gateways, holder.decisions, _nobody_waits)
-    holder.tell(step.reason, release, f"{len(step.deletions)} versions may go")
-    await deleting.delete_all(step.deletions)
-    holder.facts = Observed(release_definition=facts.release_definition, pruned={**facts.pruned, **deleting.results})
+async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    clock, release = run.gateways.clock, inputs.release
+    await clock.sleep(CONFIRM_GAP_SECONDS)
+    read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)
+    follow_up = after_confirm(release, read.observed.versions[action.version], clock.now())
+    if isinstance(follow_up, UpdateState):
+        metrics.version_activated(run.spec.name, seconds_since(release.started_at, clock.now()))
+    return ActionResult(release, inputs.observed, follow_up, read)
 
 
-async def _nobody_waits() -> bool:
-    """A release makes room for itself: a newer wish overtakes it afterwards."""
+async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    report = await run.keeper.during(prober.verify(run.spec.release.verify))
+    metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
+    read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
+    follow_up = after_verify(inputs, run.spec, report, run.gateways.clock.now())
+    return ActionResult(inputs.release, inputs.observed, follow_up, read)
+
+
+async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """A failed check is rolled back at once, with no other read than the one beside the intent."""
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
+    report, versions = await run.keeper.during(both)
+    seen = replace(inputs, observed=replace(inputs.observed, versions=versions))
+    follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
+    return ActionResult(inputs.release, next_action=follow_up)
+
+
+async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Delete, and remember the results for this release: a list may go on naming what is gone."""
+    release, observed = inputs.release, inputs.observed
+    run.log.record(REASONS[PruneForRoom], release, inputs.desired, f"{len(action.deletions)} versions may go")
+    deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions, _never_interrupted)
+    await deleter.delete_all(action.deletions)
+    results = {**observed.prune_results, **deleter.results}
+    return ActionResult(release, replace(observed.only(Read.RELEASE_DEFINITION), prune_results=results))
+
+
+async def _never_interrupted() -> bool:
+    """A release prunes for itself: a newer change supersedes it afterwards."""
     return False
 
 
-async def _act(step: Create | Pin | MoveTraffic | RollBack | DeleteDuplicate, holder: Holder) -> None:
-    acts, facts = holder.acts, holder.facts
-    holder.facts = Observed(release_definition=facts.release_definition)
-    if isinstance(step, DeleteDuplicate):
-        await acts.clear_twin(step)
-    elif not await (acts.create(step, facts, holder.desired) if isinstance(step, Create) else acts.route(step)):
-        if not acts.overtaken:
-            await holder.poll()  # the routing moved between two reads: decide again
-        return
-    if isinstance(step, Pin):
-        holder.facts = facts.with_routing(
-            acts.record.expected_routing
-        )  # the list has not changed, and a look precedes the next act
-    holder.tell(step.reason, acts.record, acts.record.detail if isinstance(step, RollBack) else "")
+async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """A duplicate with sessions stays, and counts as deleted all the same: nobody's sessions are ended."""
+    await run.gateways.foundry.delete_version(run.spec.name, action.version)
+    state = transitions.duplicate_deleted(inputs.release)
+    await run.save(state)
+    run.log.record(REASONS[DeleteDuplicate], state, inputs.desired)
+    return ActionResult(state, inputs.observed.only(Read.RELEASE_DEFINITION))
+
+
+async def _write(action: FoundryWrite, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    observed = inputs.observed
+    if isinstance(action, Create):
+        result = await run.writer.create(inputs, action)
+    else:
+        state = action.state if isinstance(action, RollBack) else inputs.release
+        result = await run.writer.set_routing(state, action)
+    kept = observed.only(Read.RELEASE_DEFINITION)
+    if result.error is not None:
+        return ActionResult(result.state, kept, error=result.error)
+    if not result.sent:
+        if not result.superseded:
+            await _wait(run)  # the routing changed between two reads: decide again
+        return ActionResult(result.state, kept)
+    if isinstance(action, Pin):
+        kept = observed.with_routing(result.state.expected_routing)  # the list is the same, and a create reads again
+    detail = result.state.detail if isinstance(action, RollBack) else ""
+    run.log.record(REASONS[type(action)], result.state, inputs.desired, detail)
+    return ActionResult(result.state, kept, receipt_due=True)

@@ -1,138 +1,119 @@
-"""What is done to Foundry: note the intent, look once more, act, note the receipt."""
+"""Writes to Foundry: save the intent, read once more, send once, return the receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from enum import Enum
 
 from core.definition import ResolvedDefinition, metadata
-from core.model import Routing, Status, Version
+from core.model import Routing
 from core.release import transitions
-from core.release.actions import Create, DeleteDuplicate, MoveTraffic, Pin, RollBack
-from core.release.gates.confirm import mismatch
-from core.release.inputs import Observed
+from core.release.actions import Create, MoveTraffic, Pin, RollBack
+from core.release.inputs import DecisionInput
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState, WriteKind
-from core.timing import MAX_READ_AGE_SECONDS, MAX_WRITE_SECONDS
+from core.timing import MAX_READ_AGE, MAX_WRITE_SECONDS
 from handlers.concurrency import gather_two
-from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, TransientError
-from handlers.gateways.interfaces import Foundry, Lease, StateStore
+from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseLostError
 
-T = TypeVar("T")
+KINDS: dict[type, WriteKind] = {
+    Pin: WriteKind.PIN,
+    MoveTraffic: WriteKind.MOVE_TRAFFIC,
+    RollBack: WriteKind.ROLL_BACK,
+}
 
-ACTS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.MOVE_TRAFFIC, RollBack: WriteKind.ROLL_BACK}
+
+class _Check(Enum):
+    """What the last read before a write found."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What is known after a write: with ``error`` unclear, ``state`` still has the pending write."""
+
+    state: ReleaseState
+    sent: bool = False
+    superseded: bool = False
+    """Something newer is desired: nothing was sent."""
+    error: GatewayError | None = None
 
 
 class FoundryWriter:
-    """The hands of the release loop for one agent; ``record`` is the truth as far as this holder knows it."""
+    """The writes of one lease holder. Every method may raise LeaseLostError, TransientError or PermanentError."""
 
-    def __init__(self, agent: str, lease: Lease, foundry: Foundry, ledger: StateStore, clock: Clock) -> None:
-        self.record: ReleaseState = lease.state
-        self.overtaken = False
-        """By the time of the last look something else was wanted."""
-        self._owed = False
+    def __init__(self, agent: str, lease: Lease, gateways: Gateways) -> None:
         self._agent = agent
         self._lease = lease
-        self._foundry = foundry
-        self._ledger = ledger
-        self._clock = clock
+        self._foundry = gateways.foundry
+        self._state_store = gateways.state_store
+        self._clock = gateways.clock
 
-    async def save(self) -> None:
-        """Write the record where it differs from what is stored."""
-        self._owed = False
-        if self.record != self._lease.state and not await self._lease.write(self.record):
-            raise LeaseLostError
-
-    async def write_receipt(self) -> None:
-        """Write what the last act brought, where that is not written yet: it goes beside the next reads."""
-        if self._owed:
-            await self.save()
-
-    async def create(self, step: Create, facts: Observed, considered: DesiredState) -> bool:
-        """Ask for a version once; False when the routing, or what is wanted, was no longer what the decision saw."""
-        push, release, resolved = self.record.push, self.record, facts.release_definition
-        if push is None or not isinstance(resolved, ResolvedDefinition):
+    async def create(self, inputs: DecisionInput, action: Create) -> WriteResult:
+        """Create a version; nothing is sent where the routing or the desired state is no longer as decided on."""
+        state, definition = inputs.release, inputs.observed.release_definition
+        if state.push is None or not isinstance(definition, ResolvedDefinition):  # pragma: no cover
             raise ValueError("a create is decided on a push and a definition")
-        pairs = metadata(push, resolved, step.live_version, release.create_count + 1)
-        intent = transitions.writing(release, WriteKind.CREATE, self._clock.now(), highest=step.highest_version)
-        made = await self._once(
-            intent,
-            step.routing_seen,
-            lambda: self._foundry.create_version(self._agent, resolved.definition, pairs),
-            considered,
-        )
-        if made is not None:
-            self.record, self._owed = transitions.has_candidate(self.record, made, highest=step.highest_version), True
-        return made is not None
-
-    async def route(self, step: Pin | MoveTraffic | RollBack) -> bool:
-        """Move the selector; False when it was no longer what the decision saw."""
-        if isinstance(step, RollBack):
-            to, self.record = step.to, step.state
-        else:
-            to = Routing.to(step.version)
-        act = ACTS[type(step)]
-        intent = transitions.writing(self.record, act, self._clock.now(), to=to)
-        told = await self._once(intent, step.routing_seen, lambda: self._foundry.set_routing(self._agent, to))
-        if told is not None:
-            self.record = transitions.routed(self.record, to, act, self._clock.now())
-            self._owed = True
-        return told is not None
-
-    async def clear_twin(self, step: DeleteDuplicate) -> None:
-        """Delete a failed version; one with sessions on it stays, and counts as cleared all the same."""
-        await self._foundry.delete_version(self._agent, step.version)
-        self.record = transitions.duplicate_deleted(self.record)
-        await self.save()
-
-    def confirm(self, version: Version | None) -> str | None:
-        """Note the candidate as confirmed, where it is active twice; returns how it differs from what was meant."""
-        if version is None or version.status is not Status.ACTIVE:
-            return None
-        wrong = mismatch(self.record, version)
-        if wrong is None:
-            self.record = transitions.confirmed(self.record)
-        return wrong
-
-    async def _once(
-        self,
-        intent: ReleaseState,
-        seen: Routing | None,
-        send: Callable[[], Awaitable[T]],
-        considered: DesiredState | None = None,
-    ) -> T | None:
-        """Send once, or not at all; whatever is clear about the outcome is in ``record`` afterwards."""
-        if not await self._intend(intent, seen, considered):
-            return None
-        before, self.record = self.record, intent
+        pairs = metadata(state.push, definition, action.live_version, state.create_count + 1)
+        intent = transitions.writing(state, WriteKind.CREATE, self._clock.now(), highest_version=action.highest_version)
+        check = await self._save_intent(intent, action.routing_seen, inputs.desired)
+        if check is not _Check.UNCHANGED:
+            return WriteResult(state, superseded=check is _Check.SUPERSEDED)
         try:
-            return await send()
+            version = await self._foundry.create_version(self._agent, definition.definition, pairs)
         except GatewayError as error:
-            if not (isinstance(error, TransientError) and error.unclear):
-                self.record = before  # what may have landed stays noted: whoever comes next looks first
-            raise
+            return _failed(error, state, intent)
+        receipt = transitions.has_candidate(intent, version, highest_version=action.highest_version)
+        return WriteResult(receipt, sent=True)
 
-    async def _intend(self, intent: ReleaseState, seen: Routing | None, considered: DesiredState | None) -> bool:
-        """Store the intent beside the last look; True when the act may be sent."""
-        looked_at = self._clock.monotonic()
-        looks = gather_two(self._foundry.get_agent(self._agent), self._wanted(considered))
-        wrote, (agent, desired) = await gather_two(self._lease.write(intent), looks)
-        if not wrote:
+    async def set_routing(self, state: ReleaseState, action: Pin | MoveTraffic | RollBack) -> WriteResult:
+        """Change the routing; nothing is sent where it is no longer as decided on."""
+        routing = action.to if isinstance(action, RollBack) else Routing.to(action.version)
+        kind = KINDS[type(action)]
+        intent = transitions.writing(state, kind, self._clock.now(), routing=routing)
+        if await self._save_intent(intent, action.routing_seen, None) is not _Check.UNCHANGED:
+            return WriteResult(state)
+        try:
+            await self._foundry.set_routing(self._agent, routing)
+        except GatewayError as error:
+            return _failed(error, state, intent)
+        return WriteResult(transitions.routed(intent, routing, kind, self._clock.now()), sent=True)
+
+    async def _save_intent(
+        self, intent: ReleaseState, routing_seen: Routing | None, decided_on: DesiredState | None
+    ) -> _Check:
+        """Save the intent beside the last read."""
+        read_at = self._clock.monotonic()
+        reads = gather_two(self._foundry.get_agent(self._agent), self._desired(decided_on))
+        saved, (agent, desired) = await gather_two(self._lease.write(intent), reads)
+        if not saved:
             raise LeaseLostError
-        self.overtaken = desired != considered
-        fresh = (
-            self._clock.monotonic() - looked_at <= MAX_READ_AGE_SECONDS
-            and self._lease.remaining_seconds > MAX_WRITE_SECONDS
-        )
-        return fresh and not self.overtaken and (agent.routing if agent else None) == seen
+        if desired != decided_on:
+            return _Check.SUPERSEDED
+        fresh = self._clock.monotonic() - read_at <= MAX_READ_AGE.total_seconds()
+        in_time = fresh and self._lease.remaining_seconds > MAX_WRITE_SECONDS
+        same_routing = (agent.routing if agent else None) == routing_seen
+        return _Check.UNCHANGED if in_time and same_routing else _Check.CHANGED
 
-    async def _wanted(self, considered: DesiredState | None) -> DesiredState | None:
-        """What is wanted now, where the act was decided on that; unreadable, it is what was read a moment ago."""
-        if considered is None:
+    async def _desired(self, decided_on: DesiredState | None) -> DesiredState | None:
+        """The desired state now; where it cannot be read, that of a moment ago counts.
+
+        The intent is saved by then: an error here would make the next holder wait for a write that was never sent.
+        """
+        if decided_on is None:
             return None
         try:
-            return await self._ledger.get_desired(self._agent)
+            return await self._state_store.get_desired(self._agent)
         except GatewayError:
-            return considered  # the intent is written by now: who raised would have the follower wait for SETTLE
+            return decided_on
+
+
+def _failed(error: GatewayError, before: ReleaseState, intent: ReleaseState) -> WriteResult:
+    """A write that may have been applied stays pending; one that surely was not is forgotten."""
+    unclear = isinstance(error, TransientError) and error.unclear
+    return WriteResult(intent if unclear else before, error=error)

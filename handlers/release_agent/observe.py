@@ -1,90 +1,112 @@
-"""Reads what a row of the table asks for, and nothing else."""
+"""Reads what a release decision needs."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.model import Agent, Version
-from core.release.actions import NeedsRead
+from core.model import Version
+from core.release.actions import NeedsRead, Read
 from core.release.inputs import DecisionInput, Observed, release_expected
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_two
-from handlers.gateways.errors import GatewayError
+from handlers.concurrency import gather_all, gather_two
+from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent.resolve_definition import Resolver
+from handlers.release_agent.resolve_definition import DefinitionResolver
 
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
-    """What was read before a turn, and when that began."""
+    """What was read before a pass of the loop; ``at`` is when the reads began, so that a slow pass may look old."""
 
     at: datetime
     desired: DesiredState
-    release: ReleaseState
-    facts: Observed = field(default_factory=Observed)
+    observed: Observed = field(default_factory=Observed)
+    release: ReleaseState | None = None
+    """The release state that it was read with, where no lease was held yet."""
 
 
 class Observer:
-    """The eyes of the release loop for one agent."""
+    """The reads of one agent's release. Every method but ``prefetch`` raises TransientError or PermanentError."""
 
     def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
         self._agent = spec.name
-        self._resolver = Resolver(spec, login_server, gateways)
-        self._outside = gateways
+        self._resolver = DefinitionResolver(spec, login_server, gateways)
+        self._gateways = gateways
 
-    async def glance(self) -> Prefetch | None:
-        """What a release needs, read while its lease is still asked for; None where storage does not answer."""
-        at = self._outside.clock.now()
-        ledger = self._outside.state_store
+    async def prefetch(self) -> Prefetch | None:
+        """What a release needs, read while its lease is asked for; None where storage does not answer."""
+        at, store = self._gateways.clock.now(), self._gateways.state_store
         try:
-            desired, release = await gather_two(ledger.get_desired(self._agent), ledger.get_release(self._agent))
+            desired, release = await gather_two(store.get_desired(self._agent), store.get_release(self._agent))
         except GatewayError:
             return None
-        if not release_expected(desired, release, at) or not self._outside.rate_limiter.is_calm(
-            self._outside.clock.monotonic()
-        ):
-            return Prefetch(at, desired, release)
+        states = Prefetch(at, desired, release=release)
+        calm = self._gateways.rate_limiter.is_calm(self._gateways.clock.monotonic())
+        if not calm or not release_expected(desired, release, at):
+            return states
+        needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION}))
         try:
-            (agent, listed), wish = await gather_two(self._versions(), self._resolver.wish(desired, release, at))
+            return replace(states, observed=await self.read(DecisionInput(desired, release), needed, at))
         except GatewayError:
-            return Prefetch(at, desired, release)  # the turn asks again, and waits the fault out
-        return Prefetch(at, desired, release, Observed(agent=(agent,), version_list=listed, desired_definition=wish))
+            return states  # the loop reads it again, and waits the fault out
 
-    async def _versions(self) -> tuple[Agent | None, tuple[Version, ...]]:
-        foundry = self._outside.foundry
-        agent, listed = await gather_two(foundry.get_agent(self._agent), foundry.list_versions(self._agent))
-        return agent, tuple(listed)
+    async def read(self, inputs: DecisionInput, needed: NeedsRead, now: datetime) -> Observed:
+        """What was observed so far, with what is still needed."""
+        if needed.version:
+            version = await self._gateways.foundry.get_version(self._agent, needed.version)
+            return inputs.observed.with_version(needed.version, version)
+        reads = sorted(needed.reads)
+        values = await gather_all([self._read_one(read, inputs, now) for read in reads])
+        fields = {str(read): value for read, value in zip(reads, values, strict=True)}
+        return replace(inputs.observed, reads=inputs.observed.reads | needed.reads, **fields)  # type: ignore[arg-type]
 
-    async def second_look(self, facts: Observed, number: str) -> Observed:
-        """A version once more, with the routing beside it: what a promotion is decided on."""
-        foundry = self._outside.foundry
-        agent, version = await gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, number))
-        return replace(facts, agent=(agent,)).with_version(number, version)
+    async def _read_one(self, read: Read, inputs: DecisionInput, now: datetime) -> object:
+        match read:
+            case Read.AGENT:
+                return await self._gateways.foundry.get_agent(self._agent)
+            case Read.VERSION_LIST:
+                return tuple(await self._gateways.foundry.list_versions(self._agent))
+            case Read.DESIRED_DEFINITION:
+                return await self._resolver.desired(inputs.desired, inputs.release, now)
+            case Read.RELEASE_DEFINITION:
+                return await self._resolver.under_way(inputs.release)
 
-    async def versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
-        """Some versions, or none of them where one read fails: who needs them then asks again."""
-        foundry = self._outside.foundry
+    async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
+        """The desired state, and the version that is waited for."""
+        at = self._gateways.clock.now()
+        store = self._gateways.state_store
+        now_desired, observed = await gather_two(store.get_desired(self._agent), self._poll(observed, polled_version))
+        return Prefetch(at, now_desired, _still_valid(observed, desired, now_desired))
+
+    async def read_for_traffic(self, desired: DesiredState, observed: Observed, candidate: str) -> Prefetch:
+        """What moving the traffic is decided on: candidate, routing and desired state as they are now."""
+        at, foundry = self._gateways.clock.now(), self._gateways.foundry
+        reads = gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, candidate))
+        now_desired, (agent, version) = await gather_two(self._gateways.state_store.get_desired(self._agent), reads)
+        seen = observed.with_agent(agent).with_version(candidate, version)
+        return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
+
+    async def rollback_versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
+        """Some versions, or none of them where one read fails: the rule that needs them then asks again."""
+        foundry = self._gateways.foundry
         try:
-            found = await asyncio.gather(*(foundry.get_version(self._agent, number) for number in numbers))
+            versions = await gather_all([foundry.get_version(self._agent, number) for number in numbers])
         except GatewayError:
             return {}
-        return dict(zip(numbers, found, strict=True))
+        return dict(zip(numbers, versions, strict=True))
 
-    async def look(self, inputs: DecisionInput, look: NeedsRead, now: datetime) -> Observed:
-        """The world's facts with one more; raises TransientError or PermanentError."""
-        facts, foundry = inputs.observed, self._outside.foundry
-        match look.fact:
-            case "agent":
-                return replace(facts, agent=(await foundry.get_agent(self._agent),))
-            case "versions":
-                return replace(facts, version_list=tuple(await foundry.list_versions(self._agent)))
-            case "version":
-                return facts.with_version(look.version, await foundry.get_version(self._agent, look.version))
-            case "wish":
-                return replace(facts, desired_definition=await self._resolver.wish(inputs.desired, inputs.release, now))
-            case "resolved":
-                return replace(facts, release_definition=await self._resolver.again(inputs.release))
+    async def _poll(self, observed: Observed, number: str) -> Observed:
+        if not number:
+            return observed
+        try:
+            return observed.with_version(number, await self._gateways.foundry.get_version(self._agent, number))
+        except PermanentError:
+            return observed  # the rule that needs the version meets the refusal, and the release ends with it
+
+
+def _still_valid(observed: Observed, before: DesiredState, now: DesiredState) -> Observed:
+    """A changed desired state needs another definition."""
+    return observed if now == before else observed.without(Read.DESIRED_DEFINITION)

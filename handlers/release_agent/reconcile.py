@@ -1,74 +1,277 @@
-"""``release_agent``: take the lease, bring the release as far as it goes, ask for the next turn."""
+"""Brings one agent's release as far as it goes: read, decide, execute, save, until a decision ends the loop."""
 
 from __future__ import annotations
 
-from core.agents_file.spec import AgentSpec
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from core.agents_file.spec import Agents, AgentSpec
 from core.reasons import Reason
-from core.release.actions import Requeue
+from core.release import transitions
+from core.release.actions import (
+    Action,
+    Check,
+    ConfirmActive,
+    Create,
+    EndRelease,
+    FoundryAction,
+    MoveTraffic,
+    NeedsRead,
+    Pin,
+    Read,
+    Requeue,
+    RollBack,
+    StartRelease,
+    Stop,
+)
+from core.release.decide import next_action
+from core.release.inputs import DecisionInput, Observed
+from core.release.message import ReleaseMessage
 from core.state.desired import DesiredState
-from handlers import outcome_events
+from core.state.release import Phase, ReleaseState
+from core.timing import MAX_READ_AGE
 from handlers.concurrency import gather_two
-from handlers.gateways.interfaces import Gateways, Lease
-from handlers.lease_keeper import LeaseKeeper
-from handlers.release_agent import turns
+from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
+from handlers.gateways.interfaces import Gateways
+from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
-from handlers.release_agent.holder import Ending, Holder
-from handlers.release_agent.observe import Observer
+from handlers.release_agent.observe import Observer, Prefetch
+from handlers.release_agent.polling import Poller
+from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
-from handlers.release_agent.turns import REQUEUE_DELAY
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 
+MAX_RUN_TIME = timedelta(minutes=20)
+"""How long one message may take; functionTimeout in host.json is longer."""
+REQUEUE_DELAY = timedelta(seconds=60)
+MAX_UNCLEAR_WRITES = 2
+"""After so many writes without a clear answer the message goes back to the queue."""
+NO_SLOT = "Foundry refuses requests (429), and other releases are before this one"
+
+
+async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
+    """Continue the release that the message names; a message that names none is recorded and done with."""
+    parsed = ReleaseMessage.from_json(message)
+    spec = agents.agents.get(parsed.target) if parsed else None
+    if parsed and spec:
+        await reconcile(spec, settings, gateways, parsed.traceparent)
+        return
+    decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
+    if parsed:
+        decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
+    else:
+        decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
+    await decisions.flush()
+
 
 async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, traceparent: str | None = None) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
-    decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": spec.name})
     observer = Observer(spec, settings.registry_login_server, gateways)
-    with ReleaseTrace(spec.name, gateways.clock, traceparent) as trail:
-        with otel.span("release.look", agent=spec.name):
-            # what a release needs is read while the lease is asked for: it counts where nobody wrote the record since
-            glance, lease = await gather_two(observer.glance(), gateways.state_store.acquire_lease(spec.name))
-            push = glance.desired.push if glance else None
+    with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
+        log = ReleaseLog(spec.name, gateways, trace)
+        with otel.span("release.read", agent=spec.name):
+            prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
+            push = prefetched.desired.push if prefetched else None
             if push:
                 otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
         if lease is None:
-            # its holder looks at what is wanted when it gives the lease back
-            decisions.record(Reason.LEASE_TAKEN, step="release.look")
-            await decisions.flush()
+            # its holder reads the desired state once more when it releases the lease
+            log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
+            await log.flush()
             return Reason.LEASE_TAKEN
-        acts = FoundryWriter(spec.name, lease, gateways.foundry, gateways.state_store, gateways.clock)
-        pace = LeaseKeeper(gateways.clock, lease, settings.poll_seconds, gateways.rate_limiter)
-        holder = Holder(spec, gateways, observer, acts, pace, decisions, trail)
-        holder.ahead = glance if glance is not None and glance.release == lease.state else None
-        return await _held(holder, lease)
+        keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+        poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
+        writer = FoundryWriter(spec.name, lease, gateways)
+        run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log)
+        # prefetched reads count only where nobody wrote the release state before the lease was ours
+        return await _hold(run, prefetched if prefetched and prefetched.release == lease.state else None)
 
 
-async def _held(holder: Holder, lease: Lease) -> Reason:
-    if holder.ahead is not None and holder.ahead.facts.version_list is not None:
-        metrics.version_counts(holder.rule.name, holder.ahead.facts.version_list, holder.rule.keep.limit)
+async def _hold(run: ReleaseContext, prefetched: Prefetch | None) -> Reason:
+    """Run the loop under the lease; then release it, publish, and enqueue what is to follow."""
+    if prefetched and Read.VERSION_LIST in prefetched.observed.reads:
+        metrics.version_counts(run.spec.name, prefetched.observed.version_list, run.spec.keep.limit)
     try:
-        ending = await turns.in_turn(holder)
+        ended, desired = await _loop(run, prefetched)
     finally:
-        await lease.release()
-        await gather_two(
-            holder.decisions.flush(), outcome_events.publish(holder.events, holder.decisions, holder.gateways)
-        )
-        await holder.decisions.flush()
-    await _go_on(holder.rule.name, ending, holder.desired, holder.gateways)
-    return ending.reason
+        await run.lease.release()
+        await gather_two(run.log.flush(), run.log.publish())
+        await run.log.flush()
+    await _enqueue_next(run, ended, desired)
+    return ended.reason
 
 
-async def _go_on(agent: str, ending: Ending, considered: DesiredState, gateways: Gateways) -> None:
-    """Ask for the next turn where one is due: for a yield, a lost lease, or what came while we held the lease."""
-    if isinstance(ending, Requeue):
-        delay = max(0.0, (ending.until - gateways.clock.now()).total_seconds())
-    elif ending.reason is Reason.LEASE_LOST:
-        delay = REQUEUE_DELAY.total_seconds()
-    elif (desired := await gateways.state_store.get_desired(agent)) != considered:
-        considered, delay = desired, 0.0
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one pass of the loop hands to the next."""
+
+    state: ReleaseState
+    desired: DesiredState = field(default_factory=DesiredState)
+    observed: Observed = field(default_factory=Observed)
+    prefetched: Prefetch | None = None
+    polled_version: str = ""
+    receipt_due: bool = False
+    unclear_writes: int = 0
+    ended: Stop | Requeue | None = None
+
+
+async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop | Requeue, DesiredState]:
+    """Pass after pass until one ends it; returns the end and the desired state that it answers."""
+    clock, log = run.gateways.clock, run.log
+    started, progress = clock.now(), Progress(run.lease.state, prefetched=prefetched)
+    try:
+        async with run.gateways.rate_limiter.slot(clock, run.keeper.sleep) as has_slot:
+            if not has_slot:
+                end = Requeue(Reason.SERVICE_UNAVAILABLE, clock.now())
+                return log.stopped(end, progress.state, progress.desired, NO_SLOT), progress.desired
+            while progress.ended is None:
+                if clock.now() - started >= MAX_RUN_TIME:
+                    await run.save(progress.state)
+                    end = Requeue(Reason.TIME_BUDGET_SPENT, clock.now())
+                    return log.stopped(end, progress.state, progress.desired), progress.desired
+                await run.keeper.keep()
+                progress = await _pass(run, progress)
+            return progress.ended, progress.desired
+    except LeaseLostError:
+        return log.stopped(Stop(Reason.LEASE_LOST), progress.state, progress.desired), progress.desired
+
+
+async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
+    """Read, decide, execute."""
+    action: Action = NeedsRead()
+    read: Prefetch | None = None
+    try:
+        read = progress.prefetched or await _read(run, progress)
+        inputs, action = await _decide(run, progress.state, read)
+    except GatewayError as error:
+        failed = replace(progress, desired=read.desired if read else progress.desired)
+        return await _after_error(run, failed, progress.state, action, error)
+    if isinstance(action, Create | Pin | MoveTraffic) and run.gateways.clock.now() - read.at > MAX_READ_AGE:
+        # The pass stood still: what it read of Foundry is too old to write on. The definition stays, since a vault or
+        # registry that takes longer than that would be asked for ever.
+        definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION)
+        result = ActionResult(progress.state, definitions)
     else:
-        return
-    await gateways.release_queue.enqueue(
-        agent, delay=delay, traceparent=considered.traceparent or otel.current_traceparent()
+        result = await _execute(run, action, inputs)
+    if result.error is not None:
+        return await _after_error(run, replace(progress, desired=read.desired), result.state, action, result.error)
+    run.keeper.fault_over()
+    return Progress(
+        state=result.state,
+        desired=read.desired,
+        observed=result.observed,
+        prefetched=result.prefetched or _still_fresh(action, read, result.observed),
+        polled_version=result.polled_version,
+        receipt_due=result.receipt_due or (progress.receipt_due and progress.prefetched is not None),
+        unclear_writes=progress.unclear_writes,
+        ended=result.ended,
     )
+
+
+async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
+    """The next reads; the receipt of the last write is saved beside them."""
+    reads = run.observer.read_again(progress.desired, progress.observed, progress.polled_version)
+    if not progress.receipt_due:
+        return await reads
+    return (await gather_two(run.save(progress.state), reads))[1]
+
+
+async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> tuple[DecisionInput, Action]:
+    """The next action, once everything that it needs was read."""
+    inputs = DecisionInput(read.desired, state, read.observed)
+    while isinstance(action := next_action(inputs, run.spec, read.at), NeedsRead):
+        inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
+    return inputs, action
+
+
+async def _execute(run: ReleaseContext, action: Action, inputs: DecisionInput) -> ActionResult:
+    """Execute an action and what its answers lead to; a service's error is part of the result."""
+    state, prefetched, next_up = inputs.release, None, action
+    try:
+        with ExitStack() as spans:
+            while True:
+                if isinstance(next_up, FoundryAction):
+                    spans.enter_context(_step(run, next_up))
+                state = getattr(next_up, "state", state)  # four actions carry the state that follows from them
+                result = await execute(next_up, inputs, run)
+                state, prefetched = result.state, result.prefetched or prefetched
+                if result.error is not None:
+                    raise result.error
+                if result.next_action is None:
+                    return replace(result, prefetched=prefetched)
+                inputs, next_up = replace(inputs, observed=result.observed), result.next_action
+    except GatewayError as error:
+        return ActionResult(state, error=error)
+
+
+def _step(run: ReleaseContext, action: FoundryAction) -> AbstractContextManager[None]:
+    """The span of an action on Foundry; the release polls often again after it."""
+    if isinstance(action, ConfirmActive):
+        run.poller.version_active()
+    run.poller.restart()
+    return run.log.trace.step_span(action.step)
+
+
+def _still_fresh(action: Action, read: Prefetch, observed: Observed) -> Prefetch | None:
+    """After these two the same reads count: the create that follows reads again beside its intent."""
+    kept = isinstance(action, StartRelease | Pin) and Read.AGENT in observed.reads
+    return replace(read, observed=observed) if kept else None
+
+
+async def _after_error(
+    run: ReleaseContext, progress: Progress, state: ReleaseState, action: Action, error: GatewayError
+) -> Progress:
+    """Wait a transient fault out; a refusal ends the release. ``state`` is what is known after the error."""
+    if error.service == STORAGE:
+        raise error
+    if isinstance(error, TransientError):
+        return await _wait_out(run, progress, state, error)
+    reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
+    if progress.desired.generation > progress.state.observed_generation:
+        ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
+    else:
+        ended = transitions.ended(state, reason, now, detail)
+    result = await execute(EndRelease(reason, ended, detail), DecisionInput(progress.desired, state), run)
+    return replace(progress, state=result.state, ended=result.ended)
+
+
+async def _wait_out(run: ReleaseContext, progress: Progress, state: ReleaseState, error: TransientError) -> Progress:
+    """Faults are waited out here: redeliveries of a message are few, and are for bugs."""
+    await run.save(state)
+    await run.log.flush()
+    unclear_writes = progress.unclear_writes + error.unclear
+    if unclear_writes < MAX_UNCLEAR_WRITES and await run.keeper.back_off(error):
+        return Progress(state, progress.desired, unclear_writes=unclear_writes)
+    delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
+    end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)
+    return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, str(error)))
+
+
+def _refusal(error: GatewayError, action: Action, state: ReleaseState) -> Reason:
+    """The reason of a release that a service refused."""
+    if isinstance(error, PermanentError) and error.status in (401, 403):
+        return Reason.FORBIDDEN
+    if isinstance(action, Create):
+        return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
+    if isinstance(action, Check | RollBack) or state.phase is Phase.TRAFFIC_MOVED:
+        return Reason.ROLLBACK_REFUSED
+    return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED
+
+
+async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: DesiredState) -> None:
+    """Enqueue the next message: after a requeue, a lost lease, or a change that came while the lease was held."""
+    now, desired, delay = run.gateways.clock.now(), answered, 0.0
+    if isinstance(ended, Requeue):
+        delay = max(0.0, (ended.until - now).total_seconds())
+    elif ended.reason is Reason.LEASE_LOST:
+        delay = REQUEUE_DELAY.total_seconds()
+    else:
+        desired = await run.gateways.state_store.get_desired(run.spec.name)
+        if desired == answered:
+            return
+    traceparent = desired.traceparent or otel.current_traceparent()
+    await run.gateways.release_queue.enqueue(run.spec.name, delay=delay, traceparent=traceparent)

@@ -1,8 +1,9 @@
-"""The trace of a release: the push that it belongs to, the step that it is at, and the waits as one span each."""
+"""The trace of a release: one span ``release`` in its push's trace, one span below it for each step and each wait."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from types import TracebackType
 
@@ -10,20 +11,20 @@ from handlers.gateways.clock import Clock
 from handlers.telemetry import otel
 from handlers.telemetry.otel import Value
 
-LOOK, WAIT = "look", "wait"
+READ, WAIT = "read", "wait"
 
 
 class ReleaseTrace:
-    """Entered while a release is taken further: one span ``release`` in the trace of its push, the steps below it."""
+    """Open while a message's release runs."""
 
     def __init__(self, agent: str, clock: Clock, traceparent: str | None) -> None:
-        self.step = LOOK
+        self.step = READ
         self.since: datetime = clock.now()
         self._agent = agent
         self._clock = clock
-        self._of = traceparent
+        self._traceparent = traceparent
         self._span = ExitStack()
-        self._describe: otel.SetAttributes = otel.set_attributes
+        self._set_attributes: otel.SetAttributes = otel.set_attributes
         self._about: dict[str, Value] = {}
 
     def __enter__(self) -> ReleaseTrace:
@@ -34,17 +35,17 @@ class ReleaseTrace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the wait that goes on, and the span."""
-        self.at(LOOK)
+        """Close the span, and the wait that is under way."""
+        self.enter_step(READ)
         self._span.__exit__(kind, error, trace)
 
     @property
-    def took(self) -> float:
+    def step_seconds(self) -> float:
         """Seconds that the step has taken so far."""
         return round((self._clock.now() - self.since).total_seconds(), 3)
 
-    def at(self, step: str) -> None:
-        """The release is at this step now; looks while it waits are one wait."""
+    def enter_step(self, step: str) -> None:
+        """The release is at this step now; all polls of one wait are one span."""
         if step == self.step:
             return
         now = self._clock.now()
@@ -52,20 +53,27 @@ class ReleaseTrace:
             otel.past_span(f"release.{WAIT}", self.since, now, agent=self._agent, **self._about)
         self.step, self.since = step, now
 
+    @contextmanager
+    def step_span(self, step: str) -> Iterator[None]:
+        """The span of one step."""
+        self.enter_step(step)
+        with otel.span(f"release.{step}", agent=self._agent):
+            yield
+
     def follow(self, traceparent: str | None) -> None:
-        """Another push is taken up: what follows belongs to its trace."""
-        if traceparent is None or traceparent == self._of:
+        """Another push is released from here on: what follows belongs to its trace."""
+        if traceparent is None or traceparent == self._traceparent:
             return
-        self.at(LOOK)
+        self.enter_step(READ)
         self._span.close()
-        self._of, self._about = traceparent, {}
+        self._traceparent, self._about = traceparent, {}
         self._open()
 
-    def describe(self, *, failed: bool = False, **attributes: Value) -> None:
-        """Say of the release, and of the step that goes on, what it is about."""
-        self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait is of no decision
+    def set_attributes(self, *, failed: bool = False, **attributes: Value) -> None:
+        """Add attributes to the release's span and to that of the current step."""
+        self._about = {key: value for key, value in attributes.items() if key != "reason"}  # a wait has no decision
         otel.set_attributes(failed=failed, **attributes)
-        self._describe(failed=failed, **attributes)
+        self._set_attributes(failed=failed, **attributes)
 
     def _open(self) -> None:
-        self._describe = self._span.enter_context(otel.span("release", of=self._of, agent=self._agent))
+        self._set_attributes = self._span.enter_context(otel.span("release", of=self._traceparent, agent=self._agent))

@@ -1,125 +1,123 @@
-"""From a push to a definition: its secrets, its toolbox and what the registry says of its image, all at once."""
+"""Resolves a push to a definition: its secrets, its toolbox, and what the registry says of its image."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
-from core.definition import ResolvedDefinition, UnresolvedDefinition, existing_definition, resolve, secret_refs
+from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts
 from core.model import Push, Secret, SecretUnavailable, Toolbox
 from core.reasons import Reason
-from core.release.inputs import may_serve, push_to_run, rollback_version
+from core.release.inputs import Definition, may_serve, push_to_run, rollback_version
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_two
+from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import register_secret
 
-CONCURRENT_READS = 64
-"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all who use the vault."""
+MAX_SECRET_READS = 64
+"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all users of the vault."""
 
 
-class Resolver:
-    """Follows the references of one agent's rule."""
+class DefinitionResolver:
+    """Follows the references of one agent's spec. Both methods raise TransientError or PermanentError."""
 
     def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
         self._agent = spec.name
-        self._rule = spec
+        self._spec = spec
         self._login_server = login_server
-        self._outside = gateways
+        self._gateways = gateways
 
-    async def wish(
-        self, desired: DesiredState, release: ReleaseState, now: datetime
-    ) -> ResolvedDefinition | UnresolvedDefinition:
-        """What should run, with today's rule and secrets; raises TransientError or PermanentError."""
+    async def desired(self, desired: DesiredState, release: ReleaseState, now: datetime) -> Definition:
+        """The definition that should run, with today's spec and secrets."""
         if number := rollback_version(desired):
-            return await self._as_it_is(number)
+            return await self._existing(number)
         return await self._resolve(push_to_run(desired, release, now), {}, release)
 
-    async def _as_it_is(self, number: str) -> ResolvedDefinition | UnresolvedDefinition:
-        """An earlier version that a person wants back: as it is, whatever rule and secrets say today."""
-        version = await self._outside.foundry.get_version(self._agent, number)
-        if version is None or not may_serve(version):
-            return UnresolvedDefinition(
-                Reason.CANDIDATE_GONE, f"version {number} is {version.status if version else 'gone'}"
-            )
-        return existing_definition(version)
-
-    async def again(self, release: ReleaseState) -> ResolvedDefinition | UnresolvedDefinition:
-        """The release under way, with the secrets that it was resolved to."""
+    async def under_way(self, release: ReleaseState) -> Definition:
+        """The definition of the release under way, with the secret versions that it was resolved with."""
         return await self._resolve(release.push, release.secrets, release)
 
+    async def _existing(self, number: str) -> Definition:
+        """An earlier version that an operator wants back, unchanged."""
+        version = await self._gateways.foundry.get_version(self._agent, number)
+        if version is None or not may_serve(version):
+            status = version.status if version else "gone"
+            return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number} is {status}")
+        return existing_definition(version)
+
     async def _resolve(
-        self, push: Push | None, noted: Mapping[str, str], release: ReleaseState
-    ) -> ResolvedDefinition | UnresolvedDefinition:
+        self, push: Push | None, secret_versions: Mapping[str, str], release: ReleaseState
+    ) -> Definition:
         if push is None:
-            return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is noted")
-        refs = await self._refs()
+            return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
+        refs = await self._secret_refs()
         if isinstance(refs, UnresolvedDefinition):
             return refs
-        reads = gather_two(self._secrets(refs, noted), self._toolbox())
+        reads = gather_two(self._secrets(refs, secret_versions), self._toolbox())
         image, (secrets, toolbox) = await gather_two(self._image(push, release.image_facts), reads)
         if isinstance(toolbox, UnresolvedDefinition):
             return toolbox
         if isinstance(image, UnresolvedDefinition):
             return image
-        return resolve(self._rule, push, self._login_server, secrets, toolbox, self._outside.clock.now(), image)
+        return resolve(self._spec, push, self._login_server, secrets, toolbox, self._gateways.clock.now(), image)
 
-    async def _refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
-        """Which secret each variable takes, by the rule and by the vault's tags."""
+    async def _secret_refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
+        """Which secret each variable takes, by the spec and by the vault's tags."""
+        vault = self._gateways.key_vault
         try:
-            tagged = await self._outside.key_vault.tagged_secrets(self._agent) if self._rule.env_from_vault else {}
+            tagged = await vault.tagged_secrets(self._agent) if self._spec.env_from_vault else {}
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
             if error.status in (401, 403):
                 return UnresolvedDefinition(Reason.SECRET_FORBIDDEN, str(error))
             raise
-        return secret_refs(self._rule, tagged)
+        return secret_refs(self._spec, tagged)
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
-        """What was pushed: asked once per digest, never where the rule says so, and needed where it says that."""
-        if self._rule.inspect == "never" or push.digest in known:
+        """What was pushed, asked once per digest; without an answer the release goes on, unless it is required."""
+        if self._spec.inspect == "never" or push.digest in known:
             return known.get(push.digest)
+        required = self._spec.inspect == "required"
         try:
-            facts = await self._outside.registry.inspect(push.repository, push.digest)
+            facts = await self._gateways.registry.inspect(push.repository, push.digest)
         except GatewayError as error:
-            if self._rule.inspect != "required":
+            if not required:
                 return None
             if isinstance(error, TransientError):
                 raise
             return UnresolvedDefinition(Reason.IMAGE_UNREADABLE, str(error))
-        gone = facts is None and self._rule.inspect == "required"
-        return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest) if gone else facts
+        return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest) if facts is None and required else facts
 
     async def _secrets(
-        self, refs: Mapping[str, SecretRef], noted: Mapping[str, str]
+        self, refs: Mapping[str, SecretRef], secret_versions: Mapping[str, str]
     ) -> dict[str, tuple[SecretRef, Secret | SecretUnavailable]]:
-        """Every secret once, however many variables name it; a noted version id is asked for again."""
-        turns = asyncio.Semaphore(CONCURRENT_READS)
+        """Variable -> its reference and secret; each secret is read once, at its pinned or recorded version."""
 
-        async def read(name: str, version: str | None) -> Secret | SecretUnavailable:
-            async with turns:
-                answer = await self._outside.key_vault.get_secret(name, version)
-            if isinstance(answer, Secret):
-                register_secret(answer.value.reveal())
-            return answer
+        def key(ref: SecretRef) -> tuple[str, str | None]:
+            return ref.secret, ref.version or secret_versions.get(ref.secret)
 
-        desired = {(ref.secret, ref.version or noted.get(ref.secret)) for ref in refs.values()}
-        order = sorted(desired, key=str)
-        answers = dict(zip(order, await asyncio.gather(*(read(*one) for one in order)), strict=True))
-        return {name: (ref, answers[ref.secret, ref.version or noted.get(ref.secret)]) for name, ref in refs.items()}
+        keys = sorted({key(ref) for ref in refs.values()}, key=str)
+        secrets = await gather_limited(MAX_SECRET_READS, [self._secret(*name_and_version) for name_and_version in keys])
+        by_key = dict(zip(keys, secrets, strict=True))
+        return {variable: (ref, by_key[key(ref)]) for variable, ref in refs.items()}
+
+    async def _secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
+        secret = await self._gateways.key_vault.get_secret(name, version)
+        if isinstance(secret, Secret):
+            register_secret(secret.value.reveal())
+        return secret
 
     async def _toolbox(self) -> Toolbox | UnresolvedDefinition | None:
-        """The toolbox that has the rule's tools; asked again, it is the same version."""
-        if not self._rule.tools:
+        """The toolbox version with the spec's tools; asked again, it is the same version."""
+        if not self._spec.tools:
             return None
         try:
-            return await self._outside.foundry.ensure_toolbox(f"{self._agent}-tools", self._rule.tools)
+            return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
         except PermanentError as error:
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))

@@ -16,8 +16,8 @@ HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN"})
 EXPLANATIONS = {
     "ACCEPTED": "the push event arrived: this image should run now",
     "PIN": "keeps the traffic for now",
-    "CONFIRM": "is active, as requested",
-    "VERIFY": "answered as expected, before any traffic",
+    "CONFIRM_PASSED": "is active, as requested",
+    "VERIFY_PASSED": "answered as expected, before any traffic",
     "TRAFFIC_MOVED": "gets all new sessions",
     "LIVE": "is live",
     "ALREADY_LIVE": "already runs this image: nothing to do",

@@ -55,7 +55,7 @@ def test_two_agents_of_one_push_have_separate_waits(server: TelemetryServer, vis
 
 
 def test_a_cycle_of_spans_is_shown_once(server: TelemetryServer, visit: OpenView) -> None:
-    loop = [span("release", "a", parent="b"), span("release.look", "b", parent="a"), span("push", "c", parent="c")]
+    loop = [span("release", "a", parent="b"), span("release.read", "b", parent="a"), span("push", "c", parent="c")]
     server.send([decision("LIVE", agent="x", parent="a"), *loop])
     expect(visit().locator(".span")).to_have_count(3)
 

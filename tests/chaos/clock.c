@@ -1,6 +1,6 @@
-/* The wall clock of one process, set forward or back by a number of seconds that another process writes into a file.
-   LD_PRELOAD has the loader find these before libc's own; the monotonic clock is left alone, as it is when a machine's
-   clock is set. The file is mapped, so a jump is seen at the next look at the time. */
+/* Shifts the wall clock of one process by a number of seconds that another process writes to a file.
+   With LD_PRELOAD, these functions replace those of libc. The monotonic clock is unchanged, as when a machine's clock
+   is set. The file is mapped, so a change takes effect the next time the process reads the clock. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -11,35 +11,35 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile int64_t *ahead;
+static volatile int64_t *offset;
 
-__attribute__((constructor)) static void find(void) {
+__attribute__((constructor)) static void map_file(void) {
     const char *path = getenv("CHAOS_CLOCK");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *mapped = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, file, 0);
     close(file);
-    if (mapped != MAP_FAILED) ahead = mapped;
+    if (mapped != MAP_FAILED) offset = mapped;
 }
 
-int clock_gettime(clockid_t id, struct timespec *told) {
-    long failed = syscall(SYS_clock_gettime, id, told);
-    if (!failed && id == CLOCK_REALTIME && ahead) told->tv_sec += *ahead;
+int clock_gettime(clockid_t id, struct timespec *result) {
+    long failed = syscall(SYS_clock_gettime, id, result);
+    if (!failed && id == CLOCK_REALTIME && offset) result->tv_sec += *offset;
     return (int)failed;
 }
 
-int gettimeofday(struct timeval *restrict told, void *restrict zone) {
+int gettimeofday(struct timeval *restrict result, void *restrict zone) {
     struct timespec now;
     (void)zone;
     clock_gettime(CLOCK_REALTIME, &now);
-    told->tv_sec = now.tv_sec;
-    told->tv_usec = now.tv_nsec / 1000;
+    result->tv_sec = now.tv_sec;
+    result->tv_usec = now.tv_nsec / 1000;
     return 0;
 }
 
-time_t time(time_t *told) {
+time_t time(time_t *result) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    if (told) *told = now.tv_sec;
+    if (result) *result = now.tv_sec;
     return now.tv_sec;
 }

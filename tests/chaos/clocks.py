@@ -1,4 +1,4 @@
-"""Wall clocks that can be set, one for each Functions host: the product and its SDKs are none the wiser."""
+"""A wall clock for each Functions host that can be set without a change to the product or its SDKs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOURCE = Path(__file__).with_name("clock.c")
 
 @dataclass
 class HostClock:
-    """The clock of one process, by the number of seconds in a file that it maps."""
+    """The clock of one process, which reads its offset in seconds from a mapped file."""
 
     library: Path
     file: Path
@@ -24,21 +24,21 @@ class HostClock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process needs to look at it."""
+        """Environment variables that make a process use this clock."""
         return {"LD_PRELOAD": str(self.library), "CHAOS_CLOCK": str(self.file)}
 
     def set(self, seconds: int) -> None:
-        """So many seconds ahead of this machine's clock; written in place, because the process has it mapped."""
+        """Set the offset to this machine's clock; the file is written in place, because the process has mapped it."""
         mode = "r+b" if self.file.exists() else "wb"
         with self.file.open(mode) as file:
             file.write(struct.pack("q", seconds))
 
 
 def library(folder: Path) -> Path | None:
-    """The clock as a library; None where there is no C compiler, or no loader that takes it."""
+    """Compile the clock as a library; None without a C compiler or outside Linux."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         return None
-    built = folder / "clock.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(built), str(SOURCE)], check=True)
-    return built
+    output = folder / "clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(output), str(SOURCE)], check=True)
+    return output

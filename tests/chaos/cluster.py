@@ -1,4 +1,4 @@
-"""The local stack with two Functions hosts, each with a clock of its own."""
+"""The local stack with two Functions hosts, each with its own clock."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.chaos.schedule import HOSTS
 AGENTS = Path(__file__).with_name("agents.yaml")
 SETTINGS = {"RESUME_SCHEDULE": "*/10 * * * * *", "PRUNE_SCHEDULE": "*/15 * * * * *", "POLL_SECONDS": "0.5"}
 TIMERS = ("resume_releases", "prune_versions")
-HIDDEN = 601
-"""Seconds after which a message is there again whose host died."""
+VISIBILITY_TIMEOUT = 601
+"""Seconds after which the message of a killed host is visible again."""
 
 
 @dataclass
-class World:
+class Cluster:
     """A stack in a folder."""
 
     folder: Path
-    down_now: set[str] = field(default_factory=set)
-    """Processes that were killed and are not back yet."""
+    killed: set[str] = field(default_factory=set)
+    """Processes that were killed and have not been restarted yet."""
     _clocks: dict[str, HostClock] = field(default_factory=dict)
     _ports: dict[str, int] = field(default_factory=dict)
 
@@ -43,27 +43,27 @@ class World:
 
     @property
     def foundry(self) -> Foundry:
-        """The stand-in itself, for what only it knows."""
+        """The stand-in itself, for state that has no API."""
         return cast("Foundry", self.stack.parts["foundry"])
 
     @property
     def events(self) -> EventGrid:
-        """The stand-in that delivers."""
+        """The Event Grid stand-in."""
         return cast("EventGrid", self.stack.parts["eventgrid"])
 
     @property
     def sets_clocks(self) -> bool:
-        """False where this machine cannot give a process a clock of its own."""
+        """Whether this machine can give a process its own clock."""
         return bool(self._clocks)
 
     @property
     def ports(self) -> dict[int, str]:
-        """Where each part listens, and its name."""
-        urls = {name: urlsplit(str(at)).port for name, at in self.stack.endpoints.items() if name not in ("env", "ca")}
-        return {port: name for name, port in urls.items() if port}
+        """Port -> name of each part."""
+        urls = {name: str(url) for name, url in self.stack.endpoints.items() if name not in ("env", "ca")}
+        return {port: name for name, url in urls.items() if (port := urlsplit(url).port)}
 
     async def up(self) -> None:
-        """Start everything; raises PartDiedError."""
+        """Start all processes; raises PartDiedError."""
         await self.stack.up()
         clock = library(self.folder)
         if clock is not None:
@@ -71,7 +71,7 @@ class World:
         await asyncio.gather(*(self._start(name) for name in HOSTS))
 
     async def down(self) -> None:
-        """End everything."""
+        """End all processes."""
         self.thaw()
         await self.stack.down()
 
@@ -80,56 +80,56 @@ class World:
         return self.stack.processes.pid(name)
 
     async def run_timers(self, host: str) -> None:
-        """Have a host run its timers now, and wait for their end."""
+        """Run the timers of a host now, and wait until they end."""
         url = f"http://127.0.0.1:{self._ports[host]}"
         async with ClientSession(raise_for_status=True) as session:
             for name in TIMERS:
                 await session.post(f"{url}/admin/functions/{name}", json={})
             while True:
                 async with session.get(f"{url}/_local/invocations") as answer:
-                    ran = [one for one in await answer.json() if one["function"] in TIMERS]
-                if {one["function"] for one in ran} == set(TIMERS) and all(one["ended"] for one in ran):
+                    runs = [invocation for invocation in await answer.json() if invocation["function"] in TIMERS]
+                if {run["function"] for run in runs} == set(TIMERS) and all(run["ended"] for run in runs):
                     return
                 await asyncio.sleep(0.1)
 
     def thaw(self) -> None:
-        """Have the second host go on where it was frozen."""
+        """Let the frozen second host continue."""
         os.kill(self.pid(HOSTS[1]), signal.SIGCONT)
 
     async def _start(self, name: str) -> None:
-        folder = self.folder / name  # of its own: two real hosts share no disk
+        folder = self.folder / name  # two real hosts share no disk
         folder.mkdir(exist_ok=True)
         clock = self._clocks[name].environment if self._clocks else {}
         environment = {**os.environ, **self.stack.endpoints["env"], **SETTINGS, **clock}
         port = str(self._ports.get(name, 0))
         arguments = ["local.functions_host", "--app", str(ROOT), "--port", port, "--folder", str(folder)]
-        told = await self.stack.processes.start(name, arguments, environment)
-        self._ports[name] = urlsplit(told["functions"]).port or 0
+        endpoints = await self.stack.processes.start(name, arguments, environment)
+        self._ports[name] = urlsplit(endpoints["functions"]).port or 0
 
     async def kill(self, name: str, for_seconds: float) -> None:
-        """``kill -9``, and start it again at its address with its state."""
+        """``kill -9`` a process, and restart it with the same address and state."""
         await self.stack.processes.kill(name)
         await asyncio.sleep(for_seconds)
         await (self.stack.start_storage() if name == "storage" else self._start(name))
-        self.down_now.discard(name)
+        self.killed.discard(name)
 
     def set_clock(self, host: str, seconds: int) -> bool:
-        """Set a host's clock ahead of ours; False where that cannot be done."""
+        """Set a host's clock ahead of this machine's; False if that is not possible."""
         if self._clocks:
             self._clocks[host].set(seconds)
         return bool(self._clocks)
 
     async def advance_storage(self, seconds: float) -> None:
-        """Let leases and hidden messages run out."""
+        """Let leases and hidden messages expire."""
         await configure(self.control("blob"), "blob", "clock", {"advance_s": seconds})
 
-    async def pass_time(self, seconds: int) -> None:
-        """Storage and both hosts believe that so much time has gone by since they were started."""
+    async def set_elapsed_time(self, seconds: int) -> None:
+        """Set both hosts' clocks ahead by this much in total, and let leases and hidden messages expire."""
         for host in HOSTS:
             self.set_clock(host, seconds)
-        await self.advance_storage(HIDDEN)
+        await self.advance_storage(VISIBILITY_TIMEOUT)
 
     def control(self, part: str) -> dict[str, str]:
-        """Control routes are above the account that the address of a storage service ends with."""
-        where = urlsplit(self.stack.endpoints[part])
-        return {part: f"{where.scheme}://{where.netloc}"}
+        """The address of a part's control routes, without the account at the end of a storage endpoint."""
+        url = urlsplit(self.stack.endpoints[part])
+        return {part: f"{url.scheme}://{url.netloc}"}

@@ -1,4 +1,4 @@
-"""What a process holds: memory, and the sockets that it has open, by the part of the stack that they lead to."""
+"""Memory and open sockets of a process; sockets by the part of the stack that they connect to."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 
 from bench.machine import resident
 
-ELSEWHERE = "elsewhere"
+OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """MiB, and open sockets by part; nothing where there is no /proc."""
+    """MiB, and open sockets by part; empty without /proc."""
 
     memory: float = 0.0
     sockets: Counter[str] = field(default_factory=Counter)
 
 
 def footprint(pid: int, parts: Mapping[int, str]) -> Footprint:
-    """Of a process; ``parts`` says which part listens on which port."""
+    """The footprint of a process; ``parts`` maps ports to parts."""
     folder = Path(f"/proc/{pid}")
     if not folder.exists():
         return Footprint()
-    leads_to = {inode: parts.get(port, ELSEWHERE) for inode, port in _connections(folder)}
-    found = Counter[str]()
-    for one in (folder / "fd").iterdir():
+    peers = {inode: parts.get(port, OTHER) for inode, port in _connections(folder)}
+    sockets = Counter[str]()
+    for descriptor in (folder / "fd").iterdir():
         with suppress(OSError):  # closed meanwhile
-            kind, _, rest = str(one.readlink()).partition(":[")
-            found[leads_to.get(rest.rstrip("]"), ELSEWHERE)] += kind == "socket"
-    return Footprint(resident(pid), found)
+            kind, _, rest = str(descriptor.readlink()).partition(":[")
+            sockets[peers.get(rest.rstrip("]"), OTHER)] += kind == "socket"
+    return Footprint(resident(pid), sockets)
 
 
 def _connections(folder: Path) -> list[tuple[str, int]]:

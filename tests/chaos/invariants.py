@@ -1,4 +1,4 @@
-"""What must be true once it is quiet again."""
+"""The invariants that must hold once the faults have ended."""
 
 from __future__ import annotations
 
@@ -12,72 +12,74 @@ from azure.storage.queue import QueueServiceClient
 
 from local.foundry.state import image_of
 from local.storage.account import connection_string
-from tests.chaos.cluster import World
+from tests.chaos.cluster import Cluster
 from tests.chaos.load import Load
 
-FOLLOWS = {
+REPOSITORIES = {
     "plain": "agents/plain",
     "shadow": "agents/plain",
     "ordered": "agents/ordered",
     "secret": "agents/secret",
-    "proven": "agents/proven",
+    "verified": "agents/verified",
     "checked": "agents/checked",
 }
-ASKED = ("proven", "checked")
-"""Agents that are asked something; the others run whatever becomes active."""
-UNLUCKY = ("VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE")
-"""Ends by which nothing is known, because the service did not answer in all of ``within``: a person pushes again."""
+PROBED = ("verified", "checked")
+"""Agents with a probe; the others run every version that becomes active."""
+INCONCLUSIVE = ("VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE")
+"""The service did not answer the probe within ``within``: a person pushes again."""
 QUEUES = ("events", "releases", "events-poison", "releases-poison")
 CONTAINER = "slipway"
 
 
-class Verdict:
-    """Asks the stand-ins and the account, as a person would."""
+class Invariants:
+    """Checks the invariants through the stand-ins and the storage account."""
 
-    def __init__(self, world: World, load: Load) -> None:
-        self._world = world
+    def __init__(self, cluster: Cluster, load: Load) -> None:
+        self._cluster = cluster
         self._load = load
-        at = world.stack.endpoints
-        text, trusted = connection_string(at), {"connection_verify": at["ca"], "retry_total": 0}
-        self._blobs: Any = BlobServiceClient.from_connection_string(text, **trusted)
-        self._queues: Any = QueueServiceClient.from_connection_string(text, **trusted)
+        endpoints = cluster.stack.endpoints
+        connection, options = connection_string(endpoints), {"connection_verify": endpoints["ca"], "retry_total": 0}
+        self._blobs: Any = BlobServiceClient.from_connection_string(connection, **options)
+        self._queues: Any = QueueServiceClient.from_connection_string(connection, **options)
 
     def close(self) -> None:
         """Close the connections."""
         self._blobs.close()
         self._queues.close()
 
-    def open(self) -> list[str]:
-        """What is not as it should be, yet or for good; blocks while it asks."""
+    def violations(self) -> list[str]:
+        """The invariants that do not hold now; blocks."""
         try:
-            return [*self._undelivered(), *self._waiting(), *(one for agent in FOLLOWS for one in self._agent(agent))]
+            agents = [violation for agent in REPOSITORIES for violation in self._agent(agent)]
+            return [*self._undelivered(), *self._queued(), *agents]
         except AzureError as error:
             return [f"storage does not answer: {type(error).__name__}"]
 
-    def unlucky(self) -> list[str]:
-        """Repositories whose newest push ended without anybody knowing how good it is."""
-        return [FOLLOWS[agent] for agent in ASKED if self.record(agent).get("reason") in UNLUCKY]
+    def inconclusive(self) -> list[str]:
+        """Repositories whose newest push ended with an inconclusive probe."""
+        return [REPOSITORIES[agent] for agent in PROBED if self.release_state(agent).get("reason") in INCONCLUSIVE]
 
-    def record(self, agent: str) -> dict[str, Any]:
-        """How far the ledger says that the agent's release is."""
+    def release_state(self, agent: str) -> dict[str, Any]:
+        """The agent's release state in the state store."""
         try:
-            told: dict[str, Any] = json.loads(self._read(f"release/{agent}.json"))
+            state: dict[str, Any] = json.loads(self._read(f"release/{agent}.json"))
         except ResourceNotFoundError:
             return {}
-        return told
+        return state
 
-    def lines(self) -> list[dict[str, Any]]:
-        """The journal, every day of it."""
+    def journal(self) -> list[dict[str, Any]]:
+        """The lines of the journal, of all days."""
         container = self._blobs.get_container_client(CONTAINER)
-        names = [one.name for one in container.list_blobs(name_starts_with="journal/")]
+        names = [blob.name for blob in container.list_blobs(name_starts_with="journal/")]
         return [json.loads(line) for name in names for line in self._read(name).splitlines()]
 
-    def lost(self) -> list[str]:
-        """Messages that were given up."""
-        poisoned = [one for one in self.lines() if one["reason"] == "POISONED"]
-        dead = sorted((self._world.folder / "dead-letters").glob("*.json"))
-        return [f"a message of {one['queue']} was given up" for one in poisoned] + [
-            f"dead letter {one}" for one in dead
+    def lost_messages(self) -> list[str]:
+        """Messages that were poisoned or dead-lettered."""
+        poisoned = [line for line in self.journal() if line["reason"] == "POISONED"]
+        dead_letters = sorted((self._cluster.folder / "dead-letters").glob("*.json"))
+        return [
+            *(f"a message of {line['queue']} was poisoned" for line in poisoned),
+            *(f"dead letter {file}" for file in dead_letters),
         ]
 
     def _read(self, name: str) -> bytes:
@@ -85,10 +87,10 @@ class Verdict:
         return data
 
     def _undelivered(self) -> list[str]:
-        count = len(self._world.events.in_flight)
+        count = len(self._cluster.events.in_flight)
         return [f"{count} events are not delivered"] if count else []
 
-    def _waiting(self) -> list[str]:
+    def _queued(self) -> list[str]:
         depths = {name: self._depth(name) for name in QUEUES}
         return [f"{depth} messages in {name}" for name, depth in depths.items() if depth]
 
@@ -99,35 +101,33 @@ class Verdict:
             return 0
 
     def _agent(self, name: str) -> list[str]:
-        """Every agent runs the newest push that its rule allows, where that one can run at all."""
-        newest, agent = self._newest(FOLLOWS[name]), self._world.foundry.project.agents.get(name)
-        serving = agent.live_version() if agent else None
-        if serving is None:
-            return [f"{name} serves nothing"]
-        runs = image_of(serving.definition).rpartition("@")[2]
+        """Every agent runs the newest push that its agent spec allows, if that image works."""
+        newest, agent = self._newest(REPOSITORIES[name]), self._cluster.foundry.project.agents.get(name)
+        live = agent.live_version() if agent else None
+        if live is None:
+            return [f"{name} has no live version"]
+        digest = image_of(live.definition).rpartition("@")[2]
         if not self._good(name, newest):
-            return [] if self._good(name, runs) else [f"{name} serves an image that is {self._load.images[runs]}"]
-        if runs != newest:
-            return [f"{name} serves {runs[:15]} and not {newest[:15]}: {self._told(name)}"]
-        value = (serving.definition.get("environment_variables") or {}).get("KEY", self._load.secret)
-        return [] if value == self._load.secret else [f"{name} has a secret that was rotated: {self._told(name)}"]
+            return [] if self._good(name, digest) else [f"{name} runs an image that is {self._load.images[digest]}"]
+        if digest != newest:
+            return [f"{name} runs {digest[:15]} instead of {newest[:15]}: {self._describe(name)}"]
+        value = (live.definition.get("environment_variables") or {}).get("KEY", self._load.secret)
+        return [] if value == self._load.secret else [f"{name} has an old secret: {self._describe(name)}"]
 
-    def _told(self, agent: str) -> str:
-        release = self.record(agent)
-        return (
-            f"{release.get('stage')} {release.get('reason')} {release.get('detail', '')} {release.get('doing') or ''}"
-        )
+    def _describe(self, agent: str) -> str:
+        state = self.release_state(agent)
+        return " ".join(str(state.get(key) or "") for key in ("phase", "reason", "detail", "pending_write"))
 
     def _good(self, agent: str, digest: str) -> bool:
         image = self._load.images[digest]
-        return image == "good" or (image == "wrong" and agent not in ASKED)
+        return image == "good" or (image == "wrong" and agent not in PROBED)
 
     def _newest(self, repository: str) -> str:
-        """By the events themselves: the latest, or the highest version."""
-        events = [one for one in self._world.events.published if one["data"].get("target")]
-        mine = [one for one in events if one["data"]["target"]["repository"] == repository]
+        """The digest of the newest push by its event, or of the highest version."""
+        events = [event for event in self._cluster.events.published if event["data"].get("target")]
+        pushes = [event for event in events if event["data"]["target"]["repository"] == repository]
         if repository == "agents/ordered":
-            by_tag = {one["data"]["target"]["tag"]: one for one in mine}
+            by_tag = {event["data"]["target"]["tag"]: event for event in pushes}
             highest = nodesemver.max_satisfying(list(by_tag), "*", loose=False)
             return str(by_tag[highest]["data"]["target"]["digest"])
-        return str(max(mine, key=lambda one: one["eventTime"])["data"]["target"]["digest"])
+        return str(max(pushes, key=lambda event: event["eventTime"])["data"]["target"]["digest"])

@@ -1,4 +1,4 @@
-"""One run: up, first versions, the storm, calm, and what came of it."""
+"""One chaos run: start the cluster, release first versions, inject faults, let it recover, and check the invariants."""
 
 from __future__ import annotations
 
@@ -11,148 +11,152 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.cluster import World
-from tests.chaos.faults import Trouble
+from tests.chaos.cluster import Cluster
+from tests.chaos.faults import FaultInjector
 from tests.chaos.footprint import Footprint, footprint
-from tests.chaos.invariants import FOLLOWS, Verdict
+from tests.chaos.invariants import REPOSITORIES, Invariants
 from tests.chaos.load import Load
-from tests.chaos.schedule import HOSTS, Due, schedule
+from tests.chaos.schedule import HOSTS, Event, schedule
 from tests.chaos.watch import Watch
 
-Say = Callable[[str], None]
-FIRST_WITHIN, CALM_WITHIN = 60.0, 240.0
-CLOSED_WITHIN = 30.0
-PASS_TIME_EVERY = 10.0
-"""Seconds of calm after which another 80 go by on the clocks of what can be given one: what waits for SETTLE ends."""
-LOOK_EVERY = 0.5
-MEMORY, SOCKETS = 48.0, 24
-"""MiB, and sockets, by which the host that lived through all of it may have grown: two timers that look at six agents
-at once hold up to so many connections more or less when they last ran than when they first did."""
+Log = Callable[[str], None]
+FIRST_VERSIONS_WITHIN, RECOVERY_WITHIN = 60.0, 240.0
+SOCKETS_CLOSED_WITHIN = 30.0
+ROUND_SECONDS, CLOCK_STEP = 10.0, 80
+"""During the recovery, each round of so many seconds moves the clocks ahead, so that waits for CONSISTENCY_LAG end."""
+CHECK_EVERY = 0.5
+MAX_MEMORY, MAX_SOCKETS = 48.0, 24
+"""Allowed growth of the host that is never killed, in MiB and in sockets: two timers that read six agents at once
+hold about so many connections more or less at their last run than at their first."""
 
 
 @dataclass
 class Report:
-    """What a run was, what was done to it, and what broke."""
+    """The result of a run."""
 
     seed: int
     seconds: float
     faults: Counter[str] = field(default_factory=Counter)
-    met: Counter[str] = field(default_factory=Counter)
+    faulty_requests: Counter[str] = field(default_factory=Counter)
     load: Counter[str] = field(default_factory=Counter)
-    grown: dict[str, float] = field(default_factory=dict)
-    calm_after: float = 0.0
+    growth: dict[str, float] = field(default_factory=dict)
+    recovery_seconds: float = 0.0
     sets_clocks: bool = True
-    broken: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
-async def run(seed: int, seconds: float, say: Say) -> Report:
-    """Live through the schedule of a seed; what broke is in the report."""
+async def run(seed: int, seconds: float, log: Log) -> Report:
+    """Run the schedule of a seed."""
     report = Report(seed, seconds)
     with tempfile.TemporaryDirectory(prefix="slipway-chaos-") as folder:
-        world = World(Path(folder))
+        cluster = Cluster(Path(folder))
         try:
-            await world.up()
-            await _lived(world, report, say)
+            await cluster.up()
+            await _run_phases(cluster, report, log)
         finally:
-            await world.down()
+            await cluster.down()
     return report
 
 
-async def _lived(world: World, report: Report, say: Say) -> None:
-    load = Load(world)
-    watch, verdict, trouble = Watch(world, load), Verdict(world, load), Trouble(world)
-    world.foundry.project.provisioning.seconds = 1.0
+async def _run_phases(cluster: Cluster, report: Report, log: Log) -> None:
+    load = Load(cluster)
+    watch, invariants, injector = Watch(cluster, load), Invariants(cluster, load), FaultInjector(cluster)
+    cluster.foundry.project.provisioning.seconds = 1.0
     await load.first_versions()
-    if left := await _settled(verdict, FIRST_WITHIN):
-        report.broken = [f"before anything went wrong: {one}" for one in left]
+    if violations := await _wait_for_invariants(invariants, FIRST_VERSIONS_WITHIN):
+        report.violations = [f"before the first fault: {violation}" for violation in violations]
         return
-    await world.run_timers(HOSTS[1])  # they ask for every agent at once, and hold as many connections afterwards
-    before = _footprint(world)
-    say(f"first versions are live; {report.seconds:.0f} s of trouble begin")
-    looking = asyncio.create_task(watch.run())
-    await _storm(schedule(report.seed, report.seconds), trouble, load, say)
-    await trouble.end()
-    say("calm")
+    await cluster.run_timers(HOSTS[1])  # they read every agent at once, and keep the connections open
+    before = _footprint(cluster)
+    log(f"first versions are live; {report.seconds:.0f} s of faults begin")
+    watching = asyncio.create_task(watch.run())
+    await _run_events(schedule(report.seed, report.seconds), injector, load, log)
+    await injector.end()
+    log("no more faults")
     began = time.monotonic()
-    left = await _calmed(world, load, verdict, say)
-    report.calm_after = time.monotonic() - began
-    looking.cancel()
+    violations = await _recover(cluster, load, invariants, log)
+    report.recovery_seconds = time.monotonic() - began
+    watching.cancel()
     with suppress(asyncio.CancelledError):
-        await looking
-    watch.look()
-    report.broken = [*watch.broken, *left, *await asyncio.to_thread(verdict.lost)]
-    report.broken += await _back_to(before, world, report)
-    report.faults, report.met, report.sets_clocks = trouble.done, trouble.met, world.sets_clocks
-    await _sum_up(report, world, verdict, watch)
-    verdict.close()
+        await watching
+    watch.check()
+    report.violations = [*watch.violations, *violations, *await asyncio.to_thread(invariants.lost_messages)]
+    report.violations += await _check_growth(before, cluster, report)
+    report.faults, report.faulty_requests = injector.injected, injector.faulty_requests
+    report.sets_clocks = cluster.sets_clocks
+    report.load = await _summarize_load(cluster, invariants, watch)
+    invariants.close()
 
 
-async def _storm(due: list[Due], trouble: Trouble, load: Load, say: Say) -> None:
-    """Everything at its time; what takes a while goes on beside the rest."""
-    began, going = time.monotonic(), set[asyncio.Task[None]]()
-    for one in due:
-        await asyncio.sleep(max(0.0, began + one.at - time.monotonic()))
-        say(str(one))
-        going.add(asyncio.create_task(load.do(one) if one.kind in ("push", "secret") else trouble.make(one)))
-    await asyncio.gather(*going)
+async def _run_events(events: list[Event], injector: FaultInjector, load: Load, log: Log) -> None:
+    """Start each event at its time, and wait until all have ended."""
+    began, running = time.monotonic(), set[asyncio.Task[None]]()
+    for event in events:
+        await asyncio.sleep(max(0.0, began + event.at - time.monotonic()))
+        log(str(event))
+        action = load.apply(event) if event.kind in ("push", "secret") else injector.inject(event)
+        running.add(asyncio.create_task(action))
+    await asyncio.gather(*running)
 
 
-async def _calmed(world: World, load: Load, verdict: Verdict, say: Say) -> list[str]:
-    """Wait until everything is as it should be; time goes by, and who was out of luck is pushed to once more."""
-    until, left, again = time.monotonic() + CALM_WITHIN, list[str](), set[str]()
-    ahead = 80
+async def _recover(cluster: Cluster, load: Load, invariants: Invariants, log: Log) -> list[str]:
+    """Wait until the invariants hold, with clocks ahead; push again, once, where a probe was inconclusive."""
+    until, violations, pushed_again = time.monotonic() + RECOVERY_WITHIN, list[str](), set[str]()
+    clock_offset = CLOCK_STEP
     while time.monotonic() < until:
-        await world.pass_time(ahead)
-        left = await _settled(verdict, PASS_TIME_EVERY)
-        if not left:
+        await cluster.set_elapsed_time(clock_offset)
+        violations = await _wait_for_invariants(invariants, ROUND_SECONDS)
+        if not violations:
             return []
-        for one in left:
-            say(f"not yet: {one}")
-        for repository in set(await asyncio.to_thread(verdict.unlucky)) - again:
-            say(f"nobody knows how good the newest of {repository} is: pushed once more")
+        for violation in violations:
+            log(f"not yet: {violation}")
+        for repository in set(await asyncio.to_thread(invariants.inconclusive)) - pushed_again:
+            log(f"the probe of the newest push to {repository} was inconclusive: pushing again")
             await load.push(repository, "good", "once more")
-            again.add(repository)
-        ahead += 80
-    return left
+            pushed_again.add(repository)
+        clock_offset += CLOCK_STEP
+    return violations
 
 
-async def _settled(verdict: Verdict, within: float) -> list[str]:
+async def _wait_for_invariants(invariants: Invariants, within: float) -> list[str]:
     until = time.monotonic() + within
-    while (left := await asyncio.to_thread(verdict.open)) and time.monotonic() < until:
-        await asyncio.sleep(LOOK_EVERY)
-    return left
+    while (violations := await asyncio.to_thread(invariants.violations)) and time.monotonic() < until:
+        await asyncio.sleep(CHECK_EVERY)
+    return violations
 
 
-def _footprint(world: World) -> Footprint:
-    """Of the host that is never killed."""
-    return footprint(world.pid(HOSTS[1]), world.ports)
+def _footprint(cluster: Cluster) -> Footprint:
+    """The footprint of the host that is never killed."""
+    return footprint(cluster.pid(HOSTS[1]), cluster.ports)
 
 
-async def _back_to(before: Footprint, world: World, report: Report) -> list[str]:
-    """Connections that nobody uses are closed after a while; memory is asked for once."""
-    until = time.monotonic() + CLOSED_WITHIN
-    while (more := _footprint(world).sockets - before.sockets).total() > SOCKETS and time.monotonic() < until:
-        await asyncio.sleep(LOOK_EVERY)
-    memory = _footprint(world).memory - before.memory
-    report.grown = {"MiB of memory": memory} | {f"sockets to {name}": count for name, count in more.items()}
-    grew = [f"{HOSTS[1]} has {memory:.0f} MiB more than before"] if memory > MEMORY else []
-    return grew + ([f"{HOSTS[1]} has more sockets open than before: {dict(more)}"] if more.total() > SOCKETS else [])
+async def _check_growth(before: Footprint, cluster: Cluster, report: Report) -> list[str]:
+    """Compare the footprint, once unused connections had time to close."""
+    until = time.monotonic() + SOCKETS_CLOSED_WITHIN
+    while (more := _footprint(cluster).sockets - before.sockets).total() > MAX_SOCKETS and time.monotonic() < until:
+        await asyncio.sleep(CHECK_EVERY)
+    memory = _footprint(cluster).memory - before.memory
+    report.growth = {"MiB of memory": memory} | {f"sockets to {name}": count for name, count in more.items()}
+    violations = [f"{HOSTS[1]} uses {memory:.0f} MiB more than before"] if memory > MAX_MEMORY else []
+    if more.total() > MAX_SOCKETS:
+        violations.append(f"{HOSTS[1]} has more open sockets than before: {dict(more)}")
+    return violations
 
 
-async def _sum_up(report: Report, world: World, verdict: Verdict, watch: Watch) -> None:
-    lines = await asyncio.to_thread(verdict.lines)
-    reasons = Counter(one["reason"] for one in lines)
-    versions = sum(len(world.foundry.project.agents[name].versions) for name in FOLLOWS)
-    report.load = Counter(
+async def _summarize_load(cluster: Cluster, invariants: Invariants, watch: Watch) -> Counter[str]:
+    journal = await asyncio.to_thread(invariants.journal)
+    reasons = Counter(line["reason"] for line in journal)
+    versions = sum(len(cluster.foundry.project.agents[name].versions) for name in REPOSITORIES)
+    return Counter(
         {
-            "events": len(world.events.published),
-            "deliveries": len(world.events.deliveries),
+            "events": len(cluster.events.published),
+            "deliveries": len(cluster.events.deliveries),
             "calls to Foundry": watch.calls,
             "versions left": versions,
-            "lines in the journal": len(lines),
+            "lines in the journal": len(journal),
             "releases that went live": reasons["LIVE"],
             "releases superseded": reasons["SUPERSEDED"],
             "leases lost": reasons["LEASE_LOST"],
-            "acts whose answer was unclear": reasons["UNCLEAR_ANSWER"],
+            "writes with an unclear answer": reasons["UNCLEAR_ANSWER"],
         }
     )

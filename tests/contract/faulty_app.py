@@ -16,7 +16,7 @@ from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.poison import handle_poison_message
 from handlers.redaction import HiddenError, RedactedErrors
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from local.storage.store import Message

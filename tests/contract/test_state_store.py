@@ -177,7 +177,7 @@ async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) 
         queue = service.get_queue_client(real.queue.name)
         texts = [message.content async for message in queue.receive_messages()]
     bodies = [json.loads(base64.b64decode(text)) for text in texts]
-    assert bodies == [{"agent": "hello-agent", "traceparent": "00-1-2-01"}]
+    assert bodies == [{"target": "hello-agent", "traceparent": "00-1-2-01"}]
 
 
 async def test_a_broken_lease_is_lost(real: Storage) -> None:

@@ -1,4 +1,4 @@
-"""A release that really happened, as the page shows it: the spans that arrived, in their tree, with their times."""
+"""The telemetry page of a real release: it shows the received spans as a tree, with their times."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ agents:
       verify: {ask: ping, expect: pong}
       check: {ask: ping, expect: pong}
 """
-STEPS = ["event_queued", "push", "in the queue", "release", "release.look", "release.create", "release.wait",
-         "release.confirm", "release.verify", "release.promote", "release.check"]  # fmt: skip
-DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+STEPS = ["event_queued", "push", "in the queue", "release", "release.read", "release.create", "release.wait",
+         "release.confirm", "release.verify", "release.move_traffic", "release.check"]  # fmt: skip
+DECISIONS = ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
 Spans = dict[str, dict[str, Any]]
 
 
@@ -34,49 +34,49 @@ Spans = dict[str, dict[str, Any]]
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "agents.yaml").write_text(AGENTS)
-    with stack(folder, "--agents", str(folder / "agents.yaml")) as up:
-        up.put("foundry", "/_local/provisioning", {"seconds": 0.4})
-        push(up, "v1")
-        eventually(lambda: "release" in spans(up), "the release arrived")
-        yield up
+    with stack(folder, "--agents", str(folder / "agents.yaml")) as client:
+        client.put("foundry", "/_local/provisioning", {"seconds": 0.4})
+        push(client, "v1")
+        eventually(lambda: "release" in spans(client), "the release arrived")
+        yield client
 
 
 def push(running: StackClient, tag: str) -> str:
-    """Push an image from a thread: the browser's event loop has this one."""
+    """Push an image from another thread; this thread runs the browser's event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(running.push, "agents/checked", tag, tag).result()
 
 
 def spans(running: StackClient) -> Spans:
-    """Name -> what arrived of it, as the page is told it."""
-    found = [to_record(item) for item in running.get("telemetry", "/_local/items")]
-    pushes = {one["trace"] for one in found if one["kind"] == "span" and one["name"] == "push"}
-    return {one["name"]: one for one in found if one["kind"] == "span" and one["trace"] in pushes}
+    """Span name -> the record that the page gets."""
+    records = [to_record(item) for item in running.get("telemetry", "/_local/items")]
+    pushes = {record["trace"] for record in records if record["kind"] == "span" and record["name"] == "push"}
+    return {record["name"]: record for record in records if record["kind"] == "span" and record["trace"] in pushes}
 
 
 @pytest.fixture
 def page(chromium: Browser, running: StackClient) -> Iterator[Page]:
-    with open_page(chromium, running.endpoints["telemetry"]) as one:
-        yield one
+    with open_page(chromium, running.endpoints["telemetry"]) as telemetry_page:
+        yield telemetry_page
 
 
-def test_a_push_is_a_waterfall_of_what_arrived(page: Page, running: StackClient) -> None:
+def test_a_push_is_shown_as_a_waterfall_of_its_spans(page: Page, running: StackClient) -> None:
     rows = page.locator(".spans .span")
     expect(rows).to_have_count(len(STEPS))
-    assert [" ".join(one.split()) for one in page.locator(".spans .label").all_inner_texts()] == STEPS
-    told = spans(running)
-    begun = min(one["at"] for one in told.values())
-    scale = {name: box(page, name) for name in STEPS if name != "in the queue"}
+    assert [" ".join(label.split()) for label in page.locator(".spans .label").all_inner_texts()] == STEPS
+    records = spans(running)
+    start = min(record["at"] for record in records.values())
+    bars = {name: bar_position(page, name) for name in STEPS if name != "in the queue"}
     track = page.locator(".spans .track").nth(1).bounding_box()
     assert track is not None
-    whole = max(one["at"] + one["took"] for one in told.values() if one["name"] in scale) - begun
-    for name, (left, width) in scale.items():
-        assert left == pytest.approx((told[name]["at"] - begun) / whole, abs=0.03), name
-        assert width == pytest.approx(max(told[name]["took"] / whole, 0.004), abs=0.03), name
+    total = max(record["at"] + record["took"] for record in records.values() if record["name"] in bars) - start
+    for name, (left, width) in bars.items():
+        assert left == pytest.approx((records[name]["at"] - start) / total, abs=0.03), name
+        assert width == pytest.approx(max(records[name]["took"] / total, 0.004), abs=0.03), name
 
 
-def box(page: Page, name: str) -> tuple[float, float]:
-    """Where a step's bar begins and how long it is, as shares of the line."""
+def bar_position(page: Page, name: str) -> tuple[float, float]:
+    """Start and length of a span's bar, as fractions of the track."""
     row = page.locator(".spans .span").filter(has=page.get_by_title(name, exact=True))
     track, bar = row.locator(".track").bounding_box(), row.locator(".bar").bounding_box()
     assert track is not None
@@ -84,26 +84,26 @@ def box(page: Page, name: str) -> tuple[float, float]:
     return (bar["x"] - track["x"]) / track["width"], bar["width"] / track["width"]
 
 
-def test_steps_tell_their_times_and_what_they_called(page: Page, running: StackClient) -> None:
-    told = spans(running)["release.create"]
+def test_a_span_shows_its_duration_and_its_calls(page: Page, running: StackClient) -> None:
+    record = spans(running)["release.create"]
     row = page.locator(".spans .span").filter(has=page.get_by_title("release.create", exact=True))
-    expect(row.locator(".took")).to_have_text(re.compile(rf"^{round(told['took'])} ms$"))
+    expect(row.locator(".took")).to_have_text(re.compile(rf"^{round(record['took'])} ms$"))
     row.get_by_role("button", name=re.compile(r"calls in release\.create")).click()
     expect(page.locator(".span.call").filter(has_text="create_version")).to_have_count(1)
     row.get_by_title("release.create", exact=True).click()
     expect(row.locator(".rest")).to_contain_text("agents/checked")
 
 
-def test_what_was_decided_stands_below_with_the_time_since_the_push(page: Page) -> None:
+def test_the_decisions_are_listed_with_the_time_since_the_push(page: Page) -> None:
     expect(page.locator(".release .line")).to_have_count(len(DECISIONS))
     reasons = page.locator(".release .line .reason").all_inner_texts()
-    assert [one.split("\n")[-1].lstrip("→✓·!✕ ") for one in reasons] == DECISIONS
-    times = [one.get_attribute("datetime") or "" for one in page.locator(".release .line time").all()]
+    assert [reason.split("\n")[-1].lstrip("→✓·!✕ ") for reason in reasons] == DECISIONS
+    times = [time.get_attribute("datetime") or "" for time in page.locator(".release .line time").all()]
     assert times == sorted(times)
     expect(page.locator(".release .facts").first).to_contain_text("agents/checked:v1")
 
 
-def test_a_release_that_goes_on_shows_itself_without_being_asked(page: Page, running: StackClient) -> None:
+def test_a_running_release_appears_without_a_reload(page: Page, running: StackClient) -> None:
     expect(page.locator(".push")).to_have_count(1)
     digest = push(running, "v2")
     expect(page.locator(".push").first).to_contain_text("agents/checked:v2", timeout=20_000)

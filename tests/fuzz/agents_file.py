@@ -1,4 +1,4 @@
-"""agents.yaml: whatever is in the file is either rules that work or mistakes that can be read."""
+"""agents.yaml: any file is either valid and usable, or rejected with readable issues."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.definition import ResolvedDefinition, metadata, resolve, secret_refs
 from core.intake.events import runtime_hash
 from core.model import Push, Secret, SecretValue
 from tests.fuzz.target import Target
-from tests.fuzz.values import DEEP, LEAVES, VALUES, as_bytes, bent
+from tests.fuzz.values import DEEP, LEAVES, VALUES, as_bytes, mutated
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 TAGS = ("v1.2.3", "1.0.0-rc.1", "42", "latest", "_", "0" * 128)
-RULE: dict[str, Any] = {
+SPEC: dict[str, Any] = {
     "repository": "agents/support",
     "tags": {"order": "semver", "range": ">=1.0.0 <2.0.0", "allow": ["^v"], "ignore": ["-dev$"], "extract": "v(.*)"},
     "cpu": "1",
@@ -51,8 +51,8 @@ RULE: dict[str, Any] = {
 }
 FILES: list[Any] = [
     {"agents": {"hello-agent": {"repository": "agents/hello"}}},
-    {"defaults": {"cpu": "2", "memory": "4Gi", "env": {"A": "b"}}, "agents": {"a": RULE, "b": {"repository": "b"}}},
-    *({"agents": {"a": {"repository": "a/b", key: value}}} for key, value in RULE.items() if key != "repository"),
+    {"defaults": {"cpu": "2", "memory": "4Gi", "env": {"A": "b"}}, "agents": {"a": SPEC, "b": {"repository": "b"}}},
+    *({"agents": {"a": {"repository": "a/b", key: value}}} for key, value in SPEC.items() if key != "repository"),
 ]
 LINES = [
     "agents:", "  a:", "    repository: agents/a", "    env:", "      A: no", "      B: {secret: key}", "defaults: {}",
@@ -66,7 +66,7 @@ LINES = [
 
 
 def _dumped(value: Any) -> str:
-    """Plain YAML, as people write it, where that can say it."""
+    """Plain YAML if possible, otherwise JSON."""
     try:
         return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
     except (yaml.YAMLError, RecursionError):
@@ -75,20 +75,20 @@ def _dumped(value: Any) -> str:
 
 @st.composite
 def _file(draw: st.DrawFn) -> bytes:
-    how = draw(st.sampled_from(["json", "json", "json", "yaml", "lines", "lines", "bytes", "value"]))
-    if how == "lines":
+    kind = draw(st.sampled_from(["json", "json", "json", "yaml", "lines", "lines", "bytes", "value"]))
+    if kind == "lines":
         return as_bytes("\n".join(draw(st.lists(st.sampled_from(LINES), max_size=12))))
-    if how == "bytes":
+    if kind == "bytes":
         return draw(st.binary(max_size=60))
-    if how == "value":
+    if kind == "value":
         return as_bytes(
-            json.dumps({"agents": {"a": {"repository": "a", draw(st.sampled_from(list(RULE))): draw(VALUES)}}})
+            json.dumps({"agents": {"a": {"repository": "a", draw(st.sampled_from(list(SPEC))): draw(VALUES)}}})
         )
-    value = draw(bent(*FILES))
-    return as_bytes(_dumped(value) if how == "yaml" else json.dumps(value))
+    value = draw(mutated(*FILES))
+    return as_bytes(_dumped(value) if kind == "yaml" else json.dumps(value))
 
 
-async def _read(data: bytes) -> None:
+async def _load(data: bytes) -> None:
     try:
         agents = load_agents(data)
     except AgentsFileError as error:
@@ -101,49 +101,48 @@ async def _read(data: bytes) -> None:
         raise
     warnings(agents)
     for spec in agents.agents.values():
-        _work(spec)
+        _use(spec)
 
 
-def _work(spec: AgentSpec) -> None:
-    """What a rule is for: it judges tags, and becomes a definition that can be sent."""
+def _use(spec: AgentSpec) -> None:
+    """Use an agent spec: check tags, and resolve a definition."""
     runtime_hash(spec)
     push = Push(spec.repository, f"sha256:{'a' * 64}", "v1", NOW, "event")
     for tag in TAGS:
         if check_tag(spec.tags, tag) is None:
             check_newer(spec.tags, Push(spec.repository, f"sha256:{'b' * 64}", tag, NOW, "event"), push)
     refs = secret_refs(spec, {})
-    assert isinstance(refs, dict), "secrets without any tag clash"
-    read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue("value"))) for name, ref in refs.items()}
-    resolved = resolve(spec, push, "demo.azurecr.io", read, None, NOW)
-    assert isinstance(resolved, ResolvedDefinition), "nothing is missing, and it does not resolve"
+    assert isinstance(refs, dict), "secrets without a tag conflict"
+    secrets = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue("value"))) for name, ref in refs.items()}
+    resolved = resolve(spec, push, "demo.azurecr.io", secrets, None, NOW)
+    assert isinstance(resolved, ResolvedDefinition), "nothing is missing, but it does not resolve"
     json.dumps(metadata(push, resolved, None, 1)).encode()
 
 
 TARGETS = (
-    Target("agents.yaml", "bytes of the file, to definitions", _file(), _read, (AgentsFileError,), share=20),
+    Target("agents.yaml", "bytes of the file, up to definitions", _file(), _load, (AgentsFileError,), share=20),
     Target(
         "tags",
-        "tags against every kind of rule",
+        "tags against every kind of tag policy",
         st.tuples(
             st.sampled_from(["pushed", "semver", "number", "alphabetical"]), st.text(max_size=40) | LEAVES.map(str)
         ),
-        lambda given: _judged(*given),
+        lambda order_and_tag: _compare_tags(*order_and_tag),
         share=5,
     ),
 )
 
 
-async def _judged(order: str, tag: str) -> None:
-    text = tag.encode("utf-8", "replace").decode()  # as events bring it
+async def _compare_tags(order: str, tag: str) -> None:
+    text = tag.encode("utf-8", "replace").decode()  # as in an event
     for extract in (None, "v?(.*)", "([0-9]+)"):
-        rules = load_agents(json.dumps({"agents": {"a": {"repository": "a", "tags": {"order": order, "extract": extract}
-            if extract else {"order": order}}}}).encode())  # fmt: skip
-        rule = rules.agents["a"].tags
-        push, known = (
-            Push("a", f"sha256:{letter * 64}", one, NOW, "event") for letter, one in (("a", text), ("b", "42"))
-        )
-        if check_tag(rule, text) or check_tag(rule, known.tag):
+        tags = {"order": order} | ({"extract": extract} if extract else {})
+        agents = load_agents(json.dumps({"agents": {"a": {"repository": "a", "tags": tags}}}).encode())
+        policy = agents.agents["a"].tags
+        first = Push("a", f"sha256:{'a' * 64}", text, NOW, "event")
+        second = Push("a", f"sha256:{'b' * 64}", "42", NOW, "event")
+        if check_tag(policy, text) or check_tag(policy, second.tag):
             continue
-        assert check_newer(rule, push, push) is not None, "a push is newer than itself"
-        one, other = check_newer(rule, push, known), check_newer(rule, known, push)
-        assert (one is None) != (other is None), "neither, or both, are newer"
+        assert check_newer(policy, first, first) is not None, "a push is newer than itself"
+        is_newer = [check_newer(policy, first, second) is None, check_newer(policy, second, first) is None]
+        assert sum(is_newer) == 1, "neither push is newer, or both are"

@@ -1,4 +1,4 @@
-"""Events, and messages of the queues: whatever somebody sends is answered, and told in a line that can be written."""
+"""Events and queue messages: any input is handled, and every decision about it can be encoded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from core.agents_file.loader import load_agents
 from handlers.events.event_queued import handle_event
 from handlers.poison import handle_poison_message
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.target import Target
-from tests.fuzz.values import VALUES, bent, utf8, written
+from tests.fuzz.values import VALUES, mutated, serialized, utf8
 from tests.support.builders import cloud_event, push_data, push_event, secret_event
 
 AGENTS = load_agents(b"""
@@ -40,7 +40,7 @@ EVENTS: list[Any] = [
     secret_event(),
     [push_event(), secret_event(), cloud_event()],
 ]
-MESSAGE = {"agent": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+MESSAGE = {"target": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
 
 async def _deliver(deliveries: list[str]) -> None:
@@ -58,10 +58,10 @@ async def _ask(message: str) -> None:
 TARGETS = (
     Target(
         "events",
-        "one or two deliveries, to the ledger's bytes",
-        st.lists(written(bent(*EVENTS) | VALUES) | st.text(max_size=40).map(utf8), min_size=1, max_size=2),
+        "one or two deliveries, up to the bytes in the state store",
+        st.lists(serialized(mutated(*EVENTS) | VALUES) | st.text(max_size=40).map(utf8), min_size=1, max_size=2),
         _deliver,
         share=24,
     ),
-    Target("messages", "messages of the two queues", written(bent(MESSAGE) | VALUES), _ask, share=5),
+    Target("messages", "messages of the two queues", serialized(mutated(MESSAGE) | VALUES), _ask, share=5),
 )

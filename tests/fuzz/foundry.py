@@ -1,4 +1,4 @@
-"""Foundry's answers, below azure-ai-projects: values of ours come back, or one of the two errors."""
+"""Foundry's answers, below azure-ai-projects: the gateway returns its own values, or raises a gateway error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handlers.gateways.foundry.client import OPTIONS, AzureFoundry
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from local.credentials import AsyncLocalCredential
 from tests.fuzz.target import Target
-from tests.fuzz.wire import Answer, Line, script
+from tests.fuzz.wire import Answer, ScriptedSession, script
 
 PROJECT = "https://local.services.ai.azure.com/api/projects/demo"
 CANARY = "canary-4c1f-secret"
@@ -73,19 +73,19 @@ RESPONSE = {
     "output": [{"type": "message", "content": [{"type": "output_text", "text": "pong"}]}],
     "agent_reference": {"type": "agent_reference", "name": "a", "version": "3"},
 }
-LINE = Line()
+HTTP = ScriptedSession()
 
 
-class Reached(AzureFoundry):
-    """The gateway as it ships, on a line that we play."""
+class ScriptedFoundry(AzureFoundry):
+    """The product's gateway on a scripted connection."""
 
-    def __init__(self, looks: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
-        super().__init__(PROJECT, AsyncLocalCredential(), looks, clock)
-        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=LINE.transport(), **OPTIONS)
+    def __init__(self, rate_limiter: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
+        super().__init__(PROJECT, AsyncLocalCredential(), rate_limiter, clock)
+        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=HTTP.transport(), **OPTIONS)
 
 
-FOUNDRY = Reached()
-ACTS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
+FOUNDRY = ScriptedFoundry()
+CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "agent": (lambda: FOUNDRY.get_agent("a"), [AGENT]),
     "version": (lambda: FOUNDRY.get_version("a", "3"), [VERSION]),
     "versions": (lambda: FOUNDRY.list_versions("a"), [VERSIONS]),
@@ -105,38 +105,39 @@ PROBES = (
 )
 
 
-async def _answer(given: tuple[str, list[Answer]]) -> None:
-    act, LINE.answers = given[0], list(given[1])
+async def _call(call_and_answers: tuple[str, list[Answer]]) -> None:
+    call, HTTP.answers = call_and_answers[0], list(call_and_answers[1])
     try:
-        came = await ACTS[act][0]()
+        result = await CALLS[call][0]()
     except GatewayError as error:
         assert CANARY not in str(error), "the secret is in the error"
         raise
-    if isinstance(came, Version):
-        assert int(came.number) >= 0, "it has a place in the order"
-    for version in came if isinstance(came, list) else []:
-        assert not isinstance(version, Version) or not version.is_release or int(version.number) >= 0, "never ours"
+    if isinstance(result, Version):
+        assert int(result.number) >= 0, "versions must have an order"
+    for version in result if isinstance(result, list) else []:
+        is_valid = not isinstance(version, Version) or not version.is_release or int(version.number) >= 0
+        assert is_valid, "a version that is not a number cannot be our release"
 
 
-async def _ask(given: tuple[Probe, str | None, list[Answer]]) -> None:
-    probe, session, answers = given
-    LINE.answers = list(answers)
-    judged = judge_answer(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
-    assert len(report_at_timeout(judged).detail) < 1_000, "an agent's words fill the ledger"
+async def _ask(question: tuple[Probe, str | None, list[Answer]]) -> None:
+    probe, session, answers = question
+    HTTP.answers = list(answers)
+    judgement = judge_answer(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
+    assert len(report_at_timeout(judgement).detail) < 1_000, "the agent's answer is too long for the state store"
 
 
 TARGETS = (
     Target(
         "foundry",
         "Foundry's answers to eleven calls, through azure-ai-projects",
-        st.one_of(*(st.tuples(st.just(act), script(*bodies)) for act, (_, bodies) in ACTS.items())),
-        _answer,
+        st.one_of(*(st.tuples(st.just(call), script(*bodies)) for call, (_, bodies) in CALLS.items())),
+        _call,
         (GatewayError,),
         share=10,
     ),
     Target(
         "answers",
-        "an agent's answers to verify and check, to their verdict",
+        "an agent's answers to verify and check, up to their verdict",
         st.tuples(st.sampled_from(PROBES), st.sampled_from([None, "s"]), script(RESPONSE, longest=1)),
         _ask,
         (GatewayError,),

@@ -1,4 +1,4 @@
-"""The ledger's records as stored bytes: read back as the same value, or refused and left alone."""
+"""Desired state and release state as stored bytes: decoded to the same value, or rejected."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.json_codec import Codec
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from tests.fuzz.target import Target
-from tests.fuzz.values import VALUES, as_bytes, bent, written
+from tests.fuzz.values import VALUES, as_bytes, mutated, serialized
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", AT, "event-1")
 HOLD = Hold("f" * 64, PUSH.digest, "VERIFY_FAILED", "sorry", AT, AT + timedelta(days=7), "somebody")
-WHOLE_WANTED = DesiredState(
+FULL_DESIRED = DesiredState(
     generation=7,
     user_generation=6,
     push=PUSH,
@@ -37,7 +37,7 @@ WHOLE_WANTED = DesiredState(
     runtime_hash="0" * 16,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )
-WHOLE_RECORD = ReleaseState(
+FULL_RELEASE = ReleaseState(
     observed_generation=7,
     push=PUSH,
     fingerprint="f" * 64,
@@ -60,36 +60,36 @@ WHOLE_RECORD = ReleaseState(
     created_at={"3": AT},
     history=(HistoryEntry(AT, "LIVE", PUSH.digest, "2"),),
 )
-STORED: list[Any] = [json.loads(DESIRED_CODEC.encode(WHOLE_WANTED)), json.loads(RELEASE_CODEC.encode(WHOLE_RECORD))]
+STORED: list[Any] = [json.loads(DESIRED_CODEC.encode(FULL_DESIRED)), json.loads(RELEASE_CODEC.encode(FULL_RELEASE))]
 
 
-HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-"""Half a character, which only a person can have written there: pydantic writes another in its place."""
+LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""A lone surrogate, which only a person can have written: pydantic replaces it."""
 
 
-async def _decode(data: bytes) -> None:
+async def _decode_and_encode(data: bytes) -> None:
     codecs: tuple[Codec[Any], ...] = (DESIRED_CODEC, RELEASE_CODEC)
-    refused = []
+    rejected = []
     for codec in codecs:
         try:
-            release = codec.decode(data, "a blob")
+            state = codec.decode(data, "a blob")
         except PermanentError as error:
             assert error.code == "STATE_UNREADABLE"
-            refused.append(error)
+            rejected.append(error)
             continue
-        again = codec.decode(codec.encode(release), "a blob")
-        assert again == release or HALF.search(data), "what is written is not what is read"
-        assert codec.decode(codec.encode(again), "a blob") == again, "what is read is not read twice alike"
-    if len(refused) == len(codecs):
-        raise refused[0]
+        second = codec.decode(codec.encode(state), "a blob")
+        assert second == state or LONE_SURROGATE.search(data), "encoding and decoding changed the state"
+        assert codec.decode(codec.encode(second), "a blob") == second, "a second round trip changed the state"
+    if len(rejected) == len(codecs):
+        raise rejected[0]
 
 
 TARGETS = (
     Target(
-        "records",
-        "bytes of the ledger's two blobs, read, written and read again",
-        (written(bent(*STORED) | VALUES).map(as_bytes)) | st.binary(max_size=60),
-        _decode,
+        "state",
+        "bytes of the two state blobs, decoded, encoded and decoded again",
+        (serialized(mutated(*STORED) | VALUES).map(as_bytes)) | st.binary(max_size=60),
+        _decode_and_encode,
         (PermanentError,),
         share=15,
     ),

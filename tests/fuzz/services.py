@@ -1,4 +1,4 @@
-"""What Key Vault, the registry and storage answer, below their SDKs."""
+"""Answers of Key Vault, the registry and storage, below their SDKs."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from handlers.gateways.storage.state_store import BlobStateStore
 from local.credentials import AsyncLocalCredential
 from tests.fuzz.records import AT, STORED
 from tests.fuzz.target import Target
-from tests.fuzz.values import CODES, LEAVES, as_bytes, bent, pick, written
-from tests.fuzz.wire import Answer, Line, answer, refused, script
+from tests.fuzz.values import CODES, LEAVES, as_bytes, mutated, pick, serialized
+from tests.fuzz.wire import Answer, ScriptedSession, answer, script, unauthorized
 
 Calls = dict[str, Callable[[], Awaitable[Any]]]
-LINE, CLOCK = Line(), ManualClock()
+HTTP, CLOCK = ScriptedSession(), ManualClock()
 VAULT_URL, REGISTRY_URL = "https://demo.vault.azure.net", "https://demo.azurecr.io"
 LOGIN = "https://login.microsoftonline.com/tenant"
-CHALLENGE = refused(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')
+VAULT_CHALLENGE = unauthorized(f'Bearer authorization="{LOGIN}", resource="https://vault.azure.net"')
 SECRET = {
     "value": "canary-77c0-secret",
     "id": f"{VAULT_URL}/secrets/hello-key/4387e9f3d6e14c459867679a90fd0f79",
@@ -46,40 +46,41 @@ SECRET = {
 LISTED = {"value": [{key: value for key, value in SECRET.items() if key != "value"}], "nextLink": None}
 
 
-class ReachedVault(AzureKeyVault):
-    """The gateway as it ships, on a line that we play."""
+class ScriptedKeyVault(AzureKeyVault):
+    """The product's gateway on a scripted connection."""
 
     def __init__(self) -> None:
         super().__init__(VAULT_URL, AsyncLocalCredential())
-        self._client = SecretClient(VAULT_URL, AsyncLocalCredential(), transport=LINE.transport(), **VAULT)
+        self._client = SecretClient(VAULT_URL, AsyncLocalCredential(), transport=HTTP.transport(), **VAULT)
 
 
-class ReachedImages(AzureRegistry):
-    """The gateway as it ships, on a line that we play."""
+class ScriptedRegistry(AzureRegistry):
+    """The product's gateway on a scripted connection."""
 
     def __init__(self) -> None:
         super().__init__(REGISTRY_URL, AsyncLocalCredential())
-        self._made = ContainerRegistryClient(REGISTRY_URL, AsyncLocalCredential(), transport=LINE.transport(), **IMAGES)
+        self._made = ContainerRegistryClient(REGISTRY_URL, AsyncLocalCredential(), transport=HTTP.transport(), **IMAGES)
 
 
 def _account() -> StorageAccount:
-    options = {"credential": AsyncLocalCredential(), "transport": LINE.transport(), **CLIENT_OPTIONS}
+    options = {"credential": AsyncLocalCredential(), "transport": HTTP.transport(), **CLIENT_OPTIONS}
     blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
     return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
 
 
 ACCOUNT = _account()
-LEDGER, JOURNAL, QUEUE = BlobStateStore(ACCOUNT, CLOCK), BlobJournal(ACCOUNT, CLOCK), StorageReleaseQueue(ACCOUNT)
-IMAGES_GATEWAY = ReachedImages()
+STATE_STORE, JOURNAL, QUEUE = BlobStateStore(ACCOUNT, CLOCK), BlobJournal(ACCOUNT, CLOCK), StorageReleaseQueue(ACCOUNT)
+REGISTRY = ScriptedRegistry()
 
 
-async def _vault(given: tuple[str, list[Answer]]) -> None:
-    LINE.answers = [CHALLENGE, *given[1]]
-    vault = ReachedVault()
+async def _vault(call_and_answers: tuple[str, list[Answer]]) -> None:
+    call, answers = call_and_answers
+    HTTP.answers = [VAULT_CHALLENGE, *answers]
+    vault = ScriptedKeyVault()
     try:
-        came = await (vault.get_secret("hello-key", None) if given[0] == "read" else vault.tagged_secrets("a"))
-        if isinstance(came, Secret):
-            secret_problem(came, AT)
+        result = await (vault.get_secret("hello-key", None) if call == "read" else vault.tagged_secrets("a"))
+        if isinstance(result, Secret):
+            secret_problem(result, AT)
     except GatewayError as error:
         assert "canary" not in str(error)
         raise
@@ -98,91 +99,97 @@ TAGS = {"registry": "demo.azurecr.io", "imageName": "agents/hello", "tags": [
     {"name": "v1", "digest": f"sha256:{'a' * 64}", "createdTime": "2026-11-24T12:00:00.1Z",
      "lastUpdateTime": "2026-11-24T12:00:00.1234567Z", "changeableAttributes": {}}]}  # fmt: skip
 
-ODD_ANSWERS = answer(INDEX, CONFIG)
+WRONG_ANSWERS = answer(INDEX, CONFIG)
 
 
 @st.composite
 def _image(draw: st.DrawFn) -> tuple[str, list[Answer]]:
-    """A manifest under its own digest, as the client checks it, and the configuration that it names."""
-    config = as_bytes(draw(written(bent(CONFIG))))
-    about = {"mediaType": CONFIG_MEDIA, "digest": digest_of(config), "size": len(config)}
-    named = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": about}
-    manifest = as_bytes(draw(written(bent(named, named, INDEX))))
-    honest = [_of(manifest), _of(config)]
-    code, odd = pick(draw(CODES), [True, False])
+    """A manifest with a correct digest, which the client checks, and its configuration."""
+    config = as_bytes(draw(serialized(mutated(CONFIG))))
+    descriptor = {"mediaType": CONFIG_MEDIA, "digest": digest_of(config), "size": len(config)}
+    image = {"schemaVersion": 2, "mediaType": MEDIA, "layers": [], "config": descriptor}
+    manifest = as_bytes(draw(serialized(mutated(image, image, INDEX))))
+    answers = [_content(manifest), _content(config)]
+    code, add_wrong = pick(draw(CODES), [True, False])
     at = code % 3
-    return digest_of(manifest), [*honest[:at], *([draw(ODD_ANSWERS)] if odd else ()), *honest[at:]]
+    return digest_of(manifest), [*answers[:at], *([draw(WRONG_ANSWERS)] if add_wrong else ()), *answers[at:]]
 
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _of(data: bytes) -> Answer:
-    told = {"Docker-Content-Digest": digest_of(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
-    return Answer(headers=tuple(told.items()), body=data)
+def _content(data: bytes) -> Answer:
+    headers = {"Docker-Content-Digest": digest_of(data), "Content-Type": MEDIA, "Content-Length": str(len(data))}
+    return Answer(headers=tuple(headers.items()), body=data)
 
 
-async def _registry(given: tuple[str, list[Answer]]) -> None:
-    """Each call of the client first asks who it is, and then for a token."""
-    what, answers = given
-    LINE.answers = [one for real in answers for one in (WHO, TOKEN, TOKEN, real)]
-    await (IMAGES_GATEWAY.list_tags("agents/hello") if what == "tags" else IMAGES_GATEWAY.inspect("agents/hello", what))
+async def _registry(call_and_answers: tuple[str, list[Answer]]) -> None:
+    """Before each call, the client gets a challenge and two tokens."""
+    call, answers = call_and_answers
+    HTTP.answers = [step for last in answers for step in (REGISTRY_CHALLENGE, TOKEN, TOKEN, last)]
+    await (REGISTRY.list_tags("agents/hello") if call == "tags" else REGISTRY.inspect("agents/hello", call))
 
 
-WHO = refused('Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"')
+REGISTRY_CHALLENGE = unauthorized(
+    'Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"'
+)
 _BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType></Properties>{1}</Blob>"
 LISTING = (
     '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
     'ContainerName="slipway"><Blobs>'
     + _BLOB.format("desired", "<Metadata><generation>{0}</generation></Metadata>")
-    + _BLOB.format("release", "<Metadata><seen>{1}</seen><state>{2}</state></Metadata>")
+    + _BLOB.format("release", "<Metadata><observed_generation>{1}</observed_generation><state>{2}</state></Metadata>")
     + "</Blobs><NextMarker/></EnumerationResults>"
 )
 STORAGE: Calls = {
-    "wanted": lambda: LEDGER.get_desired("a"),
-    "record": lambda: LEDGER.get_release("a"),
-    "note": lambda: LEDGER.update_desired("a", lambda desired: DesiredState(generation=desired.generation + 1)),
-    "lease": lambda: LEDGER.acquire_lease("a"),
-    "agents": lambda: LEDGER.list_agents(frozenset({"open", "due"})),
-    "remembered": lambda: LEDGER.read_marker("deployed"),
-    "remember": lambda: LEDGER.write_marker("deployed", "0" * 64),
-    "journal": lambda: JOURNAL.read_day(AT),
-    "told": lambda: JOURNAL.append({"reason": "LIVE"}),
-    "send": lambda: QUEUE.enqueue("a"),
-    "depth": lambda: QUEUE.count_messages("releases"),
+    "get_desired": lambda: STATE_STORE.get_desired("a"),
+    "get_release": lambda: STATE_STORE.get_release("a"),
+    "update_desired": lambda: STATE_STORE.update_desired(
+        "a", lambda desired: DesiredState(generation=desired.generation + 1)
+    ),
+    "acquire_lease": lambda: STATE_STORE.acquire_lease("a"),
+    "list_agents": lambda: STATE_STORE.list_agents(frozenset({"open", "due"})),
+    "read_marker": lambda: STATE_STORE.read_marker("deployed"),
+    "write_marker": lambda: STATE_STORE.write_marker("deployed", "0" * 64),
+    "read_day": lambda: JOURNAL.read_day(AT),
+    "append": lambda: JOURNAL.append({"reason": "LIVE"}),
+    "enqueue": lambda: QUEUE.enqueue("a"),
+    "count_messages": lambda: QUEUE.count_messages("releases"),
 }
 VALUE, LINES = {"value": "0" * 64}, {"reason": "LIVE", "agent": "a", "at": AT.isoformat()}
 
 
 @st.composite
 def _listing(draw: st.DrawFn) -> Answer:
-    told = [str(draw(LEAVES)).replace("<", "")[:40] if draw(st.booleans()) else "3" for _ in range(3)]
-    return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(LISTING.format(*told)))
+    values = [str(draw(LEAVES)).replace("<", "")[:40] if draw(st.booleans()) else "3" for _ in range(3)]
+    return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(LISTING.format(*values)))
 
 
 BLOBS = answer(*STORED, VALUE)
-STORED_FOR = dict.fromkeys(STORAGE, BLOBS) | {"agents": _listing() | BLOBS, "journal": answer(LINES)}
-"""Call -> what storage has for it."""
+STORAGE_ANSWERS = dict.fromkeys(STORAGE, BLOBS) | {"list_agents": _listing() | BLOBS, "read_day": answer(LINES)}
+"""Call -> storage's answers to it."""
 
 
-def _stored(call: str) -> st.SearchStrategy[tuple[str, list[Answer]]]:
-    answers = st.lists(STORED_FOR[call].map(as_blob), min_size=1, max_size=3)
+def _storage_answers(call: str) -> st.SearchStrategy[tuple[str, list[Answer]]]:
+    answers = st.lists(STORAGE_ANSWERS[call].map(as_blob), min_size=1, max_size=3)
     return st.tuples(st.just(call), answers)
 
 
-def as_blob(told: Answer) -> Answer:
-    """With the headers that a blob's download has, where nothing else was drawn."""
-    if told.headers or told.breaks:
-        return told
-    size = len(told.body)
+def as_blob(answer: Answer) -> Answer:
+    """The answer with the headers of a blob's download, unless it has other headers or breaks."""
+    if answer.headers or answer.breaks:
+        return answer
+    size = len(answer.body)
     ranged = (("Content-Range", f"bytes 0-{max(0, size - 1)}/{size}"), ("Content-Length", str(size)), ("ETag", '"1"'))
-    return Answer(206 if told.status == 200 else told.status, (*ranged, ("x-ms-blob-type", "BlockBlob")), told.body)
+    status = 206 if answer.status == 200 else answer.status
+    return Answer(status, (*ranged, ("x-ms-blob-type", "BlockBlob")), answer.body)
 
 
-async def _storage(given: tuple[str, list[Answer]]) -> None:
-    LINE.answers = list(given[1])
-    await STORAGE[given[0]]()
+async def _storage(call_and_answers: tuple[str, list[Answer]]) -> None:
+    call, answers = call_and_answers
+    HTTP.answers = list(answers)
+    await STORAGE[call]()
 
 
 TARGETS = (
@@ -204,8 +211,8 @@ TARGETS = (
     ),
     Target(
         "storage",
-        "what storage answers to the ledger, the journal and the queue",
-        st.sampled_from(list(STORAGE)).flatmap(_stored),
+        "storage's answers to the state store, the journal and the queue",
+        st.sampled_from(list(STORAGE)).flatmap(_storage_answers),
         _storage,
         (GatewayError,),
         share=4,

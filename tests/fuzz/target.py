@@ -1,4 +1,4 @@
-"""What is thrown inputs at, what it may raise, and how an input is judged."""
+"""A fuzz target: its inputs, how to run one, and the errors that it may raise."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-SLOWEST = 0.050
+MAX_INPUT_SECONDS = 0.050
 """Seconds of processor time that one input may take."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A door of the product."""
+    """An entry point of the product."""
 
     name: str
-    what: str
-    """One line for the table."""
+    description: str
     inputs: st.SearchStrategy[Any]
     run: Callable[[Any], Awaitable[None]]
-    """Puts an input through the door; what is found wrong is an AssertionError."""
+    """Runs an input; raises AssertionError if the result is wrong."""
     may_raise: tuple[type[Exception], ...] = ()
-    """The product's own errors, which are an answer too."""
+    """The product's own errors, which are a valid result."""
     share: int = 1
-    """How much of all inputs it gets, beside the others."""
+    """Its share of all inputs, relative to the other targets."""

@@ -1,4 +1,4 @@
-"""Every door that something from outside comes through."""
+"""All fuzz targets: every entry point for data from outside."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ TARGETS: tuple[Target, ...] = (
 )
 
 
-def named(name: str) -> Target:
-    """The target of a name."""
-    return next(one for one in TARGETS if one.name == name)
+def find_target(name: str) -> Target:
+    """The target with this name."""
+    return next(target for target in TARGETS if target.name == name)

@@ -1,20 +1,20 @@
-"""A small share of ``make fuzz``: no input from outside gets out of hand."""
+"""A small part of ``make fuzz``: no input raises an unexpected error."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.runner import live
+from tests.fuzz.runner import run_block
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
-SEED, LEAST, MOST = 0, 100, 400
-"""Inputs of a target here: by its share of ``make fuzz``."""
+SEED, MIN_INPUTS, MAX_INPUTS = 0, 100, 400
+"""Each target gets inputs by its share of ``make fuzz``."""
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda one: one.name)
-def test_no_input_raises_anything_but_our_own(target: Target) -> None:
-    inputs = min(MOST, LEAST + 15 * target.share)
-    block = live(target, SEED, inputs)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_no_input_raises_an_unexpected_error(target: Target) -> None:
+    inputs = min(MAX_INPUTS, MIN_INPUTS + 15 * target.share)
+    block = run_block(target, SEED, inputs)
     assert block.inputs == inputs or block.finding
     assert not block.finding, block.finding

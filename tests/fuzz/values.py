@@ -1,4 +1,4 @@
-"""Values that break programs, and good ones bent until they might."""
+"""Values that often break programs, and mutations of valid values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 DEEP = "[" * 200 + "]" * 200
-ODD: list[Any] = [
+STRANGE_VALUES: list[Any] = [
     None,
     True,
     False,
@@ -54,89 +54,90 @@ ODD: list[Any] = [
     "9999-12-31T23:59:59-14:00",
     "2026-02-30T25:61:61Z",
 ]
-"""Each has broken some program: halves of characters, digits that are none, numbers without end, nests."""
-ODDITIES = st.integers(0, len(ODD) - 1).map(lambda number: deepcopy(ODD[number]))
-LEAVES = ODDITIES | st.text(max_size=12) | st.integers() | st.floats()
+"""Each has broken some program: lone surrogates, digits outside ASCII, huge numbers, deep nesting."""
+STRANGE = st.integers(0, len(STRANGE_VALUES) - 1).map(lambda number: deepcopy(STRANGE_VALUES[number]))
+LEAVES = STRANGE | st.text(max_size=12) | st.integers() | st.floats()
 VALUES = st.recursive(
-    LEAVES, lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=6), below, max_size=3)
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
 )
-"""Any JSON value, and what Python's reader takes besides."""
+"""Any value that Python's JSON parser can return."""
 NOISE = ["", "\x00", '"', "}", "]", ",", "\\", "\\ud800", "\ufeff", "é", "\u2028", "NaN", "1e999", "9" * 5_000, DEEP]
 
 
 CODES = st.integers(0, 2**48 - 1)
-"""Many small choices in one: a draw costs Hypothesis far more than what is chosen by it costs the product."""
-BENDS = ["odd", "odd", "odd", "any", "remove", "rename", "wrap", "swap"]
-HURTS = ["whole", "whole", "whole", "whole", "cut", "noise", "unescaped"]
+"""One draw for many small choices: a draw of Hypothesis takes much longer than a run of the product."""
+MUTATIONS = ["strange", "strange", "strange", "any", "remove", "rename", "wrap", "swap"]
+DAMAGES = ["none", "none", "none", "none", "cut", "noise", "unescaped"]
 T = TypeVar("T")
 
 
 def pick(code: int, options: Sequence[T]) -> tuple[int, T]:
-    """One of the options, and what is left of the code."""
+    """Choose an option, and return the rest of the code with it."""
     left, number = divmod(code, len(options))
     return left, options[number]
 
 
-def bent(*wholes: Any) -> st.SearchStrategy[Any]:
-    """One of the values, with up to four of its places replaced, removed, renamed or wrapped."""
-    texts = [json.dumps(whole) for whole in wholes]
+def mutated(*values: Any) -> st.SearchStrategy[Any]:
+    """One of the values, with up to four of its parts replaced, removed, renamed or wrapped."""
+    texts = [json.dumps(value) for value in values]
 
     @st.composite
-    def value(draw: st.DrawFn) -> Any:
+    def mutated_value(draw: st.DrawFn) -> Any:
         code, text = pick(draw(CODES), texts)
-        code, bends = pick(code, [0, 1, 1, 1, 2, 4])
-        whole = json.loads(text)
-        for _ in range(bends):
-            _bend(draw, whole)
-        return whole
+        code, mutations = pick(code, [0, 1, 1, 1, 2, 4])
+        value = json.loads(text)
+        for _ in range(mutations):
+            _mutate(draw, value)
+        return value
 
-    return value()
+    return mutated_value()
 
 
-def _bend(draw: st.DrawFn, whole: Any) -> None:
-    if not (places := list(_places(whole))):
+def _mutate(draw: st.DrawFn, value: Any) -> None:
+    if not (parts := list(_parts(value))):
         return
-    code, (container, key) = pick(draw(CODES), places)
-    code, how = pick(code, BENDS)
+    code, (container, key) = pick(draw(CODES), parts)
+    code, mutation = pick(code, MUTATIONS)
     before = container.pop(key)
-    if how == "rename" and isinstance(container, dict):
+    if mutation == "rename" and isinstance(container, dict):
         container[pick(code, ["", "\ud800", "name", "version", "agents"])[1]] = before
-    elif how != "remove":
-        after = draw(VALUES) if how == "any" else _other(how, before, code)
+    elif mutation != "remove":
+        after = draw(VALUES) if mutation == "any" else _replacement(mutation, before, code)
         container.update({key: after}) if isinstance(container, dict) else container.insert(key, after)
 
 
-def _other(how: str, before: Any, code: int) -> Any:
-    if how == "odd":
-        return deepcopy(pick(code, ODD)[1])
-    return [before] if how == "wrap" else str(before)[:3_000]
+def _replacement(mutation: str, before: Any, code: int) -> Any:
+    if mutation == "strange":
+        return deepcopy(pick(code, STRANGE_VALUES)[1])
+    return [before] if mutation == "wrap" else str(before)[:3_000]
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Container and key of each value inside."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
-        yield from _places(value[key])
+        yield from _parts(value[key])
 
 
 @st.composite
-def written(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> str:
-    """A value as JSON, now and then damaged on its way: cut off, or with something in its middle."""
+def serialized(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> str:
+    """A value as JSON, sometimes damaged: cut off, or with text inserted."""
     text = json.dumps(draw(values))
-    code, how = pick(draw(CODES), HURTS)
-    if how == "whole":
+    code, damage = pick(draw(CODES), DAMAGES)
+    if damage == "none":
         return text
-    if how == "unescaped":
+    if damage == "unescaped":
         return utf8(json.dumps(json.loads(text), ensure_ascii=False))
     code, at = pick(code, range(len(text) + 1))
-    return text[:at] if how == "cut" else text[:at] + pick(code, NOISE)[1] + text[at:]
+    return text[:at] if damage == "cut" else text[:at] + pick(code, NOISE)[1] + text[at:]
 
 
 def utf8(text: str) -> str:
-    """Text as the host hands it over, which is always UTF-8: half characters come as escapes of JSON alone."""
+    """Text as the host delivers it, always UTF-8: lone surrogates are possible only as JSON escapes."""
     return text.encode("utf-8", "replace").decode()
 
 
 def as_bytes(text: str) -> bytes:
-    """What a socket may bring: half characters are bytes there that are no UTF-8."""
+    """Bytes as a socket may deliver them: lone surrogates are bytes that are not UTF-8."""
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What a service may answer below the real SDKs: any status, headers, bytes, and lines that break."""
+"""Answers of a service below the real SDKs: any status, headers and bytes, and connections that break."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from tests.fuzz.values import CODES, VALUES, as_bytes, bent, pick, written
+from tests.fuzz.values import CODES, VALUES, as_bytes, mutated, pick, serialized
 
 BREAKS: dict[str, type[Exception]] = {
     "reset": aiohttp.ClientOSError,
@@ -45,7 +45,7 @@ HEADERS = [
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes over the line, and where it breaks: before the head, or in the body."""
+    """An answer, and where its connection breaks: before the headers, or in the body."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -53,25 +53,25 @@ class Answer:
     breaks: str = ""
 
 
-def refused(challenge: str) -> Answer:
-    """What a service answers to whoever did not sign in."""
+def unauthorized(challenge: str) -> Answer:
+    """The answer of a service to a request without a token."""
     return Answer(401, (("WWW-Authenticate", challenge),))
 
 
 @dataclass
-class Line:
-    """An aiohttp session that plays answers back, one a request; nobody answers once they are used up."""
+class ScriptedSession:
+    """An aiohttp session that returns one scripted answer for each request."""
 
     answers: list[Answer] = field(default_factory=list)
     requests: int = 0
     then: Answer | None = None
-    """What comes once they are used up; None: nobody answers."""
+    """The answer after the last one; None closes the connection."""
 
-    async def __aenter__(self) -> Line:
+    async def __aenter__(self) -> ScriptedSession:
         return self
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     async def request(self, method: str, url: str, **_: Any) -> _Response:
         self.requests += 1
@@ -81,13 +81,13 @@ class Line:
         return _Response(answer, method, url)
 
     def transport(self) -> AioHttpTransport:
-        """The real transport on this line."""
-        line: Any = self
-        return AioHttpTransport(session=line, session_owner=False)
+        """The real transport on this session."""
+        session: Any = self
+        return AioHttpTransport(session=session, session_owner=False)
 
 
 class _Response:
-    """As much of aiohttp's response as azure-core reads."""
+    """The part of aiohttp's response that azure-core uses."""
 
     def __init__(self, answer: Answer, method: str, url: str) -> None:
         self.status, self.reason, self.method, self.url = answer.status, "reason", method, url
@@ -102,38 +102,38 @@ class _Response:
         return read
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def release(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
-ERRORS = bent(
+ERRORS = mutated(
     {"error": {"code": "not_found", "message": "no such agent", "innererror": {"code": "SecretDisabled"}}},
     {"error": {"code": "UserError", "message": "Too many valid agent revisions", "details": [{"code": "x"}]}},
     {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "x", "detail": {}}]},
 )
 
 
-HOW = ["good"] * 5 + ["bent"] * 7 + ["error", "error", "raw", "break"]
+KINDS = ["good"] * 5 + ["wrong"] * 7 + ["error", "error", "raw", "break"]
 RAW = [b"<html>", b"", b"[", b"\x1f\x8b", b"\xff" * 9, b'<?xml version="1.0"?><a/>', b"\x00", b"null", b"1" * 5_000]
 
 
 def answer(*bodies: Any) -> st.SearchStrategy[Answer]:
-    """An answer that is nearly one of these, or an error, or neither."""
-    good = written(bent(*bodies)).map(as_bytes)
-    odd = written(bent(*bodies) | VALUES).map(as_bytes)
-    error = written(ERRORS).map(as_bytes)
+    """An answer with one of these bodies, mutated, an error, or raw bytes."""
+    good = serialized(mutated(*bodies)).map(as_bytes)
+    wrong = serialized(mutated(*bodies) | VALUES).map(as_bytes)
+    error = serialized(ERRORS).map(as_bytes)
 
     @st.composite
     def value(draw: st.DrawFn) -> Answer:
-        code, how = pick(draw(CODES), HOW)
-        if how == "break":
+        code, kind = pick(draw(CODES), KINDS)
+        if kind == "break":
             return Answer(breaks=pick(code, list(BREAKS))[1])
         code, raw = pick(code, RAW)
-        body = raw if how == "raw" else draw({"good": good, "bent": odd, "error": error}[how])
+        body = raw if kind == "raw" else draw({"good": good, "wrong": wrong, "error": error}[kind])
         code, plain = pick(code, [True, False])
-        if how == "good" or (how == "bent" and plain):
+        if kind == "good" or (kind == "wrong" and plain):
             return Answer(body=body)
         code, status = pick(code, STATUSES)
         return Answer(status, _headers(code), body)
@@ -142,7 +142,7 @@ def answer(*bodies: Any) -> st.SearchStrategy[Answer]:
 
 
 def _headers(code: int) -> tuple[tuple[str, str], ...]:
-    """None, one or two."""
+    """Up to two headers."""
     code, count = pick(code, [0, 0, 1, 1, 2])
     found = {}
     for _ in range(count):
@@ -152,5 +152,5 @@ def _headers(code: int) -> tuple[tuple[str, str], ...]:
 
 
 def script(*bodies: Any, longest: int = 3) -> st.SearchStrategy[list[Answer]]:
-    """Answers one after another."""
+    """A sequence of answers."""
     return st.lists(answer(*bodies), min_size=1, max_size=longest)

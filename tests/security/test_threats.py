@@ -1,4 +1,4 @@
-"""One test a threat of SECURITY.md, or several: what stops it, shown."""
+"""One or more tests for each threat of SECURITY.md: they show what stops it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, world
-from tests.fuzz.wire import Answer as OnTheWire
+from tests.fuzz.wire import Answer as HttpAnswer
 from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"
-RULES = b"""
+AGENTS_FILE = b"""
 agents:
   hello:
     repository: agents/hello
@@ -42,35 +42,35 @@ agents:
     env: {KEY: {secret: hello-key}, TOKEN: {connection: crm.credentials.key}}
     release: {verify: {ask: ping, expect: ^pong$, within: 5s}}
 """
-AGENTS = load_agents(RULES)
+AGENTS = load_agents(AGENTS_FILE)
 
 
-def outside() -> Gateways:
-    """A world whose vault knows a secret worth stealing."""
-    made = world()
-    cast("InMemoryKeyVault", made.key_vault).put("hello-key", CANARY)
-    return made
+def gateways_with_secret() -> Gateways:
+    """In-memory gateways, with a secret in the vault."""
+    gateways = world()
+    cast("InMemoryKeyVault", gateways.key_vault).put("hello-key", CANARY)
+    return gateways
 
 
-async def deliver(event: dict[str, Any], to: Gateways, agents: Agents = AGENTS) -> list[str]:
-    """What was decided on an event."""
-    await handle_event(json.dumps(event), agents, SETTINGS, to)
-    return cast("InMemoryJournal", to.journal).reasons()
+async def deliver(event: dict[str, Any], gateways: Gateways, agents: Agents = AGENTS) -> list[str]:
+    """Deliver an event, and return the reasons of all decisions."""
+    await handle_event(json.dumps(event), agents, SETTINGS, gateways)
+    return cast("InMemoryJournal", gateways.journal).reasons()
 
 
-async def go(to: Gateways, agents: Agents = AGENTS) -> str:
-    """What the release came to."""
-    return await reconcile(agents.agents["hello"], SETTINGS, to)
+async def release(gateways: Gateways) -> str:
+    """Run the release, and return its reason."""
+    return await reconcile(AGENTS.agents["hello"], SETTINGS, gateways)
 
 
-def images(to: Gateways) -> list[str]:
-    """What was deployed."""
-    found = cast("InMemoryFoundry", to.foundry).agents.get("hello")
-    return [version.image for version in found.versions.values()] if found else []
+def deployed_images(gateways: Gateways) -> list[str]:
+    """The images of all versions."""
+    agent = cast("InMemoryFoundry", gateways.foundry).agents.get("hello")
+    return [version.image for version in agent.versions.values()] if agent else []
 
 
 class Untouched:
-    """A service that nobody may call."""
+    """A service that must not be called."""
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} was called")
@@ -87,34 +87,34 @@ class Untouched:
     ],
 )
 async def test_a_forged_event_cannot_release_what_agents_yaml_does_not_allow(change: Any, reason: str) -> None:
-    there = outside()
-    assert await deliver(push_event(**change), there) == [reason]
-    assert await there.state_store.get_desired("hello") == await world().state_store.get_desired("hello")
+    gateways = gateways_with_secret()
+    assert await deliver(push_event(**change), gateways) == [reason]
+    assert await gateways.state_store.get_desired("hello") == await world().state_store.get_desired("hello")
 
 
 async def test_a_forged_event_cannot_choose_the_registry() -> None:
-    there, forged = outside(), push_event()
+    gateways, forged = gateways_with_secret(), push_event()
     forged["data"]["request"]["host"] = "evil.example"
     forged["data"]["target"]["url"] = "https://evil.example/v2/agents/hello/manifests/x"
-    await deliver(forged, there)
-    await go(there)
-    assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
+    await deliver(forged, gateways)
+    await release(gateways)
+    assert deployed_images(gateways) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
 
 async def test_a_forged_event_of_an_old_push_is_not_released() -> None:
-    there = outside()
-    await deliver(push_event(), there)
+    gateways = gateways_with_secret()
+    await deliver(push_event(), gateways)
     old = push_event(eventTime="2020-01-01T00:00:00Z", data=push_data(digest=f"sha256:{'b' * 64}", tag="v0"))
-    assert (await deliver(old, there))[-1] == "NOT_NEWER"
+    assert (await deliver(old, gateways))[-1] == "NOT_NEWER"
 
 
 async def test_a_poisoned_tag_does_not_change_the_digest_that_is_deployed() -> None:
-    there = outside()
-    await deliver(push_event(), there)
-    poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", there.clock.now())
-    cast("InMemoryRegistry", there.registry).tags["agents/hello"] = [poisoned]
-    await go(there)
-    assert images(there) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
+    gateways = gateways_with_secret()
+    await deliver(push_event(), gateways)
+    poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", gateways.clock.now())
+    cast("InMemoryRegistry", gateways.registry).tags["agents/hello"] = [poisoned]
+    await release(gateways)
+    assert deployed_images(gateways) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
 
 
 def test_a_leaked_function_key_finds_no_http_function() -> None:
@@ -124,9 +124,9 @@ def test_a_leaked_function_key_finds_no_http_function() -> None:
 
 
 async def test_a_leaked_function_key_reaches_neither_foundry_nor_the_vault() -> None:
-    nobody: Any = Untouched()
-    there = replace(outside(), foundry=nobody, key_vault=nobody, registry=nobody)
-    assert await deliver(push_event(), there) == ["ACCEPTED"]
+    untouched: Any = Untouched()
+    gateways = replace(gateways_with_secret(), foundry=untouched, key_vault=untouched, registry=untouched)
+    assert await deliver(push_event(), gateways) == ["ACCEPTED"]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ async def test_a_leaked_function_key_reaches_neither_foundry_nor_the_vault() -> 
     ],
 )
 async def test_a_hostile_answer_gets_no_traffic_and_its_text_is_not_stored(answer: Answer) -> None:
-    there = outside()
-    cast("InMemoryFoundry", there.foundry).answers["agents/hello"] = answer, answer
-    await deliver(push_event(), there)
-    assert await go(there) == "VERIFY_FAILED"
-    kept = RELEASE_CODEC.encode(await there.state_store.get_release("hello")).decode()
-    kept += json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)
-    assert CANARY not in kept
-    assert "ignore all rules" not in kept
+    gateways = gateways_with_secret()
+    cast("InMemoryFoundry", gateways.foundry).answers["agents/hello"] = answer, answer
+    await deliver(push_event(), gateways)
+    assert await release(gateways) == "VERIFY_FAILED"
+    stored = RELEASE_CODEC.encode(await gateways.state_store.get_release("hello")).decode()
+    stored += json.dumps(cast("InMemoryJournal", gateways.journal).lines, default=str)
+    assert CANARY not in stored
+    assert "ignore all rules" not in stored
 
 
 NINE = ", ".join(["*a{}"] * 9)
@@ -154,7 +154,7 @@ BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{NINE.format(*[n - 1] * 9)}]\n" fo
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "issue"),
     [
         ("agents: {a: {repository: x, cpu: !!python/object/apply:os.system [id]}}", "is not supported"),
         (f"agents: {{a: {{repository: x, more_definition: {'[' * 5000}}}}}", "nested deeper"),
@@ -162,71 +162,73 @@ BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{NINE.format(*[n - 1] * 9)}]\n" fo
         ("agents: {a: {repository: evil.azurecr.io/agents/x}}", "is a registry"),
         ("agents: {a: {repository: x, env: {FOUNDRY_PROJECT_ENDPOINT: https://evil}}}", "is reserved"),
         ("agents: {a: {repository: x, more_definition: {image: evil}}}", "must not set image"),
-        ("agents: {a: {repository: x, tags: {allow: ['(?=x)']}}}", "no RE2 expression"),
+        ("agents: {a: {repository: x, tags: {allow: ['(?=x)']}}}", "is not an RE2 expression"),
     ],
     ids=["code", "brackets", "aliases", "registry", "platform", "definition", "lookahead"],
 )  # fmt: skip
-def test_a_hostile_agents_yaml_is_rejected_as_a_whole(text: str, says: str) -> None:
-    with pytest.raises(AgentsFileError, match=says):
+def test_a_hostile_agents_yaml_is_rejected_as_a_whole(text: str, issue: str) -> None:
+    with pytest.raises(AgentsFileError, match=issue):
         load_agents(text.encode())
 
 
 async def test_a_hostile_agents_yaml_cannot_stall_the_app_with_an_expression() -> None:
-    agents = load_agents(RULES.replace(b"-dev$", b"^(a+)+$"))
-    there = outside()
-    assert await deliver(push_event(data=push_data(tag="a" * 127 + "!")), there, agents) == ["ACCEPTED"]
+    agents = load_agents(AGENTS_FILE.replace(b"-dev$", b"^(a+)+$"))
+    gateways = gateways_with_secret()
+    assert await deliver(push_event(data=push_data(tag="a" * 127 + "!")), gateways, agents) == ["ACCEPTED"]
 
 
 @pytest.mark.parametrize("lie", ["another body", "another digest"])
 async def test_a_compromised_registry_cannot_serve_a_different_manifest(lie: str) -> None:
     body = json.dumps({"schemaVersion": 2, "mediaType": services.MEDIA, "layers": [], "config": {}}).encode()
-    told = services.digest_of(body) if lie == "another body" else f"sha256:{'c' * 64}"
-    manifest = OnTheWire(headers=(("Docker-Content-Digest", told), ("Content-Type", services.MEDIA)), body=body)
-    services.LINE.answers = [services.WHO, services.TOKEN, services.TOKEN, manifest]
+    stated_digest = services.digest_of(body) if lie == "another body" else f"sha256:{'c' * 64}"
+    manifest = HttpAnswer(
+        headers=(("Docker-Content-Digest", stated_digest), ("Content-Type", services.MEDIA)), body=body
+    )
+    services.HTTP.answers = [services.REGISTRY_CHALLENGE, services.TOKEN, services.TOKEN, manifest]
     with pytest.raises(GatewayError):
-        await services.IMAGES_GATEWAY.inspect("agents/hello", f"sha256:{'c' * 64}" if lie == "another body" else DIGEST)
+        await services.REGISTRY.inspect("agents/hello", f"sha256:{'c' * 64}" if lie == "another body" else DIGEST)
 
 
 async def test_a_compromised_registry_cannot_release_a_manifest_that_is_not_an_image() -> None:
-    there = outside()
-    cast("InMemoryRegistry", there.registry).images["agents/hello", DIGEST] = ImageFacts(
+    gateways = gateways_with_secret()
+    cast("InMemoryRegistry", gateways.registry).images["agents/hello", DIGEST] = ImageFacts(
         "NOT_AN_IMAGE", "it is a chart"
     )
-    await deliver(push_event(), there)
-    assert await go(there) == "NOT_AN_IMAGE"
-    assert images(there) == []
+    await deliver(push_event(), gateways)
+    assert await release(gateways) == "NOT_AN_IMAGE"
+    assert deployed_images(gateways) == []
 
 
 def test_a_reader_of_environment_variables_does_not_see_the_value_of_a_connection() -> None:
-    rule = AGENTS.agents["hello"]
-    refs = cast("dict[str, Any]", secret_refs(rule, {}))
-    read = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue(CANARY))) for name, ref in refs.items()}
+    spec = AGENTS.agents["hello"]
+    refs = cast("dict[str, Any]", secret_refs(spec, {}))
+    secrets = {name: (ref, Secret(ref.secret, "0" * 32, SecretValue(CANARY))) for name, ref in refs.items()}
     push = Push("agents/hello", DIGEST, "v1", services.CLOCK.now(), "event")
-    resolved: Any = resolve(rule, push, "demo.azurecr.io", read, None, services.CLOCK.now())
+    resolved: Any = resolve(spec, push, "demo.azurecr.io", secrets, None, services.CLOCK.now())
     definition: Definition = resolved.definition
     assert definition.environment["TOKEN"] == "${{connections.crm.credentials.key}}", (
-        "Foundry puts it in, and shows this"
+        "Foundry fills in the value, and shows only this"
     )
-    told = repr(definition) + json.dumps(metadata(push, resolved, None, 1)) + resolved.fingerprint
-    assert CANARY not in told, "a secret's value is in the container's variables alone"
+    text = repr(definition) + json.dumps(metadata(push, resolved, None, 1)) + resolved.fingerprint
+    assert CANARY not in text, "a secret's value is only in the variables of the container"
 
 
 async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() -> None:
-    there = outside()
-    await deliver(push_event(), there)
-    assert await go(there) == "LIVE"
-    ledger = cast("InMemoryStateStore", there.state_store)
-    kept = [RELEASE_CODEC.encode(ledger.releases["hello"].state).decode(), repr(ledger.desired)]
-    kept += [json.dumps(cast("InMemoryJournal", there.journal).lines, default=str)]
-    kept += [repr(version) for version in cast("InMemoryFoundry", there.foundry).agents["hello"].versions.values()]
-    assert cast("InMemoryFoundry", there.foundry).environment("hello", "1")["KEY"] == CANARY, "the container has it"
-    assert not [text for text in kept if CANARY in text]
+    gateways = gateways_with_secret()
+    await deliver(push_event(), gateways)
+    assert await release(gateways) == "LIVE"
+    state_store = cast("InMemoryStateStore", gateways.state_store)
+    stored = [RELEASE_CODEC.encode(state_store.releases["hello"].state).decode(), repr(state_store.desired)]
+    stored += [json.dumps(cast("InMemoryJournal", gateways.journal).lines, default=str)]
+    stored += [repr(version) for version in cast("InMemoryFoundry", gateways.foundry).agents["hello"].versions.values()]
+    assert cast("InMemoryFoundry", gateways.foundry).environment("hello", "1")["KEY"] == CANARY, "the container has it"
+    assert not [text for text in stored if CANARY in text]
 
 
 def test_security_md_lists_every_test_of_this_file() -> None:
     rows = re.findall(r"^\| \*\*.*$", PAGE.read_text(), re.MULTILINE)
     named = {test for row in rows for test in re.findall(r"`(test_\w+)`", row)}
-    here = {name for name, one in globals().items() if name.startswith("test_") and inspect.isfunction(one)}
-    assert named == here - {"test_security_md_lists_every_test_of_this_file"}
+    tests = {name for name, value in globals().items() if name.startswith("test_") and inspect.isfunction(value)}
+    assert named == tests - {"test_security_md_lists_every_test_of_this_file"}
     assert len(rows) == 7, "the seven threats"
     assert all("`test_" in row for row in rows)

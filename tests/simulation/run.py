@@ -43,7 +43,7 @@ class History:
     def __init__(self, seed: int, *, harsh: float = 1.0, tell: Tell | None = None, plant: Plant | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
-        self.clock, self.settings, self._tell = VirtualClock(), SETTINGS, tell
+        self.clock, self.settings, self._tell = VirtualClock(self.random.random), SETTINGS, tell
         self.ledger, self.vault, self.journal = InMemoryStateStore(self.clock), InMemoryKeyVault(), InMemoryJournal()
         self.queue, self.images = WaitingQueue(self.clock), InMemoryRegistry()
         self.foundry = SimulatedFoundry(self.clock, self.random)

@@ -41,7 +41,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The Clock gateway on a VirtualLoop."""
+    """The Clock gateway on a VirtualLoop; pauses are as long as they can be, unless chance is given."""
+
+    def __init__(self, jitter: Callable[[], float] = lambda: 1.0) -> None:
+        self._jitter = jitter
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.monotonic())
@@ -51,6 +54,9 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        return self._jitter()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,4 @@
-"""approval: in mode manual a person must approve the candidate."""
+"""approval: in mode manual an operator must approve the candidate."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import (
-    Action,
-    EndRelease,
-    Stop,
-)
+from core.release.actions import Action, EndRelease, Stop
 from core.release.inputs import DecisionInput
 
 
 def approval(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 24: in mode ``manual`` a person must have approved this very version with this very fingerprint.
+    """The approval must be of this version with this fingerprint.
 
-    The mode may have become ``notify`` by a deployment since the release began: then it goes no further.
+    A deployment of agents.yaml may have changed the mode to ``notify`` since the release began: then it ends here.
     """
-    approved, release = inputs.desired.approval, inputs.release
+    given, release = inputs.desired.approval, inputs.release
     if spec.release.mode == "notify":
         return EndRelease(Reason.WOULD_RELEASE, transitions.ended(release, Reason.WOULD_RELEASE, now))
-    named = (approved.version, approved.fingerprint) if approved else None
-    waits = spec.release.mode == "manual" and named != (release.candidate, release.fingerprint)
-    return Stop(Reason.APPROVAL_WAITING) if waits else None
+    approved = given is not None and (given.version, given.fingerprint) == (release.candidate, release.fingerprint)
+    return Stop(Reason.APPROVAL_WAITING) if spec.release.mode == "manual" and not approved else None

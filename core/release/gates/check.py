@@ -1,4 +1,4 @@
-"""check: asks the agent once the candidate has traffic, and rolls back when it fails."""
+"""check: asks the agent once the candidate has the traffic, and rolls back when that fails."""
 
 from __future__ import annotations
 
@@ -8,61 +8,60 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT
-from core.model import Routing, Status, Version
+from core.model import Routing, Status
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, RollBack, UpdateState
+from core.release.actions import Action, EndRelease, NeedsRead, RollBack, UpdateState
 from core.release.gates.answers import ProbeOutcome, ProbeReport
-from core.release.inputs import DecisionInput, NeedsReadError
+from core.release.inputs import DecisionInput
 from core.state import holds
 from core.state.release import Phase, ReleaseState
 
 
 def after_check(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now: datetime) -> Action:
-    """What the answers of the check mean: live and good, taken back with a hold, or live and not known."""
+    """What the check's report leads to: live, a rollback with a hold, or live without being the last good version."""
     if report.outcome is ProbeOutcome.PASSED:
-        return EndRelease(
-            Reason.LIVE, transitions.went_live(inputs.release, inputs.agent.identity if inputs.agent else None, now)
-        )
+        identity = inputs.agent.identity if inputs.agent else None
+        return EndRelease(Reason.LIVE, transitions.went_live(inputs.release, identity, now))
     if report.outcome is not ProbeOutcome.FAILED:
         reason = Reason.CHECK_INCONCLUSIVE
         return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
     held = transitions.held(inputs.release, Reason.CHECK_FAILED, report.detail, spec.release.hold_for, now)
-    release = replace(held, phase=Phase.CHECK_FAILED)
-    try:
-        return roll_back(replace(inputs, release=release), now)
-    except NeedsReadError:
-        return UpdateState(Reason.CHECK_FAILED, release)  # the way back is still to be read: row 4 asks for it
+    failed = replace(inputs, release=replace(held, phase=Phase.CHECK_FAILED))
+    action = roll_back(failed, now)
+    # a version that the rollback may go to could not be read beside the check: record the failure, then read it
+    return UpdateState(Reason.CHECK_FAILED, failed.release) if isinstance(action, NeedsRead) else action
 
 
 def roll_back(inputs: DecisionInput, now: datetime) -> Action:
-    """Back to what served before, or to the last good one; in one write with the hold."""
+    """Back to the routing at the start, or else to the last good version; the hold is saved in the same write."""
     release = inputs.release
-    way = next((way for way in _ways(release) if all(_serves(inputs, number, now) for number in _names(way))), None)
-    if way is None:
-        reason = Reason.CHECK_FAILED_NO_ROLLBACK_VERSION
-        return EndRelease(reason, transitions.ended(release, reason, now, release.detail), release.detail)
-    return RollBack(way, release, inputs.agent.routing if inputs.agent else None)
+    for routing in _rollback_routings(release):
+        for rule in routing.rules:
+            if needed := inputs.needs_version(rule.version):
+                return needed
+        if all(_can_serve(inputs, rule.version, now) for rule in routing.rules):
+            return RollBack(routing, release, inputs.agent.routing if inputs.agent else None)
+    reason = Reason.CHECK_FAILED_NO_ROLLBACK_VERSION
+    return EndRelease(reason, transitions.ended(release, reason, now, release.detail), release.detail)
 
 
-def _ways(release: ReleaseState) -> Iterator[Routing]:
-    """What served when the release began, then the last good version; never the candidate itself."""
-    ways: list[Routing | None] = [
-        release.routing_at_start,
-        Routing.to(release.last_good.version) if release.last_good else None,
-    ]
-    for way in ways:
-        if way is not None and not way.follows_latest and not way.routes_to(release.candidate or ""):
-            yield way
+def rollback_versions(release: ReleaseState) -> tuple[str, ...]:
+    """The versions that a rollback may go to."""
+    return tuple(rule.version for routing in _rollback_routings(release) for rule in routing.rules)
 
 
-def _names(way: Routing) -> tuple[str, ...]:
-    return tuple(rule.version for rule in way.rules)
+def _rollback_routings(release: ReleaseState) -> Iterator[Routing]:
+    """The routing at the start, then the last good version; never the candidate itself."""
+    good = Routing.to(release.last_good.version) if release.last_good else None
+    for routing in (release.routing_at_start, good):
+        if routing is not None and not routing.follows_latest and not routing.routes_to(release.candidate or ""):
+            yield routing
 
 
-def _serves(inputs: DecisionInput, number: str, now: datetime) -> bool:
-    """True for a version that can take traffic and is not held itself."""
-    version: Version | None = inputs.version(number)
+def _can_serve(inputs: DecisionInput, number: str, now: datetime) -> bool:
+    """True for an active version whose definition is not held."""
+    version = inputs.version(number)
     if version is None or version.status is not Status.ACTIVE:
         return False
     held = holds.active(inputs.desired, inputs.release, now)

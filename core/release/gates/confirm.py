@@ -1,4 +1,4 @@
-"""confirm: the candidate is active on a second read and matches what was asked for."""
+"""confirm: the candidate is active on a second read, and is what was asked for."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import own_variables
-from core.model import Version
-from core.release.actions import (
-    Action,
-    ConfirmActive,
-)
+from core.model import Status, Version
+from core.reasons import Reason
+from core.release import transitions
+from core.release.actions import Action, ConfirmActive, EndRelease, Poll, UpdateState
 from core.release.inputs import DecisionInput
-from core.release.rules_candidate import _seen
 from core.state.release import Phase, ReleaseState
 
 
 def confirm(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Row 22: active once is not active: a second read, to be compared with what was meant."""
-    return ConfirmActive(_seen(inputs)) if inputs.release.phase is Phase.STARTED else None
+    """One read of ``active`` is not enough: a version can fall back to ``creating``."""
+    release = inputs.release
+    return ConfirmActive(release.candidate or "") if release.phase is Phase.STARTED else None
 
 
-def mismatch(release: ReleaseState, version: Version) -> str | None:
-    """How an active candidate differs from what was asked for, or None; the platform may have added variables."""
+def after_confirm(release: ReleaseState, version: Version | None, now: datetime) -> Action:
+    """What the second read leads to."""
+    if version is None or version.status is not Status.ACTIVE:
+        return Poll(Reason.CREATE)
+    mismatch = _mismatch(release, version)
+    if mismatch is None:
+        return UpdateState(Reason.CONFIRM_PASSED, transitions.confirmed(release))
+    reason = Reason.DEFINITION_MISMATCH
+    return EndRelease(reason, transitions.ended(release, reason, now, mismatch), mismatch)
+
+
+def _mismatch(release: ReleaseState, version: Version) -> str | None:
+    """How the candidate differs from what was asked for, or None; the platform may have added variables."""
     if version.image != release.image:
         return f"image {version.image} instead of {release.image}"
-    there, meant = own_variables(version.variables), own_variables(release.variables)
-    if there != meant:
-        return f"variables {', '.join(sorted(there ^ meant))} differ"
+    actual, expected = own_variables(version.variables), own_variables(release.variables)
+    if actual != expected:
+        return f"variables {', '.join(sorted(actual ^ expected))} differ"
     return None

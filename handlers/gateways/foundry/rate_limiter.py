@@ -1,83 +1,88 @@
-"""What this process knows of all its waits for versions; what is lost with it is learnt again."""
+"""The rate limiter of one process: it spaces reads of Foundry after a 429, and says when a release may start."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from core.foundry_rate import THROTTLED_SECONDS, LoadSnapshot, may_start_release, rate_after_refusal, recovered_rate
+from handlers.gateways.clock import Clock
 
-if TYPE_CHECKING:
-    from handlers.gateways.clock import Clock
-
-REMEMBERED = 20
-"""Versions whose time is remembered."""
-KNOWN = 5
-"""Versions that must have been seen before their time says anything of the next."""
-ONE_REFUSAL = 2.0
-"""Seconds in which several refusals count as one: they are of the same moment."""
+MAX_REMEMBERED_ACTIVATIONS = 20
+MIN_ACTIVATIONS = 5
+"""So many activations must be known before they say anything about the next."""
+ONE_REFUSAL_SECONDS = 2.0
+"""Several 429 within this time count as one."""
+SLOT_RETRY_SECONDS, MAX_SLOT_WAIT_SECONDS = 2.0, 300.0
+"""How often a release asks for a slot, and how long before it goes back to the queue."""
 
 
 class FoundryRateLimiter:
-    """One per process, shared by all lease holders; ``a_second`` is the budget of all, and inf is none."""
+    """Shared by all releases of the process; a rate of ``inf`` reads a second means no limit."""
 
-    def __init__(self, a_second: float = 5.0) -> None:
-        self._most = self._a_second = a_second
+    def __init__(self, reads_per_second: float = 5.0) -> None:
+        self._most = self._reads_per_second = reads_per_second
         self._refused_at = float("-inf")
-        self._looking = self._in_hand = 0
-        self._next = 0.0
-        self._took: deque[float] = deque(maxlen=REMEMBERED)
+        self._polling = self._running = 0
+        self._next_read = 0.0
+        self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
 
     @contextmanager
     def polling(self) -> Iterator[None]:
-        """Somebody waits for the next look."""
-        self._looking += 1
+        """A release waits for its next poll."""
+        self._polling += 1
         try:
             yield
         finally:
-            self._looking -= 1
+            self._polling -= 1
 
     def load(self, now: float) -> LoadSnapshot:
-        """Everybody who waits, whoever asks among them; ``now`` in seconds of a clock that nobody sets."""
+        """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
         calm = now - self._refused_at
-        soonest = min(self._took) if len(self._took) >= KNOWN else 0.0
-        a_second = recovered_rate(self._a_second, calm, self._most)
+        fastest = min(self._activations) if len(self._activations) >= MIN_ACTIVATIONS else 0.0
+        rate = recovered_rate(self._reads_per_second, calm, self._most)
         throttled = calm < THROTTLED_SECONDS and self._most < float("inf")
-        return LoadSnapshot(self._looking + 1, a_second, soonest, throttled)
+        return LoadSnapshot(self._polling + 1, rate, fastest, throttled)
 
     def is_calm(self, now: float) -> bool:
-        """True where nothing was refused lately and nobody needs to queue."""
+        """True where Foundry refused nothing lately."""
         return not self.load(now).throttled
 
     async def wait_for_read(self, clock: Clock) -> None:
-        """Before a read of Foundry's: at once while it takes what comes, else one after another."""
+        """Call before a read of Foundry: it goes at once while Foundry is calm, else one read after another."""
         now = clock.monotonic()
-        crowd = self.load(now)
-        if crowd.throttled:
-            at = max(now, self._next)
-            self._next = at + 1 / crowd.reads_per_second
+        load = self.load(now)
+        if load.throttled:
+            at = max(now, self._next_read)
+            self._next_read = at + 1 / load.reads_per_second
             await clock.sleep(at - now)
 
-    def try_start_release(self, now: float) -> bool:
-        """Take a release in hand, where there is room; who got True gives it back with ``done``."""
-        queue = self._next - now
-        free = may_start_release(self._in_hand, queue, self.load(now))
-        self._in_hand += free
-        return free
+    @asynccontextmanager
+    async def slot(self, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[bool]:
+        """A place among the running releases; False where none was free for five minutes.
 
-    def end_release(self) -> None:
-        """A release is out of hand."""
-        self._in_hand -= 1
+        ``sleep`` waits in place of the clock's, such as one that keeps a lease meanwhile.
+        """
+        ends = clock.monotonic() + MAX_SLOT_WAIT_SECONDS
+        while not (free := self._has_slot(clock.monotonic())) and clock.monotonic() < ends:
+            await sleep(SLOT_RETRY_SECONDS)
+        self._running += free
+        try:
+            yield free
+        finally:
+            self._running -= free
+
+    def _has_slot(self, now: float) -> bool:
+        return may_start_release(self._running, self._next_read - now, self.load(now))
 
     def record_activation(self, seconds: float) -> None:
-        """A version took so long, at least."""
-        self._took.append(seconds)
+        """A version took at least so long to become active."""
+        self._activations.append(seconds)
 
     def record_refusal(self, now: float) -> None:
         """Foundry answered 429."""
         calm = now - self._refused_at
-        if calm >= ONE_REFUSAL:
-            self._a_second = rate_after_refusal(recovered_rate(self._a_second, calm, self._most))
+        if calm >= ONE_REFUSAL_SECONDS:
+            self._reads_per_second = rate_after_refusal(recovered_rate(self._reads_per_second, calm, self._most))
             self._refused_at = now

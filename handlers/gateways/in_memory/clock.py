@@ -22,3 +22,6 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         self.passed += seconds
+
+    def jitter(self) -> float:
+        return 1.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from core.release.message import ReleaseMessage
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 
@@ -34,7 +34,7 @@ class StorageReleaseQueue:
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
-        text = json.dumps({"agent": agent, "traceparent": traceparent})
+        text = ReleaseMessage(agent, traceparent).to_json()
         hidden = min(math.ceil(delay), MAX_DELAY_SECONDS)
         with translate_errors("send to the queue releases"):
             try:

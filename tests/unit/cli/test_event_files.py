@@ -36,7 +36,7 @@ def encoded(document: object) -> str:
         pytest.param(json.dumps({"reason": "POISONED", "message": json.dumps(PUSH)}), [PUSH], id="a journal line"),
         pytest.param(json.dumps([{"id": "m", "content": encoded(PUSH)}]), [PUSH], id="az storage message peek"),
         pytest.param(json.dumps({"messageText": encoded([PUSH])}), [PUSH], id="a queue's own key"),
-        pytest.param('{"agent": "a", "traceparent": null}', [{"agent": "a", "traceparent": None}], id="a release"),
+        pytest.param('{"target": "a", "traceparent": null}', [{"target": "a", "traceparent": None}], id="a release"),
     ],
 )
 def test_every_event_of_a_file_is_found(text: str, events: list[dict[str, Any]]) -> None:
@@ -76,7 +76,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 def test_events_are_deduplicated_and_sorted_by_time() -> None:
     late = push_event(id="late", eventTime="2026-11-24T13:00:00Z")
     undated = push_event(id="undated", eventTime="019-03-12T")
-    found = parse_text(json.dumps([late, undated, PUSH, PUSH, {"agent": "a"}, {"agent": "a"}, DEAD]), "f")
+    found = parse_text(json.dumps([late, undated, PUSH, PUSH, {"target": "a"}, {"target": "a"}, DEAD]), "f")
     assert [event.id for event in deduplicate_and_sort(found)] == ["event-1", "late", "undated", "a"]
 
 

@@ -10,9 +10,9 @@ import pytest
 from core.agents_file.fields import parse_duration
 from core.model import Agent, Routing, SecretValue, Status, TrafficRule, Version
 from core.release import transitions
-from core.release.actions import NeedsRead
-from core.release.gates.confirm import mismatch
-from core.release.inputs import DecisionInput, NeedsReadError, Observed
+from core.release.actions import EndRelease, NeedsRead, Poll, Read, UpdateState
+from core.release.gates.confirm import after_confirm
+from core.release.inputs import DecisionInput, Observed
 from core.state.desired import DesiredState
 from core.state.release import Phase, ReleaseState, WriteKind
 
@@ -54,13 +54,24 @@ def test_an_agent_without_versions_serves_nothing() -> None:
     ],
 )
 def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, expected: str | None) -> None:
-    assert mismatch(ReleaseState(image=IMAGE, variables=frozenset({"MODE"})), version) == expected
+    action = after_confirm(ReleaseState(image=IMAGE, variables=frozenset({"MODE"})), version, NOW)
+    if expected is None:
+        assert isinstance(action, UpdateState)
+        assert action.state.phase is Phase.CONFIRMED
+    else:
+        assert isinstance(action, EndRelease)
+        assert action.detail == expected
+
+
+@pytest.mark.parametrize("version", [None, replace(VERSION, status=Status.CREATING)])
+def test_a_candidate_that_is_not_active_twice_is_polled_again(version: Version | None) -> None:
+    assert isinstance(after_confirm(ReleaseState(), version, NOW), Poll)
 
 
 def test_a_record_with_an_act_under_way_is_unfinished() -> None:
     assert ReleaseState().blob_state == "ended"
     assert ReleaseState(phase=Phase.STARTED).blob_state == "open"
-    assert transitions.writing(ReleaseState(), WriteKind.PIN, NOW, to=Routing.to("1")).blob_state == "open"
+    assert transitions.writing(ReleaseState(), WriteKind.PIN, NOW, routing=Routing.to("1")).blob_state == "open"
     assert transitions.confirmed(ReleaseState()).phase is Phase.CONFIRMED
 
 
@@ -73,10 +84,12 @@ def test_facts_are_added_and_forgotten_one_by_one() -> None:
     assert facts.without_version("3").versions == {"2": VERSION}
 
 
-def test_a_world_says_which_fact_of_the_release_is_missing() -> None:
-    with pytest.raises(NeedsReadError) as unread:
-        _ = DecisionInput(DesiredState(), ReleaseState()).release_definition
-    assert unread.value.action == NeedsRead("resolved")
+def test_what_was_not_read_is_needed_and_an_absent_agent_has_no_versions() -> None:
+    inputs = DecisionInput(DesiredState(), ReleaseState())
+    assert inputs.needs(Read.AGENT, Read.VERSION_LIST) == NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST}))
+    absent = replace(inputs, observed=Observed().with_agent(None))
+    assert absent.needs(Read.AGENT, Read.VERSION_LIST) is None
+    assert absent.needs_version("2") == NeedsRead(version="2")
 
 
 def test_a_secret_value_equals_its_like_alone() -> None:

@@ -28,7 +28,7 @@ from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.poison import handle_poison_message
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from tests.simulation.scene import ENVIRONMENT
@@ -78,7 +78,7 @@ class House:
 
     async def released(self, agent: str = AGENT) -> str:
         """Take the release up and return how the record then stands."""
-        message = json.dumps({"agent": agent, "traceparent": None})
+        message = json.dumps({"target": agent, "traceparent": None})
         await handle_message(message, self.agents, self.settings, self.outside)
         return (await self.ledger.get_release(agent)).reason
 
@@ -154,7 +154,7 @@ async def test_a_pushed_image_goes_live_with_its_secret_and_tools_in_place(house
     assert environment["SLIPWAY_TOOLBOX_NAME"] == "hello-agent-tools"
     assert await house.live() == "1"
     assert "canary-3c2d" not in json.dumps(house.journal.lines, default=str) + repr(house.ledger.releases)
-    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert house.journal.reasons()[2:] == ["BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
 
 
 async def test_a_vault_that_takes_longer_than_a_look_stays_fresh_delays_a_release_and_does_not_stop_it() -> None:
@@ -186,7 +186,7 @@ async def test_a_newer_push_is_pinned_created_and_promoted(house: House) -> None
     await house.pushed("v2", "b")
     house.ledger.releases[AGENT].state = replace(house.ledger.releases[AGENT].state, expected_routing=Routing())
     assert await house.released() == "LIVE"
-    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert house.journal.reasons()[-6:] == ["PIN", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
     assert await house.live() == "2"
 
 
@@ -336,7 +336,7 @@ async def test_a_create_that_a_crash_forgot_is_found_and_not_made_again(house: H
 
 
 async def test_messages_that_name_no_agent_of_ours_are_told_and_done_with(house: House) -> None:
-    for message in ("{half", "[]", '{"agent": 7}', '{"agent": "nobody"}'):
+    for message in ("{half", "[]", '{"target": 7}', '{"target": "nobody"}'):
         await handle_message(message, house.agents, house.settings, house.outside)
     assert house.journal.reasons() == ["MALFORMED_MESSAGE"] * 3 + ["AGENT_UNKNOWN"]
 

@@ -17,7 +17,7 @@ from tests.unit.handlers.test_handlers import AGENT, House
 async def test_poisoned_messages_are_read_from_the_journal(app: House) -> None:
     await handle_poison_message("events", json.dumps(push_event()), app.outside)
     await handle_poison_message("events", "rubbish", app.outside)
-    await handle_poison_message("releases", '{"agent": "hello-agent", "traceparent": null}', app.outside)
+    await handle_poison_message("releases", '{"target": "hello-agent", "traceparent": null}', app.outside)
     result = await show_and_send(context_of(app), EventSource.parse(None, "1d"), DRY_RUN)
     assert [(row["kind"], row["id"]) for row in result.data] == [("push", "event-1"), ("release", AGENT)]
     assert "skipped: the message of 2026-11-24T12:00:00+00:00, line 1 is not JSON" in result.text

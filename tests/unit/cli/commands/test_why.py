@@ -16,7 +16,7 @@ async def test_it_shows_a_whole_release_and_an_event_that_no_agent_follows(app: 
     await make_live(app, "a")
     by_tag = await explain(context_of(app), "v1", DAY)
     assert [decision["reason"] for decision in by_tag.data["decisions"] if decision.get("agent") == AGENT] == [
-        *("ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE")
+        *("ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE")
     ]
     by_digest = await explain(context_of(app), "sha256:aaaaaaaa", DAY)
     assert by_digest.data["decisions"] == by_tag.data["decisions"]

@@ -30,7 +30,7 @@ agents:
   soaking-agent: {repository: agents/soak, release: {min_push_age: 1h}}
 """
 WITH_A_SECRET = b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}"
-STEPS = ["BEGIN", "CREATE", "CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+STEPS = ["BEGIN", "CREATE", "CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
 
 
 def plan_agent(folder: Path, agent: str, image: str | None = None, snapshot: str = "{}") -> Any:
@@ -53,7 +53,7 @@ def reasons(result: Any, agent: str = AGENT) -> list[str]:
 def test_a_push_is_planned_to_its_end_with_all_assumptions(tmp_path: Path) -> None:
     result = plan_events(tmp_path, push_event())
     assert reasons(result) == ["ACCEPTED", *STEPS]
-    assert reasons(result, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "APPROVAL_WAITING"]
+    assert reasons(result, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "APPROVAL_WAITING"]
     assert "the secret hello-key is there" in " ".join(result.data["assumed"])
     assert "the agent answers as the rule expects" in result.data["assumed"]
     assert "the toolbox hello-agent-tools is version 1" in result.data["assumed"]
@@ -62,7 +62,14 @@ def test_a_push_is_planned_to_its_end_with_all_assumptions(tmp_path: Path) -> No
 def test_a_wait_takes_no_real_time(tmp_path: Path) -> None:
     push = push_event(data=push_data(repository="agents/soak"))
     result = plan_events(tmp_path, push, snapshot='{"at": "2026-11-24T12:00:00Z"}')
-    assert reasons(result, "soaking-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons(result, "soaking-agent") == [
+        "ACCEPTED",
+        "BEGIN",
+        "CREATE",
+        "CONFIRM_PASSED",
+        "TRAFFIC_MOVED",
+        "LIVE",
+    ]
     assert result.data["steps"][-1]["after_s"] >= 3600
 
 
@@ -129,7 +136,7 @@ async def test_a_live_plan_reads_and_changes_nothing(app: House) -> None:
     push = push_event(id="new", eventTime="2026-11-25T12:00:00Z", data=push_data(tag="v2", digest=f"sha256:{'b' * 64}"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(push), "f")))
     result = await plan_live(context_of(app), arguments, None)
-    assert reasons(result) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM", "TRAFFIC_MOVED", "LIVE"]
+    assert reasons(result) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
     after = repr((app.ledger.desired, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
     assert (after, len(app.foundry.toolboxes), app.foundry.create_count) == (before, toolboxes, 1)
 

@@ -12,8 +12,6 @@ from core.foundry_rate import (
     recovered_rate,
 )
 from core.release.poll_schedule import seconds_to_next_poll
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from handlers.gateways.in_memory.clock import ManualClock
 
 ALONE = LoadSnapshot(1, 5.0)
 
@@ -57,47 +55,3 @@ def test_what_is_refused_again_and_again_is_still_tried() -> None:
     for _ in range(100):
         a_second = rate_after_refusal(a_second)
     assert a_second == MIN_READS_PER_SECOND
-
-
-async def test_after_a_refusal_reads_come_one_after_another_until_it_is_calm() -> None:
-    looks, clock = FoundryRateLimiter(1.0), ManualClock()
-    await looks.wait_for_read(clock)
-    assert clock.passed == 0.0
-    looks.record_refusal(0.0)
-    assert not looks.is_calm(1.0)
-    for _ in range(3):
-        await looks.wait_for_read(clock)
-    assert 2.0 < clock.passed < 4.0, "the first at once, the others by the rate that is left"
-    assert looks.is_calm(1000.0)
-
-
-def test_several_refusals_of_one_moment_are_one() -> None:
-    looks = FoundryRateLimiter(5.0)
-    for at in (10.0, 10.1, 11.9):
-        looks.record_refusal(at)
-    assert looks.load(10.0).reads_per_second == rate_after_refusal(5.0)
-
-
-def test_a_few_versions_say_nothing_of_the_next() -> None:
-    looks = FoundryRateLimiter()
-    for seconds in (60.0, 50.0, 70.0, 80.0):
-        looks.record_activation(seconds)
-    assert looks.load(0.0).fastest_activation == 0.0
-    looks.record_activation(90.0)
-    assert looks.load(0.0).fastest_activation == 50.0
-
-
-def test_without_a_budget_nothing_is_held_back() -> None:
-    looks = FoundryRateLimiter(float("inf"))
-    looks.record_refusal(0.0)
-    assert looks.is_calm(0.0)
-    assert all(looks.try_start_release(0.0) for _ in range(100))
-
-
-def test_who_is_done_makes_room() -> None:
-    looks = FoundryRateLimiter(0.2)
-    looks.record_refusal(0.0)
-    assert looks.try_start_release(0.0)
-    assert not looks.try_start_release(0.0)
-    looks.end_release()
-    assert looks.try_start_release(0.0)

@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 
 from core.agents_file.spec import AgentSpec
-from core.model import Version
+from core.model import Agent, Version
 from core.prune.retention import Keep
 from core.reasons import Reason
-from core.release.actions import Action, EndRelease, PruneForRoom
+from core.release.actions import Action, EndRelease, PruneForRoom, Read
 from core.release.decide import next_action
 from core.release.inputs import DecisionInput, Observed
-from core.release.rules_version_limit import make_room, what_holds
+from core.release.rules_version_limit import kept_because, make_room
 from tests.unit.core.release.test_decide import NOW, RESOLVED, TO_1, UNDER_WAY, WANTED, agent, version
 
 RULE = AgentSpec.model_validate(
@@ -30,10 +30,16 @@ def listed(*ages: float) -> tuple[Version, ...]:
     )
 
 
+def observed(
+    found: Agent | None, versions: tuple[Version, ...] = (), tried: dict[str, Reason] | None = None
+) -> Observed:
+    return Observed(frozenset(Read), found, versions, release_definition=RESOLVED, prune_results=tried or {})
+
+
 def step(versions: tuple[Version, ...], tried: dict[str, Reason] | None = None, **changes: object) -> Action | None:
-    facts = Observed((agent(TO_1),), versions, release_definition=RESOLVED, pruned=tried or {})
+    known = observed(agent(TO_1), versions, tried)
     release = replace(UNDER_WAY, candidate=None, last_good=None, **changes)  # type: ignore[arg-type]
-    return make_room(DecisionInput(WANTED, release, facts), RULE, NOW)
+    return make_room(DecisionInput(WANTED, release, known), RULE, NOW)
 
 
 def going(found: Action | None) -> list[str]:
@@ -68,27 +74,27 @@ def test_at_the_limit_it_goes_on_until_nothing_is_left_to_try() -> None:
     )
 
 
-def test_what_went_does_not_count_though_the_list_still_tells_it() -> None:
+def test_a_deleted_version_that_the_list_still_names_does_not_count() -> None:
     assert step(listed(*[9.0] * 10), {str(n): Reason.PRUNED_STALE for n in range(2, 10)}) is None
 
 
 def test_a_candidate_needs_no_room() -> None:
-    facts = Observed((agent(TO_1),), listed(*[9.0] * 10))
-    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate="11"), facts), RULE, NOW) is None
+    known = observed(agent(TO_1), listed(*[9.0] * 10))
+    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate="11"), known), RULE, NOW) is None
 
 
-def test_an_agent_that_is_not_there_has_room() -> None:
-    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), Observed((None,))), RULE, NOW) is None
+def test_an_agent_that_does_not_exist_has_no_limit_to_meet() -> None:
+    assert make_room(DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), observed(None)), RULE, NOW) is None
 
 
-def test_the_table_asks_the_row_before_the_create() -> None:
-    facts = Observed((agent(TO_1),), listed(*[9.0] * 9), release_definition=RESOLVED)
-    world = DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), facts)
-    assert isinstance(next_action(world, RULE, NOW), PruneForRoom)
+def test_it_prunes_before_it_creates() -> None:
+    known = observed(agent(TO_1), listed(*[9.0] * 9))
+    inputs = DecisionInput(WANTED, replace(UNDER_WAY, candidate=None), known)
+    assert isinstance(next_action(inputs, RULE, NOW), PruneForRoom)
 
 
 @pytest.mark.parametrize(
     ("numbers", "text"), [([1], "KEPT_YOUNG 1"), ([1, 2, 3, 5], "KEPT_YOUNG 1-3 5"), ([1, 3, 4], "KEPT_YOUNG 1 3-4")]
 )
-def test_neighbours_are_told_as_a_span(numbers: list[int], text: str) -> None:
-    assert what_holds([Keep(version(str(n)), Reason.KEPT_YOUNG) for n in numbers]) == text
+def test_neighbours_are_joined_to_a_range(numbers: list[int], text: str) -> None:
+    assert kept_because([Keep(version(str(n)), Reason.KEPT_YOUNG) for n in numbers]) == text

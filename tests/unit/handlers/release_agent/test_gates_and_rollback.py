@@ -57,7 +57,7 @@ async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic()
     house = await live_house()
     assert await again(house, "v2", "b") == "LIVE"
     assert house.foundry.probes[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
-    assert house.journal.reasons()[-4:] == ["CONFIRM", "VERIFY", "TRAFFIC_MOVED", "LIVE"]
+    assert house.journal.reasons()[-4:] == ["CONFIRM_PASSED", "VERIFY_PASSED", "TRAFFIC_MOVED", "LIVE"]
     assert not house.foundry.agents[AGENT].probe_sessions
 
 

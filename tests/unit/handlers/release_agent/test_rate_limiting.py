@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -10,20 +11,19 @@ from typing import cast
 from core.agents_file.loader import load_agents
 from core.model import Agent
 from handlers.events.event_queued import handle_event
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.foundry.rate_limiter import MAX_SLOT_WAIT_SECONDS, FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
-from handlers.lease_keeper import MAX_SLOT_WAIT_SECONDS
 from handlers.prune_versions import run
 from handlers.prune_versions.run import prune_versions
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.drift_report import report_drift
 from handlers.telemetry.decision_log import DecisionLog
-from tests.fuzz.foundry import AGENT, LINE, VERSION, Reached
+from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
 from tests.fuzz.gateways import SETTINGS, world
 from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
@@ -33,11 +33,12 @@ MANY = [f"agent-{number}" for number in range(25)]
 AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
 
 
-def crowded() -> Gateways:
-    """Foundry refused something just now, and takes one release at a time."""
+async def throttled(others: AsyncExitStack) -> Gateways:
+    """Foundry refused something just now, and another release has the only slot."""
     made = replace(world(), rate_limiter=FoundryRateLimiter(0.1))
     made.rate_limiter.record_refusal(made.clock.monotonic())
-    assert made.rate_limiter.try_start_release(made.clock.monotonic()), "somebody else's release"
+    slot = made.rate_limiter.slot(made.clock, made.clock.sleep)
+    assert await others.enter_async_context(slot), "the other release"
     return made
 
 
@@ -45,8 +46,9 @@ async def pushed(gateways: Gateways) -> None:
     await handle_event(json.dumps(push_event(data=push_data(repository="agent-0"))), AGENTS, SETTINGS, gateways)
 
 
-async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
-    gateways = crowded()
+async def test_a_release_waits_under_its_lease_until_another_has_ended() -> None:
+    others = AsyncExitStack()
+    gateways = await throttled(others)
     await pushed(gateways)
     clock = cast("ManualClock", gateways.clock)
     before = clock.sleep
@@ -57,15 +59,16 @@ async def test_a_release_waits_under_its_lease_until_another_is_done() -> None:
             self.passed = clock.passed
             if clock.passed >= 30 and not done:
                 done.append(clock.passed)
-                gateways.rate_limiter.end_release()
+                await others.aclose()
 
     done, helped = list[float](), Helped()
     assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=helped)) == "LIVE"
     assert done, "it did wait"
 
 
-async def test_a_release_whose_turn_does_not_come_gives_its_lease_back_and_asks_to_be_taken_up() -> None:
-    gateways = crowded()
+async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> None:
+    others = AsyncExitStack()
+    gateways = await throttled(others)
     await pushed(gateways)
     gateways.rate_limiter.record_refusal(gateways.clock.monotonic())
     looks = gateways.rate_limiter
@@ -119,8 +122,8 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
 
 async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
     clock, looks = ManualClock(), FoundryRateLimiter(0.5)
-    foundry = Reached(looks, clock)
-    LINE.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
+    foundry = ScriptedFoundry(looks, clock)
+    HTTP.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.get_agent("a")
     assert clock.passed == 0.0
     looks.record_refusal(0.0)
@@ -131,9 +134,9 @@ async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
 
 async def test_each_page_of_a_list_waits_for_its_turn() -> None:
     clock, looks = ManualClock(), FoundryRateLimiter(1.0)
-    foundry = Reached(looks, clock)
+    foundry = ScriptedFoundry(looks, clock)
     looks.record_refusal(0.0)
     pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
-    LINE.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
+    HTTP.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
     assert [one.number for one in await foundry.list_versions("a")] == ["1", "2", "3"]
     assert clock.passed > 3.0

@@ -24,7 +24,7 @@ from handlers.gateways.errors import TransientError
 from handlers.poison import handle_poison_message
 from handlers.prune_versions.run import prune_versions
 from handlers.redaction import register_secret
-from handlers.release_agent.message import handle_message
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
@@ -250,7 +250,7 @@ async def test_a_newer_push_is_released_in_its_own_trace_whoever_s_message_it_wa
     await house.pushed("v1", "a")
     await house.clock.sleep(60)
     await house.pushed("v2", "b")
-    message = json.dumps({"agent": AGENT, "traceparent": house.queue.traceparents[0]})
+    message = json.dumps({"target": AGENT, "traceparent": house.queue.traceparents[0]})
     await handle_message(message, house.agents, house.settings, house.outside)
     first, second = traces(seen, "push")
     assert traces(seen, "release") == [first, second]
@@ -328,5 +328,5 @@ def test_every_step_says_which_image_it_is_about(seen: Seen) -> None:
     _run()
     image = {"agent", "repository", "tag", "digest"}
     told = {name: keys for name, keys in seen.spans().items() if name.startswith("release") and name != "release.pin"}
-    assert {"release.wait", "release.look", "release.create"} <= told.keys(), "a pin may come before there is a release"
+    assert {"release.wait", "release.read", "release.create"} <= told.keys(), "a pin may come before there is a release"
     assert {name: image - keys for name, keys in told.items() if image - keys} == {}

@@ -10,7 +10,7 @@ from core.release.gates.answers import Judgement, ProbeOutcome, ProbeReport, Ver
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
-from handlers.release_agent.prober import Prover
+from handlers.release_agent.prober import Prober
 
 ASK = Probe(ask="ping", expect="^pong$")
 POST = Probe(post={"question": "ping"}, status=201, expect="pong")
@@ -106,7 +106,7 @@ async def test_a_version_is_asked_until_it_answers_or_its_time_is_up(
 ) -> None:
     clock = ManualClock()
     foundry = Script(clock, list(said), list(opened))
-    proof = await Prover("hello", "2", foundry, clock).verify((ASK,))
+    proof = await Prober("hello", "2", foundry, clock).verify((ASK,))
     assert proof.outcome is outcome
     assert clock.passed == pytest.approx(took, abs=0.01)
     assert foundry.ended == (["s"] if "s" in opened else [])
@@ -125,19 +125,19 @@ class Hanging(ManualClock):
 async def test_an_agent_is_given_its_time_anew_where_it_was_we_who_stood_still() -> None:
     clock = Hanging()
     foundry = Script(clock, [DOWN, DOWN, DOWN, PONG], ["s"])
-    assert (await Prover("hello", "2", foundry, clock).verify((ASK,))).outcome is ProbeOutcome.PASSED
-    silent = await Prover("hello", "2", Script(Hanging(), [DOWN], ["s"]), Hanging()).verify((ASK,))
+    assert (await Prober("hello", "2", foundry, clock).verify((ASK,))).outcome is ProbeOutcome.PASSED
+    silent = await Prober("hello", "2", Script(Hanging(), [DOWN], ["s"]), Hanging()).verify((ASK,))
     assert silent.outcome is ProbeOutcome.FAILED
 
 
 async def test_every_question_must_be_answered_and_the_one_that_is_not_is_named() -> None:
     clock = ManualClock()
     foundry = Script(clock, [PONG, WRONG], ["s"])
-    proof = await Prover("hello", "2", foundry, clock).verify((ASK, ASK))
+    proof = await Prober("hello", "2", foundry, clock).verify((ASK, ASK))
     assert proof == ProbeReport(ProbeOutcome.FAILED, "question 2 of 2: answered 2 characters that do not match ^pong$")
 
 
 async def test_a_check_opens_no_session() -> None:
     clock = ManualClock()
     foundry = Script(clock, [PONG], [None])
-    assert await Prover("hello", "2", foundry, clock).check((ASK,)) == ProbeReport(ProbeOutcome.PASSED)
+    assert await Prober("hello", "2", foundry, clock).check((ASK,)) == ProbeReport(ProbeOutcome.PASSED)

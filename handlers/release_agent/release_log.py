@@ -1,0 +1,79 @@
+"""Records the decisions of one release: a line each, the same on its span, and metrics and an event at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.reasons import Reason
+from core.release.actions import Requeue, Stop
+from core.release_outcome import seconds_since
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from handlers import outcome_events
+from handlers.gateways.interfaces import Gateways, OutcomeEvent
+from handlers.release_agent.release_trace import ReleaseTrace
+from handlers.telemetry import metrics
+from handlers.telemetry.decision_log import DecisionLog
+
+
+class ReleaseLog:
+    """What a release records; ``publish`` sends the events once the lease is released."""
+
+    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
+        self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
+        self.trace = trace
+        self._agent = agent
+        self._gateways = gateways
+        self._events: list[OutcomeEvent] = []
+
+    def record(self, reason: Reason, state: ReleaseState, desired: DesiredState, detail: str = "") -> None:
+        """One decision about the release."""
+        push, now = state.push, self._gateways.clock.now()
+        about: dict[str, Any] = {
+            "version": state.candidate or (state.last_good.version if state.last_good else None),
+            "repository": push.repository if push else None,
+            "tag": push.tag if push else None,
+            "digest": push.digest if push else None,
+        }
+        self.trace.set_attributes(reason=reason.value, failed=reason.severity == "error", **about)
+        self.decisions.record(
+            reason,
+            detail,
+            **about,
+            cause=desired.cause.value if desired.cause else None,
+            step=f"release.{self.trace.step}",
+            from_version=state.routing_at_start.pinned if state.routing_at_start else None,
+            to_version=state.candidate,
+            took_s=self.trace.step_seconds,
+            since_start_s=seconds_since(state.started_at, now),
+            since_push_s=seconds_since(push.pushed_at if push else None, now),
+            event=push.event_id if push else None,
+            fingerprint=state.fingerprint,
+            generation=state.observed_generation,
+        )
+
+    def stopped(
+        self, ended: Stop | Requeue, state: ReleaseState, desired: DesiredState, detail: str = ""
+    ) -> Stop | Requeue:
+        """The loop ended without a release that ended; returns ``ended``."""
+        self.record(ended.reason, state, desired, detail or (ended.detail if isinstance(ended, Stop) else ""))
+        return ended
+
+    def release_ended(self, reason: Reason, state: ReleaseState, desired: DesiredState, detail: str = "") -> None:
+        """A release is over."""
+        self.record(reason, state, desired, detail)
+        metrics.release_ended(self._agent, reason, state, desired.cause, self._gateways.clock.now())
+        self.announce(reason, state, detail)
+
+    def announce(self, reason: Reason, state: ReleaseState, detail: str = "") -> None:
+        """Publish an outcome event, where the reason has one."""
+        event = outcome_events.release_event(self._agent, reason, state, detail)
+        self._events += [event] if event else []
+
+    async def flush(self) -> None:
+        """Write the lines so far to the journal."""
+        await self.decisions.flush()
+
+    async def publish(self) -> None:
+        """Publish the outcome events."""
+        await outcome_events.publish(self._events, self.decisions, self._gateways)
