@@ -18,6 +18,6 @@ async def handle_poison_message(queue: str, message: str, gateways: Gateways) ->
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "poison"})
     digest = hashlib.sha256(message.encode()).hexdigest()
     detail = f"a message of {queue} failed five times"
-    decisions.record(Reason.POISONED, detail, kept_only={"message": message}, queue=queue, message_sha256=digest)
+    decisions.record(Reason.POISONED, detail, journal_only={"message": message}, queue=queue, message_sha256=digest)
     metrics.message_poisoned(queue)
     await decisions.flush(required=True)

@@ -34,7 +34,7 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
     if not followers:
         decisions.record(Reason.NOT_FOLLOWED, **line)
     for spec in followers:
-        with otel.span(STEP, of=pushed.traceparent, agent=spec.name, **about) as describe:
+        with otel.span(STEP, parent=pushed.traceparent, agent=spec.name, **about) as describe:
             noted = await _note(spec, pushed, gateways)
             describe(reason=noted.reason.value)
             took = seconds_since(push.pushed_at, gateways.clock.now())

@@ -29,7 +29,7 @@ async def handle_secret_change(
     if not users:
         decisions.record(Reason.SECRET_NOT_USED, **about)
     for spec in users:
-        with otel.span(STEP, of=changed.traceparent, agent=spec.name, secret=changed.name) as describe:
+        with otel.span(STEP, parent=changed.traceparent, agent=spec.name, secret=changed.name) as describe:
             noted = await _note(spec, changed, gateways)
             describe(reason=noted.reason.value)
             generation = None if changed.dry_run else noted.desired.generation

@@ -1,46 +1,79 @@
-"""What an HTTP answer says about trying again, the same for every service."""
+"""What all Azure SDK clients share: options, the meaning of errors, and building a client at first use."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.request import getproxies
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from handlers.gateways.errors import PermanentError, TransientError
+
+T = TypeVar("T")
 
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses after which asking again may help."""
 UNREADABLE_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
-"""What reading an answer raises that is not what the contract says: HTML, half of it, a list, a missing key, a time
-beyond all calendars, a nest without end, and what calls itself gzip and is none."""
+"""What is raised by reading an answer that breaks the contract: HTML, half an answer, a list, a missing key, a time
+beyond all calendars, endless nesting, a body that claims to be gzip."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""Seconds of a Retry-After that are believed: one of years would be a release that nobody takes up again."""
+"""A longer Retry-After is cut: nobody would resume a release that waits for years."""
 CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "retry_status": 0}
-"""Seconds. A bad status is not asked again inside an SDK: azure-core would sleep for as long as Retry-After says, and
-nobody would renew the lease meanwhile; the release loop waits just as long, and renews."""
+"""Seconds. SDKs do not repeat on a bad status: azure-core would sleep for as long as Retry-After says, and nobody would
+renew the lease meanwhile; the release loop waits just as long, and renews."""
 NO_TRACE: dict[str, Any] = {"tracing_options": {"enabled": False}}
-"""Polls, and our own bookkeeping in storage, would be most of a trace and say nothing."""
+"""Polls and our own bookkeeping in storage would be most of a trace and say nothing."""
 
 
 @cache
 def connection_options() -> dict[str, Any]:
-    """How clients reach the network: past what the environment says of proxies where it says nothing.
+    """Let clients read proxies from the environment only where it names some.
 
-    aiohttp 3.14 reads the environment and ~/.netrc in a thread of its own, for every request anew, and the request
-    waits for both.
+    For that, aiohttp 3.14 reads the environment and ~/.netrc in a thread, for each request anew, and the request waits.
     """
     return {"use_env_settings": bool(getproxies())}
 
 
-def is_retryable(status: int | None) -> bool:
-    """True where asking again may help: nobody answered, the service is busy, or it said yes in words that are none."""
-    return status is None or status < 300 or status in RETRYABLE_STATUSES
+class LazyClient(Generic[T]):
+    """An SDK client that is imported and built at first use: importing azure-ai-projects takes most of a second."""
+
+    def __init__(self, load: Callable[[], Callable[..., T]], *args: object, **options: object) -> None:
+        self._load, self._args, self._options = load, args, options
+        self.instance: T | None = None
+
+    async def get(self) -> T:
+        """The client."""
+        if self.instance is None:
+            build = await asyncio.to_thread(self._load)
+            if self.instance is None:  # another coroutine may have built it meanwhile
+                self.instance = build(*self._args, **self._options)
+        return self.instance
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client: Any = self.instance
+        if client is not None:
+            await client.__aexit__()  # the registry's close() leaves connections of the token exchange open
 
 
 def retry_after(error: HttpResponseError) -> float | None:
-    """Seconds that the service asks us to wait, where it says so as a number; an hour at most."""
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    text = headers.get("Retry-After", "")
+    """Seconds that the service asks us to wait, where it gives a number; an hour at most."""
+    text = getattr(error.response, "headers", {}).get("Retry-After", "")
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else None
+
+
+def gateway_error(
+    service: str, what: str, error: Exception, code: str = "", *, unclear: bool = False
+) -> TransientError | PermanentError:
+    """The gateway's error: transient without a readable answer or with a status after which a retry may help."""
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if isinstance(error, ResourceNotFoundError):
+        status = 404  # azure-eventgrid 4.22.1 leaves it out
+    if not isinstance(error, HttpResponseError) or status is None or status < 300:
+        return TransientError(service, "no answer", f"{what}: {type(error).__name__}", unclear=unclear)
+    if status in RETRYABLE_STATUSES:
+        return TransientError(service, code or str(status), what, unclear=unclear, retry_after=retry_after(error))
+    return PermanentError(service, code or str(status), what, status=status)

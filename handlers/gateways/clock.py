@@ -10,30 +10,30 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, so that tests need not wait for it."""
+    """Time as a gateway, so that tests need not wait for it."""
 
     def now(self) -> datetime:
         """The time in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds of a clock that nobody sets."""
+        """Seconds of a clock that is never set back or forward."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait without holding a thread."""
 
     def jitter(self) -> float:
         """A random number from 0 to 1 by which a pause is shortened."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock; see the Clock protocol."""
 
     def now(self) -> datetime:
         """The time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds of a clock that nobody sets."""
+        """Seconds of a clock that is never set back or forward."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from handlers.redaction import redact
 
 STORAGE = "storage"
-"""What a GatewayError of the ledger, the journal or the queue names as its service."""
-
-
+"""The service of a GatewayError from the state store, the journal or the queue."""
 TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
-"""Our code for a create at Foundry's own limit, which it answers as a UserError (docs/reference/wire.md)."""
+"""Our code for a create at Foundry's own limit, which Foundry answers as a UserError (docs/reference/wire.md)."""
 
 
 class GatewayError(Exception):
-    """What an outside service made of a request, in one line without any secret value.
+    """How a service failed a request, in one line without any secret value.
 
-    ``code`` is the service's own code or the HTTP status as text, ``service`` which gateway speaks.
+    ``code`` is the service's own code, or the HTTP status as text.
     """
 
     def __init__(self, service: str, code: str, message: str) -> None:
@@ -27,11 +25,11 @@ class GatewayError(Exception):
 
 
 class TransientError(GatewayError):
-    """Asking again later may help.
+    """A retry may help.
 
-    ``unclear`` is True when the request may have taken effect although its answer was lost or an error (a timeout, a
-    5xx): the caller must look before it sends again. ``retry_after`` is the service's own wish in seconds;
-    ``throttled`` is True for a 429 of Foundry's: we asked too often.
+    ``unclear``: the request may have taken effect although its answer was lost or an error (a timeout, a 5xx); the
+    caller must read before it sends again. ``retry_after``: seconds that the service asks for. ``throttled``: Foundry
+    answered 429.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class TransientError(GatewayError):
 
 
 class PermanentError(GatewayError):
-    """Asking again will not help; ``status`` is the HTTP status where there was one."""
+    """A retry will not help; ``status`` is the HTTP status where there was one."""
 
     def __init__(self, service: str, code: str, message: str, *, status: int | None = None) -> None:
         super().__init__(service, code, message)

@@ -12,14 +12,8 @@ from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretUnavailable, SecretValue
-from handlers.gateways.azure_http import (
-    CLIENT_OPTIONS,
-    UNREADABLE_ANSWER,
-    connection_options,
-    is_retryable,
-    retry_after,
-)
-from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, connection_options, gateway_error
+from handlers.gateways.errors import PermanentError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -29,31 +23,28 @@ OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 
 
 class AzureKeyVault:
-    """See the Vault protocol."""
+    """See the KeyVault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
         self._client = SecretClient(url, credential, **OPTIONS, **connection_options())
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        """A secret's value and the version id that came with it."""
-        with _our_errors(f"read secret {name}"):
+        """A secret's value with the version id of the same answer."""
+        with _translate_errors(f"read secret {name}"):
             try:
                 return _secret(name, await self._client.get_secret(name, version))
             except ResourceNotFoundError:
                 return SecretUnavailable.MISSING
             except HttpResponseError as error:
-                if error.status_code in (401, 403):
-                    return (
-                        SecretUnavailable.DISABLED
-                        if _inner_code(error) == "SecretDisabled"
-                        else SecretUnavailable.FORBIDDEN
-                    )
-                raise
+                if error.status_code not in (401, 403):
+                    raise
+                disabled = _inner_code(error) == "SecretDisabled"
+                return SecretUnavailable.DISABLED if disabled else SecretUnavailable.FORBIDDEN
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name, by the tags ``agent`` and ``env``."""
         found: dict[str, str] = {}
-        with _our_errors("list secrets"):
+        with _translate_errors("list secrets"):
             async for secret in self._client.list_properties_of_secrets():
                 variable = _variable_for(secret, agent)
                 if variable is None or not secret.name:
@@ -69,18 +60,18 @@ class AzureKeyVault:
         await self._client.close()
 
 
-def _secret(name: str, found: KeyVaultSecret) -> Secret:
-    """The secret; raises what is read as an unreadable answer where the SDK passes on what is no text and no date."""
-    told = found.properties
-    value: object = found.value or ""
-    dates: tuple[object, object] = told.expires_on, told.not_before
-    if not isinstance(value, str) or not all(isinstance(one, datetime | None) for one in dates):
-        raise TypeError("a secret has a text, and dates")
-    return Secret(name, told.version or "", SecretValue(value), told.expires_on, told.not_before)
+def _secret(name: str, answer: KeyVaultSecret) -> Secret:
+    """The secret; raises TypeError where the SDK passes on a value that is not a text, or a date that is not one."""
+    properties = answer.properties
+    value: object = answer.value or ""
+    dates: tuple[object, object] = properties.expires_on, properties.not_before
+    if not isinstance(value, str) or not all(isinstance(date, datetime | None) for date in dates):
+        raise TypeError("a secret has a text and dates")
+    return Secret(name, properties.version or "", SecretValue(value), properties.expires_on, properties.not_before)
 
 
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:
-    """The variable that a secret is tagged to give the agent; a certificate's own secret never is one."""
+    """The variable that a secret's tags name for the agent; the secret behind a certificate never counts."""
     tags = secret.tags or {}
     if not secret.enabled or getattr(secret, "managed", False) or tags.get("agent") != agent:
         return None
@@ -88,19 +79,13 @@ def _variable_for(secret: SecretProperties, agent: str) -> str | None:
 
 
 @contextmanager
-def _our_errors(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except HttpResponseError as error:
-        if error.status_code is not None and error.status_code < 300:
-            raise TransientError(SERVICE, "no answer", what) from error
-        code = str(error.error.code if error.error and error.error.code else error.status_code)  # JSON has numbers, too
-        if is_retryable(error.status_code):
-            raise TransientError(SERVICE, code, what, retry_after=retry_after(error)) from error
-        shown = "FORBIDDEN" if error.status_code == 403 else code
-        raise PermanentError(SERVICE, shown, what, status=error.status_code) from error
     except (AzureError, *UNREADABLE_ANSWER) as error:
-        raise TransientError(SERVICE, "no answer", what) from error
+        code = getattr(getattr(error, "error", None), "code", None)
+        forbidden = isinstance(error, HttpResponseError) and error.status_code == 403
+        raise gateway_error(SERVICE, what, error, "FORBIDDEN" if forbidden else str(code or "")) from error
 
 
 def _inner_code(error: HttpResponseError) -> str:

@@ -85,7 +85,7 @@ async def _report(
 ) -> None:
     """What is told where nothing went is written with that of the other agents, at the run's end."""
     if not gone:
-        quiet.merge(decisions)
+        quiet.take_lines(decisions)
         return
     event = outcome_events.prune_event(spec.name, sorted(gone, key=int), gateways.clock.now().isoformat())
     await outcome_events.publish([event], decisions, gateways)

@@ -76,4 +76,6 @@ class ReleaseTrace:
         self._set_attributes(failed=failed, **attributes)
 
     def _open(self) -> None:
-        self._set_attributes = self._span.enter_context(otel.span("release", of=self._traceparent, agent=self._agent))
+        self._set_attributes = self._span.enter_context(
+            otel.span("release", parent=self._traceparent, agent=self._agent)
+        )

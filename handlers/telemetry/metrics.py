@@ -1,4 +1,4 @@
-"""What is counted and measured; every name stands in docs/reference/telemetry.md, and few values per attribute."""
+"""Counters, histograms and gauges; docs/reference/telemetry.md lists every name, and each attribute has few values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from core.state.release import ReleaseState
 from handlers.telemetry import otel
 
 SECONDS = "s"
-USUAL = (Status.CREATING, Status.ACTIVE, Status.FAILED)
+USUAL_STATUSES = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 
 def release_ended(agent: str, reason: Reason, release: ReleaseState, cause: Cause | None, now: datetime) -> None:
-    """One release more, and what it says about lead time (of a push alone) and time to restore."""
-    came_to = outcome_of(reason)
-    otel.count("releases", unit="{release}", agent=agent, outcome=came_to.value)
-    if came_to is not ReleaseOutcome.LIVE:
+    """Count a release, and measure its lead time (of a push only) and time to restore."""
+    outcome = outcome_of(reason)
+    otel.count("releases", unit="{release}", agent=agent, outcome=outcome.value)
+    if outcome is not ReleaseOutcome.LIVE:
         return
     lead = seconds_since(release.push.pushed_at if release.push else None, now)
     if lead is not None and cause is Cause.PUSH:  # a rotation releases a push that may be a year old
@@ -32,26 +32,26 @@ def release_ended(agent: str, reason: Reason, release: ReleaseState, cause: Caus
 
 
 def version_activated(agent: str, seconds: float | None) -> None:
-    """A version became active, so long after its release began."""
+    """Measure how long after its release began a version became active."""
     if seconds is not None:
         otel.measure("version.activation.duration", seconds, unit=SECONDS, agent=agent)
 
 
 def version_verified(agent: str, seconds: float) -> None:
-    """A version was asked, and so long it took."""
+    """Measure how long the verification of a version took."""
     otel.measure("version.verify.duration", seconds, unit=SECONDS, agent=agent)
 
 
-def version_counts(agent: str, found: Sequence[Version], limit: int) -> None:
-    """How many versions there are by status, and how much of the limit that is."""
-    none = dict.fromkeys(USUAL, 0)  # the last of a status that went must not seem to be there still
-    for status, number in (none | Counter(version.status for version in found)).items():
+def version_counts(agent: str, versions: Sequence[Version], limit: int) -> None:
+    """Set the number of versions by status, and their share of the limit."""
+    zeros = dict.fromkeys(USUAL_STATUSES, 0)  # or the last version of a status would seem to exist for ever
+    for status, number in (zeros | Counter(version.status for version in versions)).items():
         otel.gauge("versions", number, unit="{version}", agent=agent, status=status.value)
-    otel.gauge("versions.quota", round(len(found) / limit, 4), unit="1", agent=agent)
+    otel.gauge("versions.quota", round(len(versions) / limit, 4), unit="1", agent=agent)
 
 
 def version_pruned(agent: str, reason: Reason) -> None:
-    """A version went, or stayed although it was to go."""
+    """Count a version that was deleted, or that sessions protected."""
     if reason is Reason.SESSIONS_ACTIVE:
         otel.count("versions.kept_for_sessions", unit="{version}", agent=agent)
     elif reason in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED):
@@ -59,26 +59,26 @@ def version_pruned(agent: str, reason: Reason) -> None:
 
 
 def holds_and_approval(agent: str, holds: int, approval: float) -> None:
-    """What holds an agent up: how many holds, and for how long a version waits for a person (0: none does)."""
+    """Set how many holds an agent has, and how long a version has waited for approval (0: none waits)."""
     otel.gauge("holds", holds, unit="{hold}", agent=agent)
     otel.gauge("approval.waiting", approval, unit=SECONDS, agent=agent)
 
 
 def oldest_unfinished(seconds: float) -> None:
-    """The age of the oldest release that should have ended; 0 where there is none."""
+    """Set the age of the oldest release that should have ended; 0 where there is none."""
     otel.gauge("release.oldest_unfinished", seconds, unit=SECONDS)
 
 
 def queue_depth(name: str, messages: int) -> None:
-    """About how many messages a queue has."""
+    """Set the approximate number of messages in a queue."""
     otel.gauge("queue.depth", messages, unit="{message}", queue=name)
 
 
 def message_poisoned(queue: str) -> None:
-    """A message failed five times."""
+    """Count a message that failed five times."""
     otel.count("queue.poisoned", unit="{message}", queue=queue)
 
 
 def heartbeat() -> None:
-    """The timer ran to its end."""
+    """Count a timer run that reached its end."""
     otel.count("heartbeat", unit="{run}")

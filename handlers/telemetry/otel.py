@@ -1,7 +1,7 @@
-"""The only logger, tracer and meter of the product; importing it imports nothing of Azure's or OpenTelemetry's.
+"""The only logger, tracer and meter of the product; importing it imports nothing of Azure or OpenTelemetry.
 
-Who exports is the worker's business (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY, on every Python): nothing here
-configures a provider, so nothing is exported twice, and without one all of this costs next to nothing.
+The worker exports (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY, on every Python). Nothing here configures a provider:
+nothing is exported twice, and without a provider all of this costs next to nothing.
 """
 
 from __future__ import annotations
@@ -22,67 +22,73 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("slipway")
 _log.setLevel(logging.INFO)
-logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO every SDK call is some fifteen lines
+logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO each SDK call is some fifteen lines
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PREFIX = "slipway."
 """Attributes named http, db, messaging and the like never become custom dimensions of Application Insights."""
 MAX_VALUE_CHARS = 1000
-"""Characters of an attribute's value; what an event or a service says may have any length."""
+"""Of an attribute's value; texts of events and services may have any length."""
 Value = str | int | float | bool | None
 Attributes = dict[str, str | int | float | bool]
 
 
 class SetAttributes(Protocol):
-    """Says more about one step; ``failed`` makes it one that Application Insights shows as failed."""
+    """Adds attributes to one span; ``failed`` marks it as failed in Application Insights."""
 
     def __call__(self, *, failed: bool = False, **attributes: Value) -> None:
         """Add attributes."""
 
 
 def log_decision(fields: Mapping[str, object], *, severity: str) -> None:
-    """One canonical line per decision: the name is constant, the data is in fields."""
-    told = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
-    _log.log(_LEVELS[severity], "slipway.decision", extra=told)
+    """Log one canonical line per decision: its name is constant, the data is in fields."""
+    extra = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
+    _log.log(_LEVELS[severity], "slipway.decision", extra=extra)
 
 
 @contextmanager
-def span(name: str, *, of: str | None = None, **attributes: Value) -> Iterator[SetAttributes]:
-    """A step of a trace: of the trace that a traceparent names, else of the one that goes on.
+def span(name: str, *, parent: str | None = None, **attributes: Value) -> Iterator[SetAttributes]:
+    """A span in the trace of the traceparent ``parent``, else in the current trace.
 
-    No error is recorded with it: a traceback prints the words of every cause, and services repeat what they were sent.
+    It records no exception: a traceback prints the message of every cause, and services repeat what they were sent.
     """
     from opentelemetry import trace
 
-    tracer, kept = trace.get_tracer("slipway"), _attributes(attributes)
-    with tracer.start_as_current_span(
-        name, _context(of), attributes=kept, links=_links(of), record_exception=False, set_status_on_exception=False
-    ) as opened:
+    options: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False, "links": _links(parent)}
+    tracer = trace.get_tracer("slipway")
+    with tracer.start_as_current_span(name, _context(parent), attributes=_attributes(attributes), **options) as current:
         try:
-            yield partial(_describe, opened)
+            yield partial(_set_attributes, current)
         finally:
-            _end(opened, sys.exc_info()[0])
+            if (error := sys.exc_info()[0]) is not None:
+                _fail(current, error.__name__)
 
 
 def past_span(name: str, since: datetime, until: datetime, **attributes: Value) -> None:
-    """A step that is over, such as a wait of many looks."""
+    """A span that is over, such as a wait of many polls."""
     from opentelemetry import trace
 
-    tracer, kept = trace.get_tracer("slipway"), _attributes(attributes)
-    tracer.start_span(name, attributes=kept, start_time=_nanoseconds(since)).end(_nanoseconds(until))
+    start, end = (int(at.timestamp() * 1_000_000) * 1000 for at in (since, until))
+    trace.get_tracer("slipway").start_span(name, attributes=_attributes(attributes), start_time=start).end(end)
 
 
 def set_attributes(*, failed: bool = False, **attributes: Value) -> None:
-    """Say more about the step that goes on."""
+    """Add attributes to the current span."""
     from opentelemetry import trace
 
-    _describe(trace.get_current_span(), failed=failed, **attributes)
+    _set_attributes(trace.get_current_span(), failed=failed, **attributes)
 
 
-def _describe(opened: Span, *, failed: bool = False, **attributes: Value) -> None:
-    opened.set_attributes(_attributes(attributes))
+def _set_attributes(current: Span, *, failed: bool = False, **attributes: Value) -> None:
+    current.set_attributes(_attributes(attributes))
     if failed:
-        _fail(opened, str(attributes.get("reason", "")))
+        _fail(current, str(attributes.get("reason", "")))
+
+
+def _fail(current: Span, why: str) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    current.set_status(Status(StatusCode.ERROR, why))
 
 
 def current_traceparent() -> str | None:
@@ -100,14 +106,14 @@ def count(name: str, number: int = 1, *, unit: str, **attributes: Value) -> None
 
 
 def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:
-    """One more value of a distribution."""
+    """Add a value to a histogram."""
     _instrument("create_histogram", name, unit).record(value, _attributes(attributes))
 
 
 def gauge(name: str, value: float, *, unit: str, **attributes: Value) -> None:
-    """How much there is of something now: exported once, so that what is seldom looked at does not seem to be new."""
-    kept = _attributes(attributes)
-    _levels(name, unit)[tuple(sorted(kept.items()))] = (value, kept)
+    """Set a gauge; each value is exported once, so that an old value does not seem to be a new one."""
+    labels = _attributes(attributes)
+    _gauge_values(name, unit)[tuple(sorted(labels.items()))] = (value, labels)
 
 
 @cache
@@ -118,54 +124,39 @@ def _instrument(kind: str, name: str, unit: str) -> Any:
 
 
 @cache
-def _levels(name: str, unit: str) -> dict[Any, tuple[float, Attributes]]:
-    """What waits for the next export; a plain gauge would export its last value every minute for as long as we live."""
+def _gauge_values(name: str, unit: str) -> dict[Any, tuple[float, Attributes]]:
+    """The values for the next export; a plain gauge would export its last value every minute until the process ends."""
     from opentelemetry import metrics
 
     waiting: dict[Any, tuple[float, Attributes]] = {}
 
-    def told(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+    def observe(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
         while waiting:
             yield metrics.Observation(*waiting.popitem()[1])
 
-    metrics.get_meter("slipway").create_observable_gauge(PREFIX + name, [told], unit=unit)
+    metrics.get_meter("slipway").create_observable_gauge(PREFIX + name, [observe], unit=unit)
     return waiting
 
 
-def _attributes(given: Mapping[str, Value]) -> Attributes:
+def _attributes(attributes: Mapping[str, Value]) -> Attributes:
     return {
         PREFIX + key: redact_and_truncate(value, MAX_VALUE_CHARS) if isinstance(value, str) else value
-        for key, value in given.items()
+        for key, value in attributes.items()
         if value is not None and value != ""
     }
 
 
-def _context(of: str | None) -> Context | None:
-    if of is None:
+def _context(parent: str | None) -> Context | None:
+    if parent is None:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    return TraceContextTextMapPropagator().extract({"traceparent": of})
+    return TraceContextTextMapPropagator().extract({"traceparent": parent})
 
 
-def _links(of: str | None) -> list[Link]:
-    """To the host's own span, where this one belongs to another trace: the host makes one per message."""
+def _links(parent: str | None) -> list[Link]:
+    """A link to the host's own span, of which there is one a message, where this span belongs to another trace."""
     from opentelemetry import trace
 
-    here = trace.get_current_span().get_span_context()
-    return [trace.Link(here)] if of is not None and here.is_valid else []
-
-
-def _end(opened: Span, error: type[BaseException] | None) -> None:
-    if error is not None:
-        _fail(opened, error.__name__)
-
-
-def _fail(opened: Span, why: str) -> None:
-    from opentelemetry.trace import Status, StatusCode
-
-    opened.set_status(Status(StatusCode.ERROR, why))
-
-
-def _nanoseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000) * 1000
+    current = trace.get_current_span().get_span_context()
+    return [trace.Link(current)] if parent is not None and current.is_valid else []

@@ -90,11 +90,11 @@ class FaultyServices:
             await stand_in.start(tls=self._authority.server())
         credential, project = AsyncLocalCredential(), f"{self.foundry.url}/api/projects/demo"
         self._foundry = AzureFoundry(project, credential)
-        self._foundry._made = AIProjectClient(project, credential, **client.OPTIONS, **self._transport())
+        self._foundry._client.instance = AIProjectClient(project, credential, **client.OPTIONS, **self._transport())
         self._vault = AzureKeyVault(self.vault.url, credential)
         self._vault._client = SecretClient(self.vault.url, credential, **key_vault.OPTIONS, **self._transport())
         self._images = AzureRegistry(self.registry.url, credential)
-        self._images._made = ContainerRegistryClient(
+        self._images._client.instance = ContainerRegistryClient(
             self.registry.url, credential, **registry.OPTIONS, **self._transport()
         )
         blob, queue = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))

@@ -1,4 +1,4 @@
-"""Foundry: one suite for the fake and for the real SDK against the stand-in."""
+"""Foundry: one suite for the gateway in memory and the real SDK against the stand-in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LocalFoundry(AzureFoundry):
 
     def __init__(self, endpoint: str, ca: Path) -> None:
         super().__init__(endpoint, AsyncLocalCredential())
-        self._made = AIProjectClient(endpoint, AsyncLocalCredential(), **client_options(ca))
+        self._client.instance = AIProjectClient(endpoint, AsyncLocalCredential(), **client_options(ca))
 
 
 @dataclass
@@ -105,9 +105,9 @@ async def real(tmp_path: Path) -> AsyncIterator[StandInUnderTest]:
     await stand_in.stop()
 
 
-@pytest.fixture(params=["fake", "stand-in"])
+@pytest.fixture(params=["in-memory", "stand-in"])
 async def tested(request: pytest.FixtureRequest, real: StandInUnderTest) -> FoundryUnderTest:
-    if request.param == "fake":
+    if request.param == "in-memory":
         clock = ManualClock()
         return InMemoryUnderTest(InMemoryFoundry(clock, provisioning=20), clock)
     return real
@@ -356,7 +356,7 @@ async def test_without_a_token_no_create_request_is_sent(real: StandInUnderTest)
 
 async def test_concurrent_first_calls_build_one_client(real: StandInUnderTest) -> None:
     foundry = AzureFoundry(f"{real.url}/api/projects/demo", AsyncLocalCredential())
-    first, second = await asyncio.gather(foundry._client(), foundry._client())
+    first, second = await asyncio.gather(foundry._client.get(), foundry._client.get())
     await foundry.close()
     assert first is second
 

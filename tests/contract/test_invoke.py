@@ -106,7 +106,7 @@ async def test_an_answer_that_is_not_a_response_object_is_a_problem(real: StandI
     for body in bodies:
         await plan_faults(real.url, {"path": "/responses", "status": 200, "body": body})
         answer = await real.foundry.ask("hello", ASK, None, WITHIN)
-        assert answer.problem == "which is no response object"
+        assert answer.problem == "which is not a response object"
     await plan_faults(real.url, {"path": "/responses", "status": 200, "body": {"output": [{"content": ["x"]}, 7]}})
     assert await real.foundry.ask("hello", ASK, None, WITHIN) == Answer(200)
 
@@ -139,7 +139,7 @@ async def test_a_version_with_an_open_session_is_not_deleted(tested: FoundryUnde
     assert (first.value, (await tested.foundry.delete_version("hello", "1")).value) == ("sessions_active", "deleted")
 
 
-async def test_the_fake_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
+async def test_the_foundry_in_memory_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
     if isinstance(tested, InMemoryUnderTest):
         await create_active_version(tested)
         tested.foundry.answers["a" * 64] = ("pong", "oops")

@@ -81,7 +81,7 @@ class ScriptedFoundry(AzureFoundry):
 
     def __init__(self, rate_limiter: FoundryRateLimiter | None = None, clock: Clock | None = None) -> None:
         super().__init__(PROJECT, AsyncLocalCredential(), rate_limiter, clock)
-        self._made = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=HTTP.transport(), **OPTIONS)
+        self._client.instance = AIProjectClient(PROJECT, AsyncLocalCredential(), transport=HTTP.transport(), **OPTIONS)
 
 
 FOUNDRY = ScriptedFoundry()

@@ -59,7 +59,9 @@ class ScriptedRegistry(AzureRegistry):
 
     def __init__(self) -> None:
         super().__init__(REGISTRY_URL, AsyncLocalCredential())
-        self._made = ContainerRegistryClient(REGISTRY_URL, AsyncLocalCredential(), transport=HTTP.transport(), **IMAGES)
+        self._client.instance = ContainerRegistryClient(
+            REGISTRY_URL, AsyncLocalCredential(), transport=HTTP.transport(), **IMAGES
+        )
 
 
 def _account() -> StorageAccount:

@@ -1,4 +1,4 @@
-"""One call to Foundry: what it answers as a value of ours, or one of our two errors."""
+"""One call to Foundry: its answer as our own type, or one of our two errors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NO_RETRY: dict[str, Any] = {"retry_total": 0}
 PAGE_SIZE = 100
 
 
-async def read(what: str, send: Callable[[], Awaitable[Any]], shape: Callable[[Any], T]) -> T | None:
-    """Ask for something; None where it does not exist."""
+async def read(what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T]) -> T | None:
+    """Read something; None where it does not exist."""
     try:
-        return shape(await send())
+        return convert(await send())
     except (AzureError, *UNREADABLE_ANSWER) as error:
         failed = read_failed(what, error)
         if failed is None:
@@ -34,37 +34,37 @@ async def read(what: str, send: Callable[[], Awaitable[Any]], shape: Callable[[A
 
 
 async def send_once(
-    what: str, send: Callable[[], Awaitable[Any]], shape: Callable[[Any], T], sent: Definition | None = None
+    what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T], sent: Definition | None = None
 ) -> T:
-    """Do something once; ``sent`` is what the service may repeat in its refusal, secrets and all."""
+    """Send a write once; ``sent`` is the definition that a refusal may repeat, secrets included."""
     try:
-        return shape(await send())
+        return convert(await send())
     except (AzureError, *UNREADABLE_ANSWER) as error:
         failed = write_failed(what, error, sent)
         if sent is None:
             raise failed from error
-    # outside of the handler, and without a cause: a traceback prints every error of the chain, with what it repeats
+    # outside of the handler, and without a cause: a traceback prints every error of the chain with its message
     raise failed from None
 
 
-async def _at_once() -> None:
-    """No page waits."""
+async def _no_wait() -> None:
+    pass
 
 
 async def read_pages(
-    what: str, paged: AsyncItemPaged[Any], turn: Callable[[], Awaitable[None]] = _at_once
+    what: str, paged: AsyncItemPaged[Any], wait_for_read: Callable[[], Awaitable[None]] = _no_wait
 ) -> list[Any]:
     """The items of all pages; raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
 
-    azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and never looks at ``has_more``: a server that
-    echoes the cursor would be asked for ever. Nothing follows an empty page, whatever its cursor says. Each page waits
-    for its ``turn``: one that is refused has the whole list read again.
+    azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and ignores ``has_more``: against a server that
+    echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor. Each page waits for the
+    rate limiter: after one refused page the whole list is read again.
     """
     found: list[Any] = []
     cursors: set[str] = set()
     pages = paged.by_page()
     while True:
-        await turn()
+        await wait_for_read()
         page = await anext(pages, None)
         items = [item async for item in page] if page is not None else []
         cursor: str | None = getattr(pages, "continuation_token", None)

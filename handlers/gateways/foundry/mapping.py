@@ -1,4 +1,4 @@
-"""Between Foundry's JSON and our words; models of the SDK are never printed: they show environment values."""
+"""Between Foundry's JSON and our own types; models of the SDK are never printed: they show environment values."""
 
 from __future__ import annotations
 
@@ -23,71 +23,68 @@ from core.model import (
 from handlers.redaction import redact_and_truncate
 
 
-def version_of(told: Mapping[str, Any]) -> Version:
-    """A version; ``error`` is no attribute of the SDK's model and is read by its key."""
-    definition = told.get("definition") or {}
-    error = told.get("error") or {}
+def version_of(body: Mapping[str, Any]) -> Version:
+    """A version; ``error`` is not an attribute of the SDK's model and is read by its key."""
+    definition, status = body.get("definition") or {}, str(body.get("status") or "")
     return Version(
-        number=str(told["version"]),
-        status=_status(str(told.get("status") or "")),
-        created_at=time_of(told.get("created_at")),
+        number=str(body["version"]),
+        status=Status(status) if status in Status.__members__.values() else Status.UNKNOWN,
+        created_at=time_of(body.get("created_at")),
         image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
         variables=frozenset(definition.get("environment_variables") or {}),
-        metadata={str(key): str(value) for key, value in (told.get("metadata") or {}).items()},
-        failure=_failure(error),
-        draft=bool(told.get("draft")),
+        metadata={str(key): str(value) for key, value in (body.get("metadata") or {}).items()},
+        failure=_failure(body.get("error") or {}),
+        draft=bool(body.get("draft")),
     )
 
 
-def numbered_version(told: Mapping[str, Any]) -> Version:
-    """A version that was asked for; raises ValueError where it has no number and so no place in the order."""
-    version = version_of(told)
+def numbered_version(body: Mapping[str, Any]) -> Version:
+    """A requested version; raises ValueError where it has no number and so no place in the order."""
+    version = version_of(body)
     if not is_version_number(version.number):
         raise ValueError("a version without a number")
     return version
 
 
-def with_date(response: Any, told: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
-    """An answer with the time at which the service gave it, where its header says so (RFC 9110, Date)."""
+def with_date(response: Any, body: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
+    """An answer with the time of its Date header, where it has one (RFC 9110)."""
     try:
         at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
     except ValueError:
-        return told, None
-    return told, at if at.tzinfo else None
+        return body, None
+    return body, at if at.tzinfo else None
 
 
 def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
-    """A version with the time at which it was told."""
-    told, at = answer
-    return replace(numbered_version(told), read_at=at)
+    """A version with the time of the answer."""
+    body, at = answer
+    return replace(numbered_version(body), read_at=at)
 
 
-def _failure(told: Mapping[str, Any]) -> Failure | None:
-    """In a version's own words, which may be those of its container, and that knows secrets."""
-    if not told:
+def _failure(error: Mapping[str, Any]) -> Failure | None:
+    """Why a version failed; the message may come from its container, which knows secrets."""
+    if not error:
         return None
-    return Failure(
-        redact_and_truncate(str(told.get("code", "")), 100), redact_and_truncate(str(told.get("message", "")), 300)
-    )
+    code, message = str(error.get("code", "")), str(error.get("message", ""))
+    return Failure(redact_and_truncate(code, 100), redact_and_truncate(message, 300))
 
 
-def agent_of(told: Mapping[str, Any]) -> Agent:
+def agent_of(body: Mapping[str, Any]) -> Agent:
     """An agent; without a selector its endpoint follows the newest version."""
-    newest = (told.get("versions") or {}).get("latest")
+    newest = (body.get("versions") or {}).get("latest")
     latest = version_of(newest) if newest else None
-    identity = told.get("instance_identity") or {}
     return Agent(
-        name=str(told["name"]),
-        enabled=told.get("state") != "disabled",
-        routing=routing_of(told),
+        name=str(body["name"]),
+        enabled=body.get("state") != "disabled",
+        routing=routing_of(body),
         latest=latest if latest and latest.is_release else None,
-        identity=identity.get("principal_id"),
+        identity=(body.get("instance_identity") or {}).get("principal_id"),
     )
 
 
-def routing_of(told: Mapping[str, Any]) -> Routing:
-    """The selector of an agent's endpoint."""
-    selector = (told.get("agent_endpoint") or {}).get("version_selector") or {}
+def routing_of(body: Mapping[str, Any]) -> Routing:
+    """The version selector of an agent's endpoint."""
+    selector = (body.get("agent_endpoint") or {}).get("version_selector") or {}
     rules = selector.get("version_selection_rules") or []
     return Routing(tuple(TrafficRule(str(r["agent_version"]), int(r.get("traffic_percentage", 100))) for r in rules))
 
@@ -108,16 +105,12 @@ def definition_to(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _status(text: str) -> Status:
-    return Status(text) if text in Status.__members__.values() else Status.UNKNOWN
-
-
-def time_of(told: Any) -> datetime:
-    """A time from Unix seconds or an ISO text, which the SDK leaves as it is; otherwise UNKNOWN_TIME."""
+def time_of(value: Any) -> datetime:
+    """A time from Unix seconds or an ISO text, which the SDK leaves as it is; UNKNOWN_TIME from anything else."""
     try:
-        found = datetime.fromisoformat(told) if isinstance(told, str) else told
-        if isinstance(found, datetime):
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(float(found or 0), UTC)
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(time, datetime):
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(float(time or 0), UTC)
     except (ValueError, OverflowError, OSError):
         return UNKNOWN_TIME

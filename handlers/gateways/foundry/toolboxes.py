@@ -1,4 +1,4 @@
-"""Toolboxes: a hosted agent's tools stand in a versioned toolbox that its container asks by address."""
+"""Toolboxes: a hosted agent's tools are a versioned toolbox, which its container reaches by address."""
 
 from __future__ import annotations
 
@@ -19,70 +19,64 @@ if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
 TOOLS_HASH = "slipway.tools"
-"""Metadata that names what a version was made of: the service may tell its tools with defaults filled in, and tools
-compared as told would then differ for ever, a new version each time."""
+"""Metadata with a hash of the tools as sent: Foundry may fill in defaults, so that its tools never equal ours, and each
+release would create a version."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """A version as Foundry tells it."""
+class _Version:
+    """A toolbox version as Foundry returns it."""
 
     number: str
     tools: list[dict[str, Any]]
-    made_of: str | None
+    tools_hash: str | None
     created_at: datetime
 
 
 async def ensure_toolbox(
     client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]
 ) -> Toolbox:
-    """The newest version if it was made of exactly these tools, else a new one; its address is that version's own."""
+    """The newest version if it was made of exactly these tools, else a new one; the address names that version."""
     desired = canonical(tools)
-    made_of = hashlib.sha256(json.dumps(desired, sort_keys=True).encode()).hexdigest()
-    listed = await _listed(client, name)
-    found = listed[0] if listed else None
-    if found is None or not (made_of == found.made_of or found.tools == desired):
-        body = {"tools": desired, "metadata": {TOOLS_HASH: made_of}}
+    tools_hash = hashlib.sha256(json.dumps(desired, sort_keys=True).encode()).hexdigest()
+    version = next(iter(await _list_newest_first(client, name)), None)
+    if version is None or not (tools_hash == version.tools_hash or version.tools == desired):
+        body = {"tools": desired, "metadata": {TOOLS_HASH: tools_hash}}
         what = f"create a version of toolbox {name}"
-        found = await send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _made)
-    return Toolbox(name, found.number, f"{project}/toolboxes/{name}/versions/{found.number}/mcp?api-version=v1")
+        version = await send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _version)
+    return Toolbox(name, version.number, f"{project}/toolboxes/{name}/versions/{version.number}/mcp?api-version=v1")
 
 
 async def list_toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
-    """Every version with what pruning must know of it; empty where there is no such toolbox."""
-    default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default)
-    listed = await _listed(client, name)
+    """Every version with what pruning needs to know; empty where the toolbox does not exist."""
+    default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default_version)
     return [
-        ToolboxVersion(one.number, one.created_at, one.made_of is not None, one.number == default) for one in listed
+        ToolboxVersion(version.number, version.created_at, version.tools_hash is not None, version.number == default)
+        for version in await _list_newest_first(client, name)
     ]
 
 
-async def _listed(client: AIProjectClient, name: str) -> list[_Made]:
-    """Every version, the newest first."""
+async def _list_newest_first(client: AIProjectClient, name: str) -> list[_Version]:
     what = f"list versions of toolbox {name}"
 
-    async def versions() -> list[Any]:
-        return await read_pages(what, client.toolboxes.list_versions(name, limit=PAGE_SIZE, **NO_TRACE))
+    async def versions() -> list[_Version]:
+        items = await read_pages(what, client.toolboxes.list_versions(name, limit=PAGE_SIZE, **NO_TRACE))
+        return sorted(map(_version, items), key=lambda version: int(version.number), reverse=True)
 
-    return await read(what, versions, _newest_first) or []
-
-
-def _newest_first(versions: list[Any]) -> list[_Made]:
-    return sorted((_made(one) for one in versions), key=lambda one: int(one.number), reverse=True)
+    return await read(what, versions, list) or []
 
 
-def _made(told: Any) -> _Made:
-    version = told.as_dict()
-    if not is_version_number(str(version["version"])):
+def _version(answer: Any) -> _Version:
+    body = answer.as_dict()
+    number = str(body["version"])
+    if not is_version_number(number):
         raise ValueError("a toolbox version without a number")
-    made_of = (version.get("metadata") or {}).get(TOOLS_HASH)
-    return _Made(
-        str(version["version"]), canonical(version.get("tools") or ()), made_of, time_of(version.get("created_at"))
-    )
+    tools_hash = (body.get("metadata") or {}).get(TOOLS_HASH)
+    return _Version(number, canonical(body.get("tools") or ()), tools_hash, time_of(body.get("created_at")))
 
 
-def _default(told: Mapping[str, Any]) -> str:
-    return str(told.get("default_version") or "")
+def _default_version(toolbox: Mapping[str, Any]) -> str:
+    return str(toolbox.get("default_version") or "")
 
 
 def canonical(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

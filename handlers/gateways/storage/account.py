@@ -1,4 +1,4 @@
-"""The function app's storage account: its clients, and what its errors mean to us."""
+"""The function app's storage account: its clients, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from handlers.gateways.azure_http import UNREADABLE_ANSWER, connection_options, is_retryable
-from handlers.gateways.errors import STORAGE, PermanentError, TransientError
+from handlers.gateways.azure_http import UNREADABLE_ANSWER, connection_options, gateway_error
+from handlers.gateways.errors import STORAGE
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -25,7 +25,7 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "retry_connect": 2,
     "initial_backoff": 1,
 }
-"""Seconds, and tries of what is safe to repeat; the storage SDK's own defaults wait for minutes."""
+"""Seconds, and retries of requests that are safe to repeat; the storage SDK's own defaults wait for minutes."""
 
 
 class StorageAccount:
@@ -38,18 +38,16 @@ class StorageAccount:
     @classmethod
     def from_connection_string(cls, text: str) -> StorageAccount:
         """With a key: a laptop, or an account that still has keys."""
-        return cls(
-            BlobServiceClient.from_connection_string(text, **CLIENT_OPTIONS, **connection_options()),
-            QueueServiceClient.from_connection_string(text, **CLIENT_OPTIONS, **connection_options()),
-        )
+        options = {**CLIENT_OPTIONS, **connection_options()}
+        blobs = BlobServiceClient.from_connection_string(text, **options)
+        return cls(blobs, QueueServiceClient.from_connection_string(text, **options))
 
     @classmethod
     def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential) -> StorageAccount:
         """With an identity, as infra deploys it."""
-        return cls(
-            BlobServiceClient(blob_uri, credential=credential, **CLIENT_OPTIONS, **connection_options()),
-            QueueServiceClient(queue_uri, credential=credential, **CLIENT_OPTIONS, **connection_options()),
-        )
+        options = {**CLIENT_OPTIONS, **connection_options()}
+        blobs = BlobServiceClient(blob_uri, credential=credential, **options)
+        return cls(blobs, QueueServiceClient(queue_uri, credential=credential, **options))
 
     def container(self, name: str) -> ContainerClient:
         """A client for one container."""
@@ -67,30 +65,22 @@ class StorageAccount:
 
 @contextmanager
 def translate_errors(what: str) -> Iterator[None]:
-    """Turn what the storage SDK raises into our two errors; ``what`` says what was tried."""
+    """Turn errors of the storage SDK into our two errors; ``what`` names the attempt."""
     try:
         yield
-    except HttpResponseError as error:
-        code = error_code(error)
-        if is_retryable(error.status_code):
-            raise TransientError(STORAGE, code, what, unclear=True) from error
-        raise PermanentError(STORAGE, code, what, status=error.status_code) from error
     except (AzureError, ParseError, *UNREADABLE_ANSWER) as error:  # ParseError: storage speaks XML
-        raise TransientError(STORAGE, "no answer", what, unclear=True) from error
+        raise gateway_error(STORAGE, what, error, error_code(error), unclear=True) from error
 
 
-def error_code(error: HttpResponseError) -> str:
-    """The service's own code, such as ``LeaseAlreadyPresent``, or the HTTP status where that says more than a 2xx."""
+def error_code(error: Exception) -> str:
+    """The service's own code, such as ``LeaseAlreadyPresent``; empty where there is none."""
     code = getattr(error, "error_code", None)
-    if code:
-        return str(getattr(code, "value", code))
-    return str(error.status_code) if error.status_code and error.status_code >= 300 else "no answer"
+    return str(getattr(code, "value", code) or "")
 
 
 def is_from_storage(error: HttpResponseError) -> bool:
-    """True where storage itself says what is wrong.
+    """True where storage itself answered.
 
-    A 404 or 409 without a code is from whatever stands between us: it does not say that a record is not there, or that
-    somebody else was as early.
+    A 404 or 409 without a code comes from a proxy on the way, and says nothing about our blob.
     """
-    return bool(getattr(error, "error_code", None))
+    return bool(error_code(error))

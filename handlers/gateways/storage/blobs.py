@@ -1,4 +1,4 @@
-"""Small JSON blobs read with their ETag and written on condition; a lost answer is told from a conflict."""
+"""Small blobs, read with their ETag and written on condition; a lost answer to a write is not a conflict."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from handlers.gateways.storage.account import error_code, is_from_storage, trans
 
 LEASE_SECONDS = 60
 MAX_CACHED_CLIENTS = 512
-"""Kept, two for each of 200 agents and some: making one for each read was a fifth of what looking at them all cost."""
+"""Two for each of 200 agents and some: building a client for each read was a fifth of the cost of all reads."""
 WRITE_ID = "write"
-"""Metadata that names the write which made the blob as it is."""
+"""The metadata key with the id of the last write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob's bytes, the ETag that they had, and the name of the write that made them."""
+    """A blob's bytes, their ETag, and the id of the write that stored them."""
 
     data: bytes
     etag: str
-    write: str
+    write_id: str
 
 
 class BlobContainer:
-    """The blobs of one container; every method raises TransientError or PermanentError."""
+    """The blobs of one container; each method raises TransientError or PermanentError."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
@@ -45,8 +45,8 @@ class BlobContainer:
         with translate_errors(f"read {name}"):
             try:
                 stream = await self._blob(name).download_blob(**NO_TRACE)
-                told = stream.properties
-                return Blob(await stream.readall(), told.etag, (told.metadata or {}).get(WRITE_ID, ""))
+                properties = stream.properties
+                return Blob(await stream.readall(), properties.etag, (properties.metadata or {}).get(WRITE_ID, ""))
             except ResourceNotFoundError as error:
                 if is_from_storage(error):
                     return None
@@ -60,20 +60,20 @@ class BlobContainer:
         etag: str | None,
         lease: BlobLeaseClient | None = None,
     ) -> str | None:
-        """Store the bytes where the ETag still holds (None: where there is no blob yet); the new ETag, or None.
+        """Store the bytes if the ETag still holds (None: if there is no blob yet); returns the new ETag, or None.
 
-        The SDK repeats a write whose answer was lost, and the repeated one fails its own condition: a refusal whose
-        re-read shows the name of our own write was therefore no refusal.
+        The SDK repeats a write whose answer was lost, and the repetition fails the write's own condition: after a
+        refusal, a blob with the id of our own write means that the write succeeded.
         """
-        named = {**metadata, WRITE_ID: uuid.uuid4().hex}
+        metadata = {**metadata, WRITE_ID: uuid.uuid4().hex}
         condition: dict[str, Any] = (
             {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         )
         try:
             with translate_errors(f"write {name}"):
-                return await self._upload(name, data, named, lease, condition)
+                return await self._upload(name, data, metadata, lease, condition)
         except TransientError:
-            if (etag := await self._ours(name, named[WRITE_ID])) is None:
+            if (etag := await self._etag_of_write(name, metadata[WRITE_ID])) is None:
                 raise
             return etag
 
@@ -98,22 +98,22 @@ class BlobContainer:
             return await self._upload(name, data, metadata, lease, condition)
         except HttpResponseError as error:
             if error.status_code in (409, 412) and is_from_storage(error):
-                return await self._ours(name, metadata[WRITE_ID])
+                return await self._etag_of_write(name, metadata[WRITE_ID])
             raise
 
-    async def _ours(self, name: str, write: str) -> str | None:
-        """The ETag of our own write, where that is what is stored."""
-        stored = await self.read(name)
-        return stored.etag if stored is not None and stored.write == write else None
+    async def _etag_of_write(self, name: str, write_id: str) -> str | None:
+        """The blob's ETag, if this write stored it."""
+        blob = await self.read(name)
+        return blob.etag if blob is not None and blob.write_id == write_id else None
 
     async def _create_container(self) -> None:
-        with suppress(ResourceExistsError):  # somebody else was as early
+        with suppress(ResourceExistsError):
             await self._container.create_container(**NO_TRACE)
 
     async def lease(self, name: str, empty: bytes, metadata: Mapping[str, str]) -> BlobLeaseClient | None:
-        """A lease of 60 s, or None while somebody else has it; a blob that is not there is made empty first.
+        """A lease of 60 s, or None while somebody else has it; a missing blob is created empty first.
 
-        ``etag`` of the lease is the blob's at that moment: what was read under the same ETag is what it protects.
+        ``etag`` of the lease is the blob's at that moment: a blob read with the same ETag is the one that it protects.
         """
         lease = BlobLeaseClient(self._blob(name))
         with translate_errors(f"lease {name}"):
@@ -130,12 +130,12 @@ class BlobContainer:
         return lease
 
     async def list(self, prefixes: tuple[str, ...]) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
-        """Name and metadata of every blob below the prefixes."""
+        """Name and metadata of each blob below the prefixes."""
         for prefix in prefixes:
             with translate_errors(f"list {prefix}"):
                 try:
-                    listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **NO_TRACE)
-                    async for blob in listed:
+                    blobs = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], **NO_TRACE)
+                    async for blob in blobs:
                         yield blob.name, blob.metadata or {}
                 except ResourceNotFoundError:
                     return

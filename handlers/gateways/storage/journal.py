@@ -16,15 +16,15 @@ from handlers.gateways.storage.account import StorageAccount, error_code, transl
 from handlers.gateways.storage.state_store import CONTAINER
 
 MAX_BLOCK_BYTES = 1024**2
-"""Bytes of one append: the service takes four times as much, and aiohttp holds the event loop up for it."""
+"""Of one append: the service takes four times as much, but aiohttp would block the event loop for it."""
 MAX_UNREADABLE_BYTES = 200
-"""Bytes that are shown of a line that cannot be read."""
-FULL = "BlockCountExceedsLimit"
+"""Shown of a line that cannot be read."""
+BLOB_FULL = "BlockCountExceedsLimit"
 """An append blob takes 50,000 blocks; a busier day goes on in ``<date>.1.jsonl``."""
 
 
 class BlobJournal:
-    """See the Journal protocol; a line whose answer was lost may stand twice."""
+    """See the Journal protocol; a line whose answer was lost may appear twice."""
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self._container = account.container(container)
@@ -32,7 +32,7 @@ class BlobJournal:
         self._part = 0
 
     async def append(self, *lines: Mapping[str, object]) -> None:
-        """Append lines to today's blob, as one block where they fit in one."""
+        """Append lines to today's blob, in one block if they fit."""
         block = b""
         with translate_errors("write the journal"):
             for line in lines:
@@ -45,24 +45,21 @@ class BlobJournal:
                 await self._append(block)
 
     async def _append(self, data: bytes) -> None:
-        blob = self._container.get_blob_client(_name(self._clock.now(), self._part))
+        blob = self._container.get_blob_client(_blob_name(self._clock.now(), self._part))
         try:
             await blob.append_block(data, **NO_TRACE)
         except ResourceNotFoundError as error:
-            if error_code(error) == "ContainerNotFound":
-                await self._create_container()
-            with suppress(ResourceExistsError):  # somebody else was as early
+            with suppress(ResourceExistsError):
+                if error_code(error) == "ContainerNotFound":
+                    await self._container.create_container(**NO_TRACE)
+            with suppress(ResourceExistsError):
                 await blob.create_append_blob(match_condition=MatchConditions.IfMissing, **NO_TRACE)
             await blob.append_block(data, **NO_TRACE)
         except HttpResponseError as error:
-            if error_code(error) != FULL:
+            if error_code(error) != BLOB_FULL:
                 raise
             self._part += 1
             await self._append(data)
-
-    async def _create_container(self) -> None:
-        with suppress(ResourceExistsError):
-            await self._container.create_container(**NO_TRACE)
 
     async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """Every line of a day."""
@@ -70,15 +67,15 @@ class BlobJournal:
         with translate_errors("read the journal"):
             for part in range(1000):
                 try:
-                    stream = await self._container.download_blob(_name(day, part))
+                    stream = await self._container.download_blob(_blob_name(day, part))
                 except ResourceNotFoundError:
                     break
-                lines += [_line(line) for line in (await stream.readall()).splitlines() if line]
+                lines += [_decode_line(line) for line in (await stream.readall()).splitlines() if line]
         return lines
 
 
-def _line(data: bytes) -> Mapping[str, object]:
-    """A line as it was told; what is none, torn off or written by a person, hides no other line of the day."""
+def _decode_line(data: bytes) -> Mapping[str, object]:
+    """A line as it was written; an unreadable one, cut off or written by a person, hides no other line of the day."""
     try:
         line = json.loads(data)
     except (ValueError, RecursionError):
@@ -87,9 +84,9 @@ def _line(data: bytes) -> Mapping[str, object]:
 
 
 def encode_line(line: Mapping[str, object]) -> bytes:
-    """A line as it is stored; half a character, which UTF-8 cannot say, stays the escape that JSON has for it."""
+    """A line as it is stored; a lone surrogate, which UTF-8 cannot encode, stays a JSON escape."""
     return (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _name(day: datetime, part: int) -> str:
+def _blob_name(day: datetime, part: int) -> str:
     return f"journal/{day:%Y-%m-%d}{f'.{part}' if part else ''}.jsonl"

@@ -12,11 +12,11 @@ from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 
 MAX_DELAY_SECONDS = 7 * 24 * 3600
-"""Seconds that a storage queue can hide a message."""
+"""A storage queue hides a message for at most a week."""
 
 
 class StorageReleaseQueue:
-    """See the Queue protocol."""
+    """See the ReleaseQueue protocol."""
 
     def __init__(self, account: StorageAccount, name: str = "releases") -> None:
         self.name = name
@@ -24,13 +24,13 @@ class StorageReleaseQueue:
         self._queue = account.queue(name)
 
     async def count_messages(self, queue: str) -> int:
-        """The service's own count, which is about right."""
+        """The service's own count, which is approximate."""
         with translate_errors(f"count the messages of {queue}"):
             try:
-                told = await self._account.queue(queue).get_queue_properties(**NO_TRACE)
+                properties = await self._account.queue(queue).get_queue_properties(**NO_TRACE)
             except ResourceNotFoundError:
                 return 0
-        return int(told.approximate_message_count or 0)
+        return int(properties.approximate_message_count or 0)
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
@@ -40,6 +40,6 @@ class StorageReleaseQueue:
             try:
                 await self._queue.send_message(text, visibility_timeout=hidden)
             except ResourceNotFoundError:
-                with suppress(ResourceExistsError):  # somebody else was as early
+                with suppress(ResourceExistsError):
                     await self._queue.create_queue()
                 await self._queue.send_message(text, visibility_timeout=hidden)

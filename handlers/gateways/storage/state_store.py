@@ -1,8 +1,7 @@
-"""The ledger on Azure Blob Storage: ``desired/<agent>.json`` and ``release/<agent>.json``."""
+"""The state store on Azure Blob Storage: ``desired/<agent>.json`` and ``release/<agent>.json``."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 
@@ -11,21 +10,22 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, BlobContainer
-from handlers.gateways.storage.json_codec import Codec, text_in
+from handlers.gateways.storage.json_codec import Codec, read_text_value
 
 CONTAINER = "slipway"
 MAX_WRITE_ATTEMPTS = 50
-"""Writers that may come between a read and its write before we give up."""
+"""Attempts of a compare-and-swap: another writer came between read and write each time."""
 DESIRED_CODEC, RELEASE_CODEC = Codec(DesiredState), Codec(ReleaseState)
 
 
 class BlobStateStore:
-    """See the Ledger protocol."""
+    """See the StateStore protocol."""
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self.container = container
@@ -34,105 +34,95 @@ class BlobStateStore:
 
     async def get_desired(self, agent: str) -> DesiredState:
         """What the agent should run."""
-        blob = await self._blobs.read(_wanted(agent))
-        return DESIRED_CODEC.decode(blob.data, _wanted(agent)) if blob else DesiredState()
+        name = f"desired/{agent}.json"
+        blob = await self._blobs.read(name)
+        return DESIRED_CODEC.decode(blob.data if blob else b"", name)
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
         """Compare and swap."""
-        name = _wanted(agent)
+        name = f"desired/{agent}.json"
         for _ in range(MAX_WRITE_ATTEMPTS):
             blob = await self._blobs.read(name)
-            before = DESIRED_CODEC.decode(blob.data, name) if blob else DesiredState()
+            stored = blob.data if blob else b""
+            before = DESIRED_CODEC.decode(stored, name)
             after = change(before)
             if after == before:
                 return after
-            metadata = {
-                "generation": str(after.generation),
-                "not_before": after.not_before.isoformat() if after.not_before else "",
-            }
-            if await self._blobs.write(name, DESIRED_CODEC.encode(after), metadata, blob.etag if blob else None):
+            not_before = after.not_before.isoformat() if after.not_before else ""
+            metadata = {"generation": str(after.generation), "not_before": not_before}
+            data = DESIRED_CODEC.encode(after, stored)
+            if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
                 return after
-        raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} others came between")
+        raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
     async def get_release(self, agent: str) -> ReleaseState:
         """How far the release is."""
-        blob = await self._blobs.read(_release(agent))
-        return RELEASE_CODEC.decode(blob.data, _release(agent)) if blob else ReleaseState()
+        name = _release_blob(agent)
+        blob = await self._blobs.read(name)
+        return RELEASE_CODEC.decode(blob.data if blob else b"", name)
 
     async def acquire_lease(self, agent: str) -> BlobLease | None:
-        """Become the one writer; the record is read under the lease."""
-        name = _release(agent)
+        """Become the one writer; the state is read under the lease."""
+        name, empty = _release_blob(agent), ReleaseState()
         asked_at = self._clock.monotonic()
-        blob, lease = await asyncio.gather(
-            self._early(name), self._blobs.lease(name, RELEASE_CODEC.encode(ReleaseState()), _metadata(ReleaseState()))
+        blob, lease = await gather_two(
+            self._read_early(name), self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
         )
         if lease is None:
             return None
         if blob is None or blob.etag != lease.etag:
-            blob = await self._blobs.read(name)  # written, or made, between the two
+            blob = await self._blobs.read(name)  # it was written, or created, between the read and the lease
         if blob is None:
-            return None  # deleted by a person in this very moment
-        return BlobLease(
-            name, self._blobs, lease, RELEASE_CODEC.decode(blob.data, name), blob.etag, self._clock, asked_at
-        )
+            return None  # somebody deleted it just now
+        return BlobLease(name, self._blobs, lease, blob, self._clock, asked_at)
 
-    async def _early(self, name: str) -> Blob | None:
-        """A read beside the lease, which spares one after it; where it fails, the one after it says so."""
+    async def _read_early(self, name: str) -> Blob | None:
+        """Read while the lease is acquired, which saves a read afterwards; a read that fails is repeated then."""
         try:
             return await self._blobs.read(name)
         except GatewayError:
             return None
 
-    async def read_marker(self, what: str) -> str:
-        """A blob of its own."""
-        blob = await self._blobs.read(f"notes/{what}.json")
-        return text_in(blob.data, "value") if blob else ""
+    async def read_marker(self, name: str) -> str:
+        """A marker has a blob of its own."""
+        blob = await self._blobs.read(f"notes/{name}.json")
+        return read_text_value(blob.data) if blob else ""
 
-    async def write_marker(self, what: str, value: str) -> None:
-        """Whoever writes last is right: the value is the same for all who run the same deployment."""
-        name = f"notes/{what}.json"
-        blob = await self._blobs.read(name)
-        await self._blobs.write(name, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
+    async def write_marker(self, name: str, value: str) -> None:
+        """The last writer may win: every instance of a deployment writes the same value."""
+        path = f"notes/{name}.json"
+        blob = await self._blobs.read(path)
+        await self._blobs.write(path, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """One listing: a release is open, or due, also where what is wanted is newer than what it has seen."""
+        """A release is open, or due, also where the desired generation is newer than the observed one."""
         desired: dict[str, dict[str, str]] = {}
         releases: dict[str, dict[str, str]] = {}
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = dict(metadata)
-        return sorted(
-            agent
-            for agent in desired.keys() | releases.keys()
-            if _state(desired.get(agent, {}), releases.get(agent, {})) in states
-        )
+        agents = desired.keys() | releases.keys()
+        return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {})) in states)
 
 
 class BlobLease:
     """See the Lease protocol."""
 
     def __init__(
-        self,
-        name: str,
-        blobs: BlobContainer,
-        lease: BlobLeaseClient,
-        release: ReleaseState,
-        etag: str,
-        clock: Clock,
-        asked_at: float,
+        self, name: str, blobs: BlobContainer, lease: BlobLeaseClient, blob: Blob, clock: Clock, asked_at: float
     ) -> None:
         self._name = name
         self._blobs = blobs
         self._lease = lease
-        self._record = release
-        self._etag = etag
+        self._stored, self._etag = blob.data, blob.etag
+        self._state = RELEASE_CODEC.decode(blob.data, name)
         self._clock = clock
         self._asked_at = asked_at
 
     @property
     def state(self) -> ReleaseState:
-        """The record as last read or written."""
-        return self._record
+        """The state as last read or written."""
+        return self._state
 
     @property
     def remaining_seconds(self) -> float:
@@ -140,16 +130,16 @@ class BlobLease:
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
     async def write(self, release: ReleaseState) -> bool:
-        """Store with the lease id *and* the ETag: a lease id alone is accepted again once the lease was given back."""
-        data = RELEASE_CODEC.encode(release)
+        """Store with the lease id *and* the ETag: storage takes a lease id alone again after the lease was released."""
+        data = RELEASE_CODEC.encode(release, self._stored)
         etag = await self._blobs.write(self._name, data, _metadata(release), self._etag, self._lease)
         if etag is None:
             return False
-        self._record, self._etag = release, etag
+        self._state, self._stored, self._etag = release, data, etag
         return True
 
     async def renew(self) -> bool:
-        """Extend; an expired lease may be renewed while nobody wrote or leased since: nothing was missed."""
+        """Extend; an expired lease may be renewed while nobody else wrote or leased the blob: nothing was missed."""
         asked_at = self._clock.monotonic()
         with translate_errors(f"renew the lease of {self._name}"):
             try:
@@ -162,19 +152,15 @@ class BlobLease:
         return True
 
     async def release(self) -> None:
-        """Let the next one in."""
+        """Let the next holder in."""
         try:
             with translate_errors(f"release the lease of {self._name}"):
                 await self._lease.release(**NO_TRACE)
         except GatewayError:
-            return  # it ends by itself
+            return  # the lease expires
 
 
-def _wanted(agent: str) -> str:
-    return f"desired/{agent}.json"
-
-
-def _release(agent: str) -> str:
+def _release_blob(agent: str) -> str:
     return f"release/{agent}.json"
 
 
@@ -183,11 +169,11 @@ def _metadata(release: ReleaseState) -> dict[str, str]:
 
 
 def _state(desired: dict[str, str], release: dict[str, str]) -> str:
-    """As the metadata says; what cannot be read, because a person wrote it, is looked at."""
+    """What the metadata says; metadata that a person changed beyond reading counts as open."""
     try:
-        newer = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
+        has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
     except (ValueError, TypeError):
         return "open"
-    if newer and desired.get("not_before"):
+    if has_pending and desired.get("not_before"):
         return "due"
-    return "open" if newer else release.get("state", "ended")
+    return "open" if has_pending else release.get("state", "ended")
