@@ -5,39 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cli.event_files import RELEASE, FoundEvent
 from cli.exit_codes import UsageError
-from cli.imagined import ANSWER, Assumed, Clock
-from cli.imagined_reads import Journal, Queue, recording_gateways
 from cli.output import columns, meaning, subject
 from cli.plan.arguments import PlanArguments, image_as_event
+from cli.plan.assumptions import Assumptions
+from cli.plan.recording_gateways import ASSUMED_ANSWER, PlanGateways, Source, recording_gateways
 from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.reasons import Reason
 from handlers.events.event_queued import handle_event
-from handlers.gateways.interfaces import Gateways
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
 from handlers.settings import Settings
 
 MAX_PASSES = 20
 """Of one agent; a pass ends when the release waits, as for min_push_age or debounce."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadGateways:
-    """The gateways that a plan reads."""
-
-    state_store: Any
-    foundry: Any
-    key_vault: Any
-    registry: Any
 
 
 def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, registry: str | None) -> CommandResult:
@@ -53,19 +43,22 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
         "foundry_project_endpoint": snapshot.project,
         "poll_seconds": 2.0,
     }
-    gateways = SnapshotGateways(snapshot)
-    reads = ReadGateways(gateways, gateways, gateways, gateways)
-    now = snapshot.at or datetime.now(UTC)
-    return asyncio.run(_plan(arguments, reads, agents, Settings(**empty | known), now))
+    assumptions, clock = Assumptions(), ManualClock(snapshot.at or datetime.now(UTC))
+    reads: Any = SnapshotGateways(snapshot, assumptions)
+    source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
+    gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
+    return asyncio.run(_plan(arguments, gateways, agents, settings, assumptions))
 
 
 async def plan_live(context: CommandContext, arguments: PlanArguments, agents_file: Path | None) -> CommandResult:
     """Plan from the current state of the services; nothing is written."""
     gateways = context.gateways
     context.progress.activity = "reading state store, Foundry, Key Vault and registry"
-    reads = ReadGateways(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
+    source = Source(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
     agents = _load(agents_file) if agents_file else context.agents
-    return await _plan(arguments, reads, agents, context.settings, gateways.clock.now())
+    assumptions, clock = Assumptions(), ManualClock(gateways.clock.now())
+    recording = recording_gateways(source, clock, context.settings.foundry_project_endpoint, assumptions)
+    return await _plan(arguments, recording, agents, context.settings, assumptions)
 
 
 def _load(file: Path) -> Agents:
@@ -84,10 +77,9 @@ def _registry_of(events: tuple[FoundEvent, ...]) -> str:
 
 
 async def _plan(
-    arguments: PlanArguments, reads: ReadGateways, agents: Agents, settings: Settings, now: datetime
+    arguments: PlanArguments, gateways: PlanGateways, agents: Agents, settings: Settings, assumptions: Assumptions
 ) -> CommandResult:
-    assumed, clock = Assumed(), Clock(now)
-    gateways = recording_gateways(reads, clock, settings.foundry_project_endpoint, assumed)
+    now = gateways.clock.now()
     agents = Agents(agents={name: _with_passing_probes(spec) for name, spec in agents.agents.items()})
     if arguments.agent is not None:
         if arguments.agent not in agents.agents:
@@ -98,21 +90,22 @@ async def _plan(
     if arguments.agent is not None and not arguments.image:
         await gateways.release_queue.enqueue(arguments.agent)
     rows += await _release_all(agents, settings, gateways)
-    return CommandResult(_text(rows, assumed), {"at": now, "steps": rows, "assumed": list(assumed.said)})
+    data = {"at": now, "steps": rows, "assumed": assumptions.sentences}
+    return CommandResult(_text(rows, assumptions), data)
 
 
 def _with_passing_probes(spec: AgentSpec) -> AgentSpec:
     """Return the spec with probes that the assumed answer passes."""
 
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
-        return tuple(probe.model_copy(update={"expect": ANSWER if probe.expect else None}) for probe in probes)
+        return tuple(probe.model_copy(update={"expect": ASSUMED_ANSWER if probe.expect else None}) for probe in probes)
 
     probes = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
     return spec.model_copy(update={"release": spec.release.model_copy(update=probes)})
 
 
 async def _handle_event(
-    event: FoundEvent, agents: Agents, settings: Settings, gateways: Gateways
+    event: FoundEvent, agents: Agents, settings: Settings, gateways: PlanGateways
 ) -> list[dict[str, Any]]:
     if event.kind == RELEASE:
         await gateways.release_queue.enqueue(event.id)
@@ -121,16 +114,14 @@ async def _handle_event(
     return [_row(decision, gateways) for decision in _take_decisions(gateways)]
 
 
-async def _release_all(agents: Agents, settings: Settings, gateways: Gateways) -> list[dict[str, Any]]:
+async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateways) -> list[dict[str, Any]]:
     """Run each agent's release after all events: the messages of an agent merge into one release."""
-    queue, clock, rows = _queue(gateways), gateways.clock, list[dict[str, Any]]()
+    queue, clock, rows = gateways.release_queue, gateways.clock, list[dict[str, Any]]()
     for _ in range(MAX_PASSES * max(1, len(agents.agents))):
-        if not queue.due:
+        if (message := queue.take_earliest()) is None:
             break
-        agent, due = min(queue.due.items(), key=lambda item: item[1])
-        del queue.due[agent]
-        await clock.sleep(max(0.0, due - clock.monotonic()))
-        if agent in agents.agents:
+        await clock.sleep(max(0.0, message.due - clock.monotonic()))
+        if (agent := message.agent) in agents.agents:
             end = await reconcile(agents.agents[agent], settings, gateways)
             decisions = _take_decisions(gateways) or [
                 {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
@@ -139,26 +130,23 @@ async def _release_all(agents: Agents, settings: Settings, gateways: Gateways) -
     return rows
 
 
-def _queue(gateways: Gateways) -> Queue:
-    return gateways.release_queue  # type: ignore[return-value]
-
-
-def _take_decisions(gateways: Gateways) -> list[Mapping[str, object]]:
-    journal: Journal = gateways.journal  # type: ignore[assignment]
-    return journal.taken()
+def _take_decisions(gateways: PlanGateways) -> list[Mapping[str, object]]:
+    decisions = list(gateways.journal.lines)
+    gateways.journal.lines.clear()
+    return decisions
 
 
 KEYS = ("agent", "reason", "severity", "detail", "help", "event", "repository", "tag", "digest", "version")
 
 
-def _row(decision: Mapping[str, object], gateways: Gateways) -> dict[str, Any]:
+def _row(decision: Mapping[str, object], gateways: PlanGateways) -> dict[str, Any]:
     row: dict[str, Any] = {key: decision[key] for key in KEYS if decision.get(key) not in (None, "")}
     row["meaning"] = Reason[str(decision["reason"])].meaning
     row["after_s"] = round(gateways.clock.monotonic(), 1)
     return row
 
 
-def _text(rows: list[dict[str, Any]], assumed: Assumed) -> str:
+def _text(rows: list[dict[str, Any]], assumptions: Assumptions) -> str:
     cells = [(str(row.get("agent", row.get("event", ""))), subject(row), row["reason"], meaning(row)) for row in rows]
     lines = [columns(cells)] if cells else ["nothing would happen"]
-    return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in assumed.said)])
+    return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in assumptions.sentences)])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cli.concurrency import read_each, reading
 from cli.exit_codes import UsageError
+from cli.plan.assumptions import Assumptions
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
@@ -129,11 +130,9 @@ async def _secret_version(context: CommandContext, name: str, released: Mapping[
 class SnapshotGateways:
     """The gateways that a plan reads, over a snapshot: state store, Foundry, Key Vault and registry in one."""
 
-    assumes = True
-    """The plan assumes what the snapshot lacks."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, assumptions: Assumptions) -> None:
         self._snapshot = snapshot
+        self._assumptions = assumptions
 
     def _entry(self, agent: str) -> AgentEntry:
         return self._snapshot.agents.get(agent, AgentEntry())
@@ -163,20 +162,23 @@ class SnapshotGateways:
         newest = self._snapshot.toolboxes.get(name)
         return (ToolboxVersion(newest, UNKNOWN_TIME, is_ours=True),) if newest else ()
 
-    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable | None:
-        """Return the recorded version without a value; None if the snapshot lacks it."""
-        recorded = self._snapshot.secrets.get(name)
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
+        """Return the recorded version without a value; FORBIDDEN if the snapshot lacks it."""
+        recorded = self._snapshot.secrets.get(name, SecretUnavailable.FORBIDDEN.value)
         if recorded in {reason.value for reason in SecretUnavailable}:
             return SecretUnavailable(recorded)
-        return Secret(name, version or recorded, SecretValue("")) if recorded else None
+        return Secret(name, version or recorded, SecretValue(""))
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
-        """Return none: a snapshot does not record the secrets' tags."""
+        """Assume that there are none: a snapshot does not record the secrets' tags."""
+        self._assumptions.add("no secret is tagged for the agent")
         return {}
 
-    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
-        """Return it from the snapshot; None if the snapshot lacks it."""
-        return self._snapshot.images.get(digest)
+    async def inspect(self, repository: str, digest: str) -> ImageFacts:
+        """Return it from the snapshot; if the snapshot lacks it, assume an image that runs."""
+        if digest not in self._snapshot.images:
+            self._assumptions.add("images that the snapshot lacks run on linux/amd64")
+        return self._snapshot.images.get(digest, ImageFacts(amd64=digest))
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Return them from the snapshot."""

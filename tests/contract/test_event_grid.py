@@ -1,4 +1,4 @@
-"""Outcome events: one suite for the fake and the stand-in, and the errors of a topic that fails."""
+"""Outcome events: one suite in memory and against the stand-in, and the errors of a topic that fails."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ async def real(tmp_path: Path) -> AsyncIterator[Topic]:
     await events.stop()
 
 
-@pytest.fixture(params=["fake", "stand-in"])
+@pytest.fixture(params=["in-memory", "stand-in"])
 def topic(request: pytest.FixtureRequest) -> Topic:
-    if request.param == "fake":
-        fake = InMemoryOutcomePublisher()
-        return Topic(fake, lambda: list(fake.published))
+    if request.param == "in-memory":
+        in_memory = InMemoryOutcomePublisher()
+        return Topic(in_memory, lambda: list(in_memory.published))
     found: Topic = request.getfixturevalue("real")
     return found
 

@@ -1,4 +1,4 @@
-"""Foundry: one suite for the fake and for the real SDK against the stand-in."""
+"""Foundry: one suite for the gateway in memory and the real SDK against the stand-in."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ async def real(tmp_path: Path) -> AsyncIterator[StandInUnderTest]:
     await stand_in.stop()
 
 
-@pytest.fixture(params=["fake", "stand-in"])
+@pytest.fixture(params=["in-memory", "stand-in"])
 async def tested(request: pytest.FixtureRequest, real: StandInUnderTest) -> FoundryUnderTest:
-    if request.param == "fake":
+    if request.param == "in-memory":
         clock = ManualClock()
         return InMemoryUnderTest(InMemoryFoundry(clock, provisioning=20), clock)
     return real

@@ -139,7 +139,7 @@ async def test_a_version_with_an_open_session_is_not_deleted(tested: FoundryUnde
     assert (first.value, (await tested.foundry.delete_version("hello", "1")).value) == ("sessions_active", "deleted")
 
 
-async def test_the_fake_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
+async def test_the_foundry_in_memory_answers_differently_before_and_with_traffic(tested: FoundryUnderTest) -> None:
     if isinstance(tested, InMemoryUnderTest):
         await create_active_version(tested)
         tested.foundry.answers["a" * 64] = ("pong", "oops")

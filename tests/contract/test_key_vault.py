@@ -1,4 +1,4 @@
-"""Key Vault: one suite for the fake and for the real SDK against the stand-in."""
+"""Key Vault: one suite for the gateway in memory and the real SDK against the stand-in."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ async def real(tmp_path: Path) -> AsyncIterator[VaultUnderTest]:
     await stand_in.stop()
 
 
-@pytest.fixture(params=["fake", "stand-in"])
+@pytest.fixture(params=["in-memory", "stand-in"])
 async def vault(request: pytest.FixtureRequest, real: VaultUnderTest) -> VaultUnderTest:
-    return VaultUnderTest(InMemoryKeyVault()) if request.param == "fake" else real
+    return VaultUnderTest(InMemoryKeyVault()) if request.param == "in-memory" else real
 
 
 async def test_one_read_returns_the_value_and_the_version(vault: VaultUnderTest) -> None:

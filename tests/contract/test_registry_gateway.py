@@ -145,10 +145,10 @@ async def test_a_registry_that_is_down_raises_a_transient_error(served: Served) 
         await served.gateway.inspect(REPOSITORY, f"sha256:{'0' * 64}")
 
 
-async def test_the_fake_returns_what_a_test_sets() -> None:
-    fake = InMemoryRegistry()
-    assert await fake.inspect(REPOSITORY, "sha256:a") is None
-    fake.images[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
-    assert await fake.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
-    assert list(await fake.list_tags(REPOSITORY)) == []
+async def test_the_registry_in_memory_returns_what_a_test_sets() -> None:
+    in_memory = InMemoryRegistry()
+    assert await in_memory.inspect(REPOSITORY, "sha256:a") is None
+    in_memory.images[REPOSITORY, "sha256:a"] = ImageFacts(amd64="sha256:a")
+    assert await in_memory.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
+    assert list(await in_memory.list_tags(REPOSITORY)) == []
     assert isinstance(RegistryTag, type)

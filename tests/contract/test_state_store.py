@@ -1,4 +1,4 @@
-"""The state store, the journal and the queue: one suite for the fakes, the stand-in and Azurite."""
+"""The state store, the journal and the queue: one suite in memory, of a plan, and against the stand-in and Azurite."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
+from cli.plan.recording_gateways import PlanQueue, PlanStateStore
 from core.model import Push, Routing
 from core.state.desired import Cause, DesiredState
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
@@ -69,11 +70,15 @@ async def open_storage(connection: str) -> AsyncIterator[Storage]:
     await account.close()
 
 
-@pytest.fixture(params=["fake", *SERVERS])
+@pytest.fixture(params=["in-memory", "plan", *SERVERS])
 async def storage(request: pytest.FixtureRequest, storage_servers: Callable[[str], str]) -> AsyncIterator[Storage]:
-    if request.param == "fake":
-        clock = ManualClock()
-        yield Storage(InMemoryStateStore(clock), InMemoryJournal(), InMemoryReleaseQueue(clock), clock)
+    clock = ManualClock()
+    in_memory = InMemoryStateStore(clock)
+    if request.param == "in-memory":
+        yield Storage(in_memory, InMemoryJournal(), InMemoryReleaseQueue(clock), clock)
+    elif request.param == "plan":
+        yield Storage(PlanStateStore(clock, in_memory), InMemoryJournal(), PlanQueue(clock), clock)
+    if request.param not in SERVERS:
         return
     async for storage in open_storage(storage_servers(request.param)):
         yield storage

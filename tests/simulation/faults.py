@@ -1,4 +1,4 @@
-"""What can go wrong around a gateway call: a crash before or after it, a lost or a late answer, a refusal, a freeze."""
+"""Faults of a gateway call: a crash before or after it, a lost or a late answer, a refusal, a freeze."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from handlers.gateways.errors import TransientError
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
+Call = Callable[..., Awaitable[Any]]
 Fault = Literal["crash", "429", "lost request", "crash after", "lost answer", "late", "frozen", "frozen after"]
 FAULTS: tuple[tuple[float, Fault], ...] = (
     (0.015, "crash"),
@@ -24,109 +25,107 @@ FAULTS: tuple[tuple[float, Fault], ...] = (
     (0.004, "frozen"),
     (0.004, "frozen after"),
 )
-ANY = sum(chance for chance, _ in FAULTS)
-LATEST = 30.0
-"""Seconds after which an act whose answer was lost has taken effect, or never will."""
-FROZEN = 90.0
+"""Each fault with its probability."""
+ANY_FAULT = sum(probability for probability, _ in FAULTS)
+MAX_DELAY = 30.0
+"""Seconds after which a call without an answer has taken effect, or never will."""
+FREEZE = 90.0
 """Seconds that a frozen process misses: longer than a lease."""
 
 
 class Crash(BaseException):
-    """The process died; nothing that was held in memory is left."""
+    """The process ended and lost what it held in memory."""
 
 
 @dataclass(eq=False)
 class Process:
-    """One run of a handler; when it has crashed, nothing that it still asks for is sent."""
+    """One run of a handler; after its crash it sends nothing more."""
 
     name: str
     dead: bool = False
-    looked_at: float = -1e9
-    """When it last asked where the traffic goes."""
+    routing_read_at: float = -1e9
+    """When it last read where the traffic goes."""
 
 
 PROCESS: ContextVar[Process] = ContextVar("process", default=Process("nobody"))  # noqa: B039 - only read
 
 
 class Dice:
-    """Seeded chance; ``still`` makes the world behave, for the quiet end of a history."""
+    """Seeded randomness; ``calm`` stops the faults, for the end of a history."""
 
     def __init__(self, seed: int, *, harsh: float) -> None:
         self.random = Random(seed)
         self.harsh = harsh
-        self.still = False
+        self.calm = False
 
     def fault(self) -> Fault | None:
-        """What goes wrong with a call, or nothing."""
-        if self.still:
+        """Draw the fault of a call, or none."""
+        if self.calm:
             return None
         drawn = self.random.random()
-        if drawn >= ANY * self.harsh:
+        if drawn >= ANY_FAULT * self.harsh:
             return None
         drawn /= self.harsh
-        for chance, fault in FAULTS:
-            if drawn < chance:
+        for probability, fault in FAULTS:
+            if drawn < probability:
                 return fault
-            drawn -= chance
+            drawn -= probability
         return None
 
 
-class Faulty:
-    """A gateway whose calls meet chance; everything else is the gateway itself."""
+class FaultyGateway:
+    """A gateway whose calls may meet a fault."""
 
-    def __init__(self, target: object, service: str, dice: Dice, tell: Tell | None) -> None:
+    def __init__(self, target: object, service: str, dice: Dice, log: Log | None) -> None:
         self._target = target
         self._service = service
         self._dice = dice
-        self._tell = tell
+        self._log = log
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
         if not inspect.iscoroutinefunction(method):
             return method
-        call = self._give_back(method) if name == "release" else self._call(method)
-        setattr(self, name, call)  # asked for many times
+        call = self._release_lease(method) if name == "release" else self._call(method)
+        setattr(self, name, call)  # used often
         return call
 
-    def _call(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(*args: Any) -> Any:
-            return await self._meet(self._dice.fault(), lambda: method(*args))
-
-        async def told(*args: Any, **kwargs: Any) -> Any:
+    def _call(self, method: Call) -> Call:
+        async def logged(*args: Any, **kwargs: Any) -> Any:
             fault, process = self._dice.fault(), PROCESS.get()
-            what = f"{process.name}: {self._service}.{getattr(method, '__name__', '?')}{args}"
+            call = f"{process.name}: {self._service}.{getattr(method, '__name__', '?')}{args}"
             try:
-                answer = await self._meet(fault, lambda: method(*args, **kwargs))
+                answer = await self._run(fault, lambda: method(*args, **kwargs))
             except (Exception, Crash) as error:
-                self._say(f"{what}: {fault or 'refused'}: {type(error).__name__} {error}")
+                self._write(f"{call}: {fault or 'refused'}: {type(error).__name__} {error}")
                 raise
-            self._say(f"{what} → {answer}" + (f" ({fault})" if fault else ""))
+            self._write(f"{call} → {answer}" + (f" ({fault})" if fault else ""))
             return answer
 
-        async def quick(*args: Any, **kwargs: Any) -> Any:
-            return await self._meet(self._dice.fault(), lambda: method(*args, **kwargs))
+        async def unlogged(*args: Any, **kwargs: Any) -> Any:
+            return await self._run(self._dice.fault(), lambda: method(*args, **kwargs))
 
-        return told if self._tell else quick
+        return logged if self._log else unlogged
 
-    async def _meet(self, fault: Fault | None, act: Callable[[], Awaitable[Any]]) -> Any:
+    async def _run(self, fault: Fault | None, call: Call) -> Any:
         process = PROCESS.get()
         if fault == "frozen" and self._service == "Foundry":
-            fault = "frozen after"  # an act that is sent has its timeouts (design §6): it does not begin 90 s later
+            fault = "frozen after"  # a write to Foundry has timeouts: it is not sent 90 s later
         await asyncio.sleep(self._dice.random.random() * 0.2)
         if fault in ("crash", "429", "lost request", "late", "frozen"):
-            await self._before(fault, process, act)
+            await self._fail_before(fault, process, call)
         if process.dead:
             raise Crash
-        answer = await act()
+        answer = await call()
         if fault in ("crash after", "lost answer", "frozen after"):
-            await self._after(fault, process)
+            await self._fail_after(fault, process)
         if process.dead:
             raise Crash
         return answer
 
-    async def _before(self, fault: Fault, process: Process, act: Callable[[], Awaitable[Any]]) -> None:
+    async def _fail_before(self, fault: Fault, process: Process, call: Call) -> None:
         if fault == "frozen":
-            await asyncio.sleep(FROZEN)
+            await asyncio.sleep(FREEZE)
             return
         if fault == "crash":
             process.dead = True
@@ -135,13 +134,13 @@ class Faulty:
         if fault == "429":
             raise TransientError(self._service, "429", "too many requests", retry_after=1.0)
         if fault == "late":
-            self._later(act)
-        await asyncio.sleep(self._dice.random.choice([0.1, LATEST]))
+            self._call_later(call)
+        await asyncio.sleep(self._dice.random.choice([0.1, MAX_DELAY]))
         raise TransientError(self._service, "timeout", "no answer", unclear=True)
 
-    async def _after(self, fault: Fault, process: Process) -> None:
+    async def _fail_after(self, fault: Fault, process: Process) -> None:
         if fault == "frozen after":
-            await asyncio.sleep(FROZEN)
+            await asyncio.sleep(FREEZE)
             return
         if fault == "crash after":
             process.dead = True
@@ -149,33 +148,33 @@ class Faulty:
         code = self._dice.random.choice(["500", "timeout"])
         raise TransientError(self._service, code, "no answer", unclear=True)
 
-    def _later(self, act: Callable[[], Awaitable[Any]]) -> None:
-        """The request was taken, and takes effect when nobody waits for its answer any more."""
-        delay = self._dice.random.random() * LATEST
+    def _call_later(self, call: Call) -> None:
+        """The request takes effect after its caller has given up."""
+        delay = self._dice.random.random() * MAX_DELAY
 
-        async def effect() -> None:
+        async def take_effect() -> None:
             await asyncio.sleep(delay)
             try:
-                await act()
-            except Exception as error:  # noqa: BLE001 - the service's own affair; a broken invariant is kept elsewhere
-                self._say(f"late: {error}")
+                await call()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it; the oracle keeps violations
+                self._write(f"late: {error}")
 
-        task = asyncio.ensure_future(effect())
-        LATE.add(task)
-        task.add_done_callback(LATE.discard)
+        task = asyncio.ensure_future(take_effect())
+        LATE_CALLS.add(task)
+        task.add_done_callback(LATE_CALLS.discard)
 
-    def _give_back(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def give_back() -> None:
-            """Never raises; what is lost on the way leaves the lease to end by itself."""
+    def _release_lease(self, method: Call) -> Call:
+        async def release() -> None:
+            """Never raises; after a fault the lease ends by itself."""
             if not PROCESS.get().dead and self._dice.fault() is None:
                 await method()
 
-        return give_back
+        return release
 
-    def _say(self, line: str) -> None:
-        if self._tell is not None:
-            self._tell(line)
+    def _write(self, line: str) -> None:
+        if self._log is not None:
+            self._log(line)
 
 
-LATE: set[asyncio.Future[None]] = set()
-"""What is still on its way."""
+LATE_CALLS: set[asyncio.Future[None]] = set()
+"""Calls that have not taken effect yet."""

@@ -1,4 +1,4 @@
-"""What must be true once everything has settled."""
+"""What must be true after the last fault, once nothing changes any more."""
 
 from __future__ import annotations
 
@@ -6,95 +6,98 @@ from core.model import Status
 from core.release.inputs import rollback_version
 from core.state.release import Phase
 from tests.simulation.run import History
-from tests.simulation.safety_invariants import BrokenError
-from tests.simulation.scene import AGENT, SECRET, Image
+from tests.simulation.safety_invariants import InvariantError
+from tests.simulation.scene import AGENT, SECRET, Behaviour
 
-ENDED_BY = {
-    Image.FAILS: {"IMAGE_ERROR"},
-    Image.WRONG: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
-    Image.WRONG_LIVE: {"CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
-    Image.FLAKY: {"VERIFY_FAILED", "CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"},
+ROLLED_BACK = {"CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"}
+FAILED_BY = {
+    Behaviour.FAILS: {"IMAGE_ERROR"},
+    Behaviour.WRONG: {"VERIFY_FAILED", *ROLLED_BACK},
+    Behaviour.WRONG_LIVE: ROLLED_BACK,
+    Behaviour.FLAKY: {"VERIFY_FAILED", *ROLLED_BACK},
 }
-"""How a release of the newest push may end besides going live, by what its image does."""
+"""Reasons with which a release of such an image may fail."""
 LIVE = {"LIVE", "ALREADY_LIVE"}
-UNLUCKY = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
-"""How it may end where the service did not answer just then: nothing is known, and nothing is held."""
+INCONCLUSIVE = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
+"""The service did not answer in time: a release may end so, and nothing is held."""
 
 
-def judge(history: History) -> None:
-    """Raises BrokenError."""
-    release, desired, newest = history.watch.record, history.watch.wanted, history.newest
-    _told_once(history)
-    touched = history.watch.touched or bool(history.watch.deleted)
-    _expect(touched or "DRIFT" not in history.journal.reasons(), "nobody is blamed where nobody touched anything")
+def check_end(history: History) -> None:
+    """Raise InvariantError unless every liveness invariant holds."""
+    release, desired, newest = history.oracle.release, history.oracle.desired, history.newest
+    _check_reported_once(history)
+    was_touched = history.oracle.routing_was_changed or bool(history.oracle.deleted_at)
+    _expect(was_touched or "DRIFT" not in history.journal.reasons(), "drift is reported though nobody changed anything")
     if newest is None:
         return
-    told = desired.newest_push or desired.push
-    noted = told and (told.tag, told.digest)
-    _expect(noted == (newest.tag, newest.digest), f"the newest push is what is wanted, not {noted}")
-    rests = desired.pause is not None or touched
-    _expect(not history.queue.waiting or rests, "no message is left")
-    waits = history.scene.mode == "manual" and release.phase in (Phase.CONFIRMED, Phase.VERIFIED)
-    _expect(not release.is_open or waits or bool(rests), f"the release ended, not {release.phase}: {_last(history)}")
+    push = desired.newest_push or desired.push
     _expect(
-        release.observed_generation == desired.generation or bool(rests),
-        f"generation {desired.generation} was answered, not {release.observed_generation}",
+        push is not None and (push.tag, push.digest) == (newest.tag, newest.digest),
+        f"the newest push is lost: desired is {push and (push.tag, push.digest)}",
+    )
+    may_wait = desired.pause is not None or was_touched
+    _expect(not history.queue.waiting or may_wait, "a message is left")
+    needs_approval = history.scene.mode == "manual" and release.phase in (Phase.CONFIRMED, Phase.VERIFIED)
+    _expect(
+        not release.is_open or needs_approval or may_wait,
+        f"the release never ended: it is {release.phase}: {_last_reasons(history)}",
+    )
+    _expect(
+        release.observed_generation == desired.generation or may_wait,
+        f"generation {desired.generation} was never answered: the release is at {release.observed_generation}",
     )
     if release.is_open or release.observed_generation != desired.generation:
         return
     if desired.newest_push is not None or rollback_version(desired):
-        _as_chosen(history)
+        _check_rollback(history)
     else:
-        _as_expected(history)
+        _check_newest_push(history)
 
 
-def _as_chosen(history: History) -> None:
-    """A person wants an earlier version: it serves, or the release says why it does not."""
-    release, watch, number = history.watch.record, history.watch, rollback_version(history.watch.wanted)
-    if release.reason in LIVE and number and watch.moved is None and not watch.deleted:
+def _check_rollback(history: History) -> None:
+    """A person asked for an earlier version: it is live, or the release ended with the reason why it is not."""
+    oracle, number = history.oracle, rollback_version(history.oracle.desired)
+    if oracle.release.reason in LIVE and number and oracle.manual_routing is None and not oracle.deleted_at:
         live = history.foundry.agents[AGENT].routing.pinned
-        _expect(live == number, f"version {number}, which a person wants back, serves, not version {live}")
+        _expect(live == number, f"version {live} is live, but a person asked for version {number}")
 
 
-def _as_expected(history: History) -> None:
-    release, newest = history.watch.record, history.newest
-    image = history.foundry.images[newest.digest] if newest else Image.GOOD
-    allowed = LIVE | UNLUCKY | history.excused | ENDED_BY.get(image, set())
-    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or history.watch.wanted.pause else set()
-    _expect(release.reason in allowed, f"the newest push ended as {release.reason}: {_last(history)}")
-    if (
-        release.reason in LIVE
-        and history.watch.moved is None
-        and not history.watch.deleted
-        and newest
-        and not _good_goes_on(history)
-    ):
-        agent = history.foundry.agents[AGENT]
-        live = agent.versions[agent.routing.pinned or ""]
-        _expect(newest.digest in live.image, f"the newest push serves, not version {live.number}")
-        value = history.foundry.environment(AGENT, live.number)["KEY"]
-        _expect(value == history.vault.value(SECRET), f"the newest secret serves, not {value}")
-        _expect(history.foundry.status(live.number) is Status.ACTIVE, "an active version serves")
+def _check_newest_push(history: History) -> None:
+    oracle, newest = history.oracle, history.newest
+    behaviour = history.foundry.behaviours[newest.digest] if newest else Behaviour.GOOD
+    allowed = LIVE | INCONCLUSIVE | history.allowed_reasons | FAILED_BY.get(behaviour, set())
+    allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or oracle.desired.pause else set()
+    reason = oracle.release.reason
+    _expect(reason in allowed, f"the newest push ended as {reason}: {_last_reasons(history)}")
+    was_touched = oracle.manual_routing is not None or bool(oracle.deleted_at)
+    if reason not in LIVE or was_touched or newest is None or _keeps_earlier_push(history):
+        return
+    agent = history.foundry.agents[AGENT]
+    live = agent.versions[agent.routing.pinned or ""]
+    _expect(newest.digest in live.image, f"version {live.number} is live, but is not of the newest push")
+    value = history.foundry.environment(AGENT, live.number)["KEY"]
+    _expect(value == history.key_vault.value(SECRET), f"the live version has not the newest secret, but {value}")
+    _expect(history.foundry.status(live.number) is Status.ACTIVE, "the live version is not active")
 
 
-def _good_goes_on(history: History) -> bool:
-    """True where a rotation keeps what was live: the newest push is held, or ended otherwise than live before."""
-    release, desired = history.watch.record, history.watch.wanted
+def _keeps_earlier_push(history: History) -> bool:
+    """Whether a rotation releases an earlier push, because the newest is held or once ended without going live."""
+    release, desired = history.oracle.release, history.oracle.desired
     digest = desired.push.digest if desired.push else ""
-    without = any(one.digest == digest and one.reason not in LIVE | {"SUPERSEDED"} for one in release.history)
-    return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted_at or without)
+    has_failed = any(end.digest == digest and end.reason not in LIVE | {"SUPERSEDED"} for end in release.history)
+    return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted_at or has_failed)
 
 
-def _told_once(history: History) -> None:
+def _check_reported_once(history: History) -> None:
     ends = [line for line in history.journal.lines if line["reason"] in ("LIVE", "ALREADY_LIVE", "IMAGE_ERROR")]
-    told = [(line.get("generation"), line["reason"]) for line in ends if "generation" in line]
-    _expect(len(told) == len(set(told)), f"no end told twice for one generation: {told}")
+    reported = [(line.get("generation"), line["reason"]) for line in ends if "generation" in line]
+    _expect(len(reported) == len(set(reported)), f"an end is reported twice for one generation: {reported}")
 
 
-def _last(history: History) -> list[str]:
+def _last_reasons(history: History) -> list[str]:
     return [reason for reason in history.journal.reasons() if reason != "REQUEUED"][-6:]
 
 
-def _expect(holds: bool, what: str) -> None:
+def _expect(holds: bool, violation: str) -> None:
     if not holds:
-        raise BrokenError(what)
+        raise InvariantError(violation)

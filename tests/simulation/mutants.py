@@ -1,4 +1,4 @@
-"""Faults to be found: each wraps the gateways that the product is given, and takes one of its safeguards away."""
+"""Mutants: each wraps the gateways of the app and removes one safeguard; the simulation must find it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.state.release import ReleaseState
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry, StateStore
 from tests.simulation.faults import PROCESS
-from tests.simulation.run import Plant
+from tests.simulation.run import Mutant
 
 
-class Instead:
-    """A gateway of which one method is another."""
+class Override:
+    """A gateway with some methods replaced."""
 
     def __init__(self, target: Any, **methods: Any) -> None:
         self._target = target
@@ -26,111 +26,116 @@ class Instead:
         return self._methods.get(name) or getattr(self._target, name)
 
 
-def _foundry(make: Callable[[Any], dict[str, Any]]) -> Plant:
-    return lambda whole: replace(whole, foundry=cast("Foundry", Instead(whole.foundry, **make(whole.foundry))))
+Methods = Callable[[Any], dict[str, Any]]
+"""From a gateway to its replaced methods."""
 
 
-def _ledger(make: Callable[[Any], dict[str, Any]]) -> Plant:
-    return lambda whole: replace(
-        whole, state_store=cast("StateStore", Instead(whole.state_store, **make(whole.state_store)))
+def _foundry(methods: Methods) -> Mutant:
+    return lambda gateways: replace(
+        gateways, foundry=cast("Foundry", Override(gateways.foundry, **methods(gateways.foundry)))
     )
 
 
-def _no_intention(ledger: Any) -> dict[str, Any]:
-    async def lease(agent: str) -> Any:
-        taken = await ledger.acquire_lease(agent)
+def _state_store(methods: Methods) -> Mutant:
+    return lambda gateways: replace(
+        gateways, state_store=cast("StateStore", Override(gateways.state_store, **methods(gateways.state_store)))
+    )
+
+
+def _no_intent(state_store: Any) -> dict[str, Any]:
+    async def acquire_lease(agent: str) -> Any:
+        lease = await state_store.acquire_lease(agent)
 
         async def write(release: ReleaseState) -> bool:
-            wrote: bool = await taken.write(replace(release, pending_write=None))
-            return wrote
+            is_written: bool = await lease.write(replace(release, pending_write=None))
+            return is_written
 
-        return taken and Instead(taken, write=write)
+        return lease and Override(lease, write=write)
 
-    return {"acquire_lease": lease}
-
-
-def _holds_unheard(ledger: Any) -> dict[str, Any]:
-    async def wanted(agent: str) -> Any:
-        return replace(await ledger.get_desired(agent), holds=())
-
-    return {"get_desired": wanted}
+    return {"acquire_lease": acquire_lease}
 
 
-def _pause_unheard(ledger: Any) -> dict[str, Any]:
-    async def wanted(agent: str) -> Any:
-        return replace(await ledger.get_desired(agent), pause=None)
+def _no_holds(state_store: Any) -> dict[str, Any]:
+    async def get_desired(agent: str) -> Any:
+        return replace(await state_store.get_desired(agent), holds=())
 
-    return {"get_desired": wanted}
-
-
-def _approves_itself(ledger: Any) -> dict[str, Any]:
-    async def wanted(agent: str) -> Any:
-        found, release = await ledger.get_desired(agent), await ledger.get_release(agent)
-        leave = Approval(release.candidate or "", release.fingerprint, "nobody", release.started_at)
-        return replace(found, approval=leave)
-
-    return {"get_desired": wanted}
+    return {"get_desired": get_desired}
 
 
-def _last_writer_wins(ledger: Any) -> dict[str, Any]:
-    async def note(agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        stale = await ledger.get_desired(agent)
-        after: DesiredState = await ledger.update_desired(agent, lambda _: change(stale))
-        return after
+def _no_pause(state_store: Any) -> dict[str, Any]:
+    async def get_desired(agent: str) -> Any:
+        return replace(await state_store.get_desired(agent), pause=None)
 
-    return {"update_desired": note}
+    return {"get_desired": get_desired}
 
 
-def _answers(before: bool) -> Callable[[Any], dict[str, Any]]:
-    def make(foundry: Any) -> dict[str, Any]:
+def _always_approved(state_store: Any) -> dict[str, Any]:
+    async def get_desired(agent: str) -> Any:
+        desired, release = await state_store.get_desired(agent), await state_store.get_release(agent)
+        approval = Approval(release.candidate or "", release.fingerprint, "nobody", release.started_at)
+        return replace(desired, approval=approval)
+
+    return {"get_desired": get_desired}
+
+
+def _last_writer_wins(state_store: Any) -> dict[str, Any]:
+    async def update_desired(agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+        stale = await state_store.get_desired(agent)
+        desired: DesiredState = await state_store.update_desired(agent, lambda _: change(stale))
+        return desired
+
+    return {"update_desired": update_desired}
+
+
+def _always_passes(*, has_traffic: bool) -> Methods:
+    def methods(foundry: Any) -> dict[str, Any]:
         async def ask(agent: str, probe: Any, session: str | None, within: float) -> Answer:
             answer: Answer = await foundry.ask(agent, probe, session, within)
-            return replace(answer, status=200, text="pong") if before is (session is not None) else answer
+            return replace(answer, status=200, text="pong") if has_traffic is (session is None) else answer
 
         return {"ask": ask}
 
-    return make
+    return methods
 
 
-def _sees_no_versions(foundry: Any) -> dict[str, Any]:
-    async def versions(agent: str) -> Sequence[Version]:
+def _no_versions(foundry: Any) -> dict[str, Any]:
+    async def list_versions(agent: str) -> Sequence[Version]:
         return ()
 
-    return {"list_versions": versions}
+    return {"list_versions": list_versions}
 
 
-def _routing_as_first_read(foundry: Any) -> dict[str, Any]:
+def _first_routing(foundry: Any) -> dict[str, Any]:
     first: dict[Any, Agent] = {}
 
-    async def agent(name: str) -> Agent | None:
-        found: Agent | None = await foundry.get_agent(name)
-        kept = first.setdefault(PROCESS.get(), found) if found else None
-        return replace(found, routing=kept.routing) if found and kept else found
+    async def get_agent(name: str) -> Agent | None:
+        agent: Agent | None = await foundry.get_agent(name)
+        return replace(agent, routing=first.setdefault(PROCESS.get(), agent).routing) if agent else None
 
-    return {"get_agent": agent}
+    return {"get_agent": get_agent}
 
 
-def _unclear_is_clear(foundry: Any) -> dict[str, Any]:
-    async def create(*given: Any) -> Version:
+def _clear_errors(foundry: Any) -> dict[str, Any]:
+    async def create_version(*arguments: Any) -> Version:
         try:
-            made: Version = await foundry.create_version(*given)
+            version: Version = await foundry.create_version(*arguments)
         except TransientError as error:
             raise TransientError(error.service, error.code, error.message) from error
-        return made
+        return version
 
-    return {"create_version": create}
+    return {"create_version": create_version}
 
 
-PLANTED: dict[str, Plant] = {
-    "an act is sent and its intention was never noted": _ledger(_no_intention),
-    "a hold of people's is not heard": _ledger(_holds_unheard),
-    "a pause is not heard": _ledger(_pause_unheard),
-    "every candidate counts as approved": _ledger(_approves_itself),
-    "the ledger's last writer wins": _ledger(_last_writer_wins),
-    "verify always says passed": _foundry(_answers(before=True)),
-    "check always says passed": _foundry(_answers(before=False)),
-    "a create does not look for twins": _foundry(_sees_no_versions),
-    "the traffic is looked at once and never again": _foundry(_routing_as_first_read),
-    "a lost answer counts as a refusal": _foundry(_unclear_is_clear),
+MUTANTS: dict[str, Mutant] = {
+    "a write is sent without a saved intent": _state_store(_no_intent),
+    "a person's hold is ignored": _state_store(_no_holds),
+    "a pause is ignored": _state_store(_no_pause),
+    "every candidate counts as approved": _state_store(_always_approved),
+    "the last writer of the desired state wins": _state_store(_last_writer_wins),
+    "verify always passes": _foundry(_always_passes(has_traffic=False)),
+    "check always passes": _foundry(_always_passes(has_traffic=True)),
+    "a create does not search for an existing version": _foundry(_no_versions),
+    "the routing is read once per process": _foundry(_first_routing),
+    "a lost answer counts as a refusal": _foundry(_clear_errors),
 }
-"""What is taken away -> how; the shell around the decisions is whole, so each is the only thing that is wrong."""
+"""By the missing safeguard; the decisions are unchanged."""

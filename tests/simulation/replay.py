@@ -1,4 +1,4 @@
-"""``python -m tests.simulation.replay --seed N``: one history, step by step."""
+"""``python -m tests.simulation.replay --seed N``: print one history, step by step."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import argparse
 import sys
 import traceback
 
-from tests.simulation.seeds import live
+from tests.simulation.seeds import simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what happens; returns 1 where an invariant breaks."""
+    """Print the history; return 1 if it violates an invariant."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.replay", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--harsh", type=float, default=1.0, help="0: nothing goes wrong; 1: as in the tests")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--harsh", type=float, default=1.0, help="rate of faults: 0 for none, 1 as in the tests")
+    options = parser.parse_args(arguments)
     try:
-        live(given.seed, harsh=given.harsh, tell=print)
-    except Exception:  # noqa: BLE001 - the finding, with the place where it was noticed
+        simulate(options.seed, harsh=options.harsh, log=print)
+    except Exception:  # noqa: BLE001 - an unexpected error of a handler is a finding too
         traceback.print_exc(file=sys.stdout)
         return 1
     print("every invariant held")  # noqa: T201

@@ -1,4 +1,4 @@
-"""One seeded history: a world, its workers, what happens to it, and how it settles."""
+"""One history: an agent, two instances of the app, what happens to them, and the time until nothing changes."""
 
 from __future__ import annotations
 
@@ -18,169 +18,174 @@ from handlers.gateways.interfaces import Foundry, Gateways, Journal, KeyVault, R
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
-from tests.simulation import scene
-from tests.simulation.faults import LATE, PROCESS, Crash, Dice, Faulty, Process, Tell
+from tests.simulation.faults import LATE_CALLS, PROCESS, Crash, Dice, FaultyGateway, Log, Process
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.release_queue import WaitingQueue
-from tests.simulation.safety_invariants import BrokenError, Watch, WatchedFoundry, one_version_each
-from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene
-from tests.simulation.state_store import FaultyLedger
+from tests.simulation.safety_invariants import CheckedFoundry, InvariantError, Oracle, check_one_version_each
+from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene, draw_scene
+from tests.simulation.state_store import FaultyStateStore
 from tests.simulation.virtual_time import VirtualClock
 
 WORKERS = 2
 RESUME_EVERY = 300.0
-CALM, LONGEST = 4, 60
-"""Runs of the timer in which nothing may change at the end, and how many it may take to come to that."""
+CALM_RUNS, MAX_RUNS = 4, 60
+"""At the end: runs of the timer in which nothing may change, and how many there may be until then."""
+RETRY_AFTER_CRASH, RETRY_AFTER_ERROR = 600.0, 60.0
+"""Seconds until a message is visible again: the host's value, and that of host.json."""
 SETTINGS = Settings.from_env(ENVIRONMENT)
-Plant = Callable[[Gateways], Gateways]
-Act = Callable[["History"], Awaitable[None]]
-Happening = Callable[["History", int], Awaitable[None]]
+Mutant = Callable[[Gateways], Gateways]
+Step = Callable[["History"], Awaitable[None]]
+Actor = Callable[["History", int], Awaitable[None]]
 
 
 class History:
-    """A world, its workers and what happens to it."""
+    """The services, the instances of the app and what happens to them."""
 
-    def __init__(self, seed: int, *, harsh: float = 1.0, tell: Tell | None = None, plant: Plant | None = None) -> None:
+    def __init__(self, seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> None:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
-        self.clock, self.settings, self._tell = VirtualClock(self.random.random), SETTINGS, tell
-        self.ledger, self.vault, self.journal = InMemoryStateStore(self.clock), InMemoryKeyVault(), InMemoryJournal()
-        self.queue, self.images = WaitingQueue(self.clock), InMemoryRegistry()
+        self.clock, self.settings, self._log = VirtualClock(self.random.random), SETTINGS, log
+        self.state_store, self.key_vault = InMemoryStateStore(self.clock), InMemoryKeyVault()
+        self.journal, self.registry = InMemoryJournal(), InMemoryRegistry()
+        self.queue = WaitingQueue(self.clock)
         self.foundry = SimulatedFoundry(self.clock, self.random)
-        self.scene: Scene = scene.scene(self.random)
-        self.watch = Watch(self.foundry, self.ledger, self.vault, self.agents.agents[AGENT])
-        self.foundry.before_create = lambda metadata: one_version_each(self.watch, metadata)
+        self.scene: Scene = draw_scene(self.random)
+        self.oracle = Oracle(self.foundry, self.state_store, self.key_vault, self.agents.agents[AGENT])
+        self.foundry.before_create = lambda metadata: check_one_version_each(self.oracle, metadata)
         self.crashes, self.busy, self.deployed_at = 0, 0, -1e9
         self.newest: Push | None = None
-        self.excused: set[str] = set()
+        self.allowed_reasons: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._alive: set[Process] = set()
-        self.outside = (plant or (lambda whole: whole))(self._gateways())
+        self._processes: set[Process] = set()
+        self.gateways = (mutant or (lambda gateways: gateways))(self._gateways())
 
     @property
     def agents(self) -> Agents:
-        """The rule that is deployed now."""
+        """The agents file that is deployed."""
         return self.scene.agents
 
     def _gateways(self) -> Gateways:
-        say = self.say if self._tell else None
+        log = self.log if self._log else None
 
-        def faulty(target: object, service: str) -> Faulty:
-            return Faulty(target, service, self.dice, say)
+        def faulty(target: object, service: str) -> FaultyGateway:
+            return FaultyGateway(target, service, self.dice, log)
 
         return Gateways(
-            foundry=cast("Foundry", WatchedFoundry(faulty(self.foundry, "Foundry"), self.watch)),
-            key_vault=cast("KeyVault", faulty(self.vault, "Key Vault")),
-            state_store=cast("StateStore", FaultyLedger(self.ledger, self.dice, say, self.watch)),
+            foundry=cast("Foundry", CheckedFoundry(faulty(self.foundry, "Foundry"), self.oracle)),
+            key_vault=cast("KeyVault", faulty(self.key_vault, "Key Vault")),
+            state_store=cast("StateStore", FaultyStateStore(self.state_store, self.dice, log, self.oracle)),
             journal=cast("Journal", faulty(self.journal, "storage")),
             release_queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
-            registry=cast("Registry", faulty(self.images, "registry")),
+            registry=cast("Registry", faulty(self.registry, "registry")),
         )
 
-    async def run(self, beginning: Act, happenings: Sequence[tuple[Happening, float]], tidy: Act) -> None:
-        """Live through it, then let everything settle."""
-        self.vault.put(SECRET, "value-0")
-        workers = [asyncio.create_task(self._work(f"worker {one}")) for one in range(WORKERS)]
+    async def run(self, prepare: Step, actors: Sequence[tuple[Actor, float]], finish: Step) -> None:
+        """Let actors act, then wait until nothing changes."""
+        self.key_vault.put(SECRET, "value-0")
+        workers = [asyncio.create_task(self._work(f"worker {number}")) for number in range(WORKERS)]
         timer = asyncio.create_task(self._resume())
         self._tasks |= {*workers, timer}
-        choices, weights = zip(*happenings, strict=True)
+        choices, weights = zip(*actors, strict=True)
         try:
-            await beginning(self)
+            await prepare(self)
             for number in range(self.random.randint(3, 9)):
                 await self.random.choices(choices, weights)[0](self, number + 1)
                 await asyncio.sleep(self.random.choice([1, 20, 90, 300]) * self.random.random())
-                self._fail_if_broken()
-            self.dice.still = True
-            await tidy(self)
+                self._raise_violation()
+            self.dice.calm = True
+            await finish(self)
             await self._settle()
         finally:
-            for task in (*self._tasks, *LATE):
+            for task in (*self._tasks, *LATE_CALLS):
                 task.cancel()
-            await asyncio.gather(*self._tasks, *LATE, return_exceptions=True)
+            await asyncio.gather(*self._tasks, *LATE_CALLS, return_exceptions=True)
 
     async def _settle(self) -> None:
-        calm, last = 0, None
-        for attempt in range(LONGEST):
+        calm_runs, last = 0, None
+        for number in range(MAX_RUNS):
             await asyncio.sleep(RESUME_EVERY)
-            if attempt == 0:  # whoever hung is back, and a day has passed: the registry is asked what was missed
-                self.ledger.markers.pop("catch-up", None)
-            self._fail_if_broken()
+            if number == 0:  # frozen processes are back; a new day begins, so the registry is asked for missed pushes
+                self.state_store.markers.pop("catch-up", None)
+            self._raise_violation()
             agent = self.foundry.agents.get(AGENT)
-            now = (self.watch.wanted, self.watch.record, agent.routing if agent else None, self.busy)
-            calm, last = (calm + 1 if now == last else 0), now
-            if calm == CALM and not self.busy:
+            now = (self.oracle.desired, self.oracle.release, agent.routing if agent else None, self.busy)
+            calm_runs, last = (calm_runs + 1 if now == last else 0), now
+            if calm_runs == CALM_RUNS and not self.busy:
                 return
-        raise BrokenError("it never comes to an end")
+        raise InvariantError("the loop never ends")
 
-    def _fail_if_broken(self) -> None:
+    def _raise_violation(self) -> None:
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             task.result()
-        if self.watch.findings:
-            raise BrokenError(self.watch.findings[0])
+        if self.oracle.violations:
+            raise InvariantError(self.oracle.violations[0])
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Something that goes on beside the rest."""
+        """Run something concurrently."""
         self._tasks.add(asyncio.create_task(work))
 
-    def say(self, line: str) -> None:
-        """One line of a replay."""
-        if self._tell is not None:
-            self._tell(f"{self.clock.now():%H:%M:%S} {line}")
+    def log(self, line: str) -> None:
+        """Write a line of a replay."""
+        if self._log is not None:
+            self._log(f"{self.clock.now():%H:%M:%S} {line}")
 
-    def pushed(self, push: Push, tagged: RegistryTag) -> None:
-        """An image is in the registry."""
+    def push(self, push: Push) -> None:
+        """Put an image into the registry."""
         self.newest = push
-        self.images.tags.setdefault(REPOSITORY, []).append(tagged)
-        self.say(f"push {push.tag} {push.digest[-4:]} {self.foundry.images[push.digest]}")
+        tag = RegistryTag(push.tag, push.digest, push.pushed_at)
+        self.registry.tags.setdefault(REPOSITORY, []).append(tag)
+        self.log(f"push {push.tag} {push.digest[-4:]} {self.foundry.behaviours[push.digest]}")
 
-    def disturbed(self, *reasons: str) -> None:
-        """A person did what may end a release with one of these."""
-        self.excused |= set(reasons)
+    def allow(self, *reasons: str) -> None:
+        """Allow a release to end with one of these reasons: a person interfered."""
+        self.allowed_reasons |= set(reasons)
 
     def deploy(self, scene: Scene) -> None:
-        """Every process ends, and the next ones have another rule."""
-        for process in self._alive:
+        """End every process, and run later ones with another agents file."""
+        for process in self._processes:
             process.dead = True
         self.deployed_at = self.clock.monotonic()
-        self.scene, self.watch.rule = scene, scene.agents.agents[AGENT]
-        self.say(f"deployed: {scene}")
+        self.scene, self.oracle.spec = scene, scene.agents.agents[AGENT]
+        self.log(f"deployed: {scene}")
 
-    async def until_done(self, name: str, act: Callable[[], Awaitable[Any]]) -> None:
-        """As Event Grid does: again, until it was answered."""
-        while not await self._once(name, act):
+    async def until_done(self, name: str, handler: Callable[[], Awaitable[Any]]) -> None:
+        """Run a handler again until it succeeds, as Event Grid delivers an event."""
+        while not await self._run_handler(name, handler):
             await asyncio.sleep(10)
 
-    async def _once(self, name: str, act: Callable[[], Awaitable[Any]]) -> bool:
+    async def _run_handler(self, name: str, handler: Callable[[], Awaitable[Any]]) -> bool:
         process = Process(name)
         PROCESS.set(process)
-        self._alive.add(process)
+        self._processes.add(process)
         try:
-            await act()
+            await handler()
         except Crash:
             self.crashes += 1
-            self.say(f"{name} crashed")
+            self.log(f"{name} crashed")
             return False
         except GatewayError as error:
-            self.say(f"{name}: {error}")
+            self.log(f"{name}: {error}")
             return False
         finally:
-            self._alive.discard(process)
+            self._processes.discard(process)
         return True
 
     async def _work(self, name: str) -> None:
-        """One instance of the app: takes messages, dies, comes back."""
+        """One instance of the app: it takes messages; after a crash it starts again."""
         while True:
             message = await self.queue.receive()
             self.busy += 1
             before = self.crashes
-            done = await self._once(name, lambda: reconcile(self.agents.agents[AGENT], self.settings, self.outside))
+            is_done = await self._run_handler(
+                name, lambda: reconcile(self.agents.agents[AGENT], self.settings, self.gateways)
+            )
             self.busy -= 1
-            if not done:  # the host's own figure for a worker that died
-                self.queue.retry(message, 600 if self.crashes > before else 60)
+            if not is_done:
+                self.queue.retry(message, RETRY_AFTER_CRASH if self.crashes > before else RETRY_AFTER_ERROR)
 
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await self._once("resume", lambda: resume_releases(self.agents, self.outside))
+            await self._run_handler("resume", lambda: resume_releases(self.agents, self.gateways))

@@ -1,4 +1,4 @@
-"""Eyes on everything that is sent: what must never happen is noticed when it is asked for."""
+"""What must never happen, checked at every write to Foundry."""
 
 from __future__ import annotations
 
@@ -15,173 +15,172 @@ from core.state.release import ReleaseState, WriteKind
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import DeleteResult
-from tests.simulation.faults import LATEST, PROCESS
+from tests.simulation.faults import MAX_DELAY, PROCESS
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.scene import AGENT, SECRET
 
-FRESH = 20.0
-"""Seconds that a look at the traffic may be old when an act follows it (design §6); a late one lands LATEST later."""
-HEARD = 60.0
-"""Seconds after which a word of people's must have been heard: as long as a lease, and so a turn, may last."""
+MAX_ROUTING_AGE = 20.0
+"""Seconds that a read of the routing may be old when a write follows it; a late write lands up to MAX_DELAY later."""
+MAX_DESIRED_AGE = 60.0
+"""Seconds after which a decision must know a change of the desired state: as long as a lease lasts."""
 
 
-class BrokenError(AssertionError):
+class InvariantError(AssertionError):
     """An invariant does not hold."""
 
 
 @dataclass
-class Choice:
-    """A person's hand on the traffic, or on a version."""
+class ManualRouting:
+    """A routing that a person set."""
 
     at: float
-    seen: int
-    """The generation that a release had answered by then."""
-    to: Routing
+    observed_generation: int
+    """The generation that the release had answered then."""
+    routing: Routing
 
 
 @dataclass
-class Watch:
-    """What the simulation knows of the world, and the product may not."""
+class Oracle:
+    """What the simulation knows and the handlers do not."""
 
     foundry: SimulatedFoundry
-    ledger: InMemoryStateStore
-    vault: InMemoryKeyVault
-    rule: AgentSpec
-    moved: Choice | None = None
-    """Their last choice, until they put the traffic back to where Slipway had left it."""
-    touched: bool = False
-    """True once a person moved the traffic at all."""
-    deleted: dict[str, float] = field(default_factory=dict)
-    """Versions that a person deleted, and when."""
-    words: list[tuple[float, DesiredState]] = field(default_factory=list)
-    """What was wanted, since when."""
-    findings: list[str] = field(default_factory=list)
+    state_store: InMemoryStateStore
+    key_vault: InMemoryKeyVault
+    spec: AgentSpec
+    manual_routing: ManualRouting | None = None
+    """A person's last routing, until a person restores the one that Slipway had set."""
+    routing_was_changed: bool = False
+    """Whether a person ever changed the routing."""
+    deleted_at: dict[str, float] = field(default_factory=dict)
+    """Versions that a person deleted, with the time."""
+    desired_since: list[tuple[float, DesiredState]] = field(default_factory=list)
+    """Every desired state with the time of its write."""
+    violations: list[str] = field(default_factory=list)
 
     @property
     def now(self) -> float:
         return self.foundry.clock.monotonic()
 
     @property
-    def record(self) -> ReleaseState:
-        return self.ledger.releases[AGENT].state if AGENT in self.ledger.releases else ReleaseState()
+    def release(self) -> ReleaseState:
+        return self.state_store.releases[AGENT].state if AGENT in self.state_store.releases else ReleaseState()
 
     @property
-    def wanted(self) -> DesiredState:
-        return self.ledger.desired.get(AGENT, DesiredState())
+    def desired(self) -> DesiredState:
+        return self.state_store.desired.get(AGENT, DesiredState())
 
     @property
-    def standing(self) -> Choice | None:
-        """Their last choice while the traffic is as they chose; overwritten before anybody could know, it is over."""
-        agent = self.foundry.agents.get(AGENT)
-        return self.moved if self.moved and agent and agent.routing == self.moved.to else None
+    def standing_routing(self) -> ManualRouting | None:
+        """A person's last routing while it is in force; once overwritten it does not count, known or not."""
+        agent, manual = self.foundry.agents.get(AGENT), self.manual_routing
+        return manual if manual and agent and agent.routing == manual.routing else None
 
-    def broken(self, what: str) -> None:
-        """Kept as well, for what is noticed where nobody listens."""
-        self.findings.append(what)
-        raise BrokenError(what)
+    def fail(self, violation: str) -> None:
+        """Raise InvariantError, and keep it for a call whose caller has given up."""
+        self.violations.append(violation)
+        raise InvariantError(violation)
 
-    def heard(self) -> list[DesiredState]:
-        """What was wanted at some time that a decision of now may have been made in."""
-        for number in range(len(self.words) - 1, -1, -1):
-            if self.words[number][0] <= self.now - HEARD:
-                return [desired for _, desired in self.words[number:]]
-        return [DesiredState(), *(desired for _, desired in self.words)]
+    def recent_desired(self) -> list[DesiredState]:
+        """Return every desired state that a decision of this moment may have read."""
+        for number in range(len(self.desired_since) - 1, -1, -1):
+            if self.desired_since[number][0] <= self.now - MAX_DESIRED_AGE:
+                return [desired for _, desired in self.desired_since[number:]]
+        return [DesiredState(), *(desired for _, desired in self.desired_since)]
 
 
-class WatchedFoundry:
-    """What stands between the product and the service."""
+class CheckedFoundry:
+    """A Foundry whose every write is checked first."""
 
-    def __init__(self, target: Any, watch: Watch) -> None:
+    def __init__(self, target: Any, oracle: Oracle) -> None:
         self._target = target
-        self._watch = watch
+        self._oracle = oracle
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
     async def get_agent(self, name: str) -> Agent | None:
-        asked_at = self._watch.now
-        found: Agent | None = await self._target.get_agent(name)
-        PROCESS.get().looked_at = asked_at - self._watch.foundry.selector_lag
-        return found
+        asked_at = self._oracle.now
+        agent: Agent | None = await self._target.get_agent(name)
+        PROCESS.get().routing_read_at = asked_at - self._oracle.foundry.routing_lag
+        return agent
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
-        _may_create(self._watch, definition)
-        made: Version = await self._target.create_version(agent, definition, metadata)
-        return made
+        _check_create(self._oracle, definition)
+        version: Version = await self._target.create_version(agent, definition, metadata)
+        return version
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
-        _may_route(self._watch, to)
-        told: Routing = await self._target.set_routing(agent, to)
-        return told
+        _check_routing(self._oracle, to)
+        routing: Routing = await self._target.set_routing(agent, to)
+        return routing
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
-        _may_delete(self._watch, number)
-        gone: DeleteResult = await self._target.delete_version(agent, number)
-        return gone
+        _check_delete(self._oracle, number)
+        result: DeleteResult = await self._target.delete_version(agent, number)
+        return result
 
 
-def _may_create(watch: Watch, definition: Definition) -> None:
-    release = watch.record
+def _check_create(oracle: Oracle, definition: Definition) -> None:
+    release = oracle.release
     if release.pending_write is None or release.pending_write.kind is not WriteKind.CREATE:
-        watch.broken("a version was asked for without a noted intention")
-    value, noted = definition.environment["KEY"], release.secrets.get(SECRET, "")
-    meant = watch.vault.value(SECRET, noted)
-    if not isinstance(value, SecretValue) or value.reveal() != meant:
-        watch.broken(f"the secret's value is not the one of version {noted}, which the fingerprint names")
+        oracle.fail("a version was created without a saved intent")
+    value, version = definition.environment["KEY"], release.secrets.get(SECRET, "")
+    if not isinstance(value, SecretValue) or value.reveal() != oracle.key_vault.value(SECRET, version):
+        oracle.fail(f"the secret's value is not the one of version {version}, which the fingerprint names")
 
 
-def _may_route(watch: Watch, to: Routing) -> None:
-    release, process = watch.record, PROCESS.get()
-    version, doing = to.pinned or "", release.pending_write
-    if doing is None or doing.routing != to:
-        watch.broken(f"the traffic was moved to {version} without a noted intention")
-    gone_at = watch.deleted.get(version)
-    status = watch.foundry.status(version)
-    if status is not Status.ACTIVE and (gone_at is None or gone_at < watch.now - HEARD):
-        watch.broken(f"the traffic was moved to version {version}, which is {status or 'gone'}")
-    moved = watch.standing
-    if moved and watch.wanted.user_generation <= moved.seen and _was_told(watch, moved.at, process.looked_at):
-        watch.broken("a person's routing was overwritten without a newer push or word")
-    if doing is not None and doing.kind is WriteKind.MOVE_TRAFFIC:
-        _may_promote(watch, release, version)
+def _check_routing(oracle: Oracle, to: Routing) -> None:
+    release, process = oracle.release, PROCESS.get()
+    version, pending = to.pinned or "", release.pending_write
+    if pending is None or pending.routing != to:
+        oracle.fail(f"traffic was moved to version {version} without a saved intent")
+    deleted_at, status = oracle.deleted_at.get(version), oracle.foundry.status(version)
+    if status is not Status.ACTIVE and (deleted_at is None or deleted_at < oracle.now - MAX_DESIRED_AGE):
+        oracle.fail(f"traffic was moved to version {version}, which is {status or 'deleted'}")
+    manual = oracle.standing_routing
+    is_known = manual is not None and _must_know(oracle, manual.at, process.routing_read_at)
+    if manual and is_known and oracle.desired.user_generation <= manual.observed_generation:
+        oracle.fail("a person's routing was overwritten without a newer push or command")
+    if pending is not None and pending.kind is WriteKind.MOVE_TRAFFIC:
+        _check_promotion(oracle, release, version)
 
 
-def _was_told(watch: Watch, at: float, looked_at: float) -> bool:
-    """True where whoever acts must know of what happened then."""
-    return at <= looked_at or watch.now - at > FRESH + LATEST + watch.foundry.selector_lag
+def _must_know(oracle: Oracle, at: float, routing_read_at: float) -> bool:
+    """Whether a process must know a change of the routing at this time."""
+    return at <= routing_read_at or oracle.now - at > MAX_ROUTING_AGE + MAX_DELAY + oracle.foundry.routing_lag
 
 
-def _may_promote(watch: Watch, release: ReleaseState, version: str) -> None:
-    rule = watch.rule.release
-    if rule.verify and version not in watch.foundry.verified:
-        watch.broken(f"version {version} was promoted, and never answered as it must")
-    if rule.mode == "notify":
-        watch.broken(f"version {version} was promoted in mode notify")
-    _may_by_people(watch, release, version)
+def _check_promotion(oracle: Oracle, release: ReleaseState, version: str) -> None:
+    spec = oracle.spec.release
+    if spec.verify and version not in oracle.foundry.verified:
+        oracle.fail(f"version {version} was promoted, but never gave the expected answer")
+    if spec.mode == "notify":
+        oracle.fail(f"version {version} was promoted in mode notify")
+    _check_user_commands(oracle, release, version)
 
 
-def _may_by_people(watch: Watch, release: ReleaseState, version: str) -> None:
-    rule, heard = watch.rule.release, watch.heard()
-    approved = [(one.approval.version, one.approval.fingerprint) for one in heard if one.approval]
-    if rule.mode == "manual" and (version, release.fingerprint) not in approved:
-        watch.broken(f"version {version} was promoted without approval")
-    if all(_is_paused(watch, one) for one in heard):
-        watch.broken(f"version {version} was promoted while the agent was paused")
-    if all(_is_held(watch, release, one) for one in heard):
-        watch.broken(f"version {version} was promoted, and is held")
+def _check_user_commands(oracle: Oracle, release: ReleaseState, version: str) -> None:
+    recent = oracle.recent_desired()
+    approved = [(desired.approval.version, desired.approval.fingerprint) for desired in recent if desired.approval]
+    if oracle.spec.release.mode == "manual" and (version, release.fingerprint) not in approved:
+        oracle.fail(f"version {version} was promoted without approval")
+    if all(_is_paused(oracle, desired) for desired in recent):
+        oracle.fail(f"version {version} was promoted while the agent was paused")
+    if all(_is_held(oracle, release, desired) for desired in recent):
+        oracle.fail(f"version {version} was promoted, but is held")
 
 
-def _is_paused(watch: Watch, desired: DesiredState) -> bool:
-    """A person's way back goes through a pause."""
-    pause, now = desired.pause, watch.foundry.clock.now()
+def _is_paused(oracle: Oracle, desired: DesiredState) -> bool:
+    """A rollback is allowed while paused."""
+    pause, now = desired.pause, oracle.foundry.clock.now()
     return rollback_version(desired) is None and pause is not None and pause.is_active(now)
 
 
-def _is_held(watch: Watch, release: ReleaseState, desired: DesiredState) -> bool:
-    push = release.push
+def _is_held(oracle: Oracle, release: ReleaseState, desired: DesiredState) -> bool:
+    now = oracle.foundry.clock.now()
     return any(
-        _names(hold, release.fingerprint, push)
-        and (hold.until is None or hold.until > watch.foundry.clock.now())
+        _names(hold, release.fingerprint, release.push)
+        and (hold.until is None or hold.until > now)
         and not any(
             desired.lifted_at.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key
         )
@@ -195,30 +194,27 @@ def _names(hold: Hold, fingerprint: str, push: Push | None) -> bool:
     )
 
 
-def _may_delete(watch: Watch, number: str) -> None:
-    """What pruning must keep whatever it is told: what serves, and what the release record names."""
-    release, routing = watch.record, watch.foundry.agents[AGENT].routing
-    newest = next(reversed(watch.foundry.agents[AGENT].versions), None)
-    serves = routing.routes_to(number) or (routing.follows_latest and number == newest)
-    serves = serves and watch.foundry.status(number) is not Status.FAILED
-    moved = watch.moved
-    if serves and (moved is None or _was_told(watch, moved.at, PROCESS.get().looked_at)):
-        watch.broken(f"version {number} was deleted while it served")
+def _check_delete(oracle: Oracle, number: str) -> None:
+    """The live version and those that the release state names are never deleted."""
+    release, agent = oracle.release, oracle.foundry.agents[AGENT]
+    newest = next(reversed(agent.versions), None)
+    is_live = agent.routing.routes_to(number) or (agent.routing.follows_latest and number == newest)
+    is_live = is_live and oracle.foundry.status(number) is not Status.FAILED
+    manual = oracle.manual_routing
+    if is_live and (manual is None or _must_know(oracle, manual.at, PROCESS.get().routing_read_at)):
+        oracle.fail(f"version {number} was deleted while it was live")
+    pending = release.pending_write.routing if release.pending_write else None
     named = [good.version for good in (release.last_good, release.previous_good) if good]
-    for kept in (
-        release.routing_at_start,
-        release.expected_routing,
-        release.pending_write.routing if release.pending_write else None,
-    ):
-        named += [rule.version for rule in kept.rules] if kept else []
+    for routing in (release.routing_at_start, release.expected_routing, pending):
+        named += [rule.version for rule in routing.rules] if routing else []
     if number in named or (release.is_open and release.candidate == number and not release.is_duplicate):
-        watch.broken(f"version {number} was deleted, which the release record names")
+        oracle.fail(f"version {number} was deleted, but the release state names it")
 
 
-def one_version_each(watch: Watch, metadata: Mapping[str, str]) -> None:
-    """At most one living version for each fingerprint."""
-    ours = metadata[FINGERPRINT]
-    for number, version in watch.foundry.agents[AGENT].versions.items() if AGENT in watch.foundry.agents else ():
-        living = watch.foundry.status(number) in (Status.CREATING, Status.ACTIVE)
-        if living and version.metadata.get(FINGERPRINT) == ours:
-            watch.broken(f"a second version was made for the fingerprint of version {number}")
+def check_one_version_each(oracle: Oracle, metadata: Mapping[str, str]) -> None:
+    """A fingerprint has at most one version that is creating or active."""
+    versions = oracle.foundry.agents[AGENT].versions if AGENT in oracle.foundry.agents else {}
+    for number, version in versions.items():
+        exists = oracle.foundry.status(number) in (Status.CREATING, Status.ACTIVE)
+        if exists and version.metadata.get(FINGERPRINT) == metadata[FINGERPRINT]:
+            oracle.fail(f"a second version was created for the fingerprint of version {number}")

@@ -1,9 +1,8 @@
-"""What a history is about: its rule, its images and how its services behave, all drawn from the seed."""
+"""What a history begins with, drawn from its seed: the agent spec and how images behave."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from random import Random
@@ -23,77 +22,75 @@ ENVIRONMENT = {
     "RESUME_SCHEDULE": "0 */5 * * * *",
 }
 PROBE = "{ask: ping, expect: pong, within: 20s}"
-PROVING_TAKES = timedelta(seconds=20)
+Mode = Literal["auto", "manual", "notify"]
 
 
-class Image(StrEnum):
-    """How an image behaves once it runs."""
+class Behaviour(StrEnum):
+    """How the versions of an image behave."""
 
     GOOD = "good"
     FAILS = "fails"
-    """It never becomes active."""
+    """They never become active."""
     WRONG = "wrong"
-    """It never answers as it must."""
+    """They never give the expected answer."""
     WRONG_LIVE = "wrong live"
-    """It answers as it must until it has traffic."""
+    """They give the expected answer until they have traffic."""
     FLAKY = "flaky"
     LATE = "late"
-    """It is active some time before it answers at all."""
+    """They are active some time before they answer at all."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One rule; a configuration change makes another one of it."""
+    """The agent spec; a configuration change replaces it."""
 
-    mode: Literal["auto", "manual", "notify"]
+    mode: Mode
     verify: bool
     check: bool
     hold_for: str
     min_push_age: str = "0s"
-    word: str = "one"
-    """A variable's value: what a configuration change alters in the definition."""
+    variable: str = "one"
+    """The value of an environment variable, which a configuration change may alter."""
 
     @property
     def agents(self) -> Agents:
-        return _rules(self)
+        return _agents(self)
 
     def changed(self, random: Random) -> Scene:
-        """After a configuration change."""
+        """Draw the spec after a configuration change."""
         if random.random() < 0.4:
-            return replace(self, word=self.word + "!")
+            return replace(self, variable=self.variable + "!")
         return replace(self, mode=_mode(random), verify=random.random() < 0.6, check=random.random() < 0.6)
 
 
-def scene(random: Random) -> Scene:
-    """The first rule of a history."""
+def draw_scene(random: Random) -> Scene:
+    """Draw the first spec of a history."""
     draw = random.random
-    hold_for, soak = random.choice(["7d", "7d", "10m"]), random.choice(["0s", "0s", "0s", "15s"])
-    return Scene(_mode(random), draw() < 0.6, draw() < 0.6, hold_for, soak)
+    hold_for, min_push_age = random.choice(["7d", "7d", "10m"]), random.choice(["0s", "0s", "0s", "15s"])
+    return Scene(_mode(random), draw() < 0.6, draw() < 0.6, hold_for, min_push_age)
 
 
-def image(random: Random) -> Image:
-    """How the next image behaves."""
-    kinds = [Image.GOOD, Image.FAILS, Image.WRONG, Image.WRONG_LIVE, Image.FLAKY, Image.LATE]
-    return random.choices(kinds, [8, 2, 1.5, 1.5, 1, 1])[0]
+def draw_behaviour(random: Random) -> Behaviour:
+    """Draw how the next image behaves."""
+    return random.choices(list(Behaviour), [8, 2, 1.5, 1.5, 1, 1])[0]
 
 
-def _mode(random: Random) -> Literal["auto", "manual", "notify"]:
-    modes: list[Literal["auto", "manual", "notify"]] = ["auto", "manual", "notify"]
+def _mode(random: Random) -> Mode:
+    modes: list[Mode] = ["auto", "manual", "notify"]
     return random.choices(modes, [16, 4, 1])[0]
 
 
 @cache
-def _rules(one: Scene) -> Agents:
-    proofs = [f"{name}: {PROBE}" for name, asked in (("verify", one.verify), ("check", one.check)) if asked]
-    release = ", ".join(
-        [f"mode: {one.mode}, debounce: 5s, min_push_age: {one.min_push_age}, hold_for: {one.hold_for}", *proofs]
-    )
+def _agents(scene: Scene) -> Agents:
+    probes = [f"{gate}: {PROBE}" for gate, is_set in (("verify", scene.verify), ("check", scene.check)) if is_set]
+    ages = f"debounce: 5s, min_push_age: {scene.min_push_age}, hold_for: {scene.hold_for}"
+    release = ", ".join([f"mode: {scene.mode}, {ages}", *probes])
     return load_agents(
         f"""
 agents:
   {AGENT}:
     repository: {REPOSITORY}
-    env: {{KEY: {{secret: {SECRET}}}, WORD: "{one.word}"}}
+    env: {{KEY: {{secret: {SECRET}}}, WORD: "{scene.variable}"}}
     release: {{{release}}}
     keep: {{newest: 1, min_age: 1m, failed: 1m, max_deletes: 3}}
 """.encode()

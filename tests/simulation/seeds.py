@@ -1,45 +1,44 @@
-"""One seed is one history: lived through, and told again when it breaks an invariant."""
+"""Runs the history of a seed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.simulation import actors
-from tests.simulation.liveness_invariants import judge
-from tests.simulation.run import History, Plant
+from tests.simulation.faults import Log
+from tests.simulation.liveness_invariants import check_end
+from tests.simulation.run import History, Mutant
 from tests.simulation.virtual_time import run
 
 
-def live(
-    seed: int, *, harsh: float = 1.0, tell: Callable[[str], None] | None = None, plant: Plant | None = None
-) -> History:
-    """Live through a history; raises BrokenError where an invariant does not hold."""
-    history = History(seed, harsh=harsh, tell=tell, plant=plant)
-    with _without_logs():
-        run(_lived(history))
+def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> History:
+    """Run a history; raise InvariantError where an invariant does not hold."""
+    history = History(seed, harsh=harsh, log=log, mutant=mutant)
+    with _without_logging():
+        run(_run(history))
     return history
 
 
-async def _lived(history: History) -> None:
-    await history.run(actors.beginning, actors.HAPPENINGS, actors.tidy)
-    judge(history)
+async def _run(history: History) -> None:
+    await history.run(actors.prepare, actors.ACTORS, actors.finish)
+    check_end(history)
 
 
-def broken(seed: int, *, harsh: float = 1.0, plant: Plant | None = None) -> str | None:
-    """What the history breaks and how to see it again, or None."""
+def find_violation(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = None) -> str | None:
+    """Run a history; return what it violates and how to replay it, or None."""
     try:
-        live(seed, harsh=harsh, plant=plant)
-    except Exception as error:  # noqa: BLE001 - whatever leaves a handler and is no GatewayError is a finding too
-        again = f"python -m tests.simulation.replay --seed {seed}" + ("" if harsh == 1.0 else f" --harsh {harsh}")
-        return f"seed {seed}: {type(error).__name__}: {error}\n  again with: {again}"
+        simulate(seed, harsh=harsh, mutant=mutant)
+    except Exception as error:  # noqa: BLE001 - an unexpected error of a handler is a finding too
+        replay = f"python -m tests.simulation.replay --seed {seed}" + ("" if harsh == 1.0 else f" --harsh {harsh}")
+        return f"seed {seed}: {type(error).__name__}: {error}\n  replay: {replay}"
     return None
 
 
 @contextmanager
-def _without_logs() -> Iterator[None]:
-    """The journal has every line; building log records would take a quarter of the time."""
+def _without_logging() -> Iterator[None]:
+    """The journal has every line; log records would take a quarter of the time."""
     logging.disable(logging.CRITICAL)
     try:
         yield

@@ -1,4 +1,4 @@
-"""``python -m tests.simulation.soak --seeds 20000``: many histories, on every core, with the seeds that broke."""
+"""``python -m tests.simulation.soak --seeds 20000``: run many histories on every core, and print the violations."""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation.seeds import broken
+from tests.simulation.seeds import find_violation
 
 BLOCK = 100
-SHOWN = 20
-"""Findings that are printed in full."""
+MAX_SHOWN = 20
 
 
-def block(seeds: range) -> list[str]:
-    """What the seeds of one block broke."""
-    return [found for seed in seeds if (found := broken(seed))]
+def run_block(seeds: range) -> list[str]:
+    """Run some histories; return the violations."""
+    return [violation for seed in seeds if (violation := find_violation(seed))]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Live through all of them; returns 1 where one broke an invariant."""
+    """Run every history; return 1 if one violates an invariant."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.soak", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    given = parser.parse_args(arguments)
-    last = given.first + given.seeds
-    blocks = [range(first, min(first + BLOCK, last)) for first in range(given.first, last, BLOCK)]
-    started, done, findings = time.monotonic(), 0, list[str]()
-    with ProcessPoolExecutor(given.cores) as cores:
-        for found in cores.map(block, blocks):
+    options = parser.parse_args(arguments)
+    end = options.first + options.seeds
+    blocks = [range(first, min(first + BLOCK, end)) for first in range(options.first, end, BLOCK)]
+    started, done, violations = time.monotonic(), 0, list[str]()
+    with ProcessPoolExecutor(options.cores) as cores:
+        for found in cores.map(run_block, blocks):
             done += BLOCK
-            findings += found
-            _show(min(done, given.seeds), given.seeds, findings, time.monotonic() - started, given.cores)
-    _say("\n" + "\n".join(findings[:SHOWN]) + f"\n{given.seeds} histories, {len(findings)} broke an invariant")
-    return 1 if findings else 0
+            violations += found
+            _print_progress(
+                min(done, options.seeds), options.seeds, violations, time.monotonic() - started, options.cores
+            )
+    shown = "\n".join(violations[:MAX_SHOWN])
+    _print(f"\n{shown}\n{options.seeds} histories, {len(violations)} violated an invariant")
+    return 1 if violations else 0
 
 
-def _show(done: int, of: int, findings: list[str], seconds: float, cores: int) -> None:
+def _print_progress(done: int, total: int, violations: list[str], seconds: float, cores: int) -> None:
     speed = done / seconds
-    _say(f"\r{done}/{of}  {len(findings)} broken  {speed:.0f} seeds/s, {speed / cores:.0f} a core ", end="")
+    _print(f"\r{done}/{total}  {len(violations)} failed  {speed:.0f} seeds/s, {speed / cores:.0f} per core ", end="")
 
 
-def _say(text: str, end: str = "\n") -> None:
+def _print(text: str, end: str = "\n") -> None:
     print(text, end=end, flush=True)  # noqa: T201 - a person waits for it
 
 

@@ -1,4 +1,4 @@
-"""The ledger of a simulation: chance meets its leases too, and what was wanted is remembered."""
+"""The state store of a simulation: its leases meet faults too, and the oracle learns every desired state."""
 
 from __future__ import annotations
 
@@ -8,55 +8,54 @@ from typing import Any
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
-from tests.simulation.faults import Dice, Faulty, Tell
-from tests.simulation.safety_invariants import Watch
+from tests.simulation.faults import Dice, FaultyGateway, Log
+from tests.simulation.safety_invariants import Oracle
 from tests.simulation.scene import AGENT
 
 
-class FaultyLedger(Faulty):
-    """A ledger whose leases meet chance too."""
+class FaultyStateStore(FaultyGateway):
+    """A state store whose calls and leases may meet a fault."""
 
-    def __init__(self, ledger: InMemoryStateStore, dice: Dice, tell: Tell | None, watch: Watch) -> None:
-        super().__init__(ledger, "storage", dice, tell)
-        self._ledger = ledger
-        self._watch = watch
-        self._asks = self._call(ledger.acquire_lease)
-        self._notes = self._call(self._swap)
+    def __init__(self, state_store: InMemoryStateStore, dice: Dice, log: Log | None, oracle: Oracle) -> None:
+        super().__init__(state_store, "storage", dice, log)
+        self._state_store = state_store
+        self._oracle = oracle
+        self._acquire = self._call(state_store.acquire_lease)
+        self._swap_or_fail = self._call(self._swap)
 
     async def acquire_lease(self, agent: str) -> Any:
-        taken = await self._asks(agent)
-        return None if taken is None else WatchedLease(taken, self._dice, self._tell, self._watch)
+        lease = await self._acquire(agent)
+        return None if lease is None else CheckedLease(lease, self._dice, self._log, self._oracle)
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        """Compare and swap, also where the write comes late."""
+        """Compare and swap, also where the write is late."""
         while True:
-            before = await self._ledger.get_desired(agent)
+            before = await self._state_store.get_desired(agent)
             after = change(before)
-            if await self._notes(before, after):
+            if await self._swap_or_fail(before, after):
                 return after
 
     async def _swap(self, before: DesiredState, after: DesiredState) -> bool:
-        if self._watch.wanted != before:
+        if self._oracle.desired != before:
             return False
-        await self._ledger.update_desired(AGENT, lambda _: after)
+        await self._state_store.update_desired(AGENT, lambda _: after)
         if after != before:
-            self._watch.words.append((self._watch.now, after))
+            self._oracle.desired_since.append((self._oracle.now, after))
         return True
 
 
-class WatchedLease(Faulty):
-    """A lease whose every write is looked at."""
+class CheckedLease(FaultyGateway):
+    """A lease whose every write is checked."""
 
-    def __init__(self, lease: Any, dice: Dice, tell: Tell | None, watch: Watch) -> None:
-        super().__init__(lease, "lease", dice, tell)
-        self._service = "storage"
-        self._watch = watch
-        self._writes = self._call(lease.write)
+    def __init__(self, lease: Any, dice: Dice, log: Log | None, oracle: Oracle) -> None:
+        super().__init__(lease, "storage", dice, log)
+        self._oracle = oracle
+        self._write_or_fail = self._call(lease.write)
 
     @property
     def state(self) -> ReleaseState:
-        release: ReleaseState = self._target.state  # type: ignore[attr-defined]
-        return release
+        state: ReleaseState = self._target.state  # type: ignore[attr-defined]
+        return state
 
     @property
     def remaining_seconds(self) -> float:
@@ -64,9 +63,9 @@ class WatchedLease(Faulty):
         return seconds
 
     async def write(self, release: ReleaseState) -> bool:
-        before, watch = self.state, self._watch
-        good = release.last_good if release.last_good != before.last_good and watch.rule.release.check else None
-        if good and good.version not in (watch.foundry.checked | watch.deleted.keys()):
-            watch.broken(f"version {good.version} is called good, and never answered with traffic")
-        wrote: bool = await self._writes(release)
-        return wrote
+        before, oracle = self.state, self._oracle
+        good = release.last_good if release.last_good != before.last_good and oracle.spec.release.check else None
+        if good and good.version not in (oracle.foundry.checked | oracle.deleted_at.keys()):
+            oracle.fail(f"version {good.version} is recorded as good, but never gave the expected answer with traffic")
+        is_written: bool = await self._write_or_fail(release)
+        return is_written

@@ -1,4 +1,4 @@
-"""Any order, any duplicate, a crash before or after any call: the invariants of a release hold."""
+"""The invariants of a release hold in any order of events, with duplicates, and with a crash at any call."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ FIRST = 0
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_no_history_breaks_an_invariant(block: int) -> None:
-    assert not soak.block(range(FIRST + block * BLOCK, FIRST + (block + 1) * BLOCK))
+def test_no_history_violates_an_invariant(block: int) -> None:
+    assert not soak.run_block(range(FIRST + block * BLOCK, FIRST + (block + 1) * BLOCK))
 
 
-def test_a_calm_world_needs_no_luck() -> None:
-    assert not [found for seed in range(20) if (found := seeds.broken(seed, harsh=0.0))]
+def test_no_history_without_faults_violates_an_invariant() -> None:
+    assert not [violation for seed in range(20) if (violation := seeds.find_violation(seed, harsh=0.0))]
 
 
-def test_the_harsh_histories_are_really_harsh() -> None:
-    histories = [seeds.live(seed) for seed in range(20)]
+def test_histories_have_crashes_and_creates() -> None:
+    histories = [seeds.simulate(seed) for seed in range(20)]
     assert sum(history.crashes for history in histories) > 20
     assert sum(history.foundry.create_count for history in histories) > 20
 
 
 def test_a_seed_is_replayed_step_by_step(capsys: pytest.CaptureFixture[str]) -> None:
     assert replay.main(["--seed", "3"]) == 0
-    first = capsys.readouterr().out
-    assert "Foundry.create" in first
-    assert first.endswith("every invariant held\n")
+    output = capsys.readouterr().out
+    assert "Foundry.create" in output
+    assert output.endswith("every invariant held\n")

@@ -1,16 +1,16 @@
-"""A simulation that finds nothing may be blind: it finds every fault that is planted."""
+"""The simulation finds every mutant: otherwise its silence would mean nothing."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.simulation.mutants import PLANTED
-from tests.simulation.seeds import broken
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.seeds import find_violation
 
 SEEDS = 1500
-"""A fault that this many histories do not show counts as not found."""
+"""A mutant counts as missed if none of this many histories finds it."""
 
 
-@pytest.mark.parametrize("fault", PLANTED)
-def test_a_planted_fault_is_found(fault: str) -> None:
-    assert any(broken(seed, plant=PLANTED[fault]) for seed in range(SEEDS))
+@pytest.mark.parametrize("missing", MUTANTS)
+def test_a_mutant_is_found(missing: str) -> None:
+    assert any(find_violation(seed, mutant=MUTANTS[missing]) for seed in range(SEEDS))

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next thing that is due, so that days of waiting take milliseconds."""
+"""An event loop whose time jumps to the next timer, so that days of waiting take milliseconds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-class _Jumping(selectors.DefaultSelector):
-    """A selector that never blocks: what it was told to wait for has passed."""
+class _JumpingSelector(selectors.DefaultSelector):
+    """A selector that never blocks: it adds the timeout to the time instead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,25 +23,25 @@ class _Jumping(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("everything waits and nothing is due")
+            raise RuntimeError("every task waits, and no timer is set")
         if timeout > 0:
             self.passed += timeout
-        return []  # nothing comes from outside
+        return []  # there is no I/O
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop that the simulation runs in."""
+    """The event loop of the simulation."""
 
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self._selector_of_time = _JumpingSelector()
+        super().__init__(self._selector_of_time)
 
     def time(self) -> float:
-        return self._jumping.passed
+        return self._selector_of_time.passed
 
 
 class VirtualClock:
-    """The Clock gateway on a VirtualLoop; pauses are as long as they can be, unless chance is given."""
+    """The Clock gateway on a VirtualLoop; without a random source every pause has its full length."""
 
     def __init__(self, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self._jitter = jitter
@@ -60,13 +60,13 @@ class VirtualClock:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end in virtual time."""
+    """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test that runs from its first line to its last in virtual time."""
+    """Run a test in virtual time."""
 
     @functools.wraps(test)
     def wrapped(*args: Any, **kwargs: Any) -> None:

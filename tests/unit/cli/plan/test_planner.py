@@ -54,8 +54,8 @@ def test_a_push_is_planned_to_its_end_with_all_assumptions(tmp_path: Path) -> No
     result = plan_events(tmp_path, push_event())
     assert reasons(result) == ["ACCEPTED", *STEPS]
     assert reasons(result, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "APPROVAL_WAITING"]
-    assert "the secret hello-key is there" in " ".join(result.data["assumed"])
-    assert "the agent answers as the rule expects" in result.data["assumed"]
+    assert "the secret hello-key exists" in " ".join(result.data["assumed"])
+    assert "the agent answers as agents.yaml expects" in result.data["assumed"]
     assert "the toolbox hello-agent-tools is version 1" in result.data["assumed"]
 
 
@@ -165,7 +165,7 @@ def test_a_plan_from_a_snapshot_is_the_same_as_a_live_plan(tmp_path: Path) -> No
     _, file = asyncio.run(snapshot_of_a_live_agent(tmp_path))
     result = plan_offline(PlanArguments(agent=AGENT), file, tmp_path / "agents.yaml", None)
     assert reasons(result) == ["LIVE"]
-    assert "is there, as it was last released" not in " ".join(result.data["assumed"])
+    assert "exists, as last released" not in " ".join(result.data["assumed"])
     same = push_event(id="again", eventTime="2026-11-25T00:00:00Z", data=push_data(tag="v1-again"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(same), "f")))
     result = plan_offline(arguments, file, tmp_path / "agents.yaml", None)

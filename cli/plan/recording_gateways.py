@@ -1,0 +1,178 @@
+"""Gateways for a plan: they read from a source, and keep in memory what the handlers write.
+
+The real handlers make the plan with them. What nobody can read, or was never asked of a service, is assumed and listed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cli.plan.assumptions import Assumptions
+from core.agents_file.spec import Probe
+from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version
+from core.prune.toolboxes import ToolboxVersion
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_two
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue, Message
+from handlers.gateways.in_memory.state_store import InMemoryStateStore, ReleaseRecord
+from handlers.gateways.interfaces import Foundry, Gateways, KeyVault, Registry, StateStore
+
+ASSUMED_ANSWER = "assumed"
+ASSUMED_VERSION = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The gateways that a plan reads."""
+
+    state_store: StateStore
+    foundry: Foundry
+    key_vault: KeyVault
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGateways(Gateways):
+    """The gateways that a plan gives to the handlers."""
+
+    clock: ManualClock
+    journal: InMemoryJournal
+    release_queue: PlanQueue
+
+
+class PlanStateStore(InMemoryStateStore):
+    """A state store that begins with the states of the source."""
+
+    def __init__(self, clock: Clock, source: StateStore) -> None:
+        super().__init__(clock)
+        self._source = source
+        self._loaded: set[str] = set()
+
+    async def load(self, agent: str) -> None:
+        """Read an agent's states the first time."""
+        if agent in self._loaded:
+            return
+        desired, release = await gather_two(self._source.get_desired(agent), self._source.get_release(agent))
+        if desired != DesiredState():
+            self.desired.setdefault(agent, desired)
+        if release != ReleaseState():
+            self.releases.setdefault(agent, ReleaseRecord(release))
+        self._loaded.add(agent)
+
+
+class PlanFoundry(InMemoryFoundry):
+    """A Foundry that begins with the agents of the source; new versions are active at once."""
+
+    def __init__(self, clock: Clock, source: Foundry, project: str, assumptions: Assumptions) -> None:
+        super().__init__(clock, provisioning=0)
+        self.answers[""] = ASSUMED_ANSWER  # every image name contains it
+        self._source, self._project, self._assumptions = source, project, assumptions
+        self._loaded: set[str] = set()
+
+    async def load(self, name: str) -> AgentRecord | None:
+        """Read an agent and its versions the first time."""
+        if name not in self._loaded:
+            agent, versions = await gather_two(self._source.get_agent(name), self._source.list_versions(name))
+            if agent is not None:
+                self.agents.setdefault(name, _record(agent, versions))
+            self._loaded.add(name)
+        return self.agents.get(name)
+
+    def current(self, version: Version) -> Version:
+        """Assume that a version becomes active."""
+        if version.status is Status.CREATING:
+            self._assumptions.add(f"version {version.number} becomes active")
+        return super().current(version)
+
+    async def get_version(self, agent: str, number: str) -> Version | None:
+        """Read a version that the plan did not create: its status in a list may be stale."""
+        record = await self.load(agent)
+        if record and number in record.versions.keys() - record.definitions.keys():
+            version = await self._source.get_version(agent, number)
+            if version is None:
+                record.remove(number)
+            else:
+                record.versions[number] = version
+        return await super().get_version(agent, number)
+
+    async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
+        """Assume the answer that the probe expects."""
+        self._assumptions.add("the agent answers as agents.yaml expects")
+        answer = await super().ask(agent, probe, session, within)
+        return replace(answer, status=probe.status) if answer.status == 200 else answer
+
+    async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
+        """Assume that the newest version has these tools."""
+        versions = await self.list_toolbox_versions(name)
+        number = max((toolbox.version for toolbox in versions), key=int, default="1")
+        self._assumptions.add(f"the toolbox {name} is version {number}")
+        return Toolbox(name, number, f"{self._project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
+
+    async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
+        """Read them; a plan creates none."""
+        return await self._source.list_toolbox_versions(name)
+
+
+def _record(agent: Agent, versions: Sequence[Version]) -> AgentRecord:
+    known = {version.number: version for version in (*versions, *([agent.latest] if agent.latest else []))}
+    last = max((int(number) for number in known if number.isdecimal()), default=0)
+    return AgentRecord(known, {}, agent.routing, agent.enabled, agent.identity, last)
+
+
+class PlanKeyVault:
+    """Key Vault; where this user may not read a secret, its last released version is assumed."""
+
+    def __init__(self, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
+        self._source, self._state_store, self._assumptions = source, state_store, assumptions
+
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
+        """Read it; a plan needs only its version."""
+        try:
+            secret = await self._source.get_secret(name, version)
+        except GatewayError:
+            secret = SecretUnavailable.FORBIDDEN
+        if secret is not SecretUnavailable.FORBIDDEN:
+            return secret
+        self._assumptions.add(f"the secret {name} exists, as last released: it cannot be read here")
+        states = (record.state.secrets for record in self._state_store.releases.values())
+        released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)
+        return Secret(name, version or released, SecretValue(""))
+
+    async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
+        """Read them."""
+        return await self._source.tagged_secrets(agent)
+
+
+class PlanQueue(InMemoryReleaseQueue):
+    """A queue without waiting."""
+
+    def take_earliest(self) -> Message | None:
+        """Take the earliest message, due or not; drop the others of its agent, which would find nothing left to do."""
+        if not self.waiting:
+            return None
+        message = self.waiting[0]
+        self.waiting = [other for other in self.waiting if other.agent != message.agent]
+        heapq.heapify(self.waiting)
+        return message
+
+
+def recording_gateways(source: Source, clock: ManualClock, project: str, assumptions: Assumptions) -> PlanGateways:
+    """Return gateways that read from the source and write nowhere."""
+    state_store = PlanStateStore(clock, source.state_store)
+    return PlanGateways(
+        foundry=PlanFoundry(clock, source.foundry, project, assumptions),
+        key_vault=PlanKeyVault(source.key_vault, state_store, assumptions),
+        state_store=state_store,
+        journal=InMemoryJournal(),
+        release_queue=PlanQueue(clock),
+        clock=clock,
+        registry=source.registry,
+    )
