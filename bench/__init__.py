@@ -1,1 +1,1 @@
-"""What Slipway costs, measured: ``make bench``. Never a test: a machine may be slow, a number is only told."""
+"""Measures what Slipway costs: ``make bench``. It is not a test: numbers depend on the machine."""

@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, and tell as a table, a document or a page."""
+"""``python -m bench``: measure, and print JSON and a table, or write the page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import typer
 from azure.core.exceptions import AzureError
 
 from bench import command_line, create_request, imports, many, overhead, pruning, safety, telemetry, trigger
-from bench.machine import machine
+from bench.machine import describe_machine
 from bench.report import Row, document, page, table
-from bench.scene import Choice, NotMeasuredError
+from bench.testbed import Effort, NotMeasuredError
 from local.endpoints import ROOT
 
-GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
+GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "image_pushed": trigger.rows,
     "telemetry": telemetry.rows,
     "import": imports.rows,
@@ -30,43 +30,43 @@ GROUPS: Mapping[str, Callable[[Choice], Iterator[Row]]] = {
     "safety": safety.rows,
     "command line": command_line.rows,
 }
-"""What is measured, in the order of the page: one line a module."""
+"""The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 FAILURES = (NotMeasuredError, AssertionError, AzureError, OSError, subprocess.SubprocessError, LookupError)
-"""What can come of a stack that does not do as it should; anything else is a bug of the bench."""
+"""Errors of a stack that does not work; any other error is a bug of the bench."""
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help=f"Some rows alone: {', '.join(GROUPS)}.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The document alone.")] = False,
-    write: Annotated[bool, typer.Option("--write", help=f"Write {PAGE.relative_to(ROOT)} too.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this group: {', '.join(GROUPS)}.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure with fewer repeats.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the JSON.")] = False,
+    write: Annotated[bool, typer.Option("--write", help=f"Write {PAGE.relative_to(ROOT)}.")] = False,
 ) -> None:
-    """Measure what Slipway costs. Exit code 1: a row could not be measured; a missed target is told, and no error."""
+    """Measure what Slipway costs. Exit code 1: a row could not be measured; a missed target is not an error."""
     unknown = sorted(set(only or []) - set(GROUPS))
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(GROUPS)}", param_hint="--only")
+        raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(GROUPS)}", param_hint="--only")
     began, rows = datetime.now(UTC), list[Row]()
     for name in only or GROUPS:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        rows += measured(name, GROUPS[name], Choice(quick))
-    told = machine(began)
-    print(json.dumps(document(rows, told), indent=1))
+        rows += measure(name, GROUPS[name], Effort(quick))
+    machine = describe_machine(began)
+    print(json.dumps(document(rows, machine), indent=1))
     if not as_json:
         print(table(rows))
     if write:
-        Path(PAGE).write_text(page(rows, told))
+        Path(PAGE).write_text(page(rows, machine))
     raise typer.Exit(int(any(row.value is None for row in rows)))
 
 
-def measured(name: str, group: Callable[[Choice], Iterator[Row]], choice: Choice) -> list[Row]:
-    """The rows of a group; where it broke off, the last one says why."""
+def measure(name: str, group: Callable[[Effort], Iterator[Row]], effort: Effort) -> list[Row]:
+    """The rows of a group; if it fails, the last row has the error."""
     rows: list[Row] = []
     try:
-        rows.extend(group(choice))
+        rows.extend(group(effort))
     except FAILURES as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        rows.append(Row(name=name, what="", unit="", value=None, why=why, how="Not measured"))
+        problem = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        rows.append(Row(name=name, description="", unit="", value=None, problem=problem, method="Not measured"))
     return rows
 
 

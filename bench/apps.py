@@ -1,4 +1,4 @@
-"""Functions apps to hold the product's against, made for one run."""
+"""Functions apps to compare the product with, generated for a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIGGERS = {
     "timerTrigger": "timer_trigger(arg_name={argument!r}, schedule={schedule!r})",
 }
 HEAD = "import azure.functions as func\n\napp = func.FunctionApp()\n"
-BESIDE = """
+WITH_EMPTY_FUNCTION = """
 from bench.instant import handle
 
 
@@ -32,21 +32,23 @@ async def image_pushed(event: str) -> None:
 
 
 def empty_app(folder: Path, functions: list[Function]) -> Path:
-    """The same triggers over functions that do nothing."""
+    """An app with the same triggers and functions that do nothing."""
     text = HEAD
-    for one in functions:
-        trigger = TRIGGERS[one.trigger].format(argument=one.argument, queue=one.queue, schedule=one.schedule)
-        text += f"\n\n@app.function_name({one.name!r})\n@app.{trigger}\n"
-        text += f"async def {one.name}({one.argument}: str) -> None:\n    pass\n"
-    return _written(folder, text)
+    for function in functions:
+        trigger = TRIGGERS[function.trigger].format(
+            argument=function.argument, queue=function.queue, schedule=function.schedule
+        )
+        text += f"\n\n@app.function_name({function.name!r})\n@app.{trigger}\n"
+        text += f"async def {function.name}({function.argument}: str) -> None:\n    pass\n"
+    return _write_app(folder, text)
 
 
-def beside_an_empty_one(folder: Path) -> Path:
+def app_with_empty_function(folder: Path) -> Path:
     """The product's ``image_pushed`` with instant gateways, and an empty function of the same trigger."""
-    return _written(folder, HEAD + BESIDE)
+    return _write_app(folder, HEAD + WITH_EMPTY_FUNCTION)
 
 
-def _written(folder: Path, text: str) -> Path:
+def _write_app(folder: Path, text: str) -> Path:
     folder.mkdir()
     (folder / "function_app.py").write_text(text)
     shutil.copy(ROOT / "host.json", folder)

@@ -1,4 +1,4 @@
-"""How long a person waits for the command line: help, a file that is checked, a plan of many events, nobody asked."""
+"""How long a person waits for the command line: help, validation, and a plan of many events."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from pathlib import Path
 from statistics import median
 
 from bench.report import Row
-from bench.scene import Choice
+from bench.testbed import Effort
 from local.endpoints import ROOT
 
-STARTS, PLANNED = 0.35, 1.0
-"""Seconds of wall time, at most."""
+START_TARGET, PLAN_TARGET = 0.35, 1.0
+"""Seconds of wall time."""
 EVENTS = 1000
 REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
 
 
-def rows(choice: Choice) -> Iterator[Row]:
-    """One row for each of the three; the bound is a Python that imports nothing of ours."""
-    often = choice.of(15, 3)
+def rows(effort: Effort) -> Iterator[Row]:
+    """One row per command; the bound is a Python process that imports the libraries, but none of our modules."""
+    repeats = effort.choose(15, 3)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         events, snapshot = Path(name) / "events.json", Path(name) / "snapshot.json"
         events.write_text(json.dumps([_push(number) for number in range(EVENTS)]))
         snapshot.write_text("{}")
         commands: dict[str, tuple[str, Sequence[str], float]] = {
-            "slipway --help": ("the help", ("--help",), STARTS),
-            "slipway validate": ("agents.yaml of the checkout, checked", ("validate",), STARTS),
+            "slipway --help": ("the help", ("--help",), START_TARGET),
+            "slipway validate": ("validating the checkout's agents.yaml", ("validate",), START_TARGET),
             "slipway plan": (
                 f"a plan of {EVENTS:,} events, offline",
                 ("plan", str(events), "--snapshot", str(snapshot)),
-                PLANNED,
+                PLAN_TARGET,
             ),
         }
-        for title, (what, arguments, target) in commands.items():
+        for title, (task, arguments, target) in commands.items():
             pairs = [
-                (_took("-m", "cli", *arguments), _took("-c", "import typer, yaml, pydantic")) for _ in range(often + 1)
+                (_seconds("-m", "cli", *arguments), _seconds("-c", "import typer, yaml, pydantic"))
+                for _ in range(repeats + 1)
             ]
-            ours, bare = (median(one) for one in zip(*pairs[1:], strict=True))
+            ours, bare = (median(seconds) for seconds in zip(*pairs[1:], strict=True))
             yield Row(
                 name=title,
-                what=f"wall time of {what}",
+                description=f"wall time of {task}",
                 unit="s",
                 value=ours,
                 target=target,
                 bound=bare,
-                bound_is="a Python that imports typer, yaml and pydantic",
-                how=f"Medians of {often} fresh processes each, turn about, bytecode cached",
+                bound_description="a Python that imports typer, yaml and pydantic",
+                method=f"Medians of {repeats} fresh processes each, alternating, bytecode cached",
             )
 
 
-def _took(*arguments: str) -> float:
+def _seconds(*arguments: str) -> float:
     """Seconds of a fresh process."""
     began = time.perf_counter()
     subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
@@ -62,7 +63,7 @@ def _took(*arguments: str) -> float:
 
 
 def _push(number: int) -> dict[str, object]:
-    """One push of many to a followed repository."""
+    """One of many pushes to a followed repository."""
     target = {"repository": "agents/hello", "tag": f"v{number}", "digest": f"sha256:{number:064x}"}
     return {
         "id": f"event-{number}",

@@ -1,4 +1,4 @@
-"""What loading the app costs, over an app of the same triggers that does nothing."""
+"""The import time of the app, compared with an empty app with the same triggers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from statistics import median
 
 from bench.apps import empty_app
 from bench.report import Row
-from bench.scene import Choice
+from bench.testbed import Effort
 from local.endpoints import ROOT
 from local.functions_host.indexing import load
 
-SCRIPT = "import time; began = time.perf_counter(); import {what}; print(time.perf_counter() - began)"
+SCRIPT = "import time; began = time.perf_counter(); import {modules}; print(time.perf_counter() - began)"
 SCHEDULES = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}
 SDKS = (
     "azure.functions, azure.identity.aio, azure.storage.blob.aio, azure.storage.queue.aio, azure.keyvault.secrets.aio, "
@@ -23,28 +23,28 @@ SDKS = (
 )
 
 
-def rows(choice: Choice) -> Iterator[Row]:
-    """One row."""
-    often = choice.of(21, 5)
+def rows(effort: Effort) -> Iterator[Row]:
+    """The import row."""
+    repeats = effort.choose(21, 5)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         empty = empty_app(Path(name) / "empty", list(load(ROOT, SCHEDULES).values()))
-        pairs = [(imported("function_app", ROOT), imported("function_app", empty)) for _ in range(often + 1)]
-    ours, theirs = (median(one) for one in zip(*pairs[1:], strict=True))
+        pairs = [(import_time("function_app", ROOT), import_time("function_app", empty)) for _ in range(repeats + 1)]
+    ours, bare = (median(seconds) for seconds in zip(*pairs[1:], strict=True))
     yield Row(
         name="import",
-        what="import of function_app ÷ import of an app with empty functions of the same triggers",
+        description="import of function_app ÷ import of an app with empty functions of the same triggers",
         unit="ratio",
-        value=ours / theirs,
+        value=ours / bare,
         target=1.3,
         bound=1.0,
-        bound_is="the empty app",
-        how=f"Medians of {often} fresh interpreters each, turn about, bytecode cached",
-        also={"function_app, ms": 1000 * ours, "empty app, ms": 1000 * theirs},
+        bound_description="the empty app",
+        method=f"Medians of {repeats} fresh interpreters each, alternating, bytecode cached",
+        details={"function_app, ms": 1000 * ours, "empty app, ms": 1000 * bare},
     )
 
 
-def imported(what: str, folder: Path) -> float:
-    """Seconds that an import takes in a fresh interpreter."""
-    command = [sys.executable, "-c", SCRIPT.format(what=what)]
+def import_time(modules: str, folder: Path) -> float:
+    """Seconds of an import in a fresh interpreter."""
+    command = [sys.executable, "-c", SCRIPT.format(modules=modules)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return float(done.stdout)

@@ -1,4 +1,4 @@
-"""The product's event handler with a ledger, a journal and a queue that answer at once: what it costs by itself."""
+"""The product's event handler with gateways that answer at once, to measure its own cost."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from handlers.events.event_queued import handle_event
 from handlers.gateways.interfaces import Gateways
 
 
-class Instant:
-    """Takes everything, keeps nothing."""
+class InstantGateway:
+    """State store, journal and queue that store nothing."""
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        """As the ledger of an agent of which nothing is known."""
+        """The state store of an unknown agent."""
         return change(DesiredState())
 
     async def append(self, *lines: Mapping[str, object]) -> None:
-        """As the journal."""
+        """The journal."""
 
     async def enqueue(self, agent: str, **options: object) -> None:
-        """As the queue."""
+        """The queue."""
 
 
 @cache
 def _gateways() -> Gateways:
-    instant = cast("Any", Instant())
+    instant = cast("Any", InstantGateway())
     return replace(bootstrap.gateways(), state_store=instant, journal=instant, release_queue=instant)
 
 
 async def handle(event: str) -> None:
-    """What ``image_pushed`` does, its gateways' calls aside."""
+    """Run ``image_pushed`` without gateway calls."""
     await handle_event(event, bootstrap.agents(), bootstrap.settings(), _gateways())

@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""The machine of the measurements, and memory and processor time of a process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.scene import NotMeasuredError
+from bench.testbed import NotMeasuredError
 
 
-def machine(began: datetime) -> dict[str, object]:
-    """Cores, memory, Python, date, and how busy the machine was besides."""
+def describe_machine(began: datetime) -> dict[str, object]:
+    """Cores, memory, Python, date, and the machine's load."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "date": began.strftime("%Y-%m-%d %H:%M UTC"),
@@ -24,14 +24,14 @@ def machine(began: datetime) -> dict[str, object]:
     }
 
 
-def resident(pid: int) -> float:
-    """MiB of a process's memory that are in use now."""
-    line = next(one for one in _proc(pid, "status").splitlines() if one.startswith("VmRSS:"))
+def resident_memory(pid: int) -> float:
+    """Resident memory of a process in MiB."""
+    line = next(line for line in _proc(pid, "status").splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024
 
 
-def processor(pid: int) -> float:
-    """Seconds of processor time that a process has used so far."""
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
     fields = _proc(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""Two hundred agents pushed at once on one instance: how long until all are live, and what waiting costs in memory."""
+"""Two hundred agents pushed at once, on one instance: time until all are live, and memory while they wait."""
 
 from __future__ import annotations
 
@@ -7,75 +7,75 @@ import math
 import time
 from collections.abc import Iterator
 
-from bench.machine import resident
+from bench.machine import resident_memory
 from bench.report import Row
-from bench.scene import Choice, Scene, scene
+from bench.testbed import Effort, Testbed, start_testbed
 from local.endpoints import ROOT
 from local.stack_client import Host, host
 
-DELAY, PROVISIONING, MANY, FEW = 0.02, 5.0, 200, 40
+DELAY, PROVISIONING, AGENTS, QUICK_AGENTS = 0.02, 5.0, 200, 40
 
 
-def rows(choice: Choice) -> Iterator[Row]:
-    """Time, then memory."""
-    count, at_once = choice.of(MANY, FEW), _concurrency()
-    took, before, peak = _measured(count)
+def rows(effort: Effort) -> Iterator[Row]:
+    """One row for the time, one for the memory."""
+    count, at_once = effort.choose(AGENTS, QUICK_AGENTS), _concurrency()
+    took, before, peak = _measure(count)
     bound = math.ceil(count / at_once) * PROVISIONING
     yield Row(
         name=f"{count} agents at once",
-        what="first push → the last selector moved",
+        description="first push → all agents live",
         unit="s",
         value=took,
         target=3 * bound,
         bound=bound,
-        bound_is=f"{at_once} releases at once (host.json), {PROVISIONING:.0f} s each",
-        how=f"One instance, {DELAY * 1000:.0f} ms on every answer",
-        also={"times the bound": took / bound},
+        bound_description=f"{at_once} releases at once (host.json), {PROVISIONING:.0f} s each",
+        method=f"One instance, {DELAY * 1000:.0f} ms on every answer",
+        details={"times the bound": took / bound},
     )
     yield Row(
         name="memory",
-        what=f"resident memory of the instance at its most, {count} agents waiting",
+        description=f"peak resident memory of the instance while {count} agents wait",
         unit="MiB",
         value=peak,
         target=250,
         bound=before,
-        bound_is="the same process after one release",
-        how="Read ten times a second from /proc",
-        also={"a waiting release, KiB": 1024 * max(0.0, peak - before) / at_once},
+        bound_description="the same process after one release",
+        method="Read ten times a second from /proc",
+        details={"per waiting release, KiB": 1024 * max(0.0, peak - before) / at_once},
     )
 
 
-def _measured(count: int) -> tuple[float, float, float]:
-    """Seconds until the last is live, and MiB before and at the most."""
+def _measure(count: int) -> tuple[float, float, float]:
+    """Seconds until the last agent is live, MiB before, and peak MiB."""
     names = [f"agent-{n}" for n in range(count)]
-    with scene(dict.fromkeys(["warm-up", *names], 1)) as stage, host(stage.running, only=["event_queued"]):
-        stage.provisioning(0.1)
-        with host(stage.running, only=["release_agent"]) as functions:
-            stage.moved("warm-up", stage.push("warm-up"))
-            before = resident(functions.pid)
-            stage.provisioning(PROVISIONING)
-            stage.delay(DELAY)
+    with start_testbed(dict.fromkeys(["warm-up", *names], 1)) as testbed, host(testbed.running, only=["event_queued"]):
+        testbed.provisioning(0.1)
+        with host(testbed.running, only=["release_agent"]) as functions:
+            testbed.wait_until_live("warm-up", testbed.push("warm-up"))
+            before = resident_memory(functions.pid)
+            testbed.provisioning(PROVISIONING)
+            testbed.delay(DELAY)
             began = time.time()
             for name in names:
-                stage.push(name)
-            peak = _until_all_live(stage, functions, count, began)
-            took = max(one["answered"] for one in stage.foundry_saw_all("PATCH", began)) - began
+                testbed.push(name)
+            peak = _until_all_live(testbed, functions, count, began)
+            took = max(move["answered"] for move in testbed.all_foundry_requests("PATCH", began)) - began
     return took, before, peak
 
 
 def _concurrency() -> int:
-    """What host.json lets run at once: a batch, and a new one while no more than the threshold run."""
+    """The number of messages that run at once by host.json: a batch, and another one below the threshold."""
     queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
     return int(queues["batchSize"]) + int(queues["newBatchThreshold"])
 
 
-def _until_all_live(stage: Scene, functions: Host, count: int, began: float) -> float:
+def _until_all_live(testbed: Testbed, functions: Host, count: int, began: float) -> float:
     peak = 0.0
 
     def all_live() -> bool:
         nonlocal peak
-        peak = max(peak, resident(functions.pid))
-        return len({one["path"] for one in stage.foundry_saw_all("PATCH", began)}) >= count
+        peak = max(peak, resident_memory(functions.pid))
+        return len({move["path"] for move in testbed.all_foundry_requests("PATCH", began)}) >= count
 
-    stage.wait(all_live, f"{count} agents are live", 400)
+    testbed.wait_for(all_live, f"{count} agents are live", 400)
     return peak

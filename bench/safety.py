@@ -1,4 +1,4 @@
-"""What a safe release costs: the way back after a failed check, calls that nobody asked for, a simulated history."""
+"""The cost of a safe release: rollback after a failed check, unneeded calls, and a simulated history."""
 
 from __future__ import annotations
 
@@ -8,94 +8,95 @@ import sys
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from bench.create_request import DELAY, in_a_row
+from bench.create_request import DELAY, sequential_count
 from bench.report import Row
-from bench.scene import BASE, Choice, Line, NotMeasuredError, Scene, scene
+from bench.testbed import BASE, Effort, NotMeasuredError, Request, Testbed, start_testbed
 from local.endpoints import ROOT
 from local.stack_client import host
 
 CHECKED = {"release": {"check": {"ask": "ping", "expect": "pong"}}}
 PARTS = ("foundry", "blob", "queue", "vault", "identity", "registry_tls")
-WHERE_ASKED = ("/sessions", "/responses", "/invocations")
+PROBE_PATHS = ("/sessions", "/responses", "/invocations")
 
 
-def rows(choice: Choice) -> Iterator[Row]:
-    """Back after a check, calls of a plain release, histories."""
-    with scene({"agent": 0}, CHECKED) as stage, host(stage.running, only=["event_queued", "release_agent"]):
-        stage.provisioning(0)
-        stage.moved("agent", stage.push("agent"))
-        stage.running.put("foundry", "/_local/provisioning", {"answer": {".*": "something else"}})
-        stage.delay(DELAY)
-        yield _way_back([_taken_back(stage) for _ in range(choice.of(5, 2))])
-    with scene({"plain": 1}) as stage, host(stage.running, only=["event_queued", "release_agent"]):
-        stage.provisioning(0)
-        stage.moved("plain", stage.push("plain"))
-        yield _plain(stage)
-    yield _history(choice.of(500, 100))
+def rows(effort: Effort) -> Iterator[Row]:
+    """Rollback, unneeded calls of a plain release, and a simulated history."""
+    with start_testbed({"agent": 0}, CHECKED) as testbed, host(testbed.running, only=["event_queued", "release_agent"]):
+        testbed.provisioning(0)
+        testbed.wait_until_live("agent", testbed.push("agent"))
+        testbed.running.put("foundry", "/_local/provisioning", {"answer": {".*": "something else"}})
+        testbed.delay(DELAY)
+        yield _rollback_row([_time_rollback(testbed) for _ in range(effort.choose(5, 2))])
+    with start_testbed({"plain": 1}) as testbed, host(testbed.running, only=["event_queued", "release_agent"]):
+        testbed.provisioning(0)
+        testbed.wait_until_live("plain", testbed.push("plain"))
+        yield _unneeded_calls_row(testbed)
+    yield _history_row(effort.choose(500, 100))
 
 
-def _taken_back(stage: Scene) -> tuple[float, int]:
-    """Seconds and round trips from the wrong answer to the selector that is where it was."""
-    since = stage.push("agent")
+def _time_rollback(testbed: Testbed) -> tuple[float, int]:
+    """Seconds and round trips from the wrong answer until the traffic has moved back."""
+    since = testbed.push("agent")
 
-    def both() -> list[Line] | None:
-        moves = stage.foundry_saw("PATCH", f"{BASE}/agent", since)
+    def both_moves() -> list[Request] | None:
+        moves = testbed.foundry_requests("PATCH", f"{BASE}/agent", since)
         return moves if len(moves) == 2 else None
 
-    back = stage.wait(both, "the check failed and was taken back")[1]
-    answered = max(one["answered"] for one in stage.foundry_saw("POST", "/responses", since))
-    seen = [line for part in PARTS for line in stage.seen(part, answered) if line["at"] >= answered]
-    return back["answered"] - answered, in_a_row([one for one in seen if one["answered"] <= back["answered"]])
+    back = testbed.wait_for(both_moves, "the check failed, and the release was rolled back")[1]
+    answered = max(request["answered"] for request in testbed.foundry_requests("POST", "/responses", since))
+    later = [request for part in PARTS for request in testbed.requests(part, answered) if request["at"] >= answered]
+    until_back = [request for request in later if request["answered"] <= back["answered"]]
+    return back["answered"] - answered, sequential_count(until_back)
 
 
-def _way_back(taken: Sequence[tuple[float, int]]) -> Row:
+def _rollback_row(rollbacks: Sequence[tuple[float, int]]) -> Row:
     return Row(
         name="rollback",
-        what="wrong answer to a check → the selector is where it was: requests that waited for each other",
+        description="wrong answer to a check → traffic moved back: sequential requests",
         unit="round trips",
-        value=median(trips for _, trips in taken),
+        value=median(trips for _, trips in rollbacks),
         target=2,
         bound=2,
-        bound_is="intent and hold beside the last look; the selector",
-        how=f"Median of {len(taken)} releases, {DELAY * 1000:.0f} ms on every answer",
-        also={
-            "ms": 1000 * median(seconds for seconds, _ in taken),
-            "round trips by the delay, ms": 1000 * DELAY * median(trips for _, trips in taken),
+        bound_description="pending write, hold and last read; the selector",
+        method=f"Median of {len(rollbacks)} releases, {DELAY * 1000:.0f} ms on every answer",
+        details={
+            "ms": 1000 * median(seconds for seconds, _ in rollbacks),
+            "round trips times the delay, ms": 1000 * DELAY * median(trips for _, trips in rollbacks),
         },
     )
 
 
-def _plain(stage: Scene) -> Row:
-    since = stage.push("plain")
-    stage.moved("plain", since)
-    calls = {part: [one for one in stage.seen(part, since) if one["at"] >= since] for part in PARTS}
-    pulls = [one for one in calls.pop("registry_tls") if one["headers"].get("User-Agent", "").startswith("azsdk")]
-    asked = [one for one in calls["foundry"] if any(part in one["path"] for part in WHERE_ASKED)]
+def _unneeded_calls_row(testbed: Testbed) -> Row:
+    since = testbed.push("plain")
+    testbed.wait_until_live("plain", since)
+    calls = {part: [call for call in testbed.requests(part, since) if call["at"] >= since] for part in PARTS}
+    reads = [call for call in calls.pop("registry_tls") if call["headers"].get("User-Agent", "").startswith("azsdk")]
+    probes = [call for call in calls["foundry"] if any(path in call["path"] for path in PROBE_PATHS)]
     return Row(
-        name="calls nobody asked for",
-        what="questions, sessions and registry reads of a release without verify, check and inspection",
+        name="unneeded calls",
+        description="probes, sessions and registry reads of a release without verify, check and inspection",
         unit="calls",
-        value=len(pulls) + len(asked),
+        value=len(reads) + len(probes),
         target=0,
         bound=0,
-        bound_is="none",
-        how="One release, as the stand-ins saw it",
-        also={f"to {part}": float(len(lines)) for part, lines in calls.items()},
+        bound_description="none",
+        method="One release; the stand-ins count the requests",
+        details={f"to {part}": float(len(requests)) for part, requests in calls.items()},
     )
 
 
-def _history(seeds: int) -> Row:
-    """In the processor's own time, because a machine that does something else besides would be measured too."""
+def _history_row(seeds: int) -> Row:
+    """Measured in processor time, so that other processes do not count."""
     spent = _processor_time(seeds) - _processor_time(0)
     return Row(
         name="simulated history",
-        what="one seed of the simulation on one core",
+        description="one seed of the simulation on one core",
         unit="ms",
         value=1000 * spent / seeds,
         target=10,
-        how=f"Processor time of {seeds} seeds, imports aside; 10 ms are 100 seeds a second",
-        also={"seeds a second": seeds / spent},
-        missed="two fifths of the histories begin with an agent that lived before, and all are longer by that",
+        method=f"Processor time of {seeds} seeds without imports; 10 ms are 100 seeds a second",
+        details={"seeds a second": seeds / spent},
+        missed_because="two fifths of the histories start with an agent that existed before, which makes them longer",
     )
 
 
@@ -104,5 +105,5 @@ def _processor_time(seeds: int) -> float:
     command = [sys.executable, "-m", "tests.simulation.soak", "--cores", "1", "--seeds", str(seeds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
-        raise NotMeasuredError("a history broke an invariant: make soak shows which")
+        raise NotMeasuredError("a history violated an invariant: make soak shows which")
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before

@@ -1,4 +1,4 @@
-"""``image_pushed`` over an empty function of the same trigger, on the same host."""
+"""The time of ``image_pushed``, compared with an empty function with the same trigger on the same host."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from itertools import product
 from statistics import quantiles
 from urllib.parse import urlsplit
 
-from bench.apps import beside_an_empty_one
+from bench.apps import app_with_empty_function
 from bench.report import Row
-from bench.scene import Choice, NotMeasuredError, scene
+from bench.testbed import Effort, NotMeasuredError, start_testbed
 from local.stack_client import host
 
 WARM_UP = 50
@@ -36,35 +36,35 @@ EVENT = {
 }
 
 
-def rows(choice: Choice) -> Iterator[Row]:
-    """One row."""
-    often = choice.of(600, 150)
-    with scene({"hello": 1}) as stage:
-        app = beside_an_empty_one(stage.running.folder / "app")
-        with host(stage.running, app=app) as functions:
-            took = deliveries({name: (functions.url, name) for name in ("empty", "image_pushed")}, often)
-    empty, pushed = (undisturbed(took[name]) for name in ("empty", "image_pushed"))
+def rows(effort: Effort) -> Iterator[Row]:
+    """The ``image_pushed`` row."""
+    repeats = effort.choose(600, 150)
+    with start_testbed({"hello": 1}) as testbed:
+        app = app_with_empty_function(testbed.running.folder / "app")
+        with host(testbed.running, app=app) as functions:
+            took = time_deliveries({name: (functions.url, name) for name in ("empty", "image_pushed")}, repeats)
+    empty, pushed = (lower_quartile_ms(took[name]) for name in ("empty", "image_pushed"))
     yield Row(
         name="image_pushed",
-        what="image_pushed, warm, over an empty Event Grid function, gateway calls aside",
+        description="warm image_pushed minus an empty Event Grid function, without gateway calls",
         unit="ms",
         value=pushed - empty,
         target=0.5,
         bound=0.0,
-        bound_is="a handler that does nothing",
-        how=f"Lower quartiles of {often} deliveries each, turn about on one host, a connection each; ledger, "
-        "journal and queue answer at once",
-        also={"empty, ms": empty, "image_pushed, ms": pushed},
+        bound_description="a handler that does nothing",
+        method=f"Lower quartiles of {repeats} deliveries each, alternating on one host, one connection each; state "
+        "store, journal and queue answer at once",
+        details={"empty, ms": empty, "image_pushed, ms": pushed},
     )
 
 
-def deliveries(to: Mapping[str, tuple[str, str]], often: int) -> dict[str, list[float]]:
-    """Seconds of each delivery of the event, turn about: name -> a host's address and the function there."""
+def time_deliveries(to: Mapping[str, tuple[str, str]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each delivery of the event, alternating: name -> a host's address and its function."""
     body = json.dumps([EVENT]).encode()
     headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
     connections = {name: HTTPConnection(urlsplit(url).netloc) for name, (url, _) in to.items()}
     took: dict[str, list[float]] = {name: [] for name in to}
-    for _, (name, (_, function)) in product(range(WARM_UP + often), to.items()):
+    for _, (name, (_, function)) in product(range(WARM_UP + repeats), to.items()):
         connection, began = connections[name], time.perf_counter()
         connection.request("POST", f"/runtime/webhooks/EventGrid?functionName={function}", body, headers)
         answer = connection.getresponse()
@@ -77,6 +77,6 @@ def deliveries(to: Mapping[str, tuple[str, str]], often: int) -> dict[str, list[
     return {name: times[WARM_UP:] for name, times in took.items()}
 
 
-def undisturbed(seconds: list[float]) -> float:
-    """The lower quartile in ms: what else a machine does makes some deliveries slower, and none faster."""
+def lower_quartile_ms(seconds: list[float]) -> float:
+    """The lower quartile in ms: other processes make some deliveries slower, and none faster."""
     return 1000 * quantiles(seconds, n=4)[0]

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 DONE = 0
-NOT_WELL = 1
+BAD_RESULT = 1
 """The command ran, and its result is bad: a failed check of doctor, a watched release that did not go live."""
 WRONG_INPUT = 2
 SERVICE_ERROR = 3

@@ -76,8 +76,9 @@ def resolve(
         if (reason := secret_problem(secret, now)) is not None:
             return UnresolvedDefinition(reason, f"secret {ref.secret} of variable {variable}")
     values = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
+    digest = image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
     definition = Definition(
-        image=image_reference(login_server, push.repository, _digest(spec, push, image)),
+        image=f"{login_server}/{push.repository}@{digest}",  # never by tag, which can move at any time
         cpu=spec.cpu,
         memory=spec.memory,
         protocols=tuple(sorted(spec.protocols.items())),
@@ -89,24 +90,10 @@ def resolve(
     return ResolvedDefinition(definition, fingerprint(definition, values), newest, image, toolbox_version)
 
 
-def image_reference(login_server: str, repository: str, digest: str) -> str:
-    """The reference of an image, always by digest, because a tag can move at any time."""
-    return f"{login_server}/{repository}@{digest}"
-
-
-def _digest(spec: AgentSpec, push: Push, image: ImageFacts | None) -> str:
-    """The pushed digest, or that of its linux/amd64 image if the agent wants that one and it is known."""
-    return image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
-
-
 def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason | None:
     """Why a secret must not be used; Key Vault itself only refuses disabled ones (docs/reference/wire.md)."""
     if isinstance(secret, SecretUnavailable):
-        return {
-            SecretUnavailable.MISSING: Reason.SECRET_MISSING,
-            SecretUnavailable.DISABLED: Reason.SECRET_DISABLED,
-            SecretUnavailable.FORBIDDEN: Reason.SECRET_FORBIDDEN,
-        }[secret]
+        return Reason[f"SECRET_{secret.name}"]
     if secret.expires_on is not None and secret.expires_on <= now:
         return Reason.SECRET_EXPIRED
     if secret.not_before is not None and now < secret.not_before:
@@ -127,10 +114,7 @@ def _environment(
 
 
 def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
-    """The sha256 of the canonical definition, with ``name@version-id`` in place of each secret's value.
-
-    It covers the toolbox's version, by the pinned address, but not the settings under release, keep and tags.
-    """
+    """The sha256 of the canonical definition, with ``name@version-id`` in place of each secret's value."""
     canonical = {
         "schema": SCHEMA,
         "image": definition.image,
@@ -146,11 +130,7 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
 
 
 def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, attempt: int) -> Mapping[str, str]:
-    """The metadata of a new version, at most 16 pairs.
-
-    azd and the official sample send ``enableVnextExperience`` with every hosted agent; it does no harm if the service
-    does not need it any more.
-    """
+    """The metadata of a new version, at most 16 pairs."""
     pairs = {
         FINGERPRINT: resolved.fingerprint,
         "slipway.schema": str(SCHEMA),
@@ -162,7 +142,7 @@ def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, att
         "slipway.previous": previous or "",
         "slipway.attempt": str(attempt),
         TOOLBOX: resolved.toolbox,
-        "enableVnextExperience": "true",
+        "enableVnextExperience": "true",  # azd and the official sample send it with every hosted agent
     }
     return {key: value[:MAX_METADATA_VALUE_CHARS] for key, value in pairs.items() if value}
 

@@ -165,7 +165,7 @@ class Secret:
 
 
 class SecretUnavailable(StrEnum):
-    """Why Key Vault did not return a secret."""
+    """Why Key Vault did not return a secret; each has a reason ``SECRET_<name>``."""
 
     MISSING = "missing"
     DISABLED = "disabled"

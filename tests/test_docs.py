@@ -1,4 +1,4 @@
-"""What the documents say is there is there: links, make targets, files, commands of the local part."""
+"""The documents are correct: their links, make targets and local commands exist."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_exists(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_command_of_a_page_is_there(page: Path) -> None:
+def test_every_command_of_a_page_exists(page: Path) -> None:
     text = page.read_text()
     assert set(MAKE.findall(text)) <= TARGETS
     assert set(LOCAL.findall(text)) <= COMMANDS
 
 
-def test_the_readme_has_its_two_commands_first() -> None:
+def test_the_readme_starts_with_its_two_commands() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```bash\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
     assert blocks[:2] == ["make demo", "make up"]
     assert "make test" in blocks
 
 
-def test_help_lists_every_target_that_a_person_runs() -> None:
+def test_make_lists_its_targets() -> None:
     described = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "up", "test", "check", "lock", "clean"} <= described

@@ -26,12 +26,12 @@ TRIGGERS = {
 }
 
 
-def test_every_trigger_of_the_design_is_indexed_with_its_binding() -> None:
+def test_every_trigger_is_indexed_with_its_binding() -> None:
     found = load(ROOT, SETTINGS)
     assert {f.name: (f.trigger, f.argument, f.queue, f.schedule) for f in found.values()} == TRIGGERS
 
 
-def test_importing_the_app_imports_no_sdk_and_no_library_of_ours() -> None:
+def test_importing_the_app_imports_no_sdk_and_no_heavy_library() -> None:
     script = "import sys, function_app; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, env={})
     loaded = set(re.findall(r"'([^']+)'", done.stdout))
@@ -40,7 +40,7 @@ def test_importing_the_app_imports_no_sdk_and_no_library_of_ours() -> None:
     assert not {name for name in loaded if name.split(".")[0] in heavy}
 
 
-def test_host_json_says_what_its_page_says() -> None:
+def test_host_json_matches_its_page() -> None:
     host = json.loads((ROOT / "host.json").read_text())
     queues: dict[str, object] = {
         "visibilityTimeout": "00:01:00",
@@ -58,12 +58,7 @@ def test_host_json_says_what_its_page_says() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the worker's library is for Python 3.13 and newer")
 def test_the_workers_own_library_indexes_the_app() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.worker_index",
-        str(ROOT),
-    ]  # an app object can be indexed once a process
+    command = [sys.executable, "-m", "tests.support.worker_index", str(ROOT)]  # a process can index an app only once
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout.splitlines()[-1])) == set(TRIGGERS)

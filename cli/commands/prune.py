@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cli.exit_codes import DONE, NOT_WELL
+from cli.exit_codes import BAD_RESULT, DONE
 from cli.options import AsJson, DryRun, Local, OptionalAgent, Yes
 from cli.prompt import PromptOptions, confirm
 from cli.runner import CommandContext, CommandResult, run_and_print
@@ -73,7 +73,7 @@ async def _prune(context: CommandContext, names: list[str], planned_count: int) 
     count = sum(row["deleted"] for row in rows)
     shown = _text([row for row in rows if not row["reason"].startswith("KEPT_")])
     text = f"{shown}\n{count} of {planned_count} deleted"
-    return CommandResult(text, rows, DONE if count == planned_count else NOT_WELL)
+    return CommandResult(text, rows, DONE if count == planned_count else BAD_RESULT)
 
 
 class RecordingJournal:

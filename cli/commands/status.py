@@ -98,7 +98,7 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
 def _hold(hold: Hold) -> str:
     from cli.durations import format_time
 
-    until = f"until {format_time(hold.until)}" if hold.until else "without an end"
+    until = f"until {format_time(hold.until)}" if hold.until else "until removed"
     by = f" by {hold.by}" if hold.by else ""
     return f"{hold.digest or hold.fingerprint} {hold.reason}{by}, {until}: {hold.detail}"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cli.exit_codes import DONE, NOT_WELL
+from cli.exit_codes import BAD_RESULT, DONE
 from cli.output import columns, meaning, print_text, subject
 from cli.runner import CommandContext, CommandResult
 from core.reasons import Reason
@@ -43,7 +43,7 @@ async def watch(
         if len(ends) < len(generations):
             await context.gateways.clock.sleep(POLL_SECONDS)
     await printer.print_new()
-    code = DONE if SUCCESSES.issuperset(ends.values()) else NOT_WELL
+    code = DONE if SUCCESSES.issuperset(ends.values()) else BAD_RESULT
     return CommandResult("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
 
 

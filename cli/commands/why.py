@@ -118,7 +118,7 @@ async def _current_state(context: CommandContext, agent: str, subject: str, dige
     ]
     for hold in active(desired, release, context.gateways.clock.now()):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
-            until = f"until {format_time(hold.until)}" if hold.until else "without an end"
+            until = f"until {format_time(hold.until)}" if hold.until else "until removed"
             detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
             state.append({"agent": agent, "kind": "hold", "detail": detail})
     return state

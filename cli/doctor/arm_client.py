@@ -1,4 +1,4 @@
-"""A read-only client of Azure Resource Manager: which resources exist, who has which role, where events go."""
+"""A read-only client of Azure Resource Manager."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from cli.doctor.resources import Resources, find
 from cli.doctor.result import Check, Status, failed, ok, unknown
 from cli.doctor.role_assignments import AGENTS, BLOBS, QUEUES, SECRETS, RoleAssignments
 from cli.errors import explain
-from cli.exit_codes import INTERRUPTED, NOT_WELL
+from cli.exit_codes import BAD_RESULT, INTERRUPTED
 from cli.output import Progress, columns
 from cli.runner import CommandResult, print_result
 from core.agents_file.spec import Agents
@@ -38,7 +38,7 @@ def run_doctor(as_json: bool, client_id: str | None, subscription: str | None) -
         print("stopped", file=sys.stderr)
         return INTERRUPTED
     print_result(CommandResult(_text(results), [asdict(check) for check in results]), as_json)
-    return NOT_WELL if any(check.status == "failed" for check in results) else 0
+    return BAD_RESULT if any(check.status == "failed" for check in results) else 0
 
 
 async def _checks(options: Options) -> list[Check]:

@@ -25,10 +25,10 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     values = (value for spec in agents.agents.values() for value in spec.env.values())
     secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
     results = [
-        await _call("you at Foundry", lambda: gateways.foundry.get_agent(agent)),
-        await _call("you at the state store", lambda: gateways.state_store.get_release(agent)),
-        await _call("you at the queues", lambda: gateways.release_queue.count_messages("releases")),
-        await _call("you at the registry", lambda: gateways.registry.list_tags(repository)),
+        await _call("your access to Foundry", lambda: gateways.foundry.get_agent(agent)),
+        await _call("your access to the state store", lambda: gateways.state_store.get_release(agent)),
+        await _call("your access to the queues", lambda: gateways.release_queue.count_messages("releases")),
+        await _call("your access to the registry", lambda: gateways.registry.list_tags(repository)),
     ]
     results += [await _key_vault(secret, gateways)] if secret else []
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
@@ -47,19 +47,19 @@ async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:
     except TimeoutError:
         detail = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
         return failed(check, detail, "check that this machine can reach it: proxy, firewall")
-    return ok(check, "answers")
+    return ok(check, "works")
 
 
 async def _key_vault(secret: str, gateways: Gateways) -> Check:
     """Check Key Vault; only the app needs to read secrets, so a refusal is not a fault."""
-    check = "you at Key Vault"
+    check = "your access to Key Vault"
     try:
         found = await gateways.key_vault.get_secret(secret, None)
     except GatewayError as error:
         detail = explain(error).partition("\n")[0]
         return unknown(check, detail, "only the app needs to read secrets: see the checks of its identity")
     if not isinstance(found, str):
-        return ok(check, "answers")
+        return ok(check, "works")
     detail = f"{secret} is {found} for you"
     return ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")
 

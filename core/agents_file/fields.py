@@ -15,12 +15,9 @@ NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """An agent name, as azure-ai-projects documents it for create_version."""
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REPOSITORY_PATTERN = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
-"""A repository name of the OCI distribution specification: without registry, tag and digest."""
+"""A repository name of the OCI distribution specification."""
 CPU_PATTERN = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
-MEMORY_PATTERN = CPU_PATTERN.replace("$", "Gi$")
 PROTOCOL_VERSION_PATTERN = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?$"
-SECRET_PATTERN = r"^[0-9a-zA-Z-]{1,127}$"
-SECRET_VERSION_PATTERN = r"^[0-9a-f]{32}$"
 CONNECTION_PATTERN = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
 DURATION_PATTERN = r"^([0-9]{1,8}d)?([0-9]{1,8}h)?([0-9]{1,8}m)?([0-9]{1,8}s)?$"
 MAX_DURATION = timedelta(days=3650)
@@ -163,7 +160,7 @@ Map = Mapping[str, Any]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Repository = Annotated[str, AfterValidator(check_repository), _schema("string", pattern=REPOSITORY_PATTERN)]
 Cpu = Annotated[str, StringConstraints(pattern=CPU_PATTERN), _schema(["string", "number"], pattern=CPU_PATTERN)]
-Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)]
+Memory = Annotated[str, StringConstraints(pattern=CPU_PATTERN.replace("$", "Gi$"))]
 ProtocolVersion = Annotated[
     str,
     StringConstraints(pattern=PROTOCOL_VERSION_PATTERN),
@@ -182,8 +179,8 @@ Expression = Annotated[str, AfterValidator(check_expression)]
 Group = Annotated[str, AfterValidator(check_group)]
 Range = Annotated[str, AfterValidator(check_range)]
 Variable = Annotated[str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN)]
-SecretName = Annotated[str, StringConstraints(pattern=SECRET_PATTERN)]
-SecretVersion = Annotated[str, StringConstraints(pattern=SECRET_VERSION_PATTERN)]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
+SecretVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ConnectionField = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
 Tool = Annotated[
     Map, AfterValidator(check_tool), _schema("object", properties={"type": {"enum": TOOLS}}, required=["type"])

@@ -8,17 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file.messages import (
-    NO_VALUE,
-    OWN_NAME,
-    REFERENCE_KEYS,
-    TOP_LEVEL_KEYS,
-    kind_of,
-    message_of,
-    unknown_key,
-)
+from core.agents_file import messages
 from core.agents_file.spec import Agents, AgentSpec
-from core.agents_file.yaml_positions import Document, Issue, KeyPath, read
+from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
+
+__all__ = ["AgentsFileError", "load_agents", "warnings"]
 
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
@@ -26,32 +20,18 @@ DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 EXAMPLE = "hello-agent: {repository: agents/hello}"
 
 
-class AgentsFileError(Exception):
-    """agents.yaml is wrong; ``issues`` lists everything that is."""
-
-    def __init__(self, *issues: Issue) -> None:
-        self.issues = issues
-        super().__init__(self.text_for("agents.yaml"))
-
-    def text_for(self, file: str) -> str:
-        """A line for each issue, beginning with the name of the file."""
-        return "\n".join(f"{file}: {issue}" for issue in self.issues)
-
-
 def load_agents(data: bytes) -> Agents:
     """The agents of a file; raises AgentsFileError with every issue at once."""
     document = _document(data)
+    defaults = _map_at(document, "defaults")
     agents: dict[str, AgentSpec] = {}
-    issues: list[Issue] = []
-    if document.readable:
-        defaults = _map_at(document, "defaults")
-        issues += [*_top_level_issues(document), *_defaults_issues(document, defaults)]
-        for name, body in _map_at(document, "agents").items():
-            spec = _agent(document, name, defaults, body)
-            if isinstance(spec, AgentSpec):
-                agents[name] = spec
-            else:
-                issues += spec
+    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults)]
+    for name, body in _map_at(document, "agents").items():
+        spec = _agent(document, name, defaults, body)
+        if isinstance(spec, AgentSpec):
+            agents[name] = spec
+        else:
+            issues += spec
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
@@ -86,27 +66,28 @@ def _map_at(document: Document, key: str) -> Mapping[str, Any]:
 def _top_level_issues(document: Document) -> Iterator[Issue]:
     top = document.value
     if not isinstance(top, dict):
-        problem = "the file is empty" if top is None else f"the file is {kind_of(top)}"
+        problem = "the file is empty" if top is None else f"the file is {messages.kind_of(top)}"
         yield Issue((), 1, f"{problem}; expected `agents:` and under it {EXAMPLE}")
         return
-    unknown = {key: unknown_key(key, TOP_LEVEL_KEYS) for key in top if key not in TOP_LEVEL_KEYS}
+    valid = messages.TOP_LEVEL_KEYS
+    unknown = {key: messages.unknown_key(key, valid) for key in top if key not in valid}
     for key, message in unknown.items():
         yield Issue((key,), document.line(key), message)
     if "agents" not in top and not any("did you mean agents" in message for message in unknown.values()):
         yield Issue((), 1, f"expected `agents:` and under it {EXAMPLE}")
     agents, defaults = top.get("agents", {}), top.get("defaults", {})
     if "agents" in top and (not isinstance(agents, dict) or not agents):
-        problem = f"expected a map of agents, found {kind_of(agents)}" if agents else "has no agent"
+        problem = f"expected a map of agents, found {messages.kind_of(agents)}" if agents else "has no agent"
         yield Issue(("agents",), document.line("agents"), f"{problem}; write under it {EXAMPLE}")
     if not isinstance(defaults, dict):
-        shared = f"expected a map of the keys that all agents share, found {kind_of(defaults)}"
-        yield Issue(("defaults",), document.line("defaults"), NO_VALUE if defaults is None else shared)
+        shared = f"expected a map of the keys that all agents share, found {messages.kind_of(defaults)}"
+        yield Issue(("defaults",), document.line("defaults"), messages.NO_VALUE if defaults is None else shared)
 
 
 def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterator[Issue]:
     """What is wrong in the defaults themselves, listed once; keys that are missing there may be in the agents."""
     if "name" in defaults:
-        yield Issue(("defaults", "name"), document.line("defaults", "name"), OWN_NAME)
+        yield Issue(("defaults", "name"), document.line("defaults", "name"), messages.OWN_NAME)
     try:
         AgentSpec.model_validate({"repository": "shared", **defaults, "name": "shared"})
     except ValidationError as failure:
@@ -118,9 +99,9 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
 def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentSpec | list[Issue]:
     home = ("agents", name)
     if not isinstance(body, dict):
-        message = f"expected a map such as {{repository: agents/hello}}, found {kind_of(body)}"
+        message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
         return [Issue(home, document.line(*home), message)]
-    issues = [Issue((*home, "name"), document.line(*home, "name"), OWN_NAME)] if "name" in body else []
+    issues = [Issue((*home, "name"), document.line(*home, "name"), messages.OWN_NAME)] if "name" in body else []
     merged = {**_merge(defaults, body), "name": name}
     if isinstance(defaults.get("env"), dict) and isinstance(body.get("env"), dict):
         merged["env"] = {**defaults["env"], **body["env"]}  # a variable's value is replaced, also {secret: …}
@@ -142,13 +123,13 @@ def _issue(document: Document, home: KeyPath, error: ErrorDetails) -> Issue:
     """An error of pydantic, at the line of the value: in the agent, or in the defaults."""
     keys = tuple(str(part) for part in error["loc"])
     keys = keys[:-1] if keys[-1] == "[key]" else keys
-    keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in REFERENCE_KEYS else keys
+    keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     in_file = _without_added_index(document, home, in_file)
     if _depth(document, ("defaults",), in_file) > _depth(document, home, in_file):
         home = ("defaults",)
     path = (*home, *in_file)
-    return Issue(path, document.line(*path), message_of(error, keys, document.scalars.get(path)))
+    return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
 
 
 def _without_added_index(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:

@@ -50,7 +50,6 @@ class Document:
     """The text of every scalar, for messages that repeat it."""
     issues: list[Issue] = field(default_factory=list)
     value_count: int = 0
-    readable: bool = True
 
     def line(self, *path: str) -> int:
         """The line of a path, or of the closest path above it."""
@@ -59,8 +58,16 @@ class Document:
         return self.lines.get(path, 1)
 
 
-class _UnreadableError(Exception):
-    """Reading must stop; the argument is the issue."""
+class AgentsFileError(Exception):
+    """agents.yaml is wrong; ``issues`` lists everything that is."""
+
+    def __init__(self, *issues: Issue) -> None:
+        self.issues = issues
+        super().__init__(self.text_for("agents.yaml"))
+
+    def text_for(self, file: str) -> str:
+        """A line for each issue, beginning with the name of the file."""
+        return "\n".join(f"{file}: {issue}" for issue in self.issues)
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,26 +83,22 @@ class _Loader(yaml.SafeLoader):
         super().fetch_flow_collection_start(token)
 
 
-def _too_deep(path: KeyPath, line: int) -> _UnreadableError:
-    return _UnreadableError(Issue(path, line, f"nested deeper than {MAX_DEPTH_LEVELS} levels"))
+def _too_deep(path: KeyPath, line: int) -> AgentsFileError:
+    return AgentsFileError(Issue(path, line, f"nested deeper than {MAX_DEPTH_LEVELS} levels"))
 
 
 def read(text: str) -> Document:
-    """Read one YAML document; never raises: what is wrong is in ``issues``."""
+    """Read one YAML document; raises AgentsFileError only if reading must stop, other issues are in the document."""
     document = Document()
     try:
         root = yaml.compose(text, Loader=_Loader)
         document.value = _value(root, (), document) if root is not None else None
-    except (yaml.YAMLError, RecursionError, _UnreadableError) as error:
-        document.issues.append(_issue_of(error, text))
-        document.readable = False
+    except (yaml.YAMLError, RecursionError) as error:
+        raise AgentsFileError(_issue_of(error, text)) from error
     return document
 
 
 def _issue_of(error: Exception, text: str) -> Issue:
-    if isinstance(error, _UnreadableError):
-        issue: Issue = error.args[0]
-        return issue
     line, problem = 1, "it is nested too deeply"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         line = error.problem_mark.line + 1
@@ -115,7 +118,7 @@ def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
     if len(path) > MAX_DEPTH_LEVELS:
         raise _too_deep(path[:4], line)
     if document.value_count > MAX_VALUES:
-        raise _UnreadableError(Issue(path[:4], line, f"more than {MAX_VALUES:,} values"))
+        raise AgentsFileError(Issue(path[:4], line, f"more than {MAX_VALUES:,} values"))
     tag = node.tag.removeprefix(STANDARD)
     if isinstance(node, yaml.MappingNode) and tag == "map":
         return _map(node, path, document)

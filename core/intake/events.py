@@ -34,10 +34,7 @@ class DesiredUpdate:
 
     @property
     def enqueues(self) -> bool:
-        """True if a release message must be sent.
-
-        Also after the same push twice: the first delivery may have failed between the state store and the queue.
-        """
+        """True if a release message must be sent; also for SAME_PUSH, whose first delivery may have failed."""
         return self.reason in ENQUEUES
 
 

@@ -55,7 +55,8 @@ def plan_prune(
     ``not_deleted``: versions that could not be deleted just now, so that others are deleted instead.
     """
     ordered = sorted(versions, key=_age_order)
-    needed = {**(not_deleted or {}), **_needed(ordered, routing, release, keep)}
+    needs = [*_needs(ordered, routing, release, keep), *(not_deleted or {}).items()]
+    needed = dict(reversed(needs))  # the first reason counts
     free = [version for version in ordered if version.number not in needed]
     kept = {version.number: reason for version in free if (reason := _kept_by_settings(version, keep, now)) is not None}
     stale = [version for version in free if version.number not in kept]
@@ -100,17 +101,10 @@ def _age_order(version: Version) -> tuple[int, datetime, str]:
     return (version_number(version), version.created_at, version.number)
 
 
-def _needed(ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec) -> dict[str, Reason]:
-    """Version number -> the first reason never to delete it."""
-    reasons: dict[str, Reason] = {}
-    for number, reason in _needs(ordered, routing, release, keep):
-        reasons.setdefault(number, reason)
-    return reasons
-
-
 def _needs(
     ordered: list[Version], routing: Routing, release: ReleaseState, keep: KeepSpec
 ) -> Iterator[tuple[str, Reason]]:
+    """Version numbers with each reason never to delete them."""
     numbered = [version for version in ordered if version_number(version) >= 0]
     yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
     if routing.follows_latest and numbered:

@@ -1,4 +1,4 @@
-"""What is shown is what was told: the times, the sums, the words of the reference."""
+"""The page shows the right times, sums and texts."""
 
 from __future__ import annotations
 

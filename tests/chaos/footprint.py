@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.machine import resident
+from bench.machine import resident_memory
 
 OTHER = "other"
 
@@ -32,7 +32,7 @@ def footprint(pid: int, parts: Mapping[int, str]) -> Footprint:
         with suppress(OSError):  # closed meanwhile
             kind, _, rest = str(descriptor.readlink()).partition(":[")
             sockets[peers.get(rest.rstrip("]"), OTHER)] += kind == "socket"
-    return Footprint(resident(pid), sockets)
+    return Footprint(resident_memory(pid), sockets)
 
 
 def _connections(folder: Path) -> list[tuple[str, int]]:

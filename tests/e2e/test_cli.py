@@ -1,4 +1,4 @@
-"""The operator's command line against a running stack: how it refuses, what it meets, and that it stops when told."""
+"""The command line against a running stack: refusals, service errors, prompts and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def environment(running: StackClient, **changes: str) -> dict[str, str]:
 
 
 def slipway(running: StackClient, *arguments: str, code: int = 0, **changes: str) -> str:
-    """What the command prints; on stderr where it refuses."""
+    """Run the command and return its output; stderr if it refuses."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", *arguments],
         cwd=ROOT,
@@ -64,29 +64,29 @@ def slipway(running: StackClient, *arguments: str, code: int = 0, **changes: str
     return done.stdout if code in (0, 1, 4) else done.stderr
 
 
-def faults(running: StackClient, part: str, *listed: dict[str, Any]) -> None:
-    running.put(part, "/_local/faults", list(listed))
+def set_faults(running: StackClient, part: str, *faults: dict[str, Any]) -> None:
+    running.put(part, "/_local/faults", list(faults))
 
 
-def test_every_word_answers_as_data_too(running: StackClient) -> None:
-    (told,) = json.loads(slipway(running, "approve", AGENT, "--json", code=4))
-    assert told == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
+def test_the_commands_print_json(running: StackClient) -> None:
+    (refused,) = json.loads(slipway(running, "approve", AGENT, "--json", code=4))
+    assert refused == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
     (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
     assert (paused["reason"], paused["detail"]) == ("PAUSED", "by ann: lunch")
     assert json.loads(slipway(running, "resume", AGENT, "--json"))[0]["reason"] == "UNPAUSED"
-    assert json.loads(slipway(running, "validate", str(running.folder / "agents.yaml"), "--json"))["mistakes"] == []
+    assert json.loads(slipway(running, "validate", str(running.folder / "agents.yaml"), "--json"))["errors"] == []
     assert json.loads(slipway(running, "validate", "--schema"))["$schema"]
 
 
-def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: StackClient) -> None:
+def test_a_live_plan_sends_only_reads_to_foundry(running: StackClient) -> None:
     digest = running.push("agents/billing", "v1", "one")
     eventually(lambda: running.journal("APPROVAL_WAITING"), "version 1 waits")
     before = len(running.get("foundry", "/_local/requests"))
-    told = json.loads(slipway(running, "plan", AGENT, "--image", f"agents/billing@{digest}", "--json"))
-    assert [one["reason"] for one in told["steps"]] == ["SAME_PUSH", "APPROVAL_WAITING"]
-    asked = running.get("foundry", "/_local/requests")[before:]
-    assert asked
-    assert {one["method"] for one in asked} == {"GET"}
+    plan = json.loads(slipway(running, "plan", AGENT, "--image", f"agents/billing@{digest}", "--json"))
+    assert [step["reason"] for step in plan["steps"]] == ["SAME_PUSH", "APPROVAL_WAITING"]
+    requests = running.get("foundry", "/_local/requests")[before:]
+    assert requests
+    assert {request["method"] for request in requests} == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -105,39 +105,41 @@ def test_a_plan_of_what_is_there_asks_foundry_for_nothing_but_reads(running: Sta
 def test_a_missing_right_names_the_service_and_the_role(
     running: StackClient, part: str, path: str, command: tuple[str, ...], role: str
 ) -> None:
-    where = {"storage": "blob", "registry": "registry_tls"}.get(part, part)
-    faults(running, where, {"path": path, "status": 403, "body": {"error": {"code": "Forbidden", "message": "no"}}})
-    told = slipway(running, *command, code=3)
-    faults(running, where)
-    assert f"{'Foundry' if part == 'foundry' else part}: " in told
-    assert role in told
+    stand_in = {"storage": "blob", "registry": "registry_tls"}.get(part, part)
+    set_faults(
+        running, stand_in, {"path": path, "status": 403, "body": {"error": {"code": "Forbidden", "message": "no"}}}
+    )
+    error = slipway(running, *command, code=3)
+    set_faults(running, stand_in)
+    assert f"{'Foundry' if part == 'foundry' else part}: " in error
+    assert role in error
 
 
-def test_another_tenant_no_sign_in_and_no_service_are_told_apart(running: StackClient) -> None:
-    faults(running, "foundry", {"path": "/agents/", "status": 401, "body": {"error": {"code": "Unauthorized"}}})
+def test_a_wrong_tenant_a_missing_sign_in_and_no_service_give_different_errors(running: StackClient) -> None:
+    set_faults(running, "foundry", {"path": "/agents/", "status": 401, "body": {"error": {"code": "Unauthorized"}}})
     assert "az login --tenant" in slipway(running, "status", code=3)
-    faults(running, "foundry")
+    set_faults(running, "foundry")
     assert "not signed in" in slipway(running, "status", code=3, AZURE_TOKEN_CREDENTIALS="AzureCliCredential")
     gone = {"FOUNDRY_PROJECT_ENDPOINT": "https://127.0.0.1:9/api/projects/demo"}
     assert "Foundry does not answer" in slipway(running, "status", code=3, **gone)
     assert "KEY_VAULT_URL" in slipway(running, "status", code=2, KEY_VAULT_URL="nonsense")
 
 
-def test_a_record_of_a_newer_version_is_left_alone(running: StackClient) -> None:
+def test_a_state_of_a_newer_version_is_not_overwritten(running: StackClient) -> None:
     client = BlobServiceClient.from_connection_string(
         connection_string(running.endpoints), connection_verify=running.endpoints["ca"]
     )
     with client, client.get_blob_client("slipway", "desired/later-agent.json") as blob:
         blob.upload_blob(b'{"schema": 2, "new": true}')
-        rules = running.folder / "later.yaml"
-        rules.write_text("agents: {later-agent: {repository: agents/later}}")
-        told = slipway(running, "pause", "later-agent", "--why", "x", code=3, AGENTS_FILE=str(rules))
-        assert "a newer Slipway may have written it" in told
+        agents = running.folder / "later.yaml"
+        agents.write_text("agents: {later-agent: {repository: agents/later}}")
+        error = slipway(running, "pause", "later-agent", "--why", "x", code=3, AGENTS_FILE=str(agents))
+        assert "a newer Slipway may have written it" in error
         assert blob.download_blob().readall() == b'{"schema": 2, "new": true}'
 
 
-def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops_it(running: StackClient) -> None:
-    faults(running, "foundry", {"path": "/agents/", "delay_s": 20})
+def test_a_slow_command_reports_what_it_waits_for_and_ctrl_c_stops_it(running: StackClient) -> None:
+    set_faults(running, "foundry", {"path": "/agents/", "delay_s": 20})
     command = [sys.executable, "-m", "cli", "status"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(running), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -146,22 +148,22 @@ def test_what_takes_longer_than_a_second_says_what_it_waits_for_and_ctrl_c_stops
         assert process.stderr.readline() == f"… reading {AGENT}\n"
         process.send_signal(signal.SIGINT)
         out, rest = process.communicate(timeout=10)
-    faults(running, "foundry")
+    set_faults(running, "foundry")
     assert process.returncode == 130
-    assert rest == "stopped; what was written stays, and the app goes on with it\n"
+    assert rest == "stopped; what was written stays, and the app continues with it\n"
     assert out == ""
 
 
-def test_a_question_is_answered_by_a_key_and_ctrl_c_is_an_answer(running: StackClient) -> None:
-    code, told = asked(running, b"n\n")
-    assert (code, told.rpartition("\n")[2]) == (0, "nothing was sent")
-    code, told = asked(running, b"\x03")
+def test_a_prompt_takes_a_key_and_ctrl_c_stops_the_command(running: StackClient) -> None:
+    code, shown = answer_prompt(running, b"n\n")
+    assert (code, shown.rpartition("\n")[2]) == (0, "nothing was sent")
+    code, shown = answer_prompt(running, b"\x03")
     assert code == 130
-    assert told.endswith("stopped; what was written stays, and the app goes on with it")
+    assert shown.endswith("stopped; what was written stays, and the app continues with it")
 
 
-def asked(running: StackClient, keys: bytes) -> tuple[int, str]:
-    """What a replay comes to on a terminal, where these keys are the answer to its question."""
+def answer_prompt(running: StackClient, keys: bytes) -> tuple[int, str]:
+    """Run a replay on a terminal, answer its prompt with these keys, and return exit code and output."""
     (running.folder / "one.json").write_text(json.dumps(push_event()))
     ours, theirs = pty.openpty()
     command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "cli", "replay", str(running.folder / "one.json")]
@@ -170,61 +172,62 @@ def asked(running: StackClient, keys: bytes) -> tuple[int, str]:
     ) as process:
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # how the end of a terminal reads; until then it is read, or its other side would wait
+        with suppress(OSError):  # a closed terminal raises it; until then, read, or the process would block on writing
             while True:
                 if select.select([ours], [], [], 0.5)[0]:
                     shown += os.read(ours, 1000)
-                elif QUESTION in shown:  # again where it came before Python waited for it
+                elif QUESTION in shown:  # repeated: keys before Python waits for them are lost
                     os.write(ours, keys)
         os.close(ours)
         process.wait(timeout=20)
     return process.returncode, shown.decode().strip()
 
 
-def test_an_event_is_published_again_to_a_custom_topic(running: StackClient, tmp_path: Path) -> None:
+def test_replay_publishes_to_a_custom_topic(running: StackClient, tmp_path: Path) -> None:
     event = push_event(id="replayed-1", data=push_data(repository="agents/nobody"))
     (tmp_path / "letters.json").write_text("\n".join([json.dumps(event)] * 2))
     topic = running.endpoints["env"]["OUTCOME_TOPIC_ENDPOINT"]
-    told = slipway(running, "replay", str(tmp_path / "letters.json"), "--topic", topic, "--yes")
-    assert "1 left out: they are here twice" in told
+    shown = slipway(running, "replay", str(tmp_path / "letters.json"), "--topic", topic, "--yes")
+    assert "1 skipped: duplicates" in shown
     eventually(
-        lambda: [one for one in running.journal("NOT_FOLLOWED") if one["slipway.event"] == "replayed-1"], "it came"
+        lambda: [line for line in running.journal("NOT_FOLLOWED") if line["slipway.event"] == "replayed-1"],
+        "the event arrives",
     )
     refused = slipway(running, "replay", str(tmp_path / "letters.json"), code=2)
-    assert "say --yes, or look first with --dry-run" in refused
-    faults(running, "eventgrid", {"path": "/api/events", "status": 403, "body": {}})
-    told = slipway(running, "replay", str(tmp_path / "letters.json"), "--topic", topic, "--yes", code=3)
-    faults(running, "eventgrid")
-    assert "EventGrid Data Sender" in told
+    assert "add --yes, or see what would be done with --dry-run" in refused
+    set_faults(running, "eventgrid", {"path": "/api/events", "status": 403, "body": {}})
+    error = slipway(running, "replay", str(tmp_path / "letters.json"), "--topic", topic, "--yes", code=3)
+    set_faults(running, "eventgrid")
+    assert "EventGrid Data Sender" in error
 
 
-def test_doctor_finds_what_is_wrong_and_goes_on_where_something_cannot_be_asked(running: StackClient) -> None:
+def test_doctor_finds_a_fault_and_continues_after_a_refusal(running: StackClient) -> None:
     registry = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/local/providers"
     registry += "/Microsoft.ContainerRegistry/registries/demo"
     off = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
     running.put("arm", "/_local/arm", {registry: off})
-    told = json.loads(slipway(running, "doctor", "--json", code=1))
-    (wrong,) = [one for one in told if one["verdict"] == "wrong"]
-    assert wrong["mend"] == "az acr config authentication-as-arm update -r demo --status enabled"
-    faults(running, "arm", {"path": ".*", "status": 403, "body": {}})
-    told = slipway(running, "doctor")
-    faults(running, "arm")
-    assert "roles, policies and subscriptions" in told
-    assert "you lack Reader on the subscription" in told
-    lines = slipway(running, "doctor", code=1, KEY_VAULT_URL="")
-    assert "wrong  settings" in lines
-    assert "KEY_VAULT_URL is not set" in lines
+    checks = json.loads(slipway(running, "doctor", "--json", code=1))
+    (failed,) = [check for check in checks if check["status"] == "failed"]
+    assert failed["fix"] == "az acr config authentication-as-arm update -r demo --status enabled"
+    set_faults(running, "arm", {"path": ".*", "status": 403, "body": {}})
+    shown = slipway(running, "doctor")
+    set_faults(running, "arm")
+    assert "roles, policies and subscriptions" in shown
+    assert "you lack Reader on the subscription" in shown
+    shown = slipway(running, "doctor", code=1, KEY_VAULT_URL="")
+    assert "failed  settings" in shown
+    assert "KEY_VAULT_URL is not set" in shown
 
 
 def test_a_shell_completes_the_commands(running: StackClient) -> None:
     command = [sys.executable, "-m", "cli"]
-    asked = {"_SLIPWAY_COMPLETE": "complete_bash", "COMP_WORDS": "slipway ro", "COMP_CWORD": "1"}
-    told = subprocess.run(
+    completion = {"_SLIPWAY_COMPLETE": "complete_bash", "COMP_WORDS": "slipway ro", "COMP_CWORD": "1"}
+    done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**environment(running), **asked, "HOME": os.sep},
+        env={**environment(running), **completion, "HOME": os.sep},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split() == ["rollback"]
+    assert done.stdout.split() == ["rollback"]

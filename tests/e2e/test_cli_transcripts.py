@@ -1,4 +1,4 @@
-"""Every command of the page of transcripts prints what the page says; every command of the product is on it."""
+"""The commands of the transcripts page print what the page shows, and the page shows every command."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typer.main import get_command
 from cli.__main__ import app
 from local.credentials import LocalCredential
 from local.stack_client import StackClient, stack
-from tests.e2e.transcripts import CANARY, PAGE, agrees, blocks, rules, story, stray
+from tests.e2e.transcripts import CANARY, PAGE, agents_yaml, blocks, create_stray_agent, matches, run_page
 
 pytestmark = pytest.mark.timeout(300)
 TEXT = PAGE.read_text()
 
 
-def test_the_page_is_what_is_printed(tmp_path: Path) -> None:
-    (tmp_path / "agents.yaml").write_text(rules(TEXT))
+def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text(agents_yaml(TEXT))
     with stack(tmp_path, "--agents", str(tmp_path / "agents.yaml")) as running:
         running.put("foundry", "/_local/provisioning", {"seconds": 0.2})
-        stray(running)
-        told = list(story(running, tmp_path, TEXT))
-        secrets = [value_of("shop-key", running), CANARY]
-    other = [f"$ {command}\n{printed}" for command, printed, page in told if not agrees(printed, page)]
-    assert other == [], "python -m tests.e2e.transcripts writes the page anew"
-    said = "".join(printed for _, printed, _ in told) + (tmp_path / "world.json").read_text()
-    assert [one for one in secrets if one in said] == []
+        create_stray_agent(running)
+        results = list(run_page(running, tmp_path, TEXT))
+        secrets = [secret_value("shop-key", running), CANARY]
+    different = [f"$ {command}\n{printed}" for command, printed, shown in results if not matches(printed, shown)]
+    assert different == [], "run: python -m tests.e2e.transcripts"
+    output = "".join(printed for _, printed, _ in results) + (tmp_path / "snapshot.json").read_text()
+    assert [secret for secret in secrets if secret in output] == []
 
 
-def value_of(secret: str, running: StackClient) -> str:
-    """What the vault holds."""
+def secret_value(name: str, running: StackClient) -> str:
+    """Return the value in the vault."""
     client = SecretClient(
         running.endpoints["vault"],
         LocalCredential(),
@@ -40,20 +40,20 @@ def value_of(secret: str, running: StackClient) -> str:
         verify_challenge_resource=False,
     )
     with client:
-        value = client.get_secret(secret).value
+        value = client.get_secret(name).value
     assert value
     return value
 
 
-def test_every_command_is_shown() -> None:
+def test_the_page_shows_every_command() -> None:
     shown = {
         word for block in blocks(TEXT) for line, _ in block.commands for word in re.findall(r"slipway (\w+)", line)
     }
     assert shown == set(getattr(get_command(app), "commands", {}))
 
 
-def test_a_line_of_dots_stands_for_any_lines_and_nothing_else_does() -> None:
-    assert agrees("a\nb\nc", "a\n…\nc")
-    assert agrees("now 2026-11-24 12:00 UTC", "now 2026-01-01 00:00 UTC")
-    assert not agrees("a\nb", "a")
-    assert not agrees("a", "a\nb")
+def test_a_line_of_dots_matches_any_lines_and_no_other_line_does() -> None:
+    assert matches("a\nb\nc", "a\n…\nc")
+    assert matches("now 2026-11-24 12:00 UTC", "now 2026-01-01 00:00 UTC")
+    assert not matches("a\nb", "a")
+    assert not matches("a", "a\nb")

@@ -1,6 +1,6 @@
-"""The page of transcripts: its commands are run in order against a running stack, and what they print is compared.
+"""Runs the commands of the transcripts page in order against a running stack.
 
-``python -m tests.e2e.transcripts`` writes the page anew with what they print now.
+``python -m tests.e2e.transcripts`` rewrites the page with their current output.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from local.stack_client import StackClient, stack
 PAGE = ROOT / "docs" / "reference" / "cli-transcripts.md"
 FENCE = re.compile(r"^```(console|json|yaml)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CANARY = "canary-51d0-of-a-stray-agent"
-ANYTHING = "…"
-"""A line of the page that stands for whatever is printed there."""
-CHANGING = (
+ANY_LINES = "…"
+"""A line of the page that matches any lines of output."""
+REPLACEMENTS = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?"), "<when>"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "<when>"),
     (re.compile(r"(?<=Python)( +)3\.\d+"), r"\1<python>"),
@@ -30,18 +30,18 @@ CHANGING = (
 
 @dataclass
 class Block:
-    """One fence of the page."""
+    """A fenced block of the page."""
 
     kind: str
     title: str
     text: str
     commands: list[tuple[str, str]] = field(default_factory=list)
-    """Command -> what it prints."""
+    """Command and its output."""
 
 
 def blocks(page: str) -> list[Block]:
-    """Every fence, with the commands of a console."""
-    found = [Block(one[1], one[2] or "", one[3]) for one in FENCE.finditer(page)]
+    """Return every fenced block; a console block has its commands."""
+    found = [Block(match[1], match[2] or "", match[3]) for match in FENCE.finditer(page)]
     for block in found:
         if block.kind == "console":
             parts = re.split(r"^\$ (.*)$", block.text, flags=re.MULTILINE)[1:]
@@ -49,23 +49,24 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
-def settled(text: str) -> str:
-    """Without what is another thing at every run."""
-    for pattern, stands_for in CHANGING:
-        text = pattern.sub(stands_for, text)
+def normalize(text: str) -> str:
+    """Replace everything that differs between runs."""
+    for pattern, replacement in REPLACEMENTS:
+        text = pattern.sub(replacement, text)
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
-def agrees(printed: str, page: str) -> bool:
-    """True where the page says what was printed; a line of … stands for any lines."""
-    desired = "".join(
-        r"(?:.*\n)*?" if line.strip() == ANYTHING else re.escape(line) + r"\n" for line in settled(page).splitlines()
+def matches(printed: str, shown: str) -> bool:
+    """Return whether the page shows what was printed; a line of … matches any lines."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line.strip() == ANY_LINES else re.escape(line) + r"\n"
+        for line in normalize(shown).splitlines()
     )
-    return re.fullmatch(desired, settled(printed) + "\n" if settled(printed) else "") is not None
+    return re.fullmatch(pattern, normalize(printed) + "\n" if normalize(printed) else "") is not None
 
 
 class Shell:
-    """Runs commands in a folder as a person with a checkout does, signed in to the stack."""
+    """Runs commands in a folder, with the checkout on the path and signed in to the stack."""
 
     def __init__(self, running: StackClient, folder: Path) -> None:
         self._folder = folder
@@ -79,7 +80,7 @@ class Shell:
         }
 
     def run(self, command: str) -> str:
-        """What it prints, and its exit code where that is not 0."""
+        """Return the output, and the exit code unless it is 0."""
         done = subprocess.run(
             ["/bin/bash", "-c", command],
             cwd=self._folder,
@@ -90,23 +91,23 @@ class Shell:
             timeout=120,
             check=False,
         )
-        said = [line for line in done.stderr.splitlines() if not line.startswith("… ")]
+        errors = [line for line in done.stderr.splitlines() if not line.startswith("… ")]
         code = [f"(exit code {done.returncode})"] if done.returncode else []
-        return "\n".join([*done.stdout.splitlines(), *said, *code])
+        return "\n".join([*done.stdout.splitlines(), *errors, *code])
 
 
-def story(running: StackClient, folder: Path, page: str) -> Iterator[tuple[str, str, str]]:
-    """Command, what it prints, and what the page says it prints; files of the page are there before."""
+def run_page(running: StackClient, folder: Path, page: str) -> Iterator[tuple[str, str, str]]:
+    """Write the page's files, run its commands, and yield command, output and the output that the page shows."""
     shell = Shell(running, folder)
     for block in blocks(page):
         if block.title:
             (folder / block.title).write_text(block.text)
-        for command, told in block.commands:
-            yield command, shell.run(command), told
+        for command, shown in block.commands:
+            yield command, shell.run(command), shown
 
 
-def stray(running: StackClient) -> None:
-    """An agent of somebody else's, with an image of our registry and a value that nobody must see."""
+def create_stray_agent(running: StackClient) -> None:
+    """Create an agent outside Slipway, with an image of the registry and a value that must not be printed."""
     digest = running.push("agents/stray", "2024-06", "stray")
     definition = {
         "kind": "hosted",
@@ -120,29 +121,29 @@ def stray(running: StackClient) -> None:
         project.agents.create_version("stray-agent", {"definition": definition})
 
 
-def rules(page: str) -> str:
-    """The agents.yaml of the page."""
+def agents_yaml(page: str) -> str:
+    """Return the agents.yaml of the page."""
     return next(block.text for block in blocks(page) if block.title == "agents.yaml")
 
 
-def write() -> None:
-    """The page, with what its commands print now; a … stays."""
+def rewrite() -> None:
+    """Write the current output of the commands into the page; keep a … that still matches."""
     page = PAGE.read_text()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "agents.yaml").write_text(rules(page))
+        (folder / "agents.yaml").write_text(agents_yaml(page))
         with stack(folder, "--agents", str(folder / "agents.yaml")) as running:
             running.put("foundry", "/_local/provisioning", {"seconds": 0.2})
-            stray(running)
-            done = 0  # characters: the same command may come twice
-            for command, printed, told in story(running, folder, page):
-                before = f"$ {command}\n" + (f"{told}\n" if told else "")
-                after = before if agrees(printed, told) else f"$ {command}\n" + (f"{printed}\n" if printed else "")
-                done = page.index(before, done)
-                page = page[:done] + after + page[done + len(before) :]
-                done += len(after)
+            create_stray_agent(running)
+            offset = 0  # the same command may occur twice
+            for command, printed, shown in run_page(running, folder, page):
+                before = f"$ {command}\n" + (f"{shown}\n" if shown else "")
+                after = before if matches(printed, shown) else f"$ {command}\n" + (f"{printed}\n" if printed else "")
+                offset = page.index(before, offset)
+                page = page[:offset] + after + page[offset + len(before) :]
+                offset += len(after)
     PAGE.write_text(page)
 
 
 if __name__ == "__main__":
-    write()
+    rewrite()

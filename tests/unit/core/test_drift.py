@@ -1,4 +1,4 @@
-"""What changed behind our back is seen, and only that."""
+"""Drift is every difference from the last release, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from tests.unit.core.release.test_decide import NOW, SERVING, version
 
 LIVE = version("1")
 AGENT = Agent("hello-agent", True, Routing.to("1"), LIVE, "identity-1")
-RECORD = replace(SERVING, identity="identity-1")
+RELEASE = replace(SERVING, identity="identity-1")
 SPLIT = Routing((TrafficRule("1", 90), TrafficRule("2", 10)))
 CHANGES = [
     pytest.param(None, None, ["agent gone"], id="no agent"),
     pytest.param(AGENT, LIVE, [], id="nothing"),
     pytest.param(replace(AGENT, routing=SPLIT), LIVE, ["routing 1 at 90 %, 2 at 10 %"], id="split by a person"),
     pytest.param(replace(AGENT, routing=Routing()), LIVE, ["routing the newest version"], id="unpinned"),
-    pytest.param(AGENT, None, ["version 1 gone"], id="the live version deleted"),
+    pytest.param(AGENT, None, ["version 1 gone"], id="the live version was deleted"),
     pytest.param(AGENT, replace(LIVE, status=Status.FAILED), ["version 1 failed"], id="the live version failed"),
     pytest.param(replace(AGENT, identity="identity-2"), LIVE, ["identity identity-2"], id="another identity"),
-    pytest.param(replace(AGENT, identity=None), LIVE, [], id="an identity that is not told"),
+    pytest.param(replace(AGENT, identity=None), LIVE, [], id="an unknown identity"),
     pytest.param(replace(AGENT, enabled=False), LIVE, ["disabled"], id="disabled"),
 ]
 
 
 @pytest.mark.parametrize(("agent", "live", "names"), CHANGES)
-def test_what_changed_has_a_name_and_a_sentence(agent: Agent | None, live: Version | None, names: list[str]) -> None:
-    found = find_drift(RECORD, agent, live)
-    assert list(found) == names
-    assert all(found.values())
+def test_each_difference_has_a_name_and_a_text(agent: Agent | None, live: Version | None, names: list[str]) -> None:
+    drift = find_drift(RELEASE, agent, live)
+    assert list(drift) == names
+    assert all(drift.values())
 
 
-def test_what_was_never_noted_cannot_have_changed() -> None:
+def test_an_agent_without_a_release_has_no_drift() -> None:
     assert find_drift(ReleaseState(), AGENT, LIVE) == {}
 
 
-def test_only_what_is_live_by_our_doing_and_at_rest_is_watched() -> None:
-    assert is_watched(RECORD, NOW)
+def test_only_an_agent_with_a_good_version_and_no_open_release_is_watched() -> None:
+    assert is_watched(RELEASE, NOW)
     assert not is_watched(ReleaseState(), NOW)
-    assert not is_watched(replace(RECORD, phase=Phase.STARTED), NOW)
-    assert not is_watched(replace(RECORD, pending_write=PendingWrite(WriteKind.PIN, NOW)), NOW)
+    assert not is_watched(replace(RELEASE, phase=Phase.STARTED), NOW)
+    assert not is_watched(replace(RELEASE, pending_write=PendingWrite(WriteKind.PIN, NOW)), NOW)
 
 
-def test_a_change_of_ours_that_reads_do_not_show_yet_is_nobodys_drift() -> None:
-    moved = replace(RECORD, routed_at=NOW)
+def test_a_stale_read_after_our_own_write_is_not_drift() -> None:
+    moved = replace(RELEASE, routed_at=NOW)
     assert not is_watched(moved, NOW + CONSISTENCY_LAG / 2)
     assert is_watched(moved, NOW + CONSISTENCY_LAG)

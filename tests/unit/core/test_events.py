@@ -1,4 +1,4 @@
-"""Wire payloads: every shape that a push arrives in, and everything that is not for us."""
+"""Parsing of events: every form of a push, and every event that Slipway ignores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUSH = Push("agents/hello", DIGEST, "v1", PUSHED_AT, "event-1")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def one(event: Any) -> ParsedEvent:
+def parse_one(event: Any) -> ParsedEvent:
     (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED)
     return parsed
 
@@ -50,8 +50,8 @@ def test_the_type_names_are_those_of_the_sdk() -> None:
         pytest.param(push_event(eventTime="2026-11-24T14:00:00.123456+02:00"), id="another offset"),
     ],
 )
-def test_every_shape_of_a_push_is_the_same_push(event: Any) -> None:
-    assert one(event) == ImagePushed(PUSH)
+def test_every_form_of_a_push_gives_the_same_push(event: Any) -> None:
+    assert parse_one(event) == ImagePushed(PUSH)
 
 
 @pytest.mark.parametrize(
@@ -65,37 +65,37 @@ def test_every_shape_of_a_push_is_the_same_push(event: Any) -> None:
         pytest.param("0001-01-01T00:00:00+14:00", TIMESTAMP, id="before the first day"),
     ],
 )
-def test_an_odd_time_falls_back_to_the_next_best(time: Any, expected: datetime) -> None:
-    parsed = one(push_event(eventTime=time))
+def test_an_unreadable_time_falls_back_to_the_timestamp(time: Any, expected: datetime) -> None:
+    parsed = parse_one(push_event(eventTime=time))
     assert isinstance(parsed, ImagePushed)
     assert parsed.push.pushed_at == expected
 
 
 def test_a_push_without_any_time_was_pushed_when_it_was_received() -> None:
-    parsed = one(push_event(eventTime="", data=push_data() | {"timestamp": "soon"}))
+    parsed = parse_one(push_event(eventTime="", data=push_data() | {"timestamp": "soon"}))
     assert isinstance(parsed, ImagePushed)
     assert parsed.push.pushed_at == RECEIVED
 
 
-def test_a_valid_traceparent_comes_along_and_an_odd_one_does_not() -> None:
-    assert one(cloud_event(traceparent=TRACE)) == ImagePushed(PUSH, TRACE)
-    assert one(cloud_event(traceparent="00-nope")) == ImagePushed(PUSH)
+def test_a_valid_traceparent_is_kept_and_an_invalid_one_is_not() -> None:
+    assert parse_one(cloud_event(traceparent=TRACE)) == ImagePushed(PUSH, TRACE)
+    assert parse_one(cloud_event(traceparent="00-nope")) == ImagePushed(PUSH)
 
 
 @pytest.mark.parametrize("event", [push_event, cloud_event])
-def test_an_event_may_ask_for_a_decision_alone(event: Any) -> None:
-    asking = push_data() | {"dry_run": True}
-    assert one(event(data=asking)) == ImagePushed(PUSH, dry_run=True)
-    assert one(event(data=json.dumps(asking))) == ImagePushed(PUSH, dry_run=True)
-    odds: tuple[Any, ...] = ("true", 1, None, {})
-    for odd in odds:
-        assert one(event(data=push_data() | {"dry_run": odd})) == ImagePushed(PUSH)
+def test_a_push_may_be_a_dry_run(event: Any) -> None:
+    data = push_data() | {"dry_run": True}
+    assert parse_one(event(data=data)) == ImagePushed(PUSH, dry_run=True)
+    assert parse_one(event(data=json.dumps(data))) == ImagePushed(PUSH, dry_run=True)
+    invalid: tuple[Any, ...] = ("true", 1, None, {})
+    for value in invalid:
+        assert parse_one(event(data=push_data() | {"dry_run": value})) == ImagePushed(PUSH)
 
 
-def test_so_may_a_rotation() -> None:
-    plain = one(secret_event())
+def test_a_rotation_may_be_a_dry_run() -> None:
+    plain = parse_one(secret_event())
     assert isinstance(plain, SecretChanged)
-    assert one(secret_event(data=secret_event()["data"] | {"dry_run": True})) == replace(plain, dry_run=True)
+    assert parse_one(secret_event(data=secret_event()["data"] | {"dry_run": True})) == replace(plain, dry_run=True)
 
 
 IGNORED = [
@@ -135,8 +135,8 @@ IGNORED = [
 
 
 @pytest.mark.parametrize(("event", "reason"), IGNORED)
-def test_what_is_not_for_us_has_a_reason(event: Any, reason: Reason) -> None:
-    parsed = one(event)
+def test_an_ignored_event_has_a_reason(event: Any, reason: Reason) -> None:
+    parsed = parse_one(event)
     assert isinstance(parsed, Ignored)
     assert parsed.reason is reason
 
@@ -146,32 +146,32 @@ def test_what_is_not_for_us_has_a_reason(event: Any, reason: Reason) -> None:
     [
         pytest.param("", id="nothing"),
         pytest.param("{half", id="half"),
-        pytest.param("[" * 100_000, id="a bomb of brackets"),
+        pytest.param("[" * 100_000, id="too many brackets"),
         pytest.param("\x00", id="a NUL"),
     ],
 )
-def test_what_is_not_json_is_malformed(text: str) -> None:
+def test_text_that_is_not_json_is_malformed(text: str) -> None:
     (parsed,) = parse_events(text, "demo", RECEIVED)
     assert isinstance(parsed, Ignored)
     assert parsed.reason is Reason.MALFORMED_EVENT
 
 
-def test_an_empty_array_holds_no_event() -> None:
+def test_an_empty_array_has_no_event() -> None:
     assert parse_events("[]", "demo", RECEIVED) == ()
 
 
-def test_a_malformed_element_hides_no_other() -> None:
+def test_a_malformed_event_does_not_affect_the_others() -> None:
     parsed = parse_events(json.dumps([7, push_event(), None]), "demo", RECEIVED)
     assert [type(element) for element in parsed] == [Ignored, ImagePushed, Ignored]
 
 
 def test_a_rotation_is_read_from_the_identifier() -> None:
     version = "4387e9f3d6e14c459867679a90fd0f79"
-    assert one(secret_event()) == SecretChanged("demo-vault", "hello-key", version, "event-2")
+    assert parse_one(secret_event()) == SecretChanged("demo-vault", "hello-key", version, "event-2")
 
 
-def test_an_ignored_event_tells_little_of_what_it_held() -> None:
-    parsed = one(push_event(id="x" * 500 + "\n", data={"target": {"tag": "a secret"}}))
+def test_an_ignored_event_keeps_little_of_its_content() -> None:
+    parsed = parse_one(push_event(id="x" * 500 + "\n", data={"target": {"tag": "a secret"}}))
     assert isinstance(parsed, Ignored)
     assert len(parsed.event_id) <= 60
     assert "a secret" not in repr(parsed)

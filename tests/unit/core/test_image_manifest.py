@@ -30,7 +30,7 @@ def manifest(**config: Any) -> dict[str, Any]:
     return {"schemaVersion": 2, "mediaType": OCI, "config": config}
 
 
-def test_an_image_is_what_its_configuration_says() -> None:
+def test_the_configuration_names_the_platform() -> None:
     assert inspect_manifest(manifest(**IMAGE), OCI) == ConfigDigest(CONFIG)
     docker = {"config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": CONFIG}}
     assert inspect_manifest(docker, "application/vnd.docker.distribution.manifest.v2+json; charset=x") == ConfigDigest(
@@ -40,14 +40,14 @@ def test_an_image_is_what_its_configuration_says() -> None:
 
 
 @pytest.mark.parametrize("config", [{"os": "linux", "architecture": "arm64"}, {"os": "windows"}, {}, [], None, 7])
-def test_another_platform_is_named(config: object) -> None:
+def test_the_detail_names_the_other_platform(config: object) -> None:
     facts = inspect_config(config, DIGEST)
     assert facts.reason == Reason.WRONG_PLATFORM
     assert "linux/amd64 is needed; there is " in facts.detail
 
 
 @pytest.mark.parametrize("kind", [INDEX, LIST])
-def test_an_index_has_its_child_for_our_platform(kind: str) -> None:
+def test_an_index_gives_its_linux_amd64_image(kind: str) -> None:
     children = [child("1", "linux", "arm64"), child("2", "linux", "amd64"), child("3", "unknown", "unknown")]
     assert inspect_manifest({"mediaType": kind, "manifests": children}, kind).amd64 == f"sha256:{'2' * 64}"  # type: ignore[union-attr]
     without = inspect_manifest({"manifests": [children[0], children[2], "odd", {}]}, kind)
@@ -57,7 +57,7 @@ def test_an_index_has_its_child_for_our_platform(kind: str) -> None:
     )
 
 
-NO_IMAGE = [
+NOT_AN_IMAGE = [
     pytest.param(manifest(mediaType="application/vnd.cncf.helm.config.v1+json"), "helm", id="a chart"),
     pytest.param(manifest(mediaType="application/vnd.dev.cosign.artifact.sig.v1+json"), "cosign", id="a signature"),
     pytest.param(manifest(**IMAGE) | {"artifactType": "application/spdx+json"}, "spdx", id="an SBOM"),
@@ -70,12 +70,12 @@ NO_IMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("found", "told"), NO_IMAGE)
-def test_what_is_no_image_says_what_it_is(found: object, told: str) -> None:
-    facts = inspect_manifest(found, OCI)
+@pytest.mark.parametrize(("manifest_", "detail"), NOT_AN_IMAGE)
+def test_the_detail_says_what_is_not_an_image(manifest_: object, detail: str) -> None:
+    facts = inspect_manifest(manifest_, OCI)
     assert isinstance(facts, ImageFacts)
     assert facts.reason == Reason.NOT_AN_IMAGE
-    assert told in facts.detail
+    assert detail in facts.detail
 
 
 ANYTHING = st.recursive(
@@ -93,17 +93,17 @@ ANYTHING = st.recursive(
 
 @given(ANYTHING, st.sampled_from([OCI, INDEX, ""]))
 @example({"manifests": True}, INDEX)
-def test_no_manifest_makes_it_fail(found: object, media_type: str) -> None:
-    facts = inspect_manifest(found, media_type)
+def test_no_manifest_raises(manifest_: object, media_type: str) -> None:
+    facts = inspect_manifest(manifest_, media_type)
     assert isinstance(facts, ImageFacts | ConfigDigest)
-    assert isinstance(inspect_config(found, DIGEST), ImageFacts)
+    assert isinstance(inspect_config(manifest_, DIGEST), ImageFacts)
 
 
 def at(minutes: int) -> datetime:
     return datetime(2026, 11, 24, 12, 0, tzinfo=UTC) + timedelta(minutes=minutes)
 
 
-def rule(**tags: Any) -> AgentSpec:
+def agent_spec(**tags: Any) -> AgentSpec:
     return AgentSpec.model_validate({"name": "hello", "repository": "agents/hello", "tags": tags})
 
 
@@ -114,10 +114,10 @@ TAGS = [
 ]
 
 
-def test_the_newest_push_is_the_one_that_the_rule_would_have_ended_at() -> None:
-    assert newest_allowed_push(rule(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT_ID)
-    assert newest_allowed_push(rule(order="semver"), TAGS) == Push(
+def test_the_newest_allowed_push_is_found_by_the_order_of_tags() -> None:
+    assert newest_allowed_push(agent_spec(), TAGS) == Push("agents/hello", "sha256:b", "1.9.0", at(3), EVENT_ID)
+    assert newest_allowed_push(agent_spec(order="semver"), TAGS) == Push(
         "agents/hello", "sha256:c", "1.10.0", at(2), EVENT_ID
     )
-    assert newest_allowed_push(rule(allow=["^v"]), TAGS) is None
-    assert newest_allowed_push(rule(), []) is None
+    assert newest_allowed_push(agent_spec(allow=["^v"]), TAGS) is None
+    assert newest_allowed_push(agent_spec(), []) is None

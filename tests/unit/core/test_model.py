@@ -1,4 +1,4 @@
-"""The nouns: what they say of themselves, and how an active candidate is told from what was meant."""
+"""The shared values, and the comparison of an active candidate with its request."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ VERSION = Version("2", Status.ACTIVE, NOW, IMAGE, frozenset({"MODE"}))
         pytest.param(Routing((TrafficRule("@latest", 100),)), True, None, id="latest by name"),
         pytest.param(Routing.to("2"), False, "2", id="one version"),
         pytest.param(Routing((TrafficRule("1", 90), TrafficRule("2", 10))), False, None, id="a split"),
-        pytest.param(Routing((TrafficRule("1", 90),)), False, None, id="a part"),
+        pytest.param(Routing((TrafficRule("1", 90),)), False, None, id="less than 100 %"),
     ],
 )
-def test_routing_says_where_new_sessions_go(routing: Routing, follows: bool, pinned: str | None) -> None:
+def test_routing_gives_the_version_of_new_sessions(routing: Routing, follows: bool, pinned: str | None) -> None:
     assert (routing.follows_latest, routing.pinned) == (follows, pinned)
     agent = Agent("hello", True, routing, VERSION)
     assert agent.live == ("2" if follows else pinned)
     assert routing.routes_to("2") is any(rule.version == "2" for rule in routing.rules)
 
 
-def test_an_agent_without_versions_serves_nothing() -> None:
+def test_an_agent_without_versions_has_no_live_version() -> None:
     assert Agent("hello", True, Routing(), None).live is None
 
 
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        pytest.param(VERSION, None, id="as meant"),
+        pytest.param(VERSION, None, id="as requested"),
         pytest.param(
             replace(VERSION, variables=frozenset({"MODE", "FOUNDRY_AGENT_NAME"})), None, id="the platform's own"
         ),
@@ -53,7 +53,7 @@ def test_an_agent_without_versions_serves_nothing() -> None:
         pytest.param(replace(VERSION, variables=frozenset()), "variables MODE differ", id="a variable is missing"),
     ],
 )
-def test_an_active_candidate_is_compared_with_what_was_meant(version: Version, expected: str | None) -> None:
+def test_an_active_candidate_is_compared_with_the_request(version: Version, expected: str | None) -> None:
     action = after_confirm(ReleaseState(image=IMAGE, variables=frozenset({"MODE"})), version, NOW)
     if expected is None:
         assert isinstance(action, UpdateState)
@@ -68,18 +68,18 @@ def test_a_candidate_that_is_not_active_twice_is_polled_again(version: Version |
     assert isinstance(after_confirm(ReleaseState(), version, NOW), Poll)
 
 
-def test_a_record_with_an_act_under_way_is_unfinished() -> None:
+def test_a_release_with_a_pending_write_is_open() -> None:
     assert ReleaseState().blob_state == "ended"
     assert ReleaseState(phase=Phase.STARTED).blob_state == "open"
     assert transitions.writing(ReleaseState(), WriteKind.PIN, NOW, routing=Routing.to("1")).blob_state == "open"
     assert transitions.confirmed(ReleaseState()).phase is Phase.CONFIRMED
 
 
-def test_a_duration_that_is_one_stays_one() -> None:
+def test_a_parsed_duration_stays_the_same() -> None:
     assert parse_duration(parse_duration("1d2h3m4s")) == parse_duration("1d2h3m4s")
 
 
-def test_facts_are_added_and_forgotten_one_by_one() -> None:
+def test_versions_are_added_and_removed_one_by_one() -> None:
     facts = Observed().with_version("2", VERSION).with_version("3", None)
     assert facts.without_version("3").versions == {"2": VERSION}
 
@@ -92,6 +92,6 @@ def test_what_was_not_read_is_needed_and_an_absent_agent_has_no_versions() -> No
     assert absent.needs_version("2") == NeedsRead(version="2")
 
 
-def test_a_secret_value_equals_its_like_alone() -> None:
+def test_a_secret_value_equals_only_a_secret_value() -> None:
     assert SecretValue("a") != "a"
     assert SecretValue("a").reveal() == "a"

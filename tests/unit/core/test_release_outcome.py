@@ -1,4 +1,4 @@
-"""What releases come to, as those count it who own the agents."""
+"""Outcomes of releases, as the owners of agents count them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ OUTCOMES = [
 
 
 @pytest.mark.parametrize(("reason", "outcome"), OUTCOMES)
-def test_what_a_release_came_to(reason: Reason, outcome: ReleaseOutcome) -> None:
+def test_a_reason_has_an_outcome(reason: Reason, outcome: ReleaseOutcome) -> None:
     assert outcome_of(reason) is outcome
 
 
 def history(*reasons: str) -> tuple[HistoryEntry, ...]:
-    """One line a minute."""
+    """One entry a minute."""
     return tuple(HistoryEntry(NOW + timedelta(minutes=number), reason, "") for number, reason in enumerate(reasons))
 
 
-RESTORED = [
+TIMES_TO_RESTORE = [
     (("LIVE",), None),
     (("LIVE", "LIVE"), None),
     (("LIVE", "CHECK_FAILED", "LIVE"), 1),
@@ -45,46 +45,46 @@ RESTORED = [
 ]
 
 
-@pytest.mark.parametrize(("reasons", "minutes"), RESTORED)
-def test_restored_counts_from_the_first_failure_since_the_last_time_live(
+@pytest.mark.parametrize(("reasons", "minutes"), TIMES_TO_RESTORE)
+def test_time_to_restore_counts_from_the_first_failure_since_the_last_live_release(
     reasons: tuple[str, ...], minutes: int | None
 ) -> None:
     expected = None if minutes is None else timedelta(minutes=minutes)
     assert release_outcome.time_to_restore(history(*reasons)) == expected
 
 
-def test_a_clock_that_is_ahead_of_ours_gives_no_time_below_zero() -> None:
+def test_a_clock_ahead_of_ours_gives_no_negative_time() -> None:
     assert seconds_since(NOW + timedelta(seconds=5), NOW) == 0.0
     assert seconds_since(NOW - timedelta(seconds=5), NOW) == 5.0
     assert seconds_since(None, NOW) is None
 
 
-BEGUN = NOW - timedelta(minutes=40)
-OPEN = ReleaseState(observed_generation=1, phase=Phase.STARTED, started_at=BEGUN)
-NEWER = DesiredState(generation=2, updated_at=BEGUN)
+STARTED_AT = NOW - timedelta(minutes=40)
+OPEN = ReleaseState(observed_generation=1, phase=Phase.STARTED, started_at=STARTED_AT)
+NEWER = DesiredState(generation=2, updated_at=STARTED_AT)
 UNFINISHED = [
-    pytest.param(DesiredState(generation=1), OPEN, BEGUN, id="under way"),
+    pytest.param(DesiredState(generation=1), OPEN, STARTED_AT, id="under way"),
     pytest.param(DesiredState(generation=1), ReleaseState(observed_generation=1), None, id="ended"),
-    pytest.param(NEWER, ReleaseState(observed_generation=1), BEGUN, id="never taken up"),
+    pytest.param(NEWER, ReleaseState(observed_generation=1), STARTED_AT, id="not started yet"),
     pytest.param(
-        DesiredState(2, updated_at=BEGUN, not_before=NOW + timedelta(1)),
+        DesiredState(2, updated_at=STARTED_AT, not_before=NOW + timedelta(1)),
         ReleaseState(observed_generation=1),
         None,
         id="not due",
     ),
     pytest.param(
-        DesiredState(2, updated_at=BEGUN, not_before=NOW - timedelta(1)),
+        DesiredState(2, updated_at=STARTED_AT, not_before=NOW - timedelta(1)),
         ReleaseState(observed_generation=1),
         NOW - timedelta(1),
         id="was due",
     ),
-    pytest.param(DesiredState(2), ReleaseState(observed_generation=1), None, id="nobody knows since when"),
-    pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN)), OPEN, None, id="paused"),
-    pytest.param(DesiredState(1, pause=Pause("why", "me", BEGUN, NOW)), OPEN, BEGUN, id="was paused"),
+    pytest.param(DesiredState(2), ReleaseState(observed_generation=1), None, id="unknown time"),
+    pytest.param(DesiredState(1, pause=Pause("why", "me", STARTED_AT)), OPEN, None, id="paused"),
+    pytest.param(DesiredState(1, pause=Pause("why", "me", STARTED_AT, NOW)), OPEN, STARTED_AT, id="was paused"),
     pytest.param(
         DesiredState(generation=1),
         ReleaseState(
-            observed_generation=1, phase=Phase.CONFIRMED, started_at=BEGUN, last_reported="1 APPROVAL_WAITING 7"
+            observed_generation=1, phase=Phase.CONFIRMED, started_at=STARTED_AT, last_reported="1 APPROVAL_WAITING 7"
         ),
         None,
         id="waits for a person",
@@ -93,7 +93,7 @@ UNFINISHED = [
 
 
 @pytest.mark.parametrize(("desired", "release", "since"), UNFINISHED)
-def test_unfinished_is_what_nobody_waits_for(
+def test_a_release_is_unfinished_unless_it_waits_for_a_person_or_a_time(
     desired: DesiredState, release: ReleaseState, since: datetime | None
 ) -> None:
     assert release_outcome.unfinished_since(desired, release, NOW) == since

@@ -1,4 +1,4 @@
-"""NCRONTAB: when a timer runs next."""
+"""NCRONTAB: the next run of a timer."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ SUNDAY = datetime(2026, 11, 22, 12, 34, 56, tzinfo=UTC)
         ("0 0 0 15 * Tue", "12-15 00:00:00"),
     ],
 )
-def test_the_next_run_is_the_hosts(schedule: str, expected: str) -> None:
+def test_the_next_run_is_that_of_the_real_host(schedule: str, expected: str) -> None:
     assert f"{Schedule(schedule).next(SUNDAY):%m-%d %H:%M:%S}" == expected
 
 
 @pytest.mark.parametrize(
     "schedule", ["", "* *", "0 0 12 * * 7", "60 * * * * *", "0 0 0 L * *", "0 0 0 ? * 1", "@daily", "*/0 * * * * *"]
 )
-def test_what_the_host_refuses_is_refused(schedule: str) -> None:
+def test_a_schedule_that_the_real_host_rejects_is_rejected(schedule: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Schedule(schedule)
 
 
-def test_a_day_that_never_comes_is_an_error() -> None:
+def test_a_date_that_never_occurs_is_an_error() -> None:
     with pytest.raises(ValueError, match="never runs"):
         Schedule("0 0 0 31 2 *").next(SUNDAY)

@@ -1,4 +1,4 @@
-"""What a newcomer meets before anything runs: a machine that lacks something, a port that is taken, a wrong file."""
+"""Setup errors: missing parts of Python, a port in use, a wrong file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSTALL = (
 
 
 def install(machine: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The installer on a machine that is what the statement makes of this one."""
+    """Run the installer after a statement that changes this machine's Python."""
     return python("-c", INSTALL.format(machine, str(folder / "venv"), str(ROOT / "local" / "bootstrap_venv.py")))
 
 
@@ -28,7 +28,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_where_venv_is_missing_the_one_command_that_installs_it_is_printed(tmp_path: Path, module: str) -> None:
+def test_without_venv_the_command_that_installs_it_is_printed(tmp_path: Path, module: str) -> None:
     done = install(f"sys.modules[{module!r}] = None", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     minor = sys.version_info.minor
@@ -38,7 +38,7 @@ def test_where_venv_is_missing_the_one_command_that_installs_it_is_printed(tmp_p
     assert not (tmp_path / "venv").exists()
 
 
-def test_an_older_python_is_told_and_how_to_choose_another(tmp_path: Path) -> None:
+def test_an_older_python_is_an_error_that_says_how_to_choose_another(tmp_path: Path) -> None:
     done = install("sys.version_info = (3, 9, 6)", tmp_path)
     assert done.returncode == 1
     assert done.stderr.strip() == (
@@ -46,17 +46,17 @@ def test_an_older_python_is_told_and_how_to_choose_another(tmp_path: Path) -> No
     )
 
 
-def test_installing_shows_how_far_it_is_also_in_a_log() -> None:
+def test_the_progress_of_an_installation_is_readable_in_a_log() -> None:
     lines = [f"Collecting package-{number}\n" for number in range(1, 101)]
     lines.append("Installing collected packages: all")
-    told = f"from local.bootstrap_venv import show_progress; show_progress({lines!r}, 100)"
-    shown = python("-c", told).stdout
-    assert [line.split()[0] for line in shown.splitlines() if line] == ["25", "50", "75", "100", "100"]
-    assert "\r" not in shown
-    assert "\x1b" not in shown
+    script = f"from local.bootstrap_venv import show_progress; show_progress({lines!r}, 100)"
+    output = python("-c", script).stdout
+    assert [line.split()[0] for line in output.splitlines() if line] == ["25", "50", "75", "100", "100"]
+    assert "\r" not in output
+    assert "\x1b" not in output
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert ports_in_use({"registry": port}) == {"registry": port}
@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "error"),
     [
         ("agents:\n  a: [\n", r"line 3: this is not YAML"),
         ("", r"line 1: the file is empty"),
@@ -73,8 +73,8 @@ def test_a_port_that_is_taken_is_named() -> None:
         (None, r"No such file or directory"),
     ],
 )
-def test_up_with_a_wrong_file_says_what_is_wrong_before_it_starts_anything(
-    tmp_path: Path, text: str | None, told: str
+def test_up_with_a_wrong_file_reports_the_error_before_it_starts_anything(
+    tmp_path: Path, text: str | None, error: str
 ) -> None:
     file = tmp_path / "agents.yaml"
     if text is not None:
@@ -82,12 +82,12 @@ def test_up_with_a_wrong_file_says_what_is_wrong_before_it_starts_anything(
     done = python("-m", "local", "up", "--ports", "0", "--folder", str(tmp_path / "local"), "--agents", str(file))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert re.search(told, line)
+    assert re.search(error, line)
     assert "Traceback" not in done.stdout
     assert "storage" not in done.stdout
 
 
-def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path) -> None:
+def test_a_push_to_a_stack_that_no_longer_runs_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     (tmp_path / "endpoints.json").write_text(f'{{"registry": "127.0.0.1:{port}"}}')
@@ -98,21 +98,21 @@ def test_a_push_to_a_stack_that_is_not_there_any_more_is_one_line(tmp_path: Path
     assert line.endswith("is `make up` still running?")
 
 
-def test_a_reference_with_two_tags_is_refused_before_anything_is_pushed() -> None:
+def test_a_reference_with_two_tags_is_rejected_before_the_push() -> None:
     done = python("-m", "local", "push", "agents/hello:v1:v2")
     assert done.returncode == 2
     assert "agents/hello:v1:v2: a tag cannot contain a colon" in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_a_mistake_names_the_file_that_was_asked_about(tmp_path: Path) -> None:
-    file = tmp_path / "of-the-pull-request.yaml"
+def test_an_error_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "pull-request.yaml"
     file.write_text("agents: {a: {repository: agents/a, memry: 4Gi}}")
     done = python("-m", "cli", "validate", str(file))
     assert done.returncode == 2
     assert done.stderr.startswith(f"{file}: agents.a.memry, line 1: unknown key; did you mean memory?")
 
 
-def test_a_size_that_is_not_documented_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
+def test_an_undocumented_size_is_a_warning_and_not_an_error(tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text('agents: {a: {repository: agents/a, cpu: "1", memory: 4Gi}}')
     done = python("-m", "cli", "validate", str(file))

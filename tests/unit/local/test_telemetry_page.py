@@ -1,4 +1,4 @@
-"""The page's own files: small, without a word to anybody else, and with no way to make markup of text."""
+"""The files of the telemetry page: they are small, load nothing from other servers, and never turn text into markup."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from local.telemetry.page_files import CONTENT_TYPES, FILES
 
 PAGE = sorted(FILES.iterdir())
-MAKES_MARKUP = re.compile(
+CREATES_MARKUP = re.compile(
     r"\b(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|"
     r"setAttribute\(\"style\""
 )
-ELSEWHERE = re.compile(r"(?<![:\w])(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
+EXTERNAL_URL = re.compile(r"(?<![:\w])(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
 NAMESPACE = "http://www.w3.org/2000/svg"
-LONGEST = 200
+MAX_LINES = 200
 
 
 def name(path: Path) -> str:
@@ -24,19 +24,19 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", PAGE, ids=name)
-def test_a_file_is_small_and_asks_nobody(path: Path) -> None:
+def test_a_file_is_small_and_self_contained(path: Path) -> None:
     text = path.read_text()
     assert path.suffix in CONTENT_TYPES
-    assert len(text.splitlines()) <= LONGEST
-    assert not MAKES_MARKUP.search(text)
-    assert not ELSEWHERE.search(text.replace(NAMESPACE, ""))
+    assert len(text.splitlines()) <= MAX_LINES
+    assert not CREATES_MARKUP.search(text)
+    assert not EXTERNAL_URL.search(text.replace(NAMESPACE, ""))
 
 
 @pytest.mark.parametrize("path", PAGE, ids=name)
-def test_what_a_file_names_is_there(path: Path) -> None:
+def test_every_file_that_a_file_names_exists(path: Path) -> None:
     text = path.read_text()
     named = re.findall(r"\"/page/([\w.-]+)\"", text) + re.findall(r"from \"\./([\w.-]+)\"", text)
-    assert {one for one in named if not (FILES / one).is_file()} == set()
+    assert {name for name in named if not (FILES / name).is_file()} == set()
 
 
 def test_every_file_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Envelopes as the page's few words: right ones exactly, wrong ones without harm."""
+"""Envelopes become the page's records: valid ones exactly, malformed ones without an error."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ GOOD: dict[str, Any] = {"time": "2026-11-25T00:00:00Z", "data": {"baseType": "Me
 
 
 @given(KINDS, st.dictionaries(FIELDS, ANY), ANY, ANY)
-def test_whatever_an_envelope_holds_becomes_a_record(kind: str, data: dict[str, Any], tags: Any, time: Any) -> None:
-    told = to_record({"tags": tags, "time": time, "data": {"baseType": kind, "baseData": data}})
-    json.dumps(told, allow_nan=False)
-    assert all(isinstance(value, str) for value in told["about"].values())
+def test_any_envelope_becomes_a_record(kind: str, data: dict[str, Any], tags: Any, time: Any) -> None:
+    record = to_record({"tags": tags, "time": time, "data": {"baseType": kind, "baseData": data}})
+    json.dumps(record, allow_nan=False)
+    assert all(isinstance(value, str) for value in record["about"].values())
 
 
 @pytest.mark.parametrize(
     ("duration", "took"),
     [("0.00:00:00.593", 593.0), ("1.02:03:04.500", 93_784_500.0), ("00:00:01", 0.0), ("soon", 0.0), (None, 0.0)],
 )
-def test_a_span_lasts_as_long_as_it_says(duration: Any, took: float) -> None:
+def test_a_span_has_its_duration(duration: Any, took: float) -> None:
     data = {"baseType": "RequestData", "baseData": {"duration": duration}}
     assert to_record({"data": data})["took"] == took
 
@@ -42,37 +42,37 @@ def test_a_span_lasts_as_long_as_it_says(duration: Any, took: float) -> None:
 def test_a_decision_has_the_time_at_which_it_was_made() -> None:
     at = {"slipway.at": "2026-11-25T12:00:00+00:00", "slipway.reason": "LIVE", "logger_name": "slipway"}
     data = {"baseType": "MessageData", "baseData": {"message": "slipway.decision", "properties": at}}
-    told = to_record({"time": "2026-11-25T12:00:05Z", "data": data})
-    assert (told["kind"], told["at"]) == ("decision", 1_795_608_000_000.0)
-    assert told["about"] == {"at": "2026-11-25T12:00:00+00:00", "reason": "LIVE"}
+    record = to_record({"time": "2026-11-25T12:00:05Z", "data": data})
+    assert (record["kind"], record["at"]) == ("decision", 1_795_608_000_000.0)
+    assert record["about"] == {"at": "2026-11-25T12:00:00+00:00", "reason": "LIVE"}
 
 
-def test_a_metric_keeps_its_spread_where_it_has_one() -> None:
-    one = {"name": "slipway.x", "value": 6, "count": 2, "min": 2, "max": 4}
-    told = to_record({"data": {"baseType": "MetricData", "baseData": {"metrics": [one]}}})
-    assert {key: told[key] for key in one} == one
+def test_a_metric_keeps_its_minimum_and_maximum_if_it_has_them() -> None:
+    point = {"name": "slipway.x", "value": 6, "count": 2, "min": 2, "max": 4}
+    record = to_record({"data": {"baseType": "MetricData", "baseData": {"metrics": [point]}}})
+    assert {key: record[key] for key in point} == point
     assert "min" not in to_record({"data": {"baseType": "MetricData", "baseData": {"metrics": [{"name": "y"}]}}})
 
 
 SENT = [
     pytest.param(json.dumps([GOOD]).encode(), 200, 1, id="an array"),
-    pytest.param(b"\n".join([json.dumps(GOOD).encode()] * 2), 200, 2, id="a document a line"),
+    pytest.param(b"\n".join([json.dumps(GOOD).encode()] * 2), 200, 2, id="one document per line"),
     pytest.param(gzip.compress(json.dumps([GOOD]).encode()), 200, 1, id="compressed"),
-    pytest.param(json.dumps([GOOD, {"data": 1}, None]).encode(), 206, 1, id="two are no envelopes"),
-    pytest.param(b"nonsense", 400, 0, id="no JSON"),
-    pytest.param(b"\x1f\x8bnonsense", 400, 0, id="not what it is compressed as"),
-    pytest.param(b"\xff\xfe", 400, 0, id="no text"),
-    pytest.param(b"[" * 100_000, 400, 0, id="deeper than can be read"),
+    pytest.param(json.dumps([GOOD, {"data": 1}, None]).encode(), 206, 1, id="two are not envelopes"),
+    pytest.param(b"nonsense", 400, 0, id="not JSON"),
+    pytest.param(b"\x1f\x8bnonsense", 400, 0, id="not gzip"),
+    pytest.param(b"\xff\xfe", 400, 0, id="not text"),
+    pytest.param(b"[" * 100_000, 400, 0, id="nested too deeply"),
 ]
 
 
 @pytest.mark.parametrize(("body", "status", "accepted"), SENT)
-async def test_ingestion_says_what_it_takes(body: bytes, status: int, accepted: int) -> None:
+async def test_ingestion_reports_what_it_accepts(body: bytes, status: int, accepted: int) -> None:
     telemetry = Telemetry()
     async with TestClient(TestServer(telemetry.app())) as client:
         async with client.post("/v2.1/track", data=body) as answer:
-            told = await answer.json()
-            assert (answer.status, told["itemsAccepted"]) == (status, accepted)
-            assert len(told["errors"]) == (told["itemsReceived"] - accepted or (status == 400))
-        async with client.get("/_local/items?type=MessageData") as kept:
-            assert len(await kept.json()) == accepted
+            result = await answer.json()
+            assert (answer.status, result["itemsAccepted"]) == (status, accepted)
+            assert len(result["errors"]) == (result["itemsReceived"] - accepted or (status == 400))
+        async with client.get("/_local/items?type=MessageData") as answer:
+            assert len(await answer.json()) == accepted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.commands.prune import plan_and_prune
-from cli.exit_codes import DONE, NOT_WELL, UsageError
+from cli.exit_codes import BAD_RESULT, DONE, UsageError
 from tests.unit.cli.support import ASK, DRY_RUN, YES, context_of, make_live
 from tests.unit.handlers.test_handlers import AGENT, House
 
@@ -27,5 +27,5 @@ async def test_a_version_with_sessions_stays_and_the_command_exits_with_1(app: H
     await make_live(app, "a", "b", "c")
     app.foundry.agents[AGENT].versions_in_use.add("1")
     result = await plan_and_prune(context_of(app), AGENT, YES)
-    assert result.exit_code == NOT_WELL
+    assert result.exit_code == BAD_RESULT
     assert "SESSIONS_ACTIVE" in result.text

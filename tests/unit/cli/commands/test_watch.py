@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cli.commands.watch import watch
-from cli.exit_codes import DONE, NOT_WELL
+from cli.exit_codes import BAD_RESULT, DONE
 from tests.unit.cli.support import context_of, make_live, run
 from tests.unit.handlers.test_handlers import AGENT, House
 
@@ -28,7 +28,7 @@ async def test_it_ends_with_the_result_of_the_release(app: House, capsys: pytest
     await run(app, "request_release")
     await app.released()
     result = await watch(context_of(app), {AGENT: generation + 1}, since, as_json=False)
-    assert (result.data, result.exit_code) == ({AGENT: "SECRET_FORBIDDEN"}, NOT_WELL)
+    assert (result.data, result.exit_code) == ({AGENT: "SECRET_FORBIDDEN"}, BAD_RESULT)
 
 
 async def test_it_ends_when_the_release_waits_for_an_operator(app: House) -> None:
@@ -43,4 +43,4 @@ async def test_a_held_release_exits_with_1(app: House) -> None:
     await run(app, "hold", why="a rumour")
     await app.released()
     result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
-    assert (result.data, result.exit_code) == ({AGENT: "HELD"}, NOT_WELL)
+    assert (result.data, result.exit_code) == ({AGENT: "HELD"}, BAD_RESULT)

@@ -35,5 +35,5 @@ async def test_it_shows_user_commands_and_holds(app: House) -> None:
     result = await explain(context_of(app), "agents/hello:v1", DAY)
     assert any(decision["reason"] == "HOLD_SET" for decision in result.data["decisions"])
     assert [entry["detail"] for entry in result.data["state"] if entry["kind"] == "hold"] == [
-        "HOLD_SET by ann without an end: a rumour"
+        "HOLD_SET by ann until removed: a rumour"
     ]

@@ -1,4 +1,4 @@
-"""The schema and the page of agents.yaml say what the rules say."""
+"""The JSON Schema and the reference page of agents.yaml agree with the spec."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def examples() -> list[str]:
 
 
 def faults(value: Any, schema: dict[str, Any], place: str = "") -> Iterator[str]:
-    """Where a value is not what a schema says: as much of JSON Schema as ours uses."""
+    """Where a value does not fit a schema; supports the part of JSON Schema that ours uses."""
     if "$ref" in schema:
         yield from faults(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], place)
-    choices = [list(faults(value, one, place)) for one in schema.get("anyOf", schema.get("oneOf", []))]
+    choices = [list(faults(value, choice, place)) for choice in schema.get("anyOf", schema.get("oneOf", []))]
     if choices and all(choices):
         yield f"{place}: none of {len(choices)} forms"
     kinds = schema.get("type", list(KINDS))
@@ -70,26 +70,26 @@ def _is(value: Any, kind: str) -> bool:
 def _faults_below(value: Any, schema: dict[str, Any], place: str) -> Iterator[str]:
     if isinstance(value, dict):
         yield from _faults_of_a_map(value, schema, place)
-    for index, one in enumerate(value if isinstance(value, list) else []):
-        yield from faults(one, schema.get("items", {}), f"{place}.{index}")
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        yield from faults(item, schema.get("items", {}), f"{place}.{index}")
 
 
 def _faults_of_a_map(value: dict[str, Any], schema: dict[str, Any], place: str) -> Iterator[str]:
     yield from (f"{place}.{key}: missing" for key in schema.get("required", []) if key not in value)
-    for key, one in value.items():
+    for key, item in value.items():
         patterns = [inner for pattern, inner in schema.get("patternProperties", {}).items() if re.search(pattern, key)]
         inner = [schema.get("properties", {}).get(key), *patterns, schema.get("additionalProperties", True)]
         first = next(found for found in inner if found is not None)
         if first is False:
             yield f"{place}.{key}: unknown"
         elif first is not True:
-            yield from faults(one, first, f"{place}.{key}")
+            yield from faults(item, first, f"{place}.{key}")
         if not re.search(schema.get("propertyNames", {}).get("pattern", ""), key):
             yield f"{place}.{key}: no such name"
 
 
 def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple[Any, str | None]]:
-    """Every key of an agent: its default, and what it means."""
+    """Every key of an agent, with its default and meaning."""
     found: dict[str, tuple[Any, str | None]] = {}
     for name, field in model.model_fields.items():
         found[f"{place}{name}"] = (... if field.is_required() else field.default, field.description)
@@ -107,11 +107,11 @@ def rows() -> dict[str, list[str]]:
     return {key.strip("`"): rest for first, *rest in cells for key in first.split(", ")}
 
 
-def test_the_schema_in_the_repository_is_the_one_of_the_rules() -> None:
+def test_the_schema_in_the_repository_is_up_to_date() -> None:
     assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), "run slipway schema"
 
 
-def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
+def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
     assert len(found) == 3
     for text in found:
@@ -136,29 +136,29 @@ def test_every_example_is_what_the_schema_and_the_rules_say() -> None:
         ("{}", ".agents: missing"),
     ],
 )
-def test_the_schema_finds_what_an_editor_should_mark(text: str, expected: str) -> None:
+def test_the_schema_finds_mistakes(text: str, expected: str) -> None:
     assert expected in list(faults(yaml.safe_load(text), SCHEMA))
 
 
-def test_every_key_has_a_title_and_what_it_means() -> None:
-    for model, shape in SCHEMA["$defs"].items():
-        for key, said in shape["properties"].items():
-            assert "title" in said or "$ref" in said or "anyOf" in said, key
-            assert "description" in said or model == "Probe", key
+def test_every_key_has_a_title_and_a_meaning() -> None:
+    for model, definition in SCHEMA["$defs"].items():
+        for key, field in definition["properties"].items():
+            assert "title" in field or "$ref" in field or "anyOf" in field, key
+            assert "description" in field or model == "Probe", key
 
 
-def test_the_page_has_every_key_of_the_rules_with_its_default_and_meaning() -> None:
+def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
     references = {
         f"env.<NAME>.{key}": (None, meaning)
         for m in (SecretRef, ConnectionRef)
         for key, (_, meaning) in keys(m).items()
     }
-    known = {key: told for key, told in keys().items() if key != "name"} | references
+    known = {key: field for key, field in keys().items() if key != "name"} | references
     table = rows()
     assert set(table) == set(known)
     for key, (default, meaning) in known.items():
-        _, shown, told, example = table[key]
-        assert told == meaning or meaning is None, key
+        _, shown, description, example = table[key]
+        assert description == meaning or meaning is None, key
         assert example, key
         if default is ...:
             assert shown == "required", key
@@ -171,12 +171,12 @@ def test_the_page_has_every_key_of_the_rules_with_its_default_and_meaning() -> N
             assert plain in (shown.strip("`"), yaml.safe_load(shown.strip("`"))), key
 
 
-def test_the_page_names_every_protocol_tool_and_key_of_the_rules_own() -> None:
+def test_the_page_names_every_protocol_tool_and_reserved_key() -> None:
     for word in (*PROTOCOLS, *TOOLS, *SLIPWAY_DEFINITION_KEYS):
         assert f"`{word}`" in PAGE
 
 
-def test_every_example_of_the_table_is_read() -> None:
+def test_every_example_of_the_table_is_valid() -> None:
     for key, (_, _, _, example) in rows().items():
         top, *below = key.split(".")
         body = example.strip("`")
@@ -191,7 +191,7 @@ def test_every_example_of_the_table_is_read() -> None:
         assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
 
 
-def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
+def test_the_mistakes_on_the_page_are_up_to_date() -> None:
     (text,) = (found[2] for found in BLOCK.finditer(PAGE) if found[1] == "yaml wrong")
     with pytest.raises(AgentsFileError) as wrong:
         load_agents(text.encode())
@@ -201,7 +201,7 @@ def test_the_pages_mistakes_are_the_ones_that_are_told() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [("0s", "0s"), ("90s", "1m30s"), ("48h", "2d"), ("1d1h1m1s", "1d1h1m1s"), ("3650d", "3650d")]
 )
-def test_a_duration_is_written_as_one_reads_it(value: str, text: str) -> None:
+def test_a_duration_is_formatted_as_it_is_written(value: str, text: str) -> None:
     whole = parse_duration(value)
     assert isinstance(whole, timedelta)
     assert json_schema.format_duration(whole) == text

@@ -1,4 +1,4 @@
-"""Which tags are followed, and which push is newer."""
+"""Which tags an agent follows, and which push is newer."""
 
 from __future__ import annotations
 
@@ -22,38 +22,40 @@ def push(tag: str, seconds: float = 0, letter: str = "a") -> Push:
     return Push("agents/hello", f"sha256:{letter * 64}", tag, NOW + timedelta(seconds=seconds), "event")
 
 
-def rule(**given: Any) -> TagSpec:
-    return TagSpec.model_validate(given)
+def tag_spec(**keys: Any) -> TagSpec:
+    return TagSpec.model_validate(keys)
 
 
 @pytest.mark.parametrize(
-    ("given", "tag", "reason"),
+    ("keys", "tag", "reason"),
     [
-        pytest.param({}, "anything", None, id="without a rule every tag is followed"),
-        pytest.param({"allow": ["^v", "^release-"]}, "release-1", None, id="one of allow is enough"),
-        pytest.param({"allow": ["^v"]}, "main", Reason.TAG_NOT_ALLOWED, id="none of allow"),
+        pytest.param({}, "anything", None, id="without settings every tag is followed"),
+        pytest.param({"allow": ["^v", "^release-"]}, "release-1", None, id="one expression of allow is enough"),
+        pytest.param({"allow": ["^v"]}, "main", Reason.TAG_NOT_ALLOWED, id="no expression of allow"),
         pytest.param({"ignore": ["-dev$"]}, "1.0.0-dev", Reason.TAG_IGNORED, id="ignored"),
         pytest.param({"allow": ["dev"], "ignore": ["dev"]}, "dev", Reason.TAG_IGNORED, id="ignore wins"),
         pytest.param({"order": "semver"}, "v1.2.3", None, id="semver with a v"),
-        pytest.param({"order": "semver"}, "latest", Reason.TAG_UNREADABLE, id="no version"),
-        pytest.param({"order": "semver"}, "1.2", Reason.TAG_UNREADABLE, id="two parts are no version"),
+        pytest.param({"order": "semver"}, "latest", Reason.TAG_UNREADABLE, id="not a version"),
+        pytest.param({"order": "semver"}, "1.2", Reason.TAG_UNREADABLE, id="two parts are not a version"),
         pytest.param({"order": "semver", "range": "^1.0.0"}, "1.9.9", None, id="in range"),
         pytest.param({"order": "semver", "range": "^1.0.0"}, "2.0.0", Reason.TAG_NOT_ALLOWED, id="outside range"),
-        pytest.param({"range": "^1.0.0"}, "1.1.0-rc.1", Reason.TAG_NOT_ALLOWED, id="a pre-release, as npm has it"),
+        pytest.param({"range": "^1.0.0"}, "1.1.0-rc.1", Reason.TAG_NOT_ALLOWED, id="a pre-release, as in npm"),
         pytest.param({"order": "number"}, "007", None, id="a number"),
-        pytest.param({"order": "number"}, "7a", Reason.TAG_UNREADABLE, id="no number"),
+        pytest.param({"order": "number"}, "7a", Reason.TAG_UNREADABLE, id="not a number"),
         pytest.param({"order": "number"}, "\u0667", Reason.TAG_UNREADABLE, id="a digit of another script"),
-        pytest.param({"order": "number", "extract": r"build-(\d+)"}, "build-7-linux", None, id="cut out"),
-        pytest.param({"order": "number", "extract": r"build-(\d+)"}, "7", Reason.TAG_UNREADABLE, id="nothing to cut"),
+        pytest.param({"order": "number", "extract": r"build-(\d+)"}, "build-7-linux", None, id="extracted"),
+        pytest.param(
+            {"order": "number", "extract": r"build-(\d+)"}, "7", Reason.TAG_UNREADABLE, id="nothing extracted"
+        ),
     ],
 )
-def test_a_tag_is_followed_or_says_why_not(given: dict[str, Any], tag: str, reason: Reason | None) -> None:
-    refused = check_tag(rule(**given), tag)
-    assert (refused.reason if refused else None) is reason
+def test_a_tag_is_followed_or_rejected_with_a_reason(keys: dict[str, Any], tag: str, reason: Reason | None) -> None:
+    rejection = check_tag(tag_spec(**keys), tag)
+    assert (rejection.reason if rejection else None) is reason
 
 
 @pytest.mark.parametrize(
-    ("given", "old", "new", "reason"),
+    ("keys", "old", "new", "reason"),
     [
         pytest.param({}, push("a"), push("b", 1), None, id="later"),
         pytest.param({}, push("a"), push("b", -1), Reason.NOT_NEWER, id="a late event"),
@@ -62,36 +64,38 @@ def test_a_tag_is_followed_or_says_why_not(given: dict[str, Any], tag: str, reas
         pytest.param({"order": "semver"}, push("1.9.0"), push("1.10.0", -1), None, id="a higher version"),
         pytest.param({"order": "semver"}, push("1.10.0"), push("1.9.0", 1), Reason.NOT_NEWER, id="no downgrade"),
         pytest.param({"order": "semver"}, push("1.0.0"), push("v1.0.0", 1), None, id="equal versions: the later push"),
-        pytest.param({"order": "semver"}, push("main"), push("1.0.0", -1), None, id="followed no more"),
-        pytest.param({"order": "number"}, push("9"), push("10", -1), None, id="numbers are no text"),
+        pytest.param({"order": "semver"}, push("main"), push("1.0.0", -1), None, id="not followed any more"),
+        pytest.param({"order": "number"}, push("9"), push("10", -1), None, id="as numbers, not as text"),
         pytest.param({"order": "number"}, push("10"), push("9", 1), Reason.NOT_NEWER, id="a lower number"),
-        pytest.param({"order": "alphabetical"}, push("9"), push("10", 1), Reason.NOT_NEWER, id="text is no number"),
+        pytest.param(
+            {"order": "alphabetical"}, push("9"), push("10", 1), Reason.NOT_NEWER, id="as text, not as numbers"
+        ),
         pytest.param({"order": "alphabetical"}, push("a"), push("b", -1), None, id="after it in the alphabet"),
     ],
 )
-def test_a_push_replaces_what_is_wanted_or_says_why_not(
-    given: dict[str, Any], old: Push, new: Push, reason: Reason | None
+def test_a_push_replaces_the_desired_push_or_is_rejected_with_a_reason(
+    keys: dict[str, Any], old: Push, new: Push, reason: Reason | None
 ) -> None:
-    refused = check_newer(rule(**given), new, old)
-    assert (refused.reason if refused else None) is reason
+    rejection = check_newer(tag_spec(**keys), new, old)
+    assert (rejection.reason if rejection else None) is reason
 
 
 def test_the_first_push_is_newer_than_nothing() -> None:
-    assert check_newer(rule(), push("a"), None) is None
+    assert check_newer(tag_spec(), push("a"), None) is None
 
 
-def test_another_repository_replaces_what_was_wanted_from_the_old_one() -> None:
-    assert check_newer(rule(), push("a", -9), replace(push("b"), repository="agents/old")) is None
+def test_a_push_of_another_repository_replaces_the_desired_push() -> None:
+    assert check_newer(tag_spec(), push("a", -9), replace(push("b"), repository="agents/old")) is None
 
 
 PUSHES = st.builds(push, st.sampled_from(["1", "2", "10"]), st.integers(-2, 2), st.sampled_from("ab"))
 
 
 @given(st.sampled_from(["pushed", "number", "alphabetical"]), PUSHES, PUSHES)
-def test_of_two_pushes_exactly_one_is_newer(order: str, one: Push, other: Push) -> None:
-    if (one.tag, one.digest) != (other.tag, other.digest):
-        assert (check_newer(rule(order=order), one, other) is None) != (
-            check_newer(rule(order=order), other, one) is None
+def test_of_two_pushes_exactly_one_is_newer(order: str, first: Push, second: Push) -> None:
+    if (first.tag, first.digest) != (second.tag, second.digest):
+        assert (check_newer(tag_spec(order=order), first, second) is None) != (
+            check_newer(tag_spec(order=order), second, first) is None
         )
 
 
@@ -100,9 +104,9 @@ def test_the_order_of_events_does_not_matter(order: str, pushes: list[Push], ran
     def last(events: list[Push]) -> tuple[str, str] | None:
         desired: Push | None = None
         for event in events:
-            desired = event if check_newer(rule(order=order), event, desired) is None else desired
+            desired = event if check_newer(tag_spec(order=order), event, desired) is None else desired
         return (desired.tag, desired.digest) if desired else None
 
-    distinct = list({(one.tag, one.digest): one for one in pushes}.values())
+    distinct = list({(push.tag, push.digest): push for push in pushes}.values())
     shuffled = random.sample(distinct, len(distinct))
     assert last(distinct) == last(shuffled)

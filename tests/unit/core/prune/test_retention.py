@@ -1,4 +1,4 @@
-"""Which versions may go: one line and one reason for each."""
+"""Which versions pruning deletes, with a reason for every version."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def version(
     )
 
 
-def keep(**given: Any) -> KeepSpec:
-    return KeepSpec.model_validate({"newest": 0} | given)
+def keep(**keys: Any) -> KeepSpec:
+    return KeepSpec.model_validate({"newest": 0} | keys)
 
 
 def reasons(
@@ -41,19 +41,19 @@ def reasons(
     release: ReleaseState | None = None,
     spec: KeepSpec | None = None,
 ) -> dict[str, Reason]:
-    lines = plan_prune(versions, routing or Routing.to("9"), release or ReleaseState(), spec or keep(), NOW)
-    assert [line.version for line in lines] == sorted(
-        versions, key=lambda one: int(one.number) if one.number.isdecimal() else -1
+    decisions = plan_prune(versions, routing or Routing.to("9"), release or ReleaseState(), spec or keep(), NOW)
+    assert [decision.version for decision in decisions] == sorted(
+        versions, key=lambda version: int(version.number) if version.number.isdecimal() else -1
     )
-    return {line.version.number: line.reason for line in lines}
+    return {decision.version.number: decision.reason for decision in decisions}
 
 
 LIVE = version(9)
-SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
+LIVE_AT_9 = Agent("hello-agent", True, Routing.to("9"), None)
 
 
 @pytest.mark.parametrize(
-    ("other", "release", "spec", "reason"),
+    ("candidate", "release", "spec", "reason"),
     [
         pytest.param(version(1), ReleaseState(), keep(), Reason.PRUNED_STALE, id="stale"),
         pytest.param(version(1, Status.FAILED), ReleaseState(), keep(), Reason.PRUNED_FAILED, id="failed long ago"),
@@ -62,9 +62,13 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
         pytest.param(
             version(1, tag="v1.0.0"), ReleaseState(), keep(tags=[r"^v\d+\.0\.0$"]), Reason.KEPT_TAGGED, id="tagged"
         ),
-        pytest.param(version(1, ours=False), ReleaseState(), keep(), Reason.KEPT_FOREIGN, id="somebody else's"),
+        pytest.param(version(1, ours=False), ReleaseState(), keep(), Reason.KEPT_FOREIGN, id="foreign"),
         pytest.param(
-            version(1, ours=False), ReleaseState(), keep(foreign=False), Reason.PRUNED_STALE, id="foreign may go"
+            version(1, ours=False),
+            ReleaseState(),
+            keep(foreign=False),
+            Reason.PRUNED_STALE,
+            id="foreign, which keep allows to delete",
         ),
         pytest.param(version(1, Status.CREATING), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="creating"),
         pytest.param(version(1, Status.DELETING), ReleaseState(), keep(), Reason.KEPT_UNSETTLED, id="deleting"),
@@ -73,7 +77,7 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
         pytest.param(
             replace(version(1), created_at=UNKNOWN_TIME), ReleaseState(), keep(), Reason.KEPT_UNDATED, id="no date"
         ),
-        pytest.param(version("draft-1"), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a name that is no number"),
+        pytest.param(version("draft-1"), ReleaseState(), keep(), Reason.KEPT_DRAFT, id="a name that is not a number"),
         pytest.param(
             version(1),
             ReleaseState(candidate="1", phase=Phase.STARTED),
@@ -82,113 +86,113 @@ SERVED_BY_9 = Agent("hello-agent", True, Routing.to("9"), None)
             id="the candidate",
         ),
         pytest.param(
-            version(1), ReleaseState(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of before"
+            version(1), ReleaseState(candidate="1"), keep(), Reason.PRUNED_STALE, id="the candidate of an ended release"
         ),
         pytest.param(
             version(1),
             ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")),
             keep(),
             Reason.KEPT_IN_RELEASE,
-            id="before",
+            id="the previous good version",
         ),
         pytest.param(
             version(1),
             ReleaseState(last_good=GoodVersion(PUSH, "fp", "1")),
             keep(),
             Reason.KEPT_IN_RELEASE,
-            id="the good one",
+            id="the last good version",
         ),
         pytest.param(
             version(1),
             ReleaseState(routing_at_start=Routing.to("1")),
             keep(),
             Reason.KEPT_IN_RELEASE,
-            id="the way back",
+            id="live at the start of the release",
         ),
         pytest.param(
             version(1),
             ReleaseState(pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, Routing.to("1"))),
             keep(),
             Reason.KEPT_IN_RELEASE,
-            id="being promoted",
+            id="getting the traffic",
         ),
-        pytest.param(version(1), ReleaseState(), keep(newest=1), Reason.KEPT_RECENT, id="behind the live one"),
-        pytest.param(version(10), ReleaseState(), keep(newest=5), Reason.PRUNED_STALE, id="ahead of it is no way back"),
+        pytest.param(version(1), ReleaseState(), keep(newest=1), Reason.KEPT_RECENT, id="older than the live version"),
+        pytest.param(
+            version(10), ReleaseState(), keep(newest=5), Reason.PRUNED_STALE, id="newer than the live version"
+        ),
         pytest.param(version(1, Status.FAILED), ReleaseState(), keep(newest=1), Reason.PRUNED_FAILED, id="failed"),
     ],
 )
-def test_a_version_stays_or_goes_for_one_reason(
-    other: Version, release: ReleaseState, spec: KeepSpec, reason: Reason
+def test_a_version_is_kept_or_deleted_for_one_reason(
+    candidate: Version, release: ReleaseState, spec: KeepSpec, reason: Reason
 ) -> None:
-    found = reasons(other, LIVE, release=release, spec=spec)
-    assert found == {other.number: reason, "9": Reason.KEPT_LIVE}
+    by_number = reasons(candidate, LIVE, release=release, spec=spec)
+    assert by_number == {candidate.number: reason, "9": Reason.KEPT_LIVE}
 
 
-def test_while_the_endpoint_follows_latest_the_newest_serves() -> None:
+def test_while_the_endpoint_follows_the_newest_version_that_version_is_live() -> None:
     assert reasons(version(1), version(2), routing=Routing()) == {"1": Reason.PRUNED_STALE, "2": Reason.KEPT_LIVE}
 
 
-def test_the_last_version_stays_even_where_nothing_names_it() -> None:
+def test_the_last_version_stays_even_if_nothing_names_it() -> None:
     assert reasons(version(1)) == {"1": Reason.KEPT_LAST}
 
 
-def test_when_it_is_crowded_what_is_only_kept_for_now_gives_way_oldest_first() -> None:
-    found = reasons(*(version(each, age=1) for each in range(1, 9)), LIVE, spec=keep(limit=10))
-    assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1"]
+def test_near_the_limit_versions_kept_by_settings_are_deleted_oldest_first() -> None:
+    by_number = reasons(*(version(number, age=1) for number in range(1, 9)), LIVE, spec=keep(limit=10))
+    assert [number for number, reason in by_number.items() if reason is Reason.PRUNED_STALE] == ["1"]
 
 
-def test_one_run_deletes_no_more_than_it_may_and_the_oldest_first() -> None:
-    found = reasons(*(version(each) for each in range(1, 6)), LIVE, spec=keep(max_deletes=2))
-    assert [one for one, reason in found.items() if reason is Reason.PRUNED_STALE] == ["1", "2"]
-    assert found["3"] is Reason.KEPT_FOR_NEXT_RUN
+def test_a_run_deletes_at_most_max_deletes_and_the_oldest_first() -> None:
+    by_number = reasons(*(version(number) for number in range(1, 6)), LIVE, spec=keep(max_deletes=2))
+    assert [number for number, reason in by_number.items() if reason is Reason.PRUNED_STALE] == ["1", "2"]
+    assert by_number["3"] is Reason.KEPT_FOR_NEXT_RUN
 
 
 @pytest.mark.parametrize(
-    ("found", "told", "release", "reason"),
+    ("version_", "agent", "release", "reason"),
     [
-        pytest.param(version(1), SERVED_BY_9, ReleaseState(), Reason.PRUNED_STALE, id="goes"),
+        pytest.param(version(1), LIVE_AT_9, ReleaseState(), Reason.PRUNED_STALE, id="deleted"),
         pytest.param(
-            version(1), Agent("a", True, Routing.to("1"), None), ReleaseState(), Reason.KEPT_LIVE, id="serves now"
+            version(1), Agent("a", True, Routing.to("1"), None), ReleaseState(), Reason.KEPT_LIVE, id="live now"
         ),
-        pytest.param(version(1), None, ReleaseState(), Reason.KEPT_LIVE, id="the agent cannot be seen"),
+        pytest.param(version(1), None, ReleaseState(), Reason.KEPT_LIVE, id="no agent"),
         pytest.param(
             version(1),
-            SERVED_BY_9,
+            LIVE_AT_9,
             ReleaseState(previous_good=GoodVersion(PUSH, "f", "1")),
             Reason.KEPT_IN_RELEASE,
-            id="named",
+            id="in the release state",
         ),
+        pytest.param(version(1, Status.DELETING), LIVE_AT_9, ReleaseState(), Reason.KEPT_UNSETTLED, id="being deleted"),
+        pytest.param(version(1, Status.FAILED), LIVE_AT_9, ReleaseState(), Reason.PRUNED_FAILED, id="failed after all"),
         pytest.param(
-            version(1, Status.DELETING), SERVED_BY_9, ReleaseState(), Reason.KEPT_UNSETTLED, id="being deleted"
-        ),
-        pytest.param(
-            version(1, Status.FAILED), SERVED_BY_9, ReleaseState(), Reason.PRUNED_FAILED, id="failed after all"
-        ),
-        pytest.param(
-            version(1, Status.FAILED, age=1), SERVED_BY_9, ReleaseState(), Reason.KEPT_YOUNG, id="failed just now"
+            version(1, Status.FAILED, age=1), LIVE_AT_9, ReleaseState(), Reason.KEPT_YOUNG, id="failed just now"
         ),
     ],
 )
-def test_a_line_is_held_once_more_against_what_was_just_read(
-    found: Version, told: Agent | None, release: ReleaseState, reason: Reason
+def test_a_planned_deletion_is_checked_against_a_new_read(
+    version_: Version, agent: Agent | None, release: ReleaseState, reason: Reason
 ) -> None:
-    again = recheck(Delete(version(1), Reason.PRUNED_STALE), told, found, release, keep(), NOW)
-    assert (again.version, again.reason) == (found, reason)
-    assert isinstance(again, Delete) is reason.value.startswith("PRUNED")
+    decision = recheck(Delete(version(1), Reason.PRUNED_STALE), agent, version_, release, keep(), NOW)
+    assert (decision.version, decision.reason) == (version_, reason)
+    assert isinstance(decision, Delete) is reason.value.startswith("PRUNED")
 
 
-def test_a_version_that_the_list_called_failed_and_that_is_active_is_not_deleted() -> None:
-    line = Delete(version(1, Status.FAILED), Reason.PRUNED_FAILED)
-    assert recheck(line, SERVED_BY_9, version(1), ReleaseState(), keep(), NOW) == Keep(
+def test_an_active_version_that_the_list_reports_as_failed_is_not_deleted() -> None:
+    planned = Delete(version(1, Status.FAILED), Reason.PRUNED_FAILED)
+    assert recheck(planned, LIVE_AT_9, version(1), ReleaseState(), keep(), NOW) == Keep(
         version(1), Reason.KEPT_UNSETTLED
     )
 
 
-def test_where_one_stays_after_all_another_gives_way() -> None:
-    versions = [*(version(each, age=1) for each in range(1, 9)), LIVE]
-    lines = plan_prune(versions, Routing.to("9"), ReleaseState(), keep(limit=10), NOW, {"1": Reason.SESSIONS_ACTIVE})
-    assert lines[0] == Keep(versions[0], Reason.SESSIONS_ACTIVE)
-    assert [line.version.number for line in lines if isinstance(line, Delete)] == ["2"]
+def test_if_a_version_could_not_be_deleted_another_is_deleted() -> None:
+    versions = [*(version(number, age=1) for number in range(1, 9)), LIVE]
+    decisions = plan_prune(
+        versions, Routing.to("9"), ReleaseState(), keep(limit=10), NOW, {"1": Reason.SESSIONS_ACTIVE}
+    )
+    assert decisions[0] == Keep(versions[0], Reason.SESSIONS_ACTIVE)
+    assert [decision.version.number for decision in decisions if isinstance(decision, Delete)] == ["2"]
 
 
 VERSIONS = st.lists(
@@ -200,10 +204,10 @@ VERSIONS = st.lists(
         ours=st.booleans(),
         tag=st.sampled_from(["v1.0.0", "v1.2.0"]),
     ),
-    unique_by=lambda one: one.number,
+    unique_by=lambda version: version.number,
     max_size=20,
 )
-RULES = st.builds(
+KEEP_SPECS = st.builds(
     lambda newest, limit, foreign: keep(newest=newest, limit=limit, foreign=foreign, tags=["^v1.0.0$"]),
     st.integers(0, 5),
     st.integers(2, 30),
@@ -211,14 +215,14 @@ RULES = st.builds(
 )
 
 
-@given(VERSIONS, RULES, st.integers(1, 30), st.randoms())
-def test_after_a_run_the_next_one_deletes_nothing_and_order_does_not_matter(
+@given(VERSIONS, KEEP_SPECS, st.integers(1, 30), st.randoms())
+def test_the_run_after_a_run_deletes_nothing_and_the_order_does_not_matter(
     versions: list[Version], spec: KeepSpec, live: int, random: Any
 ) -> None:
     routing, release = Routing.to(str(live)), ReleaseState(candidate=str(live + 1), phase=Phase.STARTED)
-    lines = plan_prune(versions, routing, release, spec, NOW)
-    assert lines == plan_prune(random.sample(versions, len(versions)), routing, release, spec, NOW)
-    gone = {line.version.number for line in lines if isinstance(line, Delete)}
-    assert not gone & {str(live), str(live + 1)}
-    left = [line.version for line in lines if isinstance(line, Keep)]
-    assert not [line for line in plan_prune(left, routing, release, spec, NOW) if isinstance(line, Delete)]
+    decisions = plan_prune(versions, routing, release, spec, NOW)
+    assert decisions == plan_prune(random.sample(versions, len(versions)), routing, release, spec, NOW)
+    deleted = {decision.version.number for decision in decisions if isinstance(decision, Delete)}
+    assert not deleted & {str(live), str(live + 1)}
+    left = [decision.version for decision in decisions if isinstance(decision, Keep)]
+    assert not [decision for decision in plan_prune(left, routing, release, spec, NOW) if isinstance(decision, Delete)]

@@ -1,4 +1,4 @@
-"""Which toolbox versions may go."""
+"""Which toolbox versions pruning deletes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.core.prune.test_retention import NOW, OLD
 KEEP = KeepSpec.model_validate({"min_age": "0s"})
 
 
-def box(number: int, at: datetime = OLD, *, ours: bool = True, default: bool = False) -> ToolboxVersion:
+def toolbox_version(number: int, at: datetime = OLD, *, ours: bool = True, default: bool = False) -> ToolboxVersion:
     return ToolboxVersion(str(number), at, ours, default)
 
 
@@ -26,30 +26,32 @@ def user(toolbox: str | None) -> Version:
 
 
 @pytest.mark.parametrize(
-    ("one", "kept", "reason"),
+    ("version", "kept", "reason"),
     [
-        pytest.param(box(1), [], Reason.PRUNED_STALE, id="nothing names it"),
-        pytest.param(box(1), [user("1")], Reason.KEPT_IN_RELEASE, id="a version that stays names it"),
-        pytest.param(box(1), [user("2")], Reason.PRUNED_STALE, id="another is named"),
-        pytest.param(box(1), [user(None)], Reason.KEPT_IN_RELEASE, id="a version that does not say what it uses"),
-        pytest.param(box(1, default=True), [], Reason.KEPT_LIVE, id="the default"),
-        pytest.param(box(1, ours=False), [], Reason.KEPT_FOREIGN, id="a person's"),
-        pytest.param(box(1, UNKNOWN_TIME), [], Reason.KEPT_UNDATED, id="no date"),
-        pytest.param(box(1, NOW - timedelta(minutes=59)), [], Reason.KEPT_YOUNG, id="its user may be on its way"),
-        pytest.param(box(1, NOW - timedelta(hours=1)), [], Reason.PRUNED_STALE, id="its user never came"),
+        pytest.param(toolbox_version(1), [], Reason.PRUNED_STALE, id="not used"),
+        pytest.param(toolbox_version(1), [user("1")], Reason.KEPT_IN_RELEASE, id="used by a version that stays"),
+        pytest.param(toolbox_version(1), [user("2")], Reason.PRUNED_STALE, id="another version is used"),
+        pytest.param(toolbox_version(1), [user(None)], Reason.KEPT_IN_RELEASE, id="used by an unknown version"),
+        pytest.param(toolbox_version(1, default=True), [], Reason.KEPT_LIVE, id="the default"),
+        pytest.param(toolbox_version(1, ours=False), [], Reason.KEPT_FOREIGN, id="foreign"),
+        pytest.param(toolbox_version(1, UNKNOWN_TIME), [], Reason.KEPT_UNDATED, id="no date"),
+        pytest.param(
+            toolbox_version(1, NOW - timedelta(minutes=59)), [], Reason.KEPT_YOUNG, id="may be about to be used"
+        ),
+        pytest.param(toolbox_version(1, NOW - timedelta(hours=1)), [], Reason.PRUNED_STALE, id="never used"),
     ],
 )
-def test_a_toolbox_version_stays_or_goes_for_one_reason(
-    one: ToolboxVersion, kept: list[Version], reason: Reason
+def test_a_toolbox_version_is_kept_or_deleted_for_one_reason(
+    version: ToolboxVersion, kept: list[Version], reason: Reason
 ) -> None:
-    lines = plan_toolbox([box(9), one], kept, KEEP, NOW)
-    assert [(line.version, line.reason) for line in lines] == [
+    decisions = plan_toolbox([toolbox_version(9), version], kept, KEEP, NOW)
+    assert [(decision.version, decision.reason) for decision in decisions] == [
         ("1", reason),
         ("9", Reason.KEPT_IN_RELEASE if kept and TOOLBOX not in kept[0].metadata else Reason.KEPT_LIVE),
     ]
-    assert [line.deletes for line in lines] == [reason is Reason.PRUNED_STALE, False]
+    assert [decision.deletes for decision in decisions] == [reason is Reason.PRUNED_STALE, False]
 
 
 def test_an_agents_min_age_counts_for_its_toolbox() -> None:
-    lines = plan_toolbox([box(1, NOW - timedelta(days=1)), box(2)], [], KeepSpec(), NOW)
-    assert lines[0].reason is Reason.KEPT_YOUNG
+    decisions = plan_toolbox([toolbox_version(1, NOW - timedelta(days=1)), toolbox_version(2)], [], KeepSpec(), NOW)
+    assert decisions[0].reason is Reason.KEPT_YOUNG
