@@ -150,11 +150,6 @@ class Reason(StrEnum):
     # fmt: on
 
 
-def by_code(code: str) -> Reason:
-    """The reason with this code."""
-    return Reason.__members__[code]
-
-
 SERVICE_CODES = {
     "ImageError": Reason.IMAGE_ERROR,
     **dict.fromkeys(("image_pull_failed", "InvalidAcrPullCredentials", "UnauthorizedAcrPull"), Reason.IMAGE_ERROR),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.reasons import Reason, by_code
+from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import HistoryEntry, ReleaseState
 
@@ -43,7 +43,7 @@ def time_to_restore(history: Sequence[HistoryEntry]) -> timedelta | None:
     *earlier, last = history
     failed_at: datetime | None = None
     for entry in reversed(earlier):
-        outcome = outcome_of(by_code(entry.reason))
+        outcome = outcome_of(Reason[entry.reason])
         if outcome is ReleaseOutcome.LIVE:
             break
         failed_at = entry.at if outcome in FAILURES else failed_at

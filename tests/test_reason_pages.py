@@ -1,4 +1,4 @@
-"""Every reason code has a page that a person can act on; the pages and their index come from core/reasons.yaml."""
+"""Every reason code has a page; the pages and their index are generated from core/reasons.yaml."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_the_code_that_a_page_names_exists(reference: str) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_page_has_its_headings_in_order(reason: Reason) -> None:
-    wanted = [("#", reason.value), *(("##", section) for section in SECTIONS)]
-    assert HEADING.findall(prose(page(reason))) == wanted
+    expected = [("#", reason.value), *(("##", section) for section in SECTIONS)]
+    assert HEADING.findall(prose(page(reason))) == expected
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -90,10 +90,10 @@ def test_relative_links_resolve(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-def test_the_index_says_what_the_enum_says_in_its_order() -> None:
+def test_the_index_has_the_reasons_of_the_enum_in_their_order() -> None:
     listed, _, _ = INDEX.read_text().partition(SERVICE)
-    wanted = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
-    assert ROW.findall(listed) == wanted
+    expected = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
+    assert ROW.findall(listed) == expected
 
 
 def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:
@@ -190,10 +190,10 @@ def test_text_that_is_not_yaml_is_a_mistake_in_the_source() -> None:
         generate.read("reasons: [")
 
 
-def test_an_old_a_missing_and_a_left_over_page_are_found_and_put_right(tmp_path: Path) -> None:
-    wanted = {"A.md": "a\n", "B.md": "b\n"}
-    (tmp_path / "A.md").write_text("old\n")
+def test_outdated_missing_and_left_over_pages_are_found_and_corrected(tmp_path: Path) -> None:
+    expected = {"A.md": "a\n", "B.md": "b\n"}
+    (tmp_path / "A.md").write_text("outdated\n")
     (tmp_path / "C.md").write_text("c\n")
-    assert generate.differences(wanted, tmp_path) == ["A.md is old", "B.md is missing", "C.md is left over"]
-    generate.write(wanted, tmp_path)
-    assert generate.differences(wanted, tmp_path) == []
+    assert generate.differences(expected, tmp_path) == ["A.md is outdated", "B.md is missing", "C.md is left over"]
+    generate.write(expected, tmp_path)
+    assert generate.differences(expected, tmp_path) == []

@@ -7,7 +7,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import Status, Version
-from core.reasons import Reason, by_code
+from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop
 from core.release.inputs import DecisionInput, may_serve, push_to_run, rollback_version
@@ -90,7 +90,7 @@ def nothing_pending(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Ac
     release = inputs.release
     if inputs.has_pending or release.is_open:
         return None
-    reason = by_code(release.reason) if release.reason else Reason.NO_PUSH_YET
+    reason = Reason[release.reason] if release.reason else Reason.NO_PUSH_YET
     return Stop(reason, release.detail, already_reported=True)
 
 

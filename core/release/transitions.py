@@ -166,22 +166,18 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
 
 
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
-    """The agent was deleted: recorded version numbers are void, and only a newer user change releases again."""
+    """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
+
+    Only what is true of images stays.
+    """
     pending_user_change = desired.user_generation > state.observed_generation
-    return replace(
-        ended(replace(state, pending_write=None), Reason.AGENT_DELETED, now),
+    return ReleaseState(
         observed_generation=state.observed_generation if pending_user_change else desired.generation,
-        candidate=None,
-        is_duplicate=False,
-        deleted_duplicate=None,
-        routing_at_start=None,
-        expected_routing=None,
-        routed_at=None,
-        last_good=None,
-        previous_good=None,
-        created_at={},
-        identity=None,
-        reported_drift=(),
+        push=state.push,
+        reason=Reason.AGENT_DELETED,
+        holds=state.holds,
+        image_facts=state.image_facts,
+        history=_with_history(state, Reason.AGENT_DELETED, now).history,
     )
 
 

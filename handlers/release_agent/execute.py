@@ -39,7 +39,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.release_agent.foundry_writer import FoundryWriter
+from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
@@ -89,7 +89,7 @@ class ActionResult:
     error: GatewayError | None = None
 
 
-async def execute(  # noqa: C901, PLR0911 - one case an action
+async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
     action: Action, inputs: DecisionInput, run: ReleaseContext
 ) -> ActionResult:
     """Do what the action says; raises LeaseLostError, TransientError or PermanentError."""
@@ -113,8 +113,12 @@ async def execute(  # noqa: C901, PLR0911 - one case an action
             return await _make_room(action, inputs, run)
         case DeleteDuplicate():
             return await _delete_duplicate(action, inputs, run)
-        case Create() | Pin() | MoveTraffic() | RollBack():
-            return await _write(action, inputs, run)
+        case Create():
+            return await _after_write(action, inputs, run, await run.writer.create(inputs, action))
+        case Pin() | MoveTraffic():
+            return await _after_write(action, inputs, run, await run.writer.set_routing(inputs.release, action))
+        case RollBack():
+            return await _after_write(action, inputs, run, await run.writer.set_routing(action.state, action))
         case NeedsRead():  # pragma: no cover - the loop answers it
             raise TypeError("NeedsRead is read, not executed")
 
@@ -223,22 +227,19 @@ async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run:
     return ActionResult(state, inputs.observed.only(Read.RELEASE_DEFINITION))
 
 
-async def _write(action: FoundryWrite, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    observed = inputs.observed
-    if isinstance(action, Create):
-        result = await run.writer.create(inputs, action)
-    else:
-        state = action.state if isinstance(action, RollBack) else inputs.release
-        result = await run.writer.set_routing(state, action)
-    kept = observed.only(Read.RELEASE_DEFINITION)
-    if result.error is not None:
-        return ActionResult(result.state, kept, error=result.error)
-    if not result.sent:
-        if not result.superseded:
+async def _after_write(
+    action: FoundryWrite, inputs: DecisionInput, run: ReleaseContext, written: WriteResult
+) -> ActionResult:
+    """What follows from a write, or from one that was not sent."""
+    kept = inputs.observed.only(Read.RELEASE_DEFINITION)
+    if written.error is not None:
+        return ActionResult(written.state, kept, error=written.error)
+    if not written.sent:
+        if not written.superseded:
             await _wait(run)  # the routing changed between two reads: decide again
-        return ActionResult(result.state, kept)
-    if isinstance(action, Pin):
-        kept = observed.with_routing(result.state.expected_routing)  # the list is the same, and a create reads again
-    detail = result.state.detail if isinstance(action, RollBack) else ""
-    run.log.record(REASONS[type(action)], result.state, inputs.desired, detail)
-    return ActionResult(result.state, kept, receipt_due=True)
+        return ActionResult(written.state, kept)
+    if isinstance(action, Pin):  # the list is the same, and a create reads again
+        kept = inputs.observed.with_routing(written.state.expected_routing)
+    detail = written.state.detail if isinstance(action, RollBack) else ""
+    run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
+    return ActionResult(written.state, kept, receipt_due=True)

@@ -33,7 +33,7 @@ from core.state.release import Phase, ReleaseState
 from core.timing import MAX_READ_AGE
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
-from handlers.gateways.interfaces import Gateways
+from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
@@ -73,13 +73,8 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
     observer = Observer(spec, settings.registry_login_server, gateways)
     with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
         log = ReleaseLog(spec.name, gateways, trace)
-        with otel.span("release.read", agent=spec.name):
-            prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
-            push = prefetched.desired.push if prefetched else None
-            if push:
-                otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-        if lease is None:
-            # its holder reads the desired state once more when it releases the lease
+        prefetched, lease = await _prefetch(spec, gateways, observer)
+        if lease is None:  # its holder reads the desired state once more when it releases the lease
             log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
             await log.flush()
             return Reason.LEASE_TAKEN
@@ -87,22 +82,28 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
         poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
         writer = FoundryWriter(spec.name, lease, gateways)
         run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log)
-        # prefetched reads count only where nobody wrote the release state before the lease was ours
-        return await _hold(run, prefetched if prefetched and prefetched.release == lease.state else None)
+        try:
+            ended, desired = await _loop(run, prefetched)
+        finally:
+            await lease.release()
+            await gather_two(log.flush(), log.publish())
+            await log.flush()
+        await _enqueue_next(run, ended, desired)
+        return ended.reason
 
 
-async def _hold(run: ReleaseContext, prefetched: Prefetch | None) -> Reason:
-    """Run the loop under the lease; then release it, publish, and enqueue what is to follow."""
-    if prefetched and Read.VERSION_LIST in prefetched.observed.reads:
-        metrics.version_counts(run.spec.name, prefetched.observed.version_list, run.spec.keep.limit)
-    try:
-        ended, desired = await _loop(run, prefetched)
-    finally:
-        await run.lease.release()
-        await gather_two(run.log.flush(), run.log.publish())
-        await run.log.flush()
-    await _enqueue_next(run, ended, desired)
-    return ended.reason
+async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> tuple[Prefetch | None, Lease | None]:
+    """The first reads beside the lease; they count only where nobody wrote the release state in between."""
+    with otel.span("release.read", agent=spec.name):
+        prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
+        push = prefetched.desired.push if prefetched else None
+        if push:
+            otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
+    if prefetched is None or lease is None or prefetched.release != lease.state:
+        return None, lease
+    if Read.VERSION_LIST in prefetched.observed.reads:
+        metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
+    return prefetched, lease
 
 
 @dataclass(frozen=True, slots=True)

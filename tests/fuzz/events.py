@@ -11,7 +11,7 @@ from core.agents_file.loader import load_agents
 from handlers.events.event_queued import handle_event
 from handlers.poison import handle_poison_message
 from handlers.release_agent.reconcile import handle_message
-from tests.fuzz.gateways import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, mutated, serialized, utf8
 from tests.support.builders import cloud_event, push_data, push_event, secret_event
@@ -44,13 +44,13 @@ MESSAGE = {"target": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c8031
 
 
 async def _deliver(deliveries: list[str]) -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     for event in deliveries:
         await handle_event(event, AGENTS, SETTINGS, gateways)
 
 
 async def _ask(message: str) -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     await handle_message(message, AGENTS, SETTINGS, gateways)
     await handle_poison_message("releases", message, gateways)
 

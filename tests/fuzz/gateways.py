@@ -1,4 +1,4 @@
-"""A world in memory that stores as the real one does: what cannot be written as bytes cannot be stored."""
+"""Gateways in memory that store as the real ones do: what has no encoding cannot be stored."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from tests.simulation.scene import ENVIRONMENT
 SETTINGS = Settings.from_env(ENVIRONMENT)
 
 
-class WrittenLedger(InMemoryStateStore):
-    """What is wanted goes through the product's own codec."""
+class EncodingStateStore(InMemoryStateStore):
+    """A state store that encodes and decodes what it stores."""
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        noted = await super().update_desired(agent, change)
-        assert DESIRED_CODEC.decode(DESIRED_CODEC.encode(noted), agent) == noted, "what is written is not what is read"
-        return noted
+        desired = await super().update_desired(agent, change)
+        assert DESIRED_CODEC.decode(DESIRED_CODEC.encode(desired), agent) == desired, "decoding gives another value"
+        return desired
 
     async def get_release(self, agent: str) -> ReleaseState:
         release = await super().get_release(agent)
         return RELEASE_CODEC.decode(RELEASE_CODEC.encode(release), agent)
 
 
-class WrittenJournal(InMemoryJournal):
-    """Lines go through the product's own writer."""
+class EncodingJournal(InMemoryJournal):
+    """A journal that encodes its lines."""
 
     async def append(self, *lines: Mapping[str, object]) -> None:
         for line in lines:
@@ -44,15 +44,15 @@ class WrittenJournal(InMemoryJournal):
         await super().append(*lines)
 
 
-def world() -> Gateways:
-    """Nothing happened in it yet."""
-    clock, vault = ManualClock(), InMemoryKeyVault()
-    vault.put("hello-key", "value-of-hello-key")
+def in_memory_gateways() -> Gateways:
+    """Return gateways without any agent, and one secret."""
+    clock, key_vault = ManualClock(), InMemoryKeyVault()
+    key_vault.put("hello-key", "value-of-hello-key")
     return Gateways(
         foundry=InMemoryFoundry(clock, provisioning=5.0),
-        key_vault=vault,
-        state_store=WrittenLedger(clock),
-        journal=WrittenJournal(),
+        key_vault=key_vault,
+        state_store=EncodingStateStore(clock),
+        journal=EncodingJournal(),
         release_queue=InMemoryReleaseQueue(clock),
         clock=clock,
         registry=InMemoryRegistry(),

@@ -17,7 +17,7 @@ from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz.foundry import AGENT, FOUNDRY, HTTP, RESPONSE, SESSION, VERSION, VERSIONS
-from tests.fuzz.gateways import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.records import AT, FULL_DESIRED, FULL_RELEASE, STORED
 from tests.fuzz.target import Target
 from tests.fuzz.values import as_bytes, mutated, pick, serialized
@@ -36,7 +36,7 @@ Input = tuple[bytes, bytes, list[Answer]]
 
 async def _reconcile(data: Input) -> None:
     desired, release = DESIRED_CODEC.decode(data[0], "desired"), RELEASE_CODEC.decode(data[1], "release")
-    gateways = replace(world(), foundry=FOUNDRY)
+    gateways = replace(in_memory_gateways(), foundry=FOUNDRY)
     state_store = cast("InMemoryStateStore", gateways.state_store)
     await _store(state_store, desired, release)
     HTTP.answers, HTTP.then = list(data[2]), LAST_ANSWER

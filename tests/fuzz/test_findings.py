@@ -22,7 +22,7 @@ from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz import services
 from tests.fuzz.events import AGENTS
 from tests.fuzz.foundry import AGENT, FOUNDRY, HTTP, VERSION
-from tests.fuzz.gateways import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.records import AT
 from tests.fuzz.wire import Answer
 from tests.support.builders import push_data, push_event
@@ -40,7 +40,7 @@ def answer_with(*answers: Answer) -> None:
 
 
 async def test_an_event_with_a_lone_surrogate_in_its_tag_is_handled() -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, gateways)
     push = (await gateways.state_store.get_desired("pushed")).push
     assert push is not None
@@ -48,7 +48,7 @@ async def test_an_event_with_a_lone_surrogate_in_its_tag_is_handled() -> None:
 
 
 async def test_a_message_with_a_lone_surrogate_is_reported() -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     await handle_message('{"target": "\\ud800"}', AGENTS, SETTINGS, gateways)
     assert isinstance(gateways.journal, InMemoryJournal)
     assert gateways.journal.reasons() == ["AGENT_UNKNOWN"]
@@ -149,7 +149,7 @@ class Throttled(InMemoryFoundry):
 
 
 async def test_a_retry_after_of_an_hour_requeues_the_release_without_waiting_under_the_lease() -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     throttled = Throttled(gateways.clock)
     throttled.retry_after = 3600.0
     gateways = replace(gateways, foundry=throttled)

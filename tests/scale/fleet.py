@@ -1,4 +1,4 @@
-"""Many agents, many pushes and several instances of the app, with the real handlers, in virtual time."""
+"""Many agents, many pushes and several instances of the app: the real handlers in virtual time."""
 
 from __future__ import annotations
 
@@ -29,133 +29,130 @@ from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
-from tests.scale.meter import Limit, Metered, Slow
+from tests.scale.meter import MeteredGateway, RateLimit, SlowFoundry
 from tests.simulation.release_queue import WaitingQueue
 from tests.simulation.scene import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
 
 SETTINGS = Settings.from_env(ENVIRONMENT)
 QUEUES = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text())["extensions"]["queues"]
-AT_ONCE = QUEUES["newBatchThreshold"] + QUEUES["batchSize"] // 2
-"""Releases that one instance has in hand where many wait: more and fewer by half a batch, as batches are taken."""
+MAX_CONCURRENT_RELEASES = QUEUES["newBatchThreshold"] + QUEUES["batchSize"] // 2
+"""Of one instance under load; the number swings by half a batch, because the host takes whole batches."""
 FOUNDRY_SECONDS, STORAGE_SECONDS = 0.1, 0.02
-BACK_AFTER = 60.0
-"""Seconds until a message that failed comes again (host.json)."""
+RETRY_AFTER = 60.0
+"""Seconds until a message that failed is visible again (host.json)."""
 RESUME_EVERY = 300.0
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much there is to do."""
+class Load:
+    """One run's agents, pushes and instances."""
 
     agents: int
-    pushes_a_minute: float
+    pushes_per_minute: float
     instances: int
     versions: int = 5
-    """That each agent has already."""
+    """Versions that each agent has at the start."""
     minutes: float = 20.0
-    a_second: float | None = 5.0
-    """Requests that Foundry takes; None: as many as come."""
-    looks: float = float("inf")
-    """FOUNDRY_READS_PER_SECOND; without end it is the poll of before."""
+    foundry_limit: float | None = 5.0
+    """Requests per second that Foundry accepts; None: no limit."""
+    read_budget: float = float("inf")
+    """FOUNDRY_READS_PER_SECOND."""
     quickest: float = 40.0
     slowest: float = 120.0
-    """Seconds that versions take."""
+    """Seconds that versions take to become active."""
 
 
 @dataclass
-class Seen:
-    """What came of it."""
+class Measured:
+    """What one run measured."""
 
     pushes: int = 0
-    leads: list[float] = field(default_factory=list)
+    lead_times: list[float] = field(default_factory=list)
     """Seconds from each push that went live to its traffic."""
-    lives: int = 0
     foundry: Counter[str] = field(default_factory=Counter)
+    """Requests by method, and those refused as 429."""
     storage: Counter[str] = field(default_factory=Counter)
-    busy: float = 0.0
-    """Seconds of all instances in which anything ran."""
-    waits: list[float] = field(default_factory=list)
-    """Seconds from a version's becoming active to its traffic."""
+    busy_seconds: float = 0.0
+    """Seconds in which anything ran, of all instances."""
 
 
 class Fleet:
-    """The app's instances and their world."""
+    """The instances of the app and the services that they call."""
 
-    def __init__(self, size: Size, seed: int = 1) -> None:
-        self.size, self.random, self.clock, self.seen = size, Random(seed), VirtualClock(), Seen()
-        self.agents: Agents = _agents(size.agents)
-        self.foundry = Slow(self.clock, size.quickest, size.slowest)
-        self.queue, self.pushed = WaitingQueue(self.clock), dict[str, Push]()
-        self._limit = Limit(self.clock, size.a_second)
-        self._ledger, self._journal = InMemoryStateStore(self.clock), InMemoryJournal()
-        self.instances = [self._instance() for _ in range(size.instances)]
-        self._running = [0] * size.instances
-        self._since = [0.0] * size.instances
+    def __init__(self, load: Load, seed: int = 1) -> None:
+        self.load, self.random, self.clock, self.measured = load, Random(seed), VirtualClock(), Measured()
+        self.agents: Agents = _agents(load.agents)
+        self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
+        self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
+        self._rate_limit = RateLimit(self.clock, load.foundry_limit)
+        self._state_store, self._journal = InMemoryStateStore(self.clock), InMemoryJournal()
+        self.instances = [self._instance() for _ in range(load.instances)]
+        self._running = [0] * load.instances
+        self._counted_at = [0.0] * load.instances
 
     def _instance(self) -> Gateways:
         def storage(target: object) -> Any:
-            return Metered(target, self.seen.storage, STORAGE_SECONDS)
+            return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
-        looks = FoundryRateLimiter(self.size.looks)
+        limiter = FoundryRateLimiter(self.load.read_budget)
 
-        async def turn() -> None:
-            await looks.wait_for_read(self.clock)
+        async def before_read() -> None:
+            await limiter.wait_for_read(self.clock)
 
-        metered = Metered(self.foundry, self.seen.foundry, FOUNDRY_SECONDS, self._limit, turn)
-        routed: Any = Routed(metered, self)
+        metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, before_read)
+        foundry: Any = ObservedFoundry(metered, self)
         return Gateways(
-            foundry=routed,
+            foundry=foundry,
             key_vault=InMemoryKeyVault(),
-            state_store=storage(self._ledger),
+            state_store=storage(self._state_store),
             journal=storage(self._journal),
             release_queue=storage(self.queue),
             clock=self.clock,
             registry=InMemoryRegistry(),
-            rate_limiter=looks,
+            rate_limiter=limiter,
         )
 
-    async def run(self) -> Seen:
-        """Live through the minutes."""
-        await self._before()
-        tasks = [
-            asyncio.ensure_future(self._work(number)) for number in range(self.size.instances) for _ in range(AT_ONCE)
-        ]
-        tasks.append(asyncio.ensure_future(self._resume()))
-        deliveries = [asyncio.ensure_future(one) for one in [self._push()]]
-        await asyncio.sleep(self.size.minutes * 60)
-        for task in (*tasks, *deliveries):
+    async def run(self) -> Measured:
+        """Run for the minutes of the load."""
+        await self._create_versions()
+        instances = range(self.load.instances)
+        workers = [self._work(number) for number in instances for _ in range(MAX_CONCURRENT_RELEASES)]
+        tasks = [asyncio.ensure_future(work) for work in (*workers, self._resume(), self._push())]
+        await asyncio.sleep(self.load.minutes * 60)
+        for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(*tasks, *deliveries, return_exceptions=True)
-        broken = [one for one in ended if isinstance(one, Exception)]
-        if broken:
-            raise broken[0]
-        for number in range(self.size.instances):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, Exception)]
+        if errors:
+            raise errors[0]
+        for number in instances:
             self._count(number, 0)
-        return self.seen
+        return self.measured
 
-    async def _before(self) -> None:
-        """Each agent has its versions and serves the newest of them; nothing of it is counted."""
+    async def _create_versions(self) -> None:
+        """Give each agent old versions, the newest of them live; this is not measured."""
         for name in self.agents.agents:
-            for number in range(self.size.versions):
+            for number in range(self.load.versions):
                 definition = Definition(f"demo.azurecr.io/{name}@{_digest(f'{name} {number}')}", "1", "2Gi", (), {})
                 await self.foundry.create_version(name, definition, {})
-            if self.size.versions:
-                await self.foundry.set_routing(name, Routing.to(str(self.size.versions)))
+            if self.load.versions:
+                await self.foundry.set_routing(name, Routing.to(str(self.load.versions)))
         old = START - timedelta(days=30)
-        for found in self.foundry.agents.values():
-            found.versions = {
-                key: replace(one, created_at=old, status=Status.ACTIVE) for key, one in found.versions.items()
+        for agent in self.foundry.agents.values():
+            agent.versions = {
+                number: replace(version, created_at=old, status=Status.ACTIVE)
+                for number, version in agent.versions.items()
             }
 
     async def _push(self) -> None:
         names = list(self.agents.agents)
         for number in itertools.count():
-            await asyncio.sleep(self.random.expovariate(self.size.pushes_a_minute / 60))
+            await asyncio.sleep(self.random.expovariate(self.load.pushes_per_minute / 60))
             name = self.random.choice(names)
             push = Push(f"agents/{name}", _digest(f"push {number}"), f"v{number}", self.clock.now(), f"event-{number}")
-            self.pushed[push.digest] = push
-            self.seen.pushes += 1
+            self.pushes[push.digest] = push
+            self.measured.pushes += 1
             gateways = self.instances[0]
             await handle_push(ImagePushed(push), self.agents, DecisionLog(gateways.journal, self.clock, {}), gateways)
 
@@ -167,7 +164,7 @@ class Fleet:
             try:
                 await reconcile(self.agents.agents[message.agent], SETTINGS, gateways)
             except GatewayError:
-                self.queue.retry(message, BACK_AFTER)
+                self.queue.retry(message, RETRY_AFTER)
             finally:
                 self._count(number, -1)
 
@@ -177,25 +174,22 @@ class Fleet:
             await resume_releases(self.agents, self.instances[0])
 
     def _count(self, number: int, change: int) -> None:
-        """An instance costs while anything runs on it."""
+        """An instance costs money while anything runs on it."""
         now = self.clock.monotonic()
         if self._running[number]:
-            self.seen.busy += now - self._since[number]
+            self.measured.busy_seconds += now - self._counted_at[number]
         self._running[number] += change
-        self._since[number] = now
+        self._counted_at[number] = now
 
     def went_live(self, version: Version) -> None:
-        """The traffic of an agent moved."""
-        now, push = self.clock.now(), self.pushed.get(version.image.rpartition("@")[2])
-        self.seen.lives += 1
+        """Measure the lead time of a push."""
+        push = self.pushes.get(version.image.rpartition("@")[2])
         if push is not None:
-            self.seen.leads.append((now - push.pushed_at).total_seconds())
-            active = version.created_at + timedelta(seconds=self.foundry.takes(version.image))
-            self.seen.waits.append(max(0.0, (now - active).total_seconds()))
+            self.measured.lead_times.append((self.clock.now() - push.pushed_at).total_seconds())
 
 
-class Routed:
-    """Sees traffic that moved to another version."""
+class ObservedFoundry:
+    """A Foundry that reports when the traffic moves to another version."""
 
     def __init__(self, target: Any, fleet: Fleet) -> None:
         self._target = target
@@ -205,13 +199,12 @@ class Routed:
         return getattr(self._target, name)
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
-        """Move it, and tell."""
-        found = self._fleet.foundry.agents[agent]
-        before = found.routing
-        told: Routing = await self._target.set_routing(agent, to)
+        record = self._fleet.foundry.agents[agent]
+        before = record.routing
+        routing: Routing = await self._target.set_routing(agent, to)
         if to != before and to.pinned:
-            self._fleet.went_live(found.versions[to.pinned])
-        return told
+            self._fleet.went_live(record.versions[to.pinned])
+        return routing
 
 
 def _digest(text: str) -> str:
@@ -219,7 +212,7 @@ def _digest(text: str) -> str:
 
 
 def _agents(count: int) -> Agents:
-    rules = "\n".join(
+    specs = "\n".join(
         f"  agent-{number}: {{repository: agents/agent-{number}, keep: {{limit: 1000}}}}" for number in range(count)
     )
-    return load_agents(f"agents:\n{rules}\n".encode())
+    return load_agents(f"agents:\n{specs}\n".encode())

@@ -1,24 +1,24 @@
-"""The poll keeps to its budget and delays nobody by over a tenth; where Foundry refuses, more go live than before."""
+"""Reads of Foundry keep to their budget, and with a rate limit more pushes go live with a budget than without."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from statistics import mean
 
-from tests.scale.__main__ import BEFORE, BUDGET, live
-from tests.scale.fleet import Size
+from tests.scale.__main__ import DEFAULT_BUDGET, NO_BUDGET, measure
+from tests.scale.fleet import Load
 
 
-def test_a_call_budget_is_kept_and_live_is_delayed_by_a_tenth_at_most() -> None:
-    size = Size(24, 15, 1, a_second=None, minutes=15)
-    before, after = live(replace(size, looks=BEFORE)), live(replace(size, looks=2.0))
-    assert before.seen.foundry["get_version"] > 2.0 * 15 * 60, "the poll of before breaks this budget"
-    assert after.seen.foundry["get_version"] <= 2.0 * 15 * 60
-    assert mean(after.seen.leads) <= 1.1 * mean(before.seen.leads)
+def test_polls_keep_to_the_budget_and_delay_a_release_by_a_tenth_at_most() -> None:
+    load = Load(24, 15, 1, foundry_limit=None, minutes=15)
+    without, with_budget = measure(load).measured, measure(replace(load, read_budget=2.0)).measured
+    assert without.foundry["get_version"] > 2.0 * 15 * 60, "without a budget there are more polls"
+    assert with_budget.foundry["get_version"] <= 2.0 * 15 * 60
+    assert mean(with_budget.lead_times) <= 1.1 * mean(without.lead_times)
 
 
-def test_releases_that_were_refused_in_turn_till_none_went_live_now_come_one_after_another() -> None:
-    size = Size(100, 20, 2, minutes=10)
-    before, after = live(replace(size, looks=BEFORE)), live(replace(size, looks=BUDGET))
-    assert len(after.seen.leads) > 3 * len(before.seen.leads)
-    assert after.seen.foundry["429"] < before.seen.foundry["429"] / 5
+def test_with_a_rate_limit_a_budget_brings_more_pushes_live() -> None:
+    load = Load(100, 20, 2, minutes=10, read_budget=NO_BUDGET)
+    without, with_budget = measure(load).measured, measure(replace(load, read_budget=DEFAULT_BUDGET)).measured
+    assert len(with_budget.lead_times) > 3 * len(without.lead_times)
+    assert with_budget.foundry["429"] < without.foundry["429"] / 5

@@ -28,7 +28,7 @@ from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from tests.fuzz import services
-from tests.fuzz.gateways import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer as HttpAnswer
 from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
 
@@ -47,7 +47,7 @@ AGENTS = load_agents(AGENTS_FILE)
 
 def gateways_with_secret() -> Gateways:
     """In-memory gateways, with a secret in the vault."""
-    gateways = world()
+    gateways = in_memory_gateways()
     cast("InMemoryKeyVault", gateways.key_vault).put("hello-key", CANARY)
     return gateways
 
@@ -89,7 +89,9 @@ class Untouched:
 async def test_a_forged_event_cannot_release_what_agents_yaml_does_not_allow(change: Any, reason: str) -> None:
     gateways = gateways_with_secret()
     assert await deliver(push_event(**change), gateways) == [reason]
-    assert await gateways.state_store.get_desired("hello") == await world().state_store.get_desired("hello")
+    assert await gateways.state_store.get_desired("hello") == await in_memory_gateways().state_store.get_desired(
+        "hello"
+    )
 
 
 async def test_a_forged_event_cannot_choose_the_registry() -> None:

@@ -1,7 +1,7 @@
 """Writes the reason pages and their index from core/reasons.py and the text in core/reasons.yaml.
 
 python docs/reference/reasons/generate.py           write every page
-python docs/reference/reasons/generate.py --check   exit 1 where a page is old or left over
+python docs/reference/reasons/generate.py --check   exit 1 if a page is outdated or left over
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 PAGES = Path(__file__).resolve().parent
 ROOT = PAGES.parents[2]
 if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))  # as a script it starts with its own folder alone
+    sys.path.insert(0, str(ROOT))  # a script starts with only its own folder
 
 from core.reasons import Reason  # noqa: E402
 
@@ -30,7 +30,7 @@ WIDTH = 120
 
 
 class SourceError(Exception):
-    """The source of the pages is wrong; the text names each place."""
+    """The source of the pages is wrong; the text names each mistake."""
 
 
 class _Value(BaseModel):
@@ -91,13 +91,13 @@ def _mistake(place: tuple[int | str, ...], message: str) -> str:
 
 
 def _wrong_codes(codes: list[str]) -> Iterable[str]:
-    wanted = [reason.value for reason in Reason]
-    yield from (f"reasons.{code}: core/reasons.py has no such reason" for code in codes if code not in wanted)
-    missing = [code for code in wanted if code not in codes]
+    expected = [reason.value for reason in Reason]
+    yield from (f"reasons.{code}: core/reasons.py has no such reason" for code in codes if code not in expected)
+    missing = [code for code in expected if code not in codes]
     yield from (f"reasons.{code}: missing" for code in missing)
-    if not missing and set(codes) == set(wanted) and codes != wanted:
-        found, meant = next(pair for pair in zip(codes, wanted, strict=True) if pair[0] != pair[1])
-        yield f"reasons.{found}: out of order, {meant} comes first in core/reasons.py"
+    if not missing and set(codes) == set(expected) and codes != expected:
+        code, first = next(pair for pair in zip(codes, expected, strict=True) if pair[0] != pair[1])
+        yield f"reasons.{code}: out of order, {first} comes first in core/reasons.py"
 
 
 def _wrong_references(entries: Mapping[str, Entry]) -> Iterable[str]:
@@ -123,7 +123,7 @@ def exists(reference: str) -> bool:
 
 
 def file_of(module: str) -> Path | None:
-    """The file of a module of this checkout."""
+    """The file of a module of this repository."""
     path = ROOT.joinpath(*module.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
@@ -216,19 +216,20 @@ def groups() -> dict[str, list[Reason]]:
     return found
 
 
-def differences(wanted: Mapping[str, str], folder: Path) -> list[str]:
-    """The pages that are missing, old or left over in the folder."""
-    there = {path.name: path.read_text() for path in folder.glob("*.md")}
-    old = [f"{name} is {'old' if name in there else 'missing'}" for name in wanted if there.get(name) != wanted[name]]
-    return [*old, *(f"{name} is left over" for name in there if name not in wanted)]
+def differences(expected: Mapping[str, str], folder: Path) -> list[str]:
+    """The pages that are missing, outdated or left over in the folder."""
+    existing = {path.name: path.read_text() for path in folder.glob("*.md")}
+    different = [name for name in expected if existing.get(name) != expected[name]]
+    problems = [f"{name} is {'outdated' if name in existing else 'missing'}" for name in different]
+    return [*problems, *(f"{name} is left over" for name in existing if name not in expected)]
 
 
-def write(wanted: Mapping[str, str], folder: Path) -> None:
-    """Write every page, and delete pages of reasons that are gone."""
+def write(pages: Mapping[str, str], folder: Path) -> None:
+    """Write every page, and delete the pages of removed reasons."""
     for path in folder.glob("*.md"):
-        if path.name not in wanted:
+        if path.name not in pages:
             path.unlink()
-    for name, text in wanted.items():
+    for name, text in pages.items():
         (folder / name).write_text(text)
 
 
@@ -238,16 +239,16 @@ def _wrapped(text: str, indent: str) -> str:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Write or check; returns what is wrong, if anything."""
+    """Write or check; returns what is wrong, or None."""
     try:
-        wanted = files(read(SOURCE.read_text()))
+        pages = files(read(SOURCE.read_text()))
     except SourceError as error:
         return f"core/reasons.yaml is wrong:\n{error}"
     if arguments != ["--check"]:
-        write(wanted, PAGES)
+        write(pages, PAGES)
         return None
-    found = differences(wanted, PAGES)
-    return "\n".join([*found, "run: make docs"]) if found else None
+    problems = differences(pages, PAGES)
+    return "\n".join([*problems, "run: make docs"]) if problems else None
 
 
 if __name__ == "__main__":

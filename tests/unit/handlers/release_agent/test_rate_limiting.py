@@ -24,7 +24,7 @@ from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.drift_report import report_drift
 from handlers.telemetry.decision_log import DecisionLog
 from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
-from tests.fuzz.gateways import SETTINGS, world
+from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.builders import push_data, push_event
@@ -35,7 +35,7 @@ AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: 
 
 async def throttled(others: AsyncExitStack) -> Gateways:
     """Foundry refused something just now, and another release has the only slot."""
-    made = replace(world(), rate_limiter=FoundryRateLimiter(0.1))
+    made = replace(in_memory_gateways(), rate_limiter=FoundryRateLimiter(0.1))
     made.rate_limiter.record_refusal(made.clock.monotonic())
     slot = made.rate_limiter.slot(made.clock, made.clock.sleep)
     assert await others.enter_async_context(slot), "the other release"
@@ -95,7 +95,7 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
 @in_virtual_time
 async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
     clock = VirtualClock()
-    gateways = replace(world(), clock=clock)
+    gateways = replace(in_memory_gateways(), clock=clock)
     decisions = DecisionLog(gateways.journal, clock, {})
     await report_drift(tuple(MANY[:20]), decisions, gateways)
     assert clock.monotonic() == 0.0
@@ -104,7 +104,7 @@ async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
 
 
 async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
-    gateways = world()
+    gateways = in_memory_gateways()
     clock = cast("ManualClock", gateways.clock)
 
     class Slow(InMemoryFoundry):
