@@ -134,7 +134,7 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     assert push is not None
     rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
     assert (await saying.adopt(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.AGENT_ADOPTED
-    with pytest.raises(PermanentError, match="follows it already"):
+    with pytest.raises(PermanentError, match="manages the agent already"):
         await saying.adopt(rule, told, foreign, push, "ann", strange.outside)
     house.outside = strange.outside
     house.ledger = strange.ledger
