@@ -362,7 +362,7 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
 @in_virtual_time
 async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
     house = house_with()
-    house.ledger.markers["catch-up"] = told
+    house.ledger.markers["missed-pushes"] = told
     house.images.tags[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", house.clock.now())]
     await resume_releases(house.agents, house.outside)
     assert "MISSED_PUSH_FOUND" in house.journal.reasons()
