@@ -1,4 +1,4 @@
-"""Every way into Slipway: the triggers, a few lines each, and no decision."""
+"""The triggers of Slipway; each calls the function of the same name in handlers.bootstrap."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ STORAGE = "AzureWebJobsStorage"
 @app.function_name("image_pushed")
 @app.event_grid_trigger(arg_name="event")
 async def image_pushed(event: str) -> None:
-    """An image landed in the registry, delivered straight by Event Grid."""
+    """An image was pushed; Event Grid calls the app directly."""
     await bootstrap.image_pushed(event)
 
 
 @app.function_name("secret_changed")
 @app.event_grid_trigger(arg_name="event")
 async def secret_changed(event: str) -> None:
-    """A secret has a new version in Key Vault, delivered straight by Event Grid."""
+    """A secret has a new version in Key Vault; Event Grid calls the app directly."""
     await bootstrap.secret_changed(event)
 
 
 @app.function_name("event_queued")
 @app.queue_trigger(arg_name="message", queue_name="events", connection=STORAGE)
 async def event_queued(message: str) -> None:
-    """One event of either kind, as Event Grid writes it to a storage queue."""
+    """An event of either kind, which Event Grid wrote to a storage queue."""
     await bootstrap.event_queued(message)
 
 
 @app.function_name("release_agent")
 @app.queue_trigger(arg_name="message", queue_name="releases", connection=STORAGE)
 async def release_agent(message: str) -> None:
-    """An agent's release is to be taken up."""
+    """An agent has a release to reconcile."""
     await bootstrap.release_agent(message)
 
 
@@ -56,12 +56,12 @@ async def event_poisoned(message: str) -> None:
 @app.function_name("prune_versions")
 @app.timer_trigger(arg_name="timer", schedule="%PRUNE_SCHEDULE%")
 async def prune_versions(timer: func.TimerRequest) -> None:
-    """Stale versions go."""
+    """Delete stale versions."""
     await bootstrap.prune_versions()
 
 
 @app.function_name("resume_releases")
 @app.timer_trigger(arg_name="timer", schedule="%RESUME_SCHEDULE%")
 async def resume_releases(timer: func.TimerRequest) -> None:
-    """What was lost, stuck or missed is taken up again; also the heartbeat."""
+    """Resume lost, stuck and missed work, and send the heartbeat."""
     await bootstrap.resume_releases()

@@ -52,7 +52,7 @@ class FoundEvent:
 
     @property
     def id(self) -> str:
-        """The event's id, or the agent of a release message."""
+        """The event's id, or the target of a release message."""
         return str(self.body.get("id") or self.body.get("target") or "")
 
     @property

@@ -1,4 +1,4 @@
-"""Tells the world what releases come to, where a topic is set; a topic that does not answer fails no release."""
+"""Publishes the outcomes of releases and of pruning, where a topic is set; a topic that fails fails no release."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MAX_DETAIL_CHARS = 1000
 
 
 def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str) -> OutcomeEvent | None:
-    """The event for the way a release ended, or None where it is nobody else's business."""
+    """The event for the end of a release, or None where nobody outside needs to know."""
     kind = APPROVAL_WAITING if reason is Reason.APPROVAL_WAITING else EVENT_TYPES.get(outcome_of(reason))
     push = release.push
     if kind is None:
         return None
-    about = {
+    data = {
         "agent": agent,
         "reason": reason.value,
         "help": reason.help,
@@ -42,27 +42,25 @@ def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str
         "pushed_at": push.pushed_at.isoformat() if push else None,
         "fingerprint": release.fingerprint,
     }
-    return _told(kind, agent, f"{agent}/{release.observed_generation}/{release.candidate or 0}/{reason}", about)
+    texts = {key: value for key, value in data.items() if value not in (None, "")}
+    event_id = f"{agent}/{release.observed_generation}/{release.candidate or 0}/{reason}"
+    return _event(kind, agent, event_id, redact_fields(texts, MAX_DETAIL_CHARS))
 
 
 def prune_event(agent: str, versions: list[str], at: str) -> OutcomeEvent:
-    """The event for versions that went."""
-    return _told(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
+    """The event for deleted versions."""
+    return _event(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
+
+
+def _event(kind: str, agent: str, event_id: str, data: Mapping[str, object]) -> OutcomeEvent:
+    return OutcomeEvent(event_id, kind, f"agents/{agent}", data, otel.current_traceparent())
 
 
 async def publish(events: list[OutcomeEvent], decisions: DecisionLog, gateways: Gateways) -> None:
-    """Tell them all, and say so where that does not work."""
+    """Publish the events; a failure is recorded."""
     if not events:
         return
     try:
         await gateways.outcome_publisher.publish(events)
     except GatewayError as error:
         decisions.record(Reason.OUTCOME_NOT_PUBLISHED, str(error), step="outcome")
-
-
-def _told(kind: str, agent: str, name: str, about: Mapping[str, object]) -> OutcomeEvent:
-    lists = {key: value for key, value in about.items() if isinstance(value, list)}
-    texts = {key: value for key, value in about.items() if value not in (None, "") and key not in lists}
-    return OutcomeEvent(
-        name, kind, f"agents/{agent}", {**redact_fields(texts, MAX_DETAIL_CHARS), **lists}, otel.current_traceparent()
-    )

@@ -1,4 +1,4 @@
-"""``release_poisoned`` and ``event_poisoned``: what failed five times is recorded, so that a person can replay it."""
+"""``release_poisoned`` and ``event_poisoned``: record a message that failed five times, for a replay by a person."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from handlers.telemetry.decision_log import DecisionLog
 
 
 async def handle_poison_message(queue: str, message: str, gateways: Gateways) -> None:
-    """Record that a message was given up, and keep it: an event holds no secret, and it is nowhere else any more.
+    """Record the message with its text: an event holds no secret, and no other place keeps it any more.
 
-    Raises TransientError or PermanentError where the journal does not take it: the message then stays in its queue.
+    Raises TransientError or PermanentError where the journal refuses it: the message then stays in its queue.
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "poison"})
     digest = hashlib.sha256(message.encode()).hexdigest()

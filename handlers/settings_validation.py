@@ -1,4 +1,4 @@
-"""What can be wrong with a setting, in a sentence that names it; a value that may hold a secret is never shown."""
+"""Checks settings: each mistake is a sentence that names the setting and shows no value that may hold a secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 CREDENTIALS = (
     "dev",
     "prod",
@@ -19,45 +19,42 @@ CREDENTIALS = (
     "AzurePowerShellCredential",
     "AzureDeveloperCliCredential",
 )
-"""What azure-identity's DefaultAzureCredential takes, in any case of letters."""
+"""The values that azure-identity's DefaultAzureCredential takes, in any case of letters."""
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 PROJECT = re.compile(r"/api/projects/[^/]+")
 SCHEDULE_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
-LONGEST = 100
-"""Characters of a value that are shown; what is longer is no value that one reads."""
+MAX_SHOWN_CHARS = 100
+"""A longer value does not help the reader."""
 
 Check = Callable[[str], str | None]
 
 
-def find_mistakes(given: Mapping[str, str]) -> Iterator[str]:
+def find_mistakes(settings: Mapping[str, str]) -> Iterator[str]:
     """One sentence for each setting that is wrong."""
-    for name, value in given.items():
+    for name, value in settings.items():
         if name not in CHECKS:
             continue
-        what = "is in quotes; write it without them" if _is_quoted(value) else CHECKS[name](value)
-        if what:
-            yield f"{name} {what}"
-
-
-def _is_quoted(value: str) -> bool:
-    return value[0] in QUOTES or value[-1] in QUOTES
+        quoted = value[0] in QUOTES or value[-1] in QUOTES
+        mistake = "is in quotes; write it without them" if quoted else CHECKS[name](value)
+        if mistake:
+            yield f"{name} {mistake}"
 
 
 def _shown(value: str) -> str:
-    """Keys, signatures and passwords come with = or @ around them."""
-    return "it has another form" if len(value) > LONGEST or re.search("[=@]", value) else f"it is {value!r}"
+    """The value, unless it may hold a key, a signature or a password: those come with = or @."""
+    return "it has another form" if len(value) > MAX_SHOWN_CHARS or re.search("[=@]", value) else f"it is {value!r}"
 
 
 def _address(value: str, example: str) -> str | None:
     try:
         url = urlsplit(value)
-        named = bool(url.hostname) and (url.port is None or url.port > 0)
+        has_host = bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
-        named = False
-    if not named or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
+        has_host = False
+    if not has_host or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
         return f"must be an https address, such as {example}; {_shown(value)}"
     if url.query or url.fragment:
-        return f"is an address without ? or #, such as {example}"
+        return f"must be an address without ? or #, such as {example}"
     return None
 
 
@@ -75,7 +72,7 @@ def _bare_address(example: str) -> Check:
         if wrong := _address(value, example):
             return wrong
         path = urlsplit(value).path
-        return f"is the address alone, such as {example}, without {path!r}" if path.strip("/") else None
+        return f"must be only the address, such as {example}, without {path!r}" if path.strip("/") else None
 
     return check
 
@@ -93,37 +90,38 @@ def _registry_name(value: str) -> str | None:
         return None
     name = value.rpartition("://")[2].partition(".")[0]
     if ".azurecr." in value.lower() and re.fullmatch("[A-Za-z0-9]+", name):
-        return f"is the registry's name alone: write {name}; the address is REGISTRY_LOGIN_SERVER"
-    return f"has letters and digits only, as the registry's resource name; {_shown(value)}"
+        return f"must be only the registry's name: write {name}; the address is REGISTRY_LOGIN_SERVER"
+    return f"must be the registry's resource name, letters and digits only; {_shown(value)}"
 
 
 def _login_server(value: str) -> str | None:
     if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?", value):
         return None
-    return f"is a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
+    return f"must be a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
 
 
 def _storage(value: str) -> str | None:
     parts = [part.partition("=") for part in value.rstrip(";").split(";")]
     if "://" in parts[0][0]:
-        return (
-            "is a connection string; an address belongs into AzureWebJobsStorage__blobServiceUri or __queueServiceUri"
-        )
+        name = "AzureWebJobsStorage"
+        return f"must be a connection string; an address belongs in {name}__blobServiceUri or {name}__queueServiceUri"
     if value.rstrip(";") == "UseDevelopmentStorage=true":
         return None
-    given = {name.lower() for name, _, content in parts if content}
+    names = {name.lower() for name, _, content in parts if content}
     found = {
-        "AccountName": "accountname" in given or {"blobendpoint", "queueendpoint", "sharedaccesssignature"} <= given,
-        "AccountKey": bool({"accountkey", "sharedaccesssignature"} & given),
+        "AccountName": "accountname" in names or {"blobendpoint", "queueendpoint", "sharedaccesssignature"} <= names,
+        "AccountKey": bool({"accountkey", "sharedaccesssignature"} & names),
         "a = in every part": all(equals for _, equals, _ in parts),
     }
     missing = " and ".join(name for name, is_there in found.items() if not is_there)
-    return f"is no whole connection string: without {missing}; copy it anew from the account" if missing else None
+    return (
+        f"is not a complete connection string: without {missing}; copy it again from the account" if missing else None
+    )
 
 
 def _account(value: str) -> str | None:
     fits = re.fullmatch("[a-z0-9]{3,24}", value)
-    return None if fits else f"is a storage account's name alone, 3 to 24 small letters and digits; {_shown(value)}"
+    return None if fits else f"must be only a storage account's name, 3 to 24 small letters and digits; {_shown(value)}"
 
 
 def _credentials(value: str) -> str | None:
@@ -132,7 +130,7 @@ def _credentials(value: str) -> str | None:
     short = {name.lower().removesuffix("credential"): name for name in CREDENTIALS}
     near = difflib.get_close_matches(value.lower().replace("-", "").removesuffix("credential"), short, n=1)
     meant = f"did you mean {short[near[0]]}?" if near else f"it takes {', '.join(CREDENTIALS)}"
-    return f"is no credential that azure-identity knows; {meant} ({_shown(value)})"
+    return f"is not a credential that azure-identity knows; {meant} ({_shown(value)})"
 
 
 def _schedule(value: str) -> str | None:
@@ -142,20 +140,20 @@ def _schedule(value: str) -> str | None:
     if len(fields) == 6 and all(SCHEDULE_FIELD.fullmatch(field) for field in fields):
         return None
     example = "second minute hour day month weekday, as in '0 */5 * * * *'"
-    return f"is no NCRONTAB schedule of 6 fields: {example}; {_shown(value)}"
+    return f"is not an NCRONTAB schedule of 6 fields: {example}; {_shown(value)}"
 
 
-def _yes_or_no(value: str) -> str | None:
-    return None if value.lower() in YES | NO else f"is true or false; {_shown(value)}"
+def _boolean(value: str) -> str | None:
+    return None if value.lower() in TRUE | FALSE else f"must be true or false; {_shown(value)}"
 
 
-def _number(what: str, least: float, most: float) -> Check:
+def _number(unit: str, least: float, most: float) -> Check:
     def check(value: str) -> str | None:
         try:
             fits = least <= float(value) <= most
         except ValueError:
             fits = False
-        return None if fits else f"is a number {what} from {least:g} to {most:g}; {_shown(value)}"
+        return None if fits else f"must be a number {unit} from {least:g} to {most:g}; {_shown(value)}"
 
     return check
 
@@ -176,9 +174,9 @@ CHECKS: Mapping[str, Check] = {
     "AZURE_TOKEN_CREDENTIALS": _credentials,
     "PRUNE_SCHEDULE": _schedule,
     "RESUME_SCHEDULE": _schedule,
-    "PRUNE_DRY_RUN": _yes_or_no,
+    "PRUNE_DRY_RUN": _boolean,
     "OUTCOME_TOPIC_ENDPOINT": _topic,
     "POLL_SECONDS": _number("of seconds", 0.05, 10),
     "FOUNDRY_READS_PER_SECOND": _number("a second", 0.1, 1000),
 }
-"""A check for each setting; of what is free text only quotes around it are a mistake."""
+"""A check for each setting; in a free text only quotes around it are a mistake."""

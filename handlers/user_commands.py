@@ -1,4 +1,7 @@
-"""What a person says, as a ledger write and a queue message; the app does the rest under its own lease."""
+"""A user's command, as an update of the desired state and a queue message; the app does the rest under its own lease.
+
+Each function raises TransientError or PermanentError.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.intake import user_commands as decide
 from core.intake.events import DesiredUpdate, runtime_hash
+from core.intake.user_commands import NoRollback
 from core.model import Agent, Push, Version
 from core.reasons import Reason
 from core.release.inputs import may_serve
@@ -19,94 +23,98 @@ from handlers.gateways.errors import STORAGE, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
-COMMON = {"cause": Cause.PERSON.value, "step": "person"}
-Word = Callable[[DesiredState, datetime], DesiredUpdate]
-
 
 async def approve(agent: str, by: str, gateways: Gateways, version: str | None = None) -> DesiredUpdate:
-    """Let the version that waits go live; raises TransientError or PermanentError, as all of these do."""
+    """Let the waiting version go live."""
     release = await gateways.state_store.get_release(agent)
-    return await _say(agent, lambda desired, now: decide.approve(desired, release, version, by, now), gateways)
+    return await _update(agent, lambda desired, now: decide.approve(desired, release, version, by, now), gateways)
 
 
 async def hold(
     agent: str, why: str, by: str, gateways: Gateways, digest: str | None = None, until: datetime | None = None
 ) -> DesiredUpdate:
     """Keep an image from going live."""
-    return await _say(agent, lambda desired, now: decide.hold(desired, digest, why, by, until, now), gateways)
+    return await _update(agent, lambda desired, now: decide.hold(desired, digest, why, by, until, now), gateways)
 
 
 async def unhold(agent: str, by: str, gateways: Gateways, digest: str | None = None) -> DesiredUpdate:
-    """End holds."""
+    """Remove holds."""
     release = await gateways.state_store.get_release(agent)
-    return await _say(agent, lambda desired, now: decide.unhold(desired, release, digest, by, now), gateways)
+    return await _update(agent, lambda desired, now: decide.unhold(desired, release, digest, by, now), gateways)
 
 
 async def pause(
     agents: tuple[str, ...], why: str, by: str, gateways: Gateways, until: datetime | None = None
-) -> tuple[DesiredUpdate, ...]:
-    """Stop one agent, or each of several."""
-    return tuple(
-        [await _say(one, lambda desired, now: decide.pause(desired, why, by, until, now), gateways) for one in agents]
-    )
+) -> list[DesiredUpdate]:
+    """Pause the agents."""
+
+    def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return decide.pause(desired, why, by, until, now)
+
+    return [await _update(agent, change, gateways) for agent in agents]
 
 
-async def unpause(agents: tuple[str, ...], by: str, gateways: Gateways) -> tuple[DesiredUpdate, ...]:
-    """Go on with one agent, or each of several."""
-    return tuple([await _say(one, lambda desired, _: decide.unpause(desired, by), gateways) for one in agents])
+async def unpause(agents: tuple[str, ...], by: str, gateways: Gateways) -> list[DesiredUpdate]:
+    """Resume the agents."""
+    return [await _update(agent, lambda desired, _: decide.unpause(desired, by), gateways) for agent in agents]
 
 
 async def request_release(agent: str, by: str, gateways: Gateways, push: Push | None = None) -> DesiredUpdate:
-    """Release a push, or what is wanted once more."""
-    release: ReleaseState = await gateways.state_store.get_release(agent)
-    return await _say(agent, lambda desired, now: decide.request_release(desired, release, push, by, now), gateways)
+    """Release a push, by default the desired one again."""
+    release = await gateways.state_store.get_release(agent)
+    return await _update(agent, lambda desired, now: decide.request_release(desired, release, push, by, now), gateways)
 
 
 async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to: str | None = None) -> DesiredUpdate:
-    """Have an earlier version serve again; the one that was good before, where none is named."""
-    reads = gather_two(gateways.foundry.get_agent(agent), gateways.foundry.list_versions(agent))
-    (told, versions), release = await gather_two(reads, gateways.state_store.get_release(agent))
-    way = decide.rollback_target(release, told, versions, to)
-    if isinstance(way, decide.NoRollback):
-        none = way.detail
-        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, none), gateways)
-    # its own read is the only one whose status can be trusted
-    back = await gateways.foundry.get_version(agent, way.number)
-    if back is None or not may_serve(back):
-        gone = f"version {way.number} is {back.status if back else 'gone'}"
-        return await _say(agent, lambda desired, _: DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, gone), gateways)
-    serves = next((one for one in versions if told is not None and one.number == told.live), None)
-    return await _say(
-        agent, lambda desired, now: decide.request_rollback(desired, back, serves, why, by, now), gateways
-    )
+    """Make an earlier version live again, by default the previous good one."""
+    foundry = gateways.foundry
+    reads = gather_two(foundry.get_agent(agent), foundry.list_versions(agent))
+    (existing, versions), release = await gather_two(reads, gateways.state_store.get_release(agent))
+    target = decide.rollback_target(release, existing, versions, to)
+    if isinstance(target, Version):
+        number, found = target.number, await foundry.get_version(agent, target.number)  # a list's status may be wrong
+        gone = NoRollback(f"version {number} is {found.status if found else 'gone'}")
+        target = found if found is not None and may_serve(found) else gone
+    live = next((version for version in versions if existing is not None and version.number == existing.live), None)
+
+    def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        if isinstance(target, NoRollback):
+            return DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, target.detail)
+        return decide.request_rollback(desired, target, live, why, by, now)
+
+    return await _update(agent, change, gateways)
 
 
 async def adopt(
-    spec: AgentSpec, told: Agent, serves: Version, push: Push, by: str, gateways: Gateways
+    spec: AgentSpec, existing: Agent, live: Version, push: Push, by: str, gateways: Gateways
 ) -> DesiredUpdate:
-    """Write the first records of an agent that ran before; raises PermanentError where it has records, or a lease."""
-    lease = await gateways.state_store.acquire_lease(spec.name)
+    """Write the first state of an agent that existed before; raises PermanentError where it has a state or a lease."""
+    name = spec.name
+    lease = await gateways.state_store.acquire_lease(name)
     if lease is None or lease.state != ReleaseState():
         if lease is not None:
             await lease.release()
-        raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{spec.name}.json is there: Slipway follows it already")
-    desired, release = decide.adopt(told, serves, push, runtime_hash(spec), by, gateways.clock.now())
+        raise PermanentError(STORAGE, "ALREADY_KNOWN", f"release/{name}.json exists: Slipway manages the agent already")
+    adopted, release = decide.adopt(existing, live, push, runtime_hash(spec), by, gateways.clock.now())
     try:
         if not await lease.write(release):
-            raise TransientError(STORAGE, "lost", f"write release/{spec.name}.json: somebody else did")
+            raise TransientError(STORAGE, "lost", f"write release/{name}.json: another writer came first")
     finally:
         await lease.release()
-    detail = f"version {serves.number} by {by}"
 
-    def first(before: DesiredState, _: datetime) -> DesiredUpdate:
-        return DesiredUpdate(desired if before == DesiredState() else before, Reason.AGENT_ADOPTED, detail)
+    def change(desired: DesiredState, _: datetime) -> DesiredUpdate:
+        first = desired == DesiredState()
+        return DesiredUpdate(adopted if first else desired, Reason.AGENT_ADOPTED, f"version {live.number} by {by}")
 
-    return await _say(spec.name, first, gateways)
+    return await _update(name, change, gateways)
 
 
-async def _say(agent: str, word: Word, gateways: Gateways) -> DesiredUpdate:
-    decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent, **COMMON})
-    noted = await update_and_enqueue(agent, word, gateways)
-    decisions.record(noted.reason, noted.detail, generation=noted.desired.generation)
+async def _update(
+    agent: str, change: Callable[[DesiredState, datetime], DesiredUpdate], gateways: Gateways
+) -> DesiredUpdate:
+    common = {"agent": agent, "cause": Cause.PERSON.value, "step": "person"}
+    decisions = DecisionLog(gateways.journal, gateways.clock, common)
+    update = await update_and_enqueue(agent, change, gateways)
+    decisions.record(update.reason, update.detail, generation=update.desired.generation)
     await decisions.flush()
-    return noted
+    return update

@@ -1,4 +1,4 @@
-"""Deletes planned versions, some at once: each is looked at once more, and nobody's sessions are ended."""
+"""Deletes planned versions, several at a time; reads each once more before, and never ends sessions."""
 
 from __future__ import annotations
 
@@ -21,133 +21,126 @@ from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
 
-AT_ONCE = 8
-"""Versions under way at once, each by itself: none waits for what is answered about another."""
-SHARED, NEAR = 4, 0.2
-"""Versions that one look at the agent and its traffic is for, and the seconds within which their own looks begin."""
-
-Interrupted = Callable[[], Awaitable[bool]]
-"""Whether a release waits for the lease that the deletions are under."""
+MAX_CONCURRENT = 8
+"""Versions at a time; none waits for the answer about another."""
+MAX_SHARES, MAX_SHARE_SECONDS = 4, 0.2
+"""How many versions share one read of the agent, and how long after its start a version may join."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSnapshot:
-    """What is true of the agent, whichever version is looked at."""
+    """One read of the agent for several versions; ``read_at`` is the monotonic time before it."""
 
-    began: float
-    """When it was asked, by the clock that nobody sets."""
+    read_at: float
     interrupted: bool
     agent: Agent | None
 
 
 @dataclass
 class VersionDeleter:
-    """One agent's deletions under its lease; ``done`` says what became of each version."""
+    """The deletions of one agent under its lease; ``results`` has the reason for each version that is done."""
 
     spec: AgentSpec
     release: ReleaseState
     lease_keeper: LeaseKeeper
     gateways: Gateways
     decisions: DecisionLog
-    interrupted: Interrupted
+    is_interrupted: Callable[[], Awaitable[bool]]
+    """True when a release waits for the lease."""
     results: dict[str, Reason] = field(default_factory=dict)
-    _left: deque[Delete] = field(default_factory=deque)
+    _waiting: deque[Delete] = field(default_factory=deque)
     _stopped: bool = False
-    _around: asyncio.Future[AgentSnapshot] | None = None
-    _asked: float = 0.0
-    _shared_by: int = 0
+    _snapshot: asyncio.Future[AgentSnapshot] | None = None
+    _snapshot_at: float = 0.0
+    _shares: int = 0
 
     @property
     def not_deleted(self) -> dict[str, Reason]:
         """The versions that could not be deleted, and why."""
         return {number: reason for number, reason in self.results.items() if reason not in PRUNED}
 
-    async def delete_all(self, lines: Sequence[Delete]) -> None:
-        """Delete oldest first until all are done or something else is waiting.
+    async def delete_all(self, deletions: Sequence[Delete]) -> None:
+        """Delete oldest first until all are done, or a release waits.
 
-        A fault is waited out and slows down; raises TransientError where it stays, PermanentError, LeaseLostError.
+        Waits transient faults out, and goes slower after one. Raises TransientError where it lasts, PermanentError and
+        LeaseLostError.
         """
-        self._left, self._stopped, width = deque(lines), False, AT_ONCE
-        while self._left and not self._stopped:
-            faults = await self._some(width)
+        self._waiting, self._stopped, lanes = deque(deletions), False, MAX_CONCURRENT
+        while self._waiting and not self._stopped:
+            faults = await self._run_lanes(lanes)
             if faults:
                 worst = max(faults, key=lambda error: error.retry_after or 0.0)
                 if not await self.lease_keeper.back_off(worst):
                     raise worst
             else:
                 self.lease_keeper.fault_over()
-            width = 1 if faults else min(AT_ONCE, width * 2)
+            lanes = 1 if faults else min(MAX_CONCURRENT, lanes * 2)
 
-    async def _some(self, width: int) -> list[TransientError]:
-        """Everything that is left, or after a fault one version in each of a few lanes; returns what ended it early."""
+    async def _run_lanes(self, lanes: int) -> list[TransientError]:
+        """Delete all that waits, or after a fault one version a lane; returns the faults that ended it."""
         faults = list[TransientError]()
-        self._around = None
+        self._snapshot = None
 
-        async def lane() -> None:
-            while self._left and not faults and not self._stopped:
-                line = self._left.popleft()
+        async def run_lane() -> None:
+            while self._waiting and not faults and not self._stopped:
+                deletion = self._waiting.popleft()
                 try:
-                    await self._one(line)
+                    await self._recheck_and_delete(deletion)
                 except TransientError as error:
-                    self._left.appendleft(line)
+                    self._waiting.appendleft(deletion)
                     faults.append(error)
                 except (GatewayError, LeaseLostError):
-                    self._stopped = True  # and no other lane begins anything more
+                    self._stopped = True  # the other lanes start nothing more
                     raise
-                if width < AT_ONCE:
+                if lanes < MAX_CONCURRENT:
                     return
 
-        await gather_all(lane() for _ in range(width))
+        await gather_all(run_lane() for _ in range(lanes))
         return faults
 
-    async def _one(self, line: Delete) -> None:
-        """Look, and delete what still may go."""
-        number = line.version.number
-        around, version = await gather_two(
-            self._look_around(), self.gateways.foundry.get_version(self.spec.name, number)
-        )
-        if (
-            self.gateways.clock.monotonic() - around.began > MAX_READ_AGE.total_seconds()
-        ):  # a person may have moved the traffic
-            raise TransientError("Foundry", "slow", f"look at {self.spec.name} before a delete")
-        if around.interrupted and not self._stopped:
+    async def _recheck_and_delete(self, deletion: Delete) -> None:
+        name, number, clock = self.spec.name, deletion.version.number, self.gateways.clock
+        snapshot, version = await gather_two(self._shared_snapshot(), self.gateways.foundry.get_version(name, number))
+        if clock.monotonic() - snapshot.read_at > MAX_READ_AGE.total_seconds():  # a user may have moved the traffic
+            raise TransientError("Foundry", "slow", f"read {name} before a delete")
+        if snapshot.interrupted and not self._stopped:
             self._stopped = True
             self.decisions.record(Reason.PRUNE_STOPPED, "a release is waiting")
         if self._stopped:
             return
         if version is None:
-            self._tell(number, line.reason, "it was gone already")
+            self._record(number, deletion.reason, "it was gone already")
             return
-        again = recheck(line, around.agent, version, self.release, self.spec.keep, self.gateways.clock.now())
-        if isinstance(again, Keep):
-            self._tell(number, again.reason)
+        decision = recheck(deletion, snapshot.agent, version, self.release, self.spec.keep, clock.now())
+        if isinstance(decision, Keep):
+            self._record(number, decision.reason)
         else:
-            await self._delete(again)
+            await self._delete(decision)
 
-    def _look_around(self) -> Awaitable[AgentSnapshot]:
-        """One look for a few versions whose own looks begin with it."""
+    def _shared_snapshot(self) -> Awaitable[AgentSnapshot]:
+        """One read of the agent for a few versions that are read at the same time."""
         now = self.gateways.clock.monotonic()
-        if self._around is None or self._shared_by >= SHARED or now - self._asked > NEAR:
-            self._around, self._asked, self._shared_by = asyncio.ensure_future(self._seen()), now, 0
-        self._shared_by += 1
-        return self._around
+        if self._snapshot is None or self._shares >= MAX_SHARES or now - self._snapshot_at > MAX_SHARE_SECONDS:
+            self._snapshot, self._snapshot_at, self._shares = asyncio.ensure_future(self._take_snapshot()), now, 0
+        self._shares += 1
+        return self._snapshot
 
-    async def _seen(self) -> AgentSnapshot:
+    async def _take_snapshot(self) -> AgentSnapshot:
         await self.lease_keeper.keep()
-        began = self.gateways.clock.monotonic()
-        stop, agent = await gather_two(self.interrupted(), self.gateways.foundry.get_agent(self.spec.name))
-        return AgentSnapshot(began, stop, agent)
+        read_at = self.gateways.clock.monotonic()
+        interrupted, agent = await gather_two(self.is_interrupted(), self.gateways.foundry.get_agent(self.spec.name))
+        return AgentSnapshot(read_at, interrupted, agent)
 
-    async def _delete(self, line: Delete) -> None:
-        """Raises TransientError where it may or may not have taken effect: the look before the next try tells."""
-        number = line.version.number
-        with otel.span("prune.delete", agent=self.spec.name, version=number) as describe:
-            deleted = await self.gateways.foundry.delete_version(self.spec.name, number)
-            reason = Reason.SESSIONS_ACTIVE if deleted is DeleteResult.SESSIONS_ACTIVE else line.reason
-            describe(reason=reason.value)
-        self._tell(number, reason)
+    async def _delete(self, deletion: Delete) -> None:
+        """Raises TransientError where it may have taken effect: the read before the next attempt shows that."""
+        number = deletion.version.number
+        with otel.span("prune.delete", agent=self.spec.name, version=number) as set_attributes:
+            result = await self.gateways.foundry.delete_version(self.spec.name, number)
+            reason = Reason.SESSIONS_ACTIVE if result is DeleteResult.SESSIONS_ACTIVE else deletion.reason
+            set_attributes(reason=reason.value)
+        self._record(number, reason)
 
-    def _tell(self, number: str, reason: Reason, detail: str = "") -> None:
+    def _record(self, number: str, reason: Reason, detail: str = "") -> None:
         self.results[number] = reason
         metrics.version_pruned(self.spec.name, reason)
         self.decisions.record(reason, detail, version=number)

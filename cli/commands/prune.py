@@ -43,7 +43,7 @@ async def plan_and_prune(context: CommandContext, agent: str | None, options: Pr
     rows = [
         _row(name, line.version.number, line.reason) | {"delete": isinstance(line, Delete)}
         for name, plan in zip(names, plans, strict=True)
-        for line in plan.lines
+        for line in plan.decisions
     ]
     count = sum(row["delete"] for row in rows)
     if options.dry_run or not count:

@@ -1,15 +1,15 @@
-"""An event, whichever way it came: parse it, hand it to its own file, record what was decided."""
+"""Handles a delivery of events, from Event Grid or from the queue: parses it, and calls the handler of each event."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from core.agents_file.spec import Agents
 from core.events import Ignored, ImagePushed, ParsedEvent, SecretChanged, parse_events
-from handlers.events import image_pushed
-from handlers.events.image_pushed import handle_push
+from handlers.events.image_pushed import STEP, handle_push
 from handlers.events.secret_changed import handle_secret_change
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import redact
@@ -18,45 +18,35 @@ from handlers.telemetry.decision_log import DecisionLog
 
 
 async def handle_event(event: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Answer one delivery: one event, or an array of them.
+    """Handle one delivery: an event, or an array of events.
 
-    Returns for whatever a retry cannot mend. Raises TransientError or PermanentError where the ledger or the queue does
-    not take the event, so that Event Grid or the queue delivers it again.
+    Returns for a mistake that no retry can correct. Raises TransientError or PermanentError where the state store or
+    the queue refuses the event, so that it is delivered again.
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {})
     try:
-        for parsed in _parsed(event, settings.registry_name, gateways.clock.now()):
+        for parsed in _parse(event, settings.registry_name, gateways.clock.now()):
             if isinstance(parsed, ImagePushed):
                 await handle_push(parsed, agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):
                 await handle_secret_change(parsed, agents, decisions, gateways)
             else:
-                _tell(parsed, decisions)
+                image: dict[str, Any] = {"repository": parsed.repository, "tag": parsed.tag, "digest": parsed.digest}
+                decisions.record(parsed.reason, parsed.detail, step=STEP, event=parsed.event_id, **image)
     finally:
         await decisions.flush()
 
 
-def _parsed(event: str, registry: str, now: datetime) -> Iterator[ParsedEvent]:
-    """What the delivery says; where an event's own words hold a secret, they are told without it.
+def _parse(event: str, registry: str, now: datetime) -> Iterator[ParsedEvent]:
+    """The events of a delivery; secrets are redacted in their free texts.
 
-    What an event is about (registry, repository, digest) is read as it came: a setting may be kept as a secret too.
+    Registry, repository and digest stay as they came: a setting may be stored as a secret too.
     """
-    as_is, safe = parse_events(event, registry, now), redact(event)
-    for meant, told in zip(as_is, parse_events(safe, registry, now) if safe != event else as_is, strict=False):
-        if isinstance(meant, ImagePushed):
-            tag, event_id = redact(meant.push.tag), redact(meant.push.event_id)
-            yield replace(meant, push=replace(meant.push, tag=tag, event_id=event_id))
+    parsed_events, redacted = parse_events(event, registry, now), redact(event)
+    safe_events = parse_events(redacted, registry, now) if redacted != event else parsed_events
+    for parsed, safe in zip(parsed_events, safe_events, strict=False):
+        if isinstance(parsed, ImagePushed):
+            tag, event_id = redact(parsed.push.tag), redact(parsed.push.event_id)
+            yield replace(parsed, push=replace(parsed.push, tag=tag, event_id=event_id))
         else:
-            yield told if isinstance(meant, Ignored) and isinstance(told, Ignored) else meant
-
-
-def _tell(ignored: Ignored, decisions: DecisionLog) -> None:
-    decisions.record(
-        ignored.reason,
-        ignored.detail,
-        step=image_pushed.STEP,
-        event=ignored.event_id,
-        repository=ignored.repository,
-        tag=ignored.tag,
-        digest=ignored.digest,
-    )
+            yield safe if isinstance(parsed, Ignored) and isinstance(safe, Ignored) else parsed

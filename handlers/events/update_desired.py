@@ -1,4 +1,4 @@
-"""The ledger write and the queue message that every wish is made of."""
+"""Updates the desired state and enqueues the release: the way of every event and user command."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from handlers.gateways.interfaces import Gateways
 
 
 async def update_and_enqueue(
-    agent: str, judge: Callable[[DesiredState, datetime], DesiredUpdate], gateways: Gateways, *, dry_run: bool = False
+    agent: str, change: Callable[[DesiredState, datetime], DesiredUpdate], gateways: Gateways, *, dry_run: bool = False
 ) -> DesiredUpdate:
-    """Hold something against what is wanted, store what comes of it, and have the release taken up.
+    """Apply a change to the desired state, store the result, and enqueue the release where one is due.
 
-    In this order, so that a message never finds the ledger without its wish. ``dry_run``: nothing is stored and nobody
-    asked. Raises TransientError or PermanentError.
+    In this order, so that a message never arrives before its change. ``dry_run``: nothing is stored or enqueued. Raises
+    TransientError or PermanentError.
     """
     now = gateways.clock.now()
     if dry_run:
-        return judge(await gateways.state_store.get_desired(agent), now)
-    judged: list[DesiredUpdate] = []
+        return change(await gateways.state_store.get_desired(agent), now)
+    updates: list[DesiredUpdate] = []
 
-    def change(before: DesiredState) -> DesiredState:
-        judged.append(judge(before, now))  # once per try: somebody else may have written in between
-        return judged[-1].desired
+    def apply(before: DesiredState) -> DesiredState:
+        updates.append(change(before, now))  # once per attempt: somebody else may have written meanwhile
+        return updates[-1].desired
 
-    await gateways.state_store.update_desired(agent, change)
-    noted = judged[-1]
-    if noted.enqueues:
-        due = noted.desired.not_before
+    await gateways.state_store.update_desired(agent, apply)
+    update = updates[-1]
+    if update.enqueues:
+        due = update.desired.not_before
         delay = max(0.0, (due - now).total_seconds()) if due else 0.0
-        await gateways.release_queue.enqueue(agent, delay=delay, traceparent=noted.desired.traceparent)
-    return noted
+        await gateways.release_queue.enqueue(agent, delay=delay, traceparent=update.desired.traceparent)
+    return update
 
 
 def step_fields(step: str, dry_run: bool) -> dict[str, object]:
-    """Where a line was decided; that of a dry run has a step of its own, so that no figure counts it."""
+    """The step of a decision; a dry run has its own, so that no query counts it."""
     return {"step": "dry_run", "dry_run": True} if dry_run else {"step": step}

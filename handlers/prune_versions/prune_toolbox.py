@@ -1,4 +1,4 @@
-"""The part of pruning that is about an agent's toolbox: its versions go when no agent version that stays names them."""
+"""Prunes an agent's toolbox: a version of it is deleted when no remaining agent version names it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.agents_file.spec import AgentSpec
 from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
-from core.prune.toolboxes import ToolboxDecision, plan_toolbox
+from core.prune.toolboxes import plan_toolbox
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -21,27 +21,15 @@ async def prune_toolbox(
     *,
     dry_run: bool,
 ) -> None:
-    """Delete what nothing names, where the agent has or had tools; raises TransientError or PermanentError.
+    """Prune, if the agent has or had tools; raises TransientError or PermanentError.
 
-    A toolbox version that is about to be named is the newest, or younger than an hour: neither goes.
+    A toolbox version that a release is about to name is the newest, or younger than an hour: both stay.
     """
     if not spec.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
         return
-    lines = await plan_toolbox_versions(spec, kept, gateways)
-    for line in lines:
-        if line.deletes and not dry_run:
-            await gateways.foundry.delete_toolbox_version(toolbox_of(spec), line.version)
-        decisions.record(line.reason, version=line.version, toolbox=toolbox_of(spec))
-
-
-async def plan_toolbox_versions(
-    spec: AgentSpec, kept: Sequence[Version], gateways: Gateways
-) -> tuple[ToolboxDecision, ...]:
-    """What would go of the toolbox, and why the rest stays."""
-    found = await gateways.foundry.list_toolbox_versions(toolbox_of(spec))
-    return plan_toolbox(found, kept, spec.keep, gateways.clock.now())
-
-
-def toolbox_of(spec: AgentSpec) -> str:
-    """The name of the agent's toolbox."""
-    return f"{spec.name}-tools"
+    toolbox = f"{spec.name}-tools"
+    toolbox_versions = await gateways.foundry.list_toolbox_versions(toolbox)
+    for decision in plan_toolbox(toolbox_versions, kept, spec.keep, gateways.clock.now()):
+        if decision.deletes and not dry_run:
+            await gateways.foundry.delete_toolbox_version(toolbox, decision.version)
+        decisions.record(decision.reason, version=decision.version, toolbox=toolbox)

@@ -1,10 +1,12 @@
-"""``prune_versions``: plan without the lease; where something goes, take it, plan again, delete, record."""
+"""``prune_versions``: plan without the lease; if something is to be deleted, take the lease, plan again and delete."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.model import Routing, Version
@@ -13,11 +15,11 @@ from core.reasons import Reason
 from core.release.inputs import PRUNED
 from core.state.release import ReleaseState
 from handlers import outcome_events
-from handlers.concurrency import gather_two
+from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.prune_versions import prune_toolbox
+from handlers.prune_versions.prune_toolbox import prune_toolbox
 from handlers.retry import with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
@@ -25,164 +27,157 @@ from handlers.telemetry.decision_log import DecisionLog
 from handlers.version_deleter import VersionDeleter
 
 STEP = "prune"
-AT_ONCE = 8
-"""Agents looked at side by side."""
-BUDGET = timedelta(minutes=20)
-"""After which no other agent is begun: at functionTimeout the host kills the process, in the middle of a deletion."""
-PER_LINE = 40
-"""Image names in one line of telemetry, whose values are cut at 8,192 characters."""
+MAX_CONCURRENT_AGENTS = 8
+MAX_RUN_TIME = timedelta(minutes=20)
+"""No agent starts later: at functionTimeout the host kills the process, in the middle of a deletion."""
+IMAGES_PER_LINE = 40
+"""Telemetry cuts values at 8,192 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """One agent's plan, and what it was made from."""
+    """One agent's plan, and its inputs."""
 
-    lines: tuple[PruneDecision, ...]
+    decisions: tuple[PruneDecision, ...]
     routing: Routing
     release: ReleaseState
 
     @property
-    def going(self) -> list[Delete]:
-        """The lines of what goes."""
-        return [line for line in self.lines if isinstance(line, Delete)]
+    def versions(self) -> list[Version]:
+        """Every version of the agent."""
+        return [decision.version for decision in self.decisions]
 
-
-async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Prune every agent that agents.yaml names; what one agent's reads or deletes meet stops none of the others."""
-    turns, ends = asyncio.Semaphore(AT_ONCE), gateways.clock.now() + BUDGET
-    all_quiet = DecisionLog(gateways.journal, gateways.clock, {})
-
-    async def one(spec: AgentSpec) -> None:
-        with otel.span(STEP, agent=spec.name):
-            async with turns:  # what is told afterwards keeps no other agent waiting
-                told, gone = await _agent(spec, settings, gateways, ends)
-            await _report(spec, told, gone, gateways, all_quiet)
-
-    try:
-        await asyncio.gather(*(one(spec) for spec in agents.agents.values()))
-    finally:
-        await all_quiet.flush()
-
-
-async def _agent(
-    spec: AgentSpec, settings: Settings, gateways: Gateways, ends: datetime
-) -> tuple[DecisionLog, set[str]]:
-    """What is to be told, and the versions that went."""
-    about = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
-    decisions, gone = DecisionLog(gateways.journal, gateways.clock, about), set[str]()
-    try:
-        if gateways.clock.now() < ends:
-            await _prune(spec, settings, gateways, decisions, gone)
-        else:
-            decisions.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run goes on")
-    except GatewayError as error:
-        decisions.record(Reason.PRUNE_STOPPED, str(error))
-    return decisions, gone
-
-
-async def _report(
-    spec: AgentSpec, decisions: DecisionLog, gone: set[str], gateways: Gateways, quiet: DecisionLog
-) -> None:
-    """What is told where nothing went is written with that of the other agents, at the run's end."""
-    if not gone:
-        quiet.take_lines(decisions)
-        return
-    event = outcome_events.prune_event(spec.name, sorted(gone, key=int), gateways.clock.now().isoformat())
-    await outcome_events.publish([event], decisions, gateways)
-    await decisions.flush()
+    @property
+    def deletions(self) -> list[Delete]:
+        """The versions to delete."""
+        return [decision for decision in self.decisions if isinstance(decision, Delete)]
 
 
 async def plan_versions(spec: AgentSpec, gateways: Gateways) -> PrunePlan:
-    """What would go now and why the rest stays; every page is read first, and any error reads as no plan at all."""
+    """What would be deleted now, and why the rest stays; reads every page first, and any error means no plan."""
     foundry, name = gateways.foundry, spec.name
     reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
     (agent, versions), release = await gather_two(reads, gateways.state_store.get_release(name))
     if agent is None:
         return PrunePlan((), Routing(), release)
-    lines = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
-    return PrunePlan(lines, agent.routing, release)
+    decisions = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
+    return PrunePlan(decisions, agent.routing, release)
 
 
-async def _prune(
-    spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
-) -> None:
-    """Tell, and delete where something goes; what went is in ``gone`` also where an error ends it."""
-    found = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways))
-    metrics.version_counts(spec.name, [line.version for line in found.lines], spec.keep.limit)
-    pause = (await gateways.state_store.get_desired(spec.name)).pause if found.going else None
-    if pause is not None and pause.is_active(gateways.clock.now()):
-        decisions.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
-        return
-    if settings.prune_dry_run or not found.going:
-        _tell(found.lines, decisions)
-        left = {line.version.number for line in found.going}
-    else:
-        found = await _delete(spec, settings, gateways, decisions, gone)
-        left = gone
-    kept = [line.version for line in found.lines if line.version.number not in left]
-    _sum_up(spec, kept, decisions)
-    versions = [line.version for line in found.lines]
-    await prune_toolbox.prune_toolbox(spec, versions, kept, gateways, decisions, dry_run=settings.prune_dry_run)
+async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
+    """Prune every agent of agents.yaml; an error of one agent stops none of the others."""
+    slots, ends = asyncio.Semaphore(MAX_CONCURRENT_AGENTS), gateways.clock.now() + MAX_RUN_TIME
+    unflushed = DecisionLog(gateways.journal, gateways.clock, {})
 
+    async def prune(spec: AgentSpec) -> None:
+        common = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
+        log = DecisionLog(gateways.journal, gateways.clock, common)
+        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log)
+        with otel.span(STEP, agent=spec.name):
+            async with slots:
+                try:
+                    if gateways.clock.now() < ends:
+                        await pruner.prune()
+                    else:
+                        log.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run continues")
+                except GatewayError as error:
+                    log.record(Reason.PRUNE_STOPPED, str(error))
+            if not pruner.deleted:
+                unflushed.take_lines(log)  # one write for all such agents
+                return
+            at = gateways.clock.now().isoformat()
+            event = outcome_events.prune_event(spec.name, sorted(pruner.deleted, key=int), at)
+            await outcome_events.publish([event], log, gateways)
+            await log.flush()
 
-async def _delete(
-    spec: AgentSpec, settings: Settings, gateways: Gateways, decisions: DecisionLog, gone: set[str]
-) -> PrunePlan:
-    """Plan again under the lease and delete; returns that plan."""
-    lease = await gateways.state_store.acquire_lease(spec.name)
-    if lease is None:
-        decisions.record(Reason.LEASE_TAKEN)
-        return await plan_versions(spec, gateways)
     try:
-        found = await plan_versions(spec, gateways)
-        _tell([line for line in found.lines if isinstance(line, Keep)], decisions)
-        pace = _pace(lease, settings, gateways)
-        deleting = VersionDeleter(
-            spec, lease.state, pace, gateways, decisions, lambda: _newer_wish(spec.name, lease, gateways)
-        )
-        try:
-            await deleting.delete_all(found.going)
-            await deleting.delete_all(_instead(spec, found, deleting))
-        except LeaseLostError:
-            decisions.record(Reason.LEASE_LOST)
-        finally:
-            gone |= set(deleting.results) - set(deleting.not_deleted)
+        await gather_all(prune(spec) for spec in agents.agents.values())
     finally:
-        await lease.release()
-    desired = await gateways.state_store.get_desired(spec.name)
-    if desired.generation > lease.state.observed_generation:
-        await gateways.release_queue.enqueue(spec.name, traceparent=desired.traceparent or otel.current_traceparent())
-    return found
+        await unflushed.flush()
 
 
-def _instead(spec: AgentSpec, found: PrunePlan, deleting: VersionDeleter) -> list[Delete]:
-    """What gives way in the place of versions that could not be deleted, where the agent is crowded."""
-    left = [line.version for line in found.lines if deleting.results.get(line.version.number) not in PRUNED]
-    if not deleting.not_deleted or not near_limit(len(left), spec.keep):
-        return []
-    now = deleting.gateways.clock.now()
-    again = plan_prune(left, found.routing, found.release, spec.keep, now, deleting.not_deleted)
-    return [line for line in again if isinstance(line, Delete)]
+@dataclass
+class _Pruner:
+    """Prunes one agent; ``deleted`` is right also where an error ends it."""
 
+    spec: AgentSpec
+    dry_run: bool
+    gateways: Gateways
+    log: DecisionLog
+    deleted: set[str] = field(default_factory=set)
 
-def _pace(lease: Lease, settings: Settings, gateways: Gateways) -> LeaseKeeper:
-    return LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+    async def prune(self) -> None:
+        """Plan, delete, and record; raises TransientError or PermanentError."""
+        spec, gateways = self.spec, self.gateways
+        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways))
+        metrics.version_counts(spec.name, plan.versions, spec.keep.limit)
+        pause = (await gateways.state_store.get_desired(spec.name)).pause if plan.deletions else None
+        if pause is not None and pause.is_active(gateways.clock.now()):
+            self.log.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
+            return
+        if self.dry_run or not plan.deletions:
+            self._record(plan.decisions)
+            removed = {decision.version.number for decision in plan.deletions}
+        else:
+            plan, removed = await self._delete(), self.deleted
+        kept = [version for version in plan.versions if version.number not in removed]
+        self._record_summary(kept)
+        await prune_toolbox(spec, plan.versions, kept, gateways, self.log, dry_run=self.dry_run)
 
+    async def _delete(self) -> PrunePlan:
+        """Plan again under the lease and delete; returns that plan."""
+        name, state_store = self.spec.name, self.gateways.state_store
+        lease = await state_store.acquire_lease(name)
+        if lease is None:
+            self.log.record(Reason.LEASE_TAKEN)
+            return await plan_versions(self.spec, self.gateways)
+        try:
+            plan = await plan_versions(self.spec, self.gateways)
+            self._record(decision for decision in plan.decisions if isinstance(decision, Keep))
+            await self._delete_planned(plan, lease)
+        finally:
+            await lease.release()
+        desired = await state_store.get_desired(name)
+        if desired.generation > lease.state.observed_generation:
+            traceparent = desired.traceparent or otel.current_traceparent()
+            await self.gateways.release_queue.enqueue(name, traceparent=traceparent)
+        return plan
 
-async def _newer_wish(agent: str, lease: Lease, gateways: Gateways) -> bool:
-    return (await gateways.state_store.get_desired(agent)).generation > lease.state.observed_generation
+    async def _delete_planned(self, plan: PrunePlan, lease: Lease) -> None:
+        async def is_interrupted() -> bool:
+            desired = await self.gateways.state_store.get_desired(self.spec.name)
+            return desired.generation > lease.state.observed_generation
 
+        keeper = LeaseKeeper(self.gateways.clock, lease, self.gateways.rate_limiter)
+        deleter = VersionDeleter(self.spec, lease.state, keeper, self.gateways, self.log, is_interrupted)
+        try:
+            await deleter.delete_all(plan.deletions)
+            await deleter.delete_all(self._replacements(plan, deleter))
+        except LeaseLostError:
+            self.log.record(Reason.LEASE_LOST)
+        finally:
+            self.deleted |= set(deleter.results) - set(deleter.not_deleted)
 
-def _tell(lines: tuple[PruneDecision, ...] | list[Keep], decisions: DecisionLog) -> None:
-    for line in lines:
-        decisions.record(line.reason, version=line.version.number)
+    def _replacements(self, plan: PrunePlan, deleter: VersionDeleter) -> list[Delete]:
+        """The versions to delete instead of those that could not be deleted, near the version limit."""
+        left = [version for version in plan.versions if deleter.results.get(version.number) not in PRUNED]
+        if not deleter.not_deleted or not near_limit(len(left), self.spec.keep):
+            return []
+        now = self.gateways.clock.now()
+        decisions = plan_prune(left, plan.routing, plan.release, self.spec.keep, now, deleter.not_deleted)
+        return [decision for decision in decisions if isinstance(decision, Delete)]
 
+    def _record(self, decisions: Iterable[PruneDecision]) -> None:
+        for decision in decisions:
+            self.log.record(decision.reason, version=decision.version.number)
 
-def _sum_up(spec: AgentSpec, kept: list[Version], decisions: DecisionLog) -> None:
-    """How many are left, and the images that they need: what purges the registry can be held against it."""
-    about = {"versions": len(kept), "limit": spec.keep.limit}
-    if near_limit(len(kept), spec.keep):
-        decisions.record(Reason.VERSION_LIMIT_NEAR, f"{len(kept)} of {spec.keep.limit} versions", **about)  # type: ignore[arg-type]
-    images = sorted({version.image for version in kept if version.image})
-    for start in range(0, len(images), PER_LINE):
-        decisions.record(Reason.IMAGES_IN_USE, images=" ".join(images[start : start + PER_LINE]), **about)  # type: ignore[arg-type]
+    def _record_summary(self, kept: list[Version]) -> None:
+        """Record how many versions are left, and the images that they need, for jobs that purge the registry."""
+        limit = self.spec.keep.limit
+        counts: dict[str, Any] = {"versions": len(kept), "limit": limit}
+        if near_limit(len(kept), self.spec.keep):
+            self.log.record(Reason.VERSION_LIMIT_NEAR, f"{len(kept)} of {limit} versions", **counts)
+        images = sorted({version.image for version in kept if version.image})
+        for start in range(0, len(images), IMAGES_PER_LINE):
+            names = " ".join(images[start : start + IMAGES_PER_LINE])
+            self.log.record(Reason.IMAGES_IN_USE, images=names, **counts)

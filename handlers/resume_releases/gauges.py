@@ -1,50 +1,45 @@
-"""How things stand, looked at by the timer: what waits, what is held, and what the queues hold."""
+"""Sets the gauges of a timer run: unfinished releases, waiting approvals, holds, and the length of each queue."""
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from datetime import datetime
 
 from core import release_outcome
 from core.release_outcome import seconds_since
 from core.state import holds
-from handlers.concurrency import gather_two
+from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import metrics
 
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 QUEUES = ("releases", "events", "releases-poison", "events-poison")
 
 
 async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
-    """Measure it; what cannot be read now is measured by the next run."""
-    turns, now = asyncio.Semaphore(AT_ONCE), gateways.clock.now()
+    """Set all gauges; the next run retries reads that fail."""
+    now = gateways.clock.now()
 
     async def age(agent: str) -> float:
-        async with turns:
-            with suppress(GatewayError):
-                return await _agent(agent, now, gateways)
+        with suppress(GatewayError):
+            return await _record_agent(agent, now, gateways)
         return 0.0
 
+    async def depth(queue: str) -> None:
+        with suppress(GatewayError):
+            metrics.queue_depth(queue, await gateways.release_queue.count_messages(queue))
+
     ages, _ = await gather_two(
-        asyncio.gather(*(age(agent) for agent in agents)),
-        asyncio.gather(*(_queue(name, gateways) for name in QUEUES)),
+        gather_limited(MAX_CONCURRENT, map(age, agents)), gather_limited(len(QUEUES), map(depth, QUEUES))
     )
     metrics.oldest_unfinished(max(ages, default=0.0))
 
 
-async def _agent(agent: str, now: datetime, gateways: Gateways) -> float:
-    """For how many seconds the agent's release should have ended."""
-    desired, release = await gather_two(
-        gateways.state_store.get_desired(agent), gateways.state_store.get_release(agent)
-    )
-    waits = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
-    metrics.holds_and_approval(agent, len(holds.active(desired, release, now)), waits or 0.0)
+async def _record_agent(agent: str, now: datetime, gateways: Gateways) -> float:
+    """Returns the seconds since when the agent's release should have ended."""
+    state_store = gateways.state_store
+    desired, release = await gather_two(state_store.get_desired(agent), state_store.get_release(agent))
+    waiting = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
+    metrics.holds_and_approval(agent, len(holds.active(desired, release, now)), waiting or 0.0)
     return seconds_since(release_outcome.unfinished_since(desired, release, now), now) or 0.0
-
-
-async def _queue(name: str, gateways: Gateways) -> None:
-    with suppress(GatewayError):
-        metrics.queue_depth(name, await gateways.release_queue.count_messages(name))

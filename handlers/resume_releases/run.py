@@ -1,4 +1,4 @@
-"""``resume_releases``: what was lost, stuck or missed is taken up again, and a sign of life is given."""
+"""``resume_releases``: finds lost, stuck, drifted and missed work, and sends the heartbeat."""
 
 from __future__ import annotations
 
@@ -17,27 +17,24 @@ UNFINISHED = frozenset({"open", "due"})
 
 
 async def resume_releases(agents: Agents, gateways: Gateways) -> None:
-    """Ask for every unfinished release again, found by one listing; raises TransientError or PermanentError."""
+    """Enqueue every unfinished release, found by one listing; raises TransientError or PermanentError."""
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     try:
         unfinished = await gateways.state_store.list_agents(UNFINISHED)
         for agent in unfinished:
             if agent in agents.agents:
-                desired = await gateways.state_store.get_desired(agent)  # its push's trace goes on
-                await gateways.release_queue.enqueue(
-                    agent, traceparent=desired.traceparent or otel.current_traceparent()
-                )
+                desired = await gateways.state_store.get_desired(agent)
+                traceparent = desired.traceparent or otel.current_traceparent()  # of its push, where there is one
+                await gateways.release_queue.enqueue(agent, traceparent=traceparent)
                 decisions.record(Reason.REQUEUED, agent=agent)
             else:
                 decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
-        at_rest = tuple(sorted(set(agents.agents) - set(unfinished)))
-        await report_drift(at_rest, decisions, gateways)
-        deployed = await apply_config_changes(agents, decisions, gateways)
-        await find_missed_pushes(agents, decisions, gateways, at_once=deployed)
+        await report_drift(tuple(sorted(set(agents.agents) - set(unfinished))), decisions, gateways)
+        changed = await apply_config_changes(agents, decisions, gateways)
+        await find_missed_pushes(agents, decisions, gateways, always=changed)
         await record_gauges(tuple(agents.agents), gateways)
-        otel.log_decision(
-            {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}, severity="info"
-        )
+        heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
+        otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()
     finally:
         await decisions.flush()

@@ -55,6 +55,19 @@ def _no_intent(state_store: Any) -> dict[str, Any]:
     return {"acquire_lease": acquire_lease}
 
 
+def _no_own_holds(state_store: Any) -> dict[str, Any]:
+    async def acquire_lease(agent: str) -> Any:
+        lease = await state_store.acquire_lease(agent)
+
+        async def write(release: ReleaseState) -> bool:
+            written: bool = await lease.write(replace(release, holds=()))
+            return written
+
+        return lease and Override(lease, write=write)
+
+    return {"acquire_lease": acquire_lease}
+
+
 def _no_holds(state_store: Any) -> dict[str, Any]:
     async def get_desired(agent: str) -> Any:
         return replace(await state_store.get_desired(agent), holds=())
@@ -128,6 +141,7 @@ def _clear_errors(foundry: Any) -> dict[str, Any]:
 
 MUTANTS: dict[str, Mutant] = {
     "a write is sent without a saved intent": _state_store(_no_intent),
+    "a rollback is saved without its hold": _state_store(_no_own_holds),
     "a person's hold is ignored": _state_store(_no_holds),
     "a pause is ignored": _state_store(_no_pause),
     "every candidate counts as approved": _state_store(_always_approved),

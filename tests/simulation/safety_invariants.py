@@ -143,6 +143,10 @@ def _check_routing(oracle: Oracle, to: Routing) -> None:
         oracle.fail("a person's routing was overwritten without a newer push or command")
     if pending is not None and pending.kind is WriteKind.MOVE_TRAFFIC:
         _check_promotion(oracle, release, version)
+    if pending is not None and pending.kind is WriteKind.ROLL_BACK:
+        held = [hold.fingerprint for hold in release.holds]
+        if release.fingerprint not in held:
+            oracle.fail("a version that failed its check was rolled back, but is not held")
 
 
 def _must_know(oracle: Oracle, at: float, routing_read_at: float) -> bool:

@@ -18,7 +18,7 @@ from tests.support.worker_index import Message, functions, initialize
 APP = """
 import azure.functions as func
 
-from handlers import telemetry
+from handlers.telemetry import otel
 
 app = func.FunctionApp()
 
@@ -26,8 +26,8 @@ app = func.FunctionApp()
 @app.function_name("release_agent")
 @app.queue_trigger(arg_name="message", queue_name="releases", connection="AzureWebJobsStorage")
 async def release_agent(message: str) -> None:
-    with telemetry.span("release", agent="hello-agent"):
-        telemetry.decision({"reason": "LIVE", "agent": "hello-agent"}, severity="info")
+    with otel.span("release", agent="hello-agent"):
+        otel.log_decision({"reason": "LIVE", "agent": "hello-agent"}, severity="info")
 """
 TRACE = "ab" * 16
 

@@ -1,4 +1,4 @@
-"""Settings: what they say, and that the README's table is true; wrong ones are in test_bad_settings.py."""
+"""Settings, their defaults, and the README's table of them; test_settings_validation.py has the wrong ones."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ def without(*names: str, **more: str) -> dict[str, str]:
     return {key: value for key, value in GIVEN.items() if key not in names} | more
 
 
-def test_what_is_not_said_has_its_default() -> None:
+def test_settings_have_defaults() -> None:
     settings = Settings.from_env(GIVEN)
     assert settings.registry_login_server == "demo.azurecr.io"
     assert settings.blob_uri == "https://account.blob.core.windows.net"
     assert (settings.poll_seconds, settings.prune_dry_run, settings.agents_file) == (2.0, False, "agents.yaml")
 
 
-def test_the_seeds_name_of_the_endpoint_is_read_too() -> None:
+def test_the_seeds_name_of_the_endpoint_is_accepted() -> None:
     endpoint = "https://seed.services.ai.azure.com/api/projects/p"
     env = without("FOUNDRY_PROJECT_ENDPOINT", AZURE_AI_PROJECT_ENDPOINT=endpoint)
     assert Settings.from_env(env).foundry_project_endpoint == endpoint
 
 
-def test_blanks_around_a_value_are_not_part_of_it_and_a_blank_is_none() -> None:
+def test_blanks_around_a_value_are_ignored_and_a_blank_value_counts_as_missing() -> None:
     settings = Settings.from_env({name: f" {value}\n" for name, value in GIVEN.items()} | {"POLL_SECONDS": "  "})
     assert settings == Settings.from_env(GIVEN)
 
 
-def test_addresses_end_without_a_slash_as_the_clients_put_paths_behind_them() -> None:
+def test_addresses_lose_their_last_slash_because_clients_append_paths() -> None:
     slashed = {name: f"{value}/" for name, value in GIVEN.items() if value.startswith("https")}
     assert Settings.from_env(GIVEN | slashed) == Settings.from_env(GIVEN)
 
 
-def test_the_readme_has_every_setting_with_its_default_and_meaning() -> None:
+def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
     readme = (ROOT / "README.md").read_text()
-    for one in fields(Settings):
-        default = one.metadata["default"]
+    for setting in fields(Settings):
+        default = setting.metadata["default"]
         shown = "required" if default is None else default
-        if default and "`" not in default and default != "the two below":
+        if default and "`" not in default and default != "the next two":
             shown = f"`{default}`"
-        assert f"| `{one.metadata['name']}` | {shown} | {one.metadata['meaning']} |" in readme
+        assert f"| `{setting.metadata['name']}` | {shown} | {setting.metadata['meaning']} |" in readme
 
 
-def test_a_rules_file_is_read_again_once_it_changed(tmp_path: Path) -> None:
+def test_the_agents_file_is_read_again_after_a_change(tmp_path: Path) -> None:
     path = tmp_path / "agents.yaml"
     settings = Settings.from_env(GIVEN | {"AGENTS_FILE": str(path)})
     path.write_text("agents: {a: {repository: x}}")

@@ -13,6 +13,7 @@ from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import UNKNOWN_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.reasons import Reason
+from core.release import transitions
 from core.release.actions import (
     Action,
     Check,
@@ -428,6 +429,27 @@ def test_a_rotation_does_not_bring_a_deleted_agent_back() -> None:
     ended = step(SERVING, facts(None), rotation)
     assert isinstance(ended, EndRelease)
     assert step(ended.state, facts(None), rotation) == Stop(Reason.AGENT_DELETED, already_reported=True)
+
+
+def test_a_second_rotation_after_the_agent_was_deleted_does_not_create_it_again() -> None:
+    first = replace(WANTED, generation=3, user_generation=1)
+    ended = step(replace(SERVING, observed_generation=2), facts(None), first)
+    assert isinstance(ended, EndRelease)
+    second = replace(first, generation=ended.state.observed_generation + 1)
+    again = step(ended.state, facts(None), second)
+    assert isinstance(again, EndRelease)
+    assert again.reason is Reason.AGENT_DELETED
+    assert again.state.observed_generation == second.generation
+    assert isinstance(step(again.state, facts(None), replace(WANTED, generation=9, user_generation=9)), StartRelease)
+
+
+def test_a_new_release_of_the_same_definition_may_delete_a_duplicate_of_its_own() -> None:
+    failed = replace(WITH_CANDIDATE, is_duplicate=True)
+    deleted = transitions.ended(transitions.duplicate_deleted(failed), Reason.IMAGE_ERROR, NOW)
+    again = transitions.started(deleted, 3, PUSH, RESOLVED, TO_1, NOW)
+    candidate = transitions.has_candidate(again, version("3", Status.FAILED), highest_version=3)
+    desired = replace(WANTED, generation=3, user_generation=3)
+    assert step(candidate, facts(AT_1, version("3", Status.FAILED)), desired) == DeleteDuplicate("3")
 
 
 def test_a_version_that_serves_but_was_never_proven_is_not_already_live() -> None:

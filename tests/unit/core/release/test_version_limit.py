@@ -1,4 +1,4 @@
-"""Row 17: room for one more version."""
+"""Prunes before a create where the agent is near its version limit."""
 
 from __future__ import annotations
 

@@ -109,14 +109,14 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
 
     class Slow(InMemoryFoundry):
         async def get_agent(self, name: str) -> Agent | None:
-            clock.passed += run.BUDGET.total_seconds() / 10
+            clock.passed += run.MAX_RUN_TIME.total_seconds() / 10
             return None
 
     slow = Slow(clock)
     await prune_versions(AGENTS, SETTINGS, replace(gateways, foundry=slow))
     stopped = [line for line in cast("InMemoryJournal", gateways.journal).lines if line["reason"] == "PRUNE_STOPPED"]
     assert 5 <= len(stopped) < len(MANY)
-    assert "the next run goes on" in str(stopped[0]["detail"])
+    assert "the next run continues" in str(stopped[0]["detail"])
     assert clock.passed < timedelta(minutes=45).total_seconds()
 
 
