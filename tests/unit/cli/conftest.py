@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.handlers.test_handlers import House
+from tests.support.app import App
 
 
 @pytest.fixture
-def app() -> House:
-    return House()
+def app() -> App:
+    return App()

@@ -8,24 +8,24 @@ from cli.commands import user_commands
 from cli.output import Progress
 from cli.prompt import PromptOptions
 from cli.runner import CommandContext, CommandResult
-from tests.unit.handlers.test_handlers import AGENT, House
+from tests.support.app import AGENT, App
 
 DRY_RUN = PromptOptions(dry_run=True, yes=False, as_json=True)
 ASK = PromptOptions(dry_run=False, yes=False, as_json=True)
 YES = PromptOptions(dry_run=False, yes=True, as_json=True)
 
 
-def context_of(app: House) -> CommandContext:
-    return CommandContext(app.agents, app.settings, app.outside, Progress())
+def context_of(app: App) -> CommandContext:
+    return CommandContext(app.agents, app.settings, app.gateways, Progress())
 
 
-async def run(app: House, function: str, **arguments: Any) -> CommandResult:
+async def run(app: App, function: str, **arguments: Any) -> CommandResult:
     """Run a user command for the agent, as JSON and without --watch."""
     given = {"by": "ann", **arguments}
     return await user_commands.apply(context_of(app), function, AGENT, given, watch=False, as_json=True)
 
 
-async def make_live(app: House, *letters: str) -> None:
+async def make_live(app: App, *letters: str) -> None:
     """Push and release one image per letter."""
     for number, letter in enumerate(letters, 1):
         await app.pushed(f"v{number}", letter)

@@ -6,11 +6,11 @@ import pytest
 
 from cli.commands.prune import plan_and_prune
 from cli.exit_codes import BAD_RESULT, DONE, UsageError
+from tests.support.app import AGENT, App
 from tests.unit.cli.support import ASK, DRY_RUN, YES, context_of, make_live
-from tests.unit.handlers.test_handlers import AGENT, House
 
 
-async def test_it_deletes_what_it_showed_and_asks_first(app: House) -> None:
+async def test_it_deletes_what_it_showed_and_asks_first(app: App) -> None:
     await make_live(app, "a", "b", "c")
     plan = await plan_and_prune(context_of(app), AGENT, DRY_RUN)
     assert [(row["version"], row["delete"]) for row in plan.data] == [("1", True), ("2", False), ("3", False)]
@@ -23,7 +23,7 @@ async def test_it_deletes_what_it_showed_and_asks_first(app: House) -> None:
     assert "PRUNED_STALE" in app.journal.reasons()
 
 
-async def test_a_version_with_sessions_stays_and_the_command_exits_with_1(app: House) -> None:
+async def test_a_version_with_sessions_stays_and_the_command_exits_with_1(app: App) -> None:
     await make_live(app, "a", "b", "c")
     app.foundry.agents[AGENT].versions_in_use.add("1")
     result = await plan_and_prune(context_of(app), AGENT, YES)

@@ -9,15 +9,15 @@ import pytest
 from cli.commands.replay import EventSource, show_and_send
 from cli.exit_codes import UsageError
 from handlers.poison import handle_poison_message
+from tests.support.app import AGENT, App
 from tests.support.builders import push_event
 from tests.unit.cli.support import DRY_RUN, context_of
-from tests.unit.handlers.test_handlers import AGENT, House
 
 
-async def test_poisoned_messages_are_read_from_the_journal(app: House) -> None:
-    await handle_poison_message("events", json.dumps(push_event()), app.outside)
-    await handle_poison_message("events", "rubbish", app.outside)
-    await handle_poison_message("releases", '{"target": "hello-agent", "traceparent": null}', app.outside)
+async def test_poisoned_messages_are_read_from_the_journal(app: App) -> None:
+    await handle_poison_message("events", json.dumps(push_event()), app.gateways)
+    await handle_poison_message("events", "rubbish", app.gateways)
+    await handle_poison_message("releases", '{"target": "hello-agent", "traceparent": null}', app.gateways)
     result = await show_and_send(context_of(app), EventSource.parse(None, "1d"), DRY_RUN)
     assert [(row["kind"], row["id"]) for row in result.data] == [("push", "event-1"), ("release", AGENT)]
     assert "skipped: the message of 2026-11-24T12:00:00+00:00, line 1 is not JSON" in result.text

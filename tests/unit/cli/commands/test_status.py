@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cli.commands.status import show_status
+from tests.support.app import AGENT, App
 from tests.unit.cli.support import context_of, make_live, run
-from tests.unit.handlers.test_handlers import AGENT, House
 
 
-async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: House) -> None:
+async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: App) -> None:
     await make_live(app, "a")
     await run(app, "hold", why="a rumour", until="1d")
     await run(app, "pause", why="lunch", until="1h")

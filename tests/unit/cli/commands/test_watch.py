@@ -8,15 +8,15 @@ import pytest
 
 from cli.commands.watch import watch
 from cli.exit_codes import BAD_RESULT, DONE
+from tests.support.app import AGENT, App
 from tests.unit.cli.support import context_of, make_live, run
-from tests.unit.handlers.test_handlers import AGENT, House
 
 
-async def test_it_ends_with_the_result_of_the_release(app: House, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_it_ends_with_the_result_of_the_release(app: App, capsys: pytest.CaptureFixture[str]) -> None:
     await make_live(app, "a")
     since = app.clock.now()
     await run(app, "request_release")
-    generation = (await app.ledger.get_desired(AGENT)).generation
+    generation = (await app.state_store.get_desired(AGENT)).generation
     await app.released()
     result = await watch(context_of(app), {AGENT: generation}, since, as_json=True)
     assert (result.data, result.exit_code) == ({AGENT: "ALREADY_LIVE"}, DONE)
@@ -24,21 +24,21 @@ async def test_it_ends_with_the_result_of_the_release(app: House, capsys: pytest
         "RELEASE_REQUESTED",
         "ALREADY_LIVE",
     ]
-    app.vault.forbidden = True
+    app.key_vault.forbidden = True
     await run(app, "request_release")
     await app.released()
     result = await watch(context_of(app), {AGENT: generation + 1}, since, as_json=False)
     assert (result.data, result.exit_code) == ({AGENT: "SECRET_FORBIDDEN"}, BAD_RESULT)
 
 
-async def test_it_ends_when_the_release_waits_for_an_operator(app: House) -> None:
+async def test_it_ends_when_the_release_waits_for_an_operator(app: App) -> None:
     await app.pushed()
     await run(app, "pause", why="lunch")
     result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
     assert result.data == {AGENT: "PAUSED"}
 
 
-async def test_a_held_release_exits_with_1(app: House) -> None:
+async def test_a_held_release_exits_with_1(app: App) -> None:
     await app.pushed()
     await run(app, "hold", why="a rumour")
     await app.released()

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from cli.commands.why import explain
 from cli.exit_codes import NOTHING_TO_DO
+from tests.support.app import AGENT, App
 from tests.unit.cli.support import context_of, make_live, run
-from tests.unit.handlers.test_handlers import AGENT, House
 
 DAY = timedelta(days=1)
 
 
-async def test_it_shows_a_whole_release_and_an_event_that_no_agent_follows(app: House) -> None:
+async def test_it_shows_a_whole_release_and_an_event_that_no_agent_follows(app: App) -> None:
     await make_live(app, "a")
     by_tag = await explain(context_of(app), "v1", DAY)
     assert [decision["reason"] for decision in by_tag.data["decisions"] if decision.get("agent") == AGENT] == [
@@ -29,7 +29,7 @@ async def test_it_shows_a_whole_release_and_an_event_that_no_agent_follows(app: 
     assert (nothing.exit_code, "nothing is known about v9" in nothing.text) == (NOTHING_TO_DO, True)
 
 
-async def test_it_shows_user_commands_and_holds(app: House) -> None:
+async def test_it_shows_user_commands_and_holds(app: App) -> None:
     await make_live(app, "a")
     await run(app, "hold", why="a rumour")
     result = await explain(context_of(app), "agents/hello:v1", DAY)

@@ -15,9 +15,9 @@ from cli.plan.planner import plan_live, plan_offline
 from cli.plan.snapshot import read_snapshot, take_snapshot
 from core.agents_file.loader import load_agents
 from core.model import Routing
+from tests.support.app import AGENT, App
 from tests.support.builders import push_data, push_event, secret_event
 from tests.unit.cli.support import context_of
-from tests.unit.handlers.test_handlers import AGENT, House
 
 AGENTS = """
 agents:
@@ -127,22 +127,38 @@ def test_wrong_arguments_are_refused_with_a_correction(tmp_path: Path) -> None:
         PlanArguments.parse(["events.json"], "agents/hello:v1")
 
 
-async def test_a_live_plan_reads_and_changes_nothing(app: House) -> None:
+async def test_a_live_plan_reads_and_changes_nothing(app: App) -> None:
     await app.pushed()
     await app.released()
     app.foundry.agents[AGENT].routing = Routing()
-    before = repr((app.ledger.desired, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
+    before = repr(
+        (
+            app.state_store.desired,
+            app.state_store.releases,
+            app.foundry.agents,
+            app.release_queue.sent,
+            app.journal.lines,
+        )
+    )
     toolboxes = len(app.foundry.toolboxes)
     push = push_event(id="new", eventTime="2026-11-25T12:00:00Z", data=push_data(tag="v2", digest=f"sha256:{'b' * 64}"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(push), "f")))
     result = await plan_live(context_of(app), arguments, None)
     assert reasons(result) == ["ACCEPTED", "PIN", "BEGIN", "CREATE", "CONFIRM_PASSED", "TRAFFIC_MOVED", "LIVE"]
-    after = repr((app.ledger.desired, app.ledger.releases, app.foundry.agents, app.queue.sent, app.journal.lines))
+    after = repr(
+        (
+            app.state_store.desired,
+            app.state_store.releases,
+            app.foundry.agents,
+            app.release_queue.sent,
+            app.journal.lines,
+        )
+    )
     assert (after, len(app.foundry.toolboxes), app.foundry.create_count) == (before, toolboxes, 1)
 
 
-async def snapshot_of_a_live_agent(folder: Path) -> tuple[House, Path]:
-    app = House(agents=load_agents(WITH_A_SECRET))
+async def snapshot_of_a_live_agent(folder: Path) -> tuple[App, Path]:
+    app = App(agents=load_agents(WITH_A_SECRET))
     await app.pushed()
     await app.released()
     taken = await take_snapshot(context_of(app), AGENT)
@@ -155,7 +171,7 @@ async def test_a_snapshot_has_the_state_and_no_secret_value(tmp_path: Path) -> N
     app, file = await snapshot_of_a_live_agent(tmp_path)
     assert "canary-3c2d" not in file.read_text()
     snapshot = read_snapshot(file)
-    assert snapshot.agents[AGENT].release == await app.ledger.get_release(AGENT)
+    assert snapshot.agents[AGENT].release == await app.state_store.get_release(AGENT)
     assert snapshot.agents[AGENT].versions == tuple(await app.foundry.list_versions(AGENT))
 
 

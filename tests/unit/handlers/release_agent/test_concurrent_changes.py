@@ -13,8 +13,7 @@ from core.reasons import Reason
 from core.state.release import ReleaseState
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
-from tests.unit.handlers.release_agent.test_gates_and_rollback import again, house_with
-from tests.unit.handlers.test_handlers import AGENT, House
+from tests.support.app import AGENT, App, app_with, push_and_release
 
 LIVE, CANDIDATE = "2", "3"
 SPLIT = Routing((TrafficRule("1", 50), TrafficRule("2", 50)))
@@ -74,28 +73,28 @@ MEDDLING: Mapping[str, Callable[[InMemoryFoundry], None]] = {
 }
 
 
-async def live_at_two(answers: str) -> tuple[House, Meddled]:
+async def live_at_two(answers: str) -> tuple[App, Meddled]:
     """Versions 1 and 2 are there, 2 is live, and what comes next answers as given."""
-    house = house_with()
+    app = app_with()
     for tag, letter in (("v1", "a"), ("v2", "b")):
-        assert await again(house, tag, letter) == "LIVE"
-        await house.clock.sleep(3600)
+        assert await push_and_release(app, tag, letter) == "LIVE"
+        await app.clock.sleep(3600)
     if answers == "wrongly with traffic":
-        house.foundry.answers["c" * 64] = ("pong", "oops")
-    meddled = Meddled(house.foundry, house.clock)
-    house.outside = replace(house.outside, foundry=meddled)
-    return house, meddled
+        app.foundry.answers["c" * 64] = ("pong", "oops")
+    meddled = Meddled(app.foundry, app.clock)
+    app.gateways = replace(app.gateways, foundry=meddled)
+    return app, meddled
 
 
-async def to_its_end(house: House) -> ReleaseState:
+async def to_its_end(app: App) -> ReleaseState:
     """Hand the message over as often as the queue does."""
     for _ in range(6):
-        await house.released()
-        release = await house.ledger.get_release(AGENT)
-        if not release.is_open and release.observed_generation == (await house.ledger.get_desired(AGENT)).generation:
+        await app.released()
+        release = await app.state_store.get_release(AGENT)
+        if not release.is_open and release.observed_generation == (await app.state_store.get_desired(AGENT)).generation:
             return release
-        await house.clock.sleep(80)
-    raise AssertionError(f"the release never ends: {house.journal.reasons()[-6:]}")
+        await app.clock.sleep(80)
+    raise AssertionError(f"the release never ends: {app.journal.reasons()[-6:]}")
 
 
 @pytest.mark.parametrize("answers", ["well", "wrongly with traffic"])
@@ -103,65 +102,65 @@ async def to_its_end(house: House) -> ReleaseState:
 @in_virtual_time
 async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str, answers: str) -> None:
     for at in range(LONGEST):
-        house, meddled = await live_at_two(answers)
+        app, meddled = await live_at_two(answers)
         seen: list[ReleaseState] = []
 
-        def meddle(house: House = house, seen: list[ReleaseState] = seen) -> None:
-            seen.append(house.ledger.releases[AGENT].state)
-            MEDDLING[what](house.foundry)
+        def meddle(app: App = app, seen: list[ReleaseState] = seen) -> None:
+            seen.append(app.state_store.releases[AGENT].state)
+            MEDDLING[what](app.foundry)
 
         meddled.at, meddled.meddle = at, meddle
-        await house.pushed("v3", "c")
-        release = await to_its_end(house)
+        await app.pushed("v3", "c")
+        release = await to_its_end(app)
         assert release.reason in Reason.__members__
         if not seen:
             assert at > 10, "the release has calls to meddle with"
             return
-        judge(what, house, meddled.calls[at], seen[0])
-        await goes_on(house)
+        judge(what, app, meddled.calls[at], seen[0])
+        await goes_on(app)
     raise AssertionError(f"a release takes {LONGEST} calls")
 
 
-def judge(what: str, house: House, call: str, seen: ReleaseState) -> None:
+def judge(what: str, app: App, call: str, seen: ReleaseState) -> None:
     """No traffic on what was never proven, and a person's hand stays where nobody was in the middle of an act."""
-    agent = house.foundry.agents.get(AGENT)
+    agent = app.foundry.agents.get(AGENT)
     if agent is None:
         return
     if agent.routing.routes_to(CANDIDATE):
-        assert (AGENT, CANDIDATE, True) in house.foundry.probes
+        assert (AGENT, CANDIDATE, True) in app.foundry.probes
     if what == "a person splits the traffic" and seen.push and seen.push.tag == "v3" and call not in ACTS:
         assert agent.routing == SPLIT
 
 
-async def goes_on(house: House) -> None:
+async def goes_on(app: App) -> None:
     """What was meddled with is put right, and the next push goes live."""
-    await house.clock.sleep(3600)
-    if AGENT in house.foundry.agents:
-        house.foundry.agents[AGENT].enabled = True
-    await house.pushed("v4", "d")
-    assert (await to_its_end(house)).reason == "LIVE"
+    await app.clock.sleep(3600)
+    if AGENT in app.foundry.agents:
+        app.foundry.agents[AGENT].enabled = True
+    await app.pushed("v4", "d")
+    assert (await to_its_end(app)).reason == "LIVE"
 
 
 @in_virtual_time
 async def test_a_failed_check_is_taken_back_within_two_round_trips_of_the_answer() -> None:
-    house, meddled = await live_at_two("wrongly with traffic")
+    app, meddled = await live_at_two("wrongly with traffic")
     answered: list[float] = []
-    house.foundry.before_answer = lambda: answered.append(house.clock.monotonic())
+    app.foundry.before_answer = lambda: answered.append(app.clock.monotonic())
     moved: list[float] = []
-    meddled.before["set_routing"] = lambda: moved.append(house.clock.monotonic())
-    await house.pushed("v3", "c")
-    assert (await to_its_end(house)).reason == "CHECK_FAILED"
-    assert await house.live() == LIVE
+    meddled.before["set_routing"] = lambda: moved.append(app.clock.monotonic())
+    await app.pushed("v3", "c")
+    assert (await to_its_end(app)).reason == "CHECK_FAILED"
+    assert await app.live() == LIVE
     assert moved[-1] - answered[-1] <= 2.0
 
 
 @in_virtual_time
 async def test_what_is_not_configured_adds_no_call() -> None:
-    house = house_with("mode: auto")
-    meddled = Meddled(house.foundry, house.clock)
-    house.outside = replace(house.outside, foundry=meddled)
-    assert await again(house, "v1", "a") == "LIVE"
+    app = app_with("mode: auto")
+    meddled = Meddled(app.foundry, app.clock)
+    app.gateways = replace(app.gateways, foundry=meddled)
+    assert await push_and_release(app, "v1", "a") == "LIVE"
     assert not {"ask", "open_session", "end_session"} & set(meddled.calls)
-    house.agents = house_with().agents
-    assert await again(house, "v2", "b") == "LIVE"
+    app.agents = app_with().agents
+    assert await push_and_release(app, "v2", "b") == "LIVE"
     assert {"ask", "open_session", "end_session"} <= set(meddled.calls)

@@ -14,7 +14,7 @@ from handlers.gateways.azure_http import LazyClient
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.release_agent.reconcile import handle_message
-from tests.unit.handlers.test_handlers import AGENT, House
+from tests.support.app import AGENT, App
 
 ROOT = Path(__file__).resolve().parents[4]
 ABOVE = ("function_app.py", "handlers/bootstrap.py")
@@ -51,10 +51,10 @@ class Foundry(InMemoryFoundry):
 
 
 async def test_a_message_reaches_the_create_request_in_eleven_frames_over_seven_files() -> None:
-    app = House(kind=Foundry)
+    app = App(kind=Foundry)
     await app.pushed()
     try:
-        await handle_message(json.dumps({"target": AGENT}), app.agents, app.settings, app.outside)
+        await handle_message(json.dumps({"target": AGENT}), app.agents, app.settings, app.gateways)
     except Sent:
         frames = [*ABOVE, *GATEWAY.frames]
     assert len(frames) <= MAX_FRAMES, frames

@@ -16,7 +16,7 @@ from core.state.desired import DesiredState
 from core.state.release import GoodVersion, ReleaseState
 from handlers import user_commands as saying
 from handlers.gateways.errors import PermanentError
-from tests.unit.handlers.test_handlers import AGENT, House
+from tests.support.app import AGENT, App
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 OLD, NEW = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -82,67 +82,67 @@ def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
 
 
 async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_and_the_agent_is_paused() -> None:
-    house = House()
-    await house.pushed()
-    await house.released()
-    house.clock.passed += 100
-    await house.pushed("v2", "b")
-    assert await house.released() == "LIVE"
-    house.vault.put("hello-key", "another")
-    await saying.pause((AGENT,), "an incident", "ann", house.outside)
-    noted = await saying.request_rollback(AGENT, "it lies", "ann", house.outside)
+    app = App()
+    await app.pushed()
+    await app.released()
+    app.clock.passed += 100
+    await app.pushed("v2", "b")
+    assert await app.released() == "LIVE"
+    app.key_vault.put("hello-key", "another")
+    await saying.pause((AGENT,), "an incident", "ann", app.gateways)
+    noted = await saying.request_rollback(AGENT, "it lies", "ann", app.gateways)
     assert noted.reason is Reason.ROLLBACK_REQUESTED
-    assert await house.released() == "LIVE"
-    assert (await house.live(), house.foundry.create_count) == ("1", 2)
-    await saying.unpause((AGENT,), "ann", house.outside)
-    house.clock.passed += 100
-    await house.pushed("again", "b")
-    assert await house.released() == "LIVE"
-    (serves,) = [one for one in await house.foundry.list_versions(AGENT) if one.number == await house.live()]
+    assert await app.released() == "LIVE"
+    assert (await app.live(), app.foundry.create_count) == ("1", 2)
+    await saying.unpause((AGENT,), "ann", app.gateways)
+    app.clock.passed += 100
+    await app.pushed("again", "b")
+    assert await app.released() == "LIVE"
+    (serves,) = [one for one in await app.foundry.list_versions(AGENT) if one.number == await app.live()]
     assert serves.image.endswith("a" * 64), "what is held does not come back under another tag; what is good is renewed"
-    await house.pushed("v3", "c")
-    assert await house.released() == "LIVE"
-    assert await house.live() == "4"
+    await app.pushed("v3", "c")
+    assert await app.released() == "LIVE"
+    assert await app.live() == "4"
 
 
 async def test_what_is_not_there_any_more_ends_the_rollback() -> None:
-    house = House()
-    await house.pushed()
-    await house.released()
-    house.clock.passed += 100
-    await house.pushed("v2", "b")
-    await house.released()
-    assert (await saying.request_rollback(AGENT, "why", "ann", house.outside, "9")).reason is Reason.NO_ROLLBACK_VERSION
-    await saying.request_rollback(AGENT, "why", "ann", house.outside)
-    await house.foundry.delete_version(AGENT, "1")
-    assert await house.released() == "CANDIDATE_GONE"
-    assert await house.live() == "2"
+    app = App()
+    await app.pushed()
+    await app.released()
+    app.clock.passed += 100
+    await app.pushed("v2", "b")
+    await app.released()
+    assert (await saying.request_rollback(AGENT, "why", "ann", app.gateways, "9")).reason is Reason.NO_ROLLBACK_VERSION
+    await saying.request_rollback(AGENT, "why", "ann", app.gateways)
+    await app.foundry.delete_version(AGENT, "1")
+    assert await app.released() == "CANDIDATE_GONE"
+    assert await app.live() == "2"
 
 
 async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way_back() -> None:
-    house = House()
-    await house.pushed()
-    await house.released()
-    told = await house.foundry.get_agent(AGENT)
-    (serves,) = await house.foundry.list_versions(AGENT)
+    app = App()
+    await app.pushed()
+    await app.released()
+    told = await app.foundry.get_agent(AGENT)
+    (serves,) = await app.foundry.list_versions(AGENT)
     assert told is not None
-    strange = House()
-    strange.foundry = house.foundry
-    strange.outside = replace(strange.outside, foundry=house.foundry, clock=house.clock)
-    house.foundry.agents[AGENT].versions["1"] = foreign = replace(serves, metadata={})
+    strange = App()
+    strange.foundry = app.foundry
+    strange.gateways = replace(strange.gateways, foundry=app.foundry, clock=app.clock)
+    app.foundry.agents[AGENT].versions["1"] = foreign = replace(serves, metadata={})
     push = push_of_version(foreign)
     assert push is not None
     rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
-    assert (await saying.adopt(rule, told, foreign, push, "ann", strange.outside)).reason is Reason.AGENT_ADOPTED
+    assert (await saying.adopt(rule, told, foreign, push, "ann", strange.gateways)).reason is Reason.AGENT_ADOPTED
     with pytest.raises(PermanentError, match="manages the agent already"):
-        await saying.adopt(rule, told, foreign, push, "ann", strange.outside)
-    house.outside = strange.outside
-    house.ledger = strange.ledger
-    house.clock.passed += 100
-    await house.pushed("v2", "b")
-    assert await house.released() == "LIVE"
-    assert await house.live() == "2"
-    house.clock.passed += timedelta(minutes=5).total_seconds()
-    await saying.request_rollback(AGENT, "why", "ann", house.outside)
-    assert await house.released() == "LIVE"
-    assert await house.live() == "1"
+        await saying.adopt(rule, told, foreign, push, "ann", strange.gateways)
+    app.gateways = strange.gateways
+    app.state_store = strange.state_store
+    app.clock.passed += 100
+    await app.pushed("v2", "b")
+    assert await app.released() == "LIVE"
+    assert await app.live() == "2"
+    app.clock.passed += timedelta(minutes=5).total_seconds()
+    await saying.request_rollback(AGENT, "why", "ann", app.gateways)
+    assert await app.released() == "LIVE"
+    assert await app.live() == "1"
