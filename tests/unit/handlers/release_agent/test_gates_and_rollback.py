@@ -331,7 +331,7 @@ async def test_a_registry_that_cannot_be_listed_is_reported_and_stops_nothing() 
 @in_virtual_time
 async def test_an_unreadable_marker_does_not_stop_the_search_for_missed_pushes(marker: str) -> None:
     app = app_with()
-    app.state_store.markers["catch-up"] = marker
+    app.state_store.markers["missed-pushes"] = marker
     app.registry.tags[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", app.clock.now())]
     await resume_releases(app.agents, app.gateways)
     assert "MISSED_PUSH_FOUND" in app.journal.reasons()
