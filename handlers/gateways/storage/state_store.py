@@ -33,13 +33,11 @@ class BlobStateStore:
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:
-        """What the agent should run."""
         name = f"desired/{agent}.json"
         blob = await self._blobs.read(name)
         return DESIRED_CODEC.decode(blob.data if blob else b"", name)
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        """Compare and swap."""
         name = f"desired/{agent}.json"
         for _ in range(MAX_WRITE_ATTEMPTS):
             blob = await self._blobs.read(name)
@@ -56,13 +54,11 @@ class BlobStateStore:
         raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
     async def get_release(self, agent: str) -> ReleaseState:
-        """How far the release is."""
         name = _release_blob(agent)
         blob = await self._blobs.read(name)
         return RELEASE_CODEC.decode(blob.data if blob else b"", name)
 
     async def acquire_lease(self, agent: str) -> BlobLease | None:
-        """Become the one writer; the state is read under the lease."""
         name, empty = _release_blob(agent), ReleaseState()
         asked_at = self._clock.monotonic()
         blob, lease = await gather_two(
@@ -84,7 +80,6 @@ class BlobStateStore:
             return None
 
     async def read_marker(self, name: str) -> str:
-        """A marker has a blob of its own."""
         blob = await self._blobs.read(f"notes/{name}.json")
         return read_text_value(blob.data) if blob else ""
 
@@ -121,12 +116,10 @@ class BlobLease:
 
     @property
     def state(self) -> ReleaseState:
-        """The state as last read or written."""
         return self._state
 
     @property
     def remaining_seconds(self) -> float:
-        """Seconds left, counted from before the last renewal was sent."""
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
     async def write(self, release: ReleaseState) -> bool:
@@ -152,7 +145,6 @@ class BlobLease:
         return True
 
     async def release(self) -> None:
-        """Let the next holder in."""
         try:
             with translate_errors(f"release the lease of {self._name}"):
                 await self._lease.release(**NO_TRACE)
