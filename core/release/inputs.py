@@ -92,7 +92,7 @@ class DecisionInput:
         return NeedsRead(frozenset(missing)) if missing else None
 
     def needs_version(self, number: str) -> NeedsRead | None:
-        """The read of a single version, where it is still to be done: lists do not tell its status reliably."""
+        """The read of a single version, where it is still to be done: its status in lists is not reliable."""
         return None if number in self.observed.versions else NeedsRead(version=number)
 
     def version(self, number: str) -> Version | None:

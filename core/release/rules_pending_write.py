@@ -1,4 +1,4 @@
-"""Finishes a write to Foundry whose result nobody recorded: a process died, or the answer was lost."""
+"""Finishes a write to Foundry whose result nobody recorded: a process stopped, or the answer was lost."""
 
 from __future__ import annotations
 

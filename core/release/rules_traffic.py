@@ -37,7 +37,7 @@ def finish_moved_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) 
     if inputs.agent is None or inputs.agent.routing.pinned != release.candidate:
         return EndRelease(Reason.ROUTING_CHANGED, transitions.ended(release, Reason.ROUTING_CHANGED, now))
     if release.phase is Phase.CHECK_FAILED:
-        return check.roll_back(inputs, now)  # the process that saw the check fail died before the rollback
+        return check.roll_back(inputs, now)  # the process stopped between the failed check and the rollback
     if spec.release.check:
         return Check(release.candidate or "", check.rollback_versions(release))
     return EndRelease(Reason.LIVE, transitions.went_live(release, inputs.agent.identity, now))

@@ -21,7 +21,7 @@ from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
 INTERVAL = timedelta(days=1)
-MARKER = "catch-up"
+MARKER = "missed-pushes"
 MAX_CONCURRENT = 4
 """Repositories at a time."""
 
@@ -75,8 +75,8 @@ async def _apply_newest(
         return update if accepted else DesiredUpdate(desired, Reason.NOT_NEWER)  # which enqueues nothing
 
     image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    with otel.span("catch_up", agent=spec.name, **image):
+    with otel.span("missed_push", agent=spec.name, **image):
         update = await update_and_enqueue(spec.name, change, gateways)
     if update.reason is Reason.ACCEPTED:
         generation = update.desired.generation
-        decisions.record(Reason.MISSED_PUSH_FOUND, agent=spec.name, generation=generation, step="catch_up", **image)
+        decisions.record(Reason.MISSED_PUSH_FOUND, agent=spec.name, generation=generation, step="missed_push", **image)

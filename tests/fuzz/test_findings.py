@@ -122,7 +122,7 @@ async def test_a_torn_journal_line_hides_no_other_line() -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"at": 3}'])
 async def test_an_unreadable_marker_is_empty(data: bytes) -> None:
     services.HTTP.answers = [services.as_blob(Answer(200, (), data))]
-    assert await services.STATE_STORE.read_marker("catch-up") == "", "as if it was never written"
+    assert await services.STATE_STORE.read_marker("missed-pushes") == "", "as if it was never written"
 
 
 @pytest.mark.parametrize("body", [b"{}", b"<html>", b""])

@@ -106,7 +106,7 @@ class History:
         for number in range(MAX_RUNS):
             await asyncio.sleep(RESUME_EVERY)
             if number == 0:  # frozen processes are back; a new day begins, so the registry is asked for missed pushes
-                self.state_store.markers.pop("catch-up", None)
+                self.state_store.markers.pop("missed-pushes", None)
             self._raise_violation()
             agent = self.foundry.agents.get(AGENT)
             now = (self.oracle.desired, self.oracle.release, agent.routing if agent else None, self.busy)

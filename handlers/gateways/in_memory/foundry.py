@@ -103,7 +103,7 @@ class InMemoryFoundry:
     async def list_versions(self, agent: str) -> Sequence[Version]:
         versions = (await self._record(agent)).versions.values()
         newest = self.clock.now() - timedelta(seconds=self.list_lag)
-        return [self.current(version) for version in versions if version.created_at <= newest]
+        return [self.current(version) for version in versions if not self.list_lag or version.created_at <= newest]
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         self.create_count += 1

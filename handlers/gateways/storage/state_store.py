@@ -80,12 +80,12 @@ class BlobStateStore:
             return None
 
     async def read_marker(self, name: str) -> str:
-        blob = await self._blobs.read(f"notes/{name}.json")
+        blob = await self._blobs.read(f"markers/{name}.json")
         return read_text_value(blob.data) if blob else ""
 
     async def write_marker(self, name: str, value: str) -> None:
         """The last writer may win: every instance of a deployment writes the same value."""
-        path = f"notes/{name}.json"
+        path = f"markers/{name}.json"
         blob = await self._blobs.read(path)
         await self._blobs.write(path, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 

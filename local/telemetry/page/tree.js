@@ -1,6 +1,6 @@
 // A trace as rows: its spans as a tree, and between them the waits of the release.
 
-const SLIPWAY_SPAN = /^(push|rotation|catch_up|release|prune)(\..*)?$/;
+const SLIPWAY_SPAN = /^(push|rotation|missed_push|release|prune)(\..*)?$/;
 export const WAIT_LABELS = new Map([
   ["APPROVAL_WAITING", "waits for approval"],
   ["PAUSED", "is paused"],
@@ -43,7 +43,7 @@ function waits(trace, release, depth) {
   const before = [...trace.spans.values()].filter(
     (span) =>
       span !== release &&
-      /^(push|rotation|catch_up|release)$/.test(span.name) &&
+      /^(push|rotation|missed_push|release)$/.test(span.name) &&
       span.at < release.at &&
       span.about.agent === release.about.agent, // several agents may use the repository of a push
   );

@@ -328,7 +328,7 @@ async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None
 @in_virtual_time
 async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
     app = app_with()
-    app.state_store.markers["catch-up"] = told
+    app.state_store.markers["missed-pushes"] = told
     app.registry.tags[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", app.clock.now())]
     await resume_releases(app.agents, app.gateways)
     assert "MISSED_PUSH_FOUND" in app.journal.reasons()
