@@ -1,4 +1,4 @@
-"""What an agent's answer proves: a question is put until it is answered, its time is up, or asking is of no use."""
+"""Judges an agent's answer to a probe, and whether to ask again."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 
 AGAIN = frozenset({404, 408, 409, 424})
-"""Statuses that a version answers with while it comes up; those of 500 and above likewise."""
+"""Statuses of a version that is still coming up; so are all from 500."""
 QUOTA = frozenset({"QuotaExceeded", "RegionalQuotaExceeded"})
 NOT_READY = frozenset({"AgentVersionNotReady", "session_not_ready"})
 DISABLED = "AgentDisabled"
 
 
 class Verdict(StrEnum):
-    """What one answer means."""
+    """The meaning of one answer."""
 
     PASSED = "passed"
     WRONG = "wrong"
-    """The agent answered, and not as it must: asking again would only be luck."""
+    """The agent answered wrongly; it is not asked again."""
     NOT_YET = "not_yet"
-    """The version may still be coming up; when the time is up it has failed."""
+    """The version may still be coming up; if its time is up, it has failed."""
     NOT_ASKED = "not_asked"
-    """Quota or network: nothing is known about the version."""
+    """The quota or the network failed: nothing is known about the version."""
     FORBIDDEN = "forbidden"
-    """Our own right is missing: nothing is known about the version."""
+    """The app lacks a permission: nothing is known about the version."""
     DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, and why, without a word of what the agent said: it may know secrets."""
+    """A verdict and its cause; the detail never quotes the agent, which may know secrets."""
 
     verdict: Verdict
     detail: str = ""
 
 
 class ProbeOutcome(StrEnum):
-    """What all questions together came to."""
+    """The result of all probes of a gate."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -52,19 +52,19 @@ class ProbeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """The outcome of verify or check."""
+    """The result of verify or check, with its detail."""
 
     outcome: ProbeOutcome
     detail: str = ""
 
 
 def judge_answer(probe: Probe, answer: Answer, version: str) -> Judgement:
-    """What an answer says about the version that should have given it."""
+    """Judge the answer to a probe of this version."""
     if answer.problem:
         return Judgement(Verdict.WRONG, f"answered {answer.status}, {answer.problem}")
-    refused = judge_refusal(answer)
-    if refused is not None and not (probe.post is not None and answer.status == probe.status and not answer.code):
-        return refused
+    refusal = judge_refusal(answer)
+    if refusal is not None and not (probe.post is not None and answer.status == probe.status and not answer.code):
+        return refusal
     if answer.version is not None and answer.version != version:
         return Judgement(Verdict.NOT_YET, f"version {answer.version} answered in place of {version}")
     if probe.post is not None and answer.status != probe.status:
@@ -75,21 +75,21 @@ def judge_answer(probe: Probe, answer: Answer, version: str) -> Judgement:
 
 
 def judge_refusal(answer: Answer) -> Judgement | None:
-    """What an answer means that is none of the agent's own, or None for one that is."""
-    told = f"answered {answer.status}{f' {answer.code}' if answer.code else ''}"
+    """Judge an error in place of an answer; None where the agent itself answered."""
+    detail = f"answered {answer.status}{f' {answer.code}' if answer.code else ''}"
     if answer.code == DISABLED:
-        return Judgement(Verdict.DISABLED, told)
+        return Judgement(Verdict.DISABLED, detail)
     if answer.status in (401, 403):
-        return Judgement(Verdict.FORBIDDEN, told)
+        return Judgement(Verdict.FORBIDDEN, detail)
     if answer.status == 429 or answer.code in QUOTA:
-        return Judgement(Verdict.NOT_ASKED, told)
+        return Judgement(Verdict.NOT_ASKED, detail)
     if answer.status in AGAIN or answer.status >= 500 or answer.code in NOT_READY:
-        return Judgement(Verdict.NOT_YET, told)
-    return Judgement(Verdict.WRONG, told) if answer.status >= 300 else None
+        return Judgement(Verdict.NOT_YET, detail)
+    return Judgement(Verdict.WRONG, detail) if answer.status >= 300 else None
 
 
 def report_at_timeout(last: Judgement) -> ProbeReport:
-    """What the last answer comes to, once there is no time to ask again."""
+    """The report of the last answer once the time is up."""
     outcome = {
         Verdict.PASSED: ProbeOutcome.PASSED,
         Verdict.FORBIDDEN: ProbeOutcome.FORBIDDEN,
@@ -101,6 +101,6 @@ def report_at_timeout(last: Judgement) -> ProbeReport:
     return ProbeReport(outcome, last.detail)
 
 
-def may_ask_again(judged: Judgement) -> bool:
-    """True where another answer to the same question may be another one."""
-    return judged.verdict in (Verdict.NOT_YET, Verdict.NOT_ASKED)
+def may_ask_again(judgement: Judgement) -> bool:
+    """Whether the same question may get a different answer."""
+    return judgement.verdict in (Verdict.NOT_YET, Verdict.NOT_ASKED)

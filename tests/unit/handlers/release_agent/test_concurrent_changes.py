@@ -1,4 +1,4 @@
-"""Somebody meddles before each single call of a release: it ends with a reason, and the next push goes live."""
+"""The agent changes before any call of a release: the release ends with a reason, and the next push goes live."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tests.support.app import AGENT, App, app_with, push_and_release
 
 LIVE, CANDIDATE = "2", "3"
 SPLIT = Routing((TrafficRule("1", 50), TrafficRule("2", 50)))
-LONGEST = 60
-"""Calls that a release may take here."""
-ACTS = ("create_version", "set_routing", "delete_version")
+MAX_CALLS = 60
+"""No release here makes as many calls of Foundry."""
+WRITES = ("create_version", "set_routing", "delete_version")
 
 
-class Meddled:
-    """Foundry, where something happens before its call number ``at``; each call takes a second."""
+class ChangingFoundry:
+    """A Foundry that changes before its call number ``at``; each call takes a second."""
 
     def __init__(self, target: InMemoryFoundry, clock: VirtualClock) -> None:
         self.target, self._clock = target, clock
         self.calls: list[str] = []
         self.at, self.before = -1, dict[str, Callable[[], None]]()
-        self.meddle: Callable[[], None] = lambda: None
+        self.change: Callable[[], None] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
-        async def call(*args: Any, **given: Any) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
             if len(self.calls) == self.at:
-                self.meddle()
+                self.change()
             self.calls.append(name)
             await self._clock.sleep(1)
             self.before.get(name, lambda: None)()
-            return await getattr(self.target, name)(*args, **given)
+            return await getattr(self.target, name)(*args, **kwargs)
 
         return call
 
@@ -64,7 +64,7 @@ def split(foundry: InMemoryFoundry) -> None:
     foundry.agents[AGENT].routing = SPLIT
 
 
-MEDDLING: Mapping[str, Callable[[InMemoryFoundry], None]] = {
+CHANGES: Mapping[str, Callable[[InMemoryFoundry], None]] = {
     "the agent is deleted": delete_agent,
     "the agent is disabled": disable_agent,
     "the candidate is deleted": delete_candidate,
@@ -73,21 +73,21 @@ MEDDLING: Mapping[str, Callable[[InMemoryFoundry], None]] = {
 }
 
 
-async def live_at_two(answers: str) -> tuple[App, Meddled]:
-    """Versions 1 and 2 are there, 2 is live, and what comes next answers as given."""
+async def live_at_two(answers: str) -> tuple[App, ChangingFoundry]:
+    """Versions 1 and 2 exist, 2 is live, and the next version gives ``answers``."""
     app = app_with()
     for tag, letter in (("v1", "a"), ("v2", "b")):
         assert await push_and_release(app, tag, letter) == "LIVE"
         await app.clock.sleep(3600)
     if answers == "wrongly with traffic":
         app.foundry.answers["c" * 64] = ("pong", "oops")
-    meddled = Meddled(app.foundry, app.clock)
-    app.gateways = replace(app.gateways, foundry=meddled)
-    return app, meddled
+    foundry = ChangingFoundry(app.foundry, app.clock)
+    app.gateways = replace(app.gateways, foundry=foundry)
+    return app, foundry
 
 
-async def to_its_end(app: App) -> ReleaseState:
-    """Hand the message over as often as the queue does."""
+async def until_ended(app: App) -> ReleaseState:
+    """Deliver the message as often as the queue does."""
     for _ in range(6):
         await app.released()
         release = await app.state_store.get_release(AGENT)
@@ -98,69 +98,69 @@ async def to_its_end(app: App) -> ReleaseState:
 
 
 @pytest.mark.parametrize("answers", ["well", "wrongly with traffic"])
-@pytest.mark.parametrize("what", MEDDLING)
+@pytest.mark.parametrize("change", CHANGES)
 @in_virtual_time
-async def test_a_release_that_somebody_meddles_with_ends_with_a_reason(what: str, answers: str) -> None:
-    for at in range(LONGEST):
-        app, meddled = await live_at_two(answers)
-        seen: list[ReleaseState] = []
+async def test_a_release_ends_with_a_reason_whatever_changes_during_it(change: str, answers: str) -> None:
+    for at in range(MAX_CALLS):
+        app, foundry = await live_at_two(answers)
+        before: list[ReleaseState] = []
 
-        def meddle(app: App = app, seen: list[ReleaseState] = seen) -> None:
-            seen.append(app.state_store.releases[AGENT].state)
-            MEDDLING[what](app.foundry)
+        def apply(app: App = app, before: list[ReleaseState] = before) -> None:
+            before.append(app.state_store.releases[AGENT].state)
+            CHANGES[change](app.foundry)
 
-        meddled.at, meddled.meddle = at, meddle
+        foundry.at, foundry.change = at, apply
         await app.pushed("v3", "c")
-        release = await to_its_end(app)
+        release = await until_ended(app)
         assert release.reason in Reason.__members__
-        if not seen:
-            assert at > 10, "the release has calls to meddle with"
+        if not before:
+            assert at > 10, "the release makes more than ten calls"
             return
-        judge(what, app, meddled.calls[at], seen[0])
-        await goes_on(app)
-    raise AssertionError(f"a release takes {LONGEST} calls")
+        assert_safe(change, app, foundry.calls[at], before[0])
+        await assert_next_push_goes_live(app)
+    raise AssertionError(f"a release makes {MAX_CALLS} calls")
 
 
-def judge(what: str, app: App, call: str, seen: ReleaseState) -> None:
-    """No traffic on what was never proven, and a person's hand stays where nobody was in the middle of an act."""
+def assert_safe(change: str, app: App, call: str, before: ReleaseState) -> None:
+    """A version that was not verified has no traffic, and a person's split stays unless the release was writing."""
     agent = app.foundry.agents.get(AGENT)
     if agent is None:
         return
     if agent.routing.routes_to(CANDIDATE):
         assert (AGENT, CANDIDATE, True) in app.foundry.probes
-    if what == "a person splits the traffic" and seen.push and seen.push.tag == "v3" and call not in ACTS:
+    if change == "a person splits the traffic" and before.push and before.push.tag == "v3" and call not in WRITES:
         assert agent.routing == SPLIT
 
 
-async def goes_on(app: App) -> None:
-    """What was meddled with is put right, and the next push goes live."""
+async def assert_next_push_goes_live(app: App) -> None:
+    """The agent is enabled again, and the next push goes live."""
     await app.clock.sleep(3600)
     if AGENT in app.foundry.agents:
         app.foundry.agents[AGENT].enabled = True
     await app.pushed("v4", "d")
-    assert (await to_its_end(app)).reason == "LIVE"
+    assert (await until_ended(app)).reason == "LIVE"
 
 
 @in_virtual_time
-async def test_a_failed_check_is_taken_back_within_two_round_trips_of_the_answer() -> None:
-    app, meddled = await live_at_two("wrongly with traffic")
+async def test_a_failed_check_is_rolled_back_within_two_round_trips_of_the_answer() -> None:
+    app, foundry = await live_at_two("wrongly with traffic")
     answered: list[float] = []
     app.foundry.before_answer = lambda: answered.append(app.clock.monotonic())
     moved: list[float] = []
-    meddled.before["set_routing"] = lambda: moved.append(app.clock.monotonic())
+    foundry.before["set_routing"] = lambda: moved.append(app.clock.monotonic())
     await app.pushed("v3", "c")
-    assert (await to_its_end(app)).reason == "CHECK_FAILED"
+    assert (await until_ended(app)).reason == "CHECK_FAILED"
     assert await app.live() == LIVE
     assert moved[-1] - answered[-1] <= 2.0
 
 
 @in_virtual_time
-async def test_what_is_not_configured_adds_no_call() -> None:
+async def test_a_gate_that_is_not_configured_adds_no_call() -> None:
     app = app_with("mode: auto")
-    meddled = Meddled(app.foundry, app.clock)
-    app.gateways = replace(app.gateways, foundry=meddled)
+    foundry = ChangingFoundry(app.foundry, app.clock)
+    app.gateways = replace(app.gateways, foundry=foundry)
     assert await push_and_release(app, "v1", "a") == "LIVE"
-    assert not {"ask", "open_session", "end_session"} & set(meddled.calls)
+    assert not {"ask", "open_session", "end_session"} & set(foundry.calls)
     app.agents = app_with().agents
     assert await push_and_release(app, "v2", "b") == "LIVE"
-    assert {"ask", "open_session", "end_session"} <= set(meddled.calls)
+    assert {"ask", "open_session", "end_session"} <= set(foundry.calls)

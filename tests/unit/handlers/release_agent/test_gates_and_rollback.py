@@ -1,4 +1,4 @@
-"""A release that cannot hurt production, on fakes: verify, check, rollback, hold, approval, pause."""
+"""Releases with gateways in memory: verify, check, rollback, hold, approval, pause, image check, missed pushes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.app import AGENT, App, app_with, live_app, push_and_release, 
 
 
 @in_virtual_time
-async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic() -> None:
+async def test_a_version_is_asked_before_and_after_it_gets_traffic() -> None:
     app = await live_app()
     assert await push_and_release(app, "v2", "b") == "LIVE"
     assert app.foundry.probes[-2:] == [(AGENT, "2", True), (AGENT, "2", False)]
@@ -28,7 +28,7 @@ async def test_a_version_that_answers_is_asked_before_and_after_it_has_traffic()
 
 
 @in_virtual_time
-async def test_a_version_that_answers_wrongly_never_has_traffic() -> None:
+async def test_a_version_that_answers_wrongly_never_gets_traffic() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = "no idea"
     assert await push_and_release(app, "v2", "b") == "VERIFY_FAILED"
@@ -39,7 +39,7 @@ async def test_a_version_that_answers_wrongly_never_has_traffic() -> None:
 
 
 @in_virtual_time
-async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> None:
+async def test_a_version_that_fails_its_check_is_rolled_back_and_held() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = ("pong", Answer(200, "oops"))
     assert await push_and_release(app, "v2", "b") == "CHECK_FAILED"
@@ -54,7 +54,7 @@ async def test_a_version_that_fails_with_traffic_is_taken_back_and_held() -> Non
 
 
 @in_virtual_time
-async def test_a_first_version_that_fails_its_check_has_no_way_back() -> None:
+async def test_a_first_version_that_fails_its_check_has_no_rollback_version() -> None:
     app = app_with()
     app.foundry.answers["a" * 64] = ("pong", "oops")
     assert await push_and_release(app, "v1", "a") == "CHECK_FAILED_NO_ROLLBACK_VERSION"
@@ -62,7 +62,7 @@ async def test_a_first_version_that_fails_its_check_has_no_way_back() -> None:
 
 
 @in_virtual_time
-async def test_a_hold_lasts_as_long_as_the_rule_says_and_begins_nothing_by_ending() -> None:
+async def test_a_hold_lasts_as_long_as_agents_yaml_says_and_its_end_starts_no_release() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = "no idea"
     await push_and_release(app, "v2", "b")
@@ -74,7 +74,7 @@ async def test_a_hold_lasts_as_long_as_the_rule_says_and_begins_nothing_by_endin
 
 
 @in_virtual_time
-async def test_while_an_image_is_held_a_rotated_secret_reaches_what_is_live() -> None:
+async def test_while_an_image_is_held_a_rotated_secret_reaches_the_live_image() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = "no idea"
     await push_and_release(app, "v2", "b")
@@ -86,32 +86,32 @@ async def test_while_an_image_is_held_a_rotated_secret_reaches_what_is_live() ->
 
 
 @in_virtual_time
-async def test_a_mended_secret_passes_where_a_broken_one_was_held() -> None:
-    """The image serves with the older secret: only what was made of the broken one is held."""
+async def test_a_fixed_secret_is_released_after_a_broken_secret_was_held() -> None:
+    """The image is live with the older secret: only the definition with the broken secret is held."""
     app = await live_app()
     app.foundry.answers["a" * 64] = "no idea"
     await rotate(app, "broken-1")
     assert await app.released() == "VERIFY_FAILED"
     app.foundry.answers.clear()
-    await rotate(app, "mended-2")
+    await rotate(app, "fixed-2")
     assert await app.released() == "LIVE"
 
 
 @in_virtual_time
-async def test_lifting_a_hold_tries_again() -> None:
+async def test_unhold_releases_the_image_again() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = "no idea"
     await push_and_release(app, "v2", "b")
     app.foundry.answers.clear()
-    noted = await user_commands.unhold(AGENT, "ann", app.gateways)
-    assert noted.reason is Reason.HOLD_REMOVED
+    update = await user_commands.unhold(AGENT, "ann", app.gateways)
+    assert update.reason is Reason.HOLD_REMOVED
     assert await app.released() == "LIVE"
     assert await app.live() == "2"
     assert app.foundry.create_count == 2
 
 
 @in_virtual_time
-async def test_a_person_may_hold_and_release_what_they_like() -> None:
+async def test_a_release_request_overrides_a_hold() -> None:
     app = await live_app()
     await user_commands.hold(AGENT, "freeze", "ann", app.gateways, digest=f"sha256:{'b' * 64}")
     assert await push_and_release(app, "v2", "b") == "HELD"
@@ -121,7 +121,7 @@ async def test_a_person_may_hold_and_release_what_they_like() -> None:
 
 
 @in_virtual_time
-async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
+async def test_a_manual_agent_waits_for_approval() -> None:
     app = app_with("mode: manual, verify: {ask: ping, expect: pong}")
     assert await push_and_release(app, "v1", "a") == ""
     asked = len(app.foundry.probes)
@@ -135,7 +135,7 @@ async def test_a_manual_agent_waits_and_goes_on_after_approval() -> None:
 
 
 @in_virtual_time
-async def test_an_approval_dies_with_its_version() -> None:
+async def test_an_approval_is_void_for_the_next_version() -> None:
     app = app_with("mode: manual")
     await push_and_release(app, "v1", "a")
     await user_commands.approve(AGENT, "ann", app.gateways)
@@ -147,12 +147,12 @@ async def test_an_approval_dies_with_its_version() -> None:
 
 
 @in_virtual_time
-async def test_a_pause_stops_before_the_next_step_and_is_told_once() -> None:
+async def test_a_pause_stops_releases_and_is_reported_once() -> None:
     app = await live_app()
     await user_commands.pause((AGENT,), "freeze", "ann", app.gateways)
     assert await push_and_release(app, "v2", "b") == "LIVE"
     await app.released()
-    assert app.journal.reasons().count("PAUSED") == 2  # what ann said, and what it stopped
+    assert app.journal.reasons().count("PAUSED") == 2  # the command of ann, and the release that it stopped
     assert await app.live() == "1"
     await user_commands.unpause((AGENT,), "ann", app.gateways)
     assert await app.released() == "LIVE"
@@ -170,7 +170,7 @@ async def test_a_pause_ends_by_itself() -> None:
 
 
 @in_virtual_time
-async def test_a_notify_agent_says_what_it_would_do() -> None:
+async def test_an_agent_in_mode_notify_only_reports_the_release() -> None:
     app = app_with("mode: notify")
     assert await push_and_release(app, "v1", "a") == "WOULD_RELEASE"
     assert app.foundry.create_count == 0
@@ -189,7 +189,7 @@ async def test_a_candidate_deleted_while_it_is_verified_ends_with_a_reason() -> 
 
 
 @in_virtual_time
-async def test_a_live_version_that_turns_failed_is_no_way_back() -> None:
+async def test_a_live_version_that_fails_is_not_a_rollback_version() -> None:
     app = await live_app()
     versions = app.foundry.agents[AGENT].versions
 
@@ -203,7 +203,7 @@ async def test_a_live_version_that_turns_failed_is_no_way_back() -> None:
 
 
 @in_virtual_time
-async def test_a_person_who_moves_the_traffic_during_the_check_is_not_overruled() -> None:
+async def test_traffic_that_a_person_moves_during_the_check_is_not_moved_back() -> None:
     app = await live_app()
     agent = app.foundry.agents[AGENT]
 
@@ -219,7 +219,7 @@ async def test_a_person_who_moves_the_traffic_during_the_check_is_not_overruled(
 
 
 @in_virtual_time
-async def test_a_version_whose_proof_takes_long_keeps_its_lease() -> None:
+async def test_a_release_whose_probes_take_long_keeps_its_lease() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = (Answer(503), "pong")
     began = app.clock.monotonic()
@@ -227,16 +227,11 @@ async def test_a_version_whose_proof_takes_long_keeps_its_lease() -> None:
     assert app.clock.monotonic() - began > 60
 
 
-WRONG = ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
+WRONG_PLATFORM = ImageFacts("WRONG_PLATFORM", "linux/amd64 is needed; there is linux/arm64")
 REPOSITORY = "agents/hello"
 
 
-def inspected(inspect: str) -> App:
-    """A first push under a rule of inspection; what the registry says is arranged before."""
-    return App(clock=VirtualClock(), agents=load_agents(INSPECTED % {b"inspect": inspect.encode()}))
-
-
-INSPECTED = b"""
+WITH_INSPECT = b"""
 agents:
   hello-agent:
     repository: agents/hello
@@ -245,18 +240,22 @@ agents:
 """
 
 
+def app_with_inspect(inspect: str) -> App:
+    return App(clock=VirtualClock(), agents=load_agents(WITH_INSPECT % {b"inspect": inspect.encode()}))
+
+
 @in_virtual_time
-async def test_what_does_not_run_is_refused_before_anything_is_made() -> None:
-    app = inspected("best-effort")
-    app.registry.images[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG
+async def test_an_image_of_another_platform_is_rejected_before_a_create() -> None:
+    app = app_with_inspect("best-effort")
+    app.registry.images[REPOSITORY, f"sha256:{'a' * 64}"] = WRONG_PLATFORM
     assert await push_and_release(app, "v1", "a") == "WRONG_PLATFORM"
     assert app.foundry.create_count == 0
-    assert (await app.state_store.get_release(AGENT)).detail == WRONG.detail
+    assert (await app.state_store.get_release(AGENT)).detail == WRONG_PLATFORM.detail
 
 
 @in_virtual_time
-async def test_the_registry_is_asked_once_for_a_digest_and_the_child_is_deployed() -> None:
-    app = inspected("best-effort")
+async def test_the_registry_is_read_once_for_a_digest_and_the_child_is_deployed() -> None:
+    app = app_with_inspect("best-effort")
     child = f"sha256:{'9' * 64}"
     app.registry.images[REPOSITORY, f"sha256:{'a' * 64}"] = ImageFacts(amd64=child)
     assert await push_and_release(app, "v1", "a") == "LIVE"
@@ -267,28 +266,32 @@ async def test_the_registry_is_asked_once_for_a_digest_and_the_child_is_deployed
 
 
 @in_virtual_time
-async def test_a_rule_that_wants_no_inspection_asks_nothing() -> None:
-    app = inspected("never")
+async def test_without_inspection_the_registry_is_not_read() -> None:
+    app = app_with_inspect("never")
     assert await push_and_release(app, "v1", "a") == "LIVE"
     assert app.registry.inspected == []
 
 
 UNREADABLE = [
-    pytest.param(TransientError("registry", "503", "read"), "best-effort", "LIVE", id="down, best effort"),
+    pytest.param(TransientError("registry", "503", "read"), "best-effort", "LIVE", id="unavailable, best effort"),
     pytest.param(PermanentError("registry", "403", "read", status=403), "best-effort", "LIVE", id="403, best effort"),
-    pytest.param(PermanentError("registry", "403", "read", status=403), "required", "IMAGE_UNREADABLE", id="403"),
-    pytest.param(TransientError("registry", "503", "read"), "required", "", id="down: waited for"),
-    pytest.param(None, "best-effort", "LIVE", id="gone, best effort: Foundry says so if it is"),
-    pytest.param(None, "required", "IMAGE_GONE", id="gone"),
+    pytest.param(
+        PermanentError("registry", "403", "read", status=403), "required", "IMAGE_UNREADABLE", id="403, required"
+    ),
+    pytest.param(
+        TransientError("registry", "503", "read"), "required", "", id="unavailable, required: the release waits"
+    ),
+    pytest.param(None, "best-effort", "LIVE", id="gone, best effort: Foundry decides"),
+    pytest.param(None, "required", "IMAGE_GONE", id="gone, required"),
 ]
 
 
 @pytest.mark.parametrize(("error", "inspect", "reason"), UNREADABLE)
 @in_virtual_time
-async def test_a_registry_that_does_not_answer_stops_only_who_needs_it(
+async def test_an_unreadable_image_stops_only_agents_that_require_the_inspection(
     error: GatewayError | None, inspect: str, reason: str
 ) -> None:
-    app = inspected(inspect)
+    app = app_with_inspect(inspect)
     app.registry.error = error
     assert await push_and_release(app, "v1", "a") == reason
     if not reason:
@@ -296,7 +299,7 @@ async def test_a_registry_that_does_not_answer_stops_only_who_needs_it(
 
 
 @in_virtual_time
-async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
+async def test_a_missed_push_is_found_once_a_day() -> None:
     app = await live_app()
     at = app.clock.now()
     app.registry.tags[REPOSITORY] = [
@@ -317,25 +320,25 @@ async def test_a_push_whose_event_never_came_is_caught_up_once_a_day() -> None:
 
 
 @in_virtual_time
-async def test_a_registry_that_does_not_list_is_told_and_stops_nothing() -> None:
+async def test_a_registry_that_cannot_be_listed_is_reported_and_stops_nothing() -> None:
     app = await live_app()
     app.registry.error = PermanentError("registry", "403", "list the tags", status=403)
     await resume_releases(app.agents, app.gateways)
     assert "MISSED_PUSH_CHECK_FAILED" in app.journal.reasons()
 
 
-@pytest.mark.parametrize("told", ["soon", "3", "0001-01-01T00:00:00+14:00", "9999-12-31T00:00:00+00:00"])
+@pytest.mark.parametrize("marker", ["soon", "3", "0001-01-01T00:00:00+14:00", "9999-12-31T00:00:00+00:00"])
 @in_virtual_time
-async def test_a_day_that_a_person_noted_wrongly_does_not_end_the_catching_up(told: str) -> None:
+async def test_an_unreadable_marker_does_not_stop_the_search_for_missed_pushes(marker: str) -> None:
     app = app_with()
-    app.state_store.markers["missed-pushes"] = told
+    app.state_store.markers["missed-pushes"] = marker
     app.registry.tags[REPOSITORY] = [RegistryTag("v1", f"sha256:{'a' * 64}", app.clock.now())]
     await resume_releases(app.agents, app.gateways)
     assert "MISSED_PUSH_FOUND" in app.journal.reasons()
 
 
 @in_virtual_time
-async def test_catch_up_never_goes_back() -> None:
+async def test_a_missed_push_never_replaces_a_newer_push() -> None:
     app = await live_app()
     app.registry.tags[REPOSITORY] = [RegistryTag("v0", f"sha256:{'0' * 64}", app.clock.now() - timedelta(days=30))]
     await resume_releases(app.agents, app.gateways)

@@ -1,4 +1,4 @@
-"""The way from a message to the create request is short enough to be read aloud."""
+"""The path from a message to the create request stays short."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.app import AGENT, App
 
 ROOT = Path(__file__).resolve().parents[4]
 ABOVE = ("function_app.py", "handlers/bootstrap.py")
-"""Two frames that the test does not run: function_app.release_agent calls bootstrap.release_agent, which calls it."""
+"""Two frames that the test does not run: function_app and bootstrap, which call ``handle_message``."""
 MAX_FRAMES, MAX_FILES = 11, 7
 
 
-class Sent(Exception):  # noqa: N818 - it ends the test where the SDK would send
+class Sent(Exception):  # noqa: N818 - it ends the release where the SDK would send
     pass
 
 

@@ -1,4 +1,4 @@
-"""Many agents at one Foundry: who waits for what, and for how long at most."""
+"""Many agents at one Foundry: after a 429 releases and reads wait, each for a bounded time."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from tests.fuzz.wire import Answer
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.builders import push_data, push_event
 
-MANY = [f"agent-{number}" for number in range(25)]
-AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in MANY)).encode())
+NAMES = [f"agent-{number}" for number in range(25)]
+AGENTS = load_agents("agents:\n{}\n".format("\n".join(f"  {name}: {{repository: {name}}}" for name in NAMES)).encode())
 
 
 async def throttled(others: AsyncExitStack) -> Gateways:
-    """Foundry refused something just now, and another release has the only slot."""
-    made = replace(in_memory_gateways(), rate_limiter=FoundryRateLimiter(0.1))
-    made.rate_limiter.record_refusal(made.clock.monotonic())
-    slot = made.rate_limiter.slot(made.clock, made.clock.sleep)
+    """Foundry has just answered 429, and another release has the only slot."""
+    gateways = replace(in_memory_gateways(), rate_limiter=FoundryRateLimiter(0.1))
+    gateways.rate_limiter.record_refusal(gateways.clock.monotonic())
+    slot = gateways.rate_limiter.slot(gateways.clock, gateways.clock.sleep)
     assert await others.enter_async_context(slot), "the other release"
-    return made
+    return gateways
 
 
 async def pushed(gateways: Gateways) -> None:
@@ -53,17 +53,17 @@ async def test_a_release_waits_under_its_lease_until_another_has_ended() -> None
     clock = cast("ManualClock", gateways.clock)
     before = clock.sleep
 
-    class Helped(ManualClock):
+    class ClosingClock(ManualClock):
         async def sleep(self, seconds: float) -> None:
             await before(seconds)
             self.passed = clock.passed
-            if clock.passed >= 30 and not done:
-                done.append(clock.passed)
+            if clock.passed >= 30 and not closed:
+                closed.append(clock.passed)
                 await others.aclose()
 
-    done, helped = list[float](), Helped()
-    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=helped)) == "LIVE"
-    assert done, "it did wait"
+    closed, closing = list[float](), ClosingClock()
+    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=closing)) == "LIVE"
+    assert closed, "the release waited"
 
 
 async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> None:
@@ -71,18 +71,18 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
     gateways = await throttled(others)
     await pushed(gateways)
     gateways.rate_limiter.record_refusal(gateways.clock.monotonic())
-    looks = gateways.rate_limiter
+    limiter = gateways.rate_limiter
     clock = cast("ManualClock", gateways.clock)
     before = clock.sleep
 
-    class Refusing(ManualClock):
+    class RefusingClock(ManualClock):
         async def sleep(self, seconds: float) -> None:
             await before(seconds)
             self.passed = clock.passed
-            looks.record_refusal(self.passed)
+            limiter.record_refusal(self.passed)
 
     assert (
-        await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=Refusing()))
+        await reconcile(AGENTS.agents["agent-0"], SETTINGS, replace(gateways, clock=RefusingClock()))
         == "SERVICE_UNAVAILABLE"
     )
     assert clock.passed >= MAX_SLOT_WAIT_SECONDS
@@ -93,17 +93,17 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
 
 
 @in_virtual_time
-async def test_drift_of_many_agents_is_looked_for_one_a_second() -> None:
+async def test_drift_of_many_agents_is_checked_at_one_agent_a_second() -> None:
     clock = VirtualClock()
     gateways = replace(in_memory_gateways(), clock=clock)
     decisions = DecisionLog(gateways.journal, clock, {})
-    await report_drift(tuple(MANY[:20]), decisions, gateways)
+    await report_drift(tuple(NAMES[:20]), decisions, gateways)
     assert clock.monotonic() == 0.0
-    await report_drift(tuple(MANY), decisions, gateways)
+    await report_drift(tuple(NAMES), decisions, gateways)
     assert 20.0 < clock.monotonic() < 35.0
 
 
-async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
+async def test_pruning_starts_with_no_further_agent_once_its_time_is_up() -> None:
     gateways = in_memory_gateways()
     clock = cast("ManualClock", gateways.clock)
 
@@ -115,28 +115,31 @@ async def test_pruning_begins_with_no_other_agent_when_its_time_is_up() -> None:
     slow = Slow(clock)
     await prune_versions(AGENTS, SETTINGS, replace(gateways, foundry=slow))
     stopped = [line for line in cast("InMemoryJournal", gateways.journal).lines if line["reason"] == "PRUNE_STOPPED"]
-    assert 5 <= len(stopped) < len(MANY)
+    assert 5 <= len(stopped) < len(NAMES)
     assert "the next run continues" in str(stopped[0]["detail"])
     assert clock.passed < timedelta(minutes=45).total_seconds()
 
 
 async def test_after_a_429_reads_of_foundry_go_one_after_another() -> None:
-    clock, looks = ManualClock(), FoundryRateLimiter(0.5)
-    foundry = ScriptedFoundry(looks, clock)
+    clock, limiter = ManualClock(), FoundryRateLimiter(0.5)
+    foundry = ScriptedFoundry(limiter, clock)
     HTTP.answers = [Answer(body=json.dumps(AGENT).encode()) for _ in range(4)]
     await foundry.get_agent("a")
     assert clock.passed == 0.0
-    looks.record_refusal(0.0)
+    limiter.record_refusal(0.0)
     for _ in range(3):
         await foundry.get_agent("a")
     assert clock.passed > 4.0
 
 
-async def test_each_page_of_a_list_waits_for_its_turn() -> None:
-    clock, looks = ManualClock(), FoundryRateLimiter(1.0)
-    foundry = ScriptedFoundry(looks, clock)
-    looks.record_refusal(0.0)
-    pages = [{"data": [VERSION | {"version": str(one), "id": f"a:{one}"}], "last_id": f"a:{one}"} for one in (1, 2, 3)]
+async def test_after_a_429_each_page_of_a_list_waits_for_a_read() -> None:
+    clock, limiter = ManualClock(), FoundryRateLimiter(1.0)
+    foundry = ScriptedFoundry(limiter, clock)
+    limiter.record_refusal(0.0)
+    pages = [
+        {"data": [VERSION | {"version": str(number), "id": f"a:{number}"}], "last_id": f"a:{number}"}
+        for number in (1, 2, 3)
+    ]
     HTTP.answers = [Answer(body=json.dumps(page).encode()) for page in [*pages, {"data": [], "last_id": None}]]
-    assert [one.number for one in await foundry.list_versions("a")] == ["1", "2", "3"]
+    assert [version.number for version in await foundry.list_versions("a")] == ["1", "2", "3"]
     assert clock.passed > 3.0

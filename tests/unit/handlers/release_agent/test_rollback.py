@@ -1,4 +1,4 @@
-"""A person's way back: an earlier version as it is, whatever the rule says today."""
+"""A rollback that a person requests: an earlier version gets the traffic unchanged, whatever agents.yaml says now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import GoodVersion, ReleaseState
-from handlers import user_commands as saying
+from handlers import user_commands
 from handlers.gateways.errors import PermanentError
 from tests.support.app import AGENT, App
 
@@ -28,60 +28,66 @@ def version(number: str, digest: str = OLD, **changes: object) -> Version:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-AGENTS = Agent("a", True, Routing.to("2"), version("2", NEW))
+LIVE_AT_2 = Agent("a", True, Routing.to("2"), version("2", NEW))
 PUSHED = Push("agents/hello", NEW, "v2", NOW, "event-2")
-RECORD = ReleaseState(
+RELEASE = ReleaseState(
     last_good=GoodVersion(PUSHED, "fp-2", "2"), previous_good=GoodVersion(replace(PUSHED, digest=OLD), "fp-1", "1")
 )
 BOTH = (version("1"), version("2", NEW))
 
 
-def test_it_goes_to_what_was_good_before_what_serves() -> None:
-    assert rollback_target(RECORD, AGENTS, BOTH, None) == BOTH[0]
-    elsewhere = replace(AGENTS, routing=Routing.to("1"))
-    assert rollback_target(RECORD, elsewhere, BOTH, None) == BOTH[1], "somebody moved the traffic: back to what is good"
+def test_the_target_is_the_good_version_before_the_live_version() -> None:
+    assert rollback_target(RELEASE, LIVE_AT_2, BOTH, None) == BOTH[0]
+    moved = replace(LIVE_AT_2, routing=Routing.to("1"))
+    assert rollback_target(RELEASE, moved, BOTH, None) == BOTH[1], (
+        "somebody moved the traffic: back to the last good version"
+    )
 
 
 @pytest.mark.parametrize(
-    ("agent", "versions", "to", "why"),
+    ("agent", "versions", "to", "detail"),
     [
         pytest.param(None, BOTH, None, "does not exist", id="no agent"),
-        pytest.param(AGENTS, BOTH, "7", "version 7 does not exist; the versions are: 1, 2", id="no version"),
-        pytest.param(AGENTS, (), "7", "the versions are: none", id="none at all"),
-        pytest.param(AGENTS, BOTH, "2", "is live already", id="the same"),
-        pytest.param(AGENTS, (version("1", status=Status.FAILED), BOTH[1]), "1", "is failed", id="failed"),
-        pytest.param(AGENTS, (version("1", image="x/y:v1"), BOTH[1]), "1", "by digest", id="a tag alone"),
+        pytest.param(LIVE_AT_2, BOTH, "7", "version 7 does not exist; the versions are: 1, 2", id="no version"),
+        pytest.param(LIVE_AT_2, (), "7", "the versions are: none", id="no versions"),
+        pytest.param(LIVE_AT_2, BOTH, "2", "is live already", id="the live version"),
+        pytest.param(LIVE_AT_2, (version("1", status=Status.FAILED), BOTH[1]), "1", "is failed", id="a failed version"),
+        pytest.param(
+            LIVE_AT_2, (version("1", image="x/y:v1"), BOTH[1]), "1", "by digest", id="an image without a digest"
+        ),
     ],
 )
-def test_there_is_none(agent: Agent | None, versions: tuple[Version, ...], to: str | None, why: str) -> None:
-    refused = rollback_target(RECORD, agent, versions, to)
+def test_a_rollback_without_a_target_is_rejected(
+    agent: Agent | None, versions: tuple[Version, ...], to: str | None, detail: str
+) -> None:
+    refused = rollback_target(RELEASE, agent, versions, to)
     assert isinstance(refused, NoRollback)
-    assert why in refused.detail
+    assert detail in refused.detail
 
 
-def test_nothing_was_good_before() -> None:
-    alone = ReleaseState(last_good=RECORD.last_good)
-    assert rollback_target(alone, AGENTS, BOTH, None) == NoRollback("no version was good before the live one")
+def test_a_first_good_version_has_no_rollback_target() -> None:
+    release = ReleaseState(last_good=RELEASE.last_good)
+    assert rollback_target(release, LIVE_AT_2, BOTH, None) == NoRollback("no version was good before the live one")
 
 
-def test_what_served_is_held_by_its_image_and_the_push_it_was_made_of_stays_known() -> None:
-    noted = request_rollback(DesiredState(generation=4, push=PUSHED), BOTH[0], BOTH[1], "it lies", "ann", NOW)
-    assert (noted.reason, noted.enqueues) == (Reason.ROLLBACK_REQUESTED, True)
-    desired = noted.desired
-    assert [(one.digest, one.detail) for one in desired.holds] == [(NEW, "it lies")]
+def test_the_image_of_the_live_version_is_held_and_the_newest_push_is_kept() -> None:
+    update = request_rollback(DesiredState(generation=4, push=PUSHED), BOTH[0], BOTH[1], "it lies", "ann", NOW)
+    assert (update.reason, update.enqueues) == (Reason.ROLLBACK_REQUESTED, True)
+    desired = update.desired
+    assert [(hold.digest, hold.detail) for hold in desired.holds] == [(NEW, "it lies")]
     assert (desired.push, desired.newest_push) == (push_of_version(BOTH[0]), PUSHED)
     assert desired.rollback is not None
     assert (desired.rollback.version, desired.rollback.generation) == ("1", 5)
 
 
-def test_of_two_versions_of_one_image_the_definition_alone_is_held() -> None:
-    noted = request_rollback(DesiredState(), BOTH[0], version("2", OLD), "why", "ann", NOW)
-    assert [(one.digest, one.fingerprint) for one in noted.desired.holds] == [("", "fp-2")]
-    nothing = request_rollback(DesiredState(), BOTH[0], None, "why", "ann", NOW)
-    assert nothing.desired.holds == ()
+def test_if_both_versions_run_one_image_only_the_definition_is_held() -> None:
+    update = request_rollback(DesiredState(), BOTH[0], version("2", OLD), "why", "ann", NOW)
+    assert [(hold.digest, hold.fingerprint) for hold in update.desired.holds] == [("", "fp-2")]
+    without_live = request_rollback(DesiredState(), BOTH[0], None, "why", "ann", NOW)
+    assert without_live.desired.holds == ()
 
 
-async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_and_the_agent_is_paused() -> None:
+async def test_the_version_gets_the_traffic_unchanged_even_if_the_secret_was_rotated_and_the_agent_is_paused() -> None:
     app = App()
     await app.pushed()
     await app.released()
@@ -89,53 +95,58 @@ async def test_the_version_serves_again_as_it_is_though_the_secret_was_rotated_a
     await app.pushed("v2", "b")
     assert await app.released() == "LIVE"
     app.key_vault.put("hello-key", "another")
-    await saying.pause((AGENT,), "an incident", "ann", app.gateways)
-    noted = await saying.request_rollback(AGENT, "it lies", "ann", app.gateways)
-    assert noted.reason is Reason.ROLLBACK_REQUESTED
+    await user_commands.pause((AGENT,), "an incident", "ann", app.gateways)
+    update = await user_commands.request_rollback(AGENT, "it lies", "ann", app.gateways)
+    assert update.reason is Reason.ROLLBACK_REQUESTED
     assert await app.released() == "LIVE"
     assert (await app.live(), app.foundry.create_count) == ("1", 2)
-    await saying.unpause((AGENT,), "ann", app.gateways)
+    await user_commands.unpause((AGENT,), "ann", app.gateways)
     app.clock.passed += 100
     await app.pushed("again", "b")
     assert await app.released() == "LIVE"
-    (serves,) = [one for one in await app.foundry.list_versions(AGENT) if one.number == await app.live()]
-    assert serves.image.endswith("a" * 64), "what is held does not come back under another tag; what is good is renewed"
+    live_version = await app.live()
+    (live,) = [version for version in await app.foundry.list_versions(AGENT) if version.number == live_version]
+    assert live.image.endswith("a" * 64), "a new tag does not release the held image; the last good image is renewed"
     await app.pushed("v3", "c")
     assert await app.released() == "LIVE"
     assert await app.live() == "4"
 
 
-async def test_what_is_not_there_any_more_ends_the_rollback() -> None:
+async def test_a_rollback_to_a_deleted_version_ends_with_a_reason() -> None:
     app = App()
     await app.pushed()
     await app.released()
     app.clock.passed += 100
     await app.pushed("v2", "b")
     await app.released()
-    assert (await saying.request_rollback(AGENT, "why", "ann", app.gateways, "9")).reason is Reason.NO_ROLLBACK_VERSION
-    await saying.request_rollback(AGENT, "why", "ann", app.gateways)
+    assert (
+        await user_commands.request_rollback(AGENT, "why", "ann", app.gateways, "9")
+    ).reason is Reason.NO_ROLLBACK_VERSION
+    await user_commands.request_rollback(AGENT, "why", "ann", app.gateways)
     await app.foundry.delete_version(AGENT, "1")
     assert await app.released() == "CANDIDATE_GONE"
     assert await app.live() == "2"
 
 
-async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way_back() -> None:
+async def test_an_existing_agent_is_adopted_and_its_version_is_the_rollback_target() -> None:
     app = App()
     await app.pushed()
     await app.released()
-    told = await app.foundry.get_agent(AGENT)
-    (serves,) = await app.foundry.list_versions(AGENT)
-    assert told is not None
+    agent = await app.foundry.get_agent(AGENT)
+    (live,) = await app.foundry.list_versions(AGENT)
+    assert agent is not None
     strange = App()
     strange.foundry = app.foundry
     strange.gateways = replace(strange.gateways, foundry=app.foundry, clock=app.clock)
-    app.foundry.agents[AGENT].versions["1"] = foreign = replace(serves, metadata={})
+    app.foundry.agents[AGENT].versions["1"] = foreign = replace(live, metadata={})
     push = push_of_version(foreign)
     assert push is not None
-    rule = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
-    assert (await saying.adopt(rule, told, foreign, push, "ann", strange.gateways)).reason is Reason.AGENT_ADOPTED
+    spec = load_agents(b"agents: {hello-agent: {repository: agents/hello}}").agents[AGENT]
+    assert (
+        await user_commands.adopt(spec, agent, foreign, push, "ann", strange.gateways)
+    ).reason is Reason.AGENT_ADOPTED
     with pytest.raises(PermanentError, match="manages the agent already"):
-        await saying.adopt(rule, told, foreign, push, "ann", strange.gateways)
+        await user_commands.adopt(spec, agent, foreign, push, "ann", strange.gateways)
     app.gateways = strange.gateways
     app.state_store = strange.state_store
     app.clock.passed += 100
@@ -143,6 +154,6 @@ async def test_an_agent_that_ran_before_is_taken_over_and_its_version_is_the_way
     assert await app.released() == "LIVE"
     assert await app.live() == "2"
     app.clock.passed += timedelta(minutes=5).total_seconds()
-    await saying.request_rollback(AGENT, "why", "ann", app.gateways)
+    await user_commands.request_rollback(AGENT, "why", "ann", app.gateways)
     assert await app.released() == "LIVE"
     assert await app.live() == "1"
