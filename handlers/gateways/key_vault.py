@@ -35,7 +35,8 @@ class AzureKeyVault:
             except HttpResponseError as error:
                 if error.status_code not in (401, 403):
                     raise
-                disabled = _inner_code(error) == "SecretDisabled"
+                inner = error.error.innererror if error.error else None
+                disabled = isinstance(inner, dict) and inner.get("code") == "SecretDisabled"
                 return SecretUnavailable.DISABLED if disabled else SecretUnavailable.FORBIDDEN
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
@@ -81,8 +82,3 @@ def _translate_errors(what: str) -> Iterator[None]:
         code = getattr(getattr(error, "error", None), "code", None)
         forbidden = isinstance(error, HttpResponseError) and error.status_code == 403
         raise gateway_error(SERVICE, what, error, "FORBIDDEN" if forbidden else str(code or "")) from error
-
-
-def _inner_code(error: HttpResponseError) -> str:
-    inner = error.error.innererror if error.error else None
-    return str(inner.get("code", "")) if isinstance(inner, dict) else ""

@@ -60,7 +60,7 @@ class BlobContainer:
         etag: str | None,
         lease: BlobLeaseClient | None = None,
     ) -> str | None:
-        """Store the bytes if the ETag still holds (None: if there is no blob yet); returns the new ETag, or None.
+        """Store the bytes if the ETag still holds (None: the blob does not exist yet); returns the new ETag, or None.
 
         The SDK repeats a write whose answer was lost, and the repetition fails the write's own condition: after a
         refusal, a blob with the id of our own write means that the write succeeded.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -54,12 +54,12 @@ class BlobStateStore:
         raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
     async def get_release(self, agent: str) -> ReleaseState:
-        name = _release_blob(agent)
+        name = f"release/{agent}.json"
         blob = await self._blobs.read(name)
         return RELEASE_CODEC.decode(blob.data if blob else b"", name)
 
     async def acquire_lease(self, agent: str) -> BlobLease | None:
-        name, empty = _release_blob(agent), ReleaseState()
+        name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
         blob, lease = await gather_two(
             self._read_early(name), self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
@@ -91,11 +91,10 @@ class BlobStateStore:
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """A release is open, or due, also where the desired generation is newer than the observed one."""
-        desired: dict[str, dict[str, str]] = {}
-        releases: dict[str, dict[str, str]] = {}
+        desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
-            (releases if kind == "release" else desired)[file.removesuffix(".json")] = dict(metadata)
+            (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
         agents = desired.keys() | releases.keys()
         return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {})) in states)
 
@@ -152,15 +151,11 @@ class BlobLease:
             return  # the lease expires
 
 
-def _release_blob(agent: str) -> str:
-    return f"release/{agent}.json"
-
-
 def _metadata(release: ReleaseState) -> dict[str, str]:
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation)}
 
 
-def _state(desired: dict[str, str], release: dict[str, str]) -> str:
+def _state(desired: Mapping[str, str], release: Mapping[str, str]) -> str:
     """What the metadata says; metadata that a person changed beyond reading counts as open."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
