@@ -60,7 +60,7 @@ def gateways() -> Gateways:
     from handlers.gateways.event_grid import EventGridPublisher
     from handlers.gateways.foundry.client import AzureFoundry
     from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-    from handlers.gateways.interfaces import Gateways, NoOutcomePublisher
+    from handlers.gateways.interfaces import Gateways
     from handlers.gateways.key_vault import AzureKeyVault
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.storage.journal import BlobJournal
@@ -78,7 +78,7 @@ def gateways() -> Gateways:
         release_queue=StorageReleaseQueue(account),
         clock=clock,
         registry=AzureRegistry(env.registry_endpoint, credential()),
-        outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else NoOutcomePublisher(),
+        outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         rate_limiter=rate_limiter,
     )
 
@@ -86,10 +86,9 @@ def gateways() -> Gateways:
 async def close() -> None:
     """Close all connections: for a process that ends after one command; a Functions host never calls it."""
     made = gateways()
-    clients: tuple[Any, ...] = (made.foundry, made.key_vault, made.registry, made.outcome_publisher)
-    for client in (*clients, _account(), credential()):
-        if hasattr(client, "close"):  # a NoOutcomePublisher has nothing to close
-            await client.close()
+    clients: list[Any] = [made.foundry, made.key_vault, made.registry, _account(), credential()]
+    for client in [*clients, made.outcome_publisher] if made.outcome_publisher else clients:
+        await client.close()
 
 
 async def event_queued(message: str) -> None:

@@ -58,7 +58,7 @@ def _event(kind: str, agent: str, event_id: str, data: Mapping[str, object]) -> 
 
 async def publish(events: list[OutcomeEvent], decisions: DecisionLog, gateways: Gateways) -> None:
     """Publish the events; a failure is recorded."""
-    if not events:
+    if not events or gateways.outcome_publisher is None:
         return
     try:
         await gateways.outcome_publisher.publish(events)

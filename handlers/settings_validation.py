@@ -7,21 +7,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+TRUE = frozenset({"1", "true", "yes", "on"})
 CREDENTIALS = (
-    "dev",
-    "prod",
-    "EnvironmentCredential",
-    "WorkloadIdentityCredential",
-    "ManagedIdentityCredential",
-    "VisualStudioCodeCredential",
-    "AzureCliCredential",
-    "AzurePowerShellCredential",
-    "AzureDeveloperCliCredential",
-)
+    "dev", "prod", "EnvironmentCredential", "WorkloadIdentityCredential", "ManagedIdentityCredential",
+    "VisualStudioCodeCredential", "AzureCliCredential", "AzurePowerShellCredential", "AzureDeveloperCliCredential",
+)  # fmt: skip
 """The values that azure-identity's DefaultAzureCredential takes, in any case of letters."""
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
-PROJECT = re.compile(r"/api/projects/[^/]+")
+PROJECT = "https://<resource>.services.ai.azure.com/api/projects/<project>"
 SCHEDULE_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
 MAX_SHOWN_CHARS = 100
 """A longer value does not help the reader."""
@@ -45,44 +38,40 @@ def _shown(value: str) -> str:
     return "it has another form" if len(value) > MAX_SHOWN_CHARS or re.search("[=@]", value) else f"it is {value!r}"
 
 
-def _address(value: str, example: str) -> str | None:
-    try:
-        url = urlsplit(value)
-        has_host = bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError:
-        has_host = False
-    if not has_host or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
-        return f"must be an https address, such as {example}; {_shown(value)}"
-    if url.query or url.fragment:
-        return f"must be an address without ? or #, such as {example}"
-    return None
+def _address(example: str) -> Check:
+    def check(value: str) -> str | None:
+        try:
+            url = urlsplit(value)
+            has_host = bool(url.hostname) and (url.port is None or url.port > 0)
+        except ValueError:
+            has_host = False
+        if not has_host or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
+            return f"must be an https address, such as {example}; {_shown(value)}"
+        return f"must be an address without ? or #, such as {example}" if url.query or url.fragment else None
 
-
-def _project(value: str) -> str | None:
-    example = "https://<resource>.services.ai.azure.com/api/projects/<project>"
-    if wrong := _address(value, example):
-        return wrong
-    if PROJECT.fullmatch(urlsplit(value).path.rstrip("/")):
-        return None
-    return f"must end in the project's name, as in {example}; {_shown(value)}"
+    return check
 
 
 def _bare_address(example: str) -> Check:
     def check(value: str) -> str | None:
-        if wrong := _address(value, example):
-            return wrong
+        if mistake := _address(example)(value):
+            return mistake
         path = urlsplit(value).path
         return f"must be only the address, such as {example}, without {path!r}" if path.strip("/") else None
 
     return check
 
 
-def _storage_address(service: str) -> Check:
-    return lambda value: _address(value, f"https://<account>.{service}.core.windows.net")
+def _project(value: str) -> str | None:
+    if mistake := _address(PROJECT)(value):
+        return mistake
+    if re.fullmatch(r"/api/projects/[^/]+", urlsplit(value).path.rstrip("/")):
+        return None
+    return f"must end in the project's name, as in {PROJECT}; {_shown(value)}"
 
 
-def _topic(value: str) -> str | None:
-    return _address(value, "https://<topic>.<region>.eventgrid.azure.net/api/events")
+def _text(pattern: str, rule: str) -> Check:
+    return lambda value: None if re.fullmatch(pattern, value) else f"must be {rule}; {_shown(value)}"
 
 
 def _registry_name(value: str) -> str | None:
@@ -92,12 +81,6 @@ def _registry_name(value: str) -> str | None:
     if ".azurecr." in value.lower() and re.fullmatch("[A-Za-z0-9]+", name):
         return f"must be only the registry's name: write {name}; the address is REGISTRY_LOGIN_SERVER"
     return f"must be the registry's resource name, letters and digits only; {_shown(value)}"
-
-
-def _login_server(value: str) -> str | None:
-    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?", value):
-        return None
-    return f"must be a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
 
 
 def _storage(value: str) -> str | None:
@@ -114,14 +97,8 @@ def _storage(value: str) -> str | None:
         "a = in every part": all(equals for _, equals, _ in parts),
     }
     missing = " and ".join(name for name, is_there in found.items() if not is_there)
-    return (
-        f"is not a complete connection string: without {missing}; copy it again from the account" if missing else None
-    )
-
-
-def _account(value: str) -> str | None:
-    fits = re.fullmatch("[a-z0-9]{3,24}", value)
-    return None if fits else f"must be only a storage account's name, 3 to 24 small letters and digits; {_shown(value)}"
+    todo = f"without {missing}; copy it again from the account"
+    return f"is not a complete connection string: {todo}" if missing else None
 
 
 def _credentials(value: str) -> str | None:
@@ -143,10 +120,6 @@ def _schedule(value: str) -> str | None:
     return f"is not an NCRONTAB schedule of 6 fields: {example}; {_shown(value)}"
 
 
-def _boolean(value: str) -> str | None:
-    return None if value.lower() in TRUE | FALSE else f"must be true or false; {_shown(value)}"
-
-
 def _number(unit: str, least: float, most: float) -> Check:
     def check(value: str) -> str | None:
         try:
@@ -164,18 +137,23 @@ CHECKS: Mapping[str, Check] = {
     "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net"),
     "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io"),
     "REGISTRY_NAME": _registry_name,
-    "REGISTRY_LOGIN_SERVER": _login_server,
+    "REGISTRY_LOGIN_SERVER": _text(
+        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?",
+        "a host name without scheme or path, such as demo.azurecr.io",
+    ),
     "AGENTS_FILE": lambda _: None,
     "AzureWebJobsStorage": _storage,
-    "AzureWebJobsStorage__blobServiceUri": _storage_address("blob"),
-    "AzureWebJobsStorage__queueServiceUri": _storage_address("queue"),
-    "AzureWebJobsStorage__accountName": _account,
+    "AzureWebJobsStorage__blobServiceUri": _address("https://<account>.blob.core.windows.net"),
+    "AzureWebJobsStorage__queueServiceUri": _address("https://<account>.queue.core.windows.net"),
+    "AzureWebJobsStorage__accountName": _text(
+        "[a-z0-9]{3,24}", "only a storage account's name, 3 to 24 small letters and digits"
+    ),
     "AZURE_CLIENT_ID": lambda _: None,
     "AZURE_TOKEN_CREDENTIALS": _credentials,
     "PRUNE_SCHEDULE": _schedule,
     "RESUME_SCHEDULE": _schedule,
-    "PRUNE_DRY_RUN": _boolean,
-    "OUTCOME_TOPIC_ENDPOINT": _topic,
+    "PRUNE_DRY_RUN": _text("(?i)1|true|yes|on|0|false|no|off", "true or false"),
+    "OUTCOME_TOPIC_ENDPOINT": _address("https://<topic>.<region>.eventgrid.azure.net/api/events"),
     "POLL_SECONDS": _number("of seconds", 0.05, 10),
     "FOUNDRY_READS_PER_SECOND": _number("a second", 0.1, 1000),
 }

@@ -47,11 +47,10 @@ async def pause(
     agents: tuple[str, ...], why: str, by: str, gateways: Gateways, until: datetime | None = None
 ) -> list[DesiredUpdate]:
     """Pause the agents."""
-
-    def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        return decide.pause(desired, why, by, until, now)
-
-    return [await _update(agent, change, gateways) for agent in agents]
+    return [
+        await _update(agent, lambda desired, now: decide.pause(desired, why, by, until, now), gateways)
+        for agent in agents
+    ]
 
 
 async def unpause(agents: tuple[str, ...], by: str, gateways: Gateways) -> list[DesiredUpdate]:

@@ -29,17 +29,13 @@ class SystemClock:
     """The machine's clock; see the Clock protocol."""
 
     def now(self) -> datetime:
-        """The time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds of a clock that is never set back or forward."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait without holding a thread."""
         await asyncio.sleep(seconds)
 
     def jitter(self) -> float:
-        """A random number from 0 to 1."""
         return random.random()  # noqa: S311 - it spreads retries, it hides nothing

@@ -32,7 +32,6 @@ class EventGridPublisher:
         self.close = self._client.close
 
     async def publish(self, events: Sequence[OutcomeEvent]) -> None:
-        """Send all events in one request."""
         client = await self._client.get()
         what = f"publish {' and '.join(sorted({event.type for event in events}))}"
         try:

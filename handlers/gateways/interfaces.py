@@ -195,13 +195,6 @@ class OutcomePublisher(Protocol):
         """Publish the events within seconds, or give up; raises TransientError or PermanentError."""
 
 
-class NoOutcomePublisher:
-    """The OutcomePublisher where no topic is set."""
-
-    async def publish(self, events: Sequence[OutcomeEvent]) -> None:
-        """Do nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gateways:
     """All gateways, as a handler gets them."""
@@ -213,6 +206,7 @@ class Gateways:
     release_queue: ReleaseQueue
     clock: Clock
     registry: Registry
-    outcome_publisher: OutcomePublisher = field(default_factory=NoOutcomePublisher)
+    outcome_publisher: OutcomePublisher | None = None
+    """None where no topic is set."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
@@ -14,9 +15,6 @@ from azure.keyvault.secrets.aio import SecretClient
 from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, connection_options, gateway_error
 from handlers.gateways.errors import PermanentError
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
 
 SERVICE = "Key Vault"
 OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
@@ -29,7 +27,6 @@ class AzureKeyVault:
         self._client = SecretClient(url, credential, **OPTIONS, **connection_options())
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        """A secret's value with the version id of the same answer."""
         with _translate_errors(f"read secret {name}"):
             try:
                 return _secret(name, await self._client.get_secret(name, version))
@@ -38,11 +35,11 @@ class AzureKeyVault:
             except HttpResponseError as error:
                 if error.status_code not in (401, 403):
                     raise
-                disabled = _inner_code(error) == "SecretDisabled"
+                inner = error.error.innererror if error.error else None
+                disabled = isinstance(inner, dict) and inner.get("code") == "SecretDisabled"
                 return SecretUnavailable.DISABLED if disabled else SecretUnavailable.FORBIDDEN
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
-        """Environment name -> secret name, by the tags ``agent`` and ``env``."""
         found: dict[str, str] = {}
         with _translate_errors("list secrets"):
             async for secret in self._client.list_properties_of_secrets():
@@ -56,7 +53,6 @@ class AzureKeyVault:
         return found
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._client.close()
 
 
@@ -86,8 +82,3 @@ def _translate_errors(what: str) -> Iterator[None]:
         code = getattr(getattr(error, "error", None), "code", None)
         forbidden = isinstance(error, HttpResponseError) and error.status_code == 403
         raise gateway_error(SERVICE, what, error, "FORBIDDEN" if forbidden else str(code or "")) from error
-
-
-def _inner_code(error: HttpResponseError) -> str:
-    inner = error.error.innererror if error.error else None
-    return str(inner.get("code", "")) if isinstance(inner, dict) else ""

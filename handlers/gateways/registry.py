@@ -60,7 +60,6 @@ class AzureRegistry:
         return inspect_config(json.loads(data), digest)
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        """Every tag, the last pushed first."""
         client = await self._client.get()
         try:
             tags = client.list_tag_properties(repository, order_by="timedesc")

@@ -8,7 +8,7 @@ from datetime import datetime
 from core import release_outcome
 from core.release_outcome import seconds_since
 from core.state import holds
-from handlers.concurrency import gather_limited, gather_two
+from handlers.concurrency import gather_all, gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import metrics
@@ -30,9 +30,7 @@ async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
         with suppress(GatewayError):
             metrics.queue_depth(queue, await gateways.release_queue.count_messages(queue))
 
-    ages, _ = await gather_two(
-        gather_limited(MAX_CONCURRENT, map(age, agents)), gather_limited(len(QUEUES), map(depth, QUEUES))
-    )
+    ages, _ = await gather_two(gather_limited(MAX_CONCURRENT, map(age, agents)), gather_all(map(depth, QUEUES)))
     metrics.oldest_unfinished(max(ages, default=0.0))
 
 

@@ -24,7 +24,6 @@ _log = logging.getLogger("slipway")
 _log.setLevel(logging.INFO)
 logging.getLogger("azure").setLevel(logging.WARNING)  # at INFO each SDK call is some fifteen lines
 
-_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PREFIX = "slipway."
 """Attributes named http, db, messaging and the like never become custom dimensions of Application Insights."""
 MAX_VALUE_CHARS = 1000
@@ -43,7 +42,7 @@ class SetAttributes(Protocol):
 def log_decision(fields: Mapping[str, object], *, severity: str) -> None:
     """Log one canonical line per decision: its name is constant, the data is in fields."""
     extra = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
-    _log.log(_LEVELS[severity], "slipway.decision", extra=extra)
+    _log.log(getattr(logging, severity.upper()), "slipway.decision", extra=extra)
 
 
 @contextmanager

@@ -47,12 +47,8 @@ async def send_once(
     raise failed from None
 
 
-async def _no_wait() -> None:
-    pass
-
-
 async def read_pages(
-    what: str, paged: AsyncItemPaged[Any], wait_for_read: Callable[[], Awaitable[None]] = _no_wait
+    what: str, paged: AsyncItemPaged[Any], wait_for_read: Callable[[], Awaitable[None]] | None = None
 ) -> list[Any]:
     """The items of all pages; raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
 
@@ -64,7 +60,8 @@ async def read_pages(
     cursors: set[str] = set()
     pages = paged.by_page()
     while True:
-        await wait_for_read()
+        if wait_for_read is not None:
+            await wait_for_read()
         page = await anext(pages, None)
         items = [item async for item in page] if page is not None else []
         cursor: str | None = getattr(pages, "continuation_token", None)

@@ -12,18 +12,9 @@ from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, connection_options
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.foundry import invoke, toolboxes
+from handlers.gateways.foundry import invoke, mapping, toolboxes
 from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
 from handlers.gateways.foundry.errors import is_not_found
-from handlers.gateways.foundry.mapping import (
-    agent_of,
-    dated_version,
-    definition_to,
-    numbered_version,
-    routing_of,
-    version_of,
-    with_date,
-)
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
 
@@ -50,35 +41,31 @@ class AzureFoundry:
         self.close = self._client.close
 
     async def get_agent(self, name: str) -> Agent | None:
-        """The agent with its routing."""
         client = await self._client_for_read()
-        return await read(f"get agent {name}", lambda: client.agents.get(name, **NO_TRACE), agent_of)
+        return await read(f"get agent {name}", lambda: client.agents.get(name, **NO_TRACE), mapping.agent_of)
 
     async def get_version(self, agent: str, number: str) -> Version | None:
-        """One version."""
         agents = (await self._client_for_read()).agents
-        what = f"get version {number} of {agent}"
-        return await read(what, lambda: agents.get_version(agent, number, cls=with_date, **NO_TRACE), dated_version)
+        options: dict[str, Any] = {"cls": mapping.with_date, **NO_TRACE}
+        what, convert = f"get version {number} of {agent}", mapping.dated_version
+        return await read(what, lambda: agents.get_version(agent, number, **options), convert)
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
-        """Every version, all pages."""
         client = await self._client.get()
         what = f"list versions of {agent}"
 
         async def collect() -> list[Version]:
             paged = client.agents.list_versions(agent, limit=PAGE_SIZE, order="asc", **NO_TRACE)
-            return _ordered([version_of(item) for item in await read_pages(what, paged, self._wait_for_read)])
+            return _ordered([mapping.version_of(item) for item in await read_pages(what, paged, self._wait_for_read)])
 
         return await read(what, collect, list) or []
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
-        """POST once."""
         agents = (await self._client.get()).agents
-        body = {"definition": definition_to(definition), "metadata": dict(metadata)}
+        body = {"definition": mapping.definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
-        return await send_once(
-            what, lambda: agents.create_version(agent, body, **NO_RETRY), numbered_version, definition
-        )
+        convert = mapping.numbered_version
+        return await send_once(what, lambda: agents.create_version(agent, body, **NO_RETRY), convert, definition)
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -86,7 +73,7 @@ class AzureFoundry:
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
         body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
-        return await send_once(what, lambda: agents.update_details(agent, body, **NO_RETRY), routing_of)
+        return await send_once(what, lambda: agents.update_details(agent, body, **NO_RETRY), mapping.routing_of)
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Never by force, which would end users' sessions; untraced, because pruning has a span for each version."""
@@ -95,11 +82,9 @@ class AzureFoundry:
         return await _delete(what, lambda: agents.delete_version(agent, number, **NO_RETRY, **NO_TRACE))
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
-        """A session on the version."""
         return await invoke.open_session(await self._client.get(), agent, version, within)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
-        """One probe."""
         return await invoke.ask(await self._client.get(), agent, probe, session, within)
 
     async def end_session(self, agent: str, session: str) -> None:
@@ -109,15 +94,12 @@ class AzureFoundry:
         await send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY), bool)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
-        """The newest version if it was made of exactly these tools, else a new one."""
         return await toolboxes.ensure_toolbox(await self._client.get(), self._endpoint, name, tools)
 
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
-        """Every version, with the default marked."""
         return await toolboxes.list_toolbox_versions(await self._client.get(), name)
 
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
-        """Delete one version."""
         client = await self._client.get()
         what = f"delete version {version} of toolbox {name}"
         return await _delete(what, lambda: client.toolboxes.delete_version(name, version, **NO_RETRY))

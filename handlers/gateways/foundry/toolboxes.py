@@ -49,7 +49,8 @@ async def ensure_toolbox(
 
 async def list_toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
     """Every version with what pruning needs to know; empty where the toolbox does not exist."""
-    default = await read(f"get toolbox {name}", lambda: client.toolboxes.get(name), _default_version)
+    what = f"get toolbox {name}"
+    default = await read(what, lambda: client.toolboxes.get(name), lambda body: str(body.get("default_version")))
     return [
         ToolboxVersion(version.number, version.created_at, version.tools_hash is not None, version.number == default)
         for version in await _list_newest_first(client, name)
@@ -73,10 +74,6 @@ def _version(answer: Any) -> _Version:
         raise ValueError("a toolbox version without a number")
     tools_hash = (body.get("metadata") or {}).get(TOOLS_HASH)
     return _Version(number, canonical(body.get("tools") or ()), tools_hash, time_of(body.get("created_at")))
-
-
-def _default_version(toolbox: Mapping[str, Any]) -> str:
-    return str(toolbox.get("default_version") or "")
 
 
 def canonical(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

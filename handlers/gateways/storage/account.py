@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
@@ -15,16 +16,9 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from handlers.gateways.azure_http import UNREADABLE_ANSWER, connection_options, gateway_error
 from handlers.gateways.errors import STORAGE
 
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
 CLIENT_OPTIONS: dict[str, Any] = {
-    "connection_timeout": 5,
-    "read_timeout": 10,
-    "retry_total": 3,
-    "retry_connect": 2,
-    "initial_backoff": 1,
-}
+    "connection_timeout": 5, "read_timeout": 10, "retry_total": 3, "retry_connect": 2, "initial_backoff": 1,
+}  # fmt: skip
 """Seconds, and retries of requests that are safe to repeat; the storage SDK's own defaults wait for minutes."""
 
 

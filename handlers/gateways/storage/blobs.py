@@ -60,55 +60,42 @@ class BlobContainer:
         etag: str | None,
         lease: BlobLeaseClient | None = None,
     ) -> str | None:
-        """Store the bytes if the ETag still holds (None: if there is no blob yet); returns the new ETag, or None.
+        """Store the bytes if the ETag still holds (None: the blob does not exist yet); returns the new ETag, or None.
 
         The SDK repeats a write whose answer was lost, and the repetition fails the write's own condition: after a
         refusal, a blob with the id of our own write means that the write succeeded.
         """
-        metadata = {**metadata, WRITE_ID: uuid.uuid4().hex}
-        condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
-        )
+        write_id = uuid.uuid4().hex
+        options: dict[str, Any] = {"metadata": {**metadata, WRITE_ID: write_id}, "lease": lease, **NO_TRACE}
+        options |= {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         try:
             with translate_errors(f"write {name}"):
-                return await self._upload(name, data, metadata, lease, condition)
+                return await self._upload(name, data, write_id, options)
         except TransientError:
-            if (etag := await self._etag_of_write(name, metadata[WRITE_ID])) is None:
+            if (etag := await self._etag_of_write(name, write_id)) is None:
                 raise
             return etag
 
-    async def _upload(
-        self,
-        name: str,
-        data: bytes,
-        metadata: Mapping[str, str],
-        lease: BlobLeaseClient | None,
-        condition: dict[str, Any],
-    ) -> str | None:
-        client = self._blob(name)
+    async def _upload(self, name: str, data: bytes, write_id: str, options: Mapping[str, Any]) -> str | None:
         try:
-            done = await client.upload_blob(data, metadata=dict(metadata), lease=lease, **condition, **NO_TRACE)
-            return str(done["etag"])
+            return str((await self._blob(name).upload_blob(data, **options))["etag"])
         except ResourceNotFoundError as error:
             if not is_from_storage(error):
                 raise
             if error_code(error) != "ContainerNotFound":
                 return None
-            await self._create_container()
-            return await self._upload(name, data, metadata, lease, condition)
+            with suppress(ResourceExistsError):
+                await self._container.create_container(**NO_TRACE)
+            return await self._upload(name, data, write_id, options)
         except HttpResponseError as error:
             if error.status_code in (409, 412) and is_from_storage(error):
-                return await self._etag_of_write(name, metadata[WRITE_ID])
+                return await self._etag_of_write(name, write_id)
             raise
 
     async def _etag_of_write(self, name: str, write_id: str) -> str | None:
         """The blob's ETag, if this write stored it."""
         blob = await self.read(name)
         return blob.etag if blob is not None and blob.write_id == write_id else None
-
-    async def _create_container(self) -> None:
-        with suppress(ResourceExistsError):
-            await self._container.create_container(**NO_TRACE)
 
     async def lease(self, name: str, empty: bytes, metadata: Mapping[str, str]) -> BlobLeaseClient | None:
         """A lease of 60 s, or None while somebody else has it; a missing blob is created empty first.

@@ -32,7 +32,6 @@ class BlobJournal:
         self._part = 0
 
     async def append(self, *lines: Mapping[str, object]) -> None:
-        """Append lines to today's blob, in one block if they fit."""
         block = b""
         with translate_errors("write the journal"):
             for line in lines:
@@ -62,7 +61,6 @@ class BlobJournal:
             await self._append(data)
 
     async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
-        """Every line of a day."""
         lines: list[Mapping[str, object]] = []
         with translate_errors("read the journal"):
             for part in range(1000):

@@ -24,7 +24,6 @@ class StorageReleaseQueue:
         self._queue = account.queue(name)
 
     async def count_messages(self, queue: str) -> int:
-        """The service's own count, which is approximate."""
         with translate_errors(f"count the messages of {queue}"):
             try:
                 properties = await self._account.queue(queue).get_queue_properties(**NO_TRACE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -33,13 +33,11 @@ class BlobStateStore:
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:
-        """What the agent should run."""
         name = f"desired/{agent}.json"
         blob = await self._blobs.read(name)
         return DESIRED_CODEC.decode(blob.data if blob else b"", name)
 
     async def update_desired(self, agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
-        """Compare and swap."""
         name = f"desired/{agent}.json"
         for _ in range(MAX_WRITE_ATTEMPTS):
             blob = await self._blobs.read(name)
@@ -56,14 +54,12 @@ class BlobStateStore:
         raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
     async def get_release(self, agent: str) -> ReleaseState:
-        """How far the release is."""
-        name = _release_blob(agent)
+        name = f"release/{agent}.json"
         blob = await self._blobs.read(name)
         return RELEASE_CODEC.decode(blob.data if blob else b"", name)
 
     async def acquire_lease(self, agent: str) -> BlobLease | None:
-        """Become the one writer; the state is read under the lease."""
-        name, empty = _release_blob(agent), ReleaseState()
+        name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
         blob, lease = await gather_two(
             self._read_early(name), self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
@@ -84,7 +80,6 @@ class BlobStateStore:
             return None
 
     async def read_marker(self, name: str) -> str:
-        """A marker has a blob of its own."""
         blob = await self._blobs.read(f"markers/{name}.json")
         return read_text_value(blob.data) if blob else ""
 
@@ -96,11 +91,10 @@ class BlobStateStore:
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """A release is open, or due, also where the desired generation is newer than the observed one."""
-        desired: dict[str, dict[str, str]] = {}
-        releases: dict[str, dict[str, str]] = {}
+        desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
-            (releases if kind == "release" else desired)[file.removesuffix(".json")] = dict(metadata)
+            (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
         agents = desired.keys() | releases.keys()
         return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {})) in states)
 
@@ -121,12 +115,10 @@ class BlobLease:
 
     @property
     def state(self) -> ReleaseState:
-        """The state as last read or written."""
         return self._state
 
     @property
     def remaining_seconds(self) -> float:
-        """Seconds left, counted from before the last renewal was sent."""
         return LEASE_SECONDS - (self._clock.monotonic() - self._asked_at)
 
     async def write(self, release: ReleaseState) -> bool:
@@ -152,7 +144,6 @@ class BlobLease:
         return True
 
     async def release(self) -> None:
-        """Let the next holder in."""
         try:
             with translate_errors(f"release the lease of {self._name}"):
                 await self._lease.release(**NO_TRACE)
@@ -160,15 +151,11 @@ class BlobLease:
             return  # the lease expires
 
 
-def _release_blob(agent: str) -> str:
-    return f"release/{agent}.json"
-
-
 def _metadata(release: ReleaseState) -> dict[str, str]:
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation)}
 
 
-def _state(desired: dict[str, str], release: dict[str, str]) -> str:
+def _state(desired: Mapping[str, str], release: Mapping[str, str]) -> str:
     """What the metadata says; metadata that a person changed beyond reading counts as open."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
