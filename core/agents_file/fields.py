@@ -171,9 +171,7 @@ Protocols = Annotated[
     Field(min_length=1),
 ]
 Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1)),
+    timedelta, BeforeValidator(parse_duration), _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1))
 ]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Group = Annotated[str, AfterValidator(check_group)]

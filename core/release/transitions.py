@@ -96,14 +96,9 @@ def duplicate_deleted(state: ReleaseState) -> ReleaseState:
     return replace(without_candidate(state), deleted_duplicate=state.candidate)
 
 
-def confirmed(state: ReleaseState) -> ReleaseState:
-    """The candidate is what was asked for."""
-    return replace(state, phase=Phase.CONFIRMED)
-
-
-def verified(state: ReleaseState) -> ReleaseState:
-    """The candidate answered as expected."""
-    return replace(state, phase=Phase.VERIFIED)
+def in_phase(state: ReleaseState, phase: Phase) -> ReleaseState:
+    """The candidate passed a gate."""
+    return replace(state, phase=phase)
 
 
 def held(state: ReleaseState, reason: Reason, detail: str, hold_for: timedelta, now: datetime) -> ReleaseState:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from core.definition import ResolvedDefinition, metadata
 from core.model import Routing
@@ -18,19 +17,7 @@ from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseLostError
 
-KINDS: dict[type, WriteKind] = {
-    Pin: WriteKind.PIN,
-    MoveTraffic: WriteKind.MOVE_TRAFFIC,
-    RollBack: WriteKind.ROLL_BACK,
-}
-
-
-class _Check(Enum):
-    """What the last read before a write found."""
-
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"
-    SUPERSEDED = "superseded"
+KINDS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.MOVE_TRAFFIC, RollBack: WriteKind.ROLL_BACK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +48,8 @@ class FoundryWriter:
             raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(state.push, definition, action.live_version, state.create_count + 1)
         intent = transitions.writing(state, WriteKind.CREATE, self._clock.now(), highest_version=action.highest_version)
-        check = await self._save_intent(intent, action.routing_seen, inputs.desired)
-        if check is not _Check.UNCHANGED:
-            return WriteResult(state, superseded=check is _Check.SUPERSEDED)
+        if not_sent := await self._save_intent(state, intent, action.routing_seen, inputs.desired):
+            return not_sent
         try:
             version = await self._foundry.create_version(self._agent, definition.definition, pairs)
         except GatewayError as error:
@@ -76,8 +62,8 @@ class FoundryWriter:
         routing = action.to if isinstance(action, RollBack) else Routing.to(action.version)
         kind = KINDS[type(action)]
         intent = transitions.writing(state, kind, self._clock.now(), routing=routing)
-        if await self._save_intent(intent, action.routing_seen, None) is not _Check.UNCHANGED:
-            return WriteResult(state)
+        if not_sent := await self._save_intent(state, intent, action.routing_seen):
+            return not_sent
         try:
             await self._foundry.set_routing(self._agent, routing)
         except GatewayError as error:
@@ -85,20 +71,23 @@ class FoundryWriter:
         return WriteResult(transitions.routed(intent, routing, kind, self._clock.now()), sent=True)
 
     async def _save_intent(
-        self, intent: ReleaseState, routing_seen: Routing | None, decided_on: DesiredState | None
-    ) -> _Check:
-        """Save the intent beside the last read."""
+        self,
+        state: ReleaseState,
+        intent: ReleaseState,
+        routing_seen: Routing | None,
+        decided_on: DesiredState | None = None,
+    ) -> WriteResult | None:
+        """Save the intent beside the last read; returns the result where nothing may be sent."""
         read_at = self._clock.monotonic()
         reads = gather_two(self._foundry.get_agent(self._agent), self._desired(decided_on))
         saved, (agent, desired) = await gather_two(self._lease.write(intent), reads)
         if not saved:
             raise LeaseLostError
-        if desired != decided_on:
-            return _Check.SUPERSEDED
         fresh = self._clock.monotonic() - read_at <= MAX_READ_AGE.total_seconds()
         in_time = fresh and self._lease.remaining_seconds > MAX_WRITE_SECONDS
         same_routing = (agent.routing if agent else None) == routing_seen
-        return _Check.UNCHANGED if in_time and same_routing else _Check.CHANGED
+        superseded = desired != decided_on
+        return None if in_time and same_routing and not superseded else WriteResult(state, superseded=superseded)
 
     async def _desired(self, decided_on: DesiredState | None) -> DesiredState | None:
         """The desired state now; where it cannot be read, that of a moment ago counts.

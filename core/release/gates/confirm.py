@@ -26,7 +26,7 @@ def after_confirm(release: ReleaseState, version: Version | None, now: datetime)
         return Poll(Reason.CREATE)
     mismatch = _mismatch(release, version)
     if mismatch is None:
-        return UpdateState(Reason.CONFIRM_PASSED, transitions.confirmed(release))
+        return UpdateState(Reason.CONFIRM_PASSED, transitions.in_phase(release, Phase.CONFIRMED))
     reason = Reason.DEFINITION_MISMATCH
     return EndRelease(reason, transitions.ended(release, reason, now, mismatch), mismatch)
 

@@ -29,7 +29,7 @@ def verify(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | No
 def after_verify(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now: datetime) -> Action:
     """What the report leads to: on to the traffic, an end with a hold, or an end without one where nothing is known."""
     if report.outcome is ProbeOutcome.PASSED:
-        return UpdateState(Reason.VERIFY_PASSED, transitions.verified(inputs.release))
+        return UpdateState(Reason.VERIFY_PASSED, transitions.in_phase(inputs.release, Phase.VERIFIED))
     reason, state = REASON_OF[report.outcome], inputs.release
     if report.outcome is ProbeOutcome.FAILED:
         state = transitions.held(state, reason, report.detail, spec.release.hold_for, now)

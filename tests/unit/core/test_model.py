@@ -72,7 +72,7 @@ def test_a_release_with_a_pending_write_is_open() -> None:
     assert ReleaseState().blob_state == "ended"
     assert ReleaseState(phase=Phase.STARTED).blob_state == "open"
     assert transitions.writing(ReleaseState(), WriteKind.PIN, NOW, routing=Routing.to("1")).blob_state == "open"
-    assert transitions.confirmed(ReleaseState()).phase is Phase.CONFIRMED
+    assert transitions.in_phase(ReleaseState(), Phase.CONFIRMED).phase is Phase.CONFIRMED
 
 
 def test_a_parsed_duration_stays_the_same() -> None:
