@@ -118,7 +118,7 @@ class Reason(StrEnum):
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."
     NOT_DUE = "NOT_DUE", "info", "min_push_age or debounce is not over", "Nothing to do; the release continues by itself."
     TIME_BUDGET_SPENT = "TIME_BUDGET_SPENT", "info", "the release takes longer than one message may", "Nothing to do; the release continues by itself."
-    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE", "warning", "a service did not answer for about a minute", "Nothing to do; it is tried again. If it lasts, see Azure's status page."
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE", "warning", "a service failed or throttled seven times in a row", "Nothing to do; it is tried again. If it lasts, see Azure's status page."
     LEASE_TAKEN = "LEASE_TAKEN", "info", "another instance works on the agent's release", "Nothing to do; that instance continues."
     LEASE_LOST = "LEASE_LOST", "warning", "this instance was too slow and stopped", "Nothing to do; the release is resumed."
     HEARTBEAT = "HEARTBEAT", "info", "the timer ran", "Nothing to do; an alert fires when it stops."
