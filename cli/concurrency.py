@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
+
+from handlers.concurrency import gather_limited
 
 T = TypeVar("T")
 MAX_CONCURRENT_READS = 8
@@ -16,11 +17,5 @@ def reading(names: list[str]) -> str:
 
 
 async def read_each(names: Iterable[str], read: Callable[[str], Awaitable[T]]) -> list[T]:
-    """Return the results in the order of the names, or raise the first error."""
-    slots = asyncio.Semaphore(MAX_CONCURRENT_READS)
-
-    async def read_one(name: str) -> T:
-        async with slots:
-            return await read(name)
-
-    return list(await asyncio.gather(*map(read_one, names)))
+    """Return the results in the order of the names, or raise the first error once every read has ended."""
+    return await gather_limited(MAX_CONCURRENT_READS, map(read, names))

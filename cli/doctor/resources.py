@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.doctor.arm_client import ArmClient, Json
+from handlers.concurrency import gather_all
 from handlers.settings import Settings
 
 SUBSCRIPTIONS = "2022-12-01"
@@ -61,10 +62,10 @@ async def find(arm: ArmClient, settings: Settings, client_id: str | None, subscr
             return list(await arm.list(f"/subscriptions/{subscription_id}/providers/{kind}", version))
 
     async def list_all(kind: str, version: str) -> list[Json]:
-        pages = await asyncio.gather(*(list_in(item, kind, version) for item in found.subscriptions))
+        pages = await gather_all(list_in(item, kind, version) for item in found.subscriptions)
         return [resource for page in pages for resource in page]
 
-    listings = await asyncio.gather(*(list_all(*KINDS[kind]) for kind in KINDS), list_all(TOPICS, EVENT_GRID))
+    listings = await gather_all([*(list_all(*KINDS[kind]) for kind in KINDS), list_all(TOPICS, EVENT_GRID)])
     for kind, resources in zip(KINDS, listings, strict=False):
         matches = MATCHERS[kind](settings, client_id)
         setattr(found, kind, next((resource for resource in resources if matches(resource)), None))

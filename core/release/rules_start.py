@@ -23,20 +23,19 @@ MAX_SUPERSEDES_IN_A_ROW = 3
 def agent_deleted(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """The agent was deleted, or deleted and recreated: recorded version numbers are void."""
     release, agent = inputs.release, inputs.agent
-    state = transitions.agent_deleted(release, inputs.desired, now)
-    deleted = EndRelease(Reason.AGENT_DELETED, state)
     if release.reason == Reason.AGENT_DELETED and inputs.has_pending and not inputs.has_pending_user_change:
-        return deleted  # a rotated secret does not bring a deleted agent back
+        return _agent_deleted(inputs, now)  # a rotated secret does not bring a deleted agent back
     if not release.created_at:
         return None
     if needed := inputs.needs(Read.AGENT):
         return needed
     if agent is None:
         is_new = any(now - at < CONSISTENCY_LAG for at in release.created_at.values())
-        return Poll(Reason.CREATE) if is_new else deleted  # the agent came with its first version: reads lag
+        # the agent came with its first version: reads lag
+        return Poll(Reason.CREATE) if is_new else _agent_deleted(inputs, now)
     for version in (agent.latest, *inputs.observed.versions.values()):
         if version and release.created_at.get(version.number, version.created_at) != version.created_at:
-            return deleted
+            return _agent_deleted(inputs, now)
     return None
 
 
@@ -186,6 +185,10 @@ def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         if not may_serve(inputs.version(state.candidate)):
             return StartRelease(transitions.without_candidate(state))
     return StartRelease(state)
+
+
+def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease:
+    return EndRelease(Reason.AGENT_DELETED, transitions.agent_deleted(inputs.release, inputs.desired, now))
 
 
 def _starts(inputs: DecisionInput, spec: AgentSpec) -> bool:

@@ -232,7 +232,7 @@ async def _after_error(
     if isinstance(error, TransientError):
         return await _wait_out(run, progress, state, error)
     reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
-    if progress.desired.generation > progress.state.observed_generation:
+    if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
     else:
         ended = transitions.ended(state, reason, now, detail)
