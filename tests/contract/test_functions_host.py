@@ -148,6 +148,7 @@ async def test_a_message_that_is_not_base64_is_poisoned_at_once_and_its_neighbou
             while not await _exists(raw_poison) or not await raw_poison.peek_messages():
                 await asyncio.sleep(0.1)
         assert [message.content for message in await raw_poison.peek_messages()] == ["not base64!"]
+        await raw_poison.clear_messages()  # the other tests share the account
 
 
 async def test_a_message_is_delivered_once_and_a_failing_one_five_times_before_it_is_poisoned(host: Host) -> None:
