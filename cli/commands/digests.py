@@ -14,9 +14,10 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 async def list_digests(context: CommandContext) -> CommandResult:
     """Return one image per line."""
     from cli.concurrency import read_each, reading
+    from cli.output import join_lines
 
     names = context.select_agents(None)
     context.progress.activity = reading(names)
     lists = await read_each(names, context.gateways.foundry.list_versions)
     images = sorted({version.image for versions in lists for version in versions if version.image})
-    return CommandResult("\n".join(images), images)
+    return CommandResult(join_lines(*images), images, is_exact=True)
