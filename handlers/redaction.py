@@ -35,12 +35,13 @@ _finder = Finder()
 
 def register_secret(value: str) -> None:
     """Hide this value and its parts from now on."""
+    if len(value.strip()) < MIN_SECRET_CHARS or set(value) <= {"*"}:
+        return
     known = _secrets.pop(value, None)
     if known is None:
-        known = frozenset() if set(value) <= {"*"} else spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS)
+        known = spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS)
         _finder.add(known)
-    if known:
-        _secrets[value] = known
+    _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:
         _finder.remove(_secrets.pop(next(iter(_secrets))))
 

@@ -93,7 +93,7 @@ class Output:
             table.add_row(as_text(check.agent), as_text(check.description), as_text(check.shown), mark)
         self.console.print(table)
         held, total = sum(check.holds for check in self.assertions), len(self.assertions)
-        self.console.print(f"{held} of {total} checks passed, in {seconds:.1f} s. [dim]{escape(hint)}[/]\n")
+        self.console.print(f"{held} of {total} checks passed, in {seconds:.1f} s. [dim]{as_text(hint)}[/]\n")
         return held == total
 
 
