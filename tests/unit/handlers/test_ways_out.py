@@ -60,7 +60,9 @@ def decision(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     LOG.addHandler(records)
     try:
         log = DecisionLog(journal, ManualClock(), {})
-        fields = dict.fromkeys(("repository", "tag", "digest", "event", "version", "fingerprint", "secret"), text)
+        fields = dict.fromkeys(
+            ("agent", "repository", "tag", "digest", "event", "version", "fingerprint", "secret", "step"), text
+        )
         log.record(Reason.ACCEPTED, text, journal_only={"message": text}, **fields)
     finally:
         LOG.removeHandler(records)
