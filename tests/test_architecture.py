@@ -156,6 +156,12 @@ def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
 
 
+def test_the_laptop_imports_only_the_timer_and_the_reader_of_agents_yaml_from_the_product() -> None:
+    for path in files("local"):
+        reached = {imported for imported in imports(path) if imported.split(".")[0] == "core"}
+        assert all(imported.startswith(("core.ncrontab", "core.agents_file")) for imported in reached), name(path)
+
+
 def test_no_test_patches_our_code() -> None:
     banned = re.compile(r"unittest\.mock|monkeypatch|MagicMock|mocker\b")
     for path in files("tests"):
