@@ -25,6 +25,7 @@ MAY_IMPORT = {
 }
 LAYERS = (
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"},
+    {"core.image_platform", "core.artifact_kinds"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
