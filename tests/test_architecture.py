@@ -31,6 +31,7 @@ LAYERS = (
     {"core.definition", "core.drift", "core.release_outcome"},
     {"core.prune"},
     {"core.release", "core.intake"},
+    {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
