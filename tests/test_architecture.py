@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.image_reference", "core.text_encoding"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
