@@ -7,6 +7,8 @@ import re
 import nodesemver
 
 VERSION = re.compile(r"v?0*([0-9]+)\.0*([0-9]+)\.0*([0-9]+)([-_].*)?", re.ASCII)
+MAX_NUMBER_CHARS = 128
+"""A tag is not longer."""
 NUMBERS = re.compile(r"v?[0-9]+([._-][0-9]+)*", re.ASCII)
 ALL_PRERELEASES = re.compile(r"-0(?![0-9A-Za-z.-])")
 """``>=1.0.0-0``: the usual way to say, in Flux and Helm, that a range includes all its pre-releases."""
@@ -63,7 +65,7 @@ def compare(version: str, other: str) -> int:
 
 def numbers(text: str) -> tuple[int, ...] | None:
     """The numbers of ``42``, ``2025.07.03.1``, ``20250703-1`` or ``v3_2``; None for other texts."""
-    if NUMBERS.fullmatch(text) is None:
+    if len(text) > MAX_NUMBER_CHARS or NUMBERS.fullmatch(text) is None:
         return None
     return tuple(int(part) for part in re.split("[._-]", text.removeprefix("v")))
 

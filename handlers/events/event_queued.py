@@ -25,7 +25,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {})
     try:
-        for parsed in _parse(event, settings.registry_name, gateways.clock.now()):
+        for parsed in _parse(event, settings, gateways.clock.now()):
             if isinstance(parsed, ImagePushed):
                 await handle_push(parsed, agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):
@@ -37,13 +37,14 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
         await decisions.flush()
 
 
-def _parse(event: str, registry: str, now: datetime) -> Iterator[ParsedEvent]:
+def _parse(event: str, settings: Settings, now: datetime) -> Iterator[ParsedEvent]:
     """The events of a delivery; secrets are redacted in their free texts.
 
     Registry, repository and digest stay as they came: a setting may be stored as a secret too.
     """
-    parsed_events, redacted = parse_events(event, registry, now), redact(event)
-    safe_events = parse_events(redacted, registry, now) if redacted != event else parsed_events
+    registry, vault = settings.registry_name, settings.key_vault_host
+    parsed_events, redacted = parse_events(event, registry, now, vault), redact(event)
+    safe_events = parse_events(redacted, registry, now, vault) if redacted != event else parsed_events
     for parsed, safe in zip(parsed_events, safe_events, strict=False):
         if isinstance(parsed, ImagePushed):
             tag, event_id = redact(parsed.push.tag), redact(parsed.push.event_id)
