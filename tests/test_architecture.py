@@ -24,7 +24,16 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.image_reference", "core.ncrontab", "core.text_encoding"},
+    {
+        "core.artifact_kinds",
+        "core.foundry_rate",
+        "core.image_platform",
+        "core.image_reference",
+        "core.ncrontab",
+        "core.reasons",
+        "core.text_encoding",
+        "core.timing",
+    },
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
