@@ -24,21 +24,15 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {
-        "core.artifact_kinds",
-        "core.foundry_rate",
-        "core.image_platform",
-        "core.image_reference",
-        "core.ncrontab",
-        "core.reasons",
-        "core.text_encoding",
-        "core.timing",
-    },
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
+    | {"core.image_reference", "core.text_encoding"},
+    {"core.image_platform", "core.artifact_kinds"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
     {"core.prune"},
     {"core.release", "core.intake"},
+    {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
@@ -163,6 +157,12 @@ def test_nothing_is_caught_broadly_and_no_cause_is_lost(path: Path) -> None:
 
 def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
+
+
+def test_the_laptop_imports_only_the_timer_and_the_reader_of_agents_yaml_from_the_product() -> None:
+    for path in files("local"):
+        reached = {imported for imported in imports(path) if imported.split(".")[0] == "core"}
+        assert all(imported.startswith(("core.ncrontab", "core.agents_file")) for imported in reached), name(path)
 
 
 def test_no_test_patches_our_code() -> None:
