@@ -441,6 +441,10 @@ def test_an_aliased_issue_names_every_path_and_the_line_of_the_anchor() -> None:
     ("text", "issue"),
     [
         (
+            "agents: {a: {repository: b, tags: {range: 1.0.0 \u2013 2.0.0}}}",
+            r"line 1: .* is not a version range; it has \u2013 \(U\+2013, en dash\); write -",
+        ),
+        (
             "agents: {a:\u00a0{repository: b}}",
             r"line 1: this is not YAML: .*; the line has U\+00A0 \(no-break space\); write",
         ),
