@@ -11,10 +11,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from handlers.settings_validation import TRUE, find_mistakes
+from handlers.settings_validation import SCHEDULES, TRUE, find_mistakes
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 STORAGE_URIS = ("AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri")
+ADDRESSES = (
+    *("foundry_project_endpoint", "key_vault_url", "registry_endpoint", "blob_uri", "queue_uri"),
+    "outcome_topic_endpoint",
+)
+"""The clients append paths to these."""
 
 
 class ConfigError(Exception):
@@ -74,7 +79,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check every setting; raises ConfigError that lists all that is missing or wrong."""
-        given = {name: value.strip() for name, value in env.items() if value.strip()}
+        given = {name: _strip(name, value) for name, value in env.items() if value.strip()}
         if "FOUNDRY_PROJECT_ENDPOINT" in given:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
         given_or_implied = _implied(given) | given
@@ -86,11 +91,16 @@ class Settings:
         values: dict[str, Any] = {
             setting.name: known.get(setting.metadata["name"], setting.metadata["default"]) for setting in fields(cls)
         }
-        for address in ("foundry_project_endpoint", "key_vault_url"):
+        for address in ADDRESSES:
             values[address] = values[address].rstrip("/")
         for number in ("poll_seconds", "foundry_reads_per_second"):
             values[number] = float(values[number])
         return cls(**{**values, "prune_dry_run": values["prune_dry_run"].lower() in TRUE})
+
+
+def _strip(name: str, value: str) -> str:
+    """The value without blanks around it; in a schedule the Functions host, which reads it too, ignores only spaces."""
+    return value.strip(" ") if name in SCHEDULES else value.strip()
 
 
 def _implied(given: Mapping[str, str]) -> dict[str, str]:

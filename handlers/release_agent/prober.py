@@ -20,11 +20,14 @@ from core.release.gates.answers import (
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry
+from handlers.redaction import redact_and_truncate
 from handlers.release_agent.session_closer import SessionCloser
 from handlers.retry import Backoff
 
 PAUSES = Backoff(first=0.5, longest=5.0)
 """A container that has just become active may need some time to come up."""
+MAX_MESSAGE_CHARS = 300
+"""Of the service's own words."""
 MAX_OVERSLEEP_SECONDS = 5.0
 """A timeout missed by more than this is ours: the process stood still, the agent did not."""
 
@@ -123,5 +126,5 @@ class Prober:
 def _judge_no_session(answer: Answer) -> Judgement:
     """Judge the refusal of a session with the service's own words: no agent has answered yet."""
     refusal = judge_refusal(answer) or Judgement(Verdict.NOT_YET, f"answered {answer.status}")
-    words = f": {answer.message}" if answer.message else ""
+    words = f": {redact_and_truncate(answer.message, MAX_MESSAGE_CHARS)}" if answer.message else ""
     return replace(refusal, detail=f"{refusal.detail} without a session{words}")

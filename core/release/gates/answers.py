@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import re2
@@ -78,9 +78,9 @@ class Judgement:
 
     verdict: Verdict
     detail: str = ""
-    still_starting: bool = False
+    still_starting: bool = field(default=False, compare=False)
     """The service says that the version is being provisioned."""
-    unknown_at_timeout: bool = False
+    unknown_at_timeout: bool = field(default=False, compare=False)
     """If the time is up on this answer, nothing is known about the version."""
 
 

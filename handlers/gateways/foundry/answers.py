@@ -14,12 +14,10 @@ from azure.core.exceptions import HttpResponseError
 from core.agents_file.spec import Probe
 from core.model import Answer, Origin
 from core.release.gates.answers import is_service_code
-from handlers.gateways.foundry.errors import MAX_MESSAGE_CHARS, error_message, request_id
-from handlers.redaction import redact_and_truncate
+from handlers.gateways.foundry.errors import error_message, request_id
+from handlers.redaction import ServiceCode
 
 MAX_ANSWER_BYTES = 1_000_000
-MAX_CODE_CHARS = 100
-"""Of a code or a version in an answer: the agent wrote it, and may know secrets."""
 CODE = re.compile(r"[A-Za-z][\w.:-]*")
 """An agent could write any text in the place of a code."""
 NOT_A_CODE = frozenset({"platform", "upstream"})
@@ -51,7 +49,7 @@ def answer_head(status: int, headers: Mapping[str, str]) -> Answer:
     return Answer(
         status,
         code=_first_code(re.findall(r"\w+", headers.get(ADC_DETAILS, ""))),
-        version=_short(version) or None,
+        version=ServiceCode(version) if version else None,
         origin=_origin(headers),
         session=headers.get("x-agent-session-id", "").strip(),
         request_id=request_id(headers),
@@ -87,8 +85,7 @@ def refused_session(error: HttpResponseError, status: int) -> Answer:
     headers: Mapping[str, str] = getattr(error.response, "headers", None) or {}
     head = answer_head(status, headers)
     answer = _read_error(head, _body_text(error))
-    message = redact_and_truncate(error_message(error), MAX_MESSAGE_CHARS)
-    return replace(answer, text="", message=message, origin=answer.origin or "service")
+    return replace(answer, text="", message=error_message(error), origin=answer.origin or "service")
 
 
 def _body_text(error: HttpResponseError) -> str:
@@ -108,8 +105,8 @@ def _read_error(head: Answer, text: str) -> Answer:
 
 def _first_code(words: Iterable[str]) -> str:
     """The first code, unless a later one is surely the service's own."""
-    codes = [_short(word) for word in words if CODE.fullmatch(word) and word.lower() not in NOT_A_CODE]
-    return next(filter(is_service_code, codes), next(iter(codes), ""))
+    codes = [word for word in words if CODE.fullmatch(word) and word.lower() not in NOT_A_CODE]
+    return ServiceCode(next(filter(is_service_code, codes), next(iter(codes), "")))
 
 
 def _codes_in(error: object) -> Iterator[str]:
@@ -145,7 +142,7 @@ def _status(response: Mapping[str, Any], *, failed: bool) -> str:
     """The status that a response gives itself; one with an error and no status has failed."""
     status = response.get("status")
     if isinstance(status, str) and status:
-        return _short(status.strip().lower())
+        return ServiceCode(status.strip().lower())
     return "failed" if failed else ""
 
 
@@ -186,12 +183,7 @@ def _other_output(response: Mapping[str, Any]) -> str:
 def _version(response: Mapping[str, Any]) -> str | None:
     reference = response.get("agent_reference")
     version = reference.get("version") if isinstance(reference, Mapping) else None
-    return _short(version) or None
-
-
-def _short(value: object) -> str:
-    """A code, a version or a reason as short text; empty where it is none."""
-    return redact_and_truncate(str(value), MAX_CODE_CHARS) if value is not None else ""
+    return ServiceCode(str(version)) if version else None
 
 
 def _json(text: str) -> object:

@@ -14,6 +14,8 @@ class InMemoryRegistry:
     def __init__(self) -> None:
         self.images: dict[tuple[str, str], ImageFacts] = {}
         """By repository and digest."""
+        self.children: dict[str, list[str]] = {}
+        """Of an index, by its digest."""
         self.tags: dict[str, list[RegistryTag]] = {}
         """By repository."""
         self.error: GatewayError | None = None
@@ -26,6 +28,11 @@ class InMemoryRegistry:
         if self.error is not None:
             raise self.error
         return self.images.get((repository, digest))
+
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        if self.error is not None:
+            raise self.error
+        return self.children.get(digest, [])
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         if self.error is not None:
