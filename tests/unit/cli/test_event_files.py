@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,11 @@ def test_files_and_messages_of_windows_tools_are_read(tmp_path: Path, encoding: 
         assert [event.body for event in found] == [PUSH]
 
 
-def test_the_input_may_be_utf_16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(PUSH).encode("utf-16"))))
-    assert [event.body for event in read_files(["-"])] == [PUSH]
+def test_the_input_may_be_utf_16() -> None:
+    program = "from cli.event_files import read_files; print(read_files(['-'])[0].id)"
+    data = json.dumps(PUSH).encode("utf-16")
+    ran = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True)
+    assert ran.stdout.split() == [b"event-1"]
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
