@@ -71,8 +71,9 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
 def _of_expressions(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
     """Characters that a copy from a web page brought into an expression, or that no tag can have."""
     lists = {("tags", "allow"): spec.tags.allow, ("tags", "ignore"): spec.tags.ignore, ("keep", "tags"): spec.keep.tags}
-    tags = {(*keys, str(index)): text for keys, texts in lists.items() for index, text in enumerate(texts)}
-    for keys, text in {**tags, ("tags", "extract"): spec.tags.extract or ""}.items():
+    tags: dict[KeyPath, str] = {("tags", "extract"): spec.tags.extract or ""}
+    tags |= {(*keys, str(index)): text for keys, texts in lists.items() for index, text in enumerate(texts)}
+    for keys, text in tags.items():
         if found := copied_character(text) or foreign_character(text):
             yield keys, f"no tag has {found}"
     for probes in ("verify", "check"):
