@@ -31,6 +31,7 @@ LAYERS = (
     {"core.definition", "core.drift", "core.release_outcome"},
     {"core.prune"},
     {"core.release", "core.intake"},
+    {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
@@ -155,6 +156,12 @@ def test_nothing_is_caught_broadly_and_no_cause_is_lost(path: Path) -> None:
 
 def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
+
+
+def test_the_laptop_imports_only_the_timer_and_the_reader_of_agents_yaml_from_the_product() -> None:
+    for path in files("local"):
+        reached = {imported for imported in imports(path) if imported.split(".")[0] == "core"}
+        assert all(imported.startswith(("core.ncrontab", "core.agents_file")) for imported in reached), name(path)
 
 
 def test_no_test_patches_our_code() -> None:

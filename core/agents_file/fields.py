@@ -16,10 +16,12 @@ NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REPOSITORY_PATTERN = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
 """A repository name of the OCI distribution specification."""
-CPU_PATTERN = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
-PROTOCOL_VERSION_PATTERN = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?$"
+CPU_PATTERN = r"^(0\.[0-9]{0,2}[1-9][0-9]{0,2}|[1-9][0-9]{0,2}(\.[0-9]{1,3})?)$"
+PROTOCOL_VERSION_PATTERN = r"^v?[0-9]{1,9}(\.[0-9]{1,9}){0,2}(-[0-9A-Za-z.-]{1,64})?$"
 CONNECTION_PATTERN = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
-DURATION_PATTERN = r"^([0-9]{1,8}d)?([0-9]{1,8}h)?([0-9]{1,8}m)?([0-9]{1,8}s)?$"
+MAX_DURATION_DIGITS = 8
+DURATION_DIGITS = f"{{1,{MAX_DURATION_DIGITS}}}"
+DURATION_PATTERN = "^" + "".join(f"([0-9]{DURATION_DIGITS}{unit})?" for unit in "dhms") + "$"
 MAX_DURATION = timedelta(days=3650)
 """Short enough that adding it to a date never overflows."""
 MAX_QUOTED_CHARS = 80
@@ -47,21 +49,32 @@ def truncate(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """A value for a message: quoted, cut, on one line."""
-    return truncate(repr(value))
+    """A value for a message: quoted, cut, on one line; true and false as the file writes them."""
+    return truncate(str(value).lower() if isinstance(value, bool) else repr(value))
 
 
 def parse_duration(value: object) -> timedelta:
     """``1d``, ``90s``, ``1h30m``: days, hours, minutes, seconds, in this order."""
     if isinstance(value, timedelta):
         return value
-    match = re2.search(DURATION_PATTERN, value) if isinstance(value, str) and value else None
+    match = (
+        re2.search(DURATION_PATTERN.replace(DURATION_DIGITS, "+"), value) if isinstance(value, str) and value else None
+    )
     if match is None:
         raise ValueError(f"{quote(value)} is not a duration; write 30s, 10m, 12h, 7d or 1h30m")
-    days, hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if duration > MAX_DURATION:
-        raise ValueError(f"{value} is too long; the maximum is {MAX_DURATION.days}d")
+    digits = [(part or "0s")[:-1].lstrip("0") for part in match.groups()]
+    if max(map(len, digits)) <= MAX_DURATION_DIGITS:
+        days, hours, minutes, seconds = (int(number or 0) for number in digits)
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        if duration <= MAX_DURATION:
+            return duration
+    raise ValueError(f"{truncate(str(value))} is too long; the maximum is {MAX_DURATION.days}d")
+
+
+def check_positive(duration: timedelta) -> timedelta:
+    """A limit that leaves time for something to happen."""
+    if not duration:
+        raise ValueError("is no time at all, so that it always fails; write 1s or more")
     return duration
 
 
@@ -173,6 +186,7 @@ Protocols = Annotated[
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1))
 ]
+PositiveDuration = Annotated[Duration, AfterValidator(check_positive)]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Group = Annotated[str, AfterValidator(check_group)]
 Range = Annotated[str, AfterValidator(check_range)]

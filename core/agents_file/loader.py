@@ -25,7 +25,7 @@ def load_agents(data: bytes) -> Agents:
     document = _document(data)
     defaults = _map_at(document, "defaults")
     agents: dict[str, AgentSpec] = {}
-    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults)]
+    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     for name, body in _map_at(document, "agents").items():
         spec = _agent(document, name, defaults, body)
         if isinstance(spec, AgentSpec):
@@ -82,6 +82,17 @@ def _top_level_issues(document: Document) -> Iterator[Issue]:
     if not isinstance(defaults, dict):
         shared = f"expected a map of the keys that all agents share, found {messages.kind_of(defaults)}"
         yield Issue(("defaults",), document.line("defaults"), messages.NO_VALUE if defaults is None else shared)
+
+
+def _similar_names(document: Document) -> Iterator[Issue]:
+    """Names that differ in case only: people and portals take them for the same agent."""
+    earlier: dict[str, str] = {}
+    for name in _map_at(document, "agents"):
+        same = earlier.setdefault(name.lower(), name)
+        if same != name:
+            line = document.line("agents", same)
+            message = f"differs from {same} in line {line} only in case; give each agent a name of its own"
+            yield Issue(("agents", name), document.line("agents", name), message)
 
 
 def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterator[Issue]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from handlers.redaction import redact
+from handlers.masking.visible import visible
+from handlers.redaction import ServiceCode, redact
 
 STORAGE = "storage"
 """The service of a GatewayError from the state store, the journal or the queue."""
@@ -13,14 +14,14 @@ TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
 class GatewayError(Exception):
     """How a service failed a request, in one line without any secret value.
 
-    ``code`` is the service's own code, or the HTTP status as text.
+    ``code`` is the service's own code, or the HTTP status as text; it compares as it came.
     """
 
     def __init__(self, service: str, code: str, message: str) -> None:
-        code, message = redact(code), redact(message)
-        super().__init__(f"{service}: {code}: {message}")
+        message = visible(redact(message))
+        self.code: str = ServiceCode(code)
+        super().__init__(f"{service}: {self.code}: {message}")
         self.service = service
-        self.code = code
         self.message = message
 
 

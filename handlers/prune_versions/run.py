@@ -131,6 +131,7 @@ class _Pruner:
     async def _delete(self) -> PrunePlan:
         """Plan again under the lease and delete; returns that plan."""
         name, state_store = self.spec.name, self.gateways.state_store
+        before = await state_store.get_desired(name)
         lease = await state_store.acquire_lease(name)
         if lease is None:
             self.log.record(Reason.LEASE_TAKEN)
@@ -142,7 +143,8 @@ class _Pruner:
         finally:
             await lease.release()
         desired = await state_store.get_desired(name)
-        if desired.generation > lease.state.observed_generation:
+        # a message that came meanwhile found the lease taken and is gone
+        if desired != before or desired.generation > lease.state.observed_generation or lease.state.is_open:
             traceparent = desired.traceparent or otel.current_traceparent()
             await self.gateways.release_queue.enqueue(name, traceparent=traceparent)
         return plan

@@ -35,6 +35,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.redaction import redact
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.observe import Observer, Prefetch
@@ -62,7 +63,7 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
-        decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
+        decisions.record(Reason.AGENT_UNKNOWN, agent=redact(parsed.target))
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()
@@ -74,6 +75,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
     with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
         log = ReleaseLog(spec.name, gateways, trace)
         prefetched, lease = await _prefetch(spec, gateways, observer)
+        log.lease = lease
         if lease is None:  # its holder reads the desired state once more when it releases the lease
             log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
             await log.flush()
@@ -100,6 +102,8 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
     if prefetched is None or lease is None or prefetched.release != lease.state:
+        return None, lease
+    if prefetched.desired.generation < lease.state.observed_generation:  # the process stood still between two reads
         return None, lease
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
@@ -138,7 +142,7 @@ async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop 
                 progress = await _pass(run, progress)
             return progress.ended, progress.desired
     except LeaseLostError:
-        return log.stopped(Stop(Reason.LEASE_LOST), progress.state, progress.desired), progress.desired
+        return log.lease_lost(progress.desired), progress.desired
 
 
 async def _pass(run: ReleaseContext, progress: Progress) -> Progress:

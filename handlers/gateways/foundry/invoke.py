@@ -18,14 +18,12 @@ from core.model import Answer
 from handlers.gateways.azure_http import UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.errors import SERVICE, write_failed
-from handlers.redaction import redact_and_truncate
+from handlers.redaction import ServiceCode
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
 MAX_ANSWER_BYTES = 1_000_000
-MAX_CODE_CHARS = 100
-"""Of an error code or a version in an answer: the agent wrote it, and may know secrets."""
 MAX_CONNECT_SECONDS = 5.0
 NO_RETRY_OR_REDIRECT: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 """The caller decides on a retry by the answer; a redirect would send our token elsewhere."""
@@ -97,7 +95,7 @@ def _read(status: int, body: bytes | None, probe: Probe) -> Answer:
     if status >= 300:
         error = answer.get("error") if isinstance(answer, Mapping) else None
         code = str(error.get("code") or "") if isinstance(error, Mapping) else ""
-        return Answer(status, text, redact_and_truncate(code, MAX_CODE_CHARS))
+        return Answer(status, text, ServiceCode(code))
     if probe.ask is None:
         return Answer(status, text)
     if not isinstance(answer, Mapping):
@@ -124,4 +122,4 @@ def _output_text(response: Mapping[str, Any]) -> str:
 def _version(response: Mapping[str, Any]) -> str | None:
     reference = response.get("agent_reference")
     version = reference.get("version") if isinstance(reference, Mapping) else None
-    return redact_and_truncate(str(version), MAX_CODE_CHARS) if version else None
+    return ServiceCode(str(version)) if version else None
