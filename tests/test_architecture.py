@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
+    | {"core.image_reference", "core.text_encoding"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},

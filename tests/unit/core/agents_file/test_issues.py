@@ -85,6 +85,8 @@ def agent(body: str) -> str:
         ("env: {PORT: 80}", "env.PORT", "PORT is reserved for the platform and Slipway; use another name"),
         ("env: {MY-KEY: x}", "env.MY-KEY", "'MY-KEY' is not a variable name; use letters, digits and underscores"),
         ("env: {1A: x}", "env.1A", "'1A' is not a variable name"),
+        ("env: {'': x}", "env.", "a variable's name is empty"),
+        (f"env: {{{'A' * 256}: x}}", f"env.{'A' * 80}…", "is too long; a variable's name has at most 255 characters"),
         ("env: {A: null}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: ~}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: }", "env.A", 'has no value; write "" for empty text'),
@@ -235,6 +237,21 @@ def test_an_issue_is_one_sentence_with_its_path_and_line(body: str, path: str, m
         ("agents hello", "'agents hello' is not a repository"),
         ("''", "'' is not a repository"),
         ("A" * 900, "a repository has only lower case letters"),
+        ("a" * 256, f"'{'a' * 79}… is longer than 255 characters"),
+        ("test.com/agents/hello", "'test.com' is a registry"),
+        ("TEST.com/Agents/Hello", "'TEST.com' is a registry"),
+        ("test.com/agents/hello:v1", "'test.com' is a registry"),
+        ("registry.team/agents/hello:v1", "'registry.team' is a registry"),
+        (f"registry.team/agents/hello@sha256:{'a' * 64}", "'registry.team' is a registry"),
+        ("oci://registry.team/agents/hello", "'registry.team' is a registry"),
+        ("localhost/agents/hello", "'localhost' is a registry"),
+        ("10.0.0.7/agents/hello", "'10.0.0.7' is a registry"),
+        ("host:5000/agents/hello:v1", "'host:5000' is a registry"),
+        ("docker.io/agents/hello", "'docker.io' is a registry"),
+        ("demo.azurecr.io/docker.io/agents/hello", "'demo.azurecr.io' is a registry"),
+        ("demo-e7ggejfuhzhgedc8.azurecr.cn/agents/hello", "'demo-e7ggejfuhzhgedc8.azurecr.cn' is a registry"),
+        ("agents//hello", "'agents//hello' is not a repository"),
+        ("agents/hello/", "'agents/hello/' is not a repository"),
     ],
 )
 def test_a_repository_has_no_registry_tag_or_digest(repository: str, message: str) -> None:
@@ -371,7 +388,8 @@ def test_aliases_cannot_blow_the_file_up() -> None:
 
 def test_a_file_that_is_not_text_or_is_too_large_has_one_issue() -> None:
     assert issues(b"agents:\n  \xff: {}\n") == ["line 2: the file is not UTF-8 text; save it as UTF-8"]
-    assert issues("agents:\n".encode("utf-16")) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert issues("agents:\n".encode(encoding)) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
     assert issues(b"#" * 2_000_000) == ["line 1: the file has 2,000,000 bytes; the maximum is 1,000,000"]
 
 
