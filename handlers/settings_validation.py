@@ -195,6 +195,7 @@ CHECKS: Mapping[str, Check] = {
     "FOUNDRY_PROJECT_ENDPOINT": _project,
     "AZURE_AI_PROJECT_ENDPOINT": _project,
     "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net", ".vault.azure.net"),
+    "KEY_VAULT_HOST": _text(r"(?i)[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "a host name, such as demo.vault.azure.net"),
     "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io", ".azurecr.io"),
     "REGISTRY_NAME": _registry_name,
     "REGISTRY_LOGIN_SERVER": _login_server,

@@ -62,6 +62,8 @@ class UpdateState:
 
     reason: Reason
     state: ReleaseState
+    reported_at_end: bool = False
+    """The release is about to end with this reason, which is reported then."""
 
 
 @dataclass(frozen=True, slots=True)

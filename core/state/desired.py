@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -49,12 +48,23 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Approval of one version and fingerprint; void once either changes."""
+    """Approval of one version; void for any other, also for one with its number after the agent was recreated."""
 
     version: str
     fingerprint: str
     by: str
     at: datetime
+    created_at: datetime | None = None
+    """When the version was created: a recreated agent counts from 1 again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiftedHold:
+    """Names a hold that Slipway set and an operator removed; a hold that is set later is another one."""
+
+    fingerprint: str
+    digest: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class RollbackRequest:
 
     version: str
     generation: int
+    created_at: datetime | None = None
+    """When the version was created: a recreated agent counts from 1 again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,8 @@ class DesiredState:
     approval: Approval | None = None
     holds: tuple[Hold, ...] = ()
     """Set by operators; those that Slipway sets are in the release state."""
-    lifted_at: Mapping[str, datetime] = field(default_factory=dict)
-    """Fingerprint or digest -> when an operator removed the holds on it that were older."""
+    lifted: tuple[LiftedHold, ...] = ()
+    """Holds in the release state that operators removed."""
     newest_push: Push | None = None
     """The newest push, where an operator chose another one: only a push newer than this replaces that choice."""
     runtime_hash: str = ""
