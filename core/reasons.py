@@ -97,6 +97,7 @@ class Reason(StrEnum):
     CREATE_REFUSED = "CREATE_REFUSED", "error", "Foundry refused the definition", "Correct the agent in agents.yaml as the detail says and deploy; the release follows."
     ROUTE_REFUSED = "ROUTE_REFUSED", "error", "Foundry refused to move the traffic", "Remove the cause that the detail names, then run slipway retry AGENT."
     REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refused a read", "Check FOUNDRY_PROJECT_ENDPOINT and KEY_VAULT_URL, then run slipway retry AGENT."
+    PREVIEW_REQUIRED = "PREVIEW_REQUIRED", "error", "Foundry refused a preview feature", "Remove the feature that the detail names from agents.yaml and deploy, or ask Microsoft to enable it and run slipway retry AGENT."
     FORBIDDEN = "FORBIDDEN", "error", "the app's identity lacks a permission", "Grant it Foundry User on the project, then run slipway retry AGENT."
     IMAGE_ERROR = "IMAGE_ERROR", "error", "Foundry cannot pull or start the image", "Grant the project's identity AcrPull or Repository Reader, enable ARM token authentication on the registry, build for linux/amd64; then run slipway retry AGENT."
     CODE_ERROR = "CODE_ERROR", "error", "Foundry cannot run uploaded code, which Slipway never sends", "Find what else deploys to the agent, then run slipway retry AGENT."
@@ -131,6 +132,7 @@ class Reason(StrEnum):
     DRIFT = "DRIFT", "warning", "somebody changed the agent after its release", "Leave the change, or run slipway retry AGENT to give the routing back to Slipway."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "the agent could not be compared with its release", "Nothing to do; the next run compares again."
     POISONED = "POISONED", "error", "a message failed five times", "Remove the cause of the failures in Application Insights, then run slipway replay --poisoned-since 24h."
+    POISON_QUEUE_STUCK = "POISON_QUEUE_STUCK", "error", "no function takes the messages of a poison queue", "Disable the queue's function, peek at the messages ten minutes later, replay them and clear the queue."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version", "Nothing to do."
     PRUNED_FAILED = "PRUNED_FAILED", "info", "the version had failed", "Nothing to do."
@@ -149,6 +151,7 @@ class Reason(StrEnum):
     KEPT_FOR_NEXT_RUN = "KEPT_FOR_NEXT_RUN", "info", "keep.max_deletes is reached", "Nothing to do; the next run continues."
     VERSION_LIMIT_NEAR = "VERSION_LIMIT_NEAR", "warning", "the agent has more than 80 % of the versions that it may have", "Loosen keep, or raise keep.limit, before a release ends with VERSION_LIMIT."
     IMAGES_IN_USE = "IMAGES_IN_USE", "info", "the images that the remaining versions run", "Keep them in the registry; a version without its image cannot start again."
+    IMAGES_IN_USE_UNKNOWN = "IMAGES_IN_USE_UNKNOWN", "warning", "the images that must stay cannot be listed", "Purge nothing by an older list; grant the app read access to the registry."
     CONFIG_CHANGED = "CONFIG_CHANGED", "info", "a deployment of agents.yaml changed what the agent runs", "Nothing to do; the release follows after release.debounce."
     # fmt: on
 

@@ -110,6 +110,10 @@ class ServiceCode(str):
     def __hash__(self) -> int:
         return hash(self._came)
 
+    def casefold(self) -> str:
+        """The code as it came, to be compared without its case; never shown."""
+        return self._came.casefold()
+
 
 class RedactedErrors:
     """A context that replaces an error whose text, or whose causes' texts, hold a secret; other errors pass.

@@ -10,6 +10,7 @@ from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
 from handlers.resume_releases.missed_pushes import find_missed_pushes
+from handlers.resume_releases.poison_queues import report_poison_queues
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
@@ -31,6 +32,9 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     async def find_missed() -> None:
         await find_missed_pushes(agents, decisions, gateways, always=any(changed))
 
+    async def measure() -> None:
+        await report_poison_queues(await record_gauges(tuple(agents.agents), gateways), decisions, gateways)
+
     try:
         unfinished = await gateways.state_store.list_agents(UNFINISHED)
         steps = (
@@ -38,7 +42,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
             report_drift(tuple(sorted(set(agents.agents) - set(unfinished))), decisions, gateways),
             apply_changes(),
             find_missed(),
-            record_gauges(tuple(agents.agents), gateways),
+            measure(),
         )
         await gather_limited(1, steps)
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}

@@ -700,6 +700,21 @@ def test_an_inconclusive_check_moves_no_traffic_and_keeps_the_last_good_version(
     assert decided.state.last_good == SERVING.last_good
 
 
+def test_an_inconclusive_check_reads_again_whether_the_traffic_was_moved() -> None:
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_1))
+    assert after_check(inputs, WITH_PROBES, report(ProbeOutcome.INCONCLUSIVE), NOW) == Poll(Reason.TRAFFIC_MOVED)
+
+
+def test_a_version_that_passed_verify_is_not_rolled_back_while_foundry_calls_it_starting() -> None:
+    still_starting = ProbeReport(ProbeOutcome.FAILED, "answered 400 bad_request", still_starting=True)
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_2, version("1")))
+    decided = after_check(inputs, WITH_PROBES, still_starting, NOW)
+    assert isinstance(decided, EndRelease)
+    assert decided.reason is Reason.CHECK_INCONCLUSIVE
+    never_asked = spec_with(check={"ask": "ping", "expect": "pong"})
+    assert isinstance(after_check(inputs, never_asked, still_starting, NOW), RollBack)
+
+
 def test_a_failed_check_rolls_back_to_the_earlier_routing() -> None:
     observed = read_all(AT_2, version("1"))
     decided = after_check(
