@@ -42,6 +42,7 @@ class Reason(StrEnum):
     MALFORMED_MESSAGE = "MALFORMED_MESSAGE", "warning", "a message in the queue releases cannot be read", "Check what writes to the queue besides Slipway."
     AGENT_UNKNOWN = "AGENT_UNKNOWN", "warning", "the agent is not in agents.yaml any more", "Nothing to do if you removed the agent; otherwise add it to agents.yaml again."
     SECRET_NOT_USED = "SECRET_NOT_USED", "info", "no agent uses the newest version of the secret", "Nothing to do."
+    SECRET_CHANGE_REPORTED = "SECRET_CHANGE_REPORTED", "warning", "a secret of the agent has a new version, and on_secret_change is notify", "Run slipway retry AGENT to release it, or set release.on_secret_change: release."
     SECRET_CHANGE_IGNORED = "SECRET_CHANGE_IGNORED", "info", "the agent does not release on a change of a secret", "Set release.on_secret_change: release, or run slipway retry AGENT."
     CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names; the events are kept until then."
     # Steps
@@ -89,6 +90,7 @@ class Reason(StrEnum):
     IMAGE_GONE = "IMAGE_GONE", "error", "the registry no longer has the digest", "Push a new build, and find what deletes images from the registry."
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE", "error", "the registry did not describe the image, and inspect is required", "Grant the app's identity read access to the registry, or set inspect: best-effort; then run slipway retry AGENT."
     ENV_AMBIGUOUS = "ENV_AMBIGUOUS", "error", "two tagged secrets set the same variable", "Remove the tag env from one of them, then run slipway retry AGENT."
+    ENV_NAME_INVALID = "ENV_NAME_INVALID", "error", "the tag env of a secret is not a variable's name that may be set", "Correct the tag env of the secret that the detail names, then run slipway retry AGENT."
     ENV_CLASH = "ENV_CLASH", "error", "env and a tagged secret set the same variable", "Remove the variable from env and deploy, or remove the tag and run slipway retry AGENT."
     TOOLBOX_REFUSED = "TOOLBOX_REFUSED", "error", "Foundry refused the tools", "Correct tools in agents.yaml as the detail says and deploy; the release follows."
     VERSION_LIMIT = "VERSION_LIMIT", "error", "the agent has as many versions as it may have, and all must stay", "Loosen the setting in keep that the detail names, or raise keep.limit; deploy, then run slipway retry AGENT."
@@ -130,6 +132,7 @@ class Reason(StrEnum):
     DRIFT = "DRIFT", "warning", "somebody changed the agent after its release", "Leave the change, or run slipway retry AGENT to give the routing back to Slipway."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "the agent could not be compared with its release", "Nothing to do; the next run compares again."
     POISONED = "POISONED", "error", "a message failed five times", "Remove the cause of the failures in Application Insights, then run slipway replay --poisoned-since 24h."
+    POISON_QUEUE_STUCK = "POISON_QUEUE_STUCK", "error", "no function takes the messages of a poison queue", "Disable the queue's function, peek at the messages ten minutes later, replay them and clear the queue."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version", "Nothing to do."
     PRUNED_FAILED = "PRUNED_FAILED", "info", "the version had failed", "Nothing to do."
@@ -148,6 +151,7 @@ class Reason(StrEnum):
     KEPT_FOR_NEXT_RUN = "KEPT_FOR_NEXT_RUN", "info", "keep.max_deletes is reached", "Nothing to do; the next run continues."
     VERSION_LIMIT_NEAR = "VERSION_LIMIT_NEAR", "warning", "the agent has more than 80 % of the versions that it may have", "Loosen keep, or raise keep.limit, before a release ends with VERSION_LIMIT."
     IMAGES_IN_USE = "IMAGES_IN_USE", "info", "the images that the remaining versions run", "Keep them in the registry; a version without its image cannot start again."
+    IMAGES_IN_USE_UNKNOWN = "IMAGES_IN_USE_UNKNOWN", "warning", "the images that must stay cannot be listed", "Purge nothing by an older list; grant the app read access to the registry."
     CONFIG_CHANGED = "CONFIG_CHANGED", "info", "a deployment of agents.yaml changed what the agent runs", "Nothing to do; the release follows after release.debounce."
     # fmt: on
 
