@@ -28,15 +28,17 @@ def test_it_compiles_without_a_warning(command: str) -> None:
 MISTAKES = [
     pytest.param("main", "isPrivate: vnetEnabled", "private: vnetEnabled", '"private" is not allowed', id="parameter"),
     pytest.param(
-        "main", "    vaultId: vaultFacts.outputs.id\n", "", '"vaultId"', id="a module parameter that is missing"
+        "main", "    vaultId: vaultSource.outputs.id\n", "", '"vaultId"', id="a module parameter that is missing"
     ),
     pytest.param("main", "outputs.blobEndpoint", "outputs.blobs", '"blobs"', id="an unknown output"),
     pytest.param("main", "var token =", "var unused = 1\nvar token =", '"unused" is declared but never', id="unused"),
-    pytest.param("main", "value: registryName", "value: registrName", '"registrName"', id="an unknown name"),
+    pytest.param(
+        "main", "REGISTRY_NAME: registryName", "REGISTRY_NAME: registrName", '"registrName"', id="an unknown name"
+    ),
     pytest.param("storage", "allowSharedKeyAccess", "allowSharedKeysAccess", '"allowSharedKeysAccess"', id="property"),
     pytest.param("storage", "  kind: 'StorageV2'\n", "", '"kind"', id="a required property is missing"),
     pytest.param("storage", "days: 7", "days: 'seven'", '"int | null"', id="text instead of a number"),
-    pytest.param("storage-access", "guid(storage.id, p", "guid(storage.location, p", "BCP120", id="read too early"),
+    pytest.param("storage", "guid(account.id, p", "guid(account.location, p", "BCP120", id="read too early"),
     pytest.param("vault", "@2024-11-01'", "@2020-11-01'", '"Microsoft.KeyVault/vaults@2020-11-01"', id="version"),
     pytest.param("function", "instanceMemoryMB: i", "instanceMemory: i", '"instanceMemory"', id="a nested property"),
     pytest.param(

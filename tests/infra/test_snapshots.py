@@ -116,12 +116,22 @@ def is_of(resource: Mapping[str, object], types: tuple[str, ...]) -> bool:
 
 MISTAKES = [
     pytest.param(
-        "main.bicep", "'PRUNE_SCHEDULE'", "'PRUNE_TIME'", "the setting PRUNE_SCHEDULE is", id="missing setting"
+        "main.bicep",
+        "      PRUNE_SCHEDULE:",
+        "      PRUNE_TIME:",
+        "the setting PRUNE_SCHEDULE is",
+        id="missing setting",
     ),
     pytest.param(
-        "main.bicep", "'PRUNE_SCHEDULE'", "'PRUNE_TIME'", "reads the setting PRUNE_TIME", id="unknown setting"
+        "main.bicep", "      PRUNE_SCHEDULE:", "      PRUNE_TIME:", "reads the setting PRUNE_TIME", id="unknown setting"
     ),
-    pytest.param("main.bicep", "'AGENTS_FILE'", "'POLL_SECONDS'", "POLL_SECONDS is there twice", id="setting twice"),
+    pytest.param(
+        "modules/function.bicep",
+        "'AZURE_CLIENT_ID'",
+        "'POLL_SECONDS'",
+        "POLL_SECONDS is there twice",
+        id="setting twice",
+    ),
     pytest.param(
         "modules/function.bicep", "'OTEL_TRACES_SAMPLER'", "'OTEL_SAMPLER'", "OTEL_SAMPLER", id="host setting"
     ),
