@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.agents_file import load_agents_file
@@ -270,6 +270,7 @@ def test_addresses_of_azure_and_of_stand_ins_are_accepted(name: str, value: str)
     Settings.from_env(GIVEN | {name: value})
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(CHECKS)), value=st.text(min_size=1, max_size=40))
 def test_any_text_is_accepted_or_refused_in_one_sentence(name: str, value: str) -> None:
     env = {key: each for key, each in GIVEN.items() if key != "FOUNDRY_PROJECT_ENDPOINT" or "PROJECT" not in name}
