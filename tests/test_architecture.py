@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"},
-    {"core.image_platform", "core.artifact_kinds"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
+    | {"core.image_reference", "core.text_encoding"},
+    {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
@@ -36,7 +37,7 @@ LAYERS = (
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
-    {"handlers.agents_file", "handlers.events", "handlers.version_deleter"},
+    {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},
     {"handlers.bootstrap"},
     {"function_app"},

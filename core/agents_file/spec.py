@@ -44,6 +44,7 @@ class TagSpec(Value):
     order: Literal["pushed", "semver", "number", "alphabetical"] = Field(
         "pushed", description="how to find the newer of two tags: by the time of the push, or by the tags themselves"
     )
+    prereleases: bool = Field(default=False, description="whether versions such as `2.0.0-rc.1` are allowed")
     range: Range | None = Field(None, description="allowed versions, in npm's grammar")
     extract: Group | None = Field(None, description="an RE2 expression; its group is the part of the tag to compare")
 
@@ -172,6 +173,8 @@ class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
+    """The line of every key in the file, for warnings."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

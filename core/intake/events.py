@@ -12,6 +12,7 @@ from core.agents_file.tag_policy import check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
 from core.state.desired import Cause, DesiredState
+from core.timing import MAX_CLOCK_SKEW, add
 
 RUNTIME_KEYS = {
     "repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition",
@@ -42,7 +43,7 @@ def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
     """Make a push the desired one, if its tag is allowed and newer."""
-    newest = desired.newest_push or desired.push
+    newest = _believable(desired.newest_push or desired.push, desired, now)
     rejection = check_tag(spec.tags, push.tag) or check_newer(spec.tags, push, newest)
     if rejection is not None:
         return DesiredUpdate(desired, rejection.reason, rejection.detail)
@@ -50,11 +51,18 @@ def apply_push(
         user_change(desired, Cause.PUSH, now),
         push=push,
         newest_push=None,
-        not_before=push.pushed_at + spec.release.min_push_age if spec.release.min_push_age else None,
+        not_before=add(push.pushed_at, spec.release.min_push_age) if spec.release.min_push_age else None,
         runtime_hash=runtime_hash(spec),
         traceparent=traceparent,
     )
     return DesiredUpdate(updated, Reason.ACCEPTED)
+
+
+def _believable(push: Push | None, desired: DesiredState, now: datetime) -> Push | None:
+    """A stored push with a time in our future counts from when it was accepted: it would be newer than all others."""
+    if push is None or push.pushed_at <= now + MAX_CLOCK_SKEW:
+        return push
+    return replace(push, pushed_at=min(desired.updated_at or now, now))
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
@@ -86,9 +94,9 @@ def runtime_hash(spec: AgentSpec) -> str:
 
 def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
     """Release the desired push again, after ``debounce``, because a secret of the agent has a new version."""
-    if spec.release.on_secret_change != "release":
-        detail = f"on_secret_change is {spec.release.on_secret_change}"
-        return DesiredUpdate(desired, Reason.SECRET_CHANGE_IGNORED, detail)
+    answers = {"notify": Reason.SECRET_CHANGE_REPORTED, "ignore": Reason.SECRET_CHANGE_IGNORED}
+    if (action := spec.release.on_secret_change) != "release":
+        return DesiredUpdate(desired, answers[action], f"on_secret_change is {action}")
     if desired.push is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     updated = replace(

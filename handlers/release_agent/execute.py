@@ -29,6 +29,7 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
+from core.release.gates.answers import ProbeOutcome
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
@@ -45,6 +46,7 @@ from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import WAIT
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
@@ -64,6 +66,7 @@ class ReleaseContext:
     observer: Observer
     writer: FoundryWriter
     log: ReleaseLog
+    closer: SessionCloser
 
     async def save(self, state: ReleaseState) -> None:
         """Store the release state where it differs from what is stored."""
@@ -187,7 +190,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -197,10 +200,13 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
-    seen = replace(inputs, observed=replace(inputs.observed, versions=versions))
+    observed = replace(inputs.observed, versions=versions)
+    if report.outcome is ProbeOutcome.INCONCLUSIVE:
+        observed = await run.observer.agent_again(observed)
+    seen = replace(inputs, observed=observed)
     follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, next_action=follow_up)
 

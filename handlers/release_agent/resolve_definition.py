@@ -119,5 +119,7 @@ class DefinitionResolver:
         try:
             return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
         except PermanentError as error:
+            if error.names_preview:
+                return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(error))
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))

@@ -441,6 +441,13 @@ def test_a_change_that_is_not_due_is_requeued_until_it_is() -> None:
     assert decide(SERVING, read_all(AT_1), replace(DESIRED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
 
 
+@pytest.mark.parametrize("year", [2099, 9999])
+def test_a_wait_that_agents_yaml_does_not_ask_for_is_over(year: int) -> None:
+    """A push from the future, stored by an earlier version, must not block the agent for years."""
+    absurd = replace(DESIRED, cause=Cause.PUSH, updated_at=JUST_NOW, not_before=datetime(year, 1, 1, tzinfo=UTC))
+    assert isinstance(decide(SERVING, read_all(AT_1, version("1")), absurd), StartRelease)
+
+
 def test_a_pause_that_is_over_stops_nothing() -> None:
     over = replace(DESIRED, pause=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
     assert isinstance(decide(SERVING, read_all(AT_1, version("1")), over), StartRelease)
@@ -691,6 +698,21 @@ def test_an_inconclusive_check_moves_no_traffic_and_keeps_the_last_good_version(
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.CHECK_INCONCLUSIVE
     assert decided.state.last_good == SERVING.last_good
+
+
+def test_an_inconclusive_check_reads_again_whether_the_traffic_was_moved() -> None:
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_1))
+    assert after_check(inputs, WITH_PROBES, report(ProbeOutcome.INCONCLUSIVE), NOW) == Poll(Reason.TRAFFIC_MOVED)
+
+
+def test_a_version_that_passed_verify_is_not_rolled_back_while_foundry_calls_it_starting() -> None:
+    still_starting = ProbeReport(ProbeOutcome.FAILED, "answered 400 bad_request", still_starting=True)
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_2, version("1")))
+    decided = after_check(inputs, WITH_PROBES, still_starting, NOW)
+    assert isinstance(decided, EndRelease)
+    assert decided.reason is Reason.CHECK_INCONCLUSIVE
+    never_asked = spec_with(check={"ask": "ping", "expect": "pong"})
+    assert isinstance(after_check(inputs, never_asked, still_starting, NOW), RollBack)
 
 
 def test_a_failed_check_rolls_back_to_the_earlier_routing() -> None:
