@@ -59,7 +59,27 @@ def started(
         pending_write=None,
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
+        image_retried=False,
     )
+
+
+def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
+    """The newest generation only takes back a rejected push: everything stays as it is, also what was reported."""
+    reported, rejection = state.last_reported.partition(" "), desired.last_rejection
+    same_generation = reported[0] == str(state.observed_generation)
+    first = rejection is not None and not state.reason and not state.is_open
+    return replace(
+        state,
+        observed_generation=desired.generation,
+        last_reported=f"{desired.generation} {reported[2]}" if same_generation else state.last_reported,
+        reason=rejection.reason if rejection and first else state.reason,
+        detail=rejection.detail if rejection and first else state.detail,
+    )
+
+
+def create_again(state: ReleaseState) -> ReleaseState:
+    """The image may not have been readable yet when Foundry pulled it: another version is created, once."""
+    return replace(without_candidate(state), image_retried=True)
 
 
 def without_candidate(state: ReleaseState) -> ReleaseState:

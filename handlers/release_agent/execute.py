@@ -22,6 +22,7 @@ from core.release.actions import (
     Poll,
     PruneForRoom,
     Read,
+    ReplaceDesiredPush,
     Requeue,
     RollBack,
     StartRelease,
@@ -45,6 +46,7 @@ from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import WAIT
+from handlers.release_agent.replace_push import PushReplacement
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
@@ -97,8 +99,9 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
         case Poll():
             return await _poll(action, inputs, run)
         case Requeue():
-            await run.save(inputs.release)
-            return ActionResult(inputs.release, ended=run.log.stopped(action, inputs.release, inputs.desired))
+            return await _requeue(action, inputs, run)
+        case ReplaceDesiredPush():
+            return await _replace_desired_push(action, inputs, run)
         case Stop():
             return await _stop(action, inputs, run)
         case UpdateState() | StartRelease() | EndRelease():
@@ -136,9 +139,31 @@ async def _wait(run: ReleaseContext) -> None:
     await run.poller.wait()
 
 
+async def _requeue(action: Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Continue later; a registry that lags is asked often, and reported once."""
+    state, key = inputs.release, f"{inputs.desired.generation} {action.reason}"
+    if action.reason is Reason.IMAGE_LAGS and not state.is_open:
+        state = replace(state, last_reported=key)
+    await run.save(state)
+    if state == inputs.release and state.last_reported == key:
+        return ActionResult(state, ended=action)
+    return ActionResult(state, ended=run.log.stopped(action, state, inputs.desired))
+
+
+async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Swap the push, and decide again; somebody who changed the desired state meanwhile is not overwritten."""
+    replacement = PushReplacement(run.spec, action, inputs, run.gateways.clock.now())
+    desired = await run.gateways.state_store.update_desired(run.spec.name, replacement.apply)
+    if replacement.applied:
+        run.log.push_replaced(action, inputs, desired)
+    return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
+
+
 async def _stop(action: Stop, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Nothing to do: recorded once, however many messages ask for the release."""
-    key = f"{inputs.desired.generation} {action.reason} {inputs.release.candidate or ''}"
+    release = inputs.release
+    generation = release.observed_generation if release.is_open else inputs.desired.generation
+    key = f"{generation} {action.reason} {release.candidate or ''}"
     reported = action.already_reported or inputs.release.last_reported == key
     state = inputs.release if reported else replace(inputs.release, last_reported=key)
     await run.save(state)
@@ -156,7 +181,7 @@ async def _take_state(
     before, state, desired, observed = inputs.release, action.state, inputs.desired, inputs.observed
     if isinstance(action, EndRelease):
         await run.save(state)
-    newer = state.observed_generation > before.observed_generation
+    newer = state.observed_generation > before.observed_generation and not isinstance(action, UpdateState)
     if newer and before.is_open:
         run.log.release_ended(Reason.SUPERSEDED, before, desired)
     if newer:
@@ -170,7 +195,8 @@ async def _take_state(
             reads = observed.reads | {Read.RELEASE_DEFINITION}
             observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
         observed = observed.without(Read.DESIRED_DEFINITION)
-    run.log.record(action.reason, state, desired)
+    if not (isinstance(action, UpdateState) and action.already_reported):
+        run.log.record(action.reason, state, desired)
     return ActionResult(state, observed)
 
 
