@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import Rejection, check_newer, check_tag
@@ -23,8 +23,6 @@ ENQUEUES = {
     Reason.MISSED_PUSH_FOUND, Reason.TAG_MOVED,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
-MAX_EVENT_LEAD = timedelta(minutes=1)
-"""How far an event's time may be ahead of ours, since no two clocks agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,8 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
 
 
 def _with_believable_time(push: Push, now: datetime) -> Push:
-    """An event from the future counts as pushed now: nobody could push a newer image until its time."""
-    return replace(push, pushed_at=now) if push.pushed_at - now > MAX_EVENT_LEAD else push
+    """An event from the future counts as pushed now: no newer image would count until its time."""
+    return replace(push, pushed_at=min(push.pushed_at, now))
 
 
 def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:

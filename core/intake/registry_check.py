@@ -29,6 +29,7 @@ from core.state.desired import (
 EVENT_ID = "registry-check"
 """The event id of a push whose event never came."""
 NEVER_PUSHED = PreviousPush()
+MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +144,18 @@ def _restore(
     desired: DesiredState, spec: AgentSpec, position: int | None, observed_generation: int, now: datetime
 ) -> DesiredState:
     """An earlier push is desired again; what came after the push that it replaces stays asked for."""
-    entry = NEVER_PUSHED if position is None else desired.previous_pushes[position]
-    generation, user_generation, hash_now = desired.generation + 1, desired.user_generation, entry.runtime_hash
-    if user_generation == desired.push_generation:
-        user_generation = entry.user_generation
+    entries = desired.previous_pushes
+    undone = (*entries, NEVER_PUSHED) if position is None else entries[: position + 1]
+    entry, generation, hash_now = undone[-1], desired.generation + 1, undone[-1].runtime_hash
+    asked, user_generation, push_generation = desired.asked_generation, desired.user_generation, desired.push_generation
+    for earlier in undone:
+        user_generation = earlier.user_generation if user_generation == push_generation else user_generation
+        asked = earlier.generation if asked == push_generation else asked
+        push_generation = earlier.push_generation
     if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
         user_generation, hash_now = generation, runtime_hash(spec)
-    only_this_push = desired.asked_generation == desired.push_generation > observed_generation
-    repeats = only_this_push and user_generation == entry.user_generation and position in (0, None)
+    repeats = desired.push_generation > observed_generation and user_generation < generation
+    rollback = entry.rollback_version if repeats and asked == entry.generation else None
     return replace(
         desired,
         generation=generation,
@@ -160,9 +165,9 @@ def _restore(
         newest_push=entry.newest_push,
         not_before=entry.not_before,
         runtime_hash=hash_now,
-        rollback=RollbackRequest(entry.rollback_version, generation) if entry.rollback_version else None,
-        previous_pushes=() if position is None else desired.previous_pushes[position + 1 :],
-        restored=Restored(generation, entry.generation) if repeats else None,
+        rollback=RollbackRequest(rollback, generation) if rollback else None,
+        previous_pushes=entries[len(undone) :],
+        restored=Restored(generation, asked) if repeats else None,
         updated_at=now,
     )
 
@@ -186,6 +191,3 @@ def next_registry_read(push: Push, spec: AgentSpec, now: datetime) -> datetime:
     age = max(now - push.pushed_at, timedelta(0))
     pause = min(max(age / 2, MIN_LAG_PAUSE), MAX_LAG_PAUSE)
     return max(min(now + pause, push.pushed_at + spec.release.readable_within), now + MIN_LAG_PAUSE)
-
-
-MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)

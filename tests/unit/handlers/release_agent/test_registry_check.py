@@ -519,7 +519,7 @@ async def test_what_changes_between_decision_and_write_is_not_overwritten() -> N
         await push(app, "v2", "b")
         return await update(agent, change)
 
-    app.state_store.update_desired = raced  # type: ignore[method-assign, assignment]
+    app.state_store.update_desired = raced  # type: ignore[method-assign]
     await settle(app)
     assert await live_image(app) == "b"
     desired = await app.state_store.get_desired(AGENT)
