@@ -1,22 +1,32 @@
-"""Reads from a manifest whether a digest is an image that runs on linux/amd64."""
+"""Reads from manifests and configurations whether a digest is an image that runs on linux/amd64."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.artifact_kinds import describe_artifact, has_image_layers
+from core.image_platform import UNKNOWN, Platform, printable, read_platform, variant_order
 from core.reasons import Reason
 
 INDEXES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
 )
+MANIFESTS = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
 CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
 """Media types of an image's configuration; a manifest with another configuration is not an image."""
-PLATFORM = ("linux", "amd64")
-"""The only platform that hosted agents run on (docs/reference/wire.md)."""
-MAX_TEXT_CHARS = 80
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+"""How the two media types of Docker's first manifest format begin."""
+ATTESTATION = "vnd.docker.reference.type"
+"""The annotation of an index entry that describes another one (BuildKit, docs/attestations/attestation-storage.md)."""
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NEEDED = "linux/amd64 is needed; there is "
+MAX_DETAIL_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class ImageFacts:
     detail: str = ""
     amd64: str = ""
     """The digest of the linux/amd64 image: of the index, or the digest itself."""
+    variant: str = ""
+    """Of amd64, such as v3; "unknown" where the image does not name its architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,18 @@ class ConfigDigest:
     """The digest of a single image's configuration, which names the platform."""
 
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIndex:
+    """An index that does not say which of its children runs on linux/amd64."""
+
+    unread: tuple[str, ...]
+    """The digests of the children that have to be read."""
+    images: tuple[ImageFacts, ...] = ()
+    """The children that run on linux/amd64, as the index says."""
+    others: tuple[str, ...] = ()
+    """What else it has: platforms, and entries that were ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,55 +70,116 @@ class RegistryTag:
     pushed_at: datetime
 
 
-def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDigest:
-    """The facts, or the configuration to read them from."""
+def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDigest | ImageIndex:
+    """The facts, or the configuration or the children to read them from."""
     if not isinstance(manifest, Mapping):
         return _not_an_image("its manifest is not an object")
-    media_type = _text(manifest.get("mediaType")) or media_type.partition(";")[0].strip()
-    if media_type in INDEXES or isinstance(manifest.get("manifests"), list):
-        return _of_index(manifest)
-    config = _map(manifest.get("config"))
-    if artifact := _text(manifest.get("artifactType")):
-        return _not_an_image(f"it is a {artifact}")
-    if _text(config.get("mediaType")) not in CONFIGS:
-        return _not_an_image(f"its configuration is {_text(config.get('mediaType')) or 'missing'}")
-    config_digest = _text(config.get("digest"))
+    media_type = printable(manifest.get("mediaType")) or media_type.partition(";")[0].strip()
+    if media_type.startswith(SCHEMA_1) or manifest.get("schemaVersion") == 1:
+        return _not_an_image("its manifest has Docker's old schema 1; push it with a Docker of 2016 or later")
+    if _is_index(manifest, media_type):
+        return _inspect_index(_maps(manifest.get("manifests")))
+    config, layers = _map(manifest.get("config")), [_type(layer) for layer in _maps(manifest.get("layers"))]
+    artifact_type = printable(manifest.get("artifactType"))
+    if _type(config) not in CONFIGS or not has_image_layers(layers, artifact_type):
+        return _not_an_image(describe_artifact(_type(config), artifact_type, layers))
+    config_digest = _digest(config)
     return ConfigDigest(config_digest) if config_digest else _not_an_image("its configuration has no digest")
 
 
 def inspect_config(config: object, digest: str) -> ImageFacts:
     """The facts of a single image, from its configuration."""
-    platform = _platform(_map(config))
-    return ImageFacts(amd64=digest) if platform == PLATFORM else _wrong_platform([platform])
+    platform = read_platform(_map(config))
+    return _runnable(digest, platform) if platform.is_linux_amd64 else _wrong_platform([str(platform)])
 
 
-def _of_index(index: Mapping[str, Any]) -> ImageFacts:
-    listed = index.get("manifests")
-    children = [child for child in listed if isinstance(child, Mapping)] if isinstance(listed, list) else []
-    platforms = {_platform(_map(child.get("platform"))): _text(child.get("digest")) for child in reversed(children)}
-    if platforms.get(PLATFORM):
-        return ImageFacts(amd64=platforms[PLATFORM])
-    return _wrong_platform(sorted(platforms.keys() - {("unknown", "unknown")}))  # attestations of buildx
+def inspect_index(index: ImageIndex, read: Iterable[ImageFacts]) -> ImageFacts:
+    """The facts of an index, with those of the children that had to be read."""
+    children = list(read)
+    if images := [*index.images, *(facts for facts in children if facts.amd64)]:
+        return min(images, key=lambda facts: variant_order(facts.variant))
+    wrong = [facts.detail for facts in children if facts.reason == Reason.WRONG_PLATFORM]
+    if platforms := [*index.others, *(detail.removeprefix(NEEDED) for detail in wrong)]:
+        return _wrong_platform(platforms)
+    artifacts = [facts.detail for facts in children] or ["it is an index without an image"]
+    return _not_an_image(artifacts[0])
 
 
-def _platform(platform: Mapping[str, Any]) -> tuple[str, str]:
-    return _text(platform.get("os")) or "unknown", _text(platform.get("architecture")) or "unknown"
+def unreadable_child(limit: str) -> ImageFacts:
+    """The facts of a child that is not read, because the index goes beyond a limit."""
+    return _wrong_platform([limit])
 
 
-def _wrong_platform(platforms: list[tuple[str, str]]) -> ImageFacts:
-    existing = ", ".join(map("/".join, platforms))[:MAX_TEXT_CHARS]
-    return ImageFacts(Reason.WRONG_PLATFORM.value, f"linux/amd64 is needed; there is {existing or 'no image'}")
+def index_children(manifest: object) -> Mapping[str, bool]:
+    """The digests of the manifests that an index names, and whether each may be an index; none of a single image."""
+    children = _maps(_map(manifest).get("manifests"))
+    manifests = (child for child in children if _type(child) in ("", *MANIFESTS, *INDEXES))
+    return {digest: _type(child) not in MANIFESTS for child in manifests if (digest := _digest(child))}
+
+
+def _is_index(manifest: Mapping[str, Any], media_type: str) -> bool:
+    """By its media type, or because it lists manifests and has no configuration."""
+    return media_type in INDEXES or (isinstance(manifest.get("manifests"), list) and "config" not in manifest)
+
+
+def _inspect_index(children: list[Mapping[str, Any]]) -> ImageFacts | ImageIndex:
+    images, unread, others = list[ImageFacts](), list[str](), set[str]()
+    manifests = [child for child in children if _type(child) in ("", *MANIFESTS, *INDEXES)]
+    for child in manifests:
+        platform, digest = read_platform(_map(child.get("platform"))), _digest(child)
+        if platform.is_unknown or ATTESTATION in _map(child.get("annotations")):
+            continue
+        if platform.is_complete and not platform.is_linux_amd64:
+            others.add(str(platform))
+        elif not digest:
+            others |= {"an entry whose digest is not sha256"} if child.get("digest") or platform.is_complete else set()
+        elif platform.is_complete and _type(child) not in INDEXES and _is_plain(child):
+            images.append(_runnable(digest, platform))
+        else:
+            unread.append(digest)
+    index = ImageIndex(tuple(dict.fromkeys(unread)), tuple(images), tuple(sorted(others)))
+    if any(not image.variant for image in images) or not unread:
+        return _without_reading(index, [_type(child) for child in children if child not in manifests])
+    return index
+
+
+def _without_reading(index: ImageIndex, types: list[str]) -> ImageFacts:
+    if not index.images and not index.others and types:
+        return _not_an_image(describe_artifact(types[-1], "", types))  # BuildKit lists a cache's layers first
+    return inspect_index(index, ())
+
+
+def _is_plain(child: Mapping[str, Any]) -> bool:
+    """False for an entry that may be an artifact: only its manifest shows it."""
+    return printable(child.get("artifactType")) in ("", *CONFIGS)
+
+
+def _runnable(digest: str, platform: Platform) -> ImageFacts:
+    return ImageFacts(amd64=digest, variant=platform.variant if platform.is_complete else UNKNOWN)
+
+
+def _wrong_platform(existing: Iterable[str]) -> ImageFacts:
+    detail = NEEDED + ", ".join(dict.fromkeys(existing))
+    return ImageFacts(Reason.WRONG_PLATFORM.value, detail[:MAX_DETAIL_CHARS])
 
 
 def _not_an_image(detail: str) -> ImageFacts:
-    return ImageFacts(Reason.NOT_AN_IMAGE.value, detail)
+    return ImageFacts(Reason.NOT_AN_IMAGE.value, detail[:MAX_DETAIL_CHARS])
+
+
+def _digest(descriptor: Mapping[str, Any]) -> str:
+    """Its digest, or an empty text where that is not a sha256 digest: no other text may become part of an address."""
+    digest = descriptor.get("digest")
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""
+
+
+def _type(descriptor: Mapping[str, Any]) -> str:
+    return printable(descriptor.get("mediaType"))
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _map(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    """A text of the manifest, cut and printable, because anybody can have written it."""
-    text = value if isinstance(value, str) else ""
-    return "".join(char for char in text[: MAX_TEXT_CHARS * 2] if char.isprintable())

@@ -29,12 +29,13 @@ class Reason(StrEnum):
     NOT_NEWER = "NOT_NEWER", "info", "the tag is not newer than the desired one", "Push a newer tag, change tags.order in agents.yaml, or run slipway release AGENT --image REPOSITORY:TAG."
     NOT_FOLLOWED = "NOT_FOLLOWED", "info", "no agent follows the repository", "Add an agent with this repository to agents.yaml, if the image should run."
     OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME, if this is your registry."
+    OTHER_VAULT = "OTHER_VAULT", "info", "the event is from another vault", "Check KEY_VAULT_URL and KEY_VAULT_HOST, if this is your vault."
     CONNECTED_REGISTRY = "CONNECTED_REGISTRY", "info", "the event is from a connected registry", "Nothing to do; the parent registry sends its own event."
     OTHER_EVENT_TYPE = "OTHER_EVENT_TYPE", "info", "Slipway does not act on this type of event", "Filter the event subscription to ImagePushed, to save the delivery."
     UNTAGGED_PUSH = "UNTAGGED_PUSH", "info", "a manifest was pushed without a tag", "Push with a tag, unless the manifest is a part of an index."
     NO_DIGEST = "NO_DIGEST", "warning", "the event has no digest", "Push a new build; Slipway deploys only by digest."
     ARTIFACT_TAG = "ARTIFACT_TAG", "info", "the tag is for a signature, attestation or SBOM, not for an image", "Nothing to do."
-    TAG_NOT_ALLOWED = "TAG_NOT_ALLOWED", "info", "tags.allow or tags.range excludes the tag", "Push an allowed tag, or widen the setting in agents.yaml."
+    TAG_NOT_ALLOWED = "TAG_NOT_ALLOWED", "info", "tags.allow, tags.range or tags.prereleases excludes the tag", "Push an allowed tag, or widen the setting in agents.yaml."
     TAG_IGNORED = "TAG_IGNORED", "info", "the tag matches tags.ignore", "Push another tag, or remove the expression from agents.yaml."
     TAG_UNREADABLE = "TAG_UNREADABLE", "warning", "the tag cannot be compared by tags.order", "Push a tag that tags.order can compare, or set tags.extract."
     MALFORMED_EVENT = "MALFORMED_EVENT", "warning", "the event cannot be read", "Check what sends to the endpoint or queue; the detail has the problem."
@@ -94,6 +95,7 @@ class Reason(StrEnum):
     CREATE_REFUSED = "CREATE_REFUSED", "error", "Foundry refused the definition", "Correct the agent in agents.yaml as the detail says and deploy; the release follows."
     ROUTE_REFUSED = "ROUTE_REFUSED", "error", "Foundry refused to move the traffic", "Remove the cause that the detail names, then run slipway retry AGENT."
     REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refused a read", "Check FOUNDRY_PROJECT_ENDPOINT and KEY_VAULT_URL, then run slipway retry AGENT."
+    PREVIEW_REQUIRED = "PREVIEW_REQUIRED", "error", "Foundry refused a preview feature", "Remove the feature that the detail names from agents.yaml and deploy, or ask Microsoft to enable it and run slipway retry AGENT."
     FORBIDDEN = "FORBIDDEN", "error", "the app's identity lacks a permission", "Grant it Foundry User on the project, then run slipway retry AGENT."
     IMAGE_ERROR = "IMAGE_ERROR", "error", "Foundry cannot pull or start the image", "Grant the project's identity AcrPull or Repository Reader, enable ARM token authentication on the registry, build for linux/amd64; then run slipway retry AGENT."
     CODE_ERROR = "CODE_ERROR", "error", "Foundry cannot run uploaded code, which Slipway never sends", "Find what else deploys to the agent, then run slipway retry AGENT."
@@ -130,6 +132,7 @@ class Reason(StrEnum):
     DRIFT = "DRIFT", "warning", "somebody changed the agent after its release", "Leave the change, or run slipway retry AGENT to give the routing back to Slipway."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "the agent could not be compared with its release", "Nothing to do; the next run compares again."
     POISONED = "POISONED", "error", "a message failed five times", "Remove the cause of the failures in Application Insights, then run slipway replay --poisoned-since 24h."
+    POISON_QUEUE_STUCK = "POISON_QUEUE_STUCK", "error", "no function takes the messages of a poison queue", "Disable the queue's function, peek at the messages ten minutes later, replay them and clear the queue."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version", "Nothing to do."
     PRUNED_FAILED = "PRUNED_FAILED", "info", "the version had failed", "Nothing to do."
@@ -148,6 +151,7 @@ class Reason(StrEnum):
     KEPT_FOR_NEXT_RUN = "KEPT_FOR_NEXT_RUN", "info", "keep.max_deletes is reached", "Nothing to do; the next run continues."
     VERSION_LIMIT_NEAR = "VERSION_LIMIT_NEAR", "warning", "the agent has more than 80 % of the versions that it may have", "Loosen keep, or raise keep.limit, before a release ends with VERSION_LIMIT."
     IMAGES_IN_USE = "IMAGES_IN_USE", "info", "the images that the remaining versions run", "Keep them in the registry; a version without its image cannot start again."
+    IMAGES_IN_USE_UNKNOWN = "IMAGES_IN_USE_UNKNOWN", "warning", "the images that must stay cannot be listed", "Purge nothing by an older list; grant the app read access to the registry."
     CONFIG_CHANGED = "CONFIG_CHANGED", "info", "a deployment of agents.yaml changed what the agent runs", "Nothing to do; the release follows after release.debounce."
     # fmt: on
 

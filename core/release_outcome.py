@@ -57,7 +57,8 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
 
 def awaits_approval(release: ReleaseState) -> bool:
     """True while the open release waits for a person, which it reports once."""
-    return release.is_open and release.last_reported.split(" ")[1:2] == [Reason.APPROVAL_WAITING.value]
+    waits = f" {Reason.APPROVAL_WAITING} {release.candidate or ''}"
+    return release.is_open and any(key.endswith(waits) for key in release.reported)
 
 
 def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

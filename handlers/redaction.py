@@ -1,65 +1,124 @@
-"""Keeps secrets that this process has read out of every text that leaves it."""
+"""Keeps secrets that this process has read, and characters that act on a screen, out of every text that leaves it.
+
+Decisions are made on what came: ``redact``, and what is built on it, stands where a text goes out and nowhere before.
+"""
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from html import escape
-from urllib.parse import quote
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-MIN_SECRET_CHARS = 8
-"""A shorter value would be found in too many words that have nothing to do with it."""
+from handlers.masking.finder import Finder, Span, find_few
+from handlers.masking.parts import MIN_CHARS, parts_of
+from handlers.masking.spellings import readings, spellings_of
+from handlers.masking.visible import visible
+
+MIN_SECRET_CHARS = MIN_CHARS
 MAX_SECRETS = 500
-"""The newest that are remembered; each rotation adds one."""
+"""The newest that are remembered; each rotation adds one, and each read makes its value the newest."""
 HIDDEN = "***"
+MAX_CODE_CHARS = 100
+"""Of an error code or a version number in an answer."""
+MAX_PASSES = 4
+"""What stands on both sides of a masked value may, read together, be another one."""
+OWN_FIELDS = frozenset(
+    {"at", "reason", "severity", "help", "step", "cause", "agent", "generation", "queue", "outcome", "status", "images"}
+)
+"""Fields whose words are ours, or names that agents.yaml gives: queries, alerts and commands compare them."""
+HASH_FIELDS = frozenset({"digest", "fingerprint", "message_sha256"})
+HASH = re.compile(r"(sha256:)?([0-9a-f]{64})")
 
-_secrets: dict[str, tuple[str, ...]] = {}
+_secrets: dict[str, frozenset[str]] = {}
+"""Value -> what to find of it."""
+_finder = Finder()
 
 
 def register_secret(value: str) -> None:
-    """Hide this value from now on."""
-    if len(value) < MIN_SECRET_CHARS or value in _secrets:
-        return
-    _secrets[value] = _encodings(value)
+    """Hide this value and its parts from now on."""
+    known = _secrets.pop(value, None)
+    if known is None:
+        known = frozenset() if set(value) <= {"*"} else spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS)
+        _finder.add(known)
+    if known:
+        _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:
-        _secrets.pop(next(iter(_secrets)))
+        _finder.remove(_secrets.pop(next(iter(_secrets))))
 
 
 def redact(text: str, more: Iterable[str] = ()) -> str:
     """The text without registered secrets and ``more`` values of any length; redact before you cut a text."""
-    for encodings in (*map(_encodings, filter(None, more)), *_secrets.values()):
-        for encoded in encodings:
-            if encoded in text:
-                text = text.replace(encoded, HIDDEN)
+    few = [value for value in more if value not in _secrets and not set(value) <= {"*"}]
+    extra = sorted(spellings_of(few, 1)) if few else []
+    if not extra and (not _secrets or len(text) < MIN_SECRET_CHARS):
+        return text
+    for _ in range(MAX_PASSES):
+        spans = sorted(_spans(text, extra))
+        if not spans:
+            break
+        text = _masked(text, spans)
     return text
 
 
 def redact_and_truncate(text: str, max_chars: int) -> str:
-    """At most so many characters of a text, without secrets."""
-    safe = redact(text)
-    return safe if len(safe) <= max_chars else f"{safe[: max_chars - 1]}…"
+    """At most so many characters of a text in one line, without secrets and without control characters."""
+    return _truncated(visible(redact(text)), max_chars)
+
+
+def redact_text(name: str, text: str, max_chars: int) -> str:
+    """The text of a named field; our own words and hashes stay, so that they can be compared afterwards."""
+    return _truncated(visible(text if _is_own(name, text) else redact(text)), max_chars)
 
 
 def redact_fields(fields: Mapping[str, object], max_chars: int) -> dict[str, object]:
     """The fields with their values as short texts without secrets; numbers and booleans stay as they are."""
     return {
-        name: value if isinstance(value, bool | int | float) else redact_and_truncate(str(value), max_chars)
+        name: value if isinstance(value, bool | int | float) else redact_text(name, str(value), max_chars)
         for name, value in fields.items()
     }
 
 
-def _encodings(value: str) -> tuple[str, ...]:
-    """The value as it is, and in JSON, HTML, URLs and base64; the longest first."""
-    base64 = b64encode(value.encode()).decode().rstrip("=")
-    in_json = (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-    return tuple(sorted({value, *in_json, escape(value), quote(value), base64}, key=len, reverse=True))
+def redact_data(data: object, name: str = "") -> object:
+    """JSON data with the texts in it redacted by the names of their fields; its structure and keys stay."""
+    if isinstance(data, Mapping):
+        return {key: redact_data(value, str(key)) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [redact_data(item, name) for item in data]
+    return redact(data) if isinstance(data, str) and not _is_own(name, data) else data
+
+
+class ServiceCode(str):
+    """A code or number that a service answered: compared as it came, shown without secrets.
+
+    A secret may be called like a code, and what follows from the code must not depend on that.
+    """
+
+    __slots__ = ("_came",)
+    _came: str
+
+    def __new__(cls, code: str) -> ServiceCode:
+        """The code as it is shown, which remembers how it came."""
+        shown = super().__new__(cls, redact_and_truncate(code, MAX_CODE_CHARS))
+        shown._came = code._came if isinstance(code, ServiceCode) else code
+        return shown
+
+    def __eq__(self, other: object) -> bool:
+        return self._came == (other._came if isinstance(other, ServiceCode) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._came)
+
+    def casefold(self) -> str:
+        """The code as it came, to be compared without its case; never shown."""
+        return self._came.casefold()
 
 
 class RedactedErrors:
     """A context that replaces an error whose text, or whose causes' texts, hold a secret; other errors pass.
 
-    A traceback prints every error of the chain, and the worker exports it.
+    A traceback prints every error of the chain, and the worker exports it. Control characters count as a secret does.
     """
 
     def __enter__(self) -> None:
@@ -67,12 +126,43 @@ class RedactedErrors:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Raise HiddenError in place of an error that holds a secret."""
-        if error is not None and kind is not None and any(redact(text) != text for text in _texts(error)):
-            raise HiddenError(f"{kind.__name__}: {redact(str(error))}") from None
+        if error is not None and kind is not None and any(_safe(text) != text for text in _texts(error)):
+            raise HiddenError(f"{kind.__name__}: {_safe(str(error))}") from None
 
 
 class HiddenError(Exception):
     """The type and redacted text of an error that held a secret."""
+
+
+def _is_own(name: str, text: str) -> bool:
+    """True for a field of our own, and for a hash; a hash that is a secret as a whole is none of them."""
+    if name in OWN_FIELDS:
+        return True
+    match = HASH.fullmatch(text) if name in HASH_FIELDS else None
+    return match is not None and match[2] not in _secrets
+
+
+def _truncated(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+
+
+def _safe(text: str) -> str:
+    return visible(redact(text), keep="\n\t")
+
+
+def _spans(text: str, extra: list[str]) -> Iterator[Span]:
+    for reading in readings(text):
+        for span in (*_finder.spans(reading.text), *find_few(reading.text, extra)):
+            yield reading.source(*span)
+
+
+def _masked(text: str, spans: list[Span]) -> str:
+    parts, done = list[str](), 0
+    for start, end in spans:
+        if start > done or not parts:
+            parts += [text[done:start], HIDDEN]
+        done = max(done, end)
+    return "".join([*parts, text[done:]])
 
 
 def _texts(error: BaseException) -> list[str]:

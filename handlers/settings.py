@@ -10,11 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from handlers.settings_validation import TRUE, find_mistakes
+from handlers.settings_validation import SCHEDULES, TRUE, find_mistakes
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 STORAGE_URIS = ("AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri")
+ADDRESSES = (
+    *("foundry_project_endpoint", "key_vault_url", "registry_endpoint", "blob_uri", "queue_uri"),
+    "outcome_topic_endpoint",
+)
+"""The clients append paths to these."""
 
 
 class ConfigError(Exception):
@@ -39,6 +45,11 @@ class Settings:
         "FOUNDRY_PROJECT_ENDPOINT", "`https://<resource>.services.ai.azure.com/api/projects/<project>`"
     )
     key_vault_url: str = _setting("KEY_VAULT_URL", "`https://<vault>.vault.azure.net`")
+    key_vault_host: str = _setting(
+        "KEY_VAULT_HOST",
+        "Vault's host in events of secrets; those of other vaults are ignored",
+        "that of `KEY_VAULT_URL`",
+    )
     registry_name: str = _setting("REGISTRY_NAME", "Registry's resource name; events from other registries are ignored")
     registry_login_server: str = _setting(
         "REGISTRY_LOGIN_SERVER", "Host that images are pulled from", "`<REGISTRY_NAME>.azurecr.io`"
@@ -74,23 +85,34 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check every setting; raises ConfigError that lists all that is missing or wrong."""
-        given = {name: value.strip() for name, value in env.items() if value.strip()}
+        given = {name: _strip(name, value) for name, value in env.items() if value.strip()}
         if "FOUNDRY_PROJECT_ENDPOINT" in given:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
         given_or_implied = _implied(given) | given
         if mistakes := [*_missing(given_or_implied), *find_mistakes(given)]:
             raise ConfigError("\n".join(mistakes))
-        server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME'].lower()}.azurecr.io")
-        derived = {"REGISTRY_LOGIN_SERVER": server, "REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
-        known = derived | given_or_implied
+        server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME']}.azurecr.io").lower()
+        derived = {"REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
+        known = derived | given_or_implied | {"REGISTRY_LOGIN_SERVER": server, "KEY_VAULT_HOST": _vault_host(given)}
         values: dict[str, Any] = {
             setting.name: known.get(setting.metadata["name"], setting.metadata["default"]) for setting in fields(cls)
         }
-        for address in ("foundry_project_endpoint", "key_vault_url"):
+        for address in ADDRESSES:
             values[address] = values[address].rstrip("/")
         for number in ("poll_seconds", "foundry_reads_per_second"):
             values[number] = float(values[number])
         return cls(**{**values, "prune_dry_run": values["prune_dry_run"].lower() in TRUE})
+
+
+def _strip(name: str, value: str) -> str:
+    """The value without blanks around it; in a schedule the Functions host, which reads it too, ignores only spaces."""
+    return value.strip(" ") if name in SCHEDULES else value.strip()
+
+
+def _vault_host(given: Mapping[str, str]) -> str:
+    """The host that events name; unknown, and then empty, where the vault's address is that of a stand-in or proxy."""
+    host = urlsplit(given["KEY_VAULT_URL"]).hostname or ""
+    return given.get("KEY_VAULT_HOST", host if ".vault." in host else "").lower()
 
 
 def _implied(given: Mapping[str, str]) -> dict[str, str]:

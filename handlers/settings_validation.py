@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
+
+from core.ncrontab import EXAMPLE, Schedule, ScheduleError
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 CREDENTIALS = (
@@ -14,8 +17,16 @@ CREDENTIALS = (
 )  # fmt: skip
 """The values that azure-identity's DefaultAzureCredential takes, in any case of letters."""
 QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+TOPIC = "https://<topic>.<region>.eventgrid.azure.net/api/events"
 PROJECT = "https://<resource>.services.ai.azure.com/api/projects/<project>"
-SCHEDULE_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
+HOST = re.compile(r"(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
+AZURE_DOMAINS = (
+    ".azure.com", ".azure.net", ".windows.net", ".azurecr.io", ".azure.cn", ".chinacloudapi.cn", ".azurecr.cn",
+    ".azure.us", ".usgovcloudapi.net", ".azurecr.us", ".microsoftazure.de", ".cloudapi.de",
+)  # fmt: skip
+"""Domains of every Azure cloud: in these a host must be one of the setting's own service, in the public cloud."""
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+SCHEDULES = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE")
 MAX_SHOWN_CHARS = 100
 """A longer value does not help the reader."""
 
@@ -38,23 +49,33 @@ def _shown(value: str) -> str:
     return "it has another form" if len(value) > MAX_SHOWN_CHARS or re.search("[=@]", value) else f"it is {value!r}"
 
 
-def _address(example: str) -> Check:
+def _address(example: str, *domains: str) -> Check:
+    """An https address; on a host of Azure the domain must be one of these."""
+
     def check(value: str) -> str | None:
         try:
             url = urlsplit(value)
-            has_host = bool(url.hostname) and (url.port is None or url.port > 0)
+            host = url.hostname or ""
+            has_host = bool(":" in host or HOST.fullmatch(host)) and (url.port is None or url.port > 0)
         except ValueError:
-            has_host = False
+            host, has_host = "", False
         if not has_host or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
             return f"must be an https address, such as {example}; {_shown(value)}"
+        if domains and _is_foreign(host, domains):
+            return f"names another service or another cloud; write an address such as {example}; {_shown(value)}"
         return f"must be an address without ? or #, such as {example}" if url.query or url.fragment else None
 
     return check
 
 
-def _bare_address(example: str) -> Check:
+def _is_foreign(host: str, domains: tuple[str, ...]) -> bool:
+    """Whether a host is Azure's but not of these domains; a host outside Azure may be a proxy or a stand-in."""
+    return f".{host}".endswith(AZURE_DOMAINS) and not host.endswith(domains)
+
+
+def _bare_address(example: str, *domains: str) -> Check:
     def check(value: str) -> str | None:
-        if mistake := _address(example)(value):
+        if mistake := _address(example, *domains)(value):
             return mistake
         path = urlsplit(value).path
         return f"must be only the address, such as {example}, without {path!r}" if path.strip("/") else None
@@ -62,10 +83,28 @@ def _bare_address(example: str) -> Check:
     return check
 
 
-def _project(value: str) -> str | None:
-    if mistake := _address(PROJECT)(value):
+def _storage_address(service: str) -> Check:
+    """An address of a storage account's service; outside Azure, as with Azurite, its path may be the account's name."""
+    example = f"https://<account>.{service}.core.windows.net"
+    domains = (f".{service}.core.windows.net", f".{service}.storage.azure.net")
+
+    def check(value: str) -> str | None:
+        host = str(urlsplit(value).hostname) if (mistake := _address(example, *domains)(value)) is None else ""
+        return mistake or (_bare_address(example)(value) if host.endswith(domains) else None)
+
+    return check
+
+
+def _topic(value: str) -> str | None:
+    if mistake := _address(TOPIC, ".eventgrid.azure.net")(value):
         return mistake
-    if re.fullmatch(r"/api/projects/[^/]+", urlsplit(value).path.rstrip("/")):
+    return None if urlsplit(value).path.rstrip("/") == "/api/events" else f"must end in /api/events, as in {TOPIC}"
+
+
+def _project(value: str) -> str | None:
+    if mistake := _address(PROJECT, ".services.ai.azure.com")(value):
+        return mistake
+    if re.fullmatch(r"/api/projects/[A-Za-z0-9._~%-]+", urlsplit(value).path.rstrip("/")):
         return None
     return f"must end in the project's name, as in {PROJECT}; {_shown(value)}"
 
@@ -83,6 +122,16 @@ def _registry_name(value: str) -> str | None:
     return f"must be the registry's resource name, letters and digits only; {_shown(value)}"
 
 
+def _login_server(value: str) -> str | None:
+    host, colon, port = value.partition(":")
+    has_port = not colon or (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536)
+    if not HOST.fullmatch(host.lower()) or not has_port:
+        return f"must be a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
+    if _is_foreign(host.lower(), (".azurecr.io",)):
+        return f"names another service or another cloud; write a host such as demo.azurecr.io; {_shown(value)}"
+    return None
+
+
 def _storage(value: str) -> str | None:
     parts = [part.partition("=") for part in value.rstrip(";").split(";")]
     if "://" in parts[0][0]:
@@ -90,7 +139,8 @@ def _storage(value: str) -> str | None:
         return f"must be a connection string; an address belongs in {name}__blobServiceUri or {name}__queueServiceUri"
     if value.rstrip(";") == "UseDevelopmentStorage=true":
         return None
-    names = {name.lower() for name, _, content in parts if content}
+    given = {name.lower(): content for name, _, content in parts if content}
+    names = given.keys()
     found = {
         "AccountName": "accountname" in names or {"blobendpoint", "queueendpoint", "sharedaccesssignature"} <= names,
         "AccountKey": bool({"accountkey", "sharedaccesssignature"} & names),
@@ -98,7 +148,20 @@ def _storage(value: str) -> str | None:
     }
     missing = " and ".join(name for name, is_there in found.items() if not is_there)
     todo = f"without {missing}; copy it again from the account"
-    return f"is not a complete connection string: {todo}" if missing else None
+    return f"is not a complete connection string: {todo}" if missing else _storage_value(given)
+
+
+def _storage_value(given: Mapping[str, str]) -> str | None:
+    """What is wrong with a part of a complete connection string."""
+    if given.get("endpointsuffix", "core.windows.net") not in ("core.windows.net", "storage.azure.net"):
+        return "has the EndpointSuffix of another cloud; it must be core.windows.net"
+    if given.get("defaultendpointsprotocol", "https") != "https" and "blobendpoint" not in given:
+        return "has another protocol than https; write DefaultEndpointsProtocol=https"
+    try:
+        base64.b64decode(given.get("accountkey", ""), validate=True)
+    except ValueError:
+        return "has an AccountKey that is not base64; copy it again from the account"
+    return None
 
 
 def _credentials(value: str) -> str | None:
@@ -111,22 +174,19 @@ def _credentials(value: str) -> str | None:
 
 
 def _schedule(value: str) -> str | None:
-    fields = value.split()
-    if len(fields) == 5:
-        return f"has 5 fields; NCRONTAB has 6, seconds first: write '0 {value}'"
-    if len(fields) == 6 and all(SCHEDULE_FIELD.fullmatch(field) for field in fields):
-        return None
-    example = "second minute hour day month weekday, as in '0 */5 * * * *'"
-    return f"is not an NCRONTAB schedule of 6 fields: {example}; {_shown(value)}"
+    try:
+        Schedule(value)
+    except ScheduleError as error:
+        shown = _shown(value)
+        return str(error) if repr(value) in shown else f"is not an NCRONTAB schedule of 6 fields: {EXAMPLE}; {shown}"
+    return None
 
 
 def _number(unit: str, least: float, most: float) -> Check:
     def check(value: str) -> str | None:
-        try:
-            fits = least <= float(value) <= most
-        except ValueError:
-            fits = False
-        return None if fits else f"must be a number {unit} from {least:g} to {most:g}; {_shown(value)}"
+        if NUMBER.fullmatch(value) and least <= float(value) <= most:
+            return None
+        return f"must be a number {unit} from {least:g} to {most:g}; {_shown(value)}"
 
     return check
 
@@ -134,26 +194,27 @@ def _number(unit: str, least: float, most: float) -> Check:
 CHECKS: Mapping[str, Check] = {
     "FOUNDRY_PROJECT_ENDPOINT": _project,
     "AZURE_AI_PROJECT_ENDPOINT": _project,
-    "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net"),
-    "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io"),
+    "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net", ".vault.azure.net"),
+    "KEY_VAULT_HOST": _text(r"(?i)[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "a host name, such as demo.vault.azure.net"),
+    "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io", ".azurecr.io"),
     "REGISTRY_NAME": _registry_name,
-    "REGISTRY_LOGIN_SERVER": _text(
-        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?",
-        "a host name without scheme or path, such as demo.azurecr.io",
-    ),
+    "REGISTRY_LOGIN_SERVER": _login_server,
     "AGENTS_FILE": lambda _: None,
     "AzureWebJobsStorage": _storage,
-    "AzureWebJobsStorage__blobServiceUri": _address("https://<account>.blob.core.windows.net"),
-    "AzureWebJobsStorage__queueServiceUri": _address("https://<account>.queue.core.windows.net"),
+    "AzureWebJobsStorage__blobServiceUri": _storage_address("blob"),
+    "AzureWebJobsStorage__queueServiceUri": _storage_address("queue"),
     "AzureWebJobsStorage__accountName": _text(
         "[a-z0-9]{3,24}", "only a storage account's name, 3 to 24 small letters and digits"
     ),
-    "AZURE_CLIENT_ID": lambda _: None,
+    "AZURE_CLIENT_ID": _text(
+        "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+        "the identity's client id, such as 00000000-1111-2222-3333-444444444444",
+    ),
     "AZURE_TOKEN_CREDENTIALS": _credentials,
     "PRUNE_SCHEDULE": _schedule,
     "RESUME_SCHEDULE": _schedule,
     "PRUNE_DRY_RUN": _text("(?i)1|true|yes|on|0|false|no|off", "true or false"),
-    "OUTCOME_TOPIC_ENDPOINT": _address("https://<topic>.<region>.eventgrid.azure.net/api/events"),
+    "OUTCOME_TOPIC_ENDPOINT": _topic,
     "POLL_SECONDS": _number("of seconds", 0.05, 10),
     "FOUNDRY_READS_PER_SECOND": _number("a second", 0.1, 1000),
 }

@@ -79,7 +79,7 @@ async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to
     def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
         if isinstance(target, NoRollback):
             return DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, target.detail)
-        return decide.request_rollback(desired, target, live, why, by, now)
+        return decide.request_rollback(desired, target, live, why, by, now, release)
 
     return await _update(agent, change, gateways)
 

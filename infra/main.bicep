@@ -21,19 +21,19 @@ param resourceGroupName string = ''
 // Existing resources
 
 @description('Foundry account')
-param foundryAccountName string
+param foundryAccountName string = ''
 
 @description('Foundry project')
-param foundryProjectName string
+param foundryProjectName string = ''
 
 @description('Resource group of the Foundry account')
-param foundryResourceGroup string
+param foundryResourceGroup string = ''
 
 @description('Subscription of the Foundry account; the app\'s if empty')
 param foundrySubscriptionId string = ''
 
 @description('Registry; with `CREATE_REGISTRY` a name that is still free')
-param registryName string
+param registryName string = ''
 
 @description('Resource group of the registry; not needed with `CREATE_REGISTRY`')
 param registryResourceGroup string = ''
@@ -44,9 +44,6 @@ param registrySubscriptionId string = ''
 @description('Existing system topic of the registry, if it has one; a registry can have only one')
 param registryTopicName string = ''
 
-@description('Resource group of that topic; the registry\'s if empty')
-param registryTopicGroup string = ''
-
 @description('Create a registry, for a first try')
 param createRegistry bool = false
 
@@ -54,7 +51,7 @@ param createRegistry bool = false
 param grantProjectPull bool = false
 
 @description('Key vault; with `CREATE_VAULT` a name that is still free')
-param vaultName string
+param vaultName string = ''
 
 @description('Resource group of the vault; not needed with `CREATE_VAULT`')
 param vaultResourceGroup string = ''
@@ -64,9 +61,6 @@ param vaultSubscriptionId string = ''
 
 @description('Existing system topic of the vault, if it has one')
 param vaultTopicName string = ''
-
-@description('Resource group of that topic; the vault\'s if empty')
-param vaultTopicGroup string = ''
 
 @description('Create a vault, for a first try')
 param createVault bool = false
@@ -86,16 +80,13 @@ param assignRoles bool = true
 @description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
 param foundryRole string = 'user'
 
-@description('Account that runs azd and its smoke check; set by azd')
-param principalId string = ''
-
 // Behavior
 
 @allowed([
   'queue'
   'function'
 ])
-@description('Destination of events: the `queue`, or the `function` directly, subscribed by a hook after the deployment')
+@description('Destination of events: the `queue`, or the `function` directly')
 param eventDelivery string = 'queue'
 
 @description('When stale versions are deleted: NCRONTAB, UTC; `0 0 3 * * *` if empty')
@@ -139,6 +130,15 @@ param maximumInstanceCount int = 40
 @description('Instances of `release_agent` that always run; 0 costs nothing while idle')
 param alwaysReady int = 0
 
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+@description('Replication of the storage account; zones (`Standard_ZRS`) are not in every region')
+param storageSku string = 'Standard_LRS'
+
 // Network and telemetry
 
 @description('Create a virtual network with private endpoints for storage and vault')
@@ -161,8 +161,14 @@ param logRetentionDays int = 30
 @description('Gigabytes of telemetry accepted per day; -1 for no limit')
 param logDailyQuotaGb int = 1
 
+// The items of a list with commas, whatever the spaces
+func listed(text string) string[] => filter(map(split(text, ','), item => trim(item)), item => !empty(item))
+
+// The account that runs azd: a person, or the identity of a workflow
+var operator = deployer()
 var appSubscription = subscription().subscriptionId
 var token = toLower(uniqueString(appSubscription, environmentName, location))
+var deploymentLabel = '${environmentName} ${token}'
 var tags = {
   'azd-env-name': environmentName
 }
@@ -175,8 +181,6 @@ var vaultGroup = createVault ? appGroup : vaultResourceGroup
 var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 var deliverToQueue = eventDelivery == 'queue'
-// A subscription needs the topic's roles. If an administrator assigns them later, hooks/postdeploy.py subscribes.
-var createSubscriptions = deliverToQueue && assignRoles
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: appGroup
@@ -201,6 +205,7 @@ module storage 'modules/storage.bicep' = {
     name: 'st${token}'
     location: location
     tags: tags
+    sku: storageSku
     isPrivate: vnetEnabled
   }
 }
@@ -211,7 +216,7 @@ module storageAccess 'modules/storage-access.bicep' = if (assignRoles) {
   params: {
     storageName: storage.outputs.name
     principalId: identity.outputs.principalId
-    operatorId: principalId
+    operatorId: operator.objectId
   }
 }
 
@@ -271,7 +276,7 @@ module foundryRoleDefinition 'modules/foundry-role.bicep' = if (assignRoles && f
   name: 'slipway-foundry-role-${token}'
   scope: subscription(foundrySubscription)
   params: {
-    environmentName: environmentName
+    deployment: deploymentLabel
     assignableScope: '/subscriptions/${foundrySubscription}/resourceGroups/${foundryResourceGroup}'
   }
 }
@@ -306,7 +311,7 @@ module registryAccess 'modules/registry-access.bicep' = if (assignRoles) {
     registryName: registryName
     principalId: identity.outputs.principalId
     projectPrincipalId: grantProjectPull ? foundry.outputs.projectPrincipalId : ''
-    environmentName: environmentName
+    deployment: deploymentLabel
   }
   dependsOn: [
     registry
@@ -335,7 +340,6 @@ module registryTopic 'modules/topic.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     existingTopicName: registryTopicName
-    existingTopicGroup: empty(registryTopicGroup) ? registryGroup : registryTopicGroup
   }
 }
 
@@ -347,20 +351,6 @@ module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
     principalId: registryTopic.outputs.principalId
     deliverToQueue: deliverToQueue
   }
-}
-
-module pushSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
-  name: 'slipway-push-subscription-${token}'
-  scope: resourceGroup(registrySubscription, empty(registryTopicGroup) ? registryGroup : registryTopicGroup)
-  params: {
-    topicName: registryTopic.outputs.name
-    subscriptionName: 'slipway-${token}-queue'
-    eventType: 'Microsoft.ContainerRegistry.ImagePushed'
-    storageId: storage.outputs.id
-  }
-  dependsOn: [
-    registryTopicAccess
-  ]
 }
 
 // The vault and its events for new secret versions
@@ -381,7 +371,7 @@ module vaultAccess 'modules/vault-access.bicep' = if (assignRoles) {
   params: {
     vaultName: vaultName
     principalId: identity.outputs.principalId
-    secretNames: empty(vaultSecretNames) ? [] : split(vaultSecretNames, ',')
+    secretNames: listed(vaultSecretNames)
   }
   dependsOn: [
     vault
@@ -410,7 +400,6 @@ module vaultTopic 'modules/topic.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     existingTopicName: vaultTopicName
-    existingTopicGroup: empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup
   }
 }
 
@@ -422,20 +411,6 @@ module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
     principalId: vaultTopic.outputs.principalId
     deliverToQueue: deliverToQueue
   }
-}
-
-module secretSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
-  name: 'slipway-secret-subscription-${token}'
-  scope: resourceGroup(vaultSubscription, empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup)
-  params: {
-    topicName: vaultTopic.outputs.name
-    subscriptionName: 'slipway-${token}-queue'
-    eventType: 'Microsoft.KeyVault.SecretNewVersionCreated'
-    storageId: storage.outputs.id
-  }
-  dependsOn: [
-    vaultTopicAccess
-  ]
 }
 
 // The app
@@ -549,7 +524,7 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    emails: empty(alertEmails) ? [] : split(alertEmails, ',')
+    emails: listed(alertEmails)
     systemTopicIds: concat(registrySubscription == appSubscription ? [registryTopic.outputs.id] : [], vaultSubscription == appSubscription ? [vaultTopic.outputs.id] : [])
   }
 }
@@ -569,6 +544,7 @@ output PRUNE_SCHEDULE string = pruneCron
 output RESUME_SCHEDULE string = resumeCron
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
+output SLIPWAY_OPERATOR_ID string = operator.objectId
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
 output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId

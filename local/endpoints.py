@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from core.agents_file.loader import load_agents
+from core.agents_file.spec import SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
 
@@ -46,6 +46,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
     return {
         "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
         "KEY_VAULT_URL": endpoints["vault"],
+        "KEY_VAULT_HOST": "demo-vault.vault.azure.net",
         "REGISTRY_NAME": "demo",
         "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
         "REGISTRY_ENDPOINT": endpoints["registry_tls"],
@@ -84,15 +85,7 @@ def _telemetry(url: str) -> dict[str, str]:
 
 
 def secret_names(agents: Path) -> list[str]:
-    """Return every ``{secret: name}`` of an agents file."""
-    names: set[str] = set()
-
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("secret"), str):
-                names.add(value["secret"])
-            for nested in value.values():
-                walk(nested)
-
-    walk(yaml.safe_load(agents.read_text()))
-    return sorted(names)
+    """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
+    specs = load_agents(agents.read_bytes()).agents.values()
+    references = [value for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)]
+    return sorted({reference.secret for reference in references})

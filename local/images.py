@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from local.registry.repository import digest_of
 
-Kind = Literal["image", "arm64", "index", "chart", "signature"]
+Kind = Literal["image", "arm64", "index", "chart", "signature", "cache"]
 OCI = "application/vnd.oci.image"
 
 
@@ -44,9 +44,20 @@ def build(kind: Kind, salt: str) -> Artifact:
         return _artifact(f"{OCI}.index.v1+json", {"manifests": manifests}, [], children)
     if kind == "chart":
         return _with_layer(b"{}", "application/vnd.cncf.helm.config.v1+json", b"chart " + salt.encode())
+    if kind == "cache":
+        return _cache(salt)
     if kind == "signature":
         return _with_layer(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
     return _image("arm64" if kind == "arm64" else "amd64", salt)
+
+
+def _cache(salt: str) -> Artifact:
+    """What `docker buildx build --cache-to type=registry` pushes: an index of blobs, the last with the records."""
+    blobs = {f"{OCI}.layer.v1.tar+gzip": salt.encode(), "application/vnd.buildkit.cacheconfig.v0": b"{}"}
+    entries = [
+        {"mediaType": media_type, "digest": digest_of(blob), "size": len(blob)} for media_type, blob in blobs.items()
+    ]
+    return _artifact(f"{OCI}.index.v1+json", {"manifests": entries}, list(blobs.values()), [])
 
 
 def _image(architecture: str, salt: str) -> Artifact:
@@ -80,7 +91,11 @@ def _artifact(media_type: str, body: dict[str, Any], blobs: list[bytes], childre
 
 async def push(registry: str, repository: str, tag: str | None, *, salt: str = "", kind: Kind = "image") -> str:
     """Push a tiny artifact over HTTP to ``host:port`` and return its digest; without a tag, push by digest."""
-    artifact = build(kind, salt)
+    return await push_artifact(registry, repository, tag, build(kind, salt))
+
+
+async def push_artifact(registry: str, repository: str, tag: str | None, artifact: Artifact) -> str:
+    """Push an artifact with its blobs and children; return its digest."""
     async with ClientSession(raise_for_status=True) as session:
         await _push(session, f"http://{registry}/v2/{repository}", artifact, tag)
     return digest_of(artifact.manifest)

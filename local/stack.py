@@ -15,6 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from core.agents_file.loader import AgentsFileError
 from local.arm import Arm
 from local.arm_fixture import populate
 from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
@@ -63,6 +64,7 @@ class Stack:
 
     async def up(self) -> None:
         """Start everything; raise PartExitedError if a part does not start or a port is in use."""
+        secrets = self._secret_names()
         folder = self._prepare_folder()
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
@@ -80,7 +82,7 @@ class Stack:
         for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)
-        for name in secret_names(self.options.agents):
+        for name in secrets:
             await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         if self.options.functions:
@@ -101,6 +103,12 @@ class Stack:
         await self.processes.down()
         for part in reversed(self.parts.values()):
             await part.stop()
+
+    def _secret_names(self) -> list[str]:
+        try:
+            return secret_names(self.options.agents)
+        except AgentsFileError as error:
+            raise PartExitedError(error.text_for(str(self.options.agents))) from error
 
     def _prepare_folder(self) -> Path:
         """Check that the ports are free and remove the endpoints of an earlier stack."""

@@ -18,23 +18,26 @@ MAY_IMPORT = {
     "function_app.py": {"handlers"},
     "core": {"core"},
     "handlers": {"core", "handlers"},
-    "local": {"local"},
+    "local": {"local", "core"},
     "bench": {"bench", "local", "core", "handlers"},
-    "cli": {"cli", "core", "handlers", "local"},  # local.ncrontab alone: neither ships
+    "cli": {"cli", "core", "handlers"},
     "infra": {"infra", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
+    | {"core.image_reference", "core.text_encoding"},
+    {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.definition", "core.drift", "core.release_outcome"},
     {"core.prune", "core.intake"},
     {"core.release"},
+    {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
-    {"handlers.agents_file", "handlers.events", "handlers.version_deleter"},
+    {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},
     {"handlers.bootstrap"},
     {"function_app"},
@@ -156,10 +159,10 @@ def _is_bound(raised: ast.Raise, handler: ast.ExceptHandler) -> bool:
     return isinstance(raised.exc, ast.Name) and raised.exc.id == handler.name
 
 
-def test_the_command_line_imports_the_timer_of_local_and_nothing_else_of_it() -> None:
-    for path in files("cli"):
-        reached = {imported for imported in imports(path) if imported.split(".")[0] == "local"}
-        assert all(imported.startswith("local.ncrontab") for imported in reached), name(path)
+def test_the_laptop_imports_only_the_timer_and_the_reader_of_agents_yaml_from_the_product() -> None:
+    for path in files("local"):
+        reached = {imported for imported in imports(path) if imported.split(".")[0] == "core"}
+        assert all(imported.startswith(("core.ncrontab", "core.agents_file")) for imported in reached), name(path)
 
 
 def test_no_test_patches_our_code() -> None:

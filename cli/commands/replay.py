@@ -136,7 +136,8 @@ def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
     if event.kind == RELEASE:
         return row
-    (parsed,) = parse_events(json.dumps(event.body), context.settings.registry_name, context.gateways.clock.now())
+    settings, now = context.settings, context.gateways.clock.now()
+    (parsed,) = parse_events(json.dumps(event.body), settings.registry_name, now, settings.key_vault_host)
     return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

@@ -25,7 +25,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all."""
     from cli.concurrency import read_each, reading
     from cli.durations import format_time
-    from local.ncrontab import Schedule
+    from core.ncrontab import Schedule
 
     names = context.select_agents(agent)
     context.progress.activity = reading(names)

@@ -11,15 +11,25 @@ import nodesemver
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from core.image_reference import (
+    MAX_REPOSITORY_CHARS,
+    REPOSITORY_PATTERN,
+    is_repository,
+    registry_of,
+    repository_of,
+)
+
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """An agent name, as azure-ai-projects documents it for create_version."""
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
-REPOSITORY_PATTERN = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
-"""A repository name of the OCI distribution specification."""
-CPU_PATTERN = r"^(0\.[0-9]*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)$"
-PROTOCOL_VERSION_PATTERN = r"^v?[0-9]+(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?$"
+MAX_VARIABLE_CHARS = 255
+"""Longer names are mistakes; no limit is documented."""
+CPU_PATTERN = r"^(0\.[0-9]{0,2}[1-9][0-9]{0,2}|[1-9][0-9]{0,2}(\.[0-9]{1,3})?)$"
+PROTOCOL_VERSION_PATTERN = r"^v?[0-9]{1,9}(\.[0-9]{1,9}){0,2}(-[0-9A-Za-z.-]{1,64})?$"
 CONNECTION_PATTERN = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
-DURATION_PATTERN = r"^([0-9]{1,8}d)?([0-9]{1,8}h)?([0-9]{1,8}m)?([0-9]{1,8}s)?$"
+MAX_DURATION_DIGITS = 8
+DURATION_DIGITS = f"{{1,{MAX_DURATION_DIGITS}}}"
+DURATION_PATTERN = "^" + "".join(f"([0-9]{DURATION_DIGITS}{unit})?" for unit in "dhms") + "$"
 MAX_DURATION = timedelta(days=3650)
 """Short enough that adding it to a date never overflows."""
 MAX_QUOTED_CHARS = 80
@@ -35,7 +45,6 @@ SLIPWAY_DEFINITION_KEYS = frozenset(
 PROTOCOLS = ("responses", "invocations", "invocations_ws", "activity", "a2a", "mcp",
              "voice", "voice_conversation_engine")  # fmt: skip
 """AgentEndpointProtocol of azure-ai-projects."""
-REGISTRY_SUFFIXES = (".azurecr.cn", ".azurecr.us", ".microsoft.com", ".amazonaws.com", ".io", "localhost")
 TOOLS = ("code_interpreter", "file_search", "mcp")
 QUIET = re2.Options()
 QUIET.log_errors = False  # the library would print the error that Slipway reports
@@ -47,21 +56,32 @@ def truncate(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """A value for a message: quoted, cut, on one line."""
-    return truncate(repr(value))
+    """A value for a message: quoted, cut, on one line; true and false as the file writes them."""
+    return truncate(str(value).lower() if isinstance(value, bool) else repr(value))
 
 
 def parse_duration(value: object) -> timedelta:
     """``1d``, ``90s``, ``1h30m``: days, hours, minutes, seconds, in this order."""
     if isinstance(value, timedelta):
         return value
-    match = re2.search(DURATION_PATTERN, value) if isinstance(value, str) and value else None
+    match = (
+        re2.search(DURATION_PATTERN.replace(DURATION_DIGITS, "+"), value) if isinstance(value, str) and value else None
+    )
     if match is None:
         raise ValueError(f"{quote(value)} is not a duration; write 30s, 10m, 12h, 7d or 1h30m")
-    days, hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())
-    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if duration > MAX_DURATION:
-        raise ValueError(f"{value} is too long; the maximum is {MAX_DURATION.days}d")
+    digits = [(part or "0s")[:-1].lstrip("0") for part in match.groups()]
+    if max(map(len, digits)) <= MAX_DURATION_DIGITS:
+        days, hours, minutes, seconds = (int(number or 0) for number in digits)
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        if duration <= MAX_DURATION:
+            return duration
+    raise ValueError(f"{truncate(str(value))} is too long; the maximum is {MAX_DURATION.days}d")
+
+
+def check_positive(duration: timedelta) -> timedelta:
+    """A limit that leaves time for something to happen."""
+    if not duration:
+        raise ValueError("is no time at all, so that it always fails; write 1s or more")
     return duration
 
 
@@ -93,22 +113,25 @@ def check_range(text: str) -> str:
 
 
 def check_variable(name: str) -> str:
-    """The name of an environment variable that a user may set."""
+    """The name of an environment variable that a user may set: under ``env``, or by the tag of a secret."""
+    if not name:
+        raise ValueError("a variable's name is empty; use letters, digits and underscores, no digit first")
     if name.startswith(RESERVED_PREFIXES) or name in PLATFORM_VARIABLES:
-        raise ValueError(f"{name} is reserved for the platform and Slipway; use another name")
+        raise ValueError(f"{truncate(name)} is reserved for the platform and Slipway; use another name")
     if not re2.search(VARIABLE_PATTERN, name):
         raise ValueError(f"{quote(name)} is not a variable name; use letters, digits and underscores, no digit first")
+    if len(name) > MAX_VARIABLE_CHARS:
+        raise ValueError(f"{quote(name)} is too long; a variable's name has at most {MAX_VARIABLE_CHARS} characters")
     return name
 
 
 def check_repository(text: str) -> str:
     """A repository without registry, which a setting names, and without tag and digest, which a push names."""
-    if re2.search(REPOSITORY_PATTERN, text) and not _registry(text):
+    registry = registry_of(text.rpartition("://")[2], is_reference=any(mark in text for mark in ("://", "@", ":")))
+    if is_repository(text) and not registry:
         return text
-    repository = text.rpartition("://")[2].partition("@")[0]
-    registry = _registry(repository)
-    repository = repository.removeprefix(f"{registry}/").split(":")[0].strip("/").lower()
-    valid = len(repository) <= MAX_QUOTED_CHARS and re2.search(REPOSITORY_PATTERN, repository)
+    repository = repository_of(text)
+    valid = len(repository) <= MAX_QUOTED_CHARS and is_repository(repository)
     instead = f"write only the repository: {repository if valid else 'agents/hello'}"
     if registry:
         raise ValueError(f"{quote(registry)} is a registry, which REGISTRY_LOGIN_SERVER sets; {instead}")
@@ -116,13 +139,9 @@ def check_repository(text: str) -> str:
         raise ValueError(f"the {'digest' if '@' in text else 'tag'} comes from the push; {instead}")
     if text != text.lower():
         raise ValueError(f"a repository has only lower case letters; {instead}")
+    if len(text) > MAX_REPOSITORY_CHARS:
+        raise ValueError(f"{quote(text)} is longer than {MAX_REPOSITORY_CHARS} characters; {instead}")
     raise ValueError(f"{quote(text)} is not a repository; {instead}")
-
-
-def _registry(text: str) -> str:
-    """The registry before the repository, if any; a dot alone does not make one: ``my.team/hello`` is a repository."""
-    first, slash, _ = text.partition("/")
-    return first if slash and (":" in first or first.endswith(REGISTRY_SUFFIXES)) else ""
 
 
 def check_protocol(name: str) -> str:
@@ -158,7 +177,11 @@ def _schema(kind: str | list[str], **limits: Any) -> WithJsonSchema:
 
 Map = Mapping[str, Any]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Repository = Annotated[str, AfterValidator(check_repository), _schema("string", pattern=REPOSITORY_PATTERN)]
+Repository = Annotated[
+    str,
+    AfterValidator(check_repository),
+    _schema("string", pattern=REPOSITORY_PATTERN, maxLength=MAX_REPOSITORY_CHARS),
+]
 Cpu = Annotated[str, StringConstraints(pattern=CPU_PATTERN), _schema(["string", "number"], pattern=CPU_PATTERN)]
 Memory = Annotated[str, StringConstraints(pattern=CPU_PATTERN.replace("$", "Gi$"))]
 ProtocolVersion = Annotated[
@@ -173,10 +196,13 @@ Protocols = Annotated[
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1))
 ]
+PositiveDuration = Annotated[Duration, AfterValidator(check_positive)]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Group = Annotated[str, AfterValidator(check_group)]
 Range = Annotated[str, AfterValidator(check_range)]
-Variable = Annotated[str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN)]
+Variable = Annotated[
+    str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN, maxLength=MAX_VARIABLE_CHARS)
+]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
 SecretVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ConnectionField = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]

@@ -10,13 +10,13 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file import messages
 from core.agents_file.spec import Agents, AgentSpec
+from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
 
 __all__ = ["AgentsFileError", "load_agents", "warnings"]
 
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
-DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 EXAMPLE = "hello-agent: {repository: agents/hello}"
 
 
@@ -25,7 +25,7 @@ def load_agents(data: bytes) -> Agents:
     document = _document(data)
     defaults = _map_at(document, "defaults")
     agents: dict[str, AgentSpec] = {}
-    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults)]
+    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     for name, body in _map_at(document, "agents").items():
         spec = _agent(document, name, defaults, body)
         if isinstance(spec, AgentSpec):
@@ -35,27 +35,27 @@ def load_agents(data: bytes) -> Agents:
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents)
+    return Agents.model_construct(agents=agents, lines=document.lines)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
-    """Sizes that Foundry does not document and may refuse, one line each."""
-    return tuple(
-        f"agents.{spec.name}: cpu {spec.cpu} with memory {spec.memory} is not a documented size;"
-        " use 0.5 with 1Gi, 1 with 2Gi or 2 with 4Gi"
-        for spec in agents.agents.values()
-        if (spec.cpu, spec.memory) not in DOCUMENTED_SIZES
-    )
+    """What is valid and probably not meant, one line each, with its position."""
+    return find_warnings(agents)
 
 
 def _document(data: bytes) -> Document:
     if len(data) > MAX_FILE_BYTES:
         raise AgentsFileError(Issue((), 1, f"the file has {len(data):,} bytes; the maximum is {MAX_FILE_BYTES:,}"))
     try:
+        if b"\0" in data[:2]:
+            raise _not_utf_8(1)  # UTF-16 without a BOM, which decodes as UTF-8
         return read(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise AgentsFileError(Issue((), line, "the file is not UTF-8 text; save it as UTF-8")) from error
+        raise _not_utf_8(data[: error.start].count(b"\n") + 1) from error
+
+
+def _not_utf_8(line: int) -> AgentsFileError:
+    return AgentsFileError(Issue((), line, "the file is not UTF-8 text; save it as UTF-8"))
 
 
 def _map_at(document: Document, key: str) -> Mapping[str, Any]:
@@ -82,6 +82,17 @@ def _top_level_issues(document: Document) -> Iterator[Issue]:
     if not isinstance(defaults, dict):
         shared = f"expected a map of the keys that all agents share, found {messages.kind_of(defaults)}"
         yield Issue(("defaults",), document.line("defaults"), messages.NO_VALUE if defaults is None else shared)
+
+
+def _similar_names(document: Document) -> Iterator[Issue]:
+    """Names that differ in case only: people and portals take them for the same agent."""
+    earlier: dict[str, str] = {}
+    for name in _map_at(document, "agents"):
+        same = earlier.setdefault(name.lower(), name)
+        if same != name:
+            line = document.line("agents", same)
+            message = f"differs from {same} in line {line} only in case; give each agent a name of its own"
+            yield Issue(("agents", name), document.line("agents", name), message)
 
 
 def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterator[Issue]:

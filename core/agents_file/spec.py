@@ -18,6 +18,7 @@ from core.agents_file.fields import (
     Memory,
     MoreDefinition,
     Name,
+    PositiveDuration,
     Protocols,
     Range,
     Repository,
@@ -43,6 +44,7 @@ class TagSpec(Value):
     order: Literal["pushed", "semver", "number", "alphabetical"] = Field(
         "pushed", description="how to find the newer of two tags: by the time of the push, or by the tags themselves"
     )
+    prereleases: bool = Field(default=False, description="whether versions such as `2.0.0-rc.1` are allowed")
     range: Range | None = Field(None, description="allowed versions, in npm's grammar")
     extract: Group | None = Field(None, description="an RE2 expression; its group is the part of the tag to compare")
 
@@ -85,7 +87,7 @@ class Probe(Value):
     post: Any = Field(None, description="instead of `ask`: a body, sent over the invocations protocol")
     status: int = Field(200, ge=100, le=599, description="the HTTP status that `post` must get")
     expect: Expression | None = Field(None, description="an expression that the answer must match; required with `ask`")
-    within: Duration = Field(timedelta(seconds=60), description="how long to ask before the probe fails")
+    within: PositiveDuration = Field(timedelta(seconds=60), description="how long to ask before the probe fails")
 
     @model_validator(mode="after")
     def _check_keys(self) -> Probe:
@@ -125,7 +127,9 @@ class ReleaseSpec(Value):
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
         "release", description="what to do when a secret has a new version"
     )
-    provision_within: Duration = Field(timedelta(minutes=10), description="the maximum time until a version is active")
+    provision_within: PositiveDuration = Field(
+        timedelta(minutes=10), description="the maximum time until a version is active"
+    )
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
     hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
@@ -172,6 +176,8 @@ class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
+    """The line of every key in the file, for warnings."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from core.agents_file.fields import truncate
+from core.agents_file.numbers import check_text, read_number
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value; an item of a list has its index as key."""
@@ -21,8 +21,7 @@ MAX_DEPTH_LEVELS = 32
 MAX_VALUES = 50_000
 """Counted after aliases are followed, which can turn a few lines into billions of values."""
 STANDARD = "tag:yaml.org,2002:"
-TYPED_TAGS = ("bool", "int", "float", "null")
-TEXT_TAGS = ("str", "timestamp", "value", "merge")
+SCALAR_TAGS = ("bool", "int", "float", "null", "str", "timestamp", "value", "merge")
 """Dates stay text, because Foundry gets JSON, which has no dates."""
 
 
@@ -124,7 +123,7 @@ def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
         return _map(node, path, document)
     if isinstance(node, yaml.SequenceNode) and tag == "seq":
         return [_value(item, (*path, str(index)), document) for index, item in enumerate(node.value)]
-    if isinstance(node, yaml.ScalarNode) and tag in (*TYPED_TAGS, *TEXT_TAGS):
+    if isinstance(node, yaml.ScalarNode) and tag in SCALAR_TAGS:
         return _scalar(node, tag, path, document)
     message = f"the tag {node.tag.replace(STANDARD, '!!')} is not supported; write the value without it"
     document.issues.append(Issue(path, line, message))
@@ -153,19 +152,32 @@ def _map(node: yaml.MappingNode, path: KeyPath, document: Document) -> Mapping[s
 
 def _scalar(node: yaml.ScalarNode, tag: str, path: KeyPath, document: Document) -> Any:
     document.scalars[path] = node.value
-    problem = "contains half a character; write the whole character" if _has_surrogate(node.value) else None
-    value: Any = node.value
-    if tag in TYPED_TAGS and (tag == "null" or not _stays_text(path)):
-        try:
-            value = yaml.constructor.SafeConstructor().construct_object(node)
-        except (yaml.YAMLError, ValueError, LookupError):
-            problem = f"is not a valid {tag}; put it in quotes if it is text"
-        if isinstance(value, float) and not math.isfinite(value):
-            problem = "is not a number in JSON; put it in quotes if it is text"
-    if problem is None:
-        return value
-    document.issues.append(Issue(path, node.start_mark.line + 1, problem))
-    return None
+    try:
+        return _typed(node, "text" if tag != "null" and _stays_text(path) else tag)
+    except ValueError as error:
+        document.issues.append(Issue(path, node.start_mark.line + 1, str(error)))
+        return None
+
+
+def _typed(node: yaml.ScalarNode, tag: str) -> Any:
+    """The value of a scalar by its tag; raises ValueError with what to write instead."""
+    if _has_surrogate(node.value):
+        raise ValueError("contains half a character; write the whole character")
+    if tag in ("int", "float"):
+        return read_number(tag, node.value)
+    if tag in ("bool", "null"):
+        return _boolean_or_null(node, tag)
+    if tag == "str" and node.style is None:
+        check_text(node.value)
+    return node.value
+
+
+def _boolean_or_null(node: yaml.ScalarNode, tag: str) -> bool | None:
+    try:
+        value: bool | None = yaml.constructor.SafeConstructor().construct_object(node)
+    except (yaml.YAMLError, LookupError) as error:
+        raise ValueError(f"is not a valid {tag}; put it in quotes if it is text") from error
+    return value
 
 
 def _has_surrogate(text: str) -> bool:

@@ -74,7 +74,7 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
         before.newest_push,
         before.not_before,
         before.runtime_hash,
-        rollback.version if rollback else None,
+        rollback,
     )
     return replace(
         changed,

@@ -23,7 +23,6 @@ from core.state.desired import (
     RejectedDigest,
     RejectedPush,
     Restored,
-    RollbackRequest,
 )
 
 EVENT_ID = "registry-check"
@@ -108,7 +107,7 @@ def apply_correction(
     Where a stale event had displaced it and nothing was released since, that event is as if it had never come.
     """
     push, stale = correction.push, desired.push
-    may_lag = stale is not None and stale.tag == push.tag and push.pushed_at < stale.pushed_at
+    may_lag = stale is not None and push.pushed_at < stale.pushed_at
     unconfirmed = stale if may_lag else None
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
     if position is None or desired.push_generation <= observed_generation:
@@ -155,7 +154,7 @@ def _restore(
     if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
         user_generation, hash_now = generation, runtime_hash(spec)
     repeats = desired.push_generation > observed_generation and user_generation < generation
-    rollback = entry.rollback_version if repeats and asked == entry.generation else None
+    rollback = entry.rollback if repeats and asked == entry.generation else None
     return replace(
         desired,
         generation=generation,
@@ -165,7 +164,7 @@ def _restore(
         newest_push=entry.newest_push,
         not_before=entry.not_before,
         runtime_hash=hash_now,
-        rollback=RollbackRequest(rollback, generation) if rollback else None,
+        rollback=replace(rollback, generation=generation) if rollback else None,
         previous_pushes=entries[len(undone) :],
         restored=Restored(generation, asked) if repeats else None,
         updated_at=now,

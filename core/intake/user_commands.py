@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.definition import existing_definition, push_of_version
 from core.intake.events import DesiredUpdate, user_change, with_push
@@ -14,8 +14,9 @@ from core.state import holds
 from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
 from core.state.release import GoodVersion, Phase, ReleaseState
 
-MAX_LIFTED_AGE = timedelta(days=400)
-"""No hold lasts longer, so older entries of ``lifted_at`` are dropped."""
+NO_RELEASE = ReleaseState()
+MAX_LIFTED_HOLDS = 100
+"""Far more holds than an agent ever has; the oldest are forgotten first, and then count again."""
 
 
 def approve(desired: DesiredState, release: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
@@ -24,7 +25,7 @@ def approve(desired: DesiredState, release: ReleaseState, version: str | None, b
     if waiting is None or version not in (None, waiting):
         detail = f"version {waiting} waits" if waiting else "no version waits"
         return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, detail)
-    approval = Approval(waiting, release.fingerprint, by, now)
+    approval = Approval(waiting, release.fingerprint, by, now, release.created_at.get(waiting))
     return DesiredUpdate(replace(desired, approval=approval), Reason.APPROVED, f"version {waiting} by {by}")
 
 
@@ -45,7 +46,7 @@ def unhold(desired: DesiredState, release: ReleaseState, digest: str | None, by:
     lifted = [hold for hold in holds.active(desired, release, now) if digest in (None, hold.digest)]
     if not lifted:
         return DesiredUpdate(desired, Reason.NOTHING_HELD)
-    updated = user_change(_lift(desired, _keys(lifted), now), Cause.PERSON, now)
+    updated = user_change(_lift(desired, lifted), Cause.PERSON, now)
     return DesiredUpdate(replace(updated, not_before=None), Reason.HOLD_REMOVED, f"{len(lifted)} by {by}")
 
 
@@ -71,7 +72,7 @@ def request_release(
     last = release.fingerprint if release.push is not None and release.push.digest == chosen.digest else None
     active = holds.active(desired, release, now)
     lifted = [hold for hold in active if hold.digest == chosen.digest or hold.fingerprint == last]
-    updated = _choose_push(_lift(desired, _keys(lifted), now), chosen, now)
+    updated = _choose_push(_lift(desired, lifted), chosen, now)
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 
@@ -109,20 +110,28 @@ def _rollback_problem(version: Version, agent: Agent) -> str:
 
 
 def request_rollback(
-    desired: DesiredState, to: Version, live: Version | None, why: str, by: str, now: datetime
+    desired: DesiredState,
+    to: Version,
+    live: Version | None,
+    why: str,
+    by: str,
+    now: datetime,
+    release: ReleaseState = NO_RELEASE,
 ) -> DesiredUpdate:
     """Make an earlier version live again, as it is, and hold the live one: its image, if ``to`` has another image."""
     push, live_push = push_of_version(to), push_of_version(live) if live else None
     fingerprint, digest = existing_definition(to).fingerprint, push.digest if push else ""
     live_digest = live_push.digest if live_push and push and live_push.digest != digest else ""
-    kept = tuple(hold for hold in desired.holds if hold.digest not in (live_digest, digest))
+    active = holds.active(desired, release, now)
+    lifted = [hold for hold in active if hold.fingerprint == fingerprint or (digest and hold.digest == digest)]
+    updated = _choose_push(_lift(desired, lifted), push, now)
+    kept = tuple(hold for hold in updated.holds if not live_digest or hold.digest != live_digest)
     live_fingerprint = existing_definition(live).fingerprint if live else ""
     held = Hold(live_fingerprint, live_digest, Reason.HOLD_SET.value, why, now, None, by)
-    updated = _choose_push(_lift(desired, {fingerprint, digest} - {""}, now), push, now)
     updated = replace(
         updated,
-        rollback=RollbackRequest(to.number, updated.generation),
-        approval=Approval(to.number, fingerprint, by, now),
+        rollback=RollbackRequest(to.number, updated.generation, to.created_at),
+        approval=Approval(to.number, fingerprint, by, now, to.created_at),
         holds=(*kept, held) if live else kept,
     )
     return DesiredUpdate(updated, Reason.ROLLBACK_REQUESTED, f"to version {to.number} by {by}: {why}")
@@ -151,13 +160,11 @@ def adopt(
     return desired, release
 
 
-def _keys(lifted: Sequence[Hold]) -> set[str]:
-    return {key for hold in lifted for key in (hold.fingerprint, hold.digest) if key}
-
-
-def _lift(desired: DesiredState, keys: Collection[str], now: datetime) -> DesiredState:
-    recent = {key: at for key, at in desired.lifted_at.items() if now - at < MAX_LIFTED_AGE}
-    return replace(desired, lifted_at={**recent, **dict.fromkeys(sorted(keys), now)})
+def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:
+    """Remove the operators' holds among these, and name those of Slipway, which only a lease holder may remove."""
+    named = (*desired.lifted, *(holds.lift_of(hold) for hold in lifted if hold not in desired.holds))
+    kept = tuple(hold for hold in desired.holds if hold not in lifted)
+    return replace(desired, holds=kept, lifted=named[-MAX_LIFTED_HOLDS:])
 
 
 def _choose_push(desired: DesiredState, push: Push | None, now: datetime) -> DesiredState:

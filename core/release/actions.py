@@ -75,6 +75,8 @@ class UpdateState:
     reason: Reason
     state: ReleaseState
     already_reported: bool = False
+    reported_at_end: bool = False
+    """The release is about to end with this reason, which is reported then."""
 
 
 @dataclass(frozen=True, slots=True)

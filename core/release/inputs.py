@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
+from core.definition import (
+    FINGERPRINT,
+    ResolvedDefinition,
+    UnresolvedDefinition,
+    existing_definition,
+    push_of_version,
+)
 from core.image_manifest import RegistryTag
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.release.actions import NeedsRead, Read
-from core.state.desired import DesiredState
-from core.state.holds import active, of_digest
-from core.state.release import ReleaseState
+from core.state.desired import DesiredState, Hold
+from core.state.holds import active, of_digest, of_fingerprint
+from core.state.release import DeletedVersion, ReleaseState
+from core.timing import CONSISTENCY_LAG
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 FIXED_BY_A_SECRET = frozenset(
@@ -129,18 +136,44 @@ class DecisionInput:
     def routing_changed_outside(self) -> bool:
         """True when the routing is not as Slipway set or accepted it."""
         expected, agent = self.release.expected_routing, self.agent
-        return expected is not None and agent is not None and agent.routing != expected
+        if agent is None:
+            return False
+        if expected is None:  # an agent that Slipway created follows the latest version until a release pins it
+            return bool(self.release.created_at) and not agent.routing.follows_latest
+        return agent.routing != expected
+
+    def hold_on(self, version: Version, now: datetime) -> Hold | None:
+        """The hold on a version: on its definition, or on its image."""
+        held, push = active(self.desired, self.release, now), push_of_version(version)
+        by_fingerprint = of_fingerprint(held, existing_definition(version).fingerprint)
+        return by_fingerprint or of_digest(held, push.digest if push else "")
 
     def is_for_this_release(self, version: Version) -> bool:
         """True when the version's metadata says that it was made for the release under way."""
         same = version.metadata.get(FINGERPRINT) == self.release.fingerprint
-        return same and version.number != self.release.deleted_duplicate
+        return same and DeletedVersion(version.number, version.created_at) != self.release.deleted_duplicate
+
+
+def is_new(created_at: datetime | None, now: datetime) -> bool:
+    """True for a version that was created so recently that reads may not show it yet."""
+    return created_at is not None and now - created_at < CONSISTENCY_LAG
 
 
 def rollback_version(desired: DesiredState) -> str | None:
     """The version that an operator wants back, until something newer is desired."""
     rollback = desired.rollback
     return rollback.version if rollback is not None and rollback.generation == desired.generation else None
+
+
+def is_rollback_target(desired: DesiredState, version: Version | None) -> bool:
+    """True for the version that the operator named: it exists, may serve, and is not one of a recreated agent."""
+    rollback = desired.rollback
+    return (
+        may_serve(version)
+        and rollback is not None
+        and version is not None
+        and (rollback.created_at in (None, version.created_at))
+    )
 
 
 def release_expected(desired: DesiredState, release: ReleaseState, now: datetime) -> bool:
@@ -156,14 +189,16 @@ def release_expected(desired: DesiredState, release: ReleaseState, now: datetime
 def push_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> Push | None:
     """The desired push; the last good one while the desired one is held, or did not go live.
 
-    So a rotated secret reaches the live version, whatever became of the last push.
+    So a rotated secret reaches the live version, whatever became of the last push. None where that one is held too.
     """
+    held = active(desired, release, now)
     push, good = desired.push, release.last_good.push if release.last_good else None
-    if push is not None and of_digest(active(desired, release, now), push.digest) is not None:
-        return good
+    usable_good = good if good and of_digest(held, good.digest) is None else None
+    if push is not None and of_digest(held, push.digest) is not None:
+        return usable_good
     waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and push is not None and push.is_same(release.push)
     unanswered = release.is_open or desired.user_generation > release.observed_generation or waits_for_a_secret
-    return push if unanswered or push is None else good or push
+    return push if unanswered or push is None or good is None else usable_good
 
 
 def may_serve(version: Version | None) -> bool:

@@ -22,10 +22,9 @@ from core.release.actions import (
     StartRelease,
     UpdateState,
 )
-from core.release.inputs import DecisionInput, may_serve
+from core.release.inputs import DecisionInput, is_new, may_serve
 from core.state import holds
-from core.state.release import Phase
-from core.timing import CONSISTENCY_LAG
+from core.state.release import Phase, ReleaseState
 
 
 def adopt_existing_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -34,15 +33,24 @@ def adopt_existing_version(inputs: DecisionInput, spec: AgentSpec, now: datetime
         return None
     if needed := inputs.needs(Read.AGENT, Read.VERSION_LIST):
         return needed
-    for item in inputs.version_list:
-        if not inputs.is_for_this_release(item):
-            continue
-        if needed := inputs.needs_version(item.number):
+    listed = [item.number for item in inputs.version_list if inputs.is_for_this_release(item)]
+    for number in [*listed, *_not_listed_yet(inputs)]:
+        if needed := inputs.needs_version(number):
             return needed
-        version = inputs.version(item.number)
+        version = inputs.version(number)
+        if version is None and is_new(inputs.release.created_at.get(number), now):
+            return Poll(Reason.CREATE, number)  # neither the list nor its own read shows it yet
         if version is not None and may_serve(version):
             return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, version))
     return None
+
+
+def _not_listed_yet(inputs: DecisionInput) -> list[str]:
+    """Versions that Slipway created for this fingerprint and that the list does not show: lists lag."""
+    release, shown = inputs.release, {item.number for item in inputs.version_list}
+    gone = {*shown, release.deleted_duplicate.version if release.deleted_duplicate else ""}
+    made = [number for number, fingerprint in release.fingerprints.items() if fingerprint == release.fingerprint]
+    return [number for number in made if number not in gone] if inputs.agent is not None else []
 
 
 def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -66,10 +74,11 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
             before, release.observed_generation, release.push, definition, release.routing_at_start, now
         )
         return StartRelease(replace(state, supersede_count=release.supersede_count))
+    if agent is None:
+        return Create(0, None, None)
     known = [int(item.number) for item in inputs.version_list]
-    known += [int(agent.latest.number)] if agent and agent.latest else []
-    live, routing = (agent.live, agent.routing) if agent else (None, None)
-    return Create(max(known, default=0), live, routing)
+    known += [int(agent.latest.number)] if agent.latest else []
+    return Create(max(known, default=0), agent.live, agent.routing)
 
 
 def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -80,9 +89,9 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     version = inputs.version(number)
     if version is not None and version.status not in (Status.DELETING, Status.DELETED):
         return None
-    if version is None and now - release.created_at[number] < CONSISTENCY_LAG:
+    if version is None and is_new(release.created_at.get(number), now):
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
-    if release.is_duplicate and release.deleted_duplicate is None:
+    if _is_unwanted(release):
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))
 
@@ -108,7 +117,7 @@ def provisioning_failed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -
     release, version = inputs.release, _candidate(inputs)
     if version is None or version.status is not Status.FAILED:
         return None
-    if release.is_duplicate and release.deleted_duplicate is None:
+    if _is_unwanted(release):
         if needed := inputs.needs(Read.AGENT):
             return needed
         if inputs.agent is None or inputs.agent.routing.pinned != version.number:
@@ -129,6 +138,11 @@ def held_meanwhile(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return None
     detail = f"{hold.reason} by {hold.by}: {hold.detail}"
     return EndRelease(Reason.HELD, transitions.ended(release, Reason.HELD, now, detail), detail)
+
+
+def _is_unwanted(release: ReleaseState) -> bool:
+    """True for a duplicate whose deletion is not over; its creation time is forgotten before it is deleted."""
+    return release.is_duplicate and (release.deleted_duplicate is None or release.candidate not in release.created_at)
 
 
 def _candidate(inputs: DecisionInput) -> Version | None:

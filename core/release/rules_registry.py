@@ -26,7 +26,7 @@ NOT_DEPLOYABLE = frozenset({Reason.NOT_AN_IMAGE, Reason.WRONG_PLATFORM})
 PULL_RETRY_DELAY = timedelta(seconds=30)
 """After the version was created."""
 MAY_LAG = re.compile(r"manifest|not.?found|unknown|does not exist", re.IGNORECASE)
-STAYS = re.compile(r"exit|start|crash|ended|authori|right|denied|forbidden|permission|credential", re.IGNORECASE)
+STAYS = re.compile(r"exit|start|crash|ended|authori|right|denied|forbid|permission|credential|acrpull", re.IGNORECASE)
 """ImageError also stands for a container that stops, and for a missing role: those end the same way again."""
 
 

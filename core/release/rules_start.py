@@ -6,14 +6,21 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
-from core.model import Status, Version
+from core.model import Agent, Status, Version
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop
-from core.release.inputs import DecisionInput, may_serve, push_to_run, rollback_version
+from core.release.inputs import (
+    DecisionInput,
+    is_new,
+    is_rollback_target,
+    may_serve,
+    push_to_run,
+    rollback_version,
+)
 from core.state import holds
-from core.state.desired import Cause
-from core.state.release import GoodVersion
+from core.state.desired import Cause, Hold
+from core.state.release import GoodVersion, ReleaseState
 from core.timing import CONSISTENCY_LAG
 
 MAX_SUPERSEDES_IN_A_ROW = 3
@@ -30,9 +37,9 @@ def agent_deleted(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
     if needed := inputs.needs(Read.AGENT):
         return needed
     if agent is None:
-        is_new = any(now - at < CONSISTENCY_LAG for at in release.created_at.values())
+        came_just_now = any(is_new(at, now) for at in release.created_at.values())
         # the agent came with its first version: reads lag
-        return Poll(Reason.CREATE) if is_new else _agent_deleted(inputs, now)
+        return Poll(Reason.CREATE) if came_just_now else _agent_deleted(inputs, now)
     for version in (agent.latest, *inputs.observed.versions.values()):
         if version and release.created_at.get(version.number, version.created_at) != version.created_at:
             return _agent_deleted(inputs, now)
@@ -79,7 +86,7 @@ def routing_changed_outside(inputs: DecisionInput, spec: AgentSpec, now: datetim
     """
     if inputs.has_pending_user_change and not _image_is_held(inputs, now):
         return None
-    if inputs.release.expected_routing is None:
+    if inputs.release.expected_routing is None and not inputs.release.created_at:
         return None
     if needed := inputs.needs(Read.AGENT):
         return needed
@@ -99,7 +106,7 @@ def nothing_pending(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Ac
 
 
 def image_held(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """The desired image is held, and there is no last good version that could run instead."""
+    """The desired image is held, and there is no last good version that could run instead, or it is held too."""
     if not inputs.has_pending or push_to_run(inputs.desired, inputs.release, now) is not None:
         return None
     return _held(inputs, now)
@@ -114,8 +121,7 @@ def definition_unresolved(inputs: DecisionInput, spec: AgentSpec, now: datetime)
     definition = inputs.observed.desired_definition
     if isinstance(definition, UnresolvedDefinition):
         return _answer(inputs, definition.reason, now, definition.detail)
-    held = holds.of_fingerprint(holds.active(inputs.desired, inputs.release, now), _fingerprint(inputs))
-    return _held(inputs, now) if held else None
+    return _held(inputs, now) if holds.of_fingerprint(_holds(inputs, now), _fingerprint(inputs)) else None
 
 
 def already_live(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -153,12 +159,12 @@ def notify_only_or_disabled(inputs: DecisionInput, spec: AgentSpec, now: datetim
 
 def pin_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Pin the traffic first: a version created while the endpoint follows the latest one would serve at once."""
-    if not _starts(inputs, spec):
+    if not inputs.has_pending:
         return None
     if needed := inputs.needs(Read.AGENT):
         return needed
     agent, release = inputs.agent, inputs.release
-    if agent is None or not agent.routing.follows_latest:
+    if not _starts(inputs, spec) or agent is None or not agent.routing.follows_latest:
         return None
     if needed := inputs.needs(Read.VERSION_LIST):
         return needed
@@ -166,30 +172,44 @@ def pin_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action
     for number in [*filter(None, known), *(version.number for version in inputs.version_list)]:
         if needed := inputs.needs_version(number):
             return needed
-        version = inputs.version(number)
-        if version is not None and version.status is Status.ACTIVE:
+        if _may_be_pinned(inputs, agent, number, now):
             return Pin(number, agent.routing)
     return None
 
 
+def _may_be_pinned(inputs: DecisionInput, agent: Agent, number: str, now: datetime) -> bool:
+    """True for an active version that is live already, or is not held."""
+    version = inputs.version(number)
+    if version is None or version.status is not Status.ACTIVE:
+        return False
+    return number == agent.live or inputs.hold_on(version, now) is None
+
+
 def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Start the release of the newest change; a candidate with the same definition is kept while it can serve."""
+    if not inputs.has_pending:
+        return None
+    if needed := inputs.needs(Read.AGENT):
+        return needed
     push, definition = push_to_run(inputs.desired, inputs.release, now), inputs.observed.desired_definition
     if not _starts(inputs, spec) or not isinstance(definition, ResolvedDefinition) or push is None:
         return None
     routing = inputs.agent.routing if inputs.agent else None
     state = transitions.started(inputs.release, inputs.desired.generation, push, definition, routing, now)
-    if number := rollback_version(inputs.desired):
-        if needed := inputs.needs_version(number):
-            return needed
-        if (version := inputs.version(number)) is not None:
-            return StartRelease(transitions.has_candidate(state, version))
-    if state.candidate is not None:
-        if needed := inputs.needs_version(state.candidate):
-            return needed
-        if not may_serve(inputs.version(state.candidate)):
-            return StartRelease(transitions.without_candidate(state))
-    return StartRelease(state)
+    number = rollback_version(inputs.desired) or state.candidate
+    if number is None:
+        return StartRelease(state)
+    return inputs.needs_version(number) or StartRelease(_with_candidate(state, inputs, number, now))
+
+
+def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now: datetime) -> ReleaseState:
+    """The release with the version that an operator wants back, or with the candidate that it had."""
+    version = inputs.version(number)
+    if rollback_version(inputs.desired):
+        wanted = version if is_rollback_target(inputs.desired, version) else None
+        return transitions.has_candidate(state, wanted) if wanted else transitions.without_candidate(state)
+    not_shown_yet = version is None and is_new(state.created_at.get(number), now)
+    return state if not_shown_yet or may_serve(version) else transitions.without_candidate(state)
 
 
 def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease:
@@ -199,24 +219,29 @@ def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease:
 def _starts(inputs: DecisionInput, spec: AgentSpec) -> bool:
     """False while the release under way was superseded too often.
 
-    Not in mode ``manual``: there the one under way may wait for its approval for ever.
+    Not in mode ``manual``: there the one under way may wait for its approval for ever. Nor where somebody moved the
+    traffic: only the newer change may move it again.
     """
     release = inputs.release
     finish_first = release.is_open and release.supersede_count >= MAX_SUPERSEDES_IN_A_ROW
+    finish_first = finish_first and not inputs.routing_changed_outside
     return inputs.has_pending and not (finish_first and spec.release.mode != "manual")
 
 
 def _image_is_held(inputs: DecisionInput, now: datetime) -> bool:
     push = inputs.desired.push
-    held = holds.active(inputs.desired, inputs.release, now)
-    return push is not None and holds.of_digest(held, push.digest) is not None
+    return push is not None and holds.of_digest(_holds(inputs, now), push.digest) is not None
+
+
+def _holds(inputs: DecisionInput, now: datetime) -> tuple[Hold, ...]:
+    return holds.active(inputs.desired, inputs.release, now)
 
 
 def _held(inputs: DecisionInput, now: datetime) -> EndRelease:
     """The end of a change that is held, with the hold in its detail."""
-    push = inputs.desired.push
-    active = holds.active(inputs.desired, inputs.release, now)
+    push, good, active = inputs.desired.push, inputs.release.last_good, _holds(inputs, now)
     hold = holds.of_digest(active, push.digest if push else "") or holds.of_fingerprint(active, _fingerprint(inputs))
+    hold = hold or holds.of_digest(active, good.push.digest if good else "")
     until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold and hold.until else ""
     return _answer(inputs, Reason.HELD, now, f"{hold.reason} by {hold.by}{until}: {hold.detail}" if hold else "")
 

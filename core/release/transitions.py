@@ -15,6 +15,7 @@ from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
     MAX_REMEMBERED_IMAGES,
+    DeletedVersion,
     GoodVersion,
     HistoryEntry,
     PendingWrite,
@@ -25,6 +26,8 @@ from core.state.release import (
 
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
+NEW_VERSION = timedelta(hours=1)
+"""How long versions that did not go live are remembered: longer than any list lags, or than clocks differ."""
 
 
 def started(
@@ -65,13 +68,13 @@ def started(
 
 def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
     """The newest generation only takes back a rejected push: everything stays as it is, also what was reported."""
-    reported, rejection = state.last_reported.partition(" "), desired.last_rejection
-    same_generation = reported[0] == str(state.observed_generation)
+    rejection, before = desired.last_rejection, f"{state.observed_generation} "
+    keys = (key.removeprefix(before) for key in state.reported if key.startswith(before))
     first = rejection is not None and not state.reason and not state.is_open
     return replace(
         state,
         observed_generation=desired.generation,
-        last_reported=f"{desired.generation} {reported[2]}" if same_generation else state.last_reported,
+        reported=tuple(f"{desired.generation} {key}" for key in keys),
         reason=rejection.reason if rejection and first else state.reason,
         detail=rejection.detail if rejection and first else state.detail,
     )
@@ -107,13 +110,37 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
         candidate=version.number,
         is_duplicate=int(version.number) <= highest_version,
         created_at={**state.created_at, version.number: version.created_at},
+        fingerprints={**state.fingerprints, version.number: state.fingerprint},
         create_count=state.create_count + 1,
     )
 
 
+def deleting_duplicate(state: ReleaseState, version: Version) -> ReleaseState:
+    """The failed duplicate is about to be deleted.
+
+    An agent whose last version is deleted may be gone with it: that will not mean that a person deleted the agent.
+    """
+    deleted = DeletedVersion(version.number, version.created_at)
+    alone = replace(state, created_at={}, fingerprints={}) if state.last_good is None else state
+    return replace(_without_version(alone, version.number), deleted_duplicate=deleted)
+
+
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
     """The failed duplicate no longer exists."""
-    return replace(without_candidate(state), deleted_duplicate=state.candidate)
+    number = state.candidate or ""
+    created_at = state.created_at.get(number)
+    deleted = DeletedVersion(number, created_at) if created_at else state.deleted_duplicate
+    return replace(without_candidate(_without_version(state, number)), deleted_duplicate=deleted)
+
+
+def _without_version(state: ReleaseState, number: str) -> ReleaseState:
+    """What was recorded of a version that Slipway deletes is void."""
+    created_at = {key: at for key, at in state.created_at.items() if key != number}
+    return replace(state, created_at=created_at, fingerprints=_of(created_at, state.fingerprints))
+
+
+def _of(created_at: Mapping[str, datetime], fingerprints: Mapping[str, str]) -> Mapping[str, str]:
+    return {number: fingerprint for number, fingerprint in fingerprints.items() if number in created_at}
 
 
 def in_phase(state: ReleaseState, phase: Phase) -> ReleaseState:
@@ -136,6 +163,24 @@ def routed(state: ReleaseState, routing: Routing, kind: WriteKind, at: datetime)
     phases = {WriteKind.MOVE_TRAFFIC: Phase.TRAFFIC_MOVED, WriteKind.ROLL_BACK: Phase.ROLLED_BACK}
     phase = phases.get(kind, state.phase)
     return replace(state, pending_write=None, expected_routing=routing, routed_at=at, phase=phase)
+
+
+def reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> ReleaseState:
+    """The reason is reported for the newest generation: until something newer is desired it is not reported again."""
+    generations = {desired.generation, state.observed_generation if state.is_open else desired.generation}
+    before = tuple(key for key in state.reported if key.startswith(tuple(f"{number} " for number in generations)))
+    return replace(state, reported=tuple(dict.fromkeys((*before, _report_key(state, desired, reason)))))
+
+
+def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> bool:
+    """True where the reason was reported for the newest generation and this candidate."""
+    return _report_key(state, desired, reason) in state.reported
+
+
+def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
+    # a push whose image is not readable yet does not ask for the approval of the open release again
+    generation = state.observed_generation if reason is Reason.APPROVAL_WAITING else desired.generation
+    return f"{generation} {reason} {state.candidate or ''}"
 
 
 def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
@@ -170,11 +215,15 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
         return ended(state, Reason.LIVE, now)
     good = GoodVersion(state.push, state.fingerprint, state.candidate)
     again = state.last_good is not None and state.last_good.version == good.version
+    created_at = {
+        number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION
+    }
     return replace(
         ended(state, Reason.LIVE, now),
         last_good=good,
         previous_good=state.previous_good if again else state.last_good,
-        created_at={number: at for number, at in state.created_at.items() if number == state.candidate},
+        created_at=created_at,
+        fingerprints=_of(created_at, state.fingerprints),
         identity=identity,
         reported_drift=(),
     )

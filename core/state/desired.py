@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,12 +53,23 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Approval of one version and fingerprint; void once either changes."""
+    """Approval of one version; void for any other, also for one with its number after the agent was recreated."""
 
     version: str
     fingerprint: str
     by: str
     at: datetime
+    created_at: datetime | None = None
+    """When the version was created: a recreated agent counts from 1 again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiftedHold:
+    """Names a hold that Slipway set and an operator removed; a hold that is set later is another one."""
+
+    fingerprint: str
+    digest: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,8 @@ class RollbackRequest:
 
     version: str
     generation: int
+    created_at: datetime | None = None
+    """When the version was created: a recreated agent counts from 1 again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +94,8 @@ class PreviousPush:
     newest_push: Push | None = None
     not_before: datetime | None = None
     runtime_hash: str = ""
-    rollback_version: str | None = None
-    """The version of a rollback that was in force."""
+    rollback: RollbackRequest | None = None
+    """A rollback that was in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +142,8 @@ class DesiredState:
     approval: Approval | None = None
     holds: tuple[Hold, ...] = ()
     """Set by operators; those that Slipway sets are in the release state."""
-    lifted_at: Mapping[str, datetime] = field(default_factory=dict)
-    """Fingerprint or digest -> when an operator removed the holds on it that were older."""
+    lifted: tuple[LiftedHold, ...] = ()
+    """Holds in the release state that operators removed."""
     newest_push: Push | None = None
     """The newest push, where an operator chose another one: only a push newer than this replaces that choice."""
     runtime_hash: str = ""
@@ -147,7 +160,7 @@ class DesiredState:
     last_rejection: RejectedPush | None = None
     restored: Restored | None = None
     unconfirmed: Push | None = None
-    """A fresh push whose tag still names an older digest in the registry, which may lag: it is read again."""
+    """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.state.desired import DesiredState, Hold
+from core.state.desired import DesiredState, Hold, LiftedHold
 from core.state.release import ReleaseState
 
 
@@ -23,8 +23,10 @@ def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
     return next((hold for hold in holds if fingerprint and hold.fingerprint == fingerprint), None)
 
 
+def lift_of(hold: Hold) -> LiftedHold:
+    """What removes exactly this hold, whatever the clocks of the hosts say."""
+    return LiftedHold(hold.fingerprint, hold.digest, hold.since)
+
+
 def _over(hold: Hold, desired: DesiredState, now: datetime) -> bool:
-    if hold.until is not None and hold.until <= now:
-        return True
-    lifted = (desired.lifted_at.get(key) for key in (hold.fingerprint, hold.digest) if key)
-    return any(at is not None and hold.since <= at for at in lifted)
+    return (hold.until is not None and hold.until <= now) or lift_of(hold) in desired.lifted

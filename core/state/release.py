@@ -59,6 +59,14 @@ class GoodVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedVersion:
+    """A version that is deleted; a recreated agent counts from 1 again, so the number alone does not name it."""
+
+    version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One ended release."""
 
@@ -88,7 +96,7 @@ class ReleaseState:
     candidate: str | None = None
     is_duplicate: bool = False
     """Foundry answered the create with an older version of the identical definition."""
-    deleted_duplicate: str | None = None
+    deleted_duplicate: DeletedVersion | None = None
     """A failed duplicate that was deleted so that its definition could be created once more."""
     routing_at_start: Routing | None = None
     expected_routing: Routing | None = None
@@ -106,10 +114,12 @@ class ReleaseState:
     """The principal id that the agent ran as when it went live."""
     reported_drift: tuple[str, ...] = ()
     """Changes from outside that were reported, so that each is reported once."""
-    last_reported: str = ""
-    """The last ``Stop`` that was reported, so that each is reported once."""
+    reported: tuple[str, ...] = ()
+    """What was reported for the newest generation, so that each is reported once."""
     created_at: Mapping[str, datetime] = field(default_factory=dict)
     """Version number -> its creation time, for the versions named here: a recreated agent counts from 1 again."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Version number -> the fingerprint that it was created for: a list may not show a new version yet."""
     supersede_count: int = 0
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from core.agents_file.spec import Agents
-from core.events import Ignored, ImagePushed, ParsedEvent, SecretChanged, parse_events
+from core.events import ImagePushed, SecretChanged, parse_events
 from handlers.events.image_pushed import STEP, handle_push
 from handlers.events.secret_changed import handle_secret_change
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import redact
+from handlers.redaction import redact_and_truncate
 from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
+
+MAX_ID_CHARS = 60
+"""Of an event's id."""
 
 
 async def handle_event(event: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
@@ -25,9 +26,10 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {})
     try:
-        for parsed in _parse(event, settings.registry_name, gateways.clock.now()):
+        registry, vault = settings.registry_name, settings.key_vault_host
+        for parsed in parse_events(event, registry, gateways.clock.now(), vault):
             if isinstance(parsed, ImagePushed):
-                await handle_push(parsed, agents, decisions, gateways)
+                await handle_push(_with_safe_label(parsed), agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):
                 await handle_secret_change(parsed, agents, decisions, gateways)
             else:
@@ -37,16 +39,11 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
         await decisions.flush()
 
 
-def _parse(event: str, registry: str, now: datetime) -> Iterator[ParsedEvent]:
-    """The events of a delivery; secrets are redacted in their free texts.
+def _with_safe_label(pushed: ImagePushed) -> ImagePushed:
+    """The push with its event's id redacted: a label for people, which is stored and which nothing compares.
 
-    Registry, repository and digest stay as they came: a setting may be stored as a secret too.
+    Repository, tag and digest stay as they came: agents.yaml, the registry and later pushes are compared with them. A
+    secret may be called like a part of a tag.
     """
-    parsed_events, redacted = parse_events(event, registry, now), redact(event)
-    safe_events = parse_events(redacted, registry, now) if redacted != event else parsed_events
-    for parsed, safe in zip(parsed_events, safe_events, strict=False):
-        if isinstance(parsed, ImagePushed):
-            tag, event_id = redact(parsed.push.tag), redact(parsed.push.event_id)
-            yield replace(parsed, push=replace(parsed.push, tag=tag, event_id=event_id))
-        else:
-            yield safe if isinstance(parsed, Ignored) and isinstance(safe, Ignored) else parsed
+    event_id = redact_and_truncate(pushed.push.event_id, MAX_ID_CHARS)
+    return replace(pushed, push=replace(pushed.push, event_id=event_id))

@@ -101,6 +101,9 @@ class Registry(Protocol):
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """Whether and how a digest can run, or None where the registry does not have it."""
 
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        """The digests of all manifests that an index names, also through other indexes; none of a single image."""
+
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the last pushed first; empty where the repository does not exist."""
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from core.events import DIGEST
-from core.image_manifest import ImageFacts, RegistryTag, inspect_config, inspect_manifest
+from core.image_manifest import (
+    SCHEMA_1,
+    ConfigDigest,
+    ImageFacts,
+    ImageIndex,
+    RegistryTag,
+    index_children,
+    inspect_config,
+    inspect_index,
+    inspect_manifest,
+    unreadable_child,
+)
+from core.image_reference import DIGEST
 from core.model import UNKNOWN_TIME
+from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
     UNREADABLE_ANSWER,
@@ -19,6 +31,7 @@ from handlers.gateways.azure_http import (
     connection_options,
     gateway_error,
 )
+from handlers.gateways.errors import PermanentError
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -29,6 +42,10 @@ OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 MAX_CONFIG_BYTES = 1_000_000
 PAGE_SIZE = 50
 """Tags of one request: a release asks for the newest ones only."""
+MAX_MANIFESTS, MAX_DEPTH = 24, 4
+"""Manifests read for one digest, and levels of indexes: whoever may push could otherwise keep us reading."""
+MAX_CONCURRENT = 8
+BEYOND_LIMITS = f"names more than {MAX_MANIFESTS} manifests to read, or has more than {MAX_DEPTH} levels"
 
 
 class AzureRegistry:
@@ -41,27 +58,84 @@ class AzureRegistry:
         self.close = self._client.close
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
-        """Read the manifest, then the configuration that it names; the client checks both against their digests."""
+        """Read the manifest and, until the platform is known, what it names; the client checks all against digests."""
+        with _gateway_errors(f"read {repository}@{digest[:19]}"):
+            return await self._facts(repository, digest, {digest}, 1)
+
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        """Read the manifest and those of indexes within it; a manifest that is gone names nothing any more."""
+        with _gateway_errors(f"read {repository}@{digest[:19]}"):
+            children, unread = dict[str, bool](), [digest]
+            for _ in range(MAX_DEPTH):
+                found = await gather_limited(MAX_CONCURRENT, (self._children(repository, name) for name in unread))
+                new = {child: nested for names in found for child, nested in names.items() if child not in children}
+                children |= new
+                unread = [child for child, nested in new.items() if nested]
+                if len(unread) > MAX_MANIFESTS:
+                    break
+            if unread:
+                raise PermanentError(SERVICE, "NESTED", f"{repository}@{digest[:19]} {BEYOND_LIMITS}")
+            return sorted(children)
+
+    async def _facts(self, repository: str, digest: str, seen: set[str], depth: int) -> ImageFacts | None:
+        """``seen`` are the manifests that were read for the same image, this one too; None if one is missing."""
         try:
-            return await self._facts(repository, digest)
-        except (AzureError, *UNREADABLE_ANSWER) as error:
+            found = inspect_manifest(*await self._manifest(repository, digest))
+            if isinstance(found, ConfigDigest):
+                return inspect_config(await self._config(repository, found.digest), digest)
+        except ResourceNotFoundError as error:
             if _is_missing(error):
                 return None
-            raise gateway_error(SERVICE, f"read {repository}@{digest[:19]}", error) from error
+            raise
+        return await self._index_facts(repository, found, seen, depth) if isinstance(found, ImageIndex) else found
 
-    async def _facts(self, repository: str, digest: str) -> ImageFacts:
+    async def _index_facts(self, repository: str, index: ImageIndex, seen: set[str], depth: int) -> ImageFacts | None:
+        unread = [child for child in index.unread if child not in seen]
+        children = unread[: MAX_MANIFESTS - len(seen)] if depth < MAX_DEPTH else []
+        seen.update(children)
+        reads = (self._facts(repository, child, seen, depth + 1) for child in children)
+        read = await gather_limited(MAX_CONCURRENT, reads)
+        known = [facts for facts in read if facts is not None]
+        if len(children) < len(unread):
+            known.append(unreadable_child(f"an index that {BEYOND_LIMITS}"))
+        facts = inspect_index(index, known)
+        return None if len(known) < len(children) and not facts.amd64 else facts
+
+    async def _children(self, repository: str, digest: str) -> Mapping[str, bool]:
+        try:
+            manifest, _ = await self._manifest(repository, digest)
+        except ResourceNotFoundError as error:
+            if _is_missing(error):
+                return {}
+            raise
+        return index_children(manifest)
+
+    async def _manifest(self, repository: str, digest: str) -> tuple[object, str]:
+        """The manifest and its media type."""
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
-        answer = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=token.keep)
-        facts = inspect_manifest(answer.manifest, answer.media_type or "")
-        if isinstance(facts, ImageFacts):
-            return facts
-        stream = await client.download_blob(repository, facts.digest, headers=token.headers)
+        media_types = [""]
+
+        def keep(response: Any) -> None:
+            token.keep(response)
+            media_types.append(response.http_response.headers.get("Content-Type", ""))
+
+        try:
+            answer = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=keep)
+        except ValueError:
+            if media_types[-1].startswith(SCHEMA_1):
+                return {}, media_types[-1]  # its digest leaves its signatures out, which the client does not know
+            raise
+        return answer.manifest, answer.media_type or ""
+
+    async def _config(self, repository: str, digest: str) -> object:
+        client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
+        stream = await client.download_blob(repository, digest, headers=token.headers)
         data = bytearray()
         async for chunk in stream:
             data += chunk
             if len(data) > MAX_CONFIG_BYTES:
                 raise ValueError("the configuration is larger than that of any image")
-        return inspect_config(json.loads(data), digest)
+        return json.loads(data)
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         tags, _ = await self._list(repository, all_pages=True)
@@ -111,6 +185,14 @@ def _registry_tags(entries: list[Any]) -> list[RegistryTag]:
         for entry in entries
         if entry.name and DIGEST.fullmatch(entry.digest or "")
     ]
+
+
+@contextmanager
+def _gateway_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (AzureError, *UNREADABLE_ANSWER) as error:
+        raise gateway_error(SERVICE, what, error) from error
 
 
 class _Token:

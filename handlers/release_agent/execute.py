@@ -30,6 +30,7 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
+from core.release.gates.answers import ProbeOutcome
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
@@ -47,6 +48,7 @@ from handlers.release_agent.prober import Prober
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import WAIT
 from handlers.release_agent.replace_push import PushReplacement
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
@@ -66,6 +68,7 @@ class ReleaseContext:
     observer: Observer
     writer: FoundryWriter
     log: ReleaseLog
+    closer: SessionCloser
 
     async def save(self, state: ReleaseState) -> None:
         """Store the release state where it differs from what is stored."""
@@ -98,11 +101,9 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
     match action:
         case Poll():
             return await _poll(action, inputs, run)
-        case Requeue():
-            return await _requeue(action, inputs, run)
         case ReplaceDesiredPush():
             return await _replace_desired_push(action, inputs, run)
-        case Stop():
+        case Requeue() | Stop():
             return await _stop(action, inputs, run)
         case UpdateState() | StartRelease() | EndRelease():
             return await _take_state(action, inputs, run)
@@ -139,17 +140,6 @@ async def _wait(run: ReleaseContext) -> None:
     await run.poller.wait()
 
 
-async def _requeue(action: Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    """Continue later; a registry that lags is asked often, and reported once."""
-    state, key = inputs.release, f"{inputs.desired.generation} {action.reason}"
-    if action.reason is Reason.IMAGE_LAGS and not state.is_open:
-        state = replace(state, last_reported=key)
-    await run.save(state)
-    if state == inputs.release and state.last_reported == key:
-        return ActionResult(state, ended=action)
-    return ActionResult(state, ended=run.log.stopped(action, state, inputs.desired))
-
-
 async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Swap the push, and decide again; somebody who changed the desired state meanwhile is not overwritten."""
     replacement = PushReplacement(run.spec, action, inputs, run.gateways.clock.now())
@@ -159,13 +149,11 @@ async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInpu
     return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
 
 
-async def _stop(action: Stop, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    """Nothing to do: recorded once, however many messages ask for the release."""
-    release = inputs.release
-    generation = release.observed_generation if release.is_open else inputs.desired.generation
-    key = f"{generation} {action.reason} {release.candidate or ''}"
-    reported = action.already_reported or inputs.release.last_reported == key
-    state = inputs.release if reported else replace(inputs.release, last_reported=key)
+async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Nothing to do now: recorded once, however many messages ask for the release."""
+    reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
+    reported = reported or (isinstance(action, Stop) and action.already_reported)
+    state = inputs.release if reported else transitions.reported(inputs.release, inputs.desired, action.reason)
     await run.save(state)
     if not reported:
         if action.reason is Reason.APPROVAL_WAITING:
@@ -180,22 +168,26 @@ async def _take_state(
     """Record the new state; only the end of a release is saved at once, the others with the next write."""
     before, state, desired, observed = inputs.release, action.state, inputs.desired, inputs.observed
     if isinstance(action, EndRelease):
+        state = transitions.reported(state, desired, action.reason)
         await run.save(state)
     newer = state.observed_generation > before.observed_generation and not isinstance(action, UpdateState)
     if newer and before.is_open:
-        run.log.release_ended(Reason.SUPERSEDED, before, desired)
+        run.log.release_ended(Reason.SUPERSEDED, before, desired, stored_with=state)
     if newer:
         run.log.trace.follow(desired.traceparent)
     if isinstance(action, EndRelease):
         run.log.release_ended(action.reason, state, desired, action.detail)
-        return ActionResult(state, ended=Stop(action.reason, action.detail))
+        # a change that came meanwhile is known to wait: it does not wait for the timer
+        waits = desired.generation > state.observed_generation
+        next_run = Requeue(action.reason, run.gateways.clock.now())
+        return ActionResult(state, ended=next_run if waits else Stop(action.reason, action.detail))
     if isinstance(action, StartRelease):
         run.log.trace.enter_step("begin")
         if newer and Read.DESIRED_DEFINITION in observed.reads:
             reads = observed.reads | {Read.RELEASE_DEFINITION}
             observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
         observed = observed.without(Read.DESIRED_DEFINITION)
-    if not (isinstance(action, UpdateState) and action.already_reported):
+    if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
     return ActionResult(state, observed)
 
@@ -211,7 +203,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -221,10 +213,13 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
-    seen = replace(inputs, observed=replace(inputs.observed, versions=versions))
+    observed = replace(inputs.observed, versions=versions)
+    if report.outcome is ProbeOutcome.INCONCLUSIVE:
+        observed = await run.observer.agent_again(observed)
+    seen = replace(inputs, observed=observed)
     follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, next_action=follow_up)
 
@@ -232,6 +227,7 @@ async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> A
 async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Delete, and remember the results for this release: a list may go on naming what is gone."""
     release, observed = inputs.release, inputs.observed
+    await run.save(release)
     run.log.record(REASONS[PruneForRoom], release, inputs.desired, f"{len(action.deletions)} versions may go")
     deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions, _never_interrupted)
     await deleter.delete_all(action.deletions)
@@ -246,8 +242,14 @@ async def _never_interrupted() -> bool:
 
 async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A duplicate with sessions stays, and counts as deleted all the same: nobody's sessions are ended."""
-    await run.gateways.foundry.delete_version(run.spec.name, action.version)
-    state = transitions.duplicate_deleted(inputs.release)
+    version = inputs.version(action.version)
+    intent = transitions.deleting_duplicate(inputs.release, version) if version else inputs.release
+    await run.save(intent)
+    try:
+        await run.gateways.foundry.delete_version(run.spec.name, action.version)
+    except GatewayError as error:
+        return ActionResult(intent, error=error)
+    state = transitions.duplicate_deleted(intent)
     await run.save(state)
     run.log.record(REASONS[DeleteDuplicate], state, inputs.desired)
     return ActionResult(state, inputs.observed.only(Read.RELEASE_DEFINITION))

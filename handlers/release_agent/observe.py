@@ -91,6 +91,13 @@ class Observer:
         seen = observed.with_agent(agent).with_version(candidate, version)
         return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
 
+    async def agent_again(self, observed: Observed) -> Observed:
+        """With the agent as it is now, or as it was where it cannot be read."""
+        try:
+            return observed.with_agent(await self._gateways.foundry.get_agent(self._agent))
+        except GatewayError:
+            return observed
+
     async def rollback_versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
         """Some versions, or none of them where one read fails: the rule that needs them then asks again."""
         foundry = self._gateways.foundry

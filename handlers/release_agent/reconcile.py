@@ -35,12 +35,14 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.redaction import redact
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -62,7 +64,7 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
-        decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
+        decisions.record(Reason.AGENT_UNKNOWN, agent=redact(parsed.target))
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()
@@ -71,25 +73,27 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
 async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, traceparent: str | None = None) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     observer = Observer(spec, settings.registry_login_server, gateways)
-    with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
-        log = ReleaseLog(spec.name, gateways, trace)
-        prefetched, lease = await _prefetch(spec, gateways, observer)
-        if lease is None:  # its holder reads the desired state once more when it releases the lease
-            log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
-            await log.flush()
-            return Reason.LEASE_TAKEN
-        keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
-        poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
-        writer = FoundryWriter(spec.name, lease, gateways)
-        run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log)
-        try:
-            ended, desired = await _loop(run, prefetched)
-        finally:
-            await lease.release()
-            await gather_two(log.flush(), log.publish())
-            await log.flush()
-        await _enqueue_next(run, ended, desired)
-        return ended.reason
+    async with SessionCloser(gateways.foundry) as closer:
+        with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
+            log = ReleaseLog(spec.name, gateways, trace)
+            prefetched, lease = await _prefetch(spec, gateways, observer)
+            log.lease = lease
+            if lease is None:  # its holder reads the desired state once more when it releases the lease
+                log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
+                await log.flush()
+                return Reason.LEASE_TAKEN
+            keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
+            writer = FoundryWriter(spec.name, lease, gateways)
+            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer)
+            try:
+                ended, desired = await _loop(run, prefetched)
+            finally:
+                await lease.release()
+                await gather_two(log.flush(), log.publish())
+                await log.flush()
+            await _enqueue_next(run, ended, desired)
+            return ended.reason
 
 
 async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> tuple[Prefetch | None, Lease | None]:
@@ -100,6 +104,8 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
     if prefetched is None or lease is None or prefetched.release != lease.state:
+        return None, lease
+    if prefetched.desired.generation < lease.state.observed_generation:  # the process stood still between two reads
         return None, lease
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
@@ -138,7 +144,7 @@ async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop 
                 progress = await _pass(run, progress)
             return progress.ended, progress.desired
     except LeaseLostError:
-        return log.stopped(Stop(Reason.LEASE_LOST), progress.state, progress.desired), progress.desired
+        return log.lease_lost(progress.desired), progress.desired
 
 
 async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
@@ -230,7 +236,9 @@ async def _after_error(
     if error.service == STORAGE:
         raise error
     if isinstance(error, TransientError):
-        return await _wait_out(run, progress, state, error)
+        waited = await _wait_out(run, progress, state, error)
+        if waited is not None:
+            return waited
     reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
@@ -240,13 +248,20 @@ async def _after_error(
     return replace(progress, state=result.state, ended=result.ended)
 
 
-async def _wait_out(run: ReleaseContext, progress: Progress, state: ReleaseState, error: TransientError) -> Progress:
-    """Faults are waited out here: redeliveries of a message are few, and are for bugs."""
+async def _wait_out(
+    run: ReleaseContext, progress: Progress, state: ReleaseState, error: TransientError
+) -> Progress | None:
+    """Faults are waited out here: redeliveries of a message are few, and are for bugs.
+
+    None for a conflict that lasts: the service refuses the request, whatever it says about a retry.
+    """
     await run.save(state)
     await run.log.flush()
     unclear_writes = progress.unclear_writes + error.unclear
     if unclear_writes < MAX_UNCLEAR_WRITES and await run.keeper.back_off(error):
         return Progress(state, progress.desired, unclear_writes=unclear_writes)
+    if error.conflict and run.keeper.faults_last:
+        return None
     delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
     end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)
     return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, str(error)))
@@ -255,9 +270,11 @@ async def _wait_out(run: ReleaseContext, progress: Progress, state: ReleaseState
 def _refusal(error: GatewayError, action: Action, state: ReleaseState) -> Reason:
     """The reason of a release that a service refused."""
     if isinstance(error, PermanentError) and error.status in (401, 403):
-        return Reason.FORBIDDEN
+        return Reason.PREVIEW_REQUIRED if error.names_preview else Reason.FORBIDDEN
     if isinstance(action, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
+    if isinstance(error, TransientError) and isinstance(action, NeedsRead):
+        return Reason.TOOLBOX_REFUSED  # a conflict that lasts, of the one write beside the reads
     if isinstance(action, Check | RollBack) or state.phase is Phase.TRAFFIC_MOVED:
         return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from core.reasons import Reason
@@ -11,14 +12,20 @@ from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers import outcome_events
-from handlers.gateways.interfaces import Gateways, OutcomeEvent
+from handlers.gateways.interfaces import Gateways, Lease, OutcomeEvent
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
 
 class ReleaseLog:
-    """What a release records; ``publish`` sends the events once the lease is released."""
+    """What a release records; ``publish`` sends the events once the lease is released.
+
+    A line about a state that is not stored yet waits until it is: if the lease is lost before, the next holder decides
+    the same again and records it.
+    """
+
+    lease: Lease | None = None
 
     def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
@@ -26,9 +33,23 @@ class ReleaseLog:
         self._agent = agent
         self._gateways = gateways
         self._events: list[OutcomeEvent] = []
+        self._waiting: list[tuple[ReleaseState | None, Callable[[], None]]] = []
+        """What to record once the stored state is another than this one."""
 
-    def record(self, reason: Reason, state: ReleaseState, desired: DesiredState, detail: str = "") -> None:
-        """One decision about the release."""
+    def record(
+        self,
+        reason: Reason,
+        state: ReleaseState,
+        desired: DesiredState,
+        detail: str = "",
+        *,
+        generation: int = 0,
+        stored_with: ReleaseState | None = None,
+    ) -> None:
+        """One decision about the release; ``generation`` where it is about another one than the state's.
+
+        ``stored_with``: the state by which the decision is stored, where that is not the state that it is about.
+        """
         push, now = state.push, self._gateways.clock.now()
         about: dict[str, Any] = {
             "version": state.candidate or (state.last_good.version if state.last_good else None),
@@ -37,7 +58,7 @@ class ReleaseLog:
             "digest": push.digest if push else None,
         }
         self.trace.set_attributes(reason=reason.value, failed=reason.severity == "error", **about)
-        self.decisions.record(
+        line = self.decisions.prepare(
             reason,
             detail,
             **about,
@@ -50,21 +71,56 @@ class ReleaseLog:
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
-            generation=state.observed_generation,
+            generation=generation or state.observed_generation,
         )
+        self._when_stored(stored_with or state, line)
+
+    def _when_stored(self, state: ReleaseState, record: Callable[[], None]) -> None:
+        stored = self.lease.state if self.lease else None
+        self._waiting.append((None if state == stored else stored, record))
+        self._record_stored()
+
+    def _record_stored(self) -> None:
+        """Record what is stored by now, in order."""
+        stored = self.lease.state if self.lease else None
+        while self._waiting and (self._waiting[0][0] is None or self._waiting[0][0] is not stored):
+            self._waiting.pop(0)[1]()
 
     def stopped(
         self, ended: Stop | Requeue, state: ReleaseState, desired: DesiredState, detail: str = ""
     ) -> Stop | Requeue:
         """The loop ended without a release that ended; returns ``ended``."""
-        self.record(ended.reason, state, desired, detail or (ended.detail if isinstance(ended, Stop) else ""))
+        generation = max(state.observed_generation, desired.generation)
+        detail = detail or (ended.detail if isinstance(ended, Stop) else "")
+        self.record(ended.reason, state, desired, detail, generation=generation)
         return ended
 
-    def release_ended(self, reason: Reason, state: ReleaseState, desired: DesiredState, detail: str = "") -> None:
+    def lease_lost(self, desired: DesiredState) -> Stop:
+        """Another process may hold the lease: what is not stored was not decided."""
+        self._waiting.clear()
+        state = self.lease.state if self.lease else ReleaseState()
+        ended = Stop(Reason.LEASE_LOST)
+        self.stopped(ended, state, desired)
+        return ended
+
+    def release_ended(
+        self,
+        reason: Reason,
+        state: ReleaseState,
+        desired: DesiredState,
+        detail: str = "",
+        *,
+        stored_with: ReleaseState | None = None,
+    ) -> None:
         """A release is over."""
-        self.record(reason, state, desired, detail)
-        metrics.release_ended(self._agent, reason, state, desired.cause, self._gateways.clock.now())
-        self.announce(reason, state, detail)
+        self.record(reason, state, desired, detail, stored_with=stored_with)
+        now = self._gateways.clock.now()
+
+        def count() -> None:
+            metrics.release_ended(self._agent, reason, state, desired.cause, now)
+            self.announce(reason, state, detail)
+
+        self._when_stored(stored_with or state, count)
 
     def push_replaced(self, action: ReplaceDesiredPush, inputs: DecisionInput, desired: DesiredState) -> None:
         """The registry corrected the desired push, or rejected it: then its release is over before it began."""
@@ -88,6 +144,7 @@ class ReleaseLog:
 
     async def flush(self) -> None:
         """Write the lines so far to the journal."""
+        self._record_stored()
         await self.decisions.flush()
 
     async def publish(self) -> None:

@@ -10,7 +10,7 @@ from core.definition import UnresolvedDefinition, existing_definition, resolve, 
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Push, Secret, SecretUnavailable, Toolbox
 from core.reasons import Reason
-from core.release.inputs import Definition, may_serve, push_to_run, rollback_version
+from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
 from core.release.rules_registry import is_checked
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -35,18 +35,18 @@ class DefinitionResolver:
     async def desired(self, desired: DesiredState, release: ReleaseState, now: datetime) -> Definition:
         """The definition that should run, with today's spec and secrets."""
         if number := rollback_version(desired):
-            return await self._existing(number)
+            return await self._existing(number, desired)
         return await self._resolve(push_to_run(desired, release, now), {}, release)
 
     async def under_way(self, release: ReleaseState) -> Definition:
         """The definition of the release under way, with the secret versions that it was resolved with."""
         return await self._resolve(release.push, release.secrets, release)
 
-    async def _existing(self, number: str) -> Definition:
+    async def _existing(self, number: str, desired: DesiredState) -> Definition:
         """An earlier version that an operator wants back, unchanged."""
         version = await self._gateways.foundry.get_version(self._agent, number)
-        if version is None or not may_serve(version):
-            status = version.status if version else "gone"
+        if version is None or not is_rollback_target(desired, version):
+            status = version.status if version and not may_serve(version) else "gone"
             return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number} is {status}")
         return existing_definition(version)
 
@@ -144,5 +144,7 @@ class DefinitionResolver:
         try:
             return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
         except PermanentError as error:
+            if error.names_preview:
+                return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(error))
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))

@@ -10,6 +10,7 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
+from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
 MAX_CONCURRENT = 4
@@ -51,6 +52,10 @@ async def _store(agent: str, release: ReleaseState, drift: tuple[str, ...], gate
     if lease is None:
         return False
     try:
-        return lease.state == release and await lease.write(replace(release, reported_drift=drift))
+        stored = lease.state == release and await lease.write(replace(release, reported_drift=drift))
     finally:
         await lease.release()
+    desired = await gateways.state_store.get_desired(agent)
+    if desired.generation > lease.state.observed_generation:  # its message may have found the lease taken
+        await gateways.release_queue.enqueue(agent, traceparent=desired.traceparent or otel.current_traceparent())
+    return stored

@@ -9,6 +9,7 @@ from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
 from handlers.resume_releases.missed_pushes import find_missed_pushes
+from handlers.resume_releases.poison_queues import report_poison_queues
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
@@ -32,7 +33,8 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         await report_drift(tuple(sorted(set(agents.agents) - set(unfinished))), decisions, gateways)
         changed = await apply_config_changes(agents, decisions, gateways)
         await find_missed_pushes(agents, decisions, gateways, always=changed)
-        await record_gauges(tuple(agents.agents), gateways)
+        depths = await record_gauges(tuple(agents.agents), gateways)
+        await report_poison_queues(depths, decisions, gateways)
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
         otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
 
 from core.reasons import Reason
 from handlers.gateways.clock import Clock
@@ -36,12 +37,24 @@ class DecisionLog:
 
         ``journal_only`` does not go to telemetry: it is long, and only a replay needs it.
         """
+        self.prepare(reason, detail, journal_only=journal_only, **fields)()
+
+    def prepare(
+        self, reason: Reason, detail: str = "", *, journal_only: Mapping[str, object] | None = None, **fields: object
+    ) -> Callable[[], None]:
+        """Write one decision down, with its time and span; the result records it."""
         at = self._clock.now().isoformat()
         named = {"at": at, **reason_fields(reason), "detail": detail, **self._common, **fields}
         given = {name: value for name, value in named.items() if value not in ("", None)}
         line = redact_fields(given, otel.MAX_VALUE_CHARS)
-        otel.log_decision(line, severity=reason.severity)
-        self._lines.append({**line, **redact_fields(journal_only or {}, MAX_JOURNAL_VALUE_CHARS)})
+        in_journal = {**line, **redact_fields(journal_only or {}, MAX_JOURNAL_VALUE_CHARS)}
+        span = copy_context()
+
+        def record() -> None:
+            span.run(otel.log_decision, line, severity=reason.severity)
+            self._lines.append(in_journal)
+
+        return record
 
     def take_lines(self, other: DecisionLog) -> None:
         """Take over the lines that the other log did not flush yet: many logs, one write."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from handlers.redaction import redact_and_truncate, redact_fields
+from handlers.redaction import redact_fields, redact_text
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -139,7 +139,7 @@ def _gauge_values(name: str, unit: str) -> dict[Any, tuple[float, Attributes]]:
 
 def _attributes(attributes: Mapping[str, Value]) -> Attributes:
     return {
-        PREFIX + key: redact_and_truncate(value, MAX_VALUE_CHARS) if isinstance(value, str) else value
+        PREFIX + key: redact_text(key, value, MAX_VALUE_CHARS) if isinstance(value, str) else value
         for key, value in attributes.items()
         if value is not None and value != ""
     }

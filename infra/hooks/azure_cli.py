@@ -14,8 +14,33 @@ HTTP_ERROR = re.compile(r"^(?:ERROR: )?([A-Z][A-Za-z ]+)\((.*)\)\s*$", re.MULTIL
 NOT_FOUND = re.compile(r"\b(Not Found|ResourceNotFound|ResourceGroupNotFound|BlobNotFound)\b")
 
 
+HELP = (
+    (
+        ("aadsts", "az login", "interactionrequired", "refresh token", "authenticationfailed", "expired"),
+        "sign in again: az login",
+    ),
+    (
+        ("authorizationfailed", "forbidden", "does not have authorization"),
+        "ask for the role Reader there, or more, or sign in with another account: az login",
+    ),
+    (("toomanyrequests", "too many requests", "429"), "Azure asks to wait: try again in a minute"),
+    (
+        ("connection", "timed out", "max retries", "getaddrinfo", "resolve", "proxy", "<html", "ssl"),
+        "Azure was not reached: check the network and, behind a proxy, HTTPS_PROXY and its certificate",
+    ),
+    (("not installed",), "install it, then: az login"),
+)
+"""Parts of a message, in lower case, and the help that fits."""
+
+
 class AzureError(Exception):
     """Azure refused or did not answer; the text is the message of az, in one line."""
+
+    @property
+    def help(self) -> str:
+        """What to do about it; empty if only the message can say."""
+        message = str(self).lower()
+        return next((help_ for parts, help_ in HELP if any(part in message for part in parts)), "")
 
 
 class Azure:
@@ -39,6 +64,11 @@ class Azure:
             next_link = page.get("nextLink")
             page = self.run("rest", "--method", "get", "--url", next_link) if next_link else None
         return items
+
+    def put(self, path: str, api: str, body: object) -> Any:
+        """Create or change a resource; Azure may still be working on it when this returns."""
+        url = f"{path}?api-version={api}"
+        return self.run("rest", "--method", "put", "--url", url, "--body", json.dumps(body))
 
     def post(self, path: str, api: str, body: object) -> Any:
         """Send a POST request with a JSON body."""

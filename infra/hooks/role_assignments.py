@@ -38,7 +38,7 @@ def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator
     yield RoleAssignment("metricsPublisher", app, env["SLIPWAY_INSIGHTS_ID"])
     if topic := env.get("SLIPWAY_OUTCOME_TOPIC_ID"):
         yield RoleAssignment("outcomeSender", app, topic)
-    if person := env.get("AZURE_PRINCIPAL_ID"):
+    if person := env.get("SLIPWAY_OPERATOR_ID"):
         yield RoleAssignment("operatorBlobs", person, storage, is_person=True)
         yield RoleAssignment("operatorQueues", person, storage, is_person=True)
     yield from _for_system_topics(request, env, storage)
@@ -60,10 +60,10 @@ def _on_existing_resources(request: DeployRequest, env: Mapping[str, str]) -> It
 
 
 def _for_system_topics(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[RoleAssignment]:
-    """For the system topics of the registry and the vault, on one queue and one container."""
+    """For the system topics of the registry and the vault, on the storage account and one container."""
     for topic in dict.fromkeys((env["SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID"], env["SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID"])):
         if request.event_delivery == "queue":
-            yield RoleAssignment("eventSender", topic, f"{storage}/queueServices/default/queues/events")
+            yield RoleAssignment("eventSender", topic, storage)
         yield RoleAssignment("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
 
 
@@ -77,6 +77,6 @@ def assignment_command(assignment: RoleAssignment) -> str:
 def custom_role_command(request: DeployRequest) -> str:
     """The az command that creates the custom role."""
     scope = group_id(request.foundry_subscription, request.foundry_group)
-    parameters = f"--parameters environmentName={request.environment} assignableScope={scope}"
+    parameters = f'--parameters deployment="{request.label}" assignableScope={scope}'
     target = f"--subscription {request.foundry_subscription} --location {request.location}"
     return f"az deployment sub create {target} --template-file infra/modules/foundry-role.bicep {parameters}"

@@ -64,7 +64,7 @@ def judge(
     """Each answer must be a dry run, and no desired state may change meanwhile."""
     if not lines:
         help_ = (
-            "read the app's log: az functionapp log tail\n"
+            "read the exceptions in Application Insights\n"
             "were the roles assigned some minutes ago, and is a message in the queue events-poison?"
         )
         yield error("smoke", f"the event was not answered in the journal within {seconds:.0f} s", help_)

@@ -63,12 +63,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     // azd uploads to the app's deployment endpoint, and Event Grid may deliver to its functions
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    // Flex Consumption refuses most properties here (error 51021), in some regions only: ftpsState, http20Enabled and others
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-      http20Enabled: true
-      remoteDebuggingEnabled: false
       // inside the site, not as a child resource: scanners take every child 'config' for that of a web app
       appSettings: concat(settings, [
         {

@@ -2,8 +2,8 @@
 param storageName string
 param principalId string
 
-@description('The account that runs azd; if empty, only the app gets roles.')
-param operatorId string = ''
+@description('The account that runs azd.')
+param operatorId string
 
 var roles = loadJsonContent('roles.json')
 
@@ -31,7 +31,7 @@ resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
-resource operatorBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorId)) {
+resource operatorBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storage.id, operatorId, roles.operatorBlobs.id)
   scope: storage
   properties: {
@@ -40,7 +40,7 @@ resource operatorBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
   }
 }
 
-resource operatorQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorId)) {
+resource operatorQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storage.id, operatorId, roles.operatorQueues.id)
   scope: storage
   properties: {

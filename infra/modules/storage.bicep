@@ -3,6 +3,9 @@ param name string
 param location string
 param tags object
 
+@description('Replication, such as Standard_LRS.')
+param sku string
+
 @description('Allow only private endpoints and trusted Azure services, among them Event Grid.')
 param isPrivate bool = false
 
@@ -18,7 +21,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   tags: tags
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_ZRS'
+    name: sku
   }
   properties: {
     accessTier: 'Hot'

@@ -7,9 +7,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.functions_host.indexing import Function
+from core.ncrontab import Schedule, ScheduleError
+from local.functions_host.indexing import Function, IndexingError
 from local.functions_host.invoker import Invoker
-from local.ncrontab import Schedule
 
 
 class TimerListener:
@@ -17,7 +17,10 @@ class TimerListener:
 
     def __init__(self, function: Function, folder: Path, invoker: Invoker) -> None:
         self._function = function
-        self._schedule = Schedule(function.schedule)
+        try:
+            self._schedule = Schedule(function.schedule)
+        except ScheduleError as error:
+            raise IndexingError(f"{function.name}: the schedule of its timer {error}") from error
         self._status = folder / "timers" / f"{function.name}.json"
         self._invoker = invoker
 

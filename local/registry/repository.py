@@ -29,12 +29,13 @@ class Repository:
 
 
 def missing_digests(manifest: dict[str, Any], repository: Repository) -> list[str]:
-    """Return the digests in a manifest that the repository does not have."""
-    descriptors = (manifest.get("config"), *manifest.get("layers", []))
-    blobs = [descriptor["digest"] for descriptor in descriptors if descriptor]
-    children = [descriptor["digest"] for descriptor in manifest.get("manifests", [])]
-    missing_blobs = [digest for digest in blobs if digest not in repository.blobs]
-    return missing_blobs + [digest for digest in children if digest not in repository.manifests]
+    """Return the digests in a manifest that the repository does not have.
+
+    BuildKit's cache is an index that names blobs; layers with ``urls`` are stored elsewhere.
+    """
+    descriptors = (manifest.get("config"), *manifest.get("layers", []), *manifest.get("manifests", []))
+    digests = [descriptor["digest"] for descriptor in descriptors if descriptor and not descriptor.get("urls")]
+    return [digest for digest in digests if digest not in repository.blobs and digest not in repository.manifests]
 
 
 def created(location: str, digest: str) -> web.Response:

@@ -136,6 +136,21 @@ async def test_event_grid_gets_the_answers_of_the_real_host(host: Host) -> None:
     assert await host.post([], "Notification", "nobody") == (404, "cannot find function: 'nobody'")
 
 
+async def test_a_message_that_is_not_base64_is_poisoned_at_once_and_its_neighbours_run(host: Host) -> None:
+    raw = QueueClient.from_connection_string(host.connection, "work")
+    raw_poison = QueueClient.from_connection_string(host.connection, "work-poison")
+    async with host.queue("work") as work, raw, raw_poison:
+        await _wait_until_created(work)
+        await raw.send_message("not base64!")
+        await work.send_message("after it")
+        assert await host.line("message") == "message 1 after it"
+        async with asyncio.timeout(WITHIN):
+            while not await _exists(raw_poison) or not await raw_poison.peek_messages():
+                await asyncio.sleep(0.1)
+        assert [message.content for message in await raw_poison.peek_messages()] == ["not base64!"]
+        await raw_poison.clear_messages()  # the other tests share the account
+
+
 async def test_a_message_is_delivered_once_and_a_failing_one_five_times_before_it_is_poisoned(host: Host) -> None:
     async with host.queue("work") as work, host.queue("work-poison") as poison:
         await host.line("time")

@@ -48,9 +48,9 @@ async def test_a_version_answers_in_a_session_and_with_traffic(tested: FoundryUn
 async def test_a_version_that_is_missing_or_not_ready_is_reported_as_such(tested: FoundryUnderTest) -> None:
     assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(404, code="not_found")
     await tested.foundry.create_version("hello", DEFINITION, {})
-    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="AgentVersionNotReady")
+    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="agent_version_not_ready")
     answer = await tested.foundry.ask("hello", ASK, None, WITHIN)
-    assert (answer.status, answer.code) == (400, "AgentVersionNotReady")
+    assert (answer.status, answer.code) == (400, "agent_version_not_ready")
 
 
 def answer_with(real: StandInUnderTest, answer: Any) -> None:

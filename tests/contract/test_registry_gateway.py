@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,15 @@ from handlers.gateways.errors import GatewayError, PermanentError, TransientErro
 from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.interfaces import Registry as RegistryGateway
 from handlers.gateways.registry import AzureRegistry
-from local.images import Kind, push
+from local.images import Artifact, Kind, build, push, push_artifact
+from local.registry.repository import digest_of
 from local.registry.server import Registry
 from local.tls import Authority
 from tests.support.local_clients import AsyncLocalCredential, client_options, plan_faults
 
 REPOSITORY = "agents/hello"
+INDEX = "application/vnd.oci.image.index.v1+json"
+OTHER_DIGEST = f"sha256:{'0' * 64}"
 
 
 class LocalRegistry(AzureRegistry):
@@ -40,6 +44,15 @@ class Served:
     async def push(self, tag: str | None, kind: Kind = "image", salt: str = "") -> str:
         return await push(self.registry.url.removeprefix("http://"), REPOSITORY, tag, salt=salt, kind=kind)
 
+    async def push_artifact(self, artifact: Artifact) -> str:
+        return await push_artifact(self.registry.url.removeprefix("http://"), REPOSITORY, "v1", artifact)
+
+    @property
+    def reads(self) -> list[str]:
+        """The manifests and blobs that were read with a token."""
+        requests = [request for request in self.registry.requests if request["method"] == "GET"]
+        return [request["path"] for request in requests if request["status"] < 400]
+
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
@@ -58,6 +71,7 @@ KINDS: list[Any] = [
     pytest.param("arm64", "WRONG_PLATFORM", id="an image for arm64"),
     pytest.param("chart", "NOT_AN_IMAGE", id="a Helm chart"),
     pytest.param("signature", "NOT_AN_IMAGE", id="a signature"),
+    pytest.param("cache", "NOT_AN_IMAGE", id="a build cache"),
 ]
 
 
@@ -72,6 +86,126 @@ async def test_the_kind_of_an_artifact_is_recognized(served: Served, kind: Kind,
     if kind == "index":
         child = await served.gateway.inspect(REPOSITORY, facts.amd64)
         assert child == ImageFacts(amd64=facts.amd64)
+
+
+def index_of(*children: Artifact, **fields: Any) -> Artifact:
+    entries = [child.descriptor | fields for child in children]
+    manifest = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    return Artifact(INDEX, json.dumps(manifest).encode(), children=list(children))
+
+
+def image_with(config: dict[str, Any], salt: str = "", **fields: Any) -> Artifact:
+    image = build("image", salt)
+    config_blob = json.dumps({**json.loads(image.blobs[0]), **config}).encode()
+    manifest = json.loads(image.manifest) | fields
+    manifest["config"] |= {"digest": digest_of(config_blob), "size": len(config_blob)}
+    return Artifact(image.media_type, json.dumps(manifest).encode(), [config_blob, image.blobs[1]])
+
+
+IMAGE, ARM64, CHART = build("image", ""), build("arm64", ""), build("chart", "")
+V3 = image_with({"variant": "v3"}, "v3")
+AMD64_DIGEST = digest_of(IMAGE.manifest)
+INDEXES: list[Any] = [
+    pytest.param(index_of(ARM64, IMAGE), id="children without a platform"),
+    pytest.param(index_of(ARM64, IMAGE, platform={"os": "linux", "architecture": ""}), id="an empty architecture"),
+    pytest.param(index_of(index_of(ARM64), index_of(index_of(IMAGE))), id="nested indexes"),
+    pytest.param(index_of(V3, IMAGE), id="a variant first"),
+    pytest.param(index_of(CHART, IMAGE), id="a chart beside it"),
+    pytest.param(index_of(index_of(IMAGE), index_of(IMAGE, ARM64)), id="named twice"),
+]
+
+
+@pytest.mark.parametrize("index", INDEXES)
+async def test_the_children_of_an_index_are_judged_by_their_configuration(served: Served, index: Artifact) -> None:
+    digest = await served.push_artifact(index)
+    facts = await served.gateway.inspect(REPOSITORY, digest)
+    assert facts == ImageFacts(amd64=AMD64_DIGEST)
+    assert len(served.reads) == len(set(served.reads)), "something is read twice"
+
+
+ODD: list[Any] = [
+    pytest.param(image_with({"architecture": "x86_64"}), "", "", id="x86_64"),
+    pytest.param(image_with({"os": "Linux", "architecture": "AMD64"}), "", "", id="capitals"),
+    pytest.param(image_with({"architecture": ""}), "", "", id="an empty architecture"),
+    pytest.param(image_with({}, artifactType="application/x-agent"), "", "", id="an image with an artifactType"),
+    pytest.param(index_of(ARM64), "WRONG_PLATFORM", "linux/arm64", id="an index of arm64"),
+    pytest.param(index_of(CHART), "NOT_AN_IMAGE", "a Helm chart", id="an index of a chart"),
+    pytest.param(index_of(build("cache", "")), "NOT_AN_IMAGE", "a build cache", id="an index of a cache"),
+    pytest.param(
+        index_of(IMAGE, annotations={"vnd.docker.reference.type": "attestation-manifest"}),
+        "NOT_AN_IMAGE",
+        "an index without an image",
+        id="an attestation alone",
+    ),
+    pytest.param(
+        index_of(index_of(index_of(index_of(IMAGE)))), "WRONG_PLATFORM", "more than 4 levels", id="too many levels"
+    ),
+    pytest.param(
+        index_of(*(build("arm64", str(number)) for number in range(40)), IMAGE),
+        "WRONG_PLATFORM",
+        "more than 24 manifests",
+        id="too many children",
+    ),
+]
+
+
+@pytest.mark.parametrize(("artifact", "reason", "detail"), ODD)
+async def test_odd_artifacts_are_judged(served: Served, artifact: Artifact, reason: str, detail: str) -> None:
+    digest = await served.push_artifact(artifact)
+    facts = await served.gateway.inspect(REPOSITORY, digest)
+    assert facts is not None
+    assert facts.reason == reason
+    assert detail in facts.detail
+    assert bool(facts.amd64) == (not reason)
+    assert len(served.reads) <= 2 * 24
+
+
+async def test_docker_images_of_schema_1_are_named_whatever_their_digest(served: Served) -> None:
+    media_type = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    body = json.dumps({"schemaVersion": 1, "fsLayers": [], "signatures": [{}]}).encode()
+    digest = await served.push_artifact(Artifact(media_type, body))
+    served.registry.repositories[REPOSITORY].manifests[OTHER_DIGEST] = (media_type, body)
+    for name in (digest, OTHER_DIGEST):
+        facts = await served.gateway.inspect(REPOSITORY, name)
+        assert facts is not None
+        assert facts.reason == "NOT_AN_IMAGE"
+        assert "schema 1" in facts.detail
+
+
+async def test_an_index_whose_image_is_missing_is_not_there_yet(served: Served) -> None:
+    digest = await served.push_artifact(index_of(ARM64, IMAGE))
+    manifests = served.registry.repositories[REPOSITORY].manifests
+    image = manifests.pop(AMD64_DIGEST)
+    assert await served.gateway.inspect(REPOSITORY, digest) is None
+    manifests[AMD64_DIGEST] = image
+    del manifests[digest_of(ARM64.manifest)]
+    assert await served.gateway.inspect(REPOSITORY, digest) == ImageFacts(amd64=AMD64_DIGEST)
+
+
+async def test_a_child_that_may_not_be_read_is_an_error(served: Served) -> None:
+    digest = await served.push_artifact(index_of(ARM64, IMAGE))
+    await plan_faults(served.registry.url, {"path": f"/manifests/{AMD64_DIGEST}", "status": 403})
+    with pytest.raises(PermanentError):
+        await served.gateway.inspect(REPOSITORY, digest)
+
+
+async def test_the_children_of_an_index_are_listed_at_every_level(served: Served) -> None:
+    inner = index_of(ARM64, build("arm64", "x"))
+    digest = await served.push_artifact(index_of(IMAGE, inner))
+    expected = sorted(digest_of(child.manifest) for child in (IMAGE, inner, *inner.children))
+    assert await served.gateway.list_children(REPOSITORY, digest) == expected
+    assert await served.gateway.list_children(REPOSITORY, AMD64_DIGEST) == []
+    assert await served.gateway.list_children(REPOSITORY, await served.push("cache", "cache")) == []
+    assert await served.gateway.list_children(REPOSITORY, OTHER_DIGEST) == []
+    deep = await served.push_artifact(index_of(index_of(index_of(index_of(index_of(IMAGE))))))
+    with pytest.raises(PermanentError):
+        await served.gateway.list_children(REPOSITORY, deep)
+    wide = await served.push_artifact(index_of(*(index_of(build("arm64", str(number))) for number in range(25))))
+    with pytest.raises(PermanentError):
+        await served.gateway.list_children(REPOSITORY, wide)
+    await plan_faults(served.registry.url, {"path": "/manifests/", "status": 403})
+    with pytest.raises(PermanentError):
+        await served.gateway.list_children(REPOSITORY, digest)
 
 
 async def test_an_inspection_takes_five_round_trips_and_the_next_one_two(served: Served) -> None:

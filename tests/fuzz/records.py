@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.desired import Approval, Cause, DesiredState, Hold, Pause
+from core.state.desired import Approval, Cause, DesiredState, Hold, LiftedHold, Pause
 from core.state.release import GoodVersion, HistoryEntry, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.json_codec import Codec
@@ -32,7 +32,7 @@ FULL_DESIRED = DesiredState(
     pause=Pause("why", "who", AT, AT),
     approval=Approval("3", "f" * 64, "who", AT),
     holds=(HOLD,),
-    lifted_at={"f" * 64: AT},
+    lifted=(LiftedHold("f" * 64, PUSH.digest, AT),),
     newest_push=PUSH,
     runtime_hash="0" * 16,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.agents_file.loader import load_agents
 from core.model import Routing
 from core.state.desired import DesiredState
-from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
+from core.state.release import DeletedVersion, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
@@ -68,7 +68,7 @@ CHOICES: dict[str, list[Any]] = {
     "phase": list(Phase),
     "candidate": ["3", "3", "2", None, "x", ""],
     "is_duplicate": [False, True],
-    "deleted_duplicate": [None, "3"],
+    "deleted_duplicate": [None, DeletedVersion("3", AT)],
     "routing_at_start": ROUTINGS,
     "expected_routing": ROUTINGS,
     "routed_at": [None, AT],

@@ -12,11 +12,10 @@ from typing import Any
 
 import yaml
 
-from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
 from handlers.gateways.storage.state_store import CONTAINER
 from handlers.settings import Settings
 from tests.infra import bicep
-from tests.infra.bicep import Code, Declared
+from tests.infra.bicep import Declared
 
 BUILT_IN = {
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
@@ -45,7 +44,6 @@ HOST_SETTINGS = {
 UNSET_SETTINGS = {"AzureWebJobsStorage"}
 """A connection string contains a key; the two service URIs replace it."""
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
-EVENT_SUBSCRIPTION = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 
 
 @dataclass(frozen=True)
@@ -115,51 +113,11 @@ def module_contracts(infra: Infra) -> Iterator[str]:
     yield from (f"the module {owner} does not exist" for owner, _ in sorted(used) if owner not in infra.main.modules)
 
 
-def event_subscriptions(infra: Infra) -> Iterator[str]:
-    """Filtered only by type, retried for a day, dead-lettered after that, delivered with an identity."""
-    subscriptions = list(infra.all_of(EVENT_SUBSCRIPTION))
-    if len(subscriptions) != 2:
-        yield f"there are {len(subscriptions)} event subscriptions, not 2"
-    for file, subscription in subscriptions:
-        requirements = _requirements(subscription.body.get("properties", {}))
-        yield from (f"{file} {violation}" for violation, holds in requirements if not holds)
-    properties = infra.modules["subscription.bicep"].resources["queueSubscription"].body["properties"]
-    delivery = properties.get("deliveryWithResourceIdentity", {})
-    if delivery.get("identity") != {"type": "SystemAssigned"}:
-        yield "subscription.bicep does not deliver with the topic's identity"
-    if delivery.get("destination", {}).get("properties", {}).get("queueName") != "events":
-        yield "subscription.bicep does not deliver into events"
-
-
-def _requirements(properties: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """The sentence for a violation, and whether the requirement is met."""
-    dead_letters = properties.get("deadLetterWithResourceIdentity", {})
-    destination = dead_letters.get("deadLetterDestination", {}).get("properties", {})
-    yield "does not filter only by event type", set(properties.get("filter", {})) == {"includedEventTypes"}
-    one_day = {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
-    yield "does not retry for a day", properties.get("retryPolicy") == one_day
-    yield "does not store dead letters in deadletters", destination.get("blobContainerName") == "deadletters"
-    yield (
-        "does not store dead letters with the topic's identity",
-        dead_letters.get("identity") == {"type": "SystemAssigned"},
-    )
-    yield "does not deliver CloudEvents", properties.get("eventDeliverySchema") == "CloudEventSchemaV1_0"
-
-
 def topics(infra: Infra) -> Iterator[str]:
-    """A topic has an identity, and its roles are assigned before its subscription is created."""
+    """A topic has an identity: Event Grid delivers with it."""
     for file, topic in infra.all_of("Microsoft.EventGrid/systemTopics"):
         if topic.body.get("identity") != {"type": "SystemAssigned"}:
             yield f"{file} creates a topic without a system-assigned identity"
-    for symbol, event_type, access in (
-        ("pushSubscription", IMAGE_PUSHED, "registryTopicAccess"),
-        ("secretSubscription", SECRET_NEW_VERSION, "vaultTopicAccess"),
-    ):
-        module = infra.main.modules[symbol]
-        if module.body["params"].get("eventType") != event_type:
-            yield f"{symbol} is not for {event_type}"
-        if Code(access) not in module.body.get("dependsOn", []):
-            yield f"{symbol} does not wait for the topic's roles"
 
 
 def roles(infra: Infra) -> Iterator[str]:
@@ -233,6 +191,17 @@ def settings(infra: Infra) -> Iterator[str]:
         yield "alwaysReady names something that is not a function of the app"
 
 
+SITE_CONFIG = {"minTlsVersion", "scmMinTlsVersion", "appSettings"}
+"""What Flex Consumption takes everywhere; some regions refuse others with error 51021 (azure-pipelines-tasks#21032)."""
+
+
+def site_config(infra: Infra) -> Iterator[str]:
+    """The site has only settings that Flex Consumption takes."""
+    (app,) = infra.modules["function.bicep"].of_type("Microsoft.Web/sites")
+    more = set(app.body["properties"]["siteConfig"]) - SITE_CONFIG
+    yield from (f"Flex Consumption may refuse siteConfig.{name}" for name in sorted(more))
+
+
 def secrets(infra: Infra) -> Iterator[str]:
     """No key or secret is read, output or written into a file."""
     for file in infra.files:
@@ -259,7 +228,7 @@ def parameters(infra: Infra) -> Iterator[str]:
         if default != expected:
             yield f"{variable} is {default!r} in main.parameters.json and {expected!r} in main.bicep"
     pipeline = yaml.safe_load((infra.folder.parent / "azure.yaml").read_text())["pipeline"]["variables"]
-    set_by_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
+    set_by_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION"}
     variables = {variable_of(item["value"])[0] for item in values.values()} - set_by_azd
     if set(pipeline) != variables:
         yield f"azure.yaml passes different variables to the pipeline: {', '.join(sorted(variables ^ set(pipeline)))}"
@@ -279,7 +248,7 @@ def variable_of(text: str) -> tuple[str, str]:
 
 
 CHECKS: tuple[Callable[[Infra], Iterator[str]], ...] = (
-    *(syntax, runtime_values, module_contracts, event_subscriptions, topics, roles),
+    *(syntax, runtime_values, module_contracts, topics, roles, site_config),
     *(role_ids, storage, settings, secrets, parameters),
 )
 

@@ -2,8 +2,8 @@
 """A fake az that answers from a state file, in the formats of Azure Resource Manager and of az.
 
 The state file is named by FAKE_AZ: ``resources`` (path → body), ``listings`` (path → items), ``commands`` (words →
-answer), ``refused`` and ``locked`` paths. Each call is recorded under ``asked``, a deletion removes the resource, and
-an event put into the queue is answered in the journal as the app would answer it.
+answer), ``refused`` and ``locked`` paths, ``put_failures``. Each call is recorded under ``asked``, a deletion removes
+the resource, and an event put into the queue is answered in the journal as the app would answer it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ STATE: dict[str, Any] = json.loads(FILE.read_text())
 
 def refuse(reason: str, code: str, message: str) -> NoReturn:
     """Exit with an HTTP error as ``az rest`` prints it."""
+    FILE.write_text(json.dumps(STATE))
     sys.exit(f"ERROR: {reason}({json.dumps({'error': {'code': code, 'message': message}})})")
 
 
@@ -37,7 +38,20 @@ def rest(options: dict[str, str]) -> Any:
         refuse("Forbidden", "AuthorizationFailed", f"The client does not have authorization over {url.path}")
     if method == "post":
         return STATE["commands"]["post"]
+    if method == "put":
+        return put(url.path, json.loads(options["--body"]))
     return delete(path) if method == "delete" else get(path, url.path, url.query)
+
+
+def put(path: str, body: dict[str, Any]) -> Any:
+    """Create the resource. ``put_failures``: each PUT takes one, a message to refuse with or a state to end in."""
+    failure = STATE["put_failures"].pop(0) if STATE.get("put_failures") else "Succeeded"
+    if " " in failure:
+        refuse("Bad Request", "Managed Identity Authorization Error", failure)
+    name = path.rpartition("/")[2]
+    properties = {**body["properties"], "topic": path.partition("/eventSubscriptions/")[0]}
+    STATE["resources"][path] = {"id": path, "name": name, "properties": {**properties, "provisioningState": failure}}
+    return {"properties": {"provisioningState": "Creating"}}
 
 
 def delete(path: str) -> None:

@@ -24,7 +24,7 @@ from tests.infra.checks import HOST_SETTINGS, UNSET_SETTINGS, Infra
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "infra/main.bicep"
-FILES = [MAIN, ROOT / "infra/modules/subscription-function.bicep"]
+FILES = [MAIN]
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 

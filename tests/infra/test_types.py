@@ -70,8 +70,6 @@ MISTAKES = [
     pytest.param(
         "function", "            instanceCount:", "            count:", "count is not a property", id="inside a choice"
     ),
-    pytest.param("subscription", "'StorageQueue'", "'Queue'", "endpointType must be one of", id="an unknown kind"),
-    pytest.param("subscription", "queueName:", "queue:", "queue is not a property", id="a property of the kind"),
     pytest.param("identity", "  tags: tags\n", "  tags: tags\n  id: 'x'\n", "is read-only", id="a read-only property"),
     pytest.param("network", "addressPrefixes: [", "addressPrefix: [", "is not a property", id="in a list"),
 ]

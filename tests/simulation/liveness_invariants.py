@@ -85,7 +85,7 @@ def _keeps_earlier_push(history: History) -> bool:
     release, desired = history.oracle.release, history.oracle.desired
     digest = desired.push.digest if desired.push else ""
     has_failed = any(end.digest == digest and end.reason not in LIVE | {"SUPERSEDED"} for end in release.history)
-    return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted_at or has_failed)
+    return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted or has_failed)
 
 
 def _check_reported_once(history: History) -> None:

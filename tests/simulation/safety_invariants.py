@@ -11,6 +11,7 @@ from core.definition import FINGERPRINT
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.release.inputs import rollback_version
 from core.state.desired import DesiredState, Hold
+from core.state.holds import lift_of
 from core.state.release import ReleaseState, WriteKind
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
@@ -185,9 +186,7 @@ def _is_held(oracle: Oracle, release: ReleaseState, desired: DesiredState) -> bo
     return any(
         _names(hold, release.fingerprint, release.push)
         and (hold.until is None or hold.until > now)
-        and not any(
-            desired.lifted_at.get(key, hold.since) > hold.since for key in (hold.fingerprint, hold.digest) if key
-        )
+        and lift_of(hold) not in desired.lifted
         for hold in (*release.holds, *desired.holds)
     )
 

@@ -12,12 +12,13 @@ from core.release.inputs import DecisionInput
 
 
 def approval(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """The approval must be of this version with this fingerprint.
+    """The approval must be of this version, which its creation time names, with this fingerprint.
 
     A deployment of agents.yaml may have changed the mode to ``notify`` since the release began: then it ends here.
     """
-    given, release = inputs.desired.approval, inputs.release
+    release, given = inputs.release, inputs.desired.approval
     if spec.release.mode == "notify":
         return EndRelease(Reason.WOULD_RELEASE, transitions.ended(release, Reason.WOULD_RELEASE, now))
     approved = given is not None and (given.version, given.fingerprint) == (release.candidate, release.fingerprint)
+    approved = approved and given is not None and given.created_at in (None, release.created_at.get(given.version))
     return Stop(Reason.APPROVAL_WAITING) if spec.release.mode == "manual" and not approved else None

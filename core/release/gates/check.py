@@ -7,14 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.definition import FINGERPRINT
 from core.model import Routing, Status
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, NeedsRead, RollBack, UpdateState
+from core.release.actions import Action, EndRelease, NeedsRead, Poll, RollBack, UpdateState
 from core.release.gates.answers import ProbeOutcome, ProbeReport
 from core.release.inputs import DecisionInput
-from core.state import holds
 from core.state.release import Phase, ReleaseState
 
 
@@ -23,18 +21,34 @@ def after_check(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now
     if report.outcome is ProbeOutcome.PASSED:
         identity = inputs.agent.identity if inputs.agent else None
         return EndRelease(Reason.LIVE, transitions.went_live(inputs.release, identity, now))
-    if report.outcome is not ProbeOutcome.FAILED:
-        reason = Reason.CHECK_INCONCLUSIVE
-        return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
+    if report.outcome is not ProbeOutcome.FAILED or _being_swapped_in(spec, report):
+        return _inconclusive(inputs, report, now)
     held = transitions.held(inputs.release, Reason.CHECK_FAILED, report.detail, spec.release.hold_for, now)
     failed = replace(inputs, release=replace(held, phase=Phase.CHECK_FAILED))
     action = roll_back(failed, now)
     # a version that the rollback may go to could not be read beside the check: record the failure, then read it
-    return UpdateState(Reason.CHECK_FAILED, failed.release) if isinstance(action, NeedsRead) else action
+    noted = UpdateState(Reason.CHECK_FAILED, failed.release, reported_at_end=True)
+    return noted if isinstance(action, NeedsRead) else action
+
+
+def _being_swapped_in(spec: AgentSpec, report: ProbeReport) -> bool:
+    """True where the service says that the version is still starting, although it answered ``release.verify``.
+
+    Foundry may say so while it swaps the active version in (deploy-hosted-agent-code.md of azure-ai-docs).
+    """
+    return report.still_starting and bool(spec.release.verify)
+
+
+def _inconclusive(inputs: DecisionInput, report: ProbeReport, now: datetime) -> Action:
+    """Nothing is known about the version, so it stays live; first read whether somebody moved its traffic meanwhile."""
+    if inputs.agent is not None and inputs.agent.routing.pinned != inputs.release.candidate:
+        return Poll(Reason.TRAFFIC_MOVED)
+    reason = Reason.CHECK_INCONCLUSIVE
+    return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
 
 
 def roll_back(inputs: DecisionInput, now: datetime) -> Action:
-    """Back to the routing at the start, or else to the last good version; the hold is saved in the same write."""
+    """Back to the routing at the start, or else to a good version; the hold is saved in the same write."""
     release = inputs.release
     for routing in _rollback_routings(release):
         for rule in routing.rules:
@@ -52,17 +66,14 @@ def rollback_versions(release: ReleaseState) -> tuple[str, ...]:
 
 
 def _rollback_routings(release: ReleaseState) -> Iterator[Routing]:
-    """The routing at the start, then the last good version; never the candidate itself."""
-    good = Routing.to(release.last_good.version) if release.last_good else None
-    for routing in (release.routing_at_start, good):
+    """The routing at the start, then the last good version and the one before; never the candidate itself."""
+    good = [Routing.to(version.version) for version in (release.last_good, release.previous_good) if version]
+    for routing in (release.routing_at_start, *good):
         if routing is not None and not routing.follows_latest and not routing.routes_to(release.candidate or ""):
             yield routing
 
 
 def _can_serve(inputs: DecisionInput, number: str, now: datetime) -> bool:
-    """True for an active version whose definition is not held."""
+    """True for an active version; neither its definition nor its image is held."""
     version = inputs.version(number)
-    if version is None or version.status is not Status.ACTIVE:
-        return False
-    held = holds.active(inputs.desired, inputs.release, now)
-    return holds.of_fingerprint(held, version.metadata.get(FINGERPRINT, "")) is None
+    return version is not None and version.status is Status.ACTIVE and inputs.hold_on(version, now) is None

@@ -20,7 +20,7 @@ from core.model import (
     Version,
     is_version_number,
 )
-from handlers.redaction import redact_and_truncate
+from handlers.redaction import ServiceCode, redact_and_truncate
 
 
 def version_of(body: Mapping[str, Any]) -> Version:
@@ -66,7 +66,7 @@ def _failure(error: Mapping[str, Any]) -> Failure | None:
     if not error:
         return None
     code, message = str(error.get("code", "")), str(error.get("message", ""))
-    return Failure(redact_and_truncate(code, 100), redact_and_truncate(message, 300))
+    return Failure(ServiceCode(code), redact_and_truncate(message, 300))
 
 
 def agent_of(body: Mapping[str, Any]) -> Agent:

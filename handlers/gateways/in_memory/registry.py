@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.events import DIGEST
 from core.image_manifest import ImageFacts, RegistryTag
+from core.image_reference import DIGEST
 from handlers.gateways.errors import GatewayError
 
 PAGE_SIZE = 50
@@ -19,6 +19,8 @@ class InMemoryRegistry:
     def __init__(self) -> None:
         self.images: dict[tuple[str, str], ImageFacts] = {}
         """By repository and digest."""
+        self.children: dict[str, list[str]] = {}
+        """Of an index, by its digest."""
         self.tags: dict[str, list[RegistryTag]] = {}
         """By repository."""
         self.error: GatewayError | None = None
@@ -41,6 +43,11 @@ class InMemoryRegistry:
         if not self.images and DIGEST.fullmatch(digest):
             return ImageFacts(amd64=digest)
         return self.images.get((repository, digest))
+
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        if self.error is not None:
+            raise self.error
+        return self.children.get(digest, [])
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         if error := self.error or self.tag_error:

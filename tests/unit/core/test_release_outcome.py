@@ -84,7 +84,11 @@ UNFINISHED = [
     pytest.param(
         DesiredState(generation=1),
         ReleaseState(
-            observed_generation=1, phase=Phase.CONFIRMED, started_at=STARTED_AT, last_reported="1 APPROVAL_WAITING 7"
+            observed_generation=1,
+            phase=Phase.CONFIRMED,
+            started_at=STARTED_AT,
+            candidate="7",
+            reported=("1 APPROVAL_WAITING 7", "1 PAUSED 7"),
         ),
         None,
         id="waits for a person",

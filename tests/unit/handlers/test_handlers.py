@@ -427,3 +427,48 @@ async def test_a_corrected_secret_releases_the_push_that_it_stopped(app: App) ->
     version = await app.foundry.get_version(AGENT, await app.live() or "")
     assert version is not None
     assert version.image.endswith("b" * 64)
+
+
+def poison_lines(app: App) -> list[tuple[object, object]]:
+    lines = [line for line in app.journal.lines if line["reason"] == "POISON_QUEUE_STUCK"]
+    return [(line["queue"], line["messages"]) for line in lines]
+
+
+async def test_messages_that_no_poison_function_takes_are_reported_once(app: App) -> None:
+    app.release_queue.stuck = {"events-poison": 2}
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [], "the function may be running"
+    for _ in range(3):
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 2)]
+    app.release_queue.stuck["releases-poison"] = 1
+    for _ in range(3):
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 2), ("releases-poison", 1)]
+
+
+async def test_a_message_that_a_poison_function_takes_is_not_reported(app: App) -> None:
+    for count in (1, 0, 3, 0):
+        app.release_queue.stuck = {"releases-poison": count}
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == []
+
+
+@pytest.mark.parametrize("marker", ["odd", "1", "1 2 3", "-1 0"])
+async def test_a_poison_marker_that_a_person_wrote_counts_as_nothing_seen(app: App, marker: str) -> None:
+    app.state_store.markers["events-poison"] = marker
+    app.release_queue.stuck = {"events-poison": 1}
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == []
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 1)]
+
+
+async def test_a_queue_that_cannot_be_counted_stays_as_it_was(app: App) -> None:
+    app.release_queue.stuck = {"events-poison": 1}
+    await resume_releases(app.agents, app.gateways)
+    app.release_queue.error = TransientError("storage", "503", "count")
+    await resume_releases(app.agents, app.gateways)
+    app.release_queue.error = None
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 1)]

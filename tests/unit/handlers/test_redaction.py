@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
+from core.agents_file.loader import load_agents
 from core.model import Answer, Failure
+from core.release.gates.answers import Judgement, Verdict, judge_refusal
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.redaction import (
@@ -18,12 +20,14 @@ from handlers.redaction import (
     MAX_SECRETS,
     HiddenError,
     RedactedErrors,
+    ServiceCode,
     redact,
     redact_and_truncate,
+    redact_fields,
     register_secret,
 )
-from tests.simulation.virtual_time import in_virtual_time
-from tests.support.app import App, app_with, push_and_release
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+from tests.support.app import AGENT, App, app_with, push_and_release
 from tests.support.builders import push_data, push_event
 
 CANARY = 'canary "8f3a" <and> more/of=it'
@@ -101,6 +105,78 @@ def test_a_gateway_error_holds_no_secret() -> None:
     assert CANARY not in str(error) + error.code + error.message
 
 
+def test_a_code_is_compared_as_it_came_and_shown_without_secrets() -> None:
+    register_secret("AgentVersionNotReady")
+    error = PermanentError("Foundry", "AgentVersionNotReady", "open a session", status=400)
+    assert error.code == "AgentVersionNotReady"
+    assert error.code in ("404", "AgentVersionNotReady")
+    assert frozenset({"404", "AgentVersionNotReady"}) >= {error.code}
+    assert error.code != HIDDEN
+    assert str(error) == f"Foundry: {error.code}: open a session" == "Foundry: ***: open a session"
+    assert ServiceCode(error.code) == "AgentVersionNotReady"
+
+
+def test_an_answer_is_judged_by_the_code_that_came() -> None:
+    register_secret("AgentVersionNotReady")
+    judgement = judge_refusal(Answer(400, code=ServiceCode("AgentVersionNotReady")))
+    assert judgement == Judgement(Verdict.NOT_YET, "answered 400 ***")
+
+
+WORDS = b"""
+agents:
+  hello-agent:
+    repository: agents/hello
+    tags: {ignore: ["^bluewhale-"], allow: ["^(bluewhale|seahorses)-", "^grasshopper"]}
+"""
+
+
+@in_virtual_time
+async def test_a_tag_is_judged_as_it_came() -> None:
+    for word in ("bluewhale", "seahorses", "grasshopper"):
+        register_secret(word)
+    app = App(clock=VirtualClock(), agents=load_agents(WORDS))
+    await app.pushed("seahorses-2", "a")
+    await app.pushed("bluewhale-3", "b")
+    await app.pushed("grasshopper", "c")
+    assert app.journal.reasons() == ["ACCEPTED", "TAG_IGNORED", "ACCEPTED"]
+    assert [line["tag"] for line in app.journal.lines] == ["***-2", "***-3", "***"]
+    desired = await app.state_store.get_desired("hello-agent")
+    assert desired.push is not None
+    assert desired.push.tag == "grasshopper"
+
+
+@in_virtual_time
+async def test_two_tags_that_differ_in_a_secret_are_two_pushes() -> None:
+    register_secret("hummingbird")
+    app = app_with()
+    assert await push_and_release(app, "hummingbird-1", "a") == "LIVE"
+    await app.clock.sleep(60)
+    await app.pushed("***-1", "a")
+    assert app.journal.reasons().count("ACCEPTED") == 2
+
+
+def test_names_of_ours_are_not_masked_where_they_are_compared() -> None:
+    register_secret("accepted-here")
+    register_secret("ab" * 8)
+    register_secret("cd" * 32)
+    fields = {
+        "agent": "accepted-here",
+        "reason": "accepted-here",
+        "digest": f"sha256:{'ab' * 32}",
+        "fingerprint": "cd" * 32,
+        "detail": "accepted-here",
+    }
+    assert redact_fields(fields, 100) == fields | {"fingerprint": HIDDEN, "detail": HIDDEN}
+
+
+@in_virtual_time
+async def test_an_unknown_target_is_recorded_without_a_secret() -> None:
+    register_secret("kingfisher-1")
+    app = app_with()
+    await app.released("kingfisher-1")
+    assert [line["agent"] for line in app.journal.lines] == [HIDDEN]
+
+
 def outputs(app: App) -> str:
     """Everything that the app stores, records or sends."""
     metadata = [version.metadata for agent in app.foundry.agents.values() for version in agent.versions.values()]
@@ -116,14 +192,18 @@ def outputs(app: App) -> str:
 
 
 @in_virtual_time
-async def test_a_secret_in_an_events_tag_and_id_is_stored_nowhere() -> None:
+async def test_a_secret_in_an_events_tag_and_id_is_recorded_nowhere() -> None:
     register_secret(IN_A_TAG)
     app = app_with()
     at = app.clock.now().isoformat()
     data = push_data(tag=IN_A_TAG, digest=f"sha256:{'a' * 64}")
     await app.event(push_event(id=IN_A_TAG, eventTime=at, data=data))
     assert await app.released() == "LIVE"
-    assert IN_A_TAG not in outputs(app)
+    assert IN_A_TAG not in repr((app.journal.lines, app.outcome_publisher.published))
+    desired, (version,) = await app.state_store.get_desired(AGENT), app.foundry.agents[AGENT].versions.values()
+    assert desired.push is not None
+    assert (desired.push.tag, desired.push.event_id) == (IN_A_TAG, HIDDEN)
+    assert (version.metadata["slipway.tag"], version.metadata["slipway.event"]) == (IN_A_TAG, HIDDEN)
 
 
 @in_virtual_time

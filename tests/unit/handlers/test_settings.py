@@ -40,13 +40,21 @@ def test_the_seeds_name_of_the_endpoint_is_accepted() -> None:
 
 
 def test_blanks_around_a_value_are_ignored_and_a_blank_value_counts_as_missing() -> None:
-    settings = Settings.from_env({name: f" {value}\n" for name, value in GIVEN.items()} | {"POLL_SECONDS": "  "})
-    assert settings == Settings.from_env(GIVEN)
+    ends = {"PRUNE_SCHEDULE": " ", "RESUME_SCHEDULE": " "}  # the Functions host rejects a line break there
+    blanks = {name: f" {value}{ends.get(name, chr(10))}" for name, value in GIVEN.items()}
+    assert Settings.from_env(blanks | {"POLL_SECONDS": "  "}) == Settings.from_env(GIVEN)
 
 
 def test_addresses_lose_their_last_slash_because_clients_append_paths() -> None:
-    slashed = {name: f"{value}/" for name, value in GIVEN.items() if value.startswith("https")}
-    assert Settings.from_env(GIVEN | slashed) == Settings.from_env(GIVEN)
+    addresses = {
+        **{name: value for name, value in GIVEN.items() if value.startswith("https")},
+        "REGISTRY_ENDPOINT": "https://demo.azurecr.io",
+        "AzureWebJobsStorage__blobServiceUri": "https://account.blob.core.windows.net",
+        "AzureWebJobsStorage__queueServiceUri": "https://account.queue.core.windows.net",
+        "OUTCOME_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
+    }
+    slashed = {name: f"{value}/" for name, value in addresses.items()}
+    assert Settings.from_env(GIVEN | slashed) == Settings.from_env(GIVEN | addresses)
 
 
 def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:

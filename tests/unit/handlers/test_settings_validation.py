@@ -9,6 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handlers.agents_file import load_agents_file
 from handlers.settings import ConfigError, Settings
@@ -140,7 +142,11 @@ HTTPS = "must be an https address, such as https://"
         ("PRUNE_SCHEDULE", "0 3 * * *", "has 5 fields; NCRONTAB has 6, seconds first: write '0 0 3 * * *'"),
         ("RESUME_SCHEDULE", "*/5 * * * *", "has 5 fields; NCRONTAB has 6, seconds first: write '0 */5 * * * *'"),
         ("RESUME_SCHEDULE", "@daily", "is not an NCRONTAB schedule of 6 fields: second minute hour day month weekday"),
-        ("RESUME_SCHEDULE", "0 0 0 ? * 1", "is not an NCRONTAB schedule of 6 fields"),
+        ("RESUME_SCHEDULE", "0 0 0 ? * 1", "is not an NCRONTAB schedule of 6 fields: '?' is not a valid day; write *"),
+        ("RESUME_SCHEDULE", "0 0 25 * * *", "has the hour 25; write hours from 0 to 23"),
+        ("PRUNE_SCHEDULE", "0 0 3 30 2 *", "never runs: February has no day 30; write days from 1 to 29"),
+        ("PRUNE_SCHEDULE", "0 0 3 * * *\n", "has a tab or a line break, where Azure reads only spaces; write spaces"),
+        ("PRUNE_SCHEDULE", f"0 0 3 * * {CANARY}", "is not an NCRONTAB schedule of 6 fields: second"),
         ("PRUNE_DRY_RUN", "maybe", "must be true or false; it is 'maybe'"),
         (
             "OUTCOME_TOPIC_ENDPOINT",
@@ -151,6 +157,44 @@ HTTPS = "must be an https address, such as https://"
             ("POLL_SECONDS", value, "must be a number of seconds from 0.05 to 10")
             for value in ("abc", "0", "-1", "nan", "inf")
         ],
+        *[
+            ("FOUNDRY_READS_PER_SECOND", value, "must be a number a second from 0.1 to 1000; it is ")
+            for value in ("1_0", "\u0663", "0x10", "1e999", ".inf", "true", "1:30", "1,5", "9" * 90, "5 %")
+        ],
+        ("KEY_VAULT_URL", "https://<vault>.vault.azure.net", HTTPS),
+        ("KEY_VAULT_URL", "https://.vault.azure.net", HTTPS),
+        ("KEY_VAULT_URL", "https://v.vault.azure.cn", "names another service or another cloud; write an address such"),
+        ("KEY_VAULT_URL", "https://v.managedhsm.azure.net", "names another service or another cloud"),
+        ("FOUNDRY_PROJECT_ENDPOINT", "https://r.openai.azure.com/api/projects/p", "names another service"),
+        (
+            "FOUNDRY_PROJECT_ENDPOINT",
+            "https://r.services.ai.azure.com/api/projects/<project>",
+            "must end in the project's name",
+        ),
+        ("REGISTRY_LOGIN_SERVER", "demo.azurecr.cn", "names another service or another cloud; write a host such as"),
+        ("REGISTRY_LOGIN_SERVER", "demo..azurecr.io", "must be a host name"),
+        ("REGISTRY_LOGIN_SERVER", "demo.azurecr.io/", "must be a host name without scheme or path"),
+        ("REGISTRY_LOGIN_SERVER", f"{'d' * 64}.azurecr.io", "must be a host name"),
+        ("REGISTRY_LOGIN_SERVER", "demo.azurecr.io:99999", "must be a host name"),
+        ("REGISTRY_ENDPOINT", "http://demo.azurecr.io", HTTPS),
+        ("REGISTRY_ENDPOINT", "https://demo.azurecr.us", "names another service or another cloud"),
+        (BLOB, "https://a.queue.core.windows.net", "names another service or another cloud"),
+        (BLOB, "https://a.blob.core.windows.net/releases", "must be only the address, such as https://<account>.blob"),
+        (QUEUE, "https://a.queue.core.chinacloudapi.cn", "names another service or another cloud"),
+        (
+            "AzureWebJobsStorage",
+            KEYED.replace("windows.net", "chinacloudapi.cn"),
+            "the EndpointSuffix of another cloud",
+        ),
+        ("AzureWebJobsStorage", KEYED.replace("=https", "=http"), "write DefaultEndpointsProtocol=https"),
+        ("AzureWebJobsStorage", KEYED.replace("==", "!"), "has an AccountKey that is not base64; copy it again"),
+        ("AZURE_CLIENT_ID", "/subscriptions/s/identities/app", "must be the identity's client id, such as 0000"),
+        (
+            "OUTCOME_TOPIC_ENDPOINT",
+            "https://t.westeurope-1.eventgrid.azure.net",
+            "must end in /api/events, as in https",
+        ),
+        ("OUTCOME_TOPIC_ENDPOINT", "https://t.servicebus.windows.net/api/events", "names another service"),
         ("POLL_SECONDS", "2s", "must be a number of seconds from 0.05 to 10; it is '2s'"),
     ],
 )
@@ -200,10 +244,41 @@ def test_a_secret_in_the_wrong_setting_is_not_shown(name: str, value: str) -> No
         "UseDevelopmentStorage=true",
         "BlobEndpoint=https://b;QueueEndpoint=https://q;SharedAccessSignature=sv=1&sig=2",
         "AccountName=demo;SharedAccessSignature=sv=1&sig=2",
+        "DefaultEndpointsProtocol=http;AccountName=demo;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:10000/demo",
     ],
 )
 def test_connection_strings_that_the_clients_accept_are_accepted(storage: str) -> None:
     assert Settings.from_env(GIVEN | {"AzureWebJobsStorage": storage}).storage == storage
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEY_VAULT_URL", "https://127.0.0.1:8443"),
+        ("KEY_VAULT_URL", "https://[::1]:8443"),
+        ("KEY_VAULT_URL", "https://V.Vault.Azure.net"),
+        ("REGISTRY_LOGIN_SERVER", "localhost:5000"),
+        ("REGISTRY_LOGIN_SERVER", "demo-abc1.azurecr.io"),
+        ("REGISTRY_ENDPOINT", "https://localhost:5443"),
+        (BLOB, "https://127.0.0.1:10000/demo"),
+        (BLOB, "https://a.z01.blob.storage.azure.net"),
+        ("AZURE_CLIENT_ID", "00000000-0000-0000-0000-0000000000AA"),
+        ("FOUNDRY_READS_PER_SECOND", "2.5e1"),
+    ],
+)
+def test_addresses_of_azure_and_of_stand_ins_are_accepted(name: str, value: str) -> None:
+    Settings.from_env(GIVEN | {name: value})
+
+
+@given(name=st.sampled_from(sorted(CHECKS)), value=st.text(min_size=1, max_size=40))
+def test_any_text_is_accepted_or_refused_in_one_sentence(name: str, value: str) -> None:
+    env = {key: each for key, each in GIVEN.items() if key != "FOUNDRY_PROJECT_ENDPOINT" or "PROJECT" not in name}
+    named = [name]
+    try:
+        Settings.from_env(env | {name: value})
+    except ConfigError as error:
+        named = [line.split()[0] for line in str(error).splitlines()]
+    assert named == [name]
 
 
 def test_every_setting_is_checked() -> None:

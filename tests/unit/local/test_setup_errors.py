@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from local.endpoints import PORTS, ROOT, ports_in_use
+from local.endpoints import PORTS, ROOT, ports_in_use, secret_names
+from local.processes import PartExitedError
+from local.stack import Options, Stack
 
 INSTALL = (
     "import runpy, sys; {}; sys.argv[1:] = [{!r}, 'requirements-dev.txt']; runpy.run_path({!r}, run_name='__main__')"
@@ -85,6 +88,23 @@ def test_up_with_a_wrong_file_reports_the_error_before_it_starts_anything(
     assert re.search(error, line)
     assert "Traceback" not in done.stdout
     assert "storage" not in done.stdout
+
+
+def test_the_laptop_reads_agents_yaml_as_validate_does(tmp_path: Path) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(
+        "defaults: {env: {TOKEN: {secret: token}}}\n"
+        "agents: {a: {repository: a, env: {OP: =, DAY: 2026-13-45, KEY: {secret: api-key}, OLD: {secret: token}}}}\n"
+    )
+    assert secret_names(file) == ["api-key", "token"]
+
+
+def test_a_stack_with_a_wrong_file_starts_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text("agents: {a: {repository: a, cpu: .inf}}")
+    with pytest.raises(PartExitedError, match=rf"^{file}: agents\.a\.cpu, line 1: write cores as a decimal number"):
+        asyncio.run(Stack(Options(tmp_path / "local", file, free_ports=True)).up())
+    assert not (tmp_path / "local").exists()
 
 
 def test_a_push_to_a_stack_that_no_longer_runs_is_one_line(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def agent(body: str) -> str:
         ("env: {PORT: 80}", "env.PORT", "PORT is reserved for the platform and Slipway; use another name"),
         ("env: {MY-KEY: x}", "env.MY-KEY", "'MY-KEY' is not a variable name; use letters, digits and underscores"),
         ("env: {1A: x}", "env.1A", "'1A' is not a variable name"),
+        ("env: {'': x}", "env.", "a variable's name is empty"),
+        (f"env: {{{'A' * 256}: x}}", f"env.{'A' * 80}…", "is too long; a variable's name has at most 255 characters"),
         ("env: {A: null}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: ~}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: }", "env.A", 'has no value; write "" for empty text'),
@@ -134,7 +136,7 @@ def agent(body: str) -> str:
         ("release: {min_push_age: ''}", "release.min_push_age", f"'' {DURATION}"),
         ("release: {min_push_age: [5m]}", "release.min_push_age", f"['5m'] {DURATION}"),
         ("release: {min_push_age: 9999d}", "release.min_push_age", "9999d is too long; the maximum is 3650d"),
-        (f"release: {{min_push_age: {'9' * 30}d}}", "release.min_push_age", DURATION),
+        (f"release: {{min_push_age: {'9' * 30}d}}", "release.min_push_age", f"{'9' * 30}d is too long; the maximum is"),
         ("release: {min_push_age: }", "release.min_push_age", EMPTY),
         ("release: {mode: fast}", "release.mode", "write 'auto', 'manual' or 'notify', not 'fast'"),
         ("release: {mode: no}", "release.mode", "write 'auto', 'manual' or 'notify', not no"),
@@ -151,7 +153,30 @@ def agent(body: str) -> str:
         (f"keep: {{newest: {'9' * 200}.5}}", "keep.newest", f"expected a whole number, found {'9' * 80}…"),
         ("keep: {newest: '5'}", "keep.newest", "expected a whole number, found '5'"),
         ("keep: {newest: true}", "keep.newest", "expected a whole number, found true"),
-        (f"keep: {{newest: {'9' * 5000}}}", "keep.newest", "is not a valid int; put it in quotes if it is text"),
+        *[
+            (f"keep: {{newest: {number}}}", "keep.newest", "does not fit in 64 bits; put it in quotes if it is text")
+            for number in ("9" * 5000, f"0x{'f' * 6000}", str(2**63), f"-{2**63 + 1}")
+        ],
+        *[
+            (f"keep: {{newest: {number}}}", "keep.newest", f"{number} is read as different numbers by different YAML")
+            for number in ("010", "1_0", "1:30", "0b11", "1_0.5", "1:30.5", "0x_")
+        ],
+        *[
+            (f"more_definition: {{a: {number}}}", "more_definition.a", f"{number} is text in YAML 1.1 and a number in")
+            for number in ("1e3", "1e999", "09", "0o17", "1.5e3")
+        ],
+        ("more_definition: {a: 1.0e+999}", "more_definition.a", "1.0e+999 is too large for JSON; put it in quotes"),
+        ("more_definition: {a: !!int ''}", "more_definition.a", "is not a valid int; put it in quotes if it is text"),
+        (
+            "release: {min_push_age: 99999999999d}",
+            "release.min_push_age",
+            "99999999999d is too long; the maximum is 3650d",
+        ),
+        ("release: {debounce: true}", "release.debounce", "true is not a duration; write 30s, 10m"),
+        ("release: {provision_within: 0s}", "release.provision_within", "is no time at all, so that it always fails"),
+        (f"cpu: {'9' * 400}", "cpu", CPU),
+        (f"memory: {'9' * 400}Gi", "memory", MEMORY),
+        (f"protocols: {{responses: {'9' * 400}}}", "protocols.responses", "write the protocol's version as numbers"),
         ("keep: {newest: .nan}", "keep.newest", "is not a number in JSON"),
         ("keep: {limit: 5000}", "keep.limit", "write 1000 or less, not 5000"),
         ("keep: {limit: 1}", "keep.limit", "write 2 or more, not 1"),
@@ -212,6 +237,21 @@ def test_an_issue_is_one_sentence_with_its_path_and_line(body: str, path: str, m
         ("agents hello", "'agents hello' is not a repository"),
         ("''", "'' is not a repository"),
         ("A" * 900, "a repository has only lower case letters"),
+        ("a" * 256, f"'{'a' * 79}… is longer than 255 characters"),
+        ("test.com/agents/hello", "'test.com' is a registry"),
+        ("TEST.com/Agents/Hello", "'TEST.com' is a registry"),
+        ("test.com/agents/hello:v1", "'test.com' is a registry"),
+        ("registry.team/agents/hello:v1", "'registry.team' is a registry"),
+        (f"registry.team/agents/hello@sha256:{'a' * 64}", "'registry.team' is a registry"),
+        ("oci://registry.team/agents/hello", "'registry.team' is a registry"),
+        ("localhost/agents/hello", "'localhost' is a registry"),
+        ("10.0.0.7/agents/hello", "'10.0.0.7' is a registry"),
+        ("host:5000/agents/hello:v1", "'host:5000' is a registry"),
+        ("docker.io/agents/hello", "'docker.io' is a registry"),
+        ("demo.azurecr.io/docker.io/agents/hello", "'demo.azurecr.io' is a registry"),
+        ("demo-e7ggejfuhzhgedc8.azurecr.cn/agents/hello", "'demo-e7ggejfuhzhgedc8.azurecr.cn' is a registry"),
+        ("agents//hello", "'agents//hello' is not a repository"),
+        ("agents/hello/", "'agents/hello/' is not a repository"),
     ],
 )
 def test_a_repository_has_no_registry_tag_or_digest(repository: str, message: str) -> None:
@@ -348,7 +388,8 @@ def test_aliases_cannot_blow_the_file_up() -> None:
 
 def test_a_file_that_is_not_text_or_is_too_large_has_one_issue() -> None:
     assert issues(b"agents:\n  \xff: {}\n") == ["line 2: the file is not UTF-8 text; save it as UTF-8"]
-    assert issues("agents:\n".encode("utf-16")) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert issues("agents:\n".encode(encoding)) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
     assert issues(b"#" * 2_000_000) == ["line 1: the file has 2,000,000 bytes; the maximum is 1,000,000"]
 
 
@@ -393,6 +434,13 @@ def test_an_issue_of_the_defaults_is_listed_where_every_agent_overrides_it_too()
 def test_an_aliased_issue_names_every_path_and_the_line_of_the_anchor() -> None:
     found = issues("agents:\n  a: &one {repository: x, tag: v}\n  b: *one\n")
     assert [issue.split(":")[0] for issue in found] == ["agents.a.tag, line 2", "agents.b.tag, line 2"]
+
+
+def test_two_agents_must_differ_in_more_than_case() -> None:
+    text = "agents:\n  Support: {repository: a}\n  other: {repository: b}\n  support: {repository: c}\n"
+    assert issues(text) == [
+        "agents.support, line 4: differs from Support in line 2 only in case; give each agent a name of its own"
+    ]
 
 
 def test_issues_of_the_yaml_and_of_the_values_are_listed_together_by_line() -> None:

@@ -111,6 +111,73 @@ def test_repositories_that_registries_allow_are_read(repository: str) -> None:
     assert load_agents(f"agents: {{a: {{repository: {repository}}}}}".encode()).agents["a"].repository == repository
 
 
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        ("'@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/my-key/)'", "{secret: my-key}"),
+        ("'@microsoft.keyvault(VaultName=v;SecretName=my-key)'", "{secret: my-key}"),
+        ("secretref:my-key", "{secret: my-key}"),
+        ("keyvault://v/my-key", "{secret: name-in-key-vault}"),
+        ("${NAME}", "{secret: name-in-key-vault}"),
+        ("https://${HOST}/x", "{secret: name-in-key-vault}"),
+        ("$(NAME)", "{secret: name-in-key-vault}"),
+        ("'{{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
+        ("'${{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
+        ("'{{ .Values.key }}'", "{secret: name-in-key-vault}"),
+    ],
+)
+def test_a_reference_that_nothing_fills_in_is_a_warning(value: str, instead: str) -> None:
+    (warning,) = warnings(load_agents(agent(f"env:\n  A: ok\n  B: {value}")))
+    assert warning.startswith("agents.hello.env.B: the container gets ")
+    assert warning.endswith(f" as it stands; for a secret write {instead} (line 6)")
+
+
+@pytest.mark.parametrize("value", ["'${{connections.crm.target}}'", "'Hello {{name}}'", "'5$ (net)'", "a:b", "'${}'"])
+def test_other_texts_of_variables_are_no_warning(value: str) -> None:
+    assert not warnings(load_agents(agent(f"env: {{A: {value}}}")))
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        ("protocols: {responses: 1.0.0}", "agents.hello.protocols.responses: Foundry blocks requests to version 1.0.0"),
+        ("protocols: {invocations: v1}", "agents.hello.protocols.invocations: Foundry blocks"),
+        (
+            "tags: {prereleases: true}",
+            "agents.hello.tags.prereleases: has no effect without `order: semver` or a range",
+        ),
+        ("env: {Key: a, KEY: b}", "agents.hello.env.KEY: differs from Key only in case"),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning_with_its_line(body: str, warning: str) -> None:
+    (found,) = warnings(load_agents(agent(body)))
+    assert found.startswith(warning)
+    assert found.endswith(" (line 4)")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["protocols: {a2a: 1.0.0}", "env: {http_proxy: a, HTTP_PROXY: a}", "tags: {prereleases: true, order: semver}"],
+)
+def test_these_are_no_warnings(body: str) -> None:
+    assert not warnings(load_agents(agent(body)))
+
+
+def test_a_repository_that_may_be_a_registry_is_a_warning() -> None:
+    (found,) = warnings(load_agents(b"agents: {a: {repository: my.team/hello}}"))
+    assert found == (
+        "agents.a.repository: Docker reads 'my.team' as a registry; if it is one, write only the repository: hello"
+        " (line 1)"
+    )
+
+
+def test_a_warning_about_the_defaults_comes_once() -> None:
+    text = "defaults:\n  env: {A: $(A)}\nagents:\n  a: {repository: a}\n  b: {repository: b}\n"
+    (found,) = warnings(load_agents(text.encode()))
+    assert found.startswith("defaults.env.A: ")
+    assert found.endswith(" (line 2)")
+
+
 def test_an_unusual_size_is_a_warning() -> None:
     (warning,) = warnings(load_agents(agent('cpu: "4"\nmemory: 8Gi')))
     assert "cpu 4 with memory 8Gi" in warning

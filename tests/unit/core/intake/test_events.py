@@ -25,14 +25,14 @@ def agent_spec(**keys: Any) -> AgentSpec:
 
 def test_a_newer_push_becomes_the_desired_push() -> None:
     later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(seconds=1))
-    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW)
+    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW + timedelta(seconds=1))
     assert (update.reason, update.enqueues) == (Reason.ACCEPTED, True)
     assert update.desired == DesiredState(
         5,
         5,
         later,
         Cause.PUSH,
-        NOW,
+        NOW + timedelta(seconds=1),
         runtime_hash=runtime_hash(agent_spec()),
         traceparent="trace",
         push_generation=5,

@@ -13,7 +13,8 @@ from core.intake.events import DesiredUpdate, apply_push
 from core.intake.user_commands import request_release, unhold, unpause
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState, Hold, Pause
+from core.state import holds
+from core.state.desired import Cause, DesiredState, Hold, LiftedHold, Pause
 from core.state.release import Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -63,13 +64,30 @@ def test_lifting_a_hold_requests_the_desired_push(digest: str | None) -> None:
     update = unhold(DESIRED, HELD, digest, "ann", NOW)
     assert (update.reason, update.enqueues) == (Reason.HOLD_REMOVED, True)
     assert (update.desired.generation, update.desired.user_generation, update.desired.cause) == (5, 5, Cause.PERSON)
-    assert update.desired.lifted_at == {"fp-2": NOW, PUSH.digest: NOW}
+    assert update.desired.lifted == (LiftedHold("fp-2", PUSH.digest, EARLIER),)
     assert unhold(update.desired, HELD, digest, "ann", NOW).reason is Reason.NOTHING_HELD
 
 
-def test_an_old_lift_is_dropped_once_no_hold_can_be_that_old() -> None:
-    old = replace(DESIRED, lifted_at={"sha256:old": NOW - timedelta(days=500), "sha256:new": EARLIER})
-    assert set(unhold(old, HELD, None, "ann", NOW).desired.lifted_at) == {"sha256:new", "fp-2", PUSH.digest}
+def test_only_the_newest_lifts_are_remembered() -> None:
+    many = tuple(LiftedHold("fp", "sha256:old", EARLIER + timedelta(seconds=number)) for number in range(100))
+    lifted = unhold(replace(DESIRED, lifted=many), HELD, None, "ann", NOW).desired.lifted
+    assert lifted == (*many[1:], LiftedHold("fp-2", PUSH.digest, EARLIER))
+
+
+def test_a_lift_by_a_clock_ahead_does_not_lift_a_later_hold() -> None:
+    ahead = NOW + timedelta(minutes=10)
+    lifted = request_release(DESIRED, HELD, None, "ann", ahead).desired
+    again = replace(HELD, holds=(replace(HELD.holds[0], since=NOW + timedelta(seconds=30)),))
+    assert not holds.active(lifted, HELD, ahead)
+    assert holds.active(lifted, again, ahead) == again.holds
+
+
+def test_an_operators_hold_is_removed_and_can_be_set_again_at_once() -> None:
+    held = user_commands.hold(DESIRED, None, "not today", "ann", None, NOW).desired
+    removed = unhold(held, ReleaseState(), None, "bob", NOW + timedelta(minutes=10)).desired
+    assert (removed.holds, removed.lifted) == ((), ())
+    again = user_commands.hold(removed, None, "still not", "ann", None, NOW).desired
+    assert holds.active(again, ReleaseState(), NOW) == again.holds != ()
 
 
 def test_a_pause_records_why_by_whom_and_until_when() -> None:
@@ -87,12 +105,13 @@ def test_a_requested_release_is_due_now_and_not_held() -> None:
     update = request_release(DESIRED, HELD, other, "ann", NOW)
     assert (update.reason, update.enqueues) == (Reason.RELEASE_REQUESTED, True)
     assert (update.desired.push, update.desired.not_before, update.desired.generation) == (other, None, 5)
-    assert update.desired.lifted_at == {}
+    assert update.desired.lifted == ()
     again = request_release(DESIRED, HELD, None, "ann", NOW)
     assert again.desired.push == PUSH
-    assert set(again.desired.lifted_at) == {"fp-2", PUSH.digest}
+    assert again.desired.lifted == (LiftedHold("fp-2", PUSH.digest, EARLIER),)
     only_fingerprint = replace(HELD, holds=(replace(HELD.holds[0], digest=""),))
-    assert set(request_release(DESIRED, only_fingerprint, None, "ann", NOW).desired.lifted_at) == {"fp-2"}
+    by_fingerprint = request_release(DESIRED, only_fingerprint, None, "ann", NOW)
+    assert by_fingerprint.desired.lifted == (LiftedHold("fp-2", "", EARLIER),)
     assert request_release(DesiredState(), ReleaseState(), None, "ann", NOW).reason is Reason.NO_PUSH_YET
 
 

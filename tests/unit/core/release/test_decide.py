@@ -39,13 +39,15 @@ from core.release.gates.check import after_check
 from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed, push_to_run, release_expected
 from core.release.message import ReleaseMessage
+from core.state import holds
 from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
-from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
+from core.state.release import DeletedVersion, GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
 JUST_NOW = NOW - timedelta(seconds=5)
 IMAGE = "demo.azurecr.io/agents/hello@sha256:" + "a" * 64
+OLD_IMAGE = "demo.azurecr.io/agents/hello@sha256:" + "0" * 64
 SPEC = AgentSpec(name="hello-agent", repository="agents/hello")
 PUSH = Push("agents/hello", "sha256:" + "a" * 64, "v2", NOW, "event-2")
 OLD_PUSH = Push("agents/hello", "sha256:" + "0" * 64, "v1", LONG_AGO, "event-1")
@@ -56,7 +58,8 @@ LATEST = Routing()
 
 
 def version(number: str, status: Status = Status.ACTIVE, fingerprint: str = "", **changes: object) -> Version:
-    made = Version(number, status, LONG_AGO, IMAGE, frozenset({"MODE"}), {FINGERPRINT: fingerprint or f"fp-{number}"})
+    image = OLD_IMAGE if number in ("1", "8", "9") else IMAGE
+    made = Version(number, status, LONG_AGO, image, frozenset({"MODE"}), {FINGERPRINT: fingerprint or f"fp-{number}"})
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -225,7 +228,7 @@ ENDS = [
         id="a failed duplicate that is live is not deleted",
     ),
     pytest.param(
-        replace(WITH_CANDIDATE, is_duplicate=True, deleted_duplicate="9"),
+        replace(WITH_CANDIDATE, is_duplicate=True, deleted_duplicate=DeletedVersion("9", LONG_AGO)),
         read_all(AT_1, version("2", Status.FAILED)),
         ANSWERED,
         Reason.PROVISIONING_FAILED,
@@ -584,7 +587,8 @@ def test_a_failed_duplicate_that_is_gone_counts_as_deleted() -> None:
     duplicate = replace(WITH_CANDIDATE, is_duplicate=True)
     decided = decide(duplicate, read_all(AT_1, gone={"2": None}), ANSWERED)
     assert isinstance(decided, UpdateState)
-    assert decided.state.deleted_duplicate == "2"
+    assert decided.state.deleted_duplicate == DeletedVersion("2", LONG_AGO)
+    assert "2" not in decided.state.created_at
     assert decided.state.candidate is None
 
 
@@ -690,6 +694,21 @@ def test_an_inconclusive_check_moves_no_traffic_and_keeps_the_last_good_version(
     assert decided.state.last_good == SERVING.last_good
 
 
+def test_an_inconclusive_check_reads_again_whether_the_traffic_was_moved() -> None:
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_1))
+    assert after_check(inputs, WITH_PROBES, report(ProbeOutcome.INCONCLUSIVE), NOW) == Poll(Reason.TRAFFIC_MOVED)
+
+
+def test_a_version_that_passed_verify_is_not_rolled_back_while_foundry_calls_it_starting() -> None:
+    still_starting = ProbeReport(ProbeOutcome.FAILED, "answered 400 bad_request", still_starting=True)
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_2, version("1")))
+    decided = after_check(inputs, WITH_PROBES, still_starting, NOW)
+    assert isinstance(decided, EndRelease)
+    assert decided.reason is Reason.CHECK_INCONCLUSIVE
+    never_asked = spec_with(check={"ask": "ping", "expect": "pong"})
+    assert isinstance(after_check(inputs, never_asked, still_starting, NOW), RollBack)
+
+
 def test_a_failed_check_rolls_back_to_the_earlier_routing() -> None:
     observed = read_all(AT_2, version("1"))
     decided = after_check(
@@ -710,7 +729,7 @@ ROLLBACK_ROUTINGS = [
     pytest.param(TRAFFIC_MOVED, (version("1"),), TO_1, id="the routing at the start"),
     pytest.param(
         replace(TRAFFIC_MOVED, routing_at_start=SPLIT),
-        (version("1"), version("3")),
+        (version("1"), version("3", image=OLD_IMAGE)),
         SPLIT,
         id="a split between two versions",
     ),
@@ -815,9 +834,9 @@ def test_a_held_push_ends_as_held_whatever_is_live() -> None:
 def test_a_hold_that_is_over_or_removed_holds_nothing() -> None:
     over = replace(HELD, observed_generation=1, holds=(replace(HOLD, until=NOW),))
     assert isinstance(decide(over, read_all(AT_1, version("1")), DESIRED), StartRelease)
-    removed = replace(DESIRED, lifted_at={PUSH.digest: NOW})
+    removed = replace(DESIRED, lifted=(holds.lift_of(HOLD),))
     assert isinstance(decide(replace(HELD, observed_generation=1), read_all(AT_1, version("1")), removed), StartRelease)
-    removed_earlier = replace(DESIRED, lifted_at={PUSH.digest: LONG_AGO})
+    removed_earlier = replace(DESIRED, lifted=(replace(holds.lift_of(HOLD), since=NOW + timedelta(minutes=10)),))
     assert isinstance(
         decide(replace(HELD, observed_generation=1), read_all(AT_1, version("1")), removed_earlier), EndRelease
     )

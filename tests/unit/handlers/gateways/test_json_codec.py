@@ -11,7 +11,7 @@ import pytest
 
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
-from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
+from core.state.desired import Approval, Cause, DesiredState, Hold, LiftedHold, Pause, RollbackRequest
 from core.state.release import GoodVersion, HistoryEntry, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
@@ -27,7 +27,7 @@ DESIRED = DesiredState(
     pause=Pause("exams", "alice", NOW),
     approval=Approval("2", "f" * 64, "alice", NOW),
     holds=(HOLD, replace(HOLD, fingerprint="e" * 64)),
-    lifted_at={PUSH.digest: NOW},
+    lifted=(LiftedHold("f" * 64, PUSH.digest, NOW),),
     rollback=RollbackRequest("1", 3),
 )
 RELEASE = ReleaseState(
@@ -42,9 +42,10 @@ RELEASE = ReleaseState(
     holds=(HOLD,),
     image_facts={PUSH.digest: ImageFacts(amd64=PUSH.digest)},
     created_at={"1": NOW, "2": NOW},
+    fingerprints={"2": "f" * 64},
     history=(HistoryEntry(NOW, "LIVE", PUSH.digest, "1"), HistoryEntry(NOW, "LIVE", PUSH.digest, "2")),
 )
-MAPPINGS = ("lifted_at", "secrets", "created_at", "image_facts")
+MAPPINGS = ("secrets", "created_at", "fingerprints", "image_facts")
 
 
 def extend(value: Any, name: str = "") -> Any:

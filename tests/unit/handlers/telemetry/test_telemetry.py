@@ -113,6 +113,7 @@ async def everything() -> None:
     await push_and_release(app, "v3", "c")
     await rotate(app, "another value of it")
     await app.released()
+    app.release_queue.stuck, app.state_store.markers["events-poison"] = {"events-poison": 1}, "1 0"
     await resume_releases(app.agents, app.gateways)
     await handle_poison_message("events", "{}", app.gateways)
     app.journal.down = True

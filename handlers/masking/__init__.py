@@ -1,0 +1,1 @@
+"""How a text is made safe to leave the process: which spellings of a secret to find, and control characters shown."""

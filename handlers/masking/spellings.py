@@ -1,0 +1,163 @@
+"""How a value is spelled: the texts to search for, and the ways in which a text is read to find them.
+
+Base64 and hex are the same wherever the value stands, so they are searched for. In URLs, JSON, ``repr`` and HTML every
+program escapes the characters that it likes, and often more than once; so there the text's escapes are undone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from base64 import b64encode
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+MAX_ROUNDS = 4
+"""How often escapes are undone: JSON in JSON in JSON, and once more."""
+MIN_ENCODED_CHARS = 6
+"""Of a base64 or hex spelling; shorter ones are found by chance."""
+
+HEX = "[0-9a-fA-F]"
+ESCAPE = re.compile(
+    rf"""(?P<pair>\\u[dD][89abAB]{HEX}{{2}}\\u[dD][c-fC-F]{HEX}{{2}})
+    |(?P<code>\\u{HEX}{{4}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
+    |(?P<char>\\[\\/"'abfnrtv0])
+    |(?P<percent>%[0-7]{HEX}|%[cCdD]{HEX}%[89abAB]{HEX}
+        |%[eE]{HEX}(?:%[89abAB]{HEX}){{2}}|%[fF][0-4](?:%[89abAB]{HEX}){{3}}
+        |%[89a-fA-F]{HEX})
+    |(?P<entity>&(?:\#[0-9]{{1,7}}|\#[xX]{HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)""",
+    re.VERBOSE,
+)
+ESCAPE_SIGNS = re.compile(r"[\\%&]")
+LINE_BREAK = re.compile(r"[ \t]*(?:\r\n|[\r\n])[ \t]*")
+CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
+HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
+
+
+class Reading:
+    """A text as it reads without escapes or line breaks, and the way back to the text that came."""
+
+    def __init__(self, text: str, before: Reading | None = None, pattern: re.Pattern[str] = ESCAPE) -> None:
+        self.text = text
+        self._before = before
+        self._pattern = pattern
+        self._starts = list[int]()
+        """Where each piece of ``text`` begins; filled once it is asked for."""
+        self._pieces = list[tuple[int, int, bool]]()
+        """For each its begin and end in the text before, and whether it is an escape as a whole."""
+
+    def rewritten(self, pattern: re.Pattern[str]) -> Reading | None:
+        """The reading with each match replaced; None where nothing changes."""
+        text = pattern.sub(_replacement, self.text)
+        return Reading(text, self, pattern) if text != self.text else None
+
+    def source(self, start: int, end: int) -> tuple[int, int]:
+        """The part of the text that came which reads as ``text[start:end]``."""
+        if self._before is None:
+            return start, end
+        if not self._pieces:
+            self._find_pieces(self._before.text)
+        first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, end - 1) - 1
+        begin, _, is_escape = self._pieces[first]
+        begin += 0 if is_escape else start - self._starts[first]
+        last_begin, finish, is_escape = self._pieces[last]
+        finish = finish if is_escape else last_begin + end - self._starts[last]
+        return self._before.source(begin, finish)
+
+    def _find_pieces(self, text: str) -> None:
+        length = done = 0
+        for match in (*self._pattern.finditer(text), None):
+            begin, end = match.span() if match else (len(text), len(text))
+            for piece, size in (((done, begin, False), begin - done), ((begin, end, True), len(_new(match)))):
+                if size:
+                    self._starts.append(length)
+                    self._pieces.append(piece)
+                    length += size
+            done = end
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """The text as it came, then with its escapes undone, again and again; each also with its lines joined."""
+    reading: Reading | None = Reading(text)
+    for _ in range(MAX_ROUNDS + 1):
+        if reading is None:
+            return
+        yield reading
+        if "\n" in reading.text or "\r" in reading.text:
+            joined = reading.rewritten(LINE_BREAK)
+            if joined is not None:
+                yield joined
+        reading = reading.rewritten(ESCAPE) if ESCAPE_SIGNS.search(reading.text) else None
+
+
+def spellings_of(values: Iterable[str], min_chars: int) -> frozenset[str]:
+    """What to search for in the readings of a text, to find any of the values."""
+    plain = frozenset(form for value in values for form in _forms(value))
+    found = {form for form in plain if len(form) >= min_chars}
+    found |= {form for form in _unescaped_forms(plain) if len(form) >= min_chars}
+    encoded = (code for form in plain for code in _encoded(form.encode("utf-8", "surrogatepass")))
+    return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value, trimmed, in its lines joined differently, and as other programs write its letters."""
+    yield value
+    yield value.strip()
+    if " " in value.strip():
+        yield value.strip().replace(" ", "+")  # in a query
+    lines = value.strip().splitlines()
+    if len(lines) > 1:
+        yield from (separator.join(lines) for separator in ("", " ", "\n", "\r\n"))
+    if not value.isascii():
+        yield from (unicodedata.normalize(form, value) for form in ("NFC", "NFD"))
+        yield value.encode("utf-8", "surrogatepass").decode("latin-1")  # repr(bytes), and texts decoded wrongly
+    if HEX_VALUE.fullmatch(value.strip()):
+        yield from (value.strip().lower(), value.strip().upper())  # a hash or a UUID
+
+
+def _unescaped_forms(values: Iterable[str]) -> Iterator[str]:
+    """Values that hold what reads as an escape read differently where a text's escapes are undone."""
+    for value in values:
+        reading = Reading(value).rewritten(ESCAPE) if ESCAPE_SIGNS.search(value) else None
+        for _ in range(MAX_ROUNDS):
+            if reading is not None:
+                yield reading.text
+                reading = reading.rewritten(ESCAPE)
+
+
+def _encoded(data: bytes) -> Iterator[str]:
+    """Hex, and base64 of the data behind any other data (``user:value``): by the three ways in which it may be aligned.
+
+    The characters at both ends that the data around decides are left out.
+    """
+    yield data.hex()
+    yield data.hex().upper()
+    for shift, unknown in ((0, 0), (1, 2), (2, 3)):
+        known = (shift + len(data)) * 8 // 6
+        code = b64encode(bytes(shift) + data).decode()
+        for spelled in {code[unknown:known], *([code.rstrip("=")] if shift == 0 else ())}:
+            yield spelled
+            yield spelled.replace("+", "-").replace("/", "_")
+
+
+def _new(match: re.Match[str] | None) -> str:
+    return _replacement(match) if match else ""
+
+
+def _replacement(match: re.Match[str]) -> str:
+    """What a match reads as; a line break reads as nothing."""
+    kind, text = match.lastgroup, match[0]
+    if kind == "char":
+        return CHARS.get(text[1], text[1])
+    if kind == "percent":
+        data = bytes.fromhex(text.replace("%", ""))
+        return data.decode("latin-1" if len(data) == 1 else "utf-8", "replace")
+    if kind == "pair":
+        return chr(0x10000 + ((int(text[2:6], 16) - 0xD800) << 10) + int(text[8:12], 16) - 0xDC00)
+    if kind == "code":
+        return chr(int(text[2:], 16))  # noqa: FURB166 - base 0 does not read a backslash
+    if kind == "entity":
+        from html import unescape
+
+        return unescape(text)
+    return ""

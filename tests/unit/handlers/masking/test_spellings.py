@@ -1,0 +1,219 @@
+"""A secret is found in every spelling and part that SECURITY.md names; texts without one stay as they are."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.masking.finder import Finder
+from handlers.masking.parts import is_everyday, parts_of
+from handlers.masking.spellings import readings, spellings_of
+from handlers.redaction import HIDDEN, redact, register_secret
+
+VALUE = 'Zq7 "8f3a" <and> more/of=it+é\U0001f680\\n%41'
+INNER = "8f3a"
+"""Of the value, in the middle; it must not be left over."""
+
+
+def numbered(text: str, form: str) -> str:
+    return "".join(form.format(ord(char)) for char in text)
+
+
+def utf16_escapes(text: str, form: str) -> str:
+    data = text.encode("utf-16-be")
+    return "".join(form.format(int.from_bytes(data[at : at + 2])) for at in range(0, len(data), 2))
+
+
+def lower_percent(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def base64_behind(prefix: str) -> Callable[[str], str]:
+    return lambda text: base64.b64encode(prefix.encode() + text.encode()).decode()
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "percent, slash kept": quote,
+    "percent, all": lambda text: quote(text, safe=""),
+    "percent, lower case": lower_percent,
+    "percent, plus for space": quote_plus,
+    "percent, twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "repr": repr,
+    "ascii": ascii,
+    "repr of bytes": lambda text: repr(text.encode()),
+    "JSON": json.dumps,
+    "JSON, not ASCII": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON, slash": lambda text: json.dumps(text).replace("/", "\\/"),
+    "JSON, twice": lambda text: json.dumps(json.dumps(text)),
+    "JSON, three times": lambda text: json.dumps(json.dumps(json.dumps({"key": text}, ensure_ascii=False))),
+    "JSON, every character": lambda text: utf16_escapes(text, "\\u{:04x}"),
+    "JSON, every character, upper case": lambda text: utf16_escapes(text, "\\u{:04X}"),
+    "JSON in a query": lambda text: quote_plus(json.dumps({"key": text})),
+    "HTML": html.escape,
+    "HTML, decimal": lambda text: numbered(text, "&#{};"),
+    "HTML, hex": lambda text: numbered(text, "&#x{:x};"),
+    "HTML, upper hex": lambda text: numbered(text, "&#X{:X};"),
+    "JSON in HTML": lambda text: html.escape(json.dumps(text)),
+    "base64": base64_behind(""),
+    "base64, user:value": base64_behind("user:"),
+    "base64, one more": base64_behind("user1:"),
+    "base64, two more": base64_behind("user12:"),
+    "base64, for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64, no padding": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    "base64, lines": lambda text: base64.encodebytes(b"x" * 60 + text.encode()).decode(),
+    "base64, lines in JSON": lambda text: json.dumps(base64.encodebytes(b"x" * 60 + text.encode()).decode()),
+    "base64 in a query": lambda text: quote_plus(base64.b64encode(text.encode()).decode()),
+    "base64 in JSON, slash": lambda text: base64.b64encode(text.encode()).decode().replace("/", "\\/"),
+    "hex": lambda text: text.encode().hex(),
+    "hex, upper case": lambda text: text.encode().hex().upper(),
+}
+MANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=8, max_size=40)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_value_is_found_in_every_spelling(spelling: str) -> None:
+    register_secret(VALUE)
+    spelled = SPELLINGS[spelling](VALUE)
+    for before, after in (("", ""), ("key=", "&x=1"), ("it said ", " at the end")):
+        safe = redact(before + spelled + after)
+        assert HIDDEN in safe
+        assert not any(SPELLINGS[name](INNER) in safe for name in ("as it is", "percent, lower case", "hex"))
+        assert len(safe) < len(before + spelled + after) - len(VALUE) / 2
+        assert redact(safe) == safe
+
+
+def is_left(value: str, text: str) -> bool:
+    """Whether a reader finds the value in a text by one of the readings, or by its base64 or hex."""
+    return any(spelled in reading.text for reading in readings(text) for spelled in spellings_of([value], 8))
+
+
+@given(VALUES, st.sampled_from(sorted(SPELLINGS)), MANY, MANY)
+@settings(max_examples=300, deadline=None)
+def test_any_value_is_found_in_every_spelling(value: str, spelling: str, before: str, after: str) -> None:
+    if set(value) <= {"*"} or len(value.strip()) < 8:
+        return
+    register_secret(value)
+    text = f"{before} {SPELLINGS[spelling](value)} {after}"
+    safe = redact(text)
+    assert not is_left(value, safe)
+    assert redact(safe) == safe
+
+
+@given(MANY)
+@settings(deadline=None)
+def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
+    register_secret(VALUE)
+    assert redact(f"nothing to hide: {text} \\u0041 %41 &amp; aGVsbG8gd29ybGQ=") == (
+        f"nothing to hide: {text} \\u0041 %41 &amp; aGVsbG8gd29ybGQ="
+    )
+
+
+def test_what_a_service_cut_off_is_found_at_the_end() -> None:
+    register_secret("kW9-bX2-the-whole-of-it-5501")
+    for mark in ("", "…", "...", '"', '..."}', " … "):
+        for length in range(8, 28):
+            text = f"the value {'kW9-bX2-the-whole-of-it-5501'[:length]}{mark}"
+            assert redact(text).startswith("the value ***"), text
+    assert redact("the value kW9-bX2") == "the value kW9-bX2"
+    assert redact("kW9-bX2-the is in the middle") == "kW9-bX2-the is in the middle"
+
+
+def test_a_whole_tag_is_not_taken_for_a_cut_secret() -> None:
+    register_secret("penguins-of-the-south-7781")
+    assert redact("penguins") == "penguins"
+    assert redact("penguins-of") == "penguins-of"
+
+
+DOCUMENTS = [
+    ('{"user": "u", "inner": {"deep": ["leaf-8f3a-of-json"]}}', "leaf-8f3a-of-json"),
+    (json.dumps({"nested": json.dumps({"password": "hunterhunter"})}), "hunterhunter"),
+    ('{"pin": 1234567890123456}', "1234567890123456"),
+    ("AccountName=demo;AccountKey=Zm9vYmFyYmF6cXV4;EndpointSuffix=core.windows.net", "Zm9vYmFyYmF6cXV4"),
+    ("Server=tcp:demo.database.windows.net,1433;User ID=administrator;Password='p@ss word 1';", "p@ss word 1"),
+    ("host=db.example.com user=app password=correcthorse dbname=production", "correcthorse"),
+    ("demo.redis.cache.windows.net:6380,password=aB3dE5fG7h=,ssl=True", "aB3dE5fG7h="),
+    ("postgres://app:p%40ssw0rd-1@db.example.com:5432/production", "p@ssw0rd-1"),
+    ("postgres://app:p%40ssw0rd-1@db.example.com:5432/production", "p%40ssw0rd-1"),
+    ("https://demo.blob.core.windows.net/c?sv=2024-11-04&sig=aB%2FcD%3DeF9h", "aB/cD=eF9h"),
+    ("https://ghp_16C7e42F292c6912E7@github.com/org/repo", "ghp_16C7e42F292c6912E7"),
+    ("https://hooks.example.com/services/T00000000/XXXX16C7e42F292c", "XXXX16C7e42F292c"),
+    ("admin:s3cr3t-8f3a", "s3cr3t-8f3a"),
+    ("Bearer eyJ0eXAiOiJKV1QifQ", "eyJ0eXAiOiJKV1QifQ"),
+    ("-----BEGIN KEY-----\r\nMIIEvQIBADANBgkqhkiG\r\nyq8f3aQAAAAB\r\n-----END KEY-----\r\n", "MIIEvQIBADANBgkqhkiG"),
+    ("-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\nyq8f3aQAAAAB\n-----END KEY-----\n", "yq8f3aQAAAAB"),
+    ("apiVersion: v1\ntoken: 'abcdefgh8f3a'\n", "abcdefgh8f3a"),
+    ("export A=b\nexport API_KEY=abc\nPASSWORD=hunter2!", "hunter2!"),
+    ("Server=demo;Pwd=abc12;", "Pwd=abc12"),
+]
+
+
+@pytest.mark.parametrize(("document", "part"), DOCUMENTS)
+def test_a_part_of_a_secret_is_a_secret(document: str, part: str) -> None:
+    register_secret(document)
+    for spelling in ("as it is", "JSON, twice", "percent, all", "base64, user:value"):
+        spelled = SPELLINGS[spelling](part)
+        assert redact(f"login failed for {spelled}; try again") != f"login failed for {spelled}; try again"
+        assert part not in redact(f"login failed for {spelled}; try again")
+
+
+def test_everyday_parts_hide_nothing() -> None:
+    register_secret("Server=tcp:demo.database.windows.net,1433;Database=warehouse;User ID=reporter;Password=aB3dE5fG7h")
+    register_secret(
+        '{"type": "service_account", "host": "demo.example.com", "on": true, "port": 5432, "at": "2026-11-28"}'
+    )
+    text = "warehouse of reporter at demo.database.windows.net since 2026-11-28, service_account, demo.example.com"
+    assert redact(text) == text
+    assert is_everyday("Production")
+    assert not is_everyday("Production", "password")
+    assert is_everyday("RootManageSharedAccessKey", "SharedAccessKeyName")
+    assert not is_everyday("12345678901234567")
+
+
+def test_a_value_with_many_parts_has_a_limit() -> None:
+    assert len(parts_of(json.dumps([f"leaf-{number:08}-x" for number in range(1000)]))) == 200
+    assert parts_of("[" * 100_000) == ()
+    assert parts_of("http://[broken") == ()
+
+
+def test_a_value_on_several_lines_is_found_in_one() -> None:
+    register_secret("ab12\ncd34\nef56")
+    assert redact("it was ab12cd34ef56, or ab12 cd34 ef56") == "it was ***, or ***"
+
+
+def test_known_short_values_are_hidden_where_they_are_given() -> None:
+    assert redact("the pin 4711 is wrong: NDcxMQ== or 34373131", ["4711"]) == "the pin *** is wrong: ***== or ***"
+    assert redact("abc", ["", "***"]) == "abc"
+
+
+def test_the_finder_finds_the_longest_and_forgets() -> None:
+    finder = Finder()
+    finder.add(["password", "password-1", "password-1-long", "zebra-crossing"])
+    finder.add(["password-1"])
+    assert list(finder.spans("a password-1-lot here, zebra-crossing here")) == [(2, 12), (23, 37)]
+    finder.remove(["password-1"])
+    assert list(finder.spans("a password-1-lot here")) == [(2, 12)]
+    finder.remove(["password-1"])
+    assert list(finder.spans("a password-1-lot here")) == [(2, 10)]
+    finder.remove(["password", "password-1-long", "zebra-crossing"])
+    assert list(finder.spans("password-1-long zebra-crossing")) == []
+
+
+def test_many_secrets_cost_little() -> None:
+    finder = Finder()
+    documents = [";".join(f"Key{part}={number:06}{part:04}aBcDeFgHiJkL" for part in range(35)) for number in range(100)]
+    for document in documents:
+        finder.add(spellings_of((document, *parts_of(document)), 8))
+    text = 'the agent answered 500 at https://demo.example.com/Key1=000 {\\"json\\"} ' * 230
+    began = time.process_time()
+    assert list(finder.spans(text)) == []
+    assert time.process_time() - began < 0.2  # some milliseconds; a scan by alternatives takes seconds
