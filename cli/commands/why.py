@@ -116,6 +116,10 @@ async def _current_state(context: CommandContext, agent: str, subject: str, dige
         for kind, push, extra in pushes
         if push and (push.digest in digests or _is_about(_as_decision(push), subject))
     ]
+    if (rejection := desired.last_rejection) and (
+        rejection.push.digest in digests or _is_about(_as_decision(rejection.push), subject)
+    ):
+        state.append({"agent": agent, "kind": "rejected", "detail": f"{rejection.reason}: {rejection.detail}"})
     for hold in active(desired, release, context.gateways.clock.now()):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
             until = f"until {format_time(hold.until)}" if hold.until else "until removed"

@@ -106,9 +106,9 @@ def apply_correction(
 
     Where a stale event had displaced it and nothing was released since, that event is as if it had never come.
     """
-    push, stale = correction.push, desired.push
-    may_lag = stale is not None and push.pushed_at < stale.pushed_at
-    unconfirmed = stale if may_lag else None
+    push = correction.push
+    newer = (item for item in (desired.push, desired.unconfirmed) if item and push.pushed_at < item.pushed_at)
+    unconfirmed = next(newer, None)
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
     if position is None or desired.push_generation <= observed_generation:
         return replace(displace(desired, spec, push, now), unconfirmed=unconfirmed)
