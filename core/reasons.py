@@ -42,6 +42,7 @@ class Reason(StrEnum):
     MALFORMED_MESSAGE = "MALFORMED_MESSAGE", "warning", "a message in the queue releases cannot be read", "Check what writes to the queue besides Slipway."
     AGENT_UNKNOWN = "AGENT_UNKNOWN", "warning", "the agent is not in agents.yaml any more", "Nothing to do if you removed the agent; otherwise add it to agents.yaml again."
     SECRET_NOT_USED = "SECRET_NOT_USED", "info", "no agent uses the newest version of the secret", "Nothing to do."
+    SECRET_CHANGE_REPORTED = "SECRET_CHANGE_REPORTED", "warning", "a secret of the agent has a new version, and on_secret_change is notify", "Run slipway retry AGENT to release it, or set release.on_secret_change: release."
     SECRET_CHANGE_IGNORED = "SECRET_CHANGE_IGNORED", "info", "the agent does not release on a change of a secret", "Set release.on_secret_change: release, or run slipway retry AGENT."
     CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names; the events are kept until then."
     # Steps
@@ -89,6 +90,7 @@ class Reason(StrEnum):
     IMAGE_GONE = "IMAGE_GONE", "error", "the registry does not have the digest", "Push a new build, and find what deletes images from the registry."
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE", "error", "the registry did not describe the image, and inspect is required", "Grant the app's identity read access to the registry, or set inspect: best-effort; then run slipway retry AGENT."
     ENV_AMBIGUOUS = "ENV_AMBIGUOUS", "error", "two tagged secrets set the same variable", "Remove the tag env from one of them, then run slipway retry AGENT."
+    ENV_NAME_INVALID = "ENV_NAME_INVALID", "error", "the tag env of a secret is not a variable's name that may be set", "Correct the tag env of the secret that the detail names, then run slipway retry AGENT."
     ENV_CLASH = "ENV_CLASH", "error", "env and a tagged secret set the same variable", "Remove the variable from env and deploy, or remove the tag and run slipway retry AGENT."
     TOOLBOX_REFUSED = "TOOLBOX_REFUSED", "error", "Foundry refused the tools", "Correct tools in agents.yaml as the detail says and deploy; the release follows."
     VERSION_LIMIT = "VERSION_LIMIT", "error", "the agent has as many versions as it may have, and all must stay", "Loosen the setting in keep that the detail names, or raise keep.limit; deploy, then run slipway retry AGENT."

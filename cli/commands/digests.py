@@ -14,6 +14,7 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 async def list_digests(context: CommandContext) -> CommandResult:
     """Return one image per line, also of agents that are no longer in agents.yaml; fail if one cannot be read."""
     from cli.concurrency import read_each, reading
+    from cli.output import join_lines
     from handlers.concurrency import gather_two
     from handlers.images_in_use import ImagesInUse
 
@@ -29,4 +30,4 @@ async def list_digests(context: CommandContext) -> CommandResult:
         return await in_use.read(versions, [desired.push, release.push])
 
     images = sorted({image for found in await read_each(names, read) for image in found})
-    return CommandResult("\n".join(images), images)
+    return CommandResult(join_lines(*images), images, is_exact=True)

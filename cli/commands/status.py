@@ -25,6 +25,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all."""
     from cli.concurrency import read_each, reading
     from cli.durations import format_time
+    from cli.output import join_lines
     from core.ncrontab import Schedule
 
     names = context.select_agents(agent)
@@ -33,7 +34,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     statuses = await read_each(names, lambda name: _status(context, name))
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     lines = [line for status in statuses for line in _lines(status)]
-    text = "\n".join([*lines, f"next prune {format_time(next_prune)}{dry_run}"])
+    text = join_lines(*lines, f"next prune {format_time(next_prune)}{dry_run}")
     return CommandResult(text, [status | {"next_prune": next_prune.isoformat()} for status in statuses])
 
 

@@ -11,6 +11,7 @@ import nodesemver
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from core.agents_file.copied_text import copied_character
 from core.image_reference import (
     MAX_REPOSITORY_CHARS,
     REPOSITORY_PATTERN,
@@ -108,7 +109,9 @@ def check_range(text: str) -> str:
     try:
         nodesemver.make_range(text, loose=False)
     except ValueError as error:
-        raise ValueError(f'{quote(text)} is not a version range; write ">=1.0.0 <2.0.0" or "^1.2.0"') from error
+        found = copied_character(text)
+        instead = f"it has {found}" if found else 'write ">=1.0.0 <2.0.0" or "^1.2.0"'
+        raise ValueError(f"{quote(text)} is not a version range; {instead}") from error
     return text
 
 

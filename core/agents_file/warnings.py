@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from core.agents_file.copied_text import copied_character, foreign_character
 from core.agents_file.fields import quote
-from core.agents_file.spec import Agents, AgentSpec
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.agents_file.yaml_positions import KeyPath
 
 DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
@@ -37,7 +38,9 @@ def find_warnings(agents: Agents) -> tuple[str, ...]:
 
 def _place(agents: Agents, name: str, keys: KeyPath) -> KeyPath:
     """Where the value is: in the agent, in the defaults, or in neither, if it is a default; then the agent."""
-    places: tuple[KeyPath, ...] = (("agents", name, *keys), ("defaults", *keys))
+    homes: tuple[KeyPath, ...] = (("agents", name), ("defaults",))
+    single = keys[:2] + keys[3:] if keys[0:1] == ("release",) else keys  # a single probe has no list around it
+    places = [(*home, *path) for home in homes for path in (keys, single)]
     return next((place for place in places if place in agents.lines), ("agents", name))
 
 
@@ -61,19 +64,47 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
             yield ("protocols", protocol), message
     if spec.tags.prereleases and spec.tags.order != "semver" and spec.tags.range is None:
         yield ("tags", "prereleases"), "has no effect without `order: semver` or a range; add one, or remove the key"
+    yield from _of_expressions(spec)
     yield from _of_variables(spec)
 
 
+def _of_expressions(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
+    """Characters that a copy from a web page brought into an expression, or that no tag can have."""
+    lists = {("tags", "allow"): spec.tags.allow, ("tags", "ignore"): spec.tags.ignore, ("keep", "tags"): spec.keep.tags}
+    tags: dict[KeyPath, str] = {("tags", "extract"): spec.tags.extract or ""}
+    tags |= {(*keys, str(index)): text for keys, texts in lists.items() for index, text in enumerate(texts)}
+    for keys, text in tags.items():
+        if found := copied_character(text) or foreign_character(text):
+            yield keys, f"no tag has {found}"
+    for probes in ("verify", "check"):
+        for index, probe in enumerate(getattr(spec.release, probes)):
+            if found := copied_character(probe.expect or ""):
+                yield ("release", probes, str(index), "expect"), f"an answer must have {found}, unless that is meant"
+
+
 def _of_variables(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
-    earlier: dict[str, str] = {}
+    names: dict[str, str] = {}
+    secrets: dict[str, str] = {}
     for name, value in spec.env.items():
-        if isinstance(value, str) and (found := _reference(value)):
-            secret = SECRET_NAME.search(found)
-            instead = f"{{secret: {secret[1] if secret else 'name-in-key-vault'}}}"
-            yield ("env", name), f"the container gets {quote(found)} as it stands; for a secret write {instead}"
-        same = earlier.setdefault(name.lower(), name)
+        if isinstance(value, str):
+            yield from ((("env", name), message) for message in _of_text(value))
+        same = names.setdefault(name.lower(), name)
         if same != name and not name.lower().endswith("_proxy"):
             yield ("env", name), f"differs from {same} only in case: the container gets both; remove one"
+        if isinstance(value, SecretRef):
+            spelled = secrets.setdefault(value.secret.lower(), value.secret)
+            if spelled != value.secret:
+                message = f"{value.secret} and {spelled} are the same secret, since Key Vault ignores case"
+                yield ("env", name), f"{message}; write {spelled}"
+
+
+def _of_text(text: str) -> Iterator[str]:
+    if found := _reference(text):
+        secret = SECRET_NAME.search(found)
+        instead = f"{{secret: {secret[1] if secret else 'name-in-key-vault'}}}"
+        yield f"the container gets {quote(found)} as it stands; for a secret write {instead}"
+    if copied := copied_character(text[:1]):
+        yield f"the container gets the value with {copied} at its start, unless that is meant"
 
 
 def _reference(text: str) -> str:

@@ -31,6 +31,7 @@ FIXED_BY_A_SECRET = frozenset(
         Reason.SECRET_NOT_YET_VALID,
         Reason.ENV_AMBIGUOUS,
         Reason.ENV_CLASH,
+        Reason.ENV_NAME_INVALID,
     }
 )
 """A new version of a secret releases the push again that ended with one of these."""

@@ -35,7 +35,6 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.redaction import redact
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.observe import Observer, Prefetch
@@ -64,7 +63,7 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
-        decisions.record(Reason.AGENT_UNKNOWN, agent=redact(parsed.target))
+        decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()

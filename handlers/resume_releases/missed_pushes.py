@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.agents_file.spec import Agents, AgentSpec
+from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate
 from core.intake.registry_check import apply_registry
@@ -30,6 +30,8 @@ MAX_CONCURRENT = 4
 async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: Gateways, *, always: bool) -> None:
     """Read the tags of each followed repository, if that is due; raises where the state store fails.
 
+    Each repository and agent is checked whatever happens to another; the first error is raised at the end.
+
     The marker is written after every agent, so that a crash or an outage on the way leads to another attempt.
     ``always``: also when it is not due, because a changed agents.yaml may follow other repositories or tags.
     """
@@ -38,12 +40,14 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
     if timedelta(0) <= age < INTERVAL and not always:
         return
     repositories = sorted({spec.repository for spec in agents.agents.values()})
-    tag_lists = await gather_limited(MAX_CONCURRENT, (_tags(name, decisions, gateways) for name in repositories))
-    tags = dict(zip(repositories, tag_lists, strict=True))
-    for spec in agents.agents.values():
-        if found := tags[spec.repository]:
-            await _compare(spec, found, decisions, gateways)
-    if None not in tag_lists:
+
+    async def check(repository: str) -> bool:
+        tags = await _tags(repository, decisions, gateways)
+        specs = followers_of(agents, repository)
+        await gather_limited(1, (_compare(spec, tags, decisions, gateways) for spec in specs if tags))
+        return tags is not None
+
+    if all(await gather_limited(MAX_CONCURRENT, map(check, repositories))):
         await gateways.state_store.write_marker(MARKER, now.isoformat())
 
 

@@ -41,8 +41,8 @@ HOST_SETTINGS = {
     "OTEL_TRACES_SAMPLER",
 }
 """Settings of the Functions host and the worker."""
-UNSET_SETTINGS = {"AzureWebJobsStorage"}
-"""A connection string contains a key; the two service URIs replace it."""
+UNSET_SETTINGS = {"AzureWebJobsStorage", "KEY_VAULT_HOST"}
+"""A connection string contains a key; the two service URIs replace it. The vault's host is that of its address."""
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -434,6 +435,31 @@ def test_an_issue_of_the_defaults_is_listed_where_every_agent_overrides_it_too()
 def test_an_aliased_issue_names_every_path_and_the_line_of_the_anchor() -> None:
     found = issues("agents:\n  a: &one {repository: x, tag: v}\n  b: *one\n")
     assert [issue.split(":")[0] for issue in found] == ["agents.a.tag, line 2", "agents.b.tag, line 2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "issue"),
+    [
+        (
+            "agents: {a: {repository: b, tags: {range: 1.0.0 \u2013 2.0.0}}}",
+            r"line 1: .* is not a version range; it has \u2013 \(U\+2013, en dash\); write -",
+        ),
+        (
+            "agents: {a:\u00a0{repository: b}}",
+            r"line 1: this is not YAML: .*; the line has U\+00A0 \(no-break space\); write",
+        ),
+        (
+            "agents:\n  a: {repository: b}\n\u00a0\u00a0c: {repository: b}",
+            r"line 3: unknown key; it has U\+00A0 \(no-break space\); write a plain space",
+        ),
+        (
+            "agents: {a: {\u201crepository\u201d: b}}",
+            r"line 1: unknown key; it has \u201c \(U\+201C, left double quotation",
+        ),
+    ],
+)
+def test_a_character_that_a_copy_brought_along_is_named(text: str, issue: str) -> None:
+    assert any(re.search(issue, found) for found in issues(text))
 
 
 def test_two_agents_must_differ_in_more_than_case() -> None:

@@ -147,6 +147,35 @@ def test_other_texts_of_variables_are_no_warning(value: str) -> None:
             "agents.hello.tags.prereleases: has no effect without `order: semver` or a range",
         ),
         ("env: {Key: a, KEY: b}", "agents.hello.env.KEY: differs from Key only in case"),
+        (
+            "env: {A: {secret: API-key}, B: {secret: api-KEY}}",
+            "agents.hello.env.B: api-KEY and API-key are the same secret, since Key Vault ignores case; write API-key",
+        ),
+        (
+            "env: {A: \u201chello\u201d}",
+            "agents.hello.env.A: the container gets the value with \u201c (U+201C, left double",
+        ),
+        (
+            "tags: {allow: ['^v1', \u201c^v\u201d]}",
+            'agents.hello.tags.allow.1: no tag has \u201c (U+201C, left double quotation mark); write "',
+        ),
+        ("tags: {ignore: ['dev\u2013.*']}", "agents.hello.tags.ignore.0: no tag has \u2013 (U+2013, en dash); write -"),
+        (
+            "tags: {extract: '(v\u00a0.*)'}",
+            "agents.hello.tags.extract: no tag has U+00A0 (no-break space); write a plain",
+        ),
+        (
+            "keep: {tags: ['^gr\u00fcn']}",
+            "agents.hello.keep.tags.0: no tag has \u00fc (U+00FC, latin small letter u with",
+        ),
+        (
+            "release: {verify: {ask: a, expect: it\u2019s}}",
+            "agents.hello.release.verify.expect: an answer must have \u2019 (U+2019, right single",
+        ),
+        (
+            "release: {check: [{post: a, expect: ok}, {post: a, expect: a\u2013b}]}",
+            "agents.hello.release.check.1.expect: an answer must have \u2013 (U+2013, en dash); write -",
+        ),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning_with_its_line(body: str, warning: str) -> None:
@@ -157,7 +186,13 @@ def test_what_is_probably_not_meant_is_a_warning_with_its_line(body: str, warnin
 
 @pytest.mark.parametrize(
     "body",
-    ["protocols: {a2a: 1.0.0}", "env: {http_proxy: a, HTTP_PROXY: a}", "tags: {prereleases: true, order: semver}"],
+    [
+        "protocols: {a2a: 1.0.0}",
+        "env: {http_proxy: a, HTTP_PROXY: a}",
+        "tags: {prereleases: true, order: semver}",
+        "release: {verify: {ask: a\u2019s, expect: gr\u00fcn}}",
+        "env: {A: {secret: key}, B: {secret: key}}",
+    ],
 )
 def test_these_are_no_warnings(body: str) -> None:
     assert not warnings(load_agents(agent(body)))

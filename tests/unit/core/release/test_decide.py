@@ -442,6 +442,13 @@ def test_a_change_that_is_not_due_is_requeued_until_it_is() -> None:
     assert decide(SERVING, read_all(AT_1), replace(DESIRED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
 
 
+@pytest.mark.parametrize("year", [2099, 9999])
+def test_a_wait_that_agents_yaml_does_not_ask_for_is_over(year: int) -> None:
+    """A push from the future, stored by an earlier version, must not block the agent for years."""
+    absurd = replace(DESIRED, cause=Cause.PUSH, updated_at=JUST_NOW, not_before=datetime(year, 1, 1, tzinfo=UTC))
+    assert isinstance(decide(SERVING, read_all(AT_1, version("1")), absurd), StartRelease)
+
+
 def test_a_pause_that_is_over_stops_nothing() -> None:
     over = replace(DESIRED, pause=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
     assert isinstance(decide(SERVING, read_all(AT_1, version("1")), over), StartRelease)
