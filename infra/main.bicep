@@ -168,7 +168,6 @@ func listed(text string) string[] => filter(map(split(text, ','), item => trim(i
 var operator = deployer()
 var appSubscription = subscription().subscriptionId
 var token = toLower(uniqueString(appSubscription, environmentName, location))
-var deploymentLabel = '${environmentName} ${token}'
 var tags = {
   'azd-env-name': environmentName
 }
@@ -180,7 +179,6 @@ var registryGroup = createRegistry ? appGroup : registryResourceGroup
 var vaultGroup = createVault ? appGroup : vaultResourceGroup
 var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
-var deliverToQueue = eventDelivery == 'queue'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: appGroup
@@ -207,16 +205,9 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     sku: storageSku
     isPrivate: vnetEnabled
-  }
-}
-
-module storageAccess 'modules/storage-access.bicep' = if (assignRoles) {
-  name: 'slipway-storage-access'
-  scope: group
-  params: {
-    storageName: storage.outputs.name
     principalId: identity.outputs.principalId
     operatorId: operator.objectId
+    assignRoles: assignRoles
   }
 }
 
@@ -230,15 +221,8 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     retentionDays: logRetentionDays
     dailyQuotaGb: logDailyQuotaGb
-  }
-}
-
-module monitoringAccess 'modules/monitoring-access.bicep' = if (assignRoles) {
-  name: 'slipway-monitoring-access'
-  scope: group
-  params: {
-    insightsName: monitoring.outputs.insightsName
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -249,15 +233,8 @@ module outcomes 'modules/outcomes.bicep' = if (outcomeTopic) {
     name: 'evgt-slipway-${token}'
     location: location
     tags: tags
-  }
-}
-
-module outcomesAccess 'modules/outcomes-access.bicep' = if (outcomeTopic && assignRoles) {
-  name: 'slipway-outcomes-access'
-  scope: group
-  params: {
-    topicName: outcomes!.outputs.name
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -276,7 +253,7 @@ module foundryRoleDefinition 'modules/foundry-role.bicep' = if (assignRoles && f
   name: 'slipway-foundry-role-${token}'
   scope: subscription(foundrySubscription)
   params: {
-    deployment: deploymentLabel
+    deployment: '${environmentName} ${token}'
     assignableScope: '/subscriptions/${foundrySubscription}/resourceGroups/${foundryResourceGroup}'
   }
 }
@@ -304,53 +281,28 @@ module registry 'modules/registry.bicep' = if (createRegistry) {
   }
 }
 
-module registryAccess 'modules/registry-access.bicep' = if (assignRoles) {
-  name: 'slipway-registry-access-${token}'
+module registrySource 'modules/source.bicep' = {
+  name: 'slipway-registry-source-${token}'
   scope: resourceGroup(registrySubscription, registryGroup)
   params: {
-    registryName: registryName
+    kind: 'registry'
+    name: registryName
+    existingTopicName: registryTopicName
     principalId: identity.outputs.principalId
     projectPrincipalId: grantProjectPull ? foundry.outputs.projectPrincipalId : ''
-    deployment: deploymentLabel
-  }
-  dependsOn: [
-    registry
-  ]
-}
-
-module registryFacts 'modules/registry-facts.bicep' = {
-  name: 'slipway-registry-facts-${token}'
-  scope: resourceGroup(registrySubscription, registryGroup)
-  params: {
-    registryName: registryName
-  }
-  dependsOn: [
-    registry
-  ]
-}
-
-module registryTopic 'modules/topic.bicep' = {
-  name: 'slipway-registry-topic-${token}'
-  scope: resourceGroup(registrySubscription, registryGroup)
-  params: {
-    sourceId: registryFacts.outputs.id
-    topicType: 'Microsoft.ContainerRegistry.Registries'
-    location: registryFacts.outputs.location
-    topicName: 'evgs-slipway-registry-${token}'
+    environmentName: environmentName
+    token: token
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    existingTopicName: registryTopicName
-  }
-}
-
-module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
-  name: 'slipway-registry-topic-access'
-  scope: group
-  params: {
+    appSubscription: appSubscription
+    appGroup: group.name
     storageName: storage.outputs.name
-    principalId: registryTopic.outputs.principalId
-    deliverToQueue: deliverToQueue
+    assignRoles: assignRoles
+    deliverToQueue: eventDelivery == 'queue'
   }
+  dependsOn: [
+    registry
+  ]
 }
 
 // The vault and its events for new secret versions
@@ -365,52 +317,28 @@ module vault 'modules/vault.bicep' = if (createVault) {
   }
 }
 
-module vaultAccess 'modules/vault-access.bicep' = if (assignRoles) {
-  name: 'slipway-vault-access-${token}'
+module vaultSource 'modules/source.bicep' = {
+  name: 'slipway-vault-source-${token}'
   scope: resourceGroup(vaultSubscription, vaultGroup)
   params: {
-    vaultName: vaultName
+    kind: 'vault'
+    name: vaultName
+    existingTopicName: vaultTopicName
     principalId: identity.outputs.principalId
     secretNames: listed(vaultSecretNames)
-  }
-  dependsOn: [
-    vault
-  ]
-}
-
-module vaultFacts 'modules/vault-facts.bicep' = {
-  name: 'slipway-vault-facts-${token}'
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  params: {
-    vaultName: vaultName
-  }
-  dependsOn: [
-    vault
-  ]
-}
-
-module vaultTopic 'modules/topic.bicep' = {
-  name: 'slipway-vault-topic-${token}'
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  params: {
-    sourceId: vaultFacts.outputs.id
-    topicType: 'Microsoft.KeyVault.vaults'
-    location: vaultFacts.outputs.location
-    topicName: 'evgs-slipway-vault-${token}'
+    environmentName: environmentName
+    token: token
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    existingTopicName: vaultTopicName
-  }
-}
-
-module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
-  name: 'slipway-vault-topic-access'
-  scope: group
-  params: {
+    appSubscription: appSubscription
+    appGroup: group.name
     storageName: storage.outputs.name
-    principalId: vaultTopic.outputs.principalId
-    deliverToQueue: deliverToQueue
+    assignRoles: assignRoles
+    deliverToQueue: eventDelivery == 'queue'
   }
+  dependsOn: [
+    vault
+  ]
 }
 
 // The app
@@ -423,7 +351,7 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     storageId: storage.outputs.id
-    vaultId: vaultFacts.outputs.id
+    vaultId: vaultSource.outputs.id
   }
 }
 
@@ -445,62 +373,21 @@ module app 'modules/function.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady
     subnetId: !empty(appSubnetId) ? appSubnetId : (vnetEnabled ? network!.outputs.appSubnetId : '')
-    settings: [
-      {
-        name: 'FOUNDRY_PROJECT_ENDPOINT'
-        value: foundry.outputs.endpoint
-      }
-      {
-        name: 'KEY_VAULT_URL'
-        value: vaultFacts.outputs.vaultUri
-      }
-      {
-        name: 'REGISTRY_NAME'
-        value: registryName
-      }
-      {
-        name: 'REGISTRY_LOGIN_SERVER'
-        value: registryFacts.outputs.loginServer
-      }
-      {
-        name: 'REGISTRY_ENDPOINT'
-        value: 'https://${registryFacts.outputs.loginServer}'
-      }
-      {
-        name: 'AGENTS_FILE'
-        value: 'agents.yaml'
-      }
-      {
-        name: 'PRUNE_SCHEDULE'
-        value: pruneCron
-      }
-      {
-        name: 'RESUME_SCHEDULE'
-        value: resumeCron
-      }
-      {
-        name: 'PRUNE_DRY_RUN'
-        value: toLower(string(pruneDryRun))
-      }
-      {
-        name: 'OUTCOME_TOPIC_ENDPOINT'
-        value: outcomeTopic ? outcomes!.outputs.endpoint : ''
-      }
-      {
-        name: 'POLL_SECONDS'
-        value: pollSeconds
-      }
-      {
-        name: 'FOUNDRY_READS_PER_SECOND'
-        value: foundryReadsPerSecond
-      }
-    ]
+    settings: {
+      FOUNDRY_PROJECT_ENDPOINT: foundry.outputs.endpoint
+      KEY_VAULT_URL: vaultSource.outputs.address
+      REGISTRY_NAME: registryName
+      REGISTRY_LOGIN_SERVER: registrySource.outputs.address
+      REGISTRY_ENDPOINT: 'https://${registrySource.outputs.address}'
+      AGENTS_FILE: 'agents.yaml'
+      PRUNE_SCHEDULE: pruneCron
+      RESUME_SCHEDULE: resumeCron
+      PRUNE_DRY_RUN: toLower(string(pruneDryRun))
+      OUTCOME_TOPIC_ENDPOINT: outcomeTopic ? outcomes!.outputs.endpoint : ''
+      POLL_SECONDS: pollSeconds
+      FOUNDRY_READS_PER_SECOND: foundryReadsPerSecond
+    }
   }
-  dependsOn: [
-    storageAccess
-    monitoringAccess
-    vaultAccess
-  ]
 }
 
 // The workbook and the alerts. A metric alert can watch only topics of its own subscription.
@@ -525,7 +412,11 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     emails: listed(alertEmails)
-    systemTopicIds: concat(registrySubscription == appSubscription ? [registryTopic.outputs.id] : [], vaultSubscription == appSubscription ? [vaultTopic.outputs.id] : [])
+    subscriptionNames: [
+      'slipway-${token}-queue'
+      'slipway-${token}-function'
+    ]
+    systemTopicIds: concat(registrySubscription == appSubscription ? [registrySource.outputs.topicId] : [], vaultSubscription == appSubscription ? [vaultSource.outputs.topicId] : [])
   }
 }
 
@@ -536,8 +427,8 @@ output AZURE_FUNCTION_NAME string = app.outputs.name
 output SERVICE_SLIPWAY_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
-output KEY_VAULT_URL string = vaultFacts.outputs.vaultUri
-output REGISTRY_LOGIN_SERVER string = registryFacts.outputs.loginServer
+output KEY_VAULT_URL string = vaultSource.outputs.address
+output REGISTRY_LOGIN_SERVER string = registrySource.outputs.address
 // for the command line: source <(azd env get-values)
 output AzureWebJobsStorage__accountName string = storage.outputs.name
 output PRUNE_SCHEDULE string = pruneCron
@@ -549,7 +440,7 @@ output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
 output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId
 output SLIPWAY_OUTCOME_TOPIC_ID string = outcomeTopic ? outcomes!.outputs.id : ''
-output SLIPWAY_REGISTRY_TOPIC_ID string = registryTopic.outputs.id
-output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registryTopic.outputs.principalId
-output SLIPWAY_VAULT_TOPIC_ID string = vaultTopic.outputs.id
-output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultTopic.outputs.principalId
+output SLIPWAY_REGISTRY_TOPIC_ID string = registrySource.outputs.topicId
+output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registrySource.outputs.topicPrincipalId
+output SLIPWAY_VAULT_TOPIC_ID string = vaultSource.outputs.topicId
+output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultSource.outputs.topicPrincipalId

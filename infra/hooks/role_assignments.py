@@ -28,6 +28,11 @@ class RoleAssignment:
         row = ROLES[self.key]
         return row["role"] if self.key == "agentVersions" else row["id"]
 
+    @property
+    def readable_role(self) -> str:
+        """The name of the role for a command; an id where Azure has renamed the role, as Foundry's in 2026."""
+        return self.role if self.key == "foundryUser" else ROLES[self.key]["role"]
+
 
 def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
     """Every role assignment of a deployment; ``env`` holds the outputs of infra/main.bicep."""
@@ -71,7 +76,8 @@ def assignment_command(assignment: RoleAssignment) -> str:
     """The az command that creates the assignment."""
     assignee = f"--assignee-object-id {assignment.principal}"
     principal_type = "" if assignment.is_person else " --assignee-principal-type ServicePrincipal"
-    return f'az role assignment create --role "{assignment.role}" {assignee}{principal_type} --scope {assignment.scope}'
+    role = f'"{assignment.readable_role}"'
+    return f"az role assignment create --role {role} {assignee}{principal_type} --scope {assignment.scope}"
 
 
 def custom_role_command(request: DeployRequest) -> str:
