@@ -150,10 +150,11 @@ async def test_a_tag_is_judged_as_it_came() -> None:
 @in_virtual_time
 async def test_two_tags_that_differ_in_a_secret_are_two_pushes() -> None:
     register_secret("hummingbird")
+    register_secret("nightjars-of")
     app = app_with()
     assert await push_and_release(app, "hummingbird-1", "a") == "LIVE"
     await app.clock.sleep(60)
-    await app.pushed("***-1", "a")
+    await app.pushed("nightjars-of-1", "b")
     assert app.journal.reasons().count("ACCEPTED") == 2
 
 
