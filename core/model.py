@@ -26,6 +26,11 @@ class Push:
     pushed_at: datetime
     event_id: str
 
+    def is_same(self, other: Push | None) -> bool:
+        """True for the same image under the same tag, whatever its event."""
+        key = (self.repository, self.digest, self.tag)
+        return other is not None and key == (other.repository, other.digest, other.tag)
+
 
 @dataclass(frozen=True, slots=True)
 class TrafficRule:

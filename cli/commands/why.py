@@ -139,6 +139,10 @@ def _current_state(
         for kind, push, note in _pushes(desired, release)
         if push.digest in digests or _is_about(_as_decision(push), subject)
     ]
+    if (rejection := desired.last_rejection) and (
+        rejection.push.digest in digests or _is_about(_as_decision(rejection.push), subject)
+    ):
+        state.append({"agent": agent, "kind": "rejected", "detail": f"{rejection.reason}: {rejection.detail}"})
     for hold in active(desired, release, now):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
             until = f"until {format_time(hold.until)}" if hold.until else "until removed"

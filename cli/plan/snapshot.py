@@ -204,3 +204,7 @@ class SnapshotGateways:
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Return them from the snapshot."""
         return self._snapshot.tags.get(repository, ())
+
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        """Return those of the snapshot."""
+        return await self.list_tags(repository)

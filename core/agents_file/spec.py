@@ -120,6 +120,9 @@ class ReleaseSpec(Value):
         "auto", description="`auto` goes live; `manual` waits for approval; `notify` only reports what it would release"
     )
     min_push_age: Duration = Field(timedelta(0), description="how old a push must be before its release starts")
+    readable_within: Duration = Field(
+        timedelta(minutes=5), description="how long to wait for a registry that does not have a pushed image yet"
+    )
     debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
         "release", description="what to do when a secret has a new version"

@@ -59,7 +59,7 @@ def check_newer(spec: TagSpec, push: Push, desired: Push | None) -> Rejection | 
     """
     if desired is None:
         return None
-    if (push.repository, push.digest, push.tag) == (desired.repository, desired.digest, desired.tag):
+    if push.is_same(desired):
         return Rejection(Reason.SAME_PUSH)
     if push.repository != desired.repository or check_tag(spec, desired.tag) is not None:
         return None  # agents.yaml changed, and the agent does not follow the desired push any more

@@ -55,8 +55,13 @@ def paused(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | No
 
 
 def no_push_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Nothing was pushed yet."""
-    return Stop(Reason.NO_PUSH_YET) if inputs.desired.push is None else None
+    """Nothing was pushed yet, or nothing that can be deployed."""
+    if inputs.desired.push is not None:
+        return None
+    rejection = inputs.desired.last_rejection
+    if rejection is None:
+        return Stop(Reason.NO_PUSH_YET)
+    return Stop(Reason[rejection.reason], rejection.detail, already_reported=True)
 
 
 def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.reasons import Reason
-from core.release import transitions
+from core.release import rules_registry, transitions
 from core.release.actions import (
     Action,
     Check,
@@ -159,7 +159,7 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
     if isinstance(action, Create | Pin | MoveTraffic) and run.gateways.clock.now() - read.at > MAX_READ_AGE:
         # The pass stood still: what it read of Foundry is too old to write on. The definition stays, since a vault or
         # registry that takes longer than that would be asked for ever.
-        definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION)
+        definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION, Read.RECENT_TAGS)
         result = ActionResult(progress.state, definitions)
     else:
         result = await _execute(run, action, inputs)
@@ -288,7 +288,9 @@ async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: De
         delay = REQUEUE_DELAY.total_seconds()
     else:
         desired = await run.gateways.state_store.get_desired(run.spec.name)
-        if desired == answered:
+        due = rules_registry.lag_read_due(desired, run.spec, now)
+        if desired == answered and due is None:
             return
+        delay = max(0.0, (due - now).total_seconds()) if due and desired == answered else 0.0
     traceparent = desired.traceparent or otel.current_traceparent()
     await run.gateways.release_queue.enqueue(run.spec.name, delay=delay, traceparent=traceparent)

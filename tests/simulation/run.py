@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from core.agents_file.spec import Agents
-from core.image_manifest import RegistryTag
 from core.model import Push
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.in_memory.journal import InMemoryJournal
@@ -134,8 +133,7 @@ class History:
     def push(self, push: Push) -> None:
         """Put an image into the registry."""
         self.newest = push
-        tag = RegistryTag(push.tag, push.digest, push.pushed_at)
-        self.registry.tags.setdefault(REPOSITORY, []).append(tag)
+        self.registry.push(REPOSITORY, push.tag, push.digest, push.pushed_at)
         self.log(f"push {push.tag} {push.digest[-4:]} {self.foundry.behaviours[push.digest]}")
 
     def allow(self, *reasons: str) -> None:

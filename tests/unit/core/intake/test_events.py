@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState
+from core.state.desired import Cause, DesiredState, PreviousPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -24,11 +24,19 @@ def agent_spec(**keys: Any) -> AgentSpec:
 
 
 def test_a_newer_push_becomes_the_desired_push() -> None:
-    later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(1))
-    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW)
+    later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(seconds=1))
+    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW + timedelta(seconds=1))
     assert (update.reason, update.enqueues) == (Reason.ACCEPTED, True)
     assert update.desired == DesiredState(
-        5, 5, later, Cause.PUSH, NOW, runtime_hash=runtime_hash(agent_spec()), traceparent="trace"
+        5,
+        5,
+        later,
+        Cause.PUSH,
+        NOW + timedelta(seconds=1),
+        runtime_hash=runtime_hash(agent_spec()),
+        traceparent="trace",
+        push_generation=5,
+        previous_pushes=(PreviousPush(PUSH, 0, 4, 3),),
     )
 
 

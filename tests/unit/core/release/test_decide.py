@@ -112,7 +112,8 @@ def read_agent(agent_read: Agent | None, *versions: Version, definition: Resolve
     if versions:
         observed = replace(observed, reads=observed.reads | {Read.VERSION_LIST}, version_list=versions)
     if definition:
-        observed = replace(observed, reads=observed.reads | {Read.DESIRED_DEFINITION}, desired_definition=definition)
+        reads = observed.reads | {Read.DESIRED_DEFINITION, Read.RECENT_TAGS}
+        observed = replace(observed, reads=reads, desired_definition=definition)
     return observed
 
 
@@ -207,7 +208,7 @@ ENDS = [
     ),
     pytest.param(
         WITH_CANDIDATE,
-        read_all(AT_1, version("2", Status.FAILED, failure=Failure("ImageError", "no such manifest"))),
+        read_all(AT_1, version("2", Status.FAILED, failure=Failure("ImageError", "no right to pull"))),
         ANSWERED,
         Reason.IMAGE_ERROR,
         id="the candidate failed with a code",
@@ -882,14 +883,14 @@ READS = [
     pytest.param(
         NO_RELEASE,
         Observed(),
-        needs_read(Read.DESIRED_DEFINITION),
-        id="a first release resolves the desired definition before any read of Foundry",
+        needs_read(Read.DESIRED_DEFINITION, Read.RECENT_TAGS),
+        id="a first release resolves the desired definition and reads the tags before any read of Foundry",
     ),
     pytest.param(
         NO_RELEASE,
         read_agent(None),
-        needs_read(Read.DESIRED_DEFINITION),
-        id="a newer change needs the desired definition",
+        needs_read(Read.DESIRED_DEFINITION, Read.RECENT_TAGS),
+        id="a newer change needs the desired definition and the tags",
     ),
     pytest.param(
         SERVING,
