@@ -53,6 +53,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action:
+def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
-    return next(action for rule in RULES if (action := rule(inputs, spec, now)) is not None)
+    return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

@@ -29,6 +29,7 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
+from core.release.decide import RULES, Rule
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
@@ -64,6 +65,7 @@ class ReleaseContext:
     observer: Observer
     writer: FoundryWriter
     log: ReleaseLog
+    rules: tuple[Rule, ...] = RULES
 
     async def save(self, state: ReleaseState) -> None:
         """Store the release state where it differs from what is stored."""

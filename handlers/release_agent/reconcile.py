@@ -25,7 +25,7 @@ from core.release.actions import (
     StartRelease,
     Stop,
 )
-from core.release.decide import next_action
+from core.release.decide import RULES, Rule, next_action
 from core.release.inputs import DecisionInput, Observed
 from core.release.message import ReleaseMessage
 from core.state.desired import DesiredState
@@ -69,7 +69,13 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     await decisions.flush()
 
 
-async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, traceparent: str | None = None) -> Reason:
+async def reconcile(
+    spec: AgentSpec,
+    settings: Settings,
+    gateways: Gateways,
+    traceparent: str | None = None,
+    rules: tuple[Rule, ...] = RULES,
+) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     observer = Observer(spec, settings.registry_login_server, gateways)
     with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
@@ -83,7 +89,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
         keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
         poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
         writer = FoundryWriter(spec.name, lease, gateways)
-        run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log)
+        run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, rules)
         try:
             ended, desired = await _loop(run, prefetched)
         finally:
@@ -188,7 +194,7 @@ async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
 async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> tuple[DecisionInput, Action]:
     """The next action, once everything that it needs was read."""
     inputs = DecisionInput(read.desired, state, read.observed)
-    while isinstance(action := next_action(inputs, run.spec, read.at), NeedsRead):
+    while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     return inputs, action
 
