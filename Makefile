@@ -42,7 +42,7 @@ check: $(READY)  ## check format, lint and types, run the unit tests, require fu
 docs: $(READY)  ## write the reason pages from core/reasons.yaml
 	$(BIN)/python docs/reference/reasons/generate.py
 
-infra: $(READY)  ## test infra/ and its hooks; compile if BICEP or ../shared/tools/bicep is a compiler
+infra: $(READY)  ## test infra/ and its hooks; compile and evaluate if BICEP or ../shared/tools/bicep is a compiler
 	$(BIN)/pytest tests/infra $(ARGS)
 
 demo: $(READY)  ## show a push going live in half a minute, on local stand-ins

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.exit_codes import UsageError
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, SHORT_IMAGE_PUSHED, event_time
+from core.text_encoding import decode_text, repair_text
 
 Json = dict[str, Any]
 INPUT = "-"
@@ -86,7 +87,7 @@ def deduplicate_and_sort(events: Sequence[FoundEvent]) -> list[FoundEvent]:
 
 def parse_text(text: str, file: str) -> list[FoundEvent]:
     """Return the events of a file's text."""
-    stripped = text.strip()
+    stripped = repair_text(text).strip()
     if not stripped:
         raise UsageError(f"{file} is empty")
     try:
@@ -98,11 +99,11 @@ def parse_text(text: str, file: str) -> list[FoundEvent]:
 
 def _read(file: str) -> str:
     try:
-        return sys.stdin.read() if file == INPUT else Path(file).read_text()
+        return decode_text(sys.stdin.buffer.read() if file == INPUT else Path(file).read_bytes())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not text; an event is JSON") from None
+        raise UsageError(f"{file} is not text: save it as UTF-8; an event is JSON") from None
 
 
 def _parse_lines(text: str, file: str, error_of_text: Exception) -> list[tuple[str, Any]]:
@@ -150,7 +151,7 @@ def _parse_message(text: str, position: str) -> Any:
     """Return a queue message's content: JSON, or JSON in base64."""
     for candidate in (text, _decode_base64(text)):
         try:
-            return json.loads(candidate)
+            return json.loads(repair_text(candidate))
         except (ValueError, RecursionError):
             continue
     raise UsageError(f"{position} holds a message that is not JSON: it cannot be sent again")
@@ -158,7 +159,7 @@ def _parse_message(text: str, position: str) -> Any:
 
 def _decode_base64(text: str) -> str:
     try:
-        return base64.b64decode(text, validate=True).decode()
+        return decode_text(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         return ""
 

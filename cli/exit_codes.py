@@ -21,4 +21,6 @@ class UsageError(typer.BadParameter):
 
     def show(self, file: Any = None) -> None:
         """Print the message."""
-        print(self.message, file=file or sys.stderr)
+        from handlers.masking.visible import visible
+
+        print(visible(self.message, keep="\n"), file=file or sys.stderr)

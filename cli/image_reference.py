@@ -6,7 +6,7 @@ import re
 
 from cli.exit_codes import UsageError
 from core.agents_file.spec import AgentSpec
-from core.events import DIGEST
+from core.image_reference import DIGEST
 from core.model import Push
 from handlers.gateways.interfaces import Gateways
 

@@ -1,15 +1,21 @@
-"""Terminal output: aligned columns, coloured reason codes, and a progress line after a second."""
+"""Terminal output: aligned columns, coloured reason codes, and a progress line after a second.
+
+Tags, details and names come from others. Output goes through ``print_text``, ``print_error`` or ``print_json``, which
+show control characters as text. ``columns`` and ``join_lines`` also keep a text of others in its own line.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.status import Status
+    from rich.text import Text
 
 PROGRESS_AFTER_SECONDS = 1.0
 COLOURS = {"info": "green", "warning": "yellow", "error": "red"}
@@ -17,10 +23,20 @@ CHECK_COLOURS = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    """Return rows as aligned columns, one line a row."""
+    from handlers.masking.visible import visible
+
+    cells = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "\n".join(lines)
+
+
+def join_lines(*lines: str) -> str:
+    """Return the texts below one another, each in one line."""
+    from handlers.masking.visible import visible
+
+    return "\n".join(map(visible, lines))
 
 
 def subject(decision: Mapping[str, object]) -> str:
@@ -39,12 +55,29 @@ def meaning(decision: Mapping[str, object]) -> str:
     return ": ".join(part for part in parts if part)
 
 
+def print_error(text: str) -> None:
+    """Print text to stderr, without control characters."""
+    from handlers.masking.visible import visible
+
+    print(visible(text, keep="\n"), file=sys.stderr)
+
+
+def print_json(data: object, **options: Any) -> None:
+    """Print data as JSON, with JSON's own escapes for control characters."""
+    from handlers.masking.visible import visible_json
+
+    print(visible_json(json.dumps(data, ensure_ascii=False, **options)), flush=True)
+
+
 def print_text(text: str) -> None:
-    """Print text; on a terminal, reason codes have the colour of their severity."""
+    """Print text without control characters; on a terminal, reason codes have the colour of their severity."""
+    from handlers.masking.visible import visible
+
+    text = visible(text, keep="\n")
     if not text:
         return
     if not sys.stdout.isatty():
-        print(text)
+        print(text, flush=True)
         return
     from rich.console import Console
     from rich.text import Text
@@ -92,18 +125,27 @@ class Progress:
             while True:
                 if self.activity != printed:
                     printed = self.activity
-                    print(f"… {printed}", file=sys.stderr, flush=True)
+                    print_error(f"… {printed}")
                 await asyncio.sleep(PROGRESS_AFTER_SECONDS)
         from rich.console import Console
 
-        self._spinner = Console(stderr=True).status(self.activity)
+        self._spinner = Console(stderr=True).status(_as_text(self.activity))
         try:
             while True:
                 if self.muted:
                     self._spinner.stop()
                 else:
-                    self._spinner.update(f"{self.activity} (Ctrl-C stops)")
+                    self._spinner.update(_as_text(f"{self.activity} (Ctrl-C stops)"))
                     self._spinner.start()
                 await asyncio.sleep(PROGRESS_AFTER_SECONDS / 4)
         finally:
             self._spinner.stop()
+
+
+def _as_text(line: str) -> Text:
+    """Return a line that Rich does not read as markup."""
+    from rich.text import Text
+
+    from handlers.masking.visible import visible
+
+    return Text(visible(line))

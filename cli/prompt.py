@@ -26,6 +26,8 @@ class PromptOptions:
 
 def confirm(options: PromptOptions, progress: Progress, plan: str, question: str) -> bool:
     """Show the plan and ask; return True at once for ``--yes``. Raise UsageError if no user can answer."""
+    from cli.output import join_lines, print_text
+
     if options.yes:
         return True
     if options.as_json or not sys.stdin.isatty():
@@ -34,8 +36,8 @@ def confirm(options: PromptOptions, progress: Progress, plan: str, question: str
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         progress.pause()
-        print(plan)
-        return typer.confirm(question)
+        print_text(plan)
+        return typer.confirm(join_lines(question))
     except KeyboardInterrupt:  # in a task, asyncio would stop the loop and lose the exit code
         raise typer.Abort from None
     finally:

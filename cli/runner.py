@@ -48,6 +48,8 @@ class CommandResult:
     text: str
     data: Any
     exit_code: int = 0
+    is_exact: bool = False
+    """True if a program acts on the names in it, so that they must stay; the command hides secrets itself."""
 
 
 Command = Callable[[CommandContext], Awaitable[CommandResult]]
@@ -69,13 +71,14 @@ def run_and_print(local: bool, as_json: bool, command: Command) -> None:
 
 def print_result(result: CommandResult, as_json: bool) -> None:
     """Print a result without the secrets that were read; exit if its code is not 0."""
-    from cli.output import print_text
-    from handlers.redaction import redact
+    from cli.output import print_json, print_text
+    from handlers.redaction import redact, redact_data
 
     if as_json:
-        print(redact(json.dumps(result.data, indent=1, default=str, ensure_ascii=False)))
+        data = result.data if result.is_exact else redact_data(result.data)
+        print_json(data, indent=1, default=str if result.is_exact else lambda value: redact(str(value)))
     else:
-        print_text(redact(result.text))
+        print_text(result.text if result.is_exact else redact(result.text))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -84,6 +87,7 @@ def run(local: bool, command: Command) -> CommandResult:
     """Run a command; if it fails, print one line and exit."""
     import asyncio
 
+    from cli.output import print_error
     from handlers.gateways.errors import GatewayError
     from handlers.settings import ConfigError
 
@@ -91,12 +95,12 @@ def run(local: bool, command: Command) -> CommandResult:
     try:
         return asyncio.run(_run(command))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print_error(str(error))
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:
         from cli.errors import explain
 
-        print(explain(error), file=sys.stderr)
+        print_error(explain(error))
         raise typer.Exit(SERVICE_ERROR) from None
     except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also at a prompt
         print("stopped; what was written stays, and the app continues with it", file=sys.stderr)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.agents_file.fields import check_variable
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
@@ -52,7 +53,15 @@ class UnresolvedDefinition:
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
-    """Variable -> secret, from ``env`` and from the tags of secrets; both must not set the same variable."""
+    """Variable -> secret, from ``env`` and from the tags of secrets; both must not set the same variable.
+
+    A tag must name a variable that ``env`` may set. Else nothing is released: the container may need the variable.
+    """
+    for variable, secret in sorted(tagged.items()):
+        try:
+            check_variable(variable)
+        except ValueError as error:
+            return UnresolvedDefinition(Reason.ENV_NAME_INVALID, f"tag env of secret {secret}: {error}")
     if clashes := sorted(set(spec.env) & set(tagged)):
         detail = f"{clashes[0]} is set by env and by the tag of secret {tagged[clashes[0]]}"
         return UnresolvedDefinition(Reason.ENV_CLASH, detail)

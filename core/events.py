@@ -8,25 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from core.image_reference import DIGEST, TAG, is_repository
 from core.model import Push
 from core.reasons import Reason
+from core.text_encoding import repair_text
+from core.timing import FIRST_TIME, MAX_CLOCK_SKEW
 
 IMAGE_PUSHED = "Microsoft.ContainerRegistry.ImagePushed"
 SECRET_NEW_VERSION = "Microsoft.KeyVault.SecretNewVersionCreated"
 SHORT_IMAGE_PUSHED = "ImagePushed"
 """The type in documents of 2018 to 2020 and from old subscriptions."""
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}.*|.*\.(sig|att|sbom)")
 """Tags that cosign, notation and ORAS create for what they attach to an image."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
-SECRET_ID = re.compile(r"https?://([^/]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
+SECRET_ID = re.compile(r"https?://([^/\s]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
+REGISTRY_ID = re.compile(
+    r"/?subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.containerregistry/registries/([^/]+)/?"
+)
+"""In lower case: Azure writes resource ids in any case of letters."""
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 MAX_QUOTED_CHARS = 60
+UNREADABLE = object()
+"""An event that is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,75 +76,133 @@ ParsedEvent = ImagePushed | SecretChanged | Ignored
 Json = Mapping[str, object]
 
 
-def parse_events(payload: str, registry: str, received_at: datetime) -> tuple[ParsedEvent, ...]:
+def parse_events(payload: str, registry: str, received_at: datetime, vault: str = "") -> tuple[ParsedEvent, ...]:
     """Every event of a delivery; never raises, and a malformed event does not affect the others.
 
-    ``registry`` is the resource name that a topic must end with; ``received_at`` replaces an unreadable time.
+    ``registry`` is the resource name that a topic must end with, ``vault`` the host that a secret must be in, if it is
+    given. ``received_at`` replaces a time that is unreadable or not believable.
     """
+    ours = _Ours(registry.lower(), vault.lower(), received_at)
+    return tuple(_event(event, ours) for event in _bodies(repair_text(payload)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """What an event is compared with."""
+
+    registry: str
+    vault: str
+    received_at: datetime
+
+
+def _bodies(payload: str) -> Iterable[object]:
+    """The events of a delivery; where the whole cannot be read, each element of the array for itself."""
     try:
         body = json.loads(payload)
     except (ValueError, RecursionError):
-        return (Ignored("", Reason.MALFORMED_EVENT, "the payload is not JSON"),)
-    return tuple(_event(event, registry, received_at) for event in (body if isinstance(body, list) else [body]))
+        return map(_body, _elements(payload))
+    return body if isinstance(body, list) else [body]
 
 
-def _event(body: object, registry: str, received_at: datetime) -> ParsedEvent:
+def _body(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return UNREADABLE
+
+
+def _elements(payload: str) -> Iterator[str]:
+    """The texts between the commas of the outermost array; the whole text if it is not an array."""
+    start, depth = 0, 0
+    for token in JSON_TOKEN.finditer(payload):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth == 1 and token[0] == "[" and start == 0:
+            start = token.end()
+        elif start and ((depth == 1 and token[0] == ",") or (depth == 0 and token[0] == "]")):
+            yield payload[start : token.start()]
+            start = token.end()
+    if start == 0 or depth > 0:
+        yield payload[start:]
+
+
+def _event(body: object, ours: _Ours) -> ParsedEvent:
     if not isinstance(body, dict):
-        return Ignored("", Reason.MALFORMED_EVENT, "the event is not an object")
+        problem = "the payload is not JSON" if body is UNREADABLE else "the event is not an object"
+        return Ignored("", Reason.MALFORMED_EVENT, problem)
     event_id = _quote(_text(body, "id"))
     kind = _text(body, "eventType") or _text(body, "type")
     if not kind:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "the event has no type")
     if kind in (IMAGE_PUSHED, SHORT_IMAGE_PUSHED):
-        return _push(body, event_id, registry, received_at)
+        return _push(body, event_id, ours)
     if kind == SECRET_NEW_VERSION:
-        return _secret(body, event_id)
+        return _secret(body, event_id, ours)
     return Ignored(event_id, Reason.OTHER_EVENT_TYPE, _quote(kind))
 
 
-def _push(body: Json, event_id: str, registry: str, received_at: datetime) -> ParsedEvent:
+def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     data = _data(body)
     topic = _text(body, "topic") or _text(body, "source")
     target = data.get("target")
     if not isinstance(target, dict) or not _text(target, "repository"):
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.target.repository is missing")
     repository, tag, digest = (_text(target, key) for key in ("repository", "tag", "digest"))
-    reason = _not_ours(data, topic, registry) or _not_deployable(tag, digest)
+    reason = _not_ours(data, topic, ours.registry) or _not_deployable(repository, tag, digest)
     if reason is not None:
-        detail = "data.target.digest is not a sha256 digest" if reason is Reason.MALFORMED_EVENT else ""
+        detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
         known_digest = digest if DIGEST.fullmatch(digest) else ""
         return Ignored(event_id, reason, detail, _quote(repository), _quote(tag), known_digest)
-    times = (event_time(_text(body, key)) for key in ("eventTime", "time"))
-    at = next((time for time in (*times, event_time(_text(data, "timestamp"))) if time is not None), received_at)
-    return ImagePushed(Push(repository, digest, tag, at, event_id), _traceparent(body), data.get("dry_run") is True)
+    push = Push(repository, digest, tag, _pushed_at(body, data, ours.received_at), event_id)
+    return ImagePushed(push, _traceparent(body), data.get("dry_run") is True)
+
+
+def _pushed_at(body: Json, data: Json, received_at: datetime) -> datetime:
+    """The first readable time since there are registries; received now, if it is in our future or there is none."""
+    texts = (_text(body, "eventTime"), _text(body, "time"), _text(data, "timestamp"))
+    times = (time for text in texts if (time := event_time(text)) is not None)
+    at = next((time for time in times if time >= FIRST_TIME), received_at)
+    return at if at <= received_at + MAX_CLOCK_SKEW else received_at
 
 
 def _not_ours(data: Json, topic: str, registry: str) -> Reason | None:
-    names = [part.lower() for part in topic.split("/")]
+    resource_id = topic.lower()
+    names = resource_id.split("/")
     if "connectedregistries" in names or data.get("connectedRegistry") or data.get("connectedregistry"):
         return Reason.CONNECTED_REGISTRY
-    return Reason.OTHER_REGISTRY if names[-1] != registry.lower() else None
+    match = REGISTRY_ID.fullmatch(resource_id)
+    return None if match is not None and match[1] == registry else Reason.OTHER_REGISTRY
 
 
-def _not_deployable(tag: str, digest: str) -> Reason | None:
+def _not_deployable(repository: str, tag: str, digest: str) -> Reason | None:
     if not tag:
         return Reason.UNTAGGED_PUSH
     if ARTIFACT_TAG.fullmatch(tag):
         return Reason.ARTIFACT_TAG
     if not digest:
         return Reason.NO_DIGEST
-    return None if DIGEST.fullmatch(digest) else Reason.MALFORMED_EVENT
+    valid = is_repository(repository) and TAG.fullmatch(tag) and DIGEST.fullmatch(digest)
+    return None if valid else Reason.MALFORMED_EVENT
 
 
-def _secret(body: Json, event_id: str) -> ParsedEvent:
+def _malformed(repository: str, tag: str) -> str:
+    """Which part of the target no registry can have."""
+    if not is_repository(repository):
+        return "data.target.repository is not a repository's name"
+    return "data.target.digest is not a sha256 digest" if TAG.fullmatch(tag) else "data.target.tag is not a tag"
+
+
+def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     # Only the identifier: other keys of the documented sample have stray spaces ("ObjectName ")
     data = _data(body)
     match = SECRET_ID.fullmatch(_text(data, "Id").strip())
     if match is None:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is not the identifier of a secret version")
     host, name, version = match.groups()
-    vault, dry_run = host.split(".")[0].lower(), data.get("dry_run") is True
-    return SecretChanged(vault, name.lower(), version, event_id, _traceparent(body), dry_run)
+    host = host.lower().removesuffix(":443")
+    if ours.vault and host != ours.vault:
+        return Ignored(event_id, Reason.OTHER_VAULT, _quote(host))
+    vault = host.partition(".")[0]
+    return SecretChanged(vault, name.lower(), version, event_id, _traceparent(body), data.get("dry_run") is True)
 
 
 def _data(body: Json) -> Json:
@@ -143,7 +210,7 @@ def _data(body: Json) -> Json:
     data = body.get("data")
     if isinstance(data, str):
         try:
-            data = json.loads(data)
+            data = json.loads(repair_text(data))
         except (ValueError, RecursionError):
             return {}
     return data if isinstance(data, dict) else {}

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)  # the service gave no creation time
 FOLLOWS_LATEST = "@latest"  # a selector rule may name this in place of a version number (docs/reference/wire.md)
+
+
+Origin = Literal["agent", "service", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,11 @@ class Push:
     tag: str
     pushed_at: datetime
     event_id: str
+
+    def is_same(self, other: Push | None) -> bool:
+        """True for the same image under the same tag, whatever its event."""
+        key = (self.repository, self.digest, self.tag)
+        return other is not None and key == (other.repository, other.digest, other.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,24 @@ class Answer:
     status: int
     text: str = ""
     code: str = ""
-    """The service's error code, if the status is an error."""
+    """The error code, of an error status or of a response that says that it failed."""
     version: str | None = None
     """The version that answered, if the answer names it."""
     problem: str = ""
     """Why the answer cannot be read: too large, cut off, not text."""
+    origin: Origin = field(default="", compare=False)
+    """Who gave the answer; empty where the answer does not say."""
+    message: str = field(default="", compare=False)
+    """The service's own words, where it refused a session; an agent's words are never kept."""
+    response_status: str = ""
+    """The status that a response gives itself, as ``completed`` or ``failed``; empty over other protocols."""
+    incomplete_reason: str = ""
+    other_output: str = ""
+    """What a response without text has in its place: a refusal, function calls."""
+    session: str = field(default="", compare=False)
+    """The session that the question ran in, where the answer names it."""
+    request_id: str = field(default="", compare=False)
+    """The service's id of the request, which Microsoft's support asks for."""
 
 
 class Status(StrEnum):

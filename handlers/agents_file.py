@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
+from handlers.redaction import keep_names
 from handlers.settings import APP_ROOT, ConfigError, Settings
 
 
@@ -25,6 +26,8 @@ def load_agents_file(settings: Settings) -> Agents:
 @lru_cache(maxsize=2)
 def _load(path: Path, _changed_at: int) -> Agents:
     try:
-        return load_agents(path.read_bytes())
+        agents = load_agents(path.read_bytes())
     except AgentsFileError as error:
         raise ConfigError(str(error)) from error
+    keep_names(agents.agents)
+    return agents

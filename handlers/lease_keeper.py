@@ -29,7 +29,7 @@ class LeaseLostError(Exception):
 
 
 class LeaseKeeper:
-    """Renews one lease in time; every method but ``fault_over`` may raise LeaseLostError."""
+    """Renews one lease in time; every method that waits may raise LeaseLostError."""
 
     def __init__(self, clock: Clock, lease: Lease, rate_limiter: FoundryRateLimiter) -> None:
         self._clock = clock
@@ -72,6 +72,11 @@ class LeaseKeeper:
             return False
         await self.sleep(seconds)
         return True
+
+    @property
+    def faults_last(self) -> bool:
+        """True once more faults came in a row than are waited out."""
+        return self._faults > MAX_FAULTS_IN_A_ROW
 
     def fault_over(self) -> None:
         """The service answered: the next fault is the first one again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.events import SecretChanged
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of
 from core.state.release import ReleaseState
@@ -20,6 +21,7 @@ EVENT_TYPES = {
 }
 APPROVAL_WAITING = "Slipway.Release.AwaitingApproval"
 PRUNED = "Slipway.Versions.Pruned"
+SECRET_CHANGED = "Slipway.Secret.Changed"
 MAX_DETAIL_CHARS = 1000
 
 
@@ -50,6 +52,14 @@ def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str
 def prune_event(agent: str, versions: list[str], at: str) -> OutcomeEvent:
     """The event for deleted versions."""
     return _event(PRUNED, agent, f"{agent}/pruned/{at}", {"agent": agent, "versions": versions})
+
+
+def secret_event(agent: str, changed: SecretChanged) -> OutcomeEvent:
+    """The event for a new version of a secret that is only reported: ``release.on_secret_change: notify``."""
+    reason = Reason.SECRET_CHANGE_REPORTED
+    data = {"agent": agent, "reason": reason.value, "help": reason.help, "secret": changed.name}
+    event_id = f"{agent}/secret/{changed.name}/{changed.version}"
+    return _event(SECRET_CHANGED, agent, event_id, redact_fields(data, MAX_DETAIL_CHARS))
 
 
 def _event(kind: str, agent: str, event_id: str, data: Mapping[str, object]) -> OutcomeEvent:

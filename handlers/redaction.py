@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from core.reasons import Reason
 from handlers.masking.finder import Finder, Span, find_few
 from handlers.masking.parts import MIN_CHARS, parts_of
 from handlers.masking.spellings import readings, spellings_of
@@ -21,26 +22,39 @@ MAX_CODE_CHARS = 100
 """Of an error code or a version number in an answer."""
 MAX_PASSES = 4
 """What stands on both sides of a masked value may, read together, be another one."""
-OWN_FIELDS = frozenset(
-    {"at", "reason", "severity", "help", "step", "cause", "agent", "generation", "queue", "outcome", "status", "images"}
-)
-"""Fields whose words are ours, or names that agents.yaml gives: queries, alerts and commands compare them."""
-HASH_FIELDS = frozenset({"digest", "fingerprint", "message_sha256"})
-HASH = re.compile(r"(sha256:)?([0-9a-f]{64})")
+WORD = re.compile(r"[a-z]+([._-][a-z]+)*")
+HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+IMAGE = r"[\w.-]+(?::\d+)?/[\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
+OWN_FORMS = {
+    "at": re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)"),
+    "reason": re.compile("|".join(Reason)),
+    **dict.fromkeys(("severity", "step", "cause", "outcome", "status", "queue"), WORD),
+    "images": re.compile(f"{IMAGE}( {IMAGE})*"),
+    **dict.fromkeys(("digest", "fingerprint", "message_sha256"), HASH),
+}
+"""Fields whose words are ours, with the form that these have: queries, alerts and commands compare them, unmasked."""
 
+_names: set[str] = set()
+"""Agents of agents.yaml: compared as well, in the field ``agent``."""
 _secrets: dict[str, frozenset[str]] = {}
 """Value -> what to find of it."""
 _finder = Finder()
 
 
+def keep_names(names: Iterable[str]) -> None:
+    """Do not mask these agents, whatever a secret is called: they are names of agents.yaml."""
+    _names.update(names)
+
+
 def register_secret(value: str) -> None:
     """Hide this value and its parts from now on."""
+    if len(value.strip()) < MIN_SECRET_CHARS or set(value) <= {"*"}:
+        return
     known = _secrets.pop(value, None)
     if known is None:
-        known = frozenset() if set(value) <= {"*"} else spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS)
+        known = spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS)
         _finder.add(known)
-    if known:
-        _secrets[value] = known
+    _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:
         _finder.remove(_secrets.pop(next(iter(_secrets))))
 
@@ -65,8 +79,8 @@ def redact_and_truncate(text: str, max_chars: int) -> str:
 
 
 def redact_text(name: str, text: str, max_chars: int) -> str:
-    """The text of a named field; our own words and hashes stay, so that they can be compared afterwards."""
-    return _truncated(visible(text if _is_own(name, text) else redact(text)), max_chars)
+    """The text of a named field; our own words and hashes stay whole, so that they can be compared afterwards."""
+    return text if _is_own(name, text) else redact_and_truncate(text, max_chars)
 
 
 def redact_fields(fields: Mapping[str, object], max_chars: int) -> dict[str, object]:
@@ -110,6 +124,10 @@ class ServiceCode(str):
     def __hash__(self) -> int:
         return hash(self._came)
 
+    def casefold(self) -> str:
+        """The code as it came, to be compared without its case; never shown."""
+        return self._came.casefold()
+
 
 class RedactedErrors:
     """A context that replaces an error whose text, or whose causes' texts, hold a secret; other errors pass.
@@ -131,11 +149,11 @@ class HiddenError(Exception):
 
 
 def _is_own(name: str, text: str) -> bool:
-    """True for a field of our own, and for a hash; a hash that is a secret as a whole is none of them."""
-    if name in OWN_FIELDS:
-        return True
-    match = HASH.fullmatch(text) if name in HASH_FIELDS else None
-    return match is not None and match[2] not in _secrets
+    """True for our own words, for agents and for hashes; not for a hash that is a secret as a whole."""
+    if name == "agent":
+        return text in _names
+    match = OWN_FORMS[name].fullmatch(text) if name in OWN_FORMS else None
+    return match is not None and (match.re is not HASH or match[1] not in _secrets)
 
 
 def _truncated(text: str, max_chars: int) -> str:

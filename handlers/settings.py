@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from handlers.settings_validation import SCHEDULES, TRUE, find_mistakes
 
@@ -44,6 +45,11 @@ class Settings:
         "FOUNDRY_PROJECT_ENDPOINT", "`https://<resource>.services.ai.azure.com/api/projects/<project>`"
     )
     key_vault_url: str = _setting("KEY_VAULT_URL", "`https://<vault>.vault.azure.net`")
+    key_vault_host: str = _setting(
+        "KEY_VAULT_HOST",
+        "Vault's host in events of secrets; those of other vaults are ignored",
+        "that of `KEY_VAULT_URL`",
+    )
     registry_name: str = _setting("REGISTRY_NAME", "Registry's resource name; events from other registries are ignored")
     registry_login_server: str = _setting(
         "REGISTRY_LOGIN_SERVER", "Host that images are pulled from", "`<REGISTRY_NAME>.azurecr.io`"
@@ -85,9 +91,9 @@ class Settings:
         given_or_implied = _implied(given) | given
         if mistakes := [*_missing(given_or_implied), *find_mistakes(given)]:
             raise ConfigError("\n".join(mistakes))
-        server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME'].lower()}.azurecr.io")
-        derived = {"REGISTRY_LOGIN_SERVER": server, "REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
-        known = derived | given_or_implied
+        server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME']}.azurecr.io").lower()
+        derived = {"REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
+        known = derived | given_or_implied | {"REGISTRY_LOGIN_SERVER": server, "KEY_VAULT_HOST": _vault_host(given)}
         values: dict[str, Any] = {
             setting.name: known.get(setting.metadata["name"], setting.metadata["default"]) for setting in fields(cls)
         }
@@ -101,6 +107,12 @@ class Settings:
 def _strip(name: str, value: str) -> str:
     """The value without blanks around it; in a schedule the Functions host, which reads it too, ignores only spaces."""
     return value.strip(" ") if name in SCHEDULES else value.strip()
+
+
+def _vault_host(given: Mapping[str, str]) -> str:
+    """The host that events name; unknown, and then empty, where the vault's address is that of a stand-in or proxy."""
+    host = urlsplit(given["KEY_VAULT_URL"]).hostname or ""
+    return given.get("KEY_VAULT_HOST", host if ".vault." in host else "").lower()
 
 
 def _implied(given: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ AZURE_DOMAINS = (
 )  # fmt: skip
 """Domains of every Azure cloud: in these a host must be one of the setting's own service, in the public cloud."""
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+ACCOUNT = re.compile("[a-z0-9]{3,24}")
 SCHEDULES = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE")
 MAX_SHOWN_CHARS = 100
 """A longer value does not help the reader."""
@@ -53,19 +54,27 @@ def _address(example: str, *domains: str) -> Check:
     """An https address; on a host of Azure the domain must be one of these."""
 
     def check(value: str) -> str | None:
-        try:
-            url = urlsplit(value)
-            host = url.hostname or ""
-            has_host = bool(":" in host or HOST.fullmatch(host)) and (url.port is None or url.port > 0)
-        except ValueError:
-            host, has_host = "", False
-        if not has_host or url.scheme != "https" or "@" in url.netloc or re.search(r"\s", value):
+        host = _host(value)
+        if not host:
             return f"must be an https address, such as {example}; {_shown(value)}"
         if domains and _is_foreign(host, domains):
             return f"names another service or another cloud; write an address such as {example}; {_shown(value)}"
+        url = urlsplit(value)
         return f"must be an address without ? or #, such as {example}" if url.query or url.fragment else None
 
     return check
+
+
+def _host(address: str, *schemes: str) -> str:
+    """The host of an address with one of these schemes, https by default; empty if it is not one."""
+    try:
+        url = urlsplit(address)
+        host = url.hostname or ""
+        has_host = bool(":" in host or HOST.fullmatch(host)) and (url.port is None or url.port > 0)
+    except ValueError:
+        return ""
+    is_address = url.scheme in (schemes or ("https",)) and "@" not in url.netloc and not re.search(r"\s", address)
+    return host if has_host and is_address else ""
 
 
 def _is_foreign(host: str, domains: tuple[str, ...]) -> bool:
@@ -122,14 +131,19 @@ def _registry_name(value: str) -> str | None:
     return f"must be the registry's resource name, letters and digits only; {_shown(value)}"
 
 
-def _login_server(value: str) -> str | None:
-    host, colon, port = value.partition(":")
-    has_port = not colon or (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536)
-    if not HOST.fullmatch(host.lower()) or not has_port:
-        return f"must be a host name without scheme or path, such as demo.azurecr.io; {_shown(value)}"
-    if _is_foreign(host.lower(), (".azurecr.io",)):
-        return f"names another service or another cloud; write a host such as demo.azurecr.io; {_shown(value)}"
-    return None
+def _host_name(example: str, domain: str) -> Check:
+    """A host name, in Azure of this domain; a port may follow."""
+
+    def check(value: str) -> str | None:
+        host, colon, port = value.lower().partition(":")
+        has_port = not colon or (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536)
+        if not HOST.fullmatch(host) or not has_port:
+            return f"must be a host name without scheme or path, such as {example}; {_shown(value)}"
+        if _is_foreign(host, (domain,)):
+            return f"names another service or another cloud; write a host such as {example}; {_shown(value)}"
+        return None
+
+    return check
 
 
 def _storage(value: str) -> str | None:
@@ -157,6 +171,13 @@ def _storage_value(given: Mapping[str, str]) -> str | None:
         return "has the EndpointSuffix of another cloud; it must be core.windows.net"
     if given.get("defaultendpointsprotocol", "https") != "https" and "blobendpoint" not in given:
         return "has another protocol than https; write DefaultEndpointsProtocol=https"
+    if not ACCOUNT.fullmatch(given.get("accountname", "none")):
+        return "has an AccountName that is not 3 to 24 small letters and digits; copy it again from the account"
+    for name in ("BlobEndpoint", "QueueEndpoint"):
+        if name.lower().replace("endpoint", "secondaryendpoint") in given and name.lower() not in given:
+            return f"has a secondary endpoint without {name}; copy it again from the account"
+        if name.lower() in given and not _host(given[name.lower()], "http", "https"):
+            return f"has a {name} that is not an address; copy it again from the account"
     try:
         base64.b64decode(given.get("accountkey", ""), validate=True)
     except ValueError:
@@ -195,15 +216,16 @@ CHECKS: Mapping[str, Check] = {
     "FOUNDRY_PROJECT_ENDPOINT": _project,
     "AZURE_AI_PROJECT_ENDPOINT": _project,
     "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net", ".vault.azure.net"),
+    "KEY_VAULT_HOST": _host_name("demo.vault.azure.net", ".vault.azure.net"),
     "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io", ".azurecr.io"),
     "REGISTRY_NAME": _registry_name,
-    "REGISTRY_LOGIN_SERVER": _login_server,
+    "REGISTRY_LOGIN_SERVER": _host_name("demo.azurecr.io", ".azurecr.io"),
     "AGENTS_FILE": lambda _: None,
     "AzureWebJobsStorage": _storage,
     "AzureWebJobsStorage__blobServiceUri": _storage_address("blob"),
     "AzureWebJobsStorage__queueServiceUri": _storage_address("queue"),
     "AzureWebJobsStorage__accountName": _text(
-        "[a-z0-9]{3,24}", "only a storage account's name, 3 to 24 small letters and digits"
+        ACCOUNT.pattern, "only a storage account's name, 3 to 24 small letters and digits"
     ),
     "AZURE_CLIENT_ID": _text(
         "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",

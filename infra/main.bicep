@@ -21,19 +21,19 @@ param resourceGroupName string = ''
 // Existing resources
 
 @description('Foundry account')
-param foundryAccountName string
+param foundryAccountName string = ''
 
 @description('Foundry project')
-param foundryProjectName string
+param foundryProjectName string = ''
 
 @description('Resource group of the Foundry account')
-param foundryResourceGroup string
+param foundryResourceGroup string = ''
 
 @description('Subscription of the Foundry account; the app\'s if empty')
 param foundrySubscriptionId string = ''
 
 @description('Registry; with `CREATE_REGISTRY` a name that is still free')
-param registryName string
+param registryName string = ''
 
 @description('Resource group of the registry; not needed with `CREATE_REGISTRY`')
 param registryResourceGroup string = ''
@@ -44,9 +44,6 @@ param registrySubscriptionId string = ''
 @description('Existing system topic of the registry, if it has one; a registry can have only one')
 param registryTopicName string = ''
 
-@description('Resource group of that topic; the registry\'s if empty')
-param registryTopicGroup string = ''
-
 @description('Create a registry, for a first try')
 param createRegistry bool = false
 
@@ -54,7 +51,7 @@ param createRegistry bool = false
 param grantProjectPull bool = false
 
 @description('Key vault; with `CREATE_VAULT` a name that is still free')
-param vaultName string
+param vaultName string = ''
 
 @description('Resource group of the vault; not needed with `CREATE_VAULT`')
 param vaultResourceGroup string = ''
@@ -64,9 +61,6 @@ param vaultSubscriptionId string = ''
 
 @description('Existing system topic of the vault, if it has one')
 param vaultTopicName string = ''
-
-@description('Resource group of that topic; the vault\'s if empty')
-param vaultTopicGroup string = ''
 
 @description('Create a vault, for a first try')
 param createVault bool = false
@@ -86,16 +80,13 @@ param assignRoles bool = true
 @description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
 param foundryRole string = 'user'
 
-@description('Account that runs azd and its smoke check; set by azd')
-param principalId string = ''
-
 // Behavior
 
 @allowed([
   'queue'
   'function'
 ])
-@description('Destination of events: the `queue`, or the `function` directly, subscribed by a hook after the deployment')
+@description('Destination of events: the `queue`, or the `function` directly')
 param eventDelivery string = 'queue'
 
 @description('When stale versions are deleted: NCRONTAB, UTC; `0 0 3 * * *` if empty')
@@ -139,6 +130,15 @@ param maximumInstanceCount int = 40
 @description('Instances of `release_agent` that always run; 0 costs nothing while idle')
 param alwaysReady int = 0
 
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+@description('Replication of the storage account; zones (`Standard_ZRS`) are not in every region')
+param storageSku string = 'Standard_LRS'
+
 // Network and telemetry
 
 @description('Create a virtual network with private endpoints for storage and vault')
@@ -161,6 +161,11 @@ param logRetentionDays int = 30
 @description('Gigabytes of telemetry accepted per day; -1 for no limit')
 param logDailyQuotaGb int = 1
 
+// The items of a list with commas, whatever the spaces
+func listed(text string) string[] => filter(map(split(text, ','), item => trim(item)), item => !empty(item))
+
+// The account that runs azd: a person, or the identity of a workflow
+var operator = deployer()
 var appSubscription = subscription().subscriptionId
 var token = toLower(uniqueString(appSubscription, environmentName, location))
 var tags = {
@@ -174,9 +179,6 @@ var registryGroup = createRegistry ? appGroup : registryResourceGroup
 var vaultGroup = createVault ? appGroup : vaultResourceGroup
 var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
-var deliverToQueue = eventDelivery == 'queue'
-// A subscription needs the topic's roles. If an administrator assigns them later, hooks/postdeploy.py subscribes.
-var createSubscriptions = deliverToQueue && assignRoles
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: appGroup
@@ -201,17 +203,11 @@ module storage 'modules/storage.bicep' = {
     name: 'st${token}'
     location: location
     tags: tags
+    sku: storageSku
     isPrivate: vnetEnabled
-  }
-}
-
-module storageAccess 'modules/storage-access.bicep' = if (assignRoles) {
-  name: 'slipway-storage-access'
-  scope: group
-  params: {
-    storageName: storage.outputs.name
     principalId: identity.outputs.principalId
-    operatorId: principalId
+    operatorId: operator.objectId
+    assignRoles: assignRoles
   }
 }
 
@@ -225,15 +221,8 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     retentionDays: logRetentionDays
     dailyQuotaGb: logDailyQuotaGb
-  }
-}
-
-module monitoringAccess 'modules/monitoring-access.bicep' = if (assignRoles) {
-  name: 'slipway-monitoring-access'
-  scope: group
-  params: {
-    insightsName: monitoring.outputs.insightsName
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -244,15 +233,8 @@ module outcomes 'modules/outcomes.bicep' = if (outcomeTopic) {
     name: 'evgt-slipway-${token}'
     location: location
     tags: tags
-  }
-}
-
-module outcomesAccess 'modules/outcomes-access.bicep' = if (outcomeTopic && assignRoles) {
-  name: 'slipway-outcomes-access'
-  scope: group
-  params: {
-    topicName: outcomes!.outputs.name
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -271,7 +253,7 @@ module foundryRoleDefinition 'modules/foundry-role.bicep' = if (assignRoles && f
   name: 'slipway-foundry-role-${token}'
   scope: subscription(foundrySubscription)
   params: {
-    environmentName: environmentName
+    deployment: '${environmentName} ${token}'
     assignableScope: '/subscriptions/${foundrySubscription}/resourceGroups/${foundryResourceGroup}'
   }
 }
@@ -299,67 +281,27 @@ module registry 'modules/registry.bicep' = if (createRegistry) {
   }
 }
 
-module registryAccess 'modules/registry-access.bicep' = if (assignRoles) {
-  name: 'slipway-registry-access-${token}'
+module registrySource 'modules/source.bicep' = {
+  name: 'slipway-registry-source-${token}'
   scope: resourceGroup(registrySubscription, registryGroup)
   params: {
-    registryName: registryName
+    kind: 'registry'
+    name: registryName
+    existingTopicName: registryTopicName
     principalId: identity.outputs.principalId
     projectPrincipalId: grantProjectPull ? foundry.outputs.projectPrincipalId : ''
     environmentName: environmentName
-  }
-  dependsOn: [
-    registry
-  ]
-}
-
-module registryFacts 'modules/registry-facts.bicep' = {
-  name: 'slipway-registry-facts-${token}'
-  scope: resourceGroup(registrySubscription, registryGroup)
-  params: {
-    registryName: registryName
-  }
-  dependsOn: [
-    registry
-  ]
-}
-
-module registryTopic 'modules/topic.bicep' = {
-  name: 'slipway-registry-topic-${token}'
-  scope: resourceGroup(registrySubscription, registryGroup)
-  params: {
-    sourceId: registryFacts.outputs.id
-    topicType: 'Microsoft.ContainerRegistry.Registries'
-    location: registryFacts.outputs.location
-    topicName: 'evgs-slipway-registry-${token}'
+    token: token
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    existingTopicName: registryTopicName
-    existingTopicGroup: empty(registryTopicGroup) ? registryGroup : registryTopicGroup
-  }
-}
-
-module registryTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
-  name: 'slipway-registry-topic-access'
-  scope: group
-  params: {
+    appSubscription: appSubscription
+    appGroup: group.name
     storageName: storage.outputs.name
-    principalId: registryTopic.outputs.principalId
-    deliverToQueue: deliverToQueue
-  }
-}
-
-module pushSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
-  name: 'slipway-push-subscription-${token}'
-  scope: resourceGroup(registrySubscription, empty(registryTopicGroup) ? registryGroup : registryTopicGroup)
-  params: {
-    topicName: registryTopic.outputs.name
-    subscriptionName: 'slipway-${token}-queue'
-    eventType: 'Microsoft.ContainerRegistry.ImagePushed'
-    storageId: storage.outputs.id
+    assignRoles: assignRoles
+    deliverToQueue: eventDelivery == 'queue'
   }
   dependsOn: [
-    registryTopicAccess
+    registry
   ]
 }
 
@@ -375,66 +317,27 @@ module vault 'modules/vault.bicep' = if (createVault) {
   }
 }
 
-module vaultAccess 'modules/vault-access.bicep' = if (assignRoles) {
-  name: 'slipway-vault-access-${token}'
+module vaultSource 'modules/source.bicep' = {
+  name: 'slipway-vault-source-${token}'
   scope: resourceGroup(vaultSubscription, vaultGroup)
   params: {
-    vaultName: vaultName
+    kind: 'vault'
+    name: vaultName
+    existingTopicName: vaultTopicName
     principalId: identity.outputs.principalId
-    secretNames: empty(vaultSecretNames) ? [] : split(vaultSecretNames, ',')
-  }
-  dependsOn: [
-    vault
-  ]
-}
-
-module vaultFacts 'modules/vault-facts.bicep' = {
-  name: 'slipway-vault-facts-${token}'
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  params: {
-    vaultName: vaultName
-  }
-  dependsOn: [
-    vault
-  ]
-}
-
-module vaultTopic 'modules/topic.bicep' = {
-  name: 'slipway-vault-topic-${token}'
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  params: {
-    sourceId: vaultFacts.outputs.id
-    topicType: 'Microsoft.KeyVault.vaults'
-    location: vaultFacts.outputs.location
-    topicName: 'evgs-slipway-vault-${token}'
+    secretNames: listed(vaultSecretNames)
+    environmentName: environmentName
+    token: token
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    existingTopicName: vaultTopicName
-    existingTopicGroup: empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup
-  }
-}
-
-module vaultTopicAccess 'modules/topic-access.bicep' = if (assignRoles) {
-  name: 'slipway-vault-topic-access'
-  scope: group
-  params: {
+    appSubscription: appSubscription
+    appGroup: group.name
     storageName: storage.outputs.name
-    principalId: vaultTopic.outputs.principalId
-    deliverToQueue: deliverToQueue
-  }
-}
-
-module secretSubscription 'modules/subscription.bicep' = if (createSubscriptions) {
-  name: 'slipway-secret-subscription-${token}'
-  scope: resourceGroup(vaultSubscription, empty(vaultTopicGroup) ? vaultGroup : vaultTopicGroup)
-  params: {
-    topicName: vaultTopic.outputs.name
-    subscriptionName: 'slipway-${token}-queue'
-    eventType: 'Microsoft.KeyVault.SecretNewVersionCreated'
-    storageId: storage.outputs.id
+    assignRoles: assignRoles
+    deliverToQueue: eventDelivery == 'queue'
   }
   dependsOn: [
-    vaultTopicAccess
+    vault
   ]
 }
 
@@ -448,7 +351,7 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     storageId: storage.outputs.id
-    vaultId: vaultFacts.outputs.id
+    vaultId: vaultSource.outputs.id
   }
 }
 
@@ -470,62 +373,21 @@ module app 'modules/function.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady
     subnetId: !empty(appSubnetId) ? appSubnetId : (vnetEnabled ? network!.outputs.appSubnetId : '')
-    settings: [
-      {
-        name: 'FOUNDRY_PROJECT_ENDPOINT'
-        value: foundry.outputs.endpoint
-      }
-      {
-        name: 'KEY_VAULT_URL'
-        value: vaultFacts.outputs.vaultUri
-      }
-      {
-        name: 'REGISTRY_NAME'
-        value: registryName
-      }
-      {
-        name: 'REGISTRY_LOGIN_SERVER'
-        value: registryFacts.outputs.loginServer
-      }
-      {
-        name: 'REGISTRY_ENDPOINT'
-        value: 'https://${registryFacts.outputs.loginServer}'
-      }
-      {
-        name: 'AGENTS_FILE'
-        value: 'agents.yaml'
-      }
-      {
-        name: 'PRUNE_SCHEDULE'
-        value: pruneCron
-      }
-      {
-        name: 'RESUME_SCHEDULE'
-        value: resumeCron
-      }
-      {
-        name: 'PRUNE_DRY_RUN'
-        value: toLower(string(pruneDryRun))
-      }
-      {
-        name: 'OUTCOME_TOPIC_ENDPOINT'
-        value: outcomeTopic ? outcomes!.outputs.endpoint : ''
-      }
-      {
-        name: 'POLL_SECONDS'
-        value: pollSeconds
-      }
-      {
-        name: 'FOUNDRY_READS_PER_SECOND'
-        value: foundryReadsPerSecond
-      }
-    ]
+    settings: {
+      FOUNDRY_PROJECT_ENDPOINT: foundry.outputs.endpoint
+      KEY_VAULT_URL: vaultSource.outputs.address
+      REGISTRY_NAME: registryName
+      REGISTRY_LOGIN_SERVER: registrySource.outputs.address
+      REGISTRY_ENDPOINT: 'https://${registrySource.outputs.address}'
+      AGENTS_FILE: 'agents.yaml'
+      PRUNE_SCHEDULE: pruneCron
+      RESUME_SCHEDULE: resumeCron
+      PRUNE_DRY_RUN: toLower(string(pruneDryRun))
+      OUTCOME_TOPIC_ENDPOINT: outcomeTopic ? outcomes!.outputs.endpoint : ''
+      POLL_SECONDS: pollSeconds
+      FOUNDRY_READS_PER_SECOND: foundryReadsPerSecond
+    }
   }
-  dependsOn: [
-    storageAccess
-    monitoringAccess
-    vaultAccess
-  ]
 }
 
 // The workbook and the alerts. A metric alert can watch only topics of its own subscription.
@@ -549,8 +411,12 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    emails: empty(alertEmails) ? [] : split(alertEmails, ',')
-    systemTopicIds: concat(registrySubscription == appSubscription ? [registryTopic.outputs.id] : [], vaultSubscription == appSubscription ? [vaultTopic.outputs.id] : [])
+    emails: listed(alertEmails)
+    subscriptionNames: [
+      'slipway-${token}-queue'
+      'slipway-${token}-function'
+    ]
+    systemTopicIds: concat(registrySubscription == appSubscription ? [registrySource.outputs.topicId] : [], vaultSubscription == appSubscription ? [vaultSource.outputs.topicId] : [])
   }
 }
 
@@ -561,19 +427,20 @@ output AZURE_FUNCTION_NAME string = app.outputs.name
 output SERVICE_SLIPWAY_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
-output KEY_VAULT_URL string = vaultFacts.outputs.vaultUri
-output REGISTRY_LOGIN_SERVER string = registryFacts.outputs.loginServer
+output KEY_VAULT_URL string = vaultSource.outputs.address
+output REGISTRY_LOGIN_SERVER string = registrySource.outputs.address
 // for the command line: source <(azd env get-values)
 output AzureWebJobsStorage__accountName string = storage.outputs.name
 output PRUNE_SCHEDULE string = pruneCron
 output RESUME_SCHEDULE string = resumeCron
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
+output SLIPWAY_OPERATOR_ID string = operator.objectId
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
 output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId
 output SLIPWAY_OUTCOME_TOPIC_ID string = outcomeTopic ? outcomes!.outputs.id : ''
-output SLIPWAY_REGISTRY_TOPIC_ID string = registryTopic.outputs.id
-output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registryTopic.outputs.principalId
-output SLIPWAY_VAULT_TOPIC_ID string = vaultTopic.outputs.id
-output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultTopic.outputs.principalId
+output SLIPWAY_REGISTRY_TOPIC_ID string = registrySource.outputs.topicId
+output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registrySource.outputs.topicPrincipalId
+output SLIPWAY_VAULT_TOPIC_ID string = vaultSource.outputs.topicId
+output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultSource.outputs.topicPrincipalId

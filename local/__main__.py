@@ -22,6 +22,7 @@ from local.images import Kind, push
 from local.next_steps import next_steps
 from local.processes import PartExitedError
 from local.stack import Options, Stack
+from local.visible import visible
 
 T = TypeVar("T")
 
@@ -137,9 +138,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except ClientResponseError as error:
-        print(f"refused: {error.status} {error.message} for {error.request_info.url}", file=sys.stderr)
+        print(visible(f"refused: {error.status} {error.message} for {error.request_info.url}"), file=sys.stderr)
     except ClientError as error:
-        print(f"{error}: is `make up` still running?", file=sys.stderr)
+        print(visible(f"{error}: is `make up` still running?"), file=sys.stderr)
     raise typer.Exit(1)
 
 

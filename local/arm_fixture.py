@@ -88,7 +88,7 @@ def _subscription(event_type: str) -> dict[str, Any]:
     queue = {"endpointType": "StorageQueue", "properties": {"resourceId": STORAGE, "queueName": "events"}}
     dead_letters = {
         "endpointType": "StorageBlob",
-        "properties": {"resourceId": STORAGE, "blobContainerName": "deadletter"},
+        "properties": {"resourceId": STORAGE, "blobContainerName": "deadletters"},
     }
     identity = {"type": "SystemAssigned"}
     return {

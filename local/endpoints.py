@@ -46,6 +46,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
     return {
         "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
         "KEY_VAULT_URL": endpoints["vault"],
+        "KEY_VAULT_HOST": "demo-vault.vault.azure.net",
         "REGISTRY_NAME": "demo",
         "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
         "REGISTRY_ENDPOINT": endpoints["registry_tls"],

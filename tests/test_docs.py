@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from handlers.gateways.storage.state_store import CONTAINER
 from local.__main__ import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,24 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 MAKE = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
 LOCAL = re.compile(r"python -m local ([a-z-]+)")
 COMMANDS = set(getattr(get_command(app), "commands", {}))
+
+BICEP = (ROOT / "infra" / "modules" / "storage.bicep").read_text()
+STORAGE_NAMES = {
+    kind: set(re.findall(r"'([\w-]+)'", BICEP.partition(f"[for {kind} in [")[2].partition("]:")[0]))
+    for kind in ("container", "queue")
+}
+"""What infra/ makes in the storage account."""
+NAMED = {
+    "container": re.compile(
+        r"""download-batch .*?-s ([\w-]+)|--container-name ([\w-]+)|[Cc]ontainers? `([\w-]+)`"""
+        r"""|blobContainerName["': ]+([\w-]+)"""
+    ),
+    "queue": re.compile(r"--queue-name ([\w-]+)|[Qq]ueues? `([\w-]+)`"),
+}
+OTHER_NAMES = {"docs/how-to/teams-message.md": {"outcomes"}}
+"""What a page makes itself."""
+PLACES = [*PAGES, ROOT / "core" / "reasons.yaml", *sorted((ROOT / "cli").rglob("*.py"))]
+PLACES += [*sorted((ROOT / "local").rglob("*.py")), *sorted((ROOT / "infra").rglob("*.bicep"))]
 
 
 def name(path: Path) -> str:
@@ -46,3 +65,18 @@ def test_the_readme_starts_with_its_two_commands() -> None:
 def test_make_lists_its_targets() -> None:
     described = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "up", "test", "check", "lock", "clean"} <= described
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_containers_and_queues_have_the_names_that_infra_gives_them(kind: str) -> None:
+    assert STORAGE_NAMES["queue"] == {"events", "events-poison", "releases", "releases-poison"}
+    assert STORAGE_NAMES["container"] == {"packages", "deadletters", CONTAINER}
+    for place in PLACES:
+        found = {"".join(groups) for groups in NAMED[kind].findall(place.read_text())}
+        assert found - STORAGE_NAMES[kind] - OTHER_NAMES.get(name(place), set()) == set(), name(place)
+
+
+def test_every_function_that_a_page_disables_exists() -> None:
+    functions = set(re.findall(r"^async def (\w+)", (ROOT / "function_app.py").read_text(), re.MULTILINE))
+    for page in PAGES:
+        assert set(re.findall(r"AzureWebJobs\.(\w+)\.", page.read_text())) <= functions

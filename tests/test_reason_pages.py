@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,66 @@ def test_every_code_has_a_text_in_the_order_of_the_codes() -> None:
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_the_code_that_a_page_names_exists(reference: str) -> None:
     assert generate.exists(reference)
+
+
+def definitions(module: str) -> dict[str, str]:
+    """Name -> source of everything that a module defines, methods as ``Class.method``."""
+    path = generate.file_of(module)
+    assert path is not None
+    text, found = path.read_text(), dict[str, str]()
+    for node in ast.parse(text).body:
+        members = node.body if isinstance(node, ast.ClassDef) else []
+        for name in generate.names(node):
+            found[name] = ast.get_source_segment(text, node) or ""
+            found |= {
+                f"{name}.{inner}": ast.get_source_segment(text, member) or ""
+                for member in members
+                for inner in generate.names(member)
+            }
+    return found
+
+
+SOURCES = {module: definitions(module) for module in generate.modules()}
+BY_NAME: dict[str, list[str]] = {}
+"""Last part of a name -> the sources that define it."""
+for module_definitions in SOURCES.values():
+    for defined, source in module_definitions.items():
+        BY_NAME.setdefault(defined.rpartition(".")[2], []).append(source)
+del BY_NAME["Reason"]  # it names every code
+
+
+def mentions(source: str, reason: Reason) -> bool:
+    """True if the source has the code, or makes it from its beginning, as in ``Reason[f"SECRET_{name}"]``."""
+    return re.search(rf"\b{reason}\b", source) is not None or f'"{reason.partition("_")[0]}_{{' in source
+
+
+def decides(reference: str, reason: Reason) -> bool:
+    """True if a function has the code, or something that it names has it (an action, a constant, a function)."""
+    module, _, name = reference.partition(":")
+    source = SOURCES[module][name]
+    used = set(re.findall(r"\w+", source)) - {name.rpartition(".")[2]}
+    nearby = [text for word in used for text in BY_NAME.get(word, [])]
+    actions = SOURCES["core.release.actions"]
+    tables = [text for text in actions.values() if used & actions.keys() & set(re.findall(r"\w+", text))]
+    return any(mentions(text, reason) for text in (source, *nearby, *tables))
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_page_names_a_function_that_decides_on_its_code(reason: Reason) -> None:
+    assert [reference for reference in SOURCE.reasons[reason].decided_by if decides(reference, reason)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "reference"),
+    [
+        (Reason.NOT_DUE, "core.release.rules_start:no_push_yet"),
+        (Reason.KEPT_RECENT, "core.prune.retention:_recent"),
+        (Reason.DRIFT, "core.drift:find_drift"),
+        (Reason.ROLLBACK, "core.release.rules_start:start_release"),
+    ],
+)
+def test_a_function_that_does_not_decide_on_a_code_is_found(reason: Reason, reference: str) -> None:
+    assert not decides(reference, reason)
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -84,12 +84,13 @@ async def _read(context: CommandContext, name: str) -> ExistingAgent:
 
 
 async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intro: str) -> CommandResult:
+    from cli.output import join_lines
     from handlers import user_commands
 
     name = existing.agent.name
     spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
     update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
-    text = f"{intro}\n{name}: {update.reason} {update.detail}\n  {update.reason.help}"
+    text = "\n".join([intro, join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help}")])
     data = {"agents_yaml": existing.entry, "adopted": True, "version": existing.live.number}
     return CommandResult(text, data)
 
@@ -137,6 +138,8 @@ async def _read_definition(context: CommandContext, agent: str, version: str) ->
 
 def agents_yaml_entry(agent: str, repository: str, definition: Json) -> str:
     """Return the agent's entry, indented as below ``agents:``."""
+    from cli.output import join_lines
+
     lines = [f"  {agent}:", f"    repository: {repository}"]
     lines += [f'    {key}: "{definition[key]}"' for key in ("cpu", "memory") if definition.get(key)]
     protocols = {str(item["protocol"]): str(item["version"]) for item in definition.get("protocol_versions") or []}
@@ -149,7 +152,7 @@ def agents_yaml_entry(agent: str, repository: str, definition: Json) -> str:
     }
     lines += ["    env:"] if variables else []
     lines += [f"      {name}: {_env_value(name, value)}" for name, value in variables.items()]
-    return "\n".join(lines)
+    return join_lines(*lines)
 
 
 def _env_value(name: str, value: str) -> str:

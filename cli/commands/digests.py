@@ -12,11 +12,22 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 
 
 async def list_digests(context: CommandContext) -> CommandResult:
-    """Return one image per line."""
+    """Return one image per line, also of agents that are no longer in agents.yaml; fail if one cannot be read."""
     from cli.concurrency import read_each, reading
+    from cli.output import join_lines
+    from handlers.concurrency import gather_two
+    from handlers.images_in_use import ImagesInUse
 
-    names = context.select_agents(None)
+    gateways, settings = context.gateways, context.settings
+    known = await gateways.state_store.list_agents(frozenset({"open", "due", "ended"}))
+    names = sorted({*context.select_agents(None), *known})
     context.progress.activity = reading(names)
-    lists = await read_each(names, context.gateways.foundry.list_versions)
-    images = sorted({version.image for versions in lists for version in versions if version.image})
-    return CommandResult("\n".join(images), images)
+    in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
+
+    async def read(name: str) -> list[str]:
+        states = gather_two(gateways.state_store.get_desired(name), gateways.state_store.get_release(name))
+        versions, (desired, release) = await gather_two(gateways.foundry.list_versions(name), states)
+        return await in_use.read(versions, [desired.push, release.push])
+
+    images = sorted({image for found in await read_each(names, read) for image in found})
+    return CommandResult(join_lines(*images), images, is_exact=True)

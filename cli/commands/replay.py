@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,6 +68,7 @@ async def show_and_send(
     """Show the events, ask, and send them; raises PermanentError or TransientError if a send fails."""
     from cli.event_files import RELEASE, deduplicate_and_sort, read_files
     from cli.event_sender import to_model
+    from cli.output import join_lines
 
     if source.back is None:
         found, skipped = read_files(source.files), list[str]()
@@ -79,7 +81,7 @@ async def show_and_send(
     # convert all before the first is sent
     models = [None if event.kind == RELEASE else to_model(event) for event in events]
     rows = [_row(event, context) for event in events]
-    text = "\n".join(part for part in (_text(rows), *skipped) if part) or "there is nothing to send"
+    text = "\n".join(part for part in (_text(rows), *map(join_lines, skipped)) if part) or "there is nothing to send"
     if options.dry_run or not events:
         return CommandResult(text, rows)
     if not confirm(options, context.progress, text, f"Send {len(events)} of them?"):
@@ -99,10 +101,21 @@ async def _poisoned_messages(context: CommandContext, back: timedelta) -> tuple[
     for line in await read_journal(context, back):
         if line.get("reason") == Reason.POISONED and isinstance(line.get("message"), str):
             try:
-                found += parse_text(str(line["message"]), f"the message of {line.get('at')}")
+                found += parse_text(_message(line), f"the message of {line.get('at')}")
             except UsageError as error:
                 skipped.append(f"skipped: {error.message}")
     return found, skipped
+
+
+def _message(line: Mapping[str, object]) -> str:
+    """Return the message; raise UsageError where the journal has not all of it: another event would be sent."""
+    message = str(line["message"])
+    if line.get("message_sha256") not in (None, hashlib.sha256(message.encode("utf-8", "surrogatepass")).hexdigest()):
+        raise UsageError(
+            f"the message of {line.get('at')} stands in the journal without a secret that it held, or cut: "
+            "send it from its source"
+        )
+    return message
 
 
 async def _send(context: CommandContext, events: Sequence[tuple[FoundEvent, Model | None]], topic: str | None) -> None:
@@ -136,7 +149,8 @@ def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
     if event.kind == RELEASE:
         return row
-    (parsed,) = parse_events(json.dumps(event.body), context.settings.registry_name, context.gateways.clock.now())
+    settings, now = context.settings, context.gateways.clock.now()
+    (parsed,) = parse_events(json.dumps(event.body), settings.registry_name, now, settings.key_vault_host)
     return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

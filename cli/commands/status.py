@@ -25,6 +25,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all."""
     from cli.concurrency import read_each, reading
     from cli.durations import format_time
+    from cli.output import join_lines
     from core.ncrontab import Schedule
 
     names = context.select_agents(agent)
@@ -33,7 +34,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     statuses = await read_each(names, lambda name: _status(context, name))
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     lines = [line for status in statuses for line in _lines(status)]
-    text = "\n".join([*lines, f"next prune {format_time(next_prune)}{dry_run}"])
+    text = join_lines(*lines, f"next prune {format_time(next_prune)}{dry_run}")
     return CommandResult(text, [status | {"next_prune": next_prune.isoformat()} for status in statuses])
 
 
@@ -91,8 +92,17 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
         "detail": release.detail,
         "candidate": release.candidate if release.is_open else None,
         "not_before": waits_until.isoformat() if waits_until else None,
+        "rejected": _rejection(desired),
         "pause": f"by {pause.by}{until}: {pause.why}" if pause else None,
     }
+
+
+def _rejection(desired: DesiredState) -> str | None:
+    rejection = desired.last_rejection
+    if rejection is None:
+        return None
+    push = rejection.push
+    return f"{rejection.reason} {push.repository}:{push.tag} {push.digest[:19]}: {rejection.detail}"
 
 
 def _hold(hold: Hold) -> str:
@@ -123,6 +133,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{status['versions']} of {status['version_limit']} versions{limit}",
     ]
     notes = [f"  hold {hold}" for hold in status["holds"]]
+    notes += [f"  last push rejected: {status['rejected']}"] if status["rejected"] else []
     notes += [f"  paused {status['pause']}"] if status["pause"] else []
     notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
     notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []

@@ -131,9 +131,10 @@ async def apply(
     generations = {name: update.desired.generation for name, update in by_agent.items() if update.enqueues}
     if watch and generations:
         from cli.commands.watch import watch as watch_releases
+        from cli.output import print_text
 
         if not as_json:
-            print(_text(by_agent), flush=True)
+            print_text(_text(by_agent))
         return await watch_releases(context, generations, since, as_json)
     data = [{"agent": name, "reason": update.reason, "detail": update.detail} for name, update in by_agent.items()]
     return CommandResult(_text(by_agent), data, _exit_code(by_agent))
@@ -169,5 +170,7 @@ def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
 
 
 def _text(updates: Mapping[str, DesiredUpdate]) -> str:
+    from cli.output import join_lines
+
     lines = [f"{agent}: {update.reason} {update.detail}".rstrip() for agent, update in updates.items()]
-    return "\n".join([*lines, *sorted({f"  {update.reason.help}" for update in updates.values()})])
+    return join_lines(*lines, *sorted({f"  {update.reason.help}" for update in updates.values()}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +22,7 @@ def validate(
 
 def _validate(file: Path, as_json: bool) -> int:
     """Return 0 for a file without errors; warnings do not count."""
+    from cli.output import join_lines, print_error, print_json, print_text
     from core.agents_file.loader import AgentsFileError, load_agents, warnings
 
     errors: list[str] = []
@@ -35,15 +34,15 @@ def _validate(file: Path, as_json: bool) -> int:
     except OSError as error:
         errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:
-        errors = error.text_for(str(file)).splitlines()
+        errors = error.text_for(str(file)).split("\n")
     if as_json:
-        print(json.dumps({"file": str(file), "agents": names, "errors": errors, "warnings": warned}, indent=1))
+        print_json({"file": str(file), "agents": names, "errors": errors, "warnings": warned}, indent=1)
     elif errors:
-        print("\n".join(errors), file=sys.stderr)
+        print_error(join_lines(*errors))
     else:
         for warning in warned:
-            print(f"warning: {warning}", file=sys.stderr)
-        print(f"{file}: {len(names)} agents, no errors")
+            print_error(join_lines(f"warning: {warning}"))
+        print_text(f"{file}: {len(names)} agents, no errors")
     return WRONG_INPUT if errors else DONE
 
 

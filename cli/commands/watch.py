@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cli.exit_codes import BAD_RESULT, DONE
-from cli.output import columns, meaning, print_text, subject
+from cli.output import columns, join_lines, meaning, print_json, print_text, subject
 from cli.runner import CommandContext, CommandResult
 from core.reasons import Reason
 from core.release.inputs import rollback_version
@@ -44,7 +44,7 @@ async def watch(
             await context.gateways.clock.sleep(POLL_SECONDS)
     await printer.print_new()
     code = DONE if SUCCESSES.issuperset(ends.values()) else BAD_RESULT
-    return CommandResult("\n".join(f"{agent}: {end}" for agent, end in ends.items()), ends, code)
+    return CommandResult(join_lines(*(f"{agent}: {end}" for agent, end in ends.items())), ends, code)
 
 
 def _end(desired: DesiredState, release: ReleaseState, generation: int, now: datetime) -> str | None:
@@ -84,7 +84,7 @@ class DecisionPrinter:
 
     def _print(self, decision: Mapping[str, object]) -> None:
         if self.as_json:
-            print(json.dumps(decision), flush=True)
+            print_json(decision)
             return
         at, reason = str(decision["at"])[11:19], str(decision["reason"]).ljust(18)
         text = str(decision.get("detail") or meaning(decision))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +14,12 @@ from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
     from core.model import Push
+    from core.state.desired import DesiredState
+    from core.state.release import ReleaseState
 
 MIN_DIGEST_DIGITS = 6
+HIDDEN = "***"
+"""In place of a secret (handlers.redaction)."""
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
@@ -42,14 +46,17 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
     """Return each decision about the subject, oldest first, and what each agent's state has of it now."""
     from cli.concurrency import read_each
 
-    journal = await read_journal(context, back)
-    about = [decision for decision in journal if _is_about(decision, subject)]
-    digests = {str(decision["digest"]) for decision in about if decision.get("digest")}
-    found = _with_same_release(journal, about)
     context.progress.activity = "reading the state store"
     agents = sorted(context.agents.agents)
-    states = await read_each(agents, lambda agent: _current_state(context, agent, subject, digests))
-    state = [entry for entries in states for entry in entries]
+    states = dict(zip(agents, await read_each(agents, lambda agent: _read_state(context, agent)), strict=True))
+    pushes = [push for desired, release in states.values() for _, push, _ in _pushes(desired, release)]
+    named = {push.digest for push in pushes if _is_about(_as_decision(push), subject)}
+    journal = await read_journal(context, back)
+    about = [decision for decision in journal if _is_about(decision, subject) or _is_masked(decision, named)]
+    digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
+    found = _with_same_release(journal, about)
+    now = context.gateways.clock.now()
+    state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
     if not found and not state:
         days = max(1, back.days)
         reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
@@ -83,6 +90,11 @@ def _is_about(decision: Decision, subject: str) -> bool:
     return len(digits) >= MIN_DIGEST_DIGITS and digest.removeprefix("sha256:").startswith(digits)
 
 
+def _is_masked(decision: Decision, digests: set[str]) -> bool:
+    """True for one of these images under a tag that held a secret: the journal masks it, the state store does not."""
+    return HIDDEN in str(decision.get("tag") or "") and decision.get("digest") in digests
+
+
 def _with_same_release(journal: list[Decision], about: list[Decision]) -> list[Decision]:
     """Add the decisions of the same releases that name no image: by an operator or a timer."""
     with_agent = [decision for decision in about if decision.get("agent")]
@@ -99,24 +111,39 @@ def _with_same_release(journal: list[Decision], about: list[Decision]) -> list[D
     return [decision for decision in journal if id(decision) in known or belongs(decision)]
 
 
-async def _current_state(context: CommandContext, agent: str, subject: str, digests: set[str]) -> list[dict[str, Any]]:
-    """Return the agent's desired push, last good push, candidate and holds that concern the subject."""
-    from cli.durations import format_time
-    from core.state.holds import active
+async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:
     from handlers.concurrency import gather_two
 
     store = context.gateways.state_store
-    desired, release = await gather_two(store.get_desired(agent), store.get_release(agent))
-    pushes = [("desired", desired.push, ""), ("last_good", release.last_good.push if release.last_good else None, "")]
-    pushes += (
-        [("candidate", release.push, f", {release.phase}, version {release.candidate}")] if release.is_open else []
-    )
+    return await gather_two(store.get_desired(agent), store.get_release(agent))
+
+
+def _pushes(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
+    """Return the desired push, the last good one and the candidate's, each with its kind and a note."""
+    good = release.last_good.push if release.last_good else None
+    candidate = release.push if release.is_open else None
+    note = f", {release.phase}, version {release.candidate}"
+    pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
+    return [(kind, push, text) for kind, push, text in pushes if push is not None]
+
+
+def _current_state(
+    agent: str, desired: DesiredState, release: ReleaseState, subject: str, digests: set[str], now: datetime
+) -> list[dict[str, Any]]:
+    """Return the agent's desired push, last good push, candidate and holds that concern the subject."""
+    from cli.durations import format_time
+    from core.state.holds import active
+
     state = [
-        {"agent": agent, "kind": kind, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{extra}"}
-        for kind, push, extra in pushes
-        if push and (push.digest in digests or _is_about(_as_decision(push), subject))
+        {"agent": agent, "kind": kind, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{note}"}
+        for kind, push, note in _pushes(desired, release)
+        if push.digest in digests or _is_about(_as_decision(push), subject)
     ]
-    for hold in active(desired, release, context.gateways.clock.now()):
+    if (rejection := desired.last_rejection) and (
+        rejection.push.digest in digests or _is_about(_as_decision(rejection.push), subject)
+    ):
+        state.append({"agent": agent, "kind": "rejected", "detail": f"{rejection.reason}: {rejection.detail}"})
+    for hold in active(desired, release, now):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
             until = f"until {format_time(hold.until)}" if hold.until else "until removed"
             detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
@@ -129,7 +156,7 @@ def _as_decision(push: Push) -> Decision:
 
 
 def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
-    from cli.output import columns, meaning, subject
+    from cli.output import columns, join_lines, meaning, subject
 
     rows = [
         (
@@ -143,6 +170,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
     ]
     lines = [columns(rows)] if rows else []
     hint = str(decisions[-1].get("help", "")) if decisions else ""
-    lines += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
-    lines += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
+    notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
+    notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
+    lines += [join_lines(*notes)] if notes else []
     return "\n".join(lines)

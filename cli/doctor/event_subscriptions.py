@@ -13,7 +13,7 @@ from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
 
 QUEUE, FUNCTION = "events", "image_pushed"
 SECRET_FUNCTION = "secret_changed"
-FIX = "deploy infra/ again: azd provision"
+FIX = "subscribe again: azd hooks run postdeploy"
 
 
 async def checks(resources: Resources, arm: ArmClient, agents: Agents) -> list[Check]:

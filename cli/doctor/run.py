@@ -15,7 +15,7 @@ from cli.doctor.result import Check, Status, failed, ok, unknown
 from cli.doctor.role_assignments import AGENTS, BLOBS, QUEUES, SECRETS, RoleAssignments
 from cli.errors import explain
 from cli.exit_codes import BAD_RESULT, INTERRUPTED
-from cli.output import Progress, columns
+from cli.output import Progress, columns, join_lines
 from cli.runner import CommandResult, print_result
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError
@@ -129,6 +129,6 @@ def _text(results: list[Check]) -> str:
     lines: list[str] = []
     for check, row in zip(results, rows, strict=True):
         lines.append(row)
-        lines += [f"    {check.fix}"] if check.fix and check.status != "ok" else []
+        lines += [join_lines(f"    {check.fix}")] if check.fix and check.status != "ok" else []
     counts = {status: sum(check.status == status for check in results) for status in get_args(Status)}
     return "\n".join([*lines, ", ".join(f"{count} {status}" for status, count in counts.items())])

@@ -72,7 +72,7 @@ async def _poison_queue(queue: str, gateways: Gateways) -> Check:
         return unknown(check, explain(error).partition("\n")[0])
     if not count:
         return ok(check, "empty")
-    return failed(check, f"{count} messages", "fix their cause, then: slipway replay --poisoned-since 7d --dry-run")
+    return failed(check, f"{count} messages that no function takes", "do what the page of POISON_QUEUE_STUCK says")
 
 
 async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cli.event_files import RELEASE, FoundEvent
 from cli.exit_codes import UsageError
-from cli.output import columns, meaning, subject
+from cli.output import columns, join_lines, meaning, subject
 from cli.plan.arguments import PlanArguments, image_as_event
 from cli.plan.assumptions import Assumptions
 from cli.plan.recording_gateways import ASSUMED_ANSWER, PlanGateways, Source, recording_gateways
@@ -149,4 +149,4 @@ def _row(decision: Mapping[str, object], gateways: PlanGateways) -> dict[str, An
 def _text(rows: list[dict[str, Any]], assumptions: Assumptions) -> str:
     cells = [(str(row.get("agent", row.get("event", ""))), subject(row), row["reason"], meaning(row)) for row in rows]
     lines = [columns(cells)] if cells else ["nothing would happen"]
-    return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in assumptions.sentences)])
+    return "\n".join([*lines, *(join_lines(f"assumed: {assumption}") for assumption in assumptions.sentences)])

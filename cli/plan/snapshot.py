@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from cli.concurrency import read_each, reading
 from cli.exit_codes import UsageError
@@ -20,9 +21,13 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
+from handlers.redaction import redact, register_secret
 
 MAX_TAGS = 50
 """Of each repository, the newest."""
+WORDS_OF_SERVICES = frozenset({"message"})
+"""Of a version's failure: its container may have printed a secret that nobody may read any more."""
+FREE_TEXTS = frozenset({"detail", "why", "event_id", *WORDS_OF_SERVICES})
 MAX_READ_VERSIONS = 10
 """The newest versions, read one by one: the status in a list may be stale."""
 
@@ -97,7 +102,22 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
     )
     from pydantic import TypeAdapter
 
-    return CommandResult("", TypeAdapter(Snapshot).dump_python(snapshot, mode="json"))
+    data = _without_secrets(TypeAdapter(Snapshot).dump_python(snapshot, mode="json"))
+    return CommandResult("", data, is_exact=True)
+
+
+def _without_secrets(data: Any, name: str = "") -> Any:
+    """Return the data with its free texts redacted, and without what services said: a plan decides on none of them.
+
+    Tags, digests and metadata stay as they are: a plan compares them.
+    """
+    if isinstance(data, dict):
+        return {key: _without_secrets(value, key) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_without_secrets(item, name) for item in data]
+    if not isinstance(data, str) or name not in FREE_TEXTS:
+        return data
+    return "" if name in WORDS_OF_SERVICES else redact(data)
 
 
 async def _toolbox_version(context: CommandContext, name: str) -> str:
@@ -122,9 +142,10 @@ async def _secret_version(context: CommandContext, name: str, released: Mapping[
         secret = await context.gateways.key_vault.get_secret(name, None)
     except GatewayError:
         return released.get(name, SecretUnavailable.FORBIDDEN.value)
-    if secret is SecretUnavailable.FORBIDDEN:
-        return released.get(name, secret.value)
-    return secret.version if isinstance(secret, Secret) else secret.value
+    if isinstance(secret, Secret):
+        register_secret(secret.value.reveal())
+        return secret.version
+    return released.get(name, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
 
 
 class SnapshotGateways:
@@ -183,3 +204,7 @@ class SnapshotGateways:
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Return them from the snapshot."""
         return self._snapshot.tags.get(repository, ())
+
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        """Return those of the snapshot."""
+        return await self.list_tags(repository)

@@ -11,11 +11,20 @@ import nodesemver
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from core.agents_file.copied_text import copied_character
+from core.image_reference import (
+    MAX_REPOSITORY_CHARS,
+    REPOSITORY_PATTERN,
+    is_repository,
+    registry_of,
+    repository_of,
+)
+
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """An agent name, as azure-ai-projects documents it for create_version."""
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
-REPOSITORY_PATTERN = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
-"""A repository name of the OCI distribution specification."""
+MAX_VARIABLE_CHARS = 255
+"""Longer names are mistakes; no limit is documented."""
 CPU_PATTERN = r"^(0\.[0-9]{0,2}[1-9][0-9]{0,2}|[1-9][0-9]{0,2}(\.[0-9]{1,3})?)$"
 PROTOCOL_VERSION_PATTERN = r"^v?[0-9]{1,9}(\.[0-9]{1,9}){0,2}(-[0-9A-Za-z.-]{1,64})?$"
 CONNECTION_PATTERN = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
@@ -37,7 +46,6 @@ SLIPWAY_DEFINITION_KEYS = frozenset(
 PROTOCOLS = ("responses", "invocations", "invocations_ws", "activity", "a2a", "mcp",
              "voice", "voice_conversation_engine")  # fmt: skip
 """AgentEndpointProtocol of azure-ai-projects."""
-REGISTRY_SUFFIXES = (".azurecr.cn", ".azurecr.us", ".microsoft.com", ".amazonaws.com", ".io", "localhost")
 TOOLS = ("code_interpreter", "file_search", "mcp")
 QUIET = re2.Options()
 QUIET.log_errors = False  # the library would print the error that Slipway reports
@@ -101,27 +109,32 @@ def check_range(text: str) -> str:
     try:
         nodesemver.make_range(text, loose=False)
     except ValueError as error:
-        raise ValueError(f'{quote(text)} is not a version range; write ">=1.0.0 <2.0.0" or "^1.2.0"') from error
+        found = copied_character(text)
+        instead = f"it has {found}" if found else 'write ">=1.0.0 <2.0.0" or "^1.2.0"'
+        raise ValueError(f"{quote(text)} is not a version range; {instead}") from error
     return text
 
 
 def check_variable(name: str) -> str:
-    """The name of an environment variable that a user may set."""
+    """The name of an environment variable that a user may set: under ``env``, or by the tag of a secret."""
+    if not name:
+        raise ValueError("a variable's name is empty; use letters, digits and underscores, no digit first")
     if name.startswith(RESERVED_PREFIXES) or name in PLATFORM_VARIABLES:
-        raise ValueError(f"{name} is reserved for the platform and Slipway; use another name")
+        raise ValueError(f"{truncate(name)} is reserved for the platform and Slipway; use another name")
     if not re2.search(VARIABLE_PATTERN, name):
         raise ValueError(f"{quote(name)} is not a variable name; use letters, digits and underscores, no digit first")
+    if len(name) > MAX_VARIABLE_CHARS:
+        raise ValueError(f"{quote(name)} is too long; a variable's name has at most {MAX_VARIABLE_CHARS} characters")
     return name
 
 
 def check_repository(text: str) -> str:
     """A repository without registry, which a setting names, and without tag and digest, which a push names."""
-    if re2.search(REPOSITORY_PATTERN, text) and not _registry(text):
+    registry = registry_of(text.rpartition("://")[2], is_reference=any(mark in text for mark in ("://", "@", ":")))
+    if is_repository(text) and not registry:
         return text
-    repository = text.rpartition("://")[2].partition("@")[0]
-    registry = _registry(repository)
-    repository = repository.removeprefix(f"{registry}/").split(":")[0].strip("/").lower()
-    valid = len(repository) <= MAX_QUOTED_CHARS and re2.search(REPOSITORY_PATTERN, repository)
+    repository = repository_of(text)
+    valid = len(repository) <= MAX_QUOTED_CHARS and is_repository(repository)
     instead = f"write only the repository: {repository if valid else 'agents/hello'}"
     if registry:
         raise ValueError(f"{quote(registry)} is a registry, which REGISTRY_LOGIN_SERVER sets; {instead}")
@@ -129,13 +142,9 @@ def check_repository(text: str) -> str:
         raise ValueError(f"the {'digest' if '@' in text else 'tag'} comes from the push; {instead}")
     if text != text.lower():
         raise ValueError(f"a repository has only lower case letters; {instead}")
+    if len(text) > MAX_REPOSITORY_CHARS:
+        raise ValueError(f"{quote(text)} is longer than {MAX_REPOSITORY_CHARS} characters; {instead}")
     raise ValueError(f"{quote(text)} is not a repository; {instead}")
-
-
-def _registry(text: str) -> str:
-    """The registry before the repository, if any; a dot alone does not make one: ``my.team/hello`` is a repository."""
-    first, slash, _ = text.partition("/")
-    return first if slash and (":" in first or first.endswith(REGISTRY_SUFFIXES)) else ""
 
 
 def check_protocol(name: str) -> str:
@@ -171,7 +180,11 @@ def _schema(kind: str | list[str], **limits: Any) -> WithJsonSchema:
 
 Map = Mapping[str, Any]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Repository = Annotated[str, AfterValidator(check_repository), _schema("string", pattern=REPOSITORY_PATTERN)]
+Repository = Annotated[
+    str,
+    AfterValidator(check_repository),
+    _schema("string", pattern=REPOSITORY_PATTERN, maxLength=MAX_REPOSITORY_CHARS),
+]
 Cpu = Annotated[str, StringConstraints(pattern=CPU_PATTERN), _schema(["string", "number"], pattern=CPU_PATTERN)]
 Memory = Annotated[str, StringConstraints(pattern=CPU_PATTERN.replace("$", "Gi$"))]
 ProtocolVersion = Annotated[
@@ -190,7 +203,9 @@ PositiveDuration = Annotated[Duration, AfterValidator(check_positive)]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Group = Annotated[str, AfterValidator(check_group)]
 Range = Annotated[str, AfterValidator(check_range)]
-Variable = Annotated[str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN)]
+Variable = Annotated[
+    str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN, maxLength=MAX_VARIABLE_CHARS)
+]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
 SecretVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ConnectionField = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]

@@ -10,13 +10,13 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file import messages
 from core.agents_file.spec import Agents, AgentSpec
+from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
 
 __all__ = ["AgentsFileError", "load_agents", "warnings"]
 
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
-DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 EXAMPLE = "hello-agent: {repository: agents/hello}"
 
 
@@ -35,27 +35,27 @@ def load_agents(data: bytes) -> Agents:
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents)
+    return Agents.model_construct(agents=agents, lines=document.lines)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
-    """Sizes that Foundry does not document and may refuse, one line each."""
-    return tuple(
-        f"agents.{spec.name}: cpu {spec.cpu} with memory {spec.memory} is not a documented size;"
-        " use 0.5 with 1Gi, 1 with 2Gi or 2 with 4Gi"
-        for spec in agents.agents.values()
-        if (spec.cpu, spec.memory) not in DOCUMENTED_SIZES
-    )
+    """What is valid and probably not meant, one line each, with its position."""
+    return find_warnings(agents)
 
 
 def _document(data: bytes) -> Document:
     if len(data) > MAX_FILE_BYTES:
         raise AgentsFileError(Issue((), 1, f"the file has {len(data):,} bytes; the maximum is {MAX_FILE_BYTES:,}"))
     try:
+        if b"\0" in data[:2]:
+            raise _not_utf_8(1)  # UTF-16 without a BOM, which decodes as UTF-8
         return read(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise AgentsFileError(Issue((), line, "the file is not UTF-8 text; save it as UTF-8")) from error
+        raise _not_utf_8(data[: error.start].count(b"\n") + 1) from error
+
+
+def _not_utf_8(line: int) -> AgentsFileError:
+    return AgentsFileError(Issue((), line, "the file is not UTF-8 text; save it as UTF-8"))
 
 
 def _map_at(document: Document, key: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from core.agents_file.copied_text import copied_character
 from core.agents_file.fields import quote, truncate
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
@@ -95,6 +96,8 @@ def kind_of(value: Any) -> str:
 
 def unknown_key(key: str, valid: Iterable[str]) -> str:
     """Where the key belongs if it exists elsewhere, else the most similar key of this map, else of any map."""
+    if found := copied_character(key):
+        return f"unknown key; it has {found}"
     if homes := _homes_of(key):
         return f"unknown key here; it belongs {homes}"
     if similar := _most_similar(key, valid):

@@ -44,6 +44,7 @@ class TagSpec(Value):
     order: Literal["pushed", "semver", "number", "alphabetical"] = Field(
         "pushed", description="how to find the newer of two tags: by the time of the push, or by the tags themselves"
     )
+    prereleases: bool = Field(default=False, description="whether versions such as `2.0.0-rc.1` are allowed")
     range: Range | None = Field(None, description="allowed versions, in npm's grammar")
     extract: Group | None = Field(None, description="an RE2 expression; its group is the part of the tag to compare")
 
@@ -119,6 +120,9 @@ class ReleaseSpec(Value):
         "auto", description="`auto` goes live; `manual` waits for approval; `notify` only reports what it would release"
     )
     min_push_age: Duration = Field(timedelta(0), description="how old a push must be before its release starts")
+    readable_within: Duration = Field(
+        timedelta(minutes=5), description="how long to wait for a registry that does not have a pushed image yet"
+    )
     debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
         "release", description="what to do when a secret has a new version"
@@ -172,6 +176,8 @@ class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
+    """The line of every key in the file, for warnings."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nodesemver
 import re2
 
+from core.agents_file import versions
 from core.agents_file.spec import TagSpec
 from core.model import Push
 from core.reasons import Reason
 
-MAX_NUMBER_DIGITS = 100
+HINTS = {
+    "semver": "write three numbers, such as 1.2.0, or set tags.extract; for 2025.07.03.1 set tags.order: number",
+    "number": "write digits, with dots, hyphens or underscores between them, or set tags.extract",
+}
+PRERELEASE = "a pre-release: set tags.prereleases: true, or order dates such as 2025.07.03-1 with tags.order: number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,20 @@ def check_tag(spec: TagSpec, tag: str) -> Rejection | None:
     if ignored is not None:
         return Rejection(Reason.TAG_IGNORED, f"{tag} matches {ignored}")
     part = comparable_part(spec, tag)
-    if part is None or not _is_comparable(spec, part):
-        return Rejection(Reason.TAG_UNREADABLE, f"{tag} cannot be read as {spec.order}")
-    if spec.range is not None and not (_is_semver(part) and nodesemver.satisfies(part, spec.range, loose=False)):
-        return Rejection(Reason.TAG_NOT_ALLOWED, f"{tag} is outside {spec.range}")
+    if part is None:
+        return Rejection(Reason.TAG_UNREADABLE, f"{tag} does not match tags.extract")
+    if not _is_comparable(spec, part):
+        return Rejection(Reason.TAG_UNREADABLE, f"{tag} cannot be read as {spec.order}: {HINTS[spec.order]}")
+    return _check_version(spec, tag, part)
+
+
+def _check_version(spec: TagSpec, tag: str, part: str) -> Rejection | None:
+    """Why a version is not allowed: pre-releases are, as for npm and Flux, only where the spec asks for them."""
+    if spec.range is not None and not versions.is_in_range(part, spec.range, prereleases=spec.prereleases):
+        hint = versions.is_in_range(part, spec.range, prereleases=True)
+        return Rejection(Reason.TAG_NOT_ALLOWED, f"{tag} is {PRERELEASE if hint else f'outside {spec.range}'}")
+    if spec.order == "semver" and spec.range is None and not spec.prereleases and versions.is_prerelease(part):
+        return Rejection(Reason.TAG_NOT_ALLOWED, f"{tag} is {PRERELEASE}")
     return None
 
 
@@ -45,7 +59,7 @@ def check_newer(spec: TagSpec, push: Push, desired: Push | None) -> Rejection | 
     """
     if desired is None:
         return None
-    if (push.repository, push.digest, push.tag) == (desired.repository, desired.digest, desired.tag):
+    if push.is_same(desired):
         return Rejection(Reason.SAME_PUSH)
     if push.repository != desired.repository or check_tag(spec, desired.tag) is not None:
         return None  # agents.yaml changed, and the agent does not follow the desired push any more
@@ -64,16 +78,8 @@ def comparable_part(spec: TagSpec, tag: str) -> str | None:
 
 def _is_comparable(spec: TagSpec, part: str) -> bool:
     if spec.order == "number":
-        return part.isascii() and part.isdecimal() and len(part) <= MAX_NUMBER_DIGITS
-    return spec.order != "semver" or _is_semver(part)
-
-
-def _is_semver(part: str) -> bool:
-    try:
-        nodesemver.make_semver(part, loose=False)
-    except ValueError:
-        return False
-    return True
+        return versions.numbers(part) is not None
+    return spec.order != "semver" or versions.is_version(part)
 
 
 def _compare(spec: TagSpec, push: Push, desired: Push) -> int:
@@ -87,7 +93,8 @@ def _compare_parts(spec: TagSpec, part: str, desired: str) -> int:
     if spec.order == "pushed" or part == desired:
         return 0
     if spec.order == "semver":
-        return int(nodesemver.compare(part, desired, loose=False))
+        return versions.compare(part, desired)
     if spec.order == "number":
-        return (int(part) > int(desired)) - (int(part) < int(desired))
+        newer, older = versions.numbers(part) or (), versions.numbers(desired) or ()
+        return (newer > older) - (newer < older)
     return 1 if part > desired else -1

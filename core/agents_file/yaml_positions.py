@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from core.agents_file.copied_text import copied_character
 from core.agents_file.fields import truncate
 from core.agents_file.numbers import check_text, read_number
 
@@ -104,6 +105,8 @@ def _issue_of(error: Exception, text: str) -> Issue:
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         if error.problem and r"'\t'" in error.problem:
             problem = "a tab cannot stand here; use spaces"
+        elif found := copied_character("".join(text.split("\n")[line - 1 : line])):
+            problem = f"{problem}; the line has {found}"
     elif isinstance(error, yaml.reader.ReaderError):
         line = text[: error.position].count("\n") + 1
         problem = f"the character U+{error.character:04X} is not allowed"

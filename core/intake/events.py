@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.agents_file.tag_policy import check_newer, check_tag
+from core.agents_file.tag_policy import Rejection, check_newer, check_tag
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState
+from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush
+from core.timing import MAX_CLOCK_SKEW, add
 
 RUNTIME_KEYS = {
     "repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition",
@@ -20,6 +21,7 @@ RUNTIME_KEYS = {
 ENQUEUES = {
     Reason.ACCEPTED, Reason.SAME_PUSH, Reason.CONFIG_CHANGED, Reason.APPROVED,
     Reason.RELEASE_REQUESTED, Reason.ROLLBACK_REQUESTED, Reason.HOLD_REMOVED, Reason.UNPAUSED,
+    Reason.MISSED_PUSH_FOUND, Reason.TAG_MOVED,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
 
@@ -41,20 +43,63 @@ class DesiredUpdate:
 def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
-    """Make a push the desired one, if its tag is allowed and newer."""
-    newest = desired.newest_push or desired.push
-    rejection = check_tag(spec.tags, push.tag) or check_newer(spec.tags, push, newest)
+    """Make a push the desired one, if its tag is allowed and newer, and its digest was not rejected."""
+    push = replace(push, pushed_at=min(push.pushed_at, now))  # else no newer image would count until its time
+    rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
+    newest = _believable(desired.newest_push or desired.push, desired, now)
+    rejection = rejection or check_newer(spec.tags, push, newest)
     if rejection is not None:
         return DesiredUpdate(desired, rejection.reason, rejection.detail)
-    updated = replace(
-        user_change(desired, Cause.PUSH, now),
-        push=push,
+    return DesiredUpdate(replace(displace(desired, spec, push, now), traceparent=traceparent), Reason.ACCEPTED)
+
+
+def displace(desired: DesiredState, spec: AgentSpec, push: Push, now: datetime) -> DesiredState:
+    """A push is desired from now on; what was desired before is remembered, in case the push is rejected."""
+    return replace(
+        with_push(user_change(desired, Cause.PUSH, now), push, desired),
         newest_push=None,
-        not_before=push.pushed_at + spec.release.min_push_age if spec.release.min_push_age else None,
+        not_before=add(push.pushed_at, spec.release.min_push_age) if spec.release.min_push_age else None,
         runtime_hash=runtime_hash(spec),
-        traceparent=traceparent,
     )
-    return DesiredUpdate(updated, Reason.ACCEPTED)
+
+
+def with_push(changed: DesiredState, push: Push | None, before: DesiredState) -> DesiredState:
+    """``changed``, the next generation, with another push in the place of that of ``before``."""
+    if push == before.push:
+        return changed
+    rollback = before.rollback if before.rollback and before.rollback.generation == before.generation else None
+    previous = PreviousPush(
+        before.push,
+        before.push_generation,
+        before.asked_generation,
+        before.user_generation,
+        before.newest_push,
+        before.not_before,
+        before.runtime_hash,
+        rollback,
+    )
+    return replace(
+        changed,
+        push=push,
+        push_generation=changed.generation,
+        previous_pushes=(previous, *before.previous_pushes)[:MAX_PREVIOUS_PUSHES],
+        rejected=tuple(item for item in before.rejected if push is None or item.digest != push.digest),
+        last_rejection=None,
+        unconfirmed=None,
+    )
+
+
+def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:
+    """A digest never changes, so a second event of it is rejected at once; one that was gone may be back."""
+    reason = desired.rejected_digests.get(push.digest, Reason.IMAGE_GONE)
+    return None if reason == Reason.IMAGE_GONE else Rejection(Reason[reason], "this digest was rejected before")
+
+
+def _believable(push: Push | None, desired: DesiredState, now: datetime) -> Push | None:
+    """A stored push with a time in our future counts from when it was accepted: it would be newer than all others."""
+    if push is None or push.pushed_at <= now + MAX_CLOCK_SKEW:
+        return push
+    return replace(push, pushed_at=min(desired.updated_at or now, now))
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
@@ -86,9 +131,9 @@ def runtime_hash(spec: AgentSpec) -> str:
 
 def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
     """Release the desired push again, after ``debounce``, because a secret of the agent has a new version."""
-    if spec.release.on_secret_change != "release":
-        detail = f"on_secret_change is {spec.release.on_secret_change}"
-        return DesiredUpdate(desired, Reason.SECRET_CHANGE_IGNORED, detail)
+    answers = {"notify": Reason.SECRET_CHANGE_REPORTED, "ignore": Reason.SECRET_CHANGE_IGNORED}
+    if (action := spec.release.on_secret_change) != "release":
+        return DesiredUpdate(desired, answers[action], f"on_secret_change is {action}")
     if desired.push is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     updated = replace(

@@ -1,25 +1,192 @@
-"""Finds the newest push of a repository in the registry, for pushes whose event never came."""
+"""Compares the desired push with the registry, which is right where an event was late, lost, stale or wrong.
+
+A release and the daily search for missed pushes share these functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import check_newer, check_tag
 from core.events import ARTIFACT_TAG
 from core.image_manifest import RegistryTag
-from core.model import Push
+from core.intake.events import DesiredUpdate, displace, runtime_hash
+from core.model import UNKNOWN_TIME, Push
+from core.reasons import Reason
+from core.state.desired import (
+    MAX_REJECTED_DIGESTS,
+    DesiredState,
+    PreviousPush,
+    RejectedDigest,
+    RejectedPush,
+    Restored,
+)
 
 EVENT_ID = "registry-check"
 """The event id of a push whose event never came."""
+NEVER_PUSHED = PreviousPush()
+MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
-def newest_allowed_push(spec: AgentSpec, tags: Iterable[RegistryTag]) -> Push | None:
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The push that the registry says the agent should run, and why."""
+
+    push: Push
+    reason: Reason
+    detail: str = ""
+
+
+def find_correction(spec: AgentSpec, desired: DesiredState, tags: Sequence[RegistryTag]) -> Correction | None:
+    """What the registry says, where that is not the desired push.
+
+    The tag of the desired push names another digest now, or a newer tag is allowed. Times are the registry's, so an
+    event with a wrong time does not win. A push that an operator chose is replaced by newer pushes alone.
+    """
+    chosen = desired.newest_push
+    current = chosen or _current(spec, desired, tags)
+    newest = newest_allowed_push(spec, tags, desired.rejected_digests)
+    if newest is not None and check_newer(spec.tags, newest, current) is None:
+        return Correction(newest, _reason(newest, desired), _detail(newest, desired))
+    if chosen is None and current is not None and not current.is_same(desired.push):
+        return Correction(current, Reason.TAG_MOVED, _detail(current, desired))
+    return None
+
+
+def newest_allowed_push(
+    spec: AgentSpec, tags: Iterable[RegistryTag], rejected: Collection[str] = frozenset()
+) -> Push | None:
     """The push that the agent would run if every event had come; None if no tag is allowed."""
     newest: Push | None = None
     for tag in tags:
         push = Push(spec.repository, tag.digest, tag.tag, tag.pushed_at, EVENT_ID)
-        is_image = ARTIFACT_TAG.fullmatch(tag.tag) is None
+        is_image = ARTIFACT_TAG.fullmatch(tag.tag) is None and tag.digest not in rejected
         if is_image and check_tag(spec.tags, tag.tag) is None and check_newer(spec.tags, push, newest) is None:
             newest = push
     return newest
+
+
+def _current(spec: AgentSpec, desired: DesiredState, tags: Iterable[RegistryTag]) -> Push | None:
+    """The desired push, with the digest and the time that the registry has for its tag.
+
+    A digest that was rejected does not displace the one that was deployed before its tag moved. Nor does an older
+    answer of the registry, whose replicas differ for a while, displace a newer one.
+    """
+    push = desired.push
+    if push is None or push.repository != spec.repository:
+        return push
+    tag = next((tag for tag in tags if tag.tag == push.tag), None)
+    if tag is None or tag.digest in desired.rejected_digests:
+        return push
+    if push.event_id == EVENT_ID and tag.pushed_at < push.pushed_at:
+        return push
+    pushed_at = push.pushed_at if tag.pushed_at == UNKNOWN_TIME else tag.pushed_at
+    event_id = push.event_id if tag.digest == push.digest else EVENT_ID
+    return replace(push, digest=tag.digest, pushed_at=pushed_at, event_id=event_id)
+
+
+def _reason(push: Push, desired: DesiredState) -> Reason:
+    same_tag = desired.push is not None and push.tag == desired.push.tag
+    return Reason.TAG_MOVED if same_tag else Reason.MISSED_PUSH_FOUND
+
+
+def _detail(push: Push, desired: DesiredState) -> str:
+    if desired.push is None or push.tag != desired.push.tag:
+        return f"{push.tag} is newer than {desired.push.tag}" if desired.push else ""
+    return f"{push.tag} names {push.digest[:19]} now, not {desired.push.digest[:19]}"
+
+
+def apply_correction(
+    desired: DesiredState, spec: AgentSpec, correction: Correction, observed_generation: int, now: datetime
+) -> DesiredState:
+    """The registry's push is desired.
+
+    Where a stale event had displaced it and nothing was released since, that event is as if it had never come.
+    """
+    push = correction.push
+    newer = (item for item in (desired.push, desired.unconfirmed) if item and push.pushed_at < item.pushed_at)
+    unconfirmed = next(newer, None)
+    position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
+    if position is None or desired.push_generation <= observed_generation:
+        return replace(displace(desired, spec, push, now), unconfirmed=unconfirmed)
+    restored = _restore(desired, spec, position, observed_generation, now)
+    earlier = restored.push or push
+    return replace(restored, push=replace(push, event_id=earlier.event_id), unconfirmed=unconfirmed)
+
+
+def reject(
+    desired: DesiredState,
+    spec: AgentSpec,
+    rejection: tuple[Reason, str],
+    tags: Sequence[RegistryTag],
+    observed_generation: int,
+    now: datetime,
+) -> DesiredState:
+    """The desired push cannot be deployed: what was desired before is desired again, or else the registry's newest."""
+    push, (reason, detail) = desired.push, rejection
+    if push is None:
+        return desired
+    others = (item for item in desired.rejected if item.digest != push.digest)
+    rejected = (RejectedDigest(push.digest, reason.value), *others)[:MAX_REJECTED_DIGESTS]
+    digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
+    position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
+    restored = _restore(desired, spec, position, observed_generation, now)
+    if restored.push is None and (newest := newest_allowed_push(spec, tags, digests)) is not None:
+        restored = displace(restored, spec, newest, now)
+    return replace(restored, rejected=rejected, last_rejection=RejectedPush(push, reason.value, detail, now))
+
+
+def _restore(
+    desired: DesiredState, spec: AgentSpec, position: int | None, observed_generation: int, now: datetime
+) -> DesiredState:
+    """An earlier push is desired again; what came after the push that it replaces stays asked for."""
+    entries = desired.previous_pushes
+    undone = (*entries, NEVER_PUSHED) if position is None else entries[: position + 1]
+    entry, generation, hash_now = undone[-1], desired.generation + 1, undone[-1].runtime_hash
+    asked, user_generation, push_generation = desired.asked_generation, desired.user_generation, desired.push_generation
+    for earlier in undone:
+        user_generation = earlier.user_generation if user_generation == push_generation else user_generation
+        asked = earlier.generation if asked == push_generation else asked
+        push_generation = earlier.push_generation
+    if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
+        user_generation, hash_now = generation, runtime_hash(spec)
+    repeats = desired.push_generation > observed_generation and user_generation < generation
+    rollback = entry.rollback if repeats and asked == entry.generation else None
+    return replace(
+        desired,
+        generation=generation,
+        user_generation=user_generation,
+        push=entry.push,
+        push_generation=entry.push_generation,
+        newest_push=entry.newest_push,
+        not_before=entry.not_before,
+        runtime_hash=hash_now,
+        rollback=replace(rollback, generation=generation) if rollback else None,
+        previous_pushes=entries[len(undone) :],
+        restored=Restored(generation, asked) if repeats else None,
+        updated_at=now,
+    )
+
+
+def apply_registry(desired: DesiredState, spec: AgentSpec, tags: Sequence[RegistryTag], now: datetime) -> DesiredUpdate:
+    """Compare with the registry outside a release: each correction counts as a new push."""
+    correction = find_correction(spec, desired, tags)
+    if correction is None:
+        return DesiredUpdate(desired, Reason.NOT_NEWER)
+    updated = apply_correction(desired, spec, correction, desired.generation, now)
+    return DesiredUpdate(updated, correction.reason, correction.detail)
+
+
+def is_fresh(push: Push, spec: AgentSpec, now: datetime) -> bool:
+    """True while a registry that does not know a push may only lag."""
+    return now - push.pushed_at < spec.release.readable_within
+
+
+def next_registry_read(push: Push, spec: AgentSpec, now: datetime) -> datetime:
+    """When to ask a registry that lags again: after seconds at first, then more rarely."""
+    age = max(now - push.pushed_at, timedelta(0))
+    pause = min(max(age / 2, MIN_LAG_PAUSE), MAX_LAG_PAUSE)
+    return max(min(now + pause, push.pushed_at + spec.release.readable_within), now + MIN_LAG_PAUSE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.definition import existing_definition, push_of_version
-from core.intake.events import DesiredUpdate, user_change
+from core.intake.events import DesiredUpdate, user_change, with_push
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
 from core.state import holds
@@ -176,5 +176,5 @@ def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:
 
 def _choose_push(desired: DesiredState, push: Push | None, now: datetime) -> DesiredState:
     newest = desired.newest_push or desired.push
-    updated = user_change(desired, Cause.PERSON, now)
-    return replace(updated, push=push, newest_push=newest if newest != push else None, not_before=None)
+    updated = with_push(user_change(desired, Cause.PERSON, now), push, desired)
+    return replace(updated, newest_push=newest if newest != push else None, not_before=None)

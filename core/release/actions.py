@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from core.model import Routing
+from core.model import Push, Routing
 from core.prune.retention import Delete
 from core.reasons import Reason
 from core.state.release import ReleaseState
@@ -20,6 +20,7 @@ class Read(StrEnum):
     VERSION_LIST = "version_list"
     DESIRED_DEFINITION = "desired_definition"
     RELEASE_DEFINITION = "release_definition"
+    RECENT_TAGS = "recent_tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,17 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceDesiredPush:
+    """Correct the desired push, while the desired state is still of the generation that this was decided on."""
+
+    reason: Reason
+    detail: str
+    generation: int
+    push: Push | None = None
+    """The registry's push; None where the desired push is rejected, so that the one before is desired again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """There is nothing to do now; the release state stays as it is."""
 
@@ -62,6 +74,7 @@ class UpdateState:
 
     reason: Reason
     state: ReleaseState
+    already_reported: bool = False
     reported_at_end: bool = False
     """The release is about to end with this reason, which is reported then."""
 
@@ -168,7 +181,9 @@ class RollBack:
 FoundryWrite = Create | Pin | MoveTraffic | RollBack
 Probe = ConfirmActive | Verify | Check
 FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
-Action = NeedsRead | Poll | Requeue | Stop | UpdateState | EndRelease | StartRelease | FoundryAction
+Action = (
+    NeedsRead | Poll | Requeue | ReplaceDesiredPush | Stop | UpdateState | EndRelease | StartRelease | FoundryAction
+)
 
 REASONS = {
     PruneForRoom: Reason.MAKE_ROOM,

@@ -10,7 +10,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.release import rules_candidate, rules_pending_write, rules_start, rules_traffic, rules_version_limit
+from core.release import (
+    rules_candidate,
+    rules_pending_write,
+    rules_registry,
+    rules_start,
+    rules_traffic,
+    rules_version_limit,
+)
 from core.release.actions import Action
 from core.release.gates import approval, confirm, verify
 from core.release.inputs import DecisionInput
@@ -19,6 +26,7 @@ Rule = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
 
 RULES: tuple[Rule, ...] = (
     # what is under way is finished first
+    rules_registry.only_took_a_push_back,
     rules_start.agent_deleted,
     rules_pending_write.clock_moved_back,
     rules_pending_write.unfinished_write,
@@ -28,8 +36,12 @@ RULES: tuple[Rule, ...] = (
     rules_start.paused,
     rules_start.no_push_yet,
     rules_start.not_due,
+    rules_registry.registry_may_lag,
     rules_start.routing_changed_outside,
     rules_start.nothing_pending,
+    rules_registry.image_not_readable_yet,
+    rules_registry.registry_knows_better,
+    rules_registry.push_rejected,
     rules_start.image_held,
     rules_start.definition_unresolved,
     rules_start.already_live,
@@ -55,4 +67,5 @@ RULES: tuple[Rule, ...] = (
 
 def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
+    inputs = rules_registry.without_lagging_push(inputs, spec, now)
     return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

@@ -13,6 +13,7 @@ from core.definition import (
     existing_definition,
     push_of_version,
 )
+from core.image_manifest import RegistryTag
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.release.actions import NeedsRead, Read
@@ -30,6 +31,7 @@ FIXED_BY_A_SECRET = frozenset(
         Reason.SECRET_NOT_YET_VALID,
         Reason.ENV_AMBIGUOUS,
         Reason.ENV_CLASH,
+        Reason.ENV_NAME_INVALID,
     }
 )
 """A new version of a secret releases the push again that ended with one of these."""
@@ -51,6 +53,8 @@ class Observed:
     """Single versions that were read; None for one that does not exist."""
     prune_results: Mapping[str, Reason] = field(default_factory=dict)
     """Versions that this release tried to delete -> the result."""
+    recent_tags: tuple[RegistryTag, ...] | None = None
+    """The repository's newest tags, and the desired one; None without an answer, or where they do not count."""
 
     def with_version(self, number: str, version: Version | None) -> Observed:
         """The same with one version as just read."""
@@ -71,11 +75,12 @@ class Observed:
         return self.with_agent(replace(self.agent, routing=routing))
 
     def only(self, *reads: Read) -> Observed:
-        """These definitions alone: agent and versions are to be read again."""
+        """These definitions and tags alone: agent and versions are to be read again."""
         return Observed(
             reads=self.reads & set(reads),
             desired_definition=self.desired_definition,
             release_definition=self.release_definition,
+            recent_tags=self.recent_tags,
         )
 
     def without(self, *reads: Read) -> Observed:
@@ -192,7 +197,7 @@ def push_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> 
     usable_good = good if good and of_digest(held, good.digest) is None else None
     if push is not None and of_digest(held, push.digest) is not None:
         return usable_good
-    waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and release.push == push
+    waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and push is not None and push.is_same(release.push)
     unanswered = release.is_open or desired.user_generation > release.observed_generation or waits_for_a_secret
     return push if unanswered or push is None or good is None else usable_good
 

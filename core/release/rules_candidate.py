@@ -7,10 +7,21 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.definition import UnresolvedDefinition
+from core.intake.registry_check import is_fresh, next_registry_read
 from core.model import UNKNOWN_TIME, Status, Version
 from core.reasons import Reason, from_service
-from core.release import transitions
-from core.release.actions import Action, Create, DeleteDuplicate, EndRelease, Poll, Read, StartRelease, UpdateState
+from core.release import rules_registry, transitions
+from core.release.actions import (
+    Action,
+    Create,
+    DeleteDuplicate,
+    EndRelease,
+    Poll,
+    Read,
+    Requeue,
+    StartRelease,
+    UpdateState,
+)
 from core.release.inputs import DecisionInput, is_new, may_serve
 from core.state import holds
 from core.state.release import Phase, ReleaseState
@@ -52,6 +63,8 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     agent, definition = inputs.agent, inputs.observed.release_definition
     if isinstance(definition, UnresolvedDefinition):
         reason, detail = definition.reason, definition.detail
+        if reason is Reason.IMAGE_GONE and release.push is not None and is_fresh(release.push, spec, now):
+            return Requeue(Reason.IMAGE_LAGS, next_registry_read(release.push, spec, now))
         return EndRelease(reason, transitions.ended(release, reason, now, detail), detail)
     if definition.fingerprint != release.fingerprint:
         # agents.yaml was deployed since this release began and gives another definition. The release starts again with
@@ -109,6 +122,8 @@ def provisioning_failed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -
             return needed
         if inputs.agent is None or inputs.agent.routing.pinned != version.number:
             return DeleteDuplicate(version.number)
+    if again := rules_registry.failed_pull(release, version, spec, now):
+        return again
     code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")
     reason, detail = from_service(code), f"{code}: {message}" if code else "Foundry gave no reason"
     return EndRelease(reason, transitions.ended(release, reason, now, detail), detail)

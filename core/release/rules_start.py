@@ -21,7 +21,7 @@ from core.release.inputs import (
 from core.state import holds
 from core.state.desired import Cause, Hold
 from core.state.release import GoodVersion, ReleaseState
-from core.timing import CONSISTENCY_LAG
+from core.timing import CONSISTENCY_LAG, MAX_CLOCK_SKEW
 
 MAX_SUPERSEDES_IN_A_ROW = 3
 """After so many superseded releases one is finished first, so that a busy branch does not block every release."""
@@ -55,14 +55,20 @@ def paused(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | No
 
 
 def no_push_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Nothing was pushed yet."""
-    return Stop(Reason.NO_PUSH_YET) if inputs.desired.push is None else None
+    """Nothing was pushed yet, or nothing that can be deployed."""
+    if inputs.desired.push is not None:
+        return None
+    rejection = inputs.desired.last_rejection
+    if rejection is None:
+        return Stop(Reason.NO_PUSH_YET)
+    return Stop(Reason[rejection.reason], rejection.detail, already_reported=True)
 
 
 def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """``min_push_age`` or ``debounce`` is not over.
 
     A debounce that began in our future is over: its end cannot be known. The age of a push counts from the push itself.
+    A wait that is longer than agents.yaml asks for is over too: it came from a push with a wrong time.
     """
     desired = inputs.desired
     if desired.not_before is None or now >= desired.not_before:
@@ -70,6 +76,9 @@ def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | N
     updated_at = desired.updated_at
     from_the_future = updated_at is not None and updated_at - now > CONSISTENCY_LAG
     if desired.cause is not Cause.PUSH and from_the_future:
+        return None
+    longest = max(spec.release.min_push_age, spec.release.debounce) + MAX_CLOCK_SKEW
+    if updated_at is not None and desired.not_before - updated_at > longest:
         return None
     return Requeue(Reason.NOT_DUE, desired.not_before)
 

@@ -62,7 +62,27 @@ def started(
         pending_write=None,
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
+        image_retried=False,
     )
+
+
+def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
+    """The newest generation only takes back a rejected push: everything stays as it is, also what was reported."""
+    rejection, before = desired.last_rejection, f"{state.observed_generation} "
+    keys = (key.removeprefix(before) for key in state.reported if key.startswith(before))
+    first = rejection is not None and not state.reason and not state.is_open
+    return replace(
+        state,
+        observed_generation=desired.generation,
+        reported=tuple(f"{desired.generation} {key}" for key in keys),
+        reason=rejection.reason if rejection and first else state.reason,
+        detail=rejection.detail if rejection and first else state.detail,
+    )
+
+
+def create_again(state: ReleaseState) -> ReleaseState:
+    """The image may not have been readable yet when Foundry pulled it: another version is created, once."""
+    return replace(without_candidate(state), image_retried=True)
 
 
 def without_candidate(state: ReleaseState) -> ReleaseState:
@@ -147,8 +167,8 @@ def routed(state: ReleaseState, routing: Routing, kind: WriteKind, at: datetime)
 
 def reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> ReleaseState:
     """The reason is reported for the newest generation: until something newer is desired it is not reported again."""
-    generation = f"{desired.generation} "
-    before = tuple(key for key in state.reported if key.startswith(generation))
+    generations = {desired.generation, state.observed_generation if state.is_open else desired.generation}
+    before = tuple(key for key in state.reported if key.startswith(tuple(f"{number} " for number in generations)))
     return replace(state, reported=tuple(dict.fromkeys((*before, _report_key(state, desired, reason)))))
 
 
@@ -158,7 +178,9 @@ def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> b
 
 
 def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
-    return f"{desired.generation} {reason} {state.candidate or ''}"
+    # a push whose image is not readable yet does not ask for the approval of the open release again
+    generation = state.observed_generation if reason is Reason.APPROVAL_WAITING else desired.generation
+    return f"{generation} {reason} {state.candidate or ''}"
 
 
 def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from core.model import Push
+
+MAX_PREVIOUS_PUSHES = 10
+MAX_REJECTED_DIGESTS = 100
+"""More than a page of tags has: else a release could choose a rejected push of that page again, for ever."""
 
 
 class Cause(StrEnum):
@@ -78,6 +83,49 @@ class RollbackRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousPush:
+    """What was desired before a push replaced it; desired again if that push is rejected."""
+
+    push: Push | None = None
+    push_generation: int = 0
+    generation: int = 0
+    """The generation that was asked for then."""
+    user_generation: int = 0
+    newest_push: Push | None = None
+    not_before: datetime | None = None
+    runtime_hash: str = ""
+    rollback: RollbackRequest | None = None
+    """A rollback that was in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedDigest:
+    """An image that cannot be deployed: Slipway never chooses it again."""
+
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedPush:
+    """The last push, where it cannot be deployed, for people to see."""
+
+    push: Push
+    reason: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A generation that only takes back a rejected push; void once the generation changes."""
+
+    generation: int
+    repeats: int
+    """The earlier generation that asks for the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredState:
     """What an agent should run."""
 
@@ -103,3 +151,29 @@ class DesiredState:
     traceparent: str | None = None
     """Trace context of the last change, so that a release that starts later belongs to its push's trace."""
     rollback: RollbackRequest | None = None
+    push_generation: int = 0
+    """The generation at which the push became desired."""
+    previous_pushes: tuple[PreviousPush, ...] = ()
+    """What was desired before the push, the newest first."""
+    rejected: tuple[RejectedDigest, ...] = ()
+    """The newest first."""
+    last_rejection: RejectedPush | None = None
+    restored: Restored | None = None
+    unconfirmed: Push | None = None
+    """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
+
+    @property
+    def rejected_digests(self) -> Mapping[str, str]:
+        """Digest -> reason code."""
+        return {item.digest: item.reason for item in self.rejected}
+
+    @property
+    def previous_push(self) -> Push | None:
+        """The push that is desired again if the present one is rejected."""
+        return self.previous_pushes[0].push if self.previous_pushes else None
+
+    @property
+    def asked_generation(self) -> int:
+        """The newest generation that asks for something; a generation that takes back a rejected push does not."""
+        restored = self.restored
+        return restored.repeats if restored is not None and restored.generation == self.generation else self.generation

@@ -124,6 +124,8 @@ class ReleaseState:
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0
     """How many versions this release asked for."""
+    image_retried: bool = False
+    """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()
 
     @property

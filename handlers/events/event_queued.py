@@ -26,7 +26,8 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {})
     try:
-        for parsed in parse_events(event, settings.registry_name, gateways.clock.now()):
+        registry, vault = settings.registry_name, settings.key_vault_host
+        for parsed in parse_events(event, registry, gateways.clock.now(), vault):
             if isinstance(parsed, ImagePushed):
                 await handle_push(_with_safe_label(parsed), agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):

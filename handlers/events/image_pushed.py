@@ -10,6 +10,7 @@ from core.intake.events import DesiredUpdate, apply_push
 from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import Cause
+from handlers.concurrency import gather_limited
 from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
@@ -28,13 +29,17 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
     followers = followers_of(agents, push.repository)
     if not followers:
         decisions.record(Reason.NOT_FOLLOWED, **common)
-    for spec in followers:
+
+    async def offer(spec: AgentSpec) -> None:
         with otel.span(STEP, parent=pushed.traceparent, agent=spec.name, **image) as set_attributes:
             update = await _apply(spec, pushed, gateways)
             set_attributes(reason=update.reason.value)
-            common["generation"] = None if pushed.dry_run else update.desired.generation
+            generation = None if pushed.dry_run else update.desired.generation
             took = seconds_since(push.pushed_at, gateways.clock.now())
-            decisions.record(update.reason, update.detail, agent=spec.name, since_push_s=took, **common)
+            fields = {**common, "generation": generation, "since_push_s": took}
+            decisions.record(update.reason, update.detail, agent=spec.name, **fields)
+
+    await gather_limited(1, map(offer, followers))  # an error of one agent stops none of the others
 
 
 async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:

@@ -9,9 +9,11 @@ from core.events import SecretChanged
 from core.intake.events import DesiredUpdate, apply_rotation
 from core.reasons import Reason
 from core.state.desired import Cause
+from handlers import outcome_events
+from handlers.concurrency import gather_limited
 from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.interfaces import Gateways
+from handlers.gateways.interfaces import Gateways, OutcomeEvent
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -21,18 +23,31 @@ STEP = "rotation"
 async def handle_secret_change(
     changed: SecretChanged, agents: Agents, decisions: DecisionLog, gateways: Gateways
 ) -> None:
-    """Update the desired state of each agent that uses the secret; agents that pin a version stay as they are."""
+    """Update the desired state of each agent that uses the secret; agents that pin a version stay as they are.
+
+    An error of one agent stops none of the others; the first is raised at the end, so that the event comes again.
+    """
     step = step_fields(STEP, changed.dry_run)
     common: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": Cause.SECRET.value, **step}
-    users = [spec for spec in agents.agents.values() if await _uses(spec, changed.name, gateways)]
-    if not users:
-        decisions.record(Reason.SECRET_NOT_USED, **common)
-    for spec in users:
+    events: list[OutcomeEvent] = []
+
+    async def offer(spec: AgentSpec) -> bool:
+        if not await _uses(spec, changed.name, gateways):
+            return False
         with otel.span(STEP, parent=changed.traceparent, agent=spec.name, secret=changed.name) as set_attributes:
             update = await _rotate(spec, changed, gateways)
             set_attributes(reason=update.reason.value)
             generation = None if changed.dry_run else update.desired.generation
             decisions.record(update.reason, update.detail, agent=spec.name, generation=generation, **common)
+            if update.reason is Reason.SECRET_CHANGE_REPORTED and not changed.dry_run:
+                events.append(outcome_events.secret_event(spec.name, changed))
+        return True
+
+    try:
+        if not any(await gather_limited(1, map(offer, agents.agents.values()))):
+            decisions.record(Reason.SECRET_NOT_USED, **common)
+    finally:
+        await outcome_events.publish(events, decisions, gateways)
 
 
 async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:

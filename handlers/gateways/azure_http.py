@@ -15,7 +15,7 @@ from handlers.gateways.errors import PermanentError, TransientError
 
 T = TypeVar("T")
 
-RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
 UNREADABLE_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
 """What is raised by reading an answer that breaks the contract: HTML, half an answer, a list, a missing key, a time
 beyond all calendars, endless nesting, a body that claims to be gzip."""

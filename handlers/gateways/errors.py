@@ -30,7 +30,7 @@ class TransientError(GatewayError):
 
     ``unclear``: the request may have taken effect although its answer was lost or an error (a timeout, a 5xx); the
     caller must read before it sends again. ``retry_after``: seconds that the service asks for. ``throttled``: Foundry
-    answered 429.
+    answered 429. ``conflict``: it answered 409 and asks to retry, which may last for ever.
     """
 
     def __init__(
@@ -42,16 +42,24 @@ class TransientError(GatewayError):
         unclear: bool = False,
         retry_after: float | None = None,
         throttled: bool = False,
+        conflict: bool = False,
     ) -> None:
         super().__init__(service, code, message)
         self.unclear = unclear
         self.throttled = throttled
+        self.conflict = conflict
         self.retry_after = retry_after
 
 
 class PermanentError(GatewayError):
-    """A retry will not help; ``status`` is the HTTP status where there was one."""
+    """A retry will not help; ``status`` is the HTTP status where there was one.
 
-    def __init__(self, service: str, code: str, message: str, *, status: int | None = None) -> None:
+    ``names_preview``: the refusal is about a preview feature, so no role helps (Azure/azure-dev#8442).
+    """
+
+    def __init__(
+        self, service: str, code: str, message: str, *, status: int | None = None, names_preview: bool = False
+    ) -> None:
         super().__init__(service, code, message)
         self.status = status
+        self.names_preview = names_preview

@@ -107,6 +107,9 @@ class Registry(Protocol):
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         """Every tag, the last pushed first; empty where the repository does not exist."""
 
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
+
 
 class Journal(Protocol):
     """Append-only lines, one blob a UTC day. Each method raises TransientError or PermanentError."""

@@ -67,11 +67,14 @@ def _secret(name: str, answer: KeyVaultSecret) -> Secret:
 
 
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:
-    """The variable that a secret's tags name for the agent; the secret behind a certificate never counts."""
-    tags = secret.tags or {}
-    if not secret.enabled or getattr(secret, "managed", False) or tags.get("agent") != agent:
+    """The variable that a secret's tags name for the agent; the secret behind a certificate never counts.
+
+    Key Vault keeps tags as people wrote them: names in any case, with spaces around names and values.
+    """
+    if not secret.enabled or getattr(secret, "managed", False):
         return None
-    return tags.get("env")
+    tags = {name.strip().lower(): value.strip() for name, value in (secret.tags or {}).items()}
+    return tags.get("env") if tags.get("agent", "").lower() == agent.lower() else None
 
 
 @contextmanager

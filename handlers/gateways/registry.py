@@ -21,6 +21,8 @@ from core.image_manifest import (
     inspect_manifest,
     unreadable_child,
 )
+from core.image_reference import DIGEST
+from core.model import UNKNOWN_TIME
 from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 SERVICE = "registry"
 OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 MAX_CONFIG_BYTES = 1_000_000
+PAGE_SIZE = 50
+"""Tags of one request: a release asks for the newest ones only."""
 MAX_MANIFESTS, MAX_DEPTH = 24, 4
 """Manifests read for one digest, and levels of indexes: whoever may push could otherwise keep us reading."""
 MAX_CONCURRENT = 8
@@ -50,7 +54,7 @@ class AzureRegistry:
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
         self._client = LazyClient(_load_client, endpoint, credential, **OPTIONS, **connection_options())
         self._tokens: dict[str, _Token] = {}
-        """By repository, which is what a token is for."""
+        """By repository and scope, which is what a token is for."""
         self.close = self._client.close
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -134,14 +138,53 @@ class AzureRegistry:
         return json.loads(data)
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        client = await self._client.get()
+        tags, _ = await self._list(repository, all_pages=True)
+        return tags
+
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        """One request, and a second one where the page is full and lacks the tag."""
+        tags, is_full = await self._list(repository, all_pages=False)
+        if not tag or not is_full or any(item.tag == tag for item in tags):
+            return tags
+        client, token = await self._client.get(), self._token(repository, "metadata")
         try:
-            tags = client.list_tag_properties(repository, order_by="timedesc")
-            return [RegistryTag(tag.name, tag.digest, tag.last_updated_on) async for tag in tags]
+            found = await client.get_tag_properties(repository, tag, **token.options)
+            return [*tags, *_registry_tags([found])]
         except (AzureError, *UNREADABLE_ANSWER) as error:
             if _is_missing(error):
-                return []
-            raise gateway_error(SERVICE, f"list the tags of {repository}", error) from error
+                return tags
+            raise gateway_error(SERVICE, f"read {repository}:{tag[:60]}", error) from error
+
+    async def _list(self, repository: str, *, all_pages: bool) -> tuple[list[RegistryTag], bool]:
+        """The newest page of tags, or all; and whether there may be more."""
+        client, token = await self._client.get(), self._token(repository, "metadata")
+        options = {"order_by": "timedesc", "results_per_page": PAGE_SIZE, "cls": list}
+        tags: list[RegistryTag] = []
+        try:
+            async for page in client.list_tag_properties(repository, **options, **token.options).by_page():
+                entries = [entry async for entry in page]
+                tags += _registry_tags(entries)
+                if not all_pages:
+                    return tags, len(entries) >= PAGE_SIZE
+        except (AzureError, *UNREADABLE_ANSWER) as error:
+            if not _is_missing(error):
+                raise gateway_error(SERVICE, f"list the tags of {repository}", error) from error
+        return tags, False
+
+    def _token(self, repository: str, scope: str) -> _Token:
+        return self._tokens.setdefault(f"{scope} {repository}", _Token())
+
+
+def _registry_tags(entries: list[Any]) -> list[RegistryTag]:
+    """The tags as the client reads them, each by itself: one without a name or a readable digest affects no other.
+
+    The client's own class for a tag needs attributes that Slipway does not use. A tag without a time counts as old.
+    """
+    return [
+        RegistryTag(entry.name, entry.digest, entry.last_updated_on or entry.created_on or UNKNOWN_TIME)
+        for entry in entries
+        if entry.name and DIGEST.fullmatch(entry.digest or "")
+    ]
 
 
 @contextmanager
@@ -160,6 +203,11 @@ class _Token:
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of a call that uses the token, and keeps the next one."""
+        return {"headers": dict(self.headers), "raw_response_hook": self.keep}
 
     def keep(self, response: Any) -> None:
         with suppress(KeyError):

@@ -157,7 +157,15 @@ def _replacement(match: re.Match[str]) -> str:
     if kind == "code":
         return chr(int(text[2:], 16))  # noqa: FURB166 - base 0 does not read a backslash
     if kind == "entity":
-        from html import unescape
-
-        return unescape(text)
+        return _entity(text)
     return ""
+
+
+def _entity(text: str) -> str:
+    """The character of an entity; a browser drops control characters, so ``unescape`` does, but a number names them."""
+    if text[1] == "#":
+        code = int(text[3:-1], 16) if text[2] in "xX" else int(text[2:-1])
+        return chr(code) if code < 0x110000 else text
+    from html import unescape
+
+    return unescape(text)

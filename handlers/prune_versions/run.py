@@ -18,6 +18,7 @@ from handlers import outcome_events
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
+from handlers.images_in_use import ImagesInUse
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions.prune_toolbox import prune_toolbox
 from handlers.retry import with_retries
@@ -68,11 +69,12 @@ async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways)
     """Prune every agent of agents.yaml; an error of one agent stops none of the others."""
     slots, ends = asyncio.Semaphore(MAX_CONCURRENT_AGENTS), gateways.clock.now() + MAX_RUN_TIME
     unflushed = DecisionLog(gateways.journal, gateways.clock, {})
+    in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
 
     async def prune(spec: AgentSpec) -> None:
         common = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
         log = DecisionLog(gateways.journal, gateways.clock, common)
-        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log)
+        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use)
         with otel.span(STEP, agent=spec.name):
             async with slots:
                 try:
@@ -104,6 +106,7 @@ class _Pruner:
     dry_run: bool
     gateways: Gateways
     log: DecisionLog
+    in_use: ImagesInUse
     deleted: set[str] = field(default_factory=set)
 
     async def prune(self) -> None:
@@ -121,7 +124,8 @@ class _Pruner:
         else:
             plan, removed = await self._delete(), self.deleted
         kept = [version for version in plan.versions if version.number not in removed]
-        self._record_summary(kept)
+        self._record_versions(kept)
+        await self._record_images(kept, plan.release)
         await prune_toolbox(spec, plan.versions, kept, gateways, self.log, dry_run=self.dry_run)
 
     async def _delete(self) -> PrunePlan:
@@ -173,13 +177,20 @@ class _Pruner:
         for decision in decisions:
             self.log.record(decision.reason, version=decision.version.number)
 
-    def _record_summary(self, kept: list[Version]) -> None:
-        """Record how many versions are left, and the images that they need, for jobs that purge the registry."""
+    def _record_versions(self, kept: list[Version]) -> None:
         limit = self.spec.keep.limit
-        counts: dict[str, Any] = {"versions": len(kept), "limit": limit}
         if near_limit(len(kept), self.spec.keep):
+            counts: dict[str, Any] = {"versions": len(kept), "limit": limit}
             self.log.record(Reason.VERSION_LIMIT_NEAR, f"{len(kept)} of {limit} versions", **counts)
-        images = sorted({version.image for version in kept if version.image})
+
+    async def _record_images(self, kept: list[Version], release: ReleaseState) -> None:
+        """Record the images that the versions left need, for jobs that purge the registry."""
+        try:
+            images = await self.in_use.read(kept, [release.push])
+        except GatewayError as error:
+            self.log.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
+            return
+        counts: dict[str, Any] = {"versions": len(kept), "limit": self.spec.keep.limit}
         for start in range(0, len(images), IMAGES_PER_LINE):
             names = " ".join(images[start : start + IMAGES_PER_LINE])
             self.log.record(Reason.IMAGES_IN_USE, images=names, **counts)

@@ -22,6 +22,7 @@ from core.release.actions import (
     Poll,
     PruneForRoom,
     Read,
+    ReplaceDesiredPush,
     Requeue,
     RollBack,
     StartRelease,
@@ -30,6 +31,7 @@ from core.release.actions import (
     Verify,
 )
 from core.release.decide import RULES, Rule
+from core.release.gates.answers import ProbeOutcome
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
@@ -46,6 +48,8 @@ from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import WAIT
+from handlers.release_agent.replace_push import PushReplacement
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
@@ -65,6 +69,7 @@ class ReleaseContext:
     observer: Observer
     writer: FoundryWriter
     log: ReleaseLog
+    closer: SessionCloser
     rules: tuple[Rule, ...] = RULES
 
     async def save(self, state: ReleaseState) -> None:
@@ -91,13 +96,15 @@ class ActionResult:
     error: GatewayError | None = None
 
 
-async def execute(  # noqa: C901, PLR0911 - one case an action
+async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
     action: Action, inputs: DecisionInput, run: ReleaseContext
 ) -> ActionResult:
     """Do what the action says; raises LeaseLostError, TransientError or PermanentError."""
     match action:
         case Poll():
             return await _poll(action, inputs, run)
+        case ReplaceDesiredPush():
+            return await _replace_desired_push(action, inputs, run)
         case Requeue() | Stop():
             return await _stop(action, inputs, run)
         case UpdateState() | StartRelease() | EndRelease():
@@ -135,6 +142,15 @@ async def _wait(run: ReleaseContext) -> None:
     await run.poller.wait()
 
 
+async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Swap the push, and decide again; somebody who changed the desired state meanwhile is not overwritten."""
+    replacement = PushReplacement(run.spec, action, inputs, run.gateways.clock.now())
+    desired = await run.gateways.state_store.update_desired(run.spec.name, replacement.apply)
+    if replacement.applied:
+        run.log.push_replaced(action, inputs, desired)
+    return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
+
+
 async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Nothing to do now: recorded once, however many messages ask for the release."""
     reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
@@ -156,7 +172,7 @@ async def _take_state(
     if isinstance(action, EndRelease):
         state = transitions.reported(state, desired, action.reason)
         await run.save(state)
-    newer = state.observed_generation > before.observed_generation
+    newer = state.observed_generation > before.observed_generation and not isinstance(action, UpdateState)
     if newer and before.is_open:
         run.log.release_ended(Reason.SUPERSEDED, before, desired, stored_with=state)
     if newer:
@@ -173,7 +189,7 @@ async def _take_state(
             reads = observed.reads | {Read.RELEASE_DEFINITION}
             observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
         observed = observed.without(Read.DESIRED_DEFINITION)
-    if not (isinstance(action, UpdateState) and action.reported_at_end):
+    if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
     return ActionResult(state, observed)
 
@@ -189,7 +205,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -199,10 +215,13 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock)
+    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
     both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
-    seen = replace(inputs, observed=replace(inputs.observed, versions=versions))
+    observed = replace(inputs.observed, versions=versions)
+    if report.outcome is ProbeOutcome.INCONCLUSIVE:
+        observed = await run.observer.agent_again(observed)
+    seen = replace(inputs, observed=observed)
     follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, next_action=follow_up)
 

@@ -47,7 +47,7 @@ class Observer:
         calm = self._gateways.rate_limiter.is_calm(self._gateways.clock.monotonic())
         if not calm or not release_expected(desired, release, at):
             return states
-        needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION}))
+        needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS}))
         try:
             return replace(states, observed=await self.read(DecisionInput(desired, release), needed, at))
         except GatewayError:
@@ -73,6 +73,8 @@ class Observer:
                 return await self._resolver.desired(inputs.desired, inputs.release, now)
             case Read.RELEASE_DEFINITION:
                 return await self._resolver.under_way(inputs.release)
+            case Read.RECENT_TAGS:
+                return await self._resolver.recent_tags(inputs.desired)
 
     async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
         """The desired state, and the version that is waited for."""
@@ -88,6 +90,13 @@ class Observer:
         now_desired, (agent, version) = await gather_two(self._gateways.state_store.get_desired(self._agent), reads)
         seen = observed.with_agent(agent).with_version(candidate, version)
         return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
+
+    async def agent_again(self, observed: Observed) -> Observed:
+        """With the agent as it is now, or as it was where it cannot be read."""
+        try:
+            return observed.with_agent(await self._gateways.foundry.get_agent(self._agent))
+        except GatewayError:
+            return observed
 
     async def rollback_versions(self, numbers: tuple[str, ...]) -> dict[str, Version | None]:
         """Some versions, or none of them where one read fails: the rule that needs them then asks again."""
@@ -108,5 +117,5 @@ class Observer:
 
 
 def _still_valid(observed: Observed, before: DesiredState, now: DesiredState) -> Observed:
-    """A changed desired state needs another definition."""
-    return observed if now == before else observed.without(Read.DESIRED_DEFINITION)
+    """A changed desired state needs another definition, and other tags."""
+    return observed if now == before else observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import replace
 
 from core.agents_file.spec import Probe
 from core.model import Answer
@@ -19,34 +18,44 @@ from core.release.gates.answers import (
     report_at_timeout,
 )
 from handlers.gateways.clock import Clock
-from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry
+from handlers.redaction import redact_and_truncate
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.retry import Backoff
 
 PAUSES = Backoff(first=0.5, longest=5.0)
 """A container that has just become active may need some time to come up."""
+MAX_MESSAGE_CHARS = 300
+"""Of the service's own words."""
 MAX_OVERSLEEP_SECONDS = 5.0
 """A timeout missed by more than this is ours: the process stood still, the agent did not."""
 
 
 class Prober:
-    """Asks one version of an agent."""
+    """Asks one version of an agent, and ends the sessions that it opens or that a question opens.
 
-    def __init__(self, agent: str, version: str, foundry: Foundry, clock: Clock) -> None:
+    With a ``closer``, its owner waits for the ends; without one the prober does.
+    """
+
+    def __init__(
+        self, agent: str, version: str, foundry: Foundry, clock: Clock, closer: SessionCloser | None = None
+    ) -> None:
         self._agent = agent
         self._version = version
         self._foundry = foundry
         self._clock = clock
+        self._closer = closer or SessionCloser(foundry)
+        self._waits = closer is None
 
     async def verify(self, probes: tuple[Probe, ...]) -> ProbeReport:
-        """Ask in a session that is pinned to the version; the session is ended whatever happens."""
+        """Ask in a session that is pinned to the version."""
         opened: list[str] = []
 
         async def open_session(within: float) -> Judgement:
             session = await self._foundry.open_session(self._agent, self._version, within)
             if isinstance(session, Answer):
-                no_session = Judgement(Verdict.NOT_YET, f"answered {session.status} without a session")
-                return judge_refusal(session) or no_session
+                return _judge_no_session(session)
             opened.append(session)
             return Judgement(Verdict.PASSED)
 
@@ -55,24 +64,34 @@ class Prober:
             return await self._ask_all(probes, opened[0]) if opened else report
         finally:
             for session in opened:
-                with suppress(GatewayError):  # it ends by itself; until then a delete of its version answers 409
-                    await asyncio.shield(self._foundry.end_session(self._agent, session))
+                self._closer.end(self._agent, session)
+            if self._waits:
+                await self._closer.wait()
 
     async def check(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask the version that has the traffic."""
-        return await self._ask_all(probes, None)
+        try:
+            return await self._ask_all(probes, None)
+        finally:
+            if self._waits:
+                await self._closer.wait()
 
     async def _ask_all(self, probes: tuple[Probe, ...], session: str | None) -> ProbeReport:
         for number, probe in enumerate(probes, 1):
             report = await self._ask(probe, session)
             if report.outcome is not ProbeOutcome.PASSED:
                 prefix = f"question {number} of {len(probes)}: " if len(probes) > 1 else ""
-                return ProbeReport(report.outcome, prefix + report.detail)
+                # a version that answered the first question is up
+                swapped_in = report.still_starting and number > 1
+                outcome = ProbeOutcome.INCONCLUSIVE if swapped_in else report.outcome
+                return ProbeReport(outcome, prefix + report.detail, report.still_starting)
         return ProbeReport(ProbeOutcome.PASSED)
 
     async def _ask(self, probe: Probe, session: str | None) -> ProbeReport:
         async def ask(within: float) -> Judgement:
             answer = await self._foundry.ask(self._agent, probe, session, within)
+            if answer.session and answer.session != session:
+                self._closer.end(self._agent, answer.session)
             return judge_answer(probe, answer, self._version)
 
         return await self._until(ask, probe.within.total_seconds())
@@ -102,3 +121,10 @@ class Prober:
             return await ask(within), 0.0
         except TransientError as error:
             return Judgement(Verdict.NOT_ASKED, f"{error.code}: {error.message}"), error.retry_after or 0.0
+
+
+def _judge_no_session(answer: Answer) -> Judgement:
+    """Judge the refusal of a session with the service's own words: no agent has answered yet."""
+    refusal = judge_refusal(answer) or Judgement(Verdict.NOT_YET, f"answered {answer.status}")
+    words = f": {redact_and_truncate(answer.message, MAX_MESSAGE_CHARS)}" if answer.message else ""
+    return replace(refusal, detail=f"{refusal.detail} without a session{words}")

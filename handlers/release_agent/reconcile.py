@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.reasons import Reason
-from core.release import transitions
+from core.release import rules_registry, transitions
 from core.release.actions import (
     Action,
     Check,
@@ -35,13 +35,13 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.redaction import redact
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
+from handlers.release_agent.session_closer import SessionCloser
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -63,7 +63,7 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
-        decisions.record(Reason.AGENT_UNKNOWN, agent=redact(parsed.target))
+        decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()
@@ -78,26 +78,27 @@ async def reconcile(
 ) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     observer = Observer(spec, settings.registry_login_server, gateways)
-    with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
-        log = ReleaseLog(spec.name, gateways, trace)
-        prefetched, lease = await _prefetch(spec, gateways, observer)
-        log.lease = lease
-        if lease is None:  # its holder reads the desired state once more when it releases the lease
-            log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
-            await log.flush()
-            return Reason.LEASE_TAKEN
-        keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
-        poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
-        writer = FoundryWriter(spec.name, lease, gateways)
-        run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, rules)
-        try:
-            ended, desired = await _loop(run, prefetched)
-        finally:
-            await lease.release()
-            await gather_two(log.flush(), log.publish())
-            await log.flush()
-        await _enqueue_next(run, ended, desired)
-        return ended.reason
+    async with SessionCloser(gateways.foundry) as closer:
+        with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
+            log = ReleaseLog(spec.name, gateways, trace)
+            prefetched, lease = await _prefetch(spec, gateways, observer)
+            log.lease = lease
+            if lease is None:  # its holder reads the desired state once more when it releases the lease
+                log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
+                await log.flush()
+                return Reason.LEASE_TAKEN
+            keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
+            writer = FoundryWriter(spec.name, lease, gateways)
+            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, rules)
+            try:
+                ended, desired = await _loop(run, prefetched)
+            finally:
+                await lease.release()
+                await gather_two(log.flush(), log.publish())
+                await log.flush()
+            await _enqueue_next(run, ended, desired)
+            return ended.reason
 
 
 async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> tuple[Prefetch | None, Lease | None]:
@@ -164,7 +165,7 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
     if isinstance(action, Create | Pin | MoveTraffic) and run.gateways.clock.now() - read.at > MAX_READ_AGE:
         # The pass stood still: what it read of Foundry is too old to write on. The definition stays, since a vault or
         # registry that takes longer than that would be asked for ever.
-        definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION)
+        definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION, Read.RECENT_TAGS)
         result = ActionResult(progress.state, definitions)
     else:
         result = await _execute(run, action, inputs)
@@ -240,7 +241,9 @@ async def _after_error(
     if error.service == STORAGE:
         raise error
     if isinstance(error, TransientError):
-        return await _wait_out(run, progress, state, error)
+        waited = await _wait_out(run, progress, state, error)
+        if waited is not None:
+            return waited
     reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
@@ -250,13 +253,20 @@ async def _after_error(
     return replace(progress, state=result.state, ended=result.ended)
 
 
-async def _wait_out(run: ReleaseContext, progress: Progress, state: ReleaseState, error: TransientError) -> Progress:
-    """Faults are waited out here: redeliveries of a message are few, and are for bugs."""
+async def _wait_out(
+    run: ReleaseContext, progress: Progress, state: ReleaseState, error: TransientError
+) -> Progress | None:
+    """Faults are waited out here: redeliveries of a message are few, and are for bugs.
+
+    None for a conflict that lasts: the service refuses the request, whatever it says about a retry.
+    """
     await run.save(state)
     await run.log.flush()
     unclear_writes = progress.unclear_writes + error.unclear
     if unclear_writes < MAX_UNCLEAR_WRITES and await run.keeper.back_off(error):
         return Progress(state, progress.desired, unclear_writes=unclear_writes)
+    if error.conflict and run.keeper.faults_last:
+        return None
     delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
     end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)
     return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, str(error)))
@@ -265,9 +275,11 @@ async def _wait_out(run: ReleaseContext, progress: Progress, state: ReleaseState
 def _refusal(error: GatewayError, action: Action, state: ReleaseState) -> Reason:
     """The reason of a release that a service refused."""
     if isinstance(error, PermanentError) and error.status in (401, 403):
-        return Reason.FORBIDDEN
+        return Reason.PREVIEW_REQUIRED if error.names_preview else Reason.FORBIDDEN
     if isinstance(action, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
+    if isinstance(error, TransientError) and isinstance(action, NeedsRead):
+        return Reason.TOOLBOX_REFUSED  # a conflict that lasts, of the one write beside the reads
     if isinstance(action, Check | RollBack) or state.phase is Phase.TRAFFIC_MOVED:
         return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED
@@ -282,7 +294,9 @@ async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: De
         delay = REQUEUE_DELAY.total_seconds()
     else:
         desired = await run.gateways.state_store.get_desired(run.spec.name)
-        if desired == answered:
+        due = rules_registry.lag_read_due(desired, run.spec, now)
+        if desired == answered and due is None:
             return
+        delay = max(0.0, (due - now).total_seconds()) if due and desired == answered else 0.0
     traceparent = desired.traceparent or otel.current_traceparent()
     await run.gateways.release_queue.enqueue(run.spec.name, delay=delay, traceparent=traceparent)

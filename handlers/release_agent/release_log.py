@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from core.reasons import Reason
-from core.release.actions import Requeue, Stop
+from core.release.actions import ReplaceDesiredPush, Requeue, Stop
+from core.release.inputs import DecisionInput
 from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -120,6 +121,21 @@ class ReleaseLog:
             self.announce(reason, state, detail)
 
         self._when_stored(stored_with or state, count)
+
+    def push_replaced(self, action: ReplaceDesiredPush, inputs: DecisionInput, desired: DesiredState) -> None:
+        """The registry corrected the desired push, or rejected it: then its release is over before it began."""
+        if action.push is None:
+            good = inputs.release.last_good
+            rejected = ReleaseState(observed_generation=action.generation, push=inputs.desired.push, last_good=good)
+            self.release_ended(action.reason, rejected, inputs.desired, action.detail)
+            return
+        image: dict[str, Any] = {
+            "repository": action.push.repository,
+            "tag": action.push.tag,
+            "digest": action.push.digest,
+        }
+        step = f"release.{self.trace.step}"
+        self.decisions.record(action.reason, action.detail, generation=desired.generation, step=step, **image)
 
     def announce(self, reason: Reason, state: ReleaseState, detail: str = "") -> None:
         """Publish an outcome event, where the reason has one."""

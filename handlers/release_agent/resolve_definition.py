@@ -7,10 +7,11 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
-from core.image_manifest import ImageFacts
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import Push, Secret, SecretUnavailable, Toolbox
 from core.reasons import Reason
 from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
+from core.release.rules_registry import is_checked
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
@@ -54,16 +55,37 @@ class DefinitionResolver:
     ) -> Definition:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
+        image, rest = await gather_two(
+            self._image(push, release.image_facts), self._secrets_and_toolbox(secret_versions)
+        )
+        if isinstance(image, UnresolvedDefinition):
+            return image  # first: what cannot be deployed is rejected, whatever else is wrong
+        if isinstance(rest, UnresolvedDefinition):
+            return rest
+        secrets, toolbox = rest
+        return resolve(self._spec, push, self._login_server, secrets, toolbox, self._gateways.clock.now(), image)
+
+    async def recent_tags(self, desired: DesiredState) -> tuple[RegistryTag, ...] | None:
+        """The newest tags and that of the desired push; None without an answer, or where they do not count."""
+        push, spec = desired.push, self._spec
+        if push is None or not is_checked(desired, spec):
+            return None
+        try:
+            tag = push.tag if push.repository == spec.repository else ""
+            return tuple(await self._gateways.registry.recent_tags(spec.repository, tag))
+        except GatewayError as error:
+            if spec.inspect == "required" and isinstance(error, TransientError):
+                raise
+            return None
+
+    async def _secrets_and_toolbox(
+        self, secret_versions: Mapping[str, str]
+    ) -> tuple[Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], Toolbox | None] | UnresolvedDefinition:
         refs = await self._secret_refs()
         if isinstance(refs, UnresolvedDefinition):
             return refs
-        reads = gather_two(self._secrets(refs, secret_versions), self._toolbox())
-        image, (secrets, toolbox) = await gather_two(self._image(push, release.image_facts), reads)
-        if isinstance(toolbox, UnresolvedDefinition):
-            return toolbox
-        if isinstance(image, UnresolvedDefinition):
-            return image
-        return resolve(self._spec, push, self._login_server, secrets, toolbox, self._gateways.clock.now(), image)
+        secrets, toolbox = await gather_two(self._secrets(refs, secret_versions), self._toolbox())
+        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox)
 
     async def _secret_refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
         """Which secret each variable takes, by the spec and by the vault's tags."""
@@ -79,19 +101,22 @@ class DefinitionResolver:
         return secret_refs(self._spec, tagged)
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
-        """What was pushed, asked once per digest; without an answer the release goes on, unless it is required."""
-        if self._spec.inspect == "never" or push.digest in known:
-            return known.get(push.digest)
-        required = self._spec.inspect == "required"
+        """What was pushed, asked once per digest; without an answer the release goes on, unless it needs the answer."""
+        if self._spec.inspect == "never":
+            return None
+        facts = known.get(push.digest)
+        required = self._spec.inspect == "required" or self._spec.image == "amd64"
         try:
-            facts = await self._gateways.registry.inspect(push.repository, push.digest)
+            facts = facts or await self._gateways.registry.inspect(push.repository, push.digest)
         except GatewayError as error:
             if not required:
                 return None
             if isinstance(error, TransientError):
                 raise
             return UnresolvedDefinition(Reason.IMAGE_UNREADABLE, str(error))
-        return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest) if facts is None and required else facts
+        if facts is None:
+            return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest)
+        return UnresolvedDefinition(Reason[facts.reason], facts.detail) if facts.reason else facts
 
     async def _secrets(
         self, refs: Mapping[str, SecretRef], secret_versions: Mapping[str, str]
@@ -119,5 +144,7 @@ class DefinitionResolver:
         try:
             return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
         except PermanentError as error:
+            if error.names_preview:
+                return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(error))
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))

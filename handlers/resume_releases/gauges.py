@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -17,8 +18,8 @@ MAX_CONCURRENT = 4
 QUEUES = ("releases", "events", "releases-poison", "events-poison")
 
 
-async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
-    """Set all gauges; the next run retries reads that fail."""
+async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> Mapping[str, int]:
+    """Set all gauges and return the length of each queue; the next run retries reads that fail."""
     now = gateways.clock.now()
 
     async def age(agent: str) -> float:
@@ -26,12 +27,16 @@ async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> None:
             return await _record_agent(agent, now, gateways)
         return 0.0
 
+    depths = dict[str, int]()
+
     async def depth(queue: str) -> None:
         with suppress(GatewayError):
-            metrics.queue_depth(queue, await gateways.release_queue.count_messages(queue))
+            depths[queue] = await gateways.release_queue.count_messages(queue)
+            metrics.queue_depth(queue, depths[queue])
 
     ages, _ = await gather_two(gather_limited(MAX_CONCURRENT, map(age, agents)), gather_all(map(depth, QUEUES)))
     metrics.oldest_unfinished(max(ages, default=0.0))
+    return depths
 
 
 async def _record_agent(agent: str, now: datetime, gateways: Gateways) -> float:

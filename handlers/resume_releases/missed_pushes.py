@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.agents_file.spec import Agents, AgentSpec
+from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
-from core.intake.events import DesiredUpdate, apply_push
-from core.intake.registry_check import newest_allowed_push
+from core.intake.events import DesiredUpdate
+from core.intake.registry_check import apply_registry
 from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
@@ -29,6 +30,8 @@ MAX_CONCURRENT = 4
 async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: Gateways, *, always: bool) -> None:
     """Read the tags of each followed repository, if that is due; raises where the state store fails.
 
+    Each repository and agent is checked whatever happens to another; the first error is raised at the end.
+
     The marker is written after every agent, so that a crash or an outage on the way leads to another attempt.
     ``always``: also when it is not due, because a changed agents.yaml may follow other repositories or tags.
     """
@@ -37,11 +40,14 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
     if timedelta(0) <= age < INTERVAL and not always:
         return
     repositories = sorted({spec.repository for spec in agents.agents.values()})
-    tag_lists = await gather_limited(MAX_CONCURRENT, (_tags(name, decisions, gateways) for name in repositories))
-    tags = dict(zip(repositories, tag_lists, strict=True))
-    for spec in agents.agents.values():
-        await _apply_newest(spec, tags[spec.repository] or (), decisions, gateways)
-    if None not in tag_lists:
+
+    async def check(repository: str) -> bool:
+        tags = await _tags(repository, decisions, gateways)
+        specs = followers_of(agents, repository)
+        await gather_limited(1, (_compare(spec, tags, decisions, gateways) for spec in specs if tags))
+        return tags is not None
+
+    if all(await gather_limited(MAX_CONCURRENT, map(check, repositories))):
         await gateways.state_store.write_marker(MARKER, now.isoformat())
 
 
@@ -62,21 +68,18 @@ async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> 
         return None if isinstance(error, TransientError) else ()
 
 
-async def _apply_newest(
-    spec: AgentSpec, tags: Sequence[RegistryTag], decisions: DecisionLog, gateways: Gateways
-) -> None:
-    push = newest_allowed_push(spec, tags)
-    if push is None:
-        return
-
+async def _compare(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: DecisionLog, gateways: Gateways) -> None:
     def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        update = apply_push(desired, spec, push, otel.current_traceparent(), now)
-        accepted = update.reason is Reason.ACCEPTED
-        return update if accepted else DesiredUpdate(desired, Reason.NOT_NEWER)  # which enqueues nothing
+        update = apply_registry(desired, spec, tags, now)
+        changed = replace(update.desired, traceparent=otel.current_traceparent())
+        return replace(update, desired=changed) if update.enqueues else update
 
-    image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
-    with otel.span("missed_push", agent=spec.name, **image):
+    with otel.span("missed_push", agent=spec.name) as set_attributes:
         update = await update_and_enqueue(spec.name, change, gateways)
-    if update.reason is Reason.ACCEPTED:
-        generation = update.desired.generation
-        decisions.record(Reason.MISSED_PUSH_FOUND, agent=spec.name, generation=generation, step="missed_push", **image)
+        push = update.desired.push
+        if not update.enqueues or push is None:
+            return
+        image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+        set_attributes(**image)
+    generation = update.desired.generation
+    decisions.record(update.reason, update.detail, agent=spec.name, generation=generation, step="missed_push", **image)

@@ -9,7 +9,7 @@ from core.reasons import Reason
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Journal
-from handlers.redaction import redact_fields
+from handlers.redaction import redact, redact_fields
 from handlers.telemetry import otel
 
 MAX_JOURNAL_VALUE_CHARS = 100_000
@@ -35,7 +35,7 @@ class DecisionLog:
     ) -> None:
         """Record one decision: its reason code, what it is about, and what a person can do.
 
-        ``journal_only`` does not go to telemetry: it is long, and only a replay needs it.
+        ``journal_only`` does not go to telemetry: it is long, and only a replay needs it, as it came but for secrets.
         """
         self.prepare(reason, detail, journal_only=journal_only, **fields)()
 
@@ -47,7 +47,8 @@ class DecisionLog:
         named = {"at": at, **reason_fields(reason), "detail": detail, **self._common, **fields}
         given = {name: value for name, value in named.items() if value not in ("", None)}
         line = redact_fields(given, otel.MAX_VALUE_CHARS)
-        in_journal = {**line, **redact_fields(journal_only or {}, MAX_JOURNAL_VALUE_CHARS)}
+        more = {name: redact(str(value))[:MAX_JOURNAL_VALUE_CHARS] for name, value in (journal_only or {}).items()}
+        in_journal = {**line, **more}
         span = copy_context()
 
         def record() -> None:

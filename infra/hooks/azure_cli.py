@@ -6,16 +6,44 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 HTTP_ERROR = re.compile(r"^(?:ERROR: )?([A-Z][A-Za-z ]+)\((.*)\)\s*$", re.MULTILINE | re.DOTALL)
 """An HTTP error as ``az rest`` prints it: the reason phrase, then the body in brackets."""
 NOT_FOUND = re.compile(r"\b(Not Found|ResourceNotFound|ResourceGroupNotFound|BlobNotFound)\b")
 
 
+HELP = (
+    (
+        ("aadsts", "az login", "interactionrequired", "refresh token", "authenticationfailed", "expired"),
+        "sign in again: az login",
+    ),
+    (
+        ("authorizationfailed", "forbidden", "does not have authorization"),
+        "ask for the role Reader there, or more, or sign in with another account: az login",
+    ),
+    (("toomanyrequests", "too many requests", "429"), "Azure asks to wait: try again in a minute"),
+    (
+        ("connection", "timed out", "max retries", "getaddrinfo", "resolve", "proxy", "<html", "ssl"),
+        "Azure was not reached: check the network and, behind a proxy, HTTPS_PROXY and its certificate",
+    ),
+    (("not installed",), "install it, then: az login"),
+)
+"""Parts of a message, in lower case, and the help that fits."""
+
+
 class AzureError(Exception):
     """Azure refused or did not answer; the text is the message of az, in one line."""
+
+    @property
+    def help(self) -> str:
+        """What to do about it; empty if only the message can say."""
+        message = str(self).lower()
+        return next((help_ for parts, help_ in HELP if any(part in message for part in parts)), "")
 
 
 class Azure:
@@ -26,9 +54,7 @@ class Azure:
 
     def get(self, path: str, api: str) -> Any:
         """A resource as Azure Resource Manager returns it, or None if it does not exist."""
-        separator = "&" if "?" in path else "?"
-        url = f"{path}{separator}api-version={api}".replace(" ", "%20")
-        return self.run("rest", "--method", "get", "--url", url, absent=None)
+        return self.run("rest", "--method", "get", *_address(path, api), absent=None)
 
     def list(self, path: str, api: str) -> list[Any]:
         """The items of a listing, all pages; empty if the scope does not exist."""
@@ -37,17 +63,27 @@ class Azure:
         while page:
             items += page["value"]
             next_link = page.get("nextLink")
-            page = self.run("rest", "--method", "get", "--url", next_link) if next_link else None
+            page = self.run("rest", "--method", "get", *_address(next_link)) if next_link else None
         return items
+
+    def put(self, path: str, api: str, body: object) -> Any:
+        """Create or change a resource; Azure may still be working on it when this returns."""
+        return self._send("put", path, api, body)
 
     def post(self, path: str, api: str, body: object) -> Any:
         """Send a POST request with a JSON body."""
-        url = f"{path}?api-version={api}"
-        return self.run("rest", "--method", "post", "--url", url, "--body", json.dumps(body))
+        return self._send("post", path, api, body)
 
     def delete(self, path: str, api: str) -> None:
         """Delete a resource; one that does not exist counts as deleted."""
-        self.run("rest", "--method", "delete", "--url", f"{path}?api-version={api}", absent=None)
+        self.run("rest", "--method", "delete", *_address(path, api), absent=None)
+
+    def _send(self, method: str, path: str, api: str, body: object) -> Any:
+        """The body goes through a file: the shell that starts az on Windows changes quotation marks."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "body.json"
+            file.write_text(json.dumps(body))
+            return self.run("rest", "--method", method, *_address(path, api), "--body", f"@{file}")
 
     def run(self, *arguments: str, absent: object = ...) -> Any:
         """Run any az command and return its JSON. ``absent``, if given, is returned for a 404."""
@@ -61,6 +97,13 @@ class Azure:
         if absent is not ... and NOT_FOUND.search(done.stderr):
             return absent
         raise AzureError(_message(done.stderr) or f"az {' '.join(arguments[:2])} ended with {done.returncode}")
+
+
+def _address(address: str, api: str = "") -> tuple[str, ...]:
+    """The options of az rest for an address, each parameter for itself: on Windows a shell ends the command at an &."""
+    path, _, query = address.partition("?")
+    parameters = [*parse_qsl(query), *([("api-version", api)] if api else [])]
+    return ("--url", path, "--uri-parameters", *(f"{name}={value}" for name, value in parameters))
 
 
 def _message(stderr: str) -> str:

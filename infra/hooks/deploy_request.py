@@ -20,7 +20,6 @@ class Source:
     group: str
     subscription: str
     topic: str
-    topic_group: str
     created: bool
 
     @property
@@ -34,6 +33,8 @@ class DeployRequest:
     """A requested deployment, with the defaults filled in."""
 
     environment: str
+    token: str
+    """The part of every name that no other environment has; empty before the first deployment."""
     location: str
     subscription: str
     group: str
@@ -51,6 +52,12 @@ class DeployRequest:
     python_version: str
     vnet_enabled: bool
     subnet: str
+    storage_sku: str
+
+    @property
+    def label(self) -> str:
+        """Environment and token, by which a deployment's custom role and the project's assignments are named."""
+        return f"{self.environment} {self.token}".rstrip()
 
     @property
     def project_id(self) -> str:
@@ -81,6 +88,7 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
     app_group = env.get("AZURE_RESOURCE_GROUP_NAME") or f"rg-slipway-{environment}"
     return DeployRequest(
         environment=environment,
+        token=env.get("SLIPWAY_TOKEN", ""),
         location=env.get("AZURE_LOCATION", ""),
         subscription=app_subscription,
         group=app_group,
@@ -90,7 +98,7 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
         foundry_subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or app_subscription,
         registry=_source(env, "REGISTRY", "Microsoft.ContainerRegistry/registries", app_subscription, app_group),
         vault=_source(env, "VAULT", "Microsoft.KeyVault/vaults", app_subscription, app_group),
-        secret_names=tuple(name for name in env.get("VAULT_SECRETS", "").split(",") if name),
+        secret_names=tuple(name.strip() for name in env.get("VAULT_SECRETS", "").split(",") if name.strip()),
         assign_roles=_is_true(env, "ASSIGN_ROLES", "true"),
         foundry_role=env.get("FOUNDRY_ROLE") or "user",
         grant_project_pull=_is_true(env, "GRANT_PROJECT_PULL", "false"),
@@ -98,6 +106,7 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
         python_version=env.get("PYTHON_VERSION") or "3.13",
         vnet_enabled=_is_true(env, "VNET_ENABLED", "false"),
         subnet=env.get("APP_SUBNET_ID", ""),
+        storage_sku=env.get("STORAGE_SKU") or "Standard_LRS",
     )
 
 
@@ -111,7 +120,6 @@ def _source(env: Mapping[str, str], kind: str, type_: str, app_subscription: str
         group=group,
         subscription=env.get(f"{kind}_SUBSCRIPTION_ID") or app_subscription,
         topic=env.get(f"{kind}_TOPIC_NAME", ""),
-        topic_group=env.get(f"{kind}_TOPIC_GROUP") or group,
         created=created,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def error(subject: str, message: str, help_: str) -> Finding:
 
 def report(title: str, findings: Iterable[Finding]) -> int:
     """Print the findings as they arrive; return the exit code, 1 if one is an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # a pipe on Windows has no arrow in its code page
     print(title, flush=True)
     failed = False
     for finding in findings:

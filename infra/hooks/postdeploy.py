@@ -7,29 +7,25 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.agents_file.spec import Agents
-from infra.hooks import smoke
+from infra.hooks import event_subscriptions, smoke
 from infra.hooks.azure_cli import Azure, AzureError
-from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
-from infra.hooks.findings import Finding, error, note, ok, report
+from infra.hooks.deploy_request import DeployRequest, from_env, group_id
+from infra.hooks.event_subscriptions import Sleep
+from infra.hooks.findings import Finding, error, note, report
 from infra.hooks.prepackage import ROOT, read_agents_file
 
-WEB_API, EVENT_GRID_API = "2024-11-01", "2025-02-15"
-EVENTS = {
-    "REGISTRY": ("Microsoft.ContainerRegistry.ImagePushed", "image_pushed"),
-    "VAULT": ("Microsoft.KeyVault.SecretNewVersionCreated", "secret_changed"),
-}
-"""Event type and function for each kind of source."""
+WEB_API = "2024-11-01"
 MAX_INDEXING_SECONDS, MAX_ANSWER_SECONDS, POLL_INTERVAL_SECONDS = 300.0, 600.0, 10.0
 """Storage may take ten minutes to accept a role that was just assigned."""
-Sleep = Callable[[float], None]
+Result = TypeVar("Result")
 
 
 def main(env: Mapping[str, str]) -> int:
@@ -42,58 +38,25 @@ def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep
     group = group_id(request.subscription, request.group)
     app = f"{group}/providers/Microsoft.Web/sites/{env['AZURE_FUNCTION_NAME']}"
     try:
-        indexing = _wait_for_functions(app, azure, sleep)
+        indexing = yield from _wait_for_functions(app, azure, sleep)
         yield indexing
         if indexing.level == "ok":
             for source in (request.registry, request.vault):
-                yield _deliver_events(source, request, app, env, azure)
+                yield from event_subscriptions.subscribe(source, request, env, azure, sleep)
             yield from _smoke_check(request, env, azure, sleep)
     except AzureError as failure:
-        yield error("Azure", str(failure), "fix it, then: azd hooks run postdeploy")
+        yield error("Azure", str(failure), f"{failure.help}\nthen: azd hooks run postdeploy".strip())
 
 
-def _wait_for_functions(app: str, azure: Azure, sleep: Sleep) -> Finding:
+def _wait_for_functions(app: str, azure: Azure, sleep: Sleep) -> Generator[Finding, None, Finding]:
     expected = smoke.functions(ROOT / "function_app.py")
-    for _ in range(int(MAX_INDEXING_SECONDS / POLL_INTERVAL_SECONDS)):
-        indexing = smoke.indexed(azure.list(f"{app}/functions", WEB_API), expected)
-        if indexing.level == "ok":
-            break
-        sleep(POLL_INTERVAL_SECONDS)
-    return indexing
 
+    def indexing() -> Finding | None:
+        found = smoke.indexed(azure.list(f"{app}/functions", WEB_API), expected)
+        return found if found.level == "ok" else None
 
-def _deliver_events(source: Source, request: DeployRequest, app: str, env: Mapping[str, str], azure: Azure) -> Finding:
-    """Create the requested subscription before the other one is deleted; an event delivered twice is one push."""
-    obsolete = "function" if request.event_delivery == "queue" else "queue"
-    if request.event_delivery == "function" or not request.assign_roles:
-        _create_subscription(source, request, app, env, azure)
-    prefix, topic_id = f"slipway-{env['SLIPWAY_TOKEN']}", env[f"SLIPWAY_{source.kind}_TOPIC_ID"]
-    azure.delete(f"{topic_id}/eventSubscriptions/{prefix}-{obsolete}", EVENT_GRID_API)
-    return ok(source.kind.lower(), f"its events are delivered to the {request.event_delivery}")
-
-
-def _create_subscription(
-    source: Source, request: DeployRequest, app: str, env: Mapping[str, str], azure: Azure
-) -> None:
-    """A subscription that infra/main.bicep could not create: the function or the topic's roles did not exist yet."""
-    event_type, function = EVENTS[source.kind]
-    _, _, subscription, _, group, *_, topic = env[f"SLIPWAY_{source.kind}_TOPIC_ID"].split("/")
-    app_group, name = app.partition("/providers/")[0], f"slipway-{env['SLIPWAY_TOKEN']}-{request.event_delivery}"
-    parameters = {
-        "topicName": topic,
-        "subscriptionName": name,
-        "eventType": event_type,
-        "storageId": f"{app_group}/providers/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}",
-    }
-    module = "subscription.bicep"
-    if request.event_delivery == "function":
-        parameters |= {"functionAppId": app, "functionName": function}
-        module = "subscription-function.bicep"
-    target = ("--resource-group", group, "--subscription", subscription, "--name", f"{name}-{source.kind.lower()}")
-    azure.run(
-        *("deployment", "group", "create", *target, "--template-file", str(ROOT / "infra" / "modules" / module)),
-        *("--parameters", *(f"{key}={value}" for key, value in parameters.items())),
-    )
+    found = yield from _wait(indexing, MAX_INDEXING_SECONDS, "functions", "waiting for the app's functions", sleep)
+    return found or smoke.indexed(azure.list(f"{app}/functions", WEB_API), expected)
 
 
 def _smoke_check(request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep: Sleep) -> Iterator[Finding]:
@@ -103,32 +66,55 @@ def _smoke_check(request: DeployRequest, env: Mapping[str, str], azure: Azure, s
         return
     storage = Storage(azure, env["AZURE_STORAGE_ACCOUNT_NAME"])
     event_id, now = f"slipway-smoke-{uuid.uuid4()}", datetime.now(UTC)
-    event = smoke.event(agents, request.registry.id, event_id, now)
+    message = smoke.message(smoke.event(agents, request.registry.id, event_id, now))
     try:
-        before = _retry(storage.desired_etags, sleep)
-        storage.send(smoke.message(event))
+        before = yield from _send(storage, message, sleep)
     except AzureError as failure:
         if not request.vnet_enabled:
             raise
         yield note("smoke", f"storage is private: {failure}", "from inside the network: azd hooks run postdeploy")
         return
-    lines: list[Mapping[str, Any]] = []
-    for _ in range(int(MAX_ANSWER_SECONDS / POLL_INTERVAL_SECONDS)):
-        lines = smoke.answers(storage.journal(now), event_id)
-        if lines:
-            break
-        sleep(POLL_INTERVAL_SECONDS)
-    yield from smoke.judge(lines, before, storage.desired_etags(), MAX_ANSWER_SECONDS)
+
+    def answer() -> list[Mapping[str, Any]] | None:
+        return smoke.answers(storage.journal(now), event_id) or None
+
+    lines = yield from _wait(answer, MAX_ANSWER_SECONDS, "smoke", "waiting for the app's answer", sleep)
+    yield from smoke.judge(lines or [], before, storage.desired_etags(), MAX_ANSWER_SECONDS)
 
 
-def _retry(read: Callable[[], dict[str, str]], sleep: Sleep) -> dict[str, str]:
-    """The first successful result; raises the last AzureError if a new role does not take effect in time."""
-    for _ in range(int(MAX_ANSWER_SECONDS / POLL_INTERVAL_SECONDS) - 1):
+def _send(storage: Storage, message: str, sleep: Sleep) -> Generator[Finding, None, Mapping[str, str]]:
+    """Send the event; return the desired states before it. Storage may not know the roles of the operator yet."""
+
+    def send() -> Mapping[str, str]:
+        before = storage.desired_etags()
+        storage.send(message)
+        return before
+
+    def send_unless_refused() -> Mapping[str, str] | None:
         try:
-            return read()
+            return send()
         except AzureError:
-            sleep(POLL_INTERVAL_SECONDS)
-    return read()
+            return None
+
+    waiting = "waiting until storage accepts your roles"
+    before = yield from _wait(send_unless_refused, MAX_ANSWER_SECONDS, "smoke", waiting, sleep)
+    return send() if before is None else before
+
+
+def _wait(
+    read: Callable[[], Result | None], seconds: float, subject: str, message: str, sleep: Sleep
+) -> Generator[Finding, None, Result | None]:
+    """The first result, or None in the end; once a minute a line says what is waited for."""
+    waited = 0.0
+    while waited < seconds:
+        result = read()
+        if result is not None:
+            return result
+        sleep(POLL_INTERVAL_SECONDS)
+        waited += POLL_INTERVAL_SECONDS
+        if waited % 60 == 0 and waited < seconds:
+            yield note(subject, f"{message}: minute {waited / 60:.0f} of {seconds / 60:.0f}")
+    return None
 
 
 class Storage:

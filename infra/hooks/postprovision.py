@@ -34,7 +34,7 @@ def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> It
     """One finding for each role; a missing role comes with the command that assigns it."""
     custom_role = _custom_role_id(request, azure) if request.foundry_role == "versions" else ""
     if request.foundry_role == "versions" and not custom_role:
-        name = f"{ROLES['agentVersions']['role']} ({request.environment})"
+        name = f"{ROLES['agentVersions']['role']} ({request.label})"
         yield error("role", f"{name} does not exist", custom_role_command(request))
     for assignment in role_assignments(request, env):
         role = custom_role if assignment.key == "agentVersions" else assignment.role
@@ -58,13 +58,13 @@ def check_assigned(
         return ok("role", subject)
     command = assignment_command(assignment)
     if assignment.key == "agentVersions":
-        command = command.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.environment})"')
+        command = command.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.label})"')
     return error("role", f"{subject} is missing: {row['why']}", command)
 
 
 def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
     """The id of the custom role, or an empty text if it does not exist."""
-    name = f"{ROLES['agentVersions']['role']} ({request.environment})"
+    name = f"{ROLES['agentVersions']['role']} ({request.label})"
     path = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
     definitions = azure.list(f"{path}?$filter=roleName eq '{name}'", API)
     return str(definitions[0]["name"]) if definitions else ""

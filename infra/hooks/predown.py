@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from infra.hooks import event_subscriptions
 from infra.hooks.azure_cli import Azure, AzureError
-from infra.hooks.deploy_request import DeployRequest, from_env, group_id
-from infra.hooks.findings import Finding, error, ok, report
+from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
+from infra.hooks.findings import Finding, error, note, ok, report
+from infra.hooks.own_resources import IDENTITY, is_in_own_group, is_own_project_assignment, is_own_topic
 
-EVENT_GRID_API, AUTHORIZATION_API = "2025-02-15", "2022-04-01"
+EVENT_GRID_API, AUTHORIZATION_API, DIAGNOSTICS_API = event_subscriptions.API, "2022-04-01", "2021-05-01-preview"
+RESOURCES_API, IDENTITY_API, FOUNDRY_API = "2021-04-01", "2024-11-30", "2025-06-01"
 Json = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is deleted, in order, as pairs of id and API version; and what stays although this deployment made it."""
+
+    deletions: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[Finding] = field(default_factory=list)
 
 
 def main(env: Mapping[str, str]) -> int:
@@ -26,71 +38,122 @@ def main(env: Mapping[str, str]) -> int:
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
     """Delete subscriptions before their topics, and assignments before their role."""
     try:
-        resources = list(_to_delete(request, env, azure))
+        plan = make_plan(request, env, azure)
     except AzureError as failure:
-        yield error("Azure", str(failure), "az login; nothing was deleted yet")
+        yield error("Azure", str(failure), f"{failure.help}\nnothing was deleted yet".strip())
         return
-    for path, api in resources:
+    for path, api in plan.deletions:
         try:
             azure.delete(path, api)
             yield ok("deleted", path)
         except AzureError as failure:
             yield error("kept", str(failure), f"az rest --method delete --url '{path}?api-version={api}'")
-    if not resources:
+    yield from plan.kept
+    if not plan.deletions and not plan.kept:
         yield ok("nothing", "to delete outside of the app's resource group")
 
 
-def _to_delete(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[tuple[str, str]]:
-    """Pairs of resource id and API version."""
-    for source in (request.registry, request.vault):
-        if topic_id := env.get(f"SLIPWAY_{source.kind}_TOPIC_ID"):
-            yield from _on_topic(topic_id, request, env, azure)
+def make_plan(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Plan:
+    """Read everything before anything is deleted."""
+    plan = Plan()
+    if not request.token:
+        request, env = _after_failed_deployment(request, env, azure)
+    if not request.token:
+        return plan
+    neighbours = {source.kind: _on_topic(source, request, env, azure, plan) for source in _sources(request)}
     for subscription in request.subscriptions:
-        yield from _in_subscription(subscription, request, env, azure)
+        _in_subscription(subscription, request, env, azure, plan, shared=neighbours["REGISTRY"])
+    return plan
 
 
-def _on_topic(topic_id: str, request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[tuple[str, str]]:
-    subscriptions = azure.list(f"{topic_id}/eventSubscriptions", EVENT_GRID_API)
-    prefix = f"slipway-{env.get('SLIPWAY_TOKEN', '')}"
-    yield from ((subscription["id"], EVENT_GRID_API) for subscription in own_subscriptions(subscriptions, prefix))
-    topic = azure.get(topic_id, EVENT_GRID_API)
-    if topic and is_own_topic(topic, request.environment):
-        yield topic_id, EVENT_GRID_API
+def _sources(request: DeployRequest) -> tuple[Source, Source]:
+    return request.registry, request.vault
+
+
+def _after_failed_deployment(
+    request: DeployRequest, env: Mapping[str, str], azure: Azure
+) -> tuple[DeployRequest, Mapping[str, str]]:
+    """A deployment that failed has no outputs: the identity in the app's group has the token in its name."""
+    resources = azure.list(f"{group_id(request.subscription, request.group)}/resources", RESOURCES_API)
+    identities = [item for item in resources if item["type"].lower() == IDENTITY.lower()]
+    own = [item for item in identities if item["name"].startswith("id-slipway-")]
+    if not own:
+        return request, env
+    request = replace(request, token=own[0]["name"].removeprefix("id-slipway-"))
+    identity = azure.get(own[0]["id"], IDENTITY_API) or {}
+    project = azure.get(request.project_id, FOUNDRY_API) or {}
+    found = {
+        "SLIPWAY_IDENTITY_PRINCIPAL_ID": (identity.get("properties") or {}).get("principalId", ""),
+        "SLIPWAY_PROJECT_PRINCIPAL_ID": (project.get("identity") or {}).get("principalId", ""),
+    }
+    for source in _sources(request):
+        name = source.topic or f"evgs-slipway-{source.kind.lower()}-{request.token}"
+        topics = f"{group_id(source.subscription, source.group)}/providers/Microsoft.EventGrid/systemTopics"
+        found[f"SLIPWAY_{source.kind}_TOPIC_ID"] = f"{topics}/{name}"
+    return request, {**env, **found}
+
+
+def _on_topic(source: Source, request: DeployRequest, env: Mapping[str, str], azure: Azure, plan: Plan) -> list[str]:
+    """Plan for the topic and its subscriptions; return the names of the subscriptions of others."""
+    topic_id = env.get(f"SLIPWAY_{source.kind}_TOPIC_ID")
+    topic = azure.get(topic_id, EVENT_GRID_API) if topic_id else None
+    if not topic:
+        return []
+    listed = azure.list(f"{topic_id}/eventSubscriptions", EVENT_GRID_API)
+    own = event_subscriptions.names(request.token).values()
+    plan.deletions += [(item["id"], EVENT_GRID_API) for item in listed if item["name"] in own]
+    others = sorted(item["name"] for item in listed if item["name"] not in own)
+    if is_own_topic(topic, source, request) and not others:
+        plan.deletions.append((str(topic_id), EVENT_GRID_API))
+    elif is_own_topic(topic, source, request):
+        path = f"{topic_id}/providers/Microsoft.Insights/diagnosticSettings/slipway"
+        plan.deletions.append((path, DIAGNOSTICS_API))
+        message = f"the system topic {topic['name']} stays: {', '.join(others)} subscribe to it"
+        plan.kept.append(note("kept", message, f"when nobody does: {_delete_command(str(topic_id))}"))
+    elif topic["name"].startswith("evgs-slipway-") and not others:
+        message = (
+            f"the system topic {topic['name']} belongs to another environment of Slipway, and nothing subscribes to it"
+        )
+        plan.kept.append(note("kept", message, f"if that environment is gone: {_delete_command(str(topic_id))}"))
+    return others
+
+
+def _delete_command(topic_id: str) -> str:
+    return f"az resource delete --ids {topic_id}"
 
 
 def _in_subscription(
-    subscription: str, request: DeployRequest, env: Mapping[str, str], azure: Azure
-) -> Iterator[tuple[str, str]]:
+    subscription: str,
+    request: DeployRequest,
+    env: Mapping[str, str],
+    azure: Azure,
+    plan: Plan,
+    *,
+    shared: Sequence[str],
+) -> None:
+    """Plan for the role assignments and the custom role."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.Authorization"
     for holder in ("IDENTITY", "PROJECT"):
         if principal := env.get(f"SLIPWAY_{holder}_PRINCIPAL_ID"):
             listed = azure.list(f"{path}/roleAssignments?$filter=principalId eq '{principal}'", AUTHORIZATION_API)
             own = own_assignments(listed, request, every=holder == "IDENTITY")
-            yield from ((assignment["id"], AUTHORIZATION_API) for assignment in own)
-    name = f"Slipway agent versions ({request.environment})"
+            if holder == "PROJECT" and own and any(name.startswith("slipway-") for name in shared):
+                message = "the Foundry project may still pull: other environments of Slipway use the registry"
+                ids = " ".join(item["id"] for item in own)
+                plan.kept.append(
+                    note("kept", message, f"if they do not need it: az role assignment delete --ids {ids}")
+                )
+                continue
+            plan.deletions += [(assignment["id"], AUTHORIZATION_API) for assignment in own]
+    name = f"Slipway agent versions ({request.label})"
     definitions = azure.list(f"{path}/roleDefinitions?$filter=roleName eq '{name}'", AUTHORIZATION_API)
-    yield from ((definition["id"], AUTHORIZATION_API) for definition in definitions)
-
-
-def own_subscriptions(subscriptions: Sequence[Json], prefix: str) -> list[Json]:
-    """The event subscriptions of this deployment; the topic may carry other people's too."""
-    names = (f"{prefix}-queue", f"{prefix}-function")
-    return [subscription for subscription in subscriptions if subscription["name"] in names]
-
-
-def is_own_topic(topic: Json, environment: str) -> bool:
-    """Whether this environment created the topic: an older topic does not have its tag."""
-    return (topic.get("tags") or {}).get("azd-env-name") == environment
+    plan.deletions += [(definition["id"], AUTHORIZATION_API) for definition in definitions]
 
 
 def own_assignments(assignments: Sequence[Json], request: DeployRequest, *, every: bool) -> list[Json]:
-    """The assignments outside of the app's resource group: every one, or only those with our description."""
-    app_group = group_id(request.subscription, request.group).lower()
-    outside = [
-        item for item in assignments if not f"{item['properties']['scope'].lower()}/".startswith(f"{app_group}/")
-    ]
-    description = f"Slipway {request.environment}"
-    return [item for item in outside if every or item["properties"].get("description") == description]
+    """The assignments outside of the app's resource group: every one, or only those that this deployment made."""
+    outside = [item for item in assignments if not is_in_own_group(item["properties"]["scope"], request)]
+    return [item for item in outside if every or is_own_project_assignment(item, request)]
 
 
 if __name__ == "__main__":

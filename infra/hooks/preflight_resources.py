@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.hooks.deploy_request import DeployRequest
 from infra.hooks.findings import Finding, error, note, ok
+from infra.hooks.own_resources import is_own_project_assignment
 
 Json = Mapping[str, Any]
 
@@ -70,17 +71,39 @@ def project_pull(
     assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
 ) -> Finding:
     """Foundry pulls with the project's identity; without a role on the registry every image ends in IMAGE_ERROR."""
+    if request.grant_project_pull and request.assign_roles:
+        return _granted_pull(assignments, resource, roles, request)
     sufficient = {roles["repositoryReader"]["id"]} | (set() if _is_abac(resource) else {roles["acrPull"]["id"]})
     if any(_role_id(assignment) in sufficient for assignment in assignments):
         return ok("project", f"its identity may pull from {request.registry.name}")
-    if request.grant_project_pull and request.assign_roles:
-        return ok("project", f"its identity gets its roles on {request.registry.name}")
-    role = "Container Registry Repository Reader" if _is_abac(resource) else "AcrPull"
     message = f"its identity has no direct role on {request.registry.name}: Foundry may not be able to pull images"
-    command = (
-        f'az role assignment create --role "{role}" --assignee <project\'s identity> --scope {request.registry.id}'
-    )
-    return note("project", message, f"azd env set GRANT_PROJECT_PULL true\nor: {command}")
+    return note("project", message, f"azd env set GRANT_PROJECT_PULL true\nor: {_pull_command(resource, request)}")
+
+
+def _granted_pull(
+    assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
+) -> Finding:
+    """Azure refuses a second assignment of a role at one scope; the portal or azd ai agent may have made the first."""
+    granted = {roles[key]["id"]: roles[key]["role"] for key in ("repositoryReader", "acrPull")}
+    present = [
+        granted[_role_id(item)]
+        for item in assignments
+        if _role_id(item) in granted
+        and item["properties"].get("scope", "").lower() == request.registry.id.lower()
+        and not is_own_project_assignment(item, request)
+    ]
+    if not present:
+        return ok("project", f"its identity gets its roles on {request.registry.name}")
+    message = f"its identity has {' and '.join(sorted(present))} there already, and Azure refuses a second assignment"
+    help_ = "azd env set GRANT_PROJECT_PULL false"
+    if _is_abac(resource) and granted[roles["repositoryReader"]["id"]] not in present:
+        help_ += f"\n{_pull_command(resource, request)}"
+    return error("project", message, help_)
+
+
+def _pull_command(resource: Json, request: DeployRequest) -> str:
+    role = "Container Registry Repository Reader" if _is_abac(resource) else "AcrPull"
+    return f'az role assignment create --role "{role}" --assignee <project\'s identity> --scope {request.registry.id}'
 
 
 def vault(resource: Json, request: DeployRequest) -> Iterator[Finding]:

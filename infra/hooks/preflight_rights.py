@@ -40,12 +40,11 @@ def needed_actions(request: DeployRequest, group_exists: bool) -> dict[str, list
 
 
 def _actions_on_source(source: Source) -> list[tuple[str, str]]:
-    group, topic_group = group_id(source.subscription, source.group), group_id(source.subscription, source.topic_group)
+    group = group_id(source.subscription, source.group)
     return [
         (group, DEPLOY),
         *([] if source.topic else [(group, "Microsoft.EventGrid/systemTopics/write")]),
-        (topic_group, DEPLOY),
-        (topic_group, "Microsoft.EventGrid/systemTopics/eventSubscriptions/write"),
+        (group, "Microsoft.EventGrid/systemTopics/eventSubscriptions/write"),
         (source.id, "Microsoft.EventGrid/eventSubscriptions/write"),
     ]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from handlers.settings_validation import find_mistakes
 from infra.hooks.deploy_request import DeployRequest
 from infra.hooks.findings import Finding, error
+from infra.hooks.preflight_subscription import STORAGE_SKUS
 
 ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
@@ -28,15 +29,21 @@ NUMBERS = {
 CHOICES = {
     "FOUNDRY_ROLE": ("user", "versions"),
     "EVENT_DELIVERY": ("queue", "function"),
+    "STORAGE_SKU": STORAGE_SKUS,
     "INSTANCE_MEMORY_MB": ("512", "2048", "4096"),
 }
+LISTS = {
+    "VAULT_SECRETS": (re.compile(r"[A-Za-z0-9-]{1,127}"), "must be names of secrets, separated by commas"),
+    "ALERT_EMAILS": (re.compile(r"[^@\s]+@[^@\s]+"), "must be e-mail addresses, separated by commas"),
+}
+"""Spaces around an item are allowed; infra/main.bicep removes them."""
 APP_SETTINGS = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "FOUNDRY_READS_PER_SECOND")
 """Checked by the app's own checks."""
 
 
 def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
     """Names that are missing or invalid."""
-    for variable, meaning in _required(request).items():
+    for variable, meaning in required_variables(request).items():
         if not env.get(variable):
             yield error("names", f"{variable} is not set", f"azd env set {variable} <{meaning}>")
     rules = (
@@ -54,7 +61,7 @@ def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
             yield error("names", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid name>")
 
 
-def _required(request: DeployRequest) -> dict[str, str]:
+def required_variables(request: DeployRequest) -> dict[str, str]:
     """Variable → its meaning."""
     existing = [source for source in (request.registry, request.vault) if not source.created]
     return {
@@ -86,6 +93,9 @@ def _violated_rule(variable: str, value: str) -> str:
         return "must be true or false"
     if variable in CHOICES and value not in CHOICES[variable]:
         return f"must be one of {', '.join(CHOICES[variable])}"
+    if variable in LISTS:
+        pattern, rule = LISTS[variable]
+        return "" if all(pattern.fullmatch(item.strip(" ")) for item in value.split(",")) else rule
     if variable in NUMBERS:
         minimum, maximum = NUMBERS[variable]
         is_valid = re.fullmatch(r"-?\d{1,9}", value) and minimum <= int(value) <= maximum

@@ -7,8 +7,10 @@ from typing import Any
 
 from infra.hooks.deploy_request import DeployRequest, Source
 from infra.hooks.findings import Finding, error, note, ok
+from infra.hooks.own_resources import is_own_group
 
 Json = Mapping[str, Any]
+STORAGE_SKUS = ("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS")
 PROVIDERS = {
     "app": (
         *("Microsoft.App", "Microsoft.EventGrid", "Microsoft.Insights", "Microsoft.ManagedIdentity"),
@@ -65,6 +67,39 @@ def python_version(runtimes: Sequence[Json], version: str) -> Finding:
         return note("region", f"az lists no Python versions; the deployment will show if {version} is available")
     help_ = f"azd env set PYTHON_VERSION <one of {', '.join(known)}>"
     return error("region", f"Python {version} is not available in the region", help_)
+
+
+def storage_sku(listed: Sequence[Json], request: DeployRequest) -> Finding:
+    """Whether the region offers the replication of STORAGE_SKU; six regions of Flex Consumption have no zones."""
+    offered = sorted(
+        item["name"]
+        for item in listed
+        if item.get("kind") == "StorageV2"
+        and _normalized(request.location) in map(_normalized, item.get("locations") or [])
+        and not item.get("restrictions")
+    )
+    if request.storage_sku in offered:
+        return ok("region", f"storage of {request.storage_sku} is available")
+    if not offered:
+        return note("region", f"Azure lists no storage; the deployment will show if {request.storage_sku} is available")
+    help_ = f"azd env set STORAGE_SKU <one of {', '.join(name for name in offered if name in STORAGE_SKUS)}>"
+    return error("region", f"{request.location} has no storage of {request.storage_sku}", help_)
+
+
+def resource_group(group: Json | None, resources: Sequence[Json], request: DeployRequest) -> Finding:
+    """A group of somebody else is refused: azd would take it over, and azd down would delete everything in it."""
+    if group is None:
+        return ok("group", f"{request.group} will be created")
+    help_ = "azd env set AZURE_RESOURCE_GROUP_NAME <a name that is free>, or '' for rg-slipway-<environment>"
+    if not is_own_group(group, resources, request):
+        message = (
+            f"{request.group} exists and was not created by this environment: azd down would delete all that is in it"
+        )
+        return error("group", message, help_)
+    if _normalized(str(group.get("location", request.location))) != _normalized(request.location):
+        message = f"{request.group} is in {group['location']}, and a group cannot move to {request.location}"
+        return error("group", message, f"azd env set AZURE_LOCATION {group['location']}\nor: {help_}")
+    return ok("group", f"{request.group} is this environment's")
 
 
 def name_available(answer: Json, source: Source) -> Finding:

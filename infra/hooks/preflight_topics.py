@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.hooks.deploy_request import Source
+from infra.hooks.deploy_request import DeployRequest, Source
 from infra.hooks.findings import Finding, error, ok
+from infra.hooks.own_resources import is_own_topic
 
 Json = Mapping[str, Any]
 
 
-def system_topic(listed: Sequence[Json], source: Source, environment: str) -> Iterator[Finding]:
-    """The named topic must exist and have an identity; without a name, only this environment's own may exist."""
+def system_topic(listed: Sequence[Json], source: Source, request: DeployRequest) -> Iterator[Finding]:
+    """The named topic must exist and have an identity; without a name, only this deployment's own may exist."""
     subject = source.kind.lower()
     existing = [topic for topic in listed if topic["properties"].get("source", "").lower() == source.id.lower()]
-    foreign = [topic for topic in existing if (topic.get("tags") or {}).get("azd-env-name") != environment]
+    foreign = [topic for topic in existing if not is_own_topic(topic, source, request)]
     if source.topic:
         yield _named_topic(existing, source, subject)
     elif foreign:
         name, group = foreign[0]["name"], foreign[0]["id"].split("/")[4]
         message = f"{source.name} already has the system topic {name} in {group}, and can have only one"
-        help_ = f"azd env set {source.kind}_TOPIC_NAME {name}"
-        if group.lower() != source.group.lower():
-            help_ += f"\nazd env set {source.kind}_TOPIC_GROUP {group}"
-        yield error(subject, message, help_)
+        yield error(subject, message, f"azd env set {source.kind}_TOPIC_NAME {name}")
     else:
         yield ok(subject, "its system topic exists" if existing else "its system topic will be created")
 

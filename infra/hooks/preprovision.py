@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ API = {
     "foundry": "2025-06-01",
     "topics": "2025-02-15",
     "network": "2024-07-01",
+    "storage": "2025-01-01",
     "authorization": "2022-04-01",
     "resources": "2021-04-01",
 }
@@ -59,32 +61,54 @@ def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
         try:
             yield from _in_azure(request, agents, azure)
         except AzureError as failure:
-            help_ = "az login, with an account that may read the resources of the azd environment"
-            yield error("Azure", str(failure), help_)
+            yield error("Azure", str(failure), failure.help)
 
 
 def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[Finding]:
     account = azure.run("account", "show", "--subscription", request.subscription)
     yield ok("account", f"{account['user']['name']} in {account['name']}")
-    locations = azure.run("functionapp", "list-flexconsumption-locations")
-    yield preflight_subscription.region(locations, request.location)
-    query = ("--location", request.location, "--runtime", "python")
-    runtimes = azure.run("functionapp", "list-flexconsumption-runtimes", *query) or []
-    yield preflight_subscription.python_version(runtimes, request.python_version)
+    yield from _region(request, azure)
     for subscription in request.subscriptions:
         listed = azure.list(f"/subscriptions/{subscription}/providers", API["resources"])
         needed = preflight_subscription.needed_providers(subscription, request)
         yield from preflight_subscription.unregistered_providers(listed, needed, subscription)
+    yield _group(request, azure)
     project_principal = yield from _foundry(request, azure)
     yield from _registry(request, project_principal, agents, azure)
     yield from _vault(request, azure)
     for source in (request.registry, request.vault):
         path = f"/subscriptions/{source.subscription}/providers/Microsoft.EventGrid/systemTopics"
         topics = azure.list(path, API["topics"])
-        yield from preflight_topics.system_topic(topics, source, request.environment)
+        yield from preflight_topics.system_topic(topics, source, request)
     if request.subnet:
         yield preflight_resources.subnet(azure.get(request.subnet, API["network"]), request)
     yield from _rights(request, azure)
+
+
+def _region(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
+    """What the region offers. A list that cannot be read is a note: the deployment itself will show."""
+    flex = functools.partial(azure.run, "functionapp", "list-flexconsumption-locations")
+    yield from _listed(flex, lambda listed: preflight_subscription.region(listed, request.location))
+    query = ("--location", request.location, "--runtime", "python")
+    runtimes = functools.partial(azure.run, "functionapp", "list-flexconsumption-runtimes", *query)
+    yield from _listed(runtimes, lambda listed: preflight_subscription.python_version(listed, request.python_version))
+    path = f"/subscriptions/{request.subscription}/providers/Microsoft.Storage/skus"
+    skus = functools.partial(azure.list, path, API["storage"])
+    yield from _listed(skus, lambda listed: preflight_subscription.storage_sku(listed, request))
+
+
+def _listed(read: Callable[[], Any], judge: Callable[[Any], Finding]) -> Iterator[Finding]:
+    try:
+        yield judge(read() or [])
+    except AzureError as failure:
+        yield note("region", f"a list could not be read: {failure}", failure.help)
+
+
+def _group(request: DeployRequest, azure: Azure) -> Finding:
+    path = group_id(request.subscription, request.group)
+    group = azure.get(path, API["resources"])
+    resources = azure.list(f"{path}/resources", API["resources"]) if group else []
+    return preflight_subscription.resource_group(group, resources, request)
 
 
 def _foundry(request: DeployRequest, azure: Azure) -> Generator[Finding, None, str]:

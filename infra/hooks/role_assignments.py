@@ -28,6 +28,11 @@ class RoleAssignment:
         row = ROLES[self.key]
         return row["role"] if self.key == "agentVersions" else row["id"]
 
+    @property
+    def readable_role(self) -> str:
+        """The name of the role for a command; an id where Azure has renamed the role, as Foundry's in 2026."""
+        return self.role if self.key == "foundryUser" else ROLES[self.key]["role"]
+
 
 def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
     """Every role assignment of a deployment; ``env`` holds the outputs of infra/main.bicep."""
@@ -38,7 +43,7 @@ def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator
     yield RoleAssignment("metricsPublisher", app, env["SLIPWAY_INSIGHTS_ID"])
     if topic := env.get("SLIPWAY_OUTCOME_TOPIC_ID"):
         yield RoleAssignment("outcomeSender", app, topic)
-    if person := env.get("AZURE_PRINCIPAL_ID"):
+    if person := env.get("SLIPWAY_OPERATOR_ID"):
         yield RoleAssignment("operatorBlobs", person, storage, is_person=True)
         yield RoleAssignment("operatorQueues", person, storage, is_person=True)
     yield from _for_system_topics(request, env, storage)
@@ -60,10 +65,10 @@ def _on_existing_resources(request: DeployRequest, env: Mapping[str, str]) -> It
 
 
 def _for_system_topics(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[RoleAssignment]:
-    """For the system topics of the registry and the vault, on one queue and one container."""
+    """For the system topics of the registry and the vault, on the storage account and one container."""
     for topic in dict.fromkeys((env["SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID"], env["SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID"])):
         if request.event_delivery == "queue":
-            yield RoleAssignment("eventSender", topic, f"{storage}/queueServices/default/queues/events")
+            yield RoleAssignment("eventSender", topic, storage)
         yield RoleAssignment("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
 
 
@@ -71,12 +76,13 @@ def assignment_command(assignment: RoleAssignment) -> str:
     """The az command that creates the assignment."""
     assignee = f"--assignee-object-id {assignment.principal}"
     principal_type = "" if assignment.is_person else " --assignee-principal-type ServicePrincipal"
-    return f'az role assignment create --role "{assignment.role}" {assignee}{principal_type} --scope {assignment.scope}'
+    role = f'"{assignment.readable_role}"'
+    return f"az role assignment create --role {role} {assignee}{principal_type} --scope {assignment.scope}"
 
 
 def custom_role_command(request: DeployRequest) -> str:
     """The az command that creates the custom role."""
     scope = group_id(request.foundry_subscription, request.foundry_group)
-    parameters = f"--parameters environmentName={request.environment} assignableScope={scope}"
+    parameters = f'--parameters deployment="{request.label}" assignableScope={scope}'
     target = f"--subscription {request.foundry_subscription} --location {request.location}"
     return f"az deployment sub create {target} --template-file infra/modules/foundry-role.bicep {parameters}"

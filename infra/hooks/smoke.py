@@ -52,7 +52,8 @@ def indexed(listed: Sequence[Mapping[str, Any]], expected: set[str]) -> Finding:
     names = {function["name"].rpartition("/")[2] for function in listed}
     if missing := sorted(expected - names):
         help_ = (
-            "read the deployment's log and the exceptions in Application Insights; a failed import hides all functions"
+            "read the build's log and the exceptions in Application Insights: a failed import hides every function\n"
+            "if the log shows another Python than PYTHON_VERSION: azd env set PYTHON_VERSION 3.11, then azd up"
         )
         return error("functions", f"{', '.join(missing)} did not come up", help_)
     return ok("functions", f"{len(expected)} indexed")
@@ -64,7 +65,7 @@ def judge(
     """Each answer must be a dry run, and no desired state may change meanwhile."""
     if not lines:
         help_ = (
-            "read the app's log: az functionapp log tail\n"
+            "read the exceptions in Application Insights\n"
             "were the roles assigned some minutes ago, and is a message in the queue events-poison?"
         )
         yield error("smoke", f"the event was not answered in the journal within {seconds:.0f} s", help_)

@@ -10,6 +10,9 @@ param emails array = []
 @description('The Event Grid system topics of the registry and the vault.')
 param systemTopicIds array = []
 
+@description('The subscriptions of this deployment; others on the same topics are somebody else\'s.')
+param subscriptionNames array
+
 var logAlerts = loadJsonContent('alerts.json')
 
 var deliveryMetrics = [
@@ -107,6 +110,13 @@ resource deliveryAlert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for i in 
           timeAggregation: 'Total'
           operator: 'GreaterThan'
           threshold: 0
+          dimensions: [
+            {
+              name: 'EventSubscriptionName'
+              operator: 'Include'
+              values: subscriptionNames
+            }
+          ]
         }
       ]
     }

@@ -1,7 +1,8 @@
 // A role with only the agent actions. It can neither invoke an agent nor create a toolbox.
 targetScope = 'subscription'
 
-param environmentName string
+@description('Distinguishes this role from those of other environments; role names are unique in a tenant.')
+param deployment string
 
 @description('The scope at which the role can be assigned: the resource group of the Foundry account.')
 param assignableScope string
@@ -9,10 +10,9 @@ param assignableScope string
 var roles = loadJsonContent('roles.json')
 
 resource agentVersions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, 'slipway', environmentName)
+  name: guid(subscription().id, 'slipway', deployment)
   properties: {
-    // role names must be unique in a tenant
-    roleName: '${roles.agentVersions.role} (${environmentName})'
+    roleName: '${roles.agentVersions.role} (${deployment})'
     type: 'CustomRole'
     description: 'Reads, creates and deletes agents and agent versions, and moves their traffic.'
     permissions: [

@@ -25,8 +25,13 @@ param alwaysReady int
 @description('A subnet delegated to Microsoft.App/environments; if empty, the app joins no virtual network.')
 param subnetId string = ''
 
-@description('Settings of the app, as [{ name, value }]; this module adds those of the Functions host.')
-param settings array
+@description('Settings of the app by name; this module adds those of the Functions host.')
+param settings object
+
+var appSettings = [for setting in items(settings): {
+  name: setting.key
+  value: setting.value
+}]
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   name: planName
@@ -63,14 +68,12 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     // azd uploads to the app's deployment endpoint, and Event Grid may deliver to its functions
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    // Flex Consumption refuses most properties here (error 51021), in some regions only: ftpsState, http20Enabled and others
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-      http20Enabled: true
-      remoteDebuggingEnabled: false
       // inside the site, not as a child resource: scanners take every child 'config' for that of a web app
-      appSettings: concat(settings, [
+      appSettings: concat(appSettings, [
         {
           name: 'AzureWebJobsStorage__blobServiceUri'
           value: storageBlobEndpoint

@@ -8,6 +8,12 @@ param retentionDays int = 30
 @description('Gigabytes accepted per day; -1 for no limit.')
 param dailyQuotaGb int = 1
 
+@description('The identity of the app, which sends telemetry.')
+param principalId string
+param assignRoles bool
+
+var roles = loadJsonContent('roles.json')
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
   name: workspaceName
   location: location
@@ -40,7 +46,16 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
+resource metricsPublisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(insights.id, principalId, roles.metricsPublisher.id)
+  scope: insights
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.metricsPublisher.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
 output workspaceId string = workspace.id
 output insightsId string = insights.id
-output insightsName string = insights.name
 output connectionString string = insights.properties.ConnectionString

@@ -3,6 +3,12 @@ param name string
 param location string
 param tags object
 
+@description('The identity of the app, which publishes.')
+param principalId string
+param assignRoles bool
+
+var roles = loadJsonContent('roles.json')
+
 resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   name: name
   location: location
@@ -15,6 +21,15 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   }
 }
 
+resource outcomeSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(topic.id, principalId, roles.outcomeSender.id)
+  scope: topic
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.outcomeSender.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
 output id string = topic.id
-output name string = topic.name
 output endpoint string = topic.properties.endpoint

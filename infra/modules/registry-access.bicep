@@ -5,8 +5,8 @@ param principalId string
 @description('The identity of the Foundry project; if empty, the owner of the registry assigns its roles.')
 param projectPrincipalId string = ''
 
-@description('Goes into the description of the project\'s assignments, by which azd down finds them.')
-param environmentName string
+@description('Names and describes the project\'s assignments: azd down finds them by it, and no other environment has the same.')
+param deployment string
 
 var roles = loadJsonContent('roles.json')
 
@@ -35,23 +35,23 @@ resource acrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource projectRepositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(projectPrincipalId)) {
-  name: guid(registry.id, projectPrincipalId, roles.projectRepositoryReader.id)
+  name: guid(registry.id, projectPrincipalId, roles.projectRepositoryReader.id, deployment)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectRepositoryReader.id)
     principalId: projectPrincipalId
     principalType: 'ServicePrincipal'
-    description: 'Slipway ${environmentName}'
+    description: 'Slipway ${deployment}'
   }
 }
 
 resource projectAcrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(projectPrincipalId)) {
-  name: guid(registry.id, projectPrincipalId, roles.projectAcrPull.id)
+  name: guid(registry.id, projectPrincipalId, roles.projectAcrPull.id, deployment)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectAcrPull.id)
     principalId: projectPrincipalId
     principalType: 'ServicePrincipal'
-    description: 'Slipway ${environmentName}'
+    description: 'Slipway ${deployment}'
   }
 }

@@ -3,6 +3,9 @@ param name string
 param location string
 param tags object
 
+@description('Replication, such as Standard_LRS.')
+param sku string
+
 @description('Allow only private endpoints and trusted Azure services, among them Event Grid.')
 param isPrivate bool = false
 
@@ -12,13 +15,22 @@ param journalDays int = 180
 @description('Days to keep dead letters.')
 param deadLetterDays int = 30
 
+@description('The identity of the app.')
+param principalId string
+
+@description('The account that runs azd.')
+param operatorId string
+param assignRoles bool
+
+var roles = loadJsonContent('roles.json')
+
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_ZRS'
+    name: sku
   }
   properties: {
     accessTier: 'Hot'
@@ -135,6 +147,44 @@ resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01-01
   dependsOn: [
     containers
   ]
+}
+
+resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(account.id, principalId, roles.blobOwner.id)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobOwner.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(account.id, principalId, roles.queueContributor.id)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueContributor.id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource operatorBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(account.id, operatorId, roles.operatorBlobs.id)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorBlobs.id)
+    principalId: operatorId
+  }
+}
+
+resource operatorQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(account.id, operatorId, roles.operatorQueues.id)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorQueues.id)
+    principalId: operatorId
+  }
 }
 
 output id string = account.id

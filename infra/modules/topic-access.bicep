@@ -1,4 +1,5 @@
 // Roles of a system topic on the app's storage: it writes events to the queue and dead letters to their container.
+// The sender's role is on the account: with the role on the queue alone, creating the subscription was reported to fail.
 param storageName string
 param principalId string
 param deliverToQueue bool = true
@@ -7,16 +8,6 @@ var roles = loadJsonContent('roles.json')
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: storageName
-}
-
-resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' existing = {
-  parent: storage
-  name: 'default'
-}
-
-resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' existing = {
-  parent: queueService
-  name: 'events'
 }
 
 resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' existing = {
@@ -30,8 +21,8 @@ resource deadletters 'Microsoft.Storage/storageAccounts/blobServices/containers@
 }
 
 resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (deliverToQueue) {
-  name: guid(events.id, principalId, roles.eventSender.id)
-  scope: events
+  name: guid(storage.id, principalId, roles.eventSender.id)
+  scope: storage
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.eventSender.id)
     principalId: principalId

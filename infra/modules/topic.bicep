@@ -14,11 +14,8 @@ param topicName string
 param tags object
 param workspaceId string
 
-@description('An existing topic with a system-assigned identity; if empty, a topic is created.')
+@description('An existing topic with a system-assigned identity, in the group of the source; if empty, a topic is created.')
 param existingTopicName string = ''
-
-@description('The resource group of the existing topic.')
-param existingTopicGroup string
 
 resource newTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existingTopicName)) {
   name: topicName
@@ -36,7 +33,6 @@ resource newTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(exis
 
 resource existingTopic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (!empty(existingTopicName)) {
   name: existingTopicName
-  scope: resourceGroup(existingTopicGroup)
 }
 
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (empty(existingTopicName)) {

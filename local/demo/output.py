@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from local.visible import visible
+
 WIDTH = 80
 LABEL_WIDTH = 17
 STYLES = {"info": "green", "warning": "yellow", "error": "red"}
@@ -43,7 +45,7 @@ class Output:
     def scene(self, title: str) -> None:
         """Print the title of the next scene."""
         self.scenes += 1
-        self.console.print(f"\n[bold]{self.scenes:>2} {escape(title)}[/]")
+        self.console.print(f"\n[bold]{self.scenes:>2} {as_text(title)}[/]")
 
     def step(self, seconds: float, label: str, text: str, severity: str = "info") -> None:
         """Print an event, with the seconds since the scene began."""
@@ -58,14 +60,14 @@ class Output:
             line.get("detail", ""),
         ]
         text = "  ".join(part for part in parts if part)
-        self._row(f"[dim]{line['at'][11:19]}[/]", 8, line["reason"], text, line["severity"])
+        self._row(f"[dim]{as_text(line['at'][11:19])}[/]", 8, line["reason"], text, line["severity"])
 
     def _row(self, start: str, start_width: int, label: str, text: str, severity: str) -> None:
         """Print a time, a label, and text that wraps within its own column."""
         indent = start_width + 2 + LABEL_WIDTH + 1
-        first, *rest = textwrap.wrap(text, self.console.width - indent) or [""]
+        first, *rest = textwrap.wrap(visible(text), self.console.width - indent) or [""]
         style = STYLES.get(severity, "green")
-        self.console.print(f"{start}  [{style}]{label:<{LABEL_WIDTH}}[/] {escape(first)}")
+        self.console.print(f"{start}  [{style}]{as_text(f'{label:<{LABEL_WIDTH}}')}[/] {escape(first)}")
         for row in rest:
             self.console.print(" " * indent + escape(row))
 
@@ -73,7 +75,9 @@ class Output:
         """Print an assertion with what the SDK said."""
         self.assertions.append(CheckedAssertion(agent, description, shown, holds))
         mark, style = ("yes", "green") if holds else ("NO", "red")
-        self.console.print(f"  [{style}]{mark:>8}[/]  {escape(description)}: [dim]{escape(shown)}[/]", highlight=False)
+        self.console.print(
+            f"  [{style}]{mark:>8}[/]  {as_text(description)}: [dim]{as_text(shown)}[/]", highlight=False
+        )
 
     def closing(self, seconds: float, hint: str) -> bool:
         """Print the table of assertions and return whether all of them held."""
@@ -86,11 +90,16 @@ class Output:
         table.add_column("", justify="right")
         for check in self.assertions:
             mark = "[green]yes[/]" if check.holds else "[red]NO[/]"
-            table.add_row(check.agent, check.description, check.shown, mark)
+            table.add_row(as_text(check.agent), as_text(check.description), as_text(check.shown), mark)
         self.console.print(table)
         held, total = sum(check.holds for check in self.assertions), len(self.assertions)
-        self.console.print(f"{held} of {total} checks passed, in {seconds:.1f} s. [dim]{escape(hint)}[/]\n")
+        self.console.print(f"{held} of {total} checks passed, in {seconds:.1f} s. [dim]{as_text(hint)}[/]\n")
         return held == total
+
+
+def as_text(text: str) -> str:
+    """Return a text of others as Rich's markup for that very text, without control characters."""
+    return escape(visible(text))
 
 
 def seconds_since(began: datetime, line: dict[str, Any]) -> float:

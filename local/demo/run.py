@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local.demo.output import Output, console
+from local.demo.output import Output, as_text, console
 from local.demo.scenario import SCENES, Scenario
 from local.demo.stack_driver import StackDriver
 from local.processes import PartExitedError
@@ -27,7 +27,7 @@ async def demo(svg: Path | None = None) -> int:
         try:
             return await _run(stack, output, svg)
         except (PartExitedError, OSError) as error:
-            output.console.print(f"[red]stopped:[/] {error}")
+            output.console.print(f"[red]stopped:[/] {as_text(str(error))}")
             return 1
         finally:
             await stack.down()

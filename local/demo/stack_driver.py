@@ -19,6 +19,7 @@ from azure.storage.blob.aio import ContainerClient
 from local.control import configure
 from local.credentials import AsyncLocalCredential
 from local.endpoints import ROOT
+from local.foundry.state import LATEST
 from local.images import Kind, push
 from local.storage.account import connection_string
 
@@ -122,6 +123,7 @@ class StackDriver:
         details = await self._project.agents.get(name)
         rules = ((details.get("agent_endpoint") or {}).get("version_selector") or {}).get("version_selection_rules")
         live = str(rules[0]["agent_version"]) if rules else ""
+        live = "" if live == LATEST else live  # never pinned
         numbers = [str(item["version"]) async for item in self._project.agents.list_versions(name, order="asc")]
         versions = await asyncio.gather(*(self._project.agents.get_version(name, number) for number in numbers))
         return AgentSnapshot(live, {str(version["version"]): _snapshot(version.as_dict()) for version in versions})

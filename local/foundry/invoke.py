@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -20,38 +21,75 @@ HUGE_LENGTH = 3_000_000
 async def respond(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
     """Handle the responses protocol: a body with ``input``, and perhaps a session."""
     body = await request.json()
-    version, answer = _answer(agent, body.get("agent_session_id"), project)
-    if malformed := MALFORMED.get(str(answer.get("odd"))):
+    asked = _ask(agent, body.get("agent_session_id"), project)
+    if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    if answer.get("status", 200) != 200:
-        raise FoundryError(int(answer["status"]), str(answer.get("code", "agent_error")), str(answer.get("text", "")))
-    response = _response(agent.name, version, str(answer.get("text", "pong")))
-    return await _stream(request, response) if body.get("stream") else web.json_response(response)
+    if asked.answer.get("status", 200) != 200:
+        return _agent_error(asked)
+    response = _response(agent.name, asked, project.clock())
+    if body.get("stream"):
+        return await _stream(request, response)
+    return web.json_response(response, headers=asked.headers)
 
 
 async def invoke(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
     """Handle the invocations protocol: any body, any answer; the session is in the query."""
-    _, answer = _answer(agent, request.query.get("agent_session_id"), project)
-    if malformed := MALFORMED.get(str(answer.get("odd"))):
+    asked = _ask(agent, request.query.get("agent_session_id"), project)
+    if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    return web.Response(status=int(answer.get("status", 200)), text=str(answer.get("text", "pong")))
+    status, text = int(asked.answer.get("status", 200)), str(asked.answer.get("text", "pong"))
+    return web.Response(status=status, text=text, headers=asked.headers)
 
 
-def _answer(agent: AgentState, session: str | None, project: Project) -> tuple[VersionState, Json]:
-    """Return the version that answers and the configured answer: in a pinned session, or of the live version."""
+@dataclass(frozen=True)
+class Asked:
+    """A question to a version, in a session, and the configured answer."""
+
+    version: VersionState
+    session: str
+    answer: Json
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the service and of Microsoft's server for agents."""
+        return {
+            "x-agent-session-id": self.session,
+            "x-agent-version-resolved": self.version.number,
+            "x-platform-server": "azure-ai-agentserver-core/2.2.0 azure-ai-agentserver-responses/2.3.0",
+        }
+
+
+def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
+    """Ask in a pinned session, or the live version in a session of its own."""
     if not agent.enabled:
         raise FoundryError(403, "AgentDisabled", "the agent is disabled")
-    version = _version(agent, session)
-    require_active(version, project.clock())
+    version, pinned = _version(agent, session), session is not None
+    require_active(version, project)
     if session is None:
-        open_session(agent, version.number, project.clock())
-    else:
-        agent.sessions[session]["last_accessed_at"] = int(project.clock())
+        session = str(open_session(agent, version.number, project.clock())["agent_session_id"])
+    agent.sessions[session]["last_accessed_at"] = int(project.clock())
     configured = project.provisioning.answer.items()
     answer: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), "pong")
     if isinstance(answer, dict) and "unpinned" in answer:
-        answer = answer.get("pinned", "pong") if session else answer["unpinned"]
-    return version, answer if isinstance(answer, dict) else {"text": answer}
+        answer = answer.get("pinned", "pong") if pinned else answer["unpinned"]
+    answer = answer if isinstance(answer, dict) else {"text": answer}
+    if "code" in answer:
+        headers = {"x-agent-session-id": session}
+        raise FoundryError(int(answer.get("status", 400)), str(answer["code"]), str(answer.get("text", "")), headers)
+    return Asked(version, session, answer)
+
+
+def _agent_error(asked: Asked) -> web.Response:
+    """Return an error of the agent itself, as Microsoft's server for agents builds it."""
+    status = int(asked.answer["status"])
+    error = {
+        "message": str(asked.answer.get("text", "")),
+        "type": "server_error" if status >= 500 else "invalid_request_error",
+        "code": "server_error" if status >= 500 else "invalid_request",
+        "param": None,
+    }
+    headers = asked.headers | {"x-platform-error-source": "upstream" if status >= 500 else "user"}
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 def _version(agent: AgentState, session: str | None) -> VersionState:
@@ -67,16 +105,25 @@ def _version(agent: AgentState, session: str | None) -> VersionState:
     return version
 
 
-def _response(name: str, version: VersionState, text: str) -> Json:
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    return {
-        "id": f"resp_{uuid.uuid4().hex}",
+def _response(name: str, asked: Asked, now: float) -> Json:
+    text = str(asked.answer.get("text", "pong"))
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    message = {"id": f"msg_{uuid.uuid4().hex}", "type": "message", "role": "assistant", "status": "completed"}
+    response_id = f"caresp_{uuid.uuid4().hex}"
+    response: Json = {
+        "id": response_id,
         "object": "response",
+        "output": [message | {"content": content}],
+        "created_at": int(now),
+        "agent_reference": {"type": "agent_reference", "name": name, "version": asked.version.number},
         "status": "completed",
+        "completed_at": int(now),
+        "response_id": response_id,
         "model": "",
-        "agent_reference": {"type": "agent_reference", "name": name, "version": version.number},
-        "output": [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}],
+        "agent_session_id": asked.session,
+        "background": False,
     }
+    return response | dict(asked.answer.get("response") or {})
 
 
 async def _stream(request: web.Request, response: Json) -> web.StreamResponse:

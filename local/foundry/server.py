@@ -7,6 +7,7 @@ real containers: an agent gives the answer that is configured.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
@@ -56,12 +57,15 @@ class Foundry(StandIn):
 
     def _wrap(self, handler: Handler) -> Handler:
         async def wrapped(request: web.Request) -> web.StreamResponse:
+            request_id = uuid.uuid4().hex
             if not request.headers.get("Authorization", "").startswith("Bearer "):
-                return _error(FoundryError(401, "Unauthorized", "a bearer token is needed"))
+                return _error(FoundryError(401, "Unauthorized", "a bearer token is needed"), request_id)
             try:
                 response = await handler(request)
             except FoundryError as error:
-                response = _error(error)
+                response = _error(error, request_id)
+            response.headers.setdefault("X-Request-ID", request_id)
+            response.headers["apim-request-id"] = str(uuid.UUID(request_id))
             # the same clock as in created_at of versions
             response.headers["Date"] = formatdate(self.project.clock(), usegmt=True)
             return response
@@ -152,6 +156,13 @@ class Foundry(StandIn):
         return version_json(name, version, self.project.clock())
 
 
-def _error(error: FoundryError) -> web.Response:
-    body = {"code": error.code, "message": error.message, "param": None, "type": "invalid_request_error"}
-    return web.json_response({"error": body}, status=error.status)
+def _error(error: FoundryError, request_id: str) -> web.Response:
+    """Return an error in the service's shape; it has ended its messages with the request's id since July 2026."""
+    body: Json = {
+        "code": error.code,
+        "message": f"{error.message} [Request ID: {request_id}]",
+        "type": "error" if error.status == 404 else "invalid_request_error",
+        "details": [],
+        "additionalInfo": {"request_id": request_id},
+    }
+    return web.json_response({"error": body}, status=error.status, headers=error.headers)

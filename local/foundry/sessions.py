@@ -38,7 +38,7 @@ class Sessions:
     async def _create(self, request: web.Request) -> web.Response:
         agent, body = self._agent(request), await request.json()
         number = str((body.get("version_indicator") or {}).get("agent_version", ""))
-        require_active(self._project.version(agent.name, number), self._project.clock())
+        require_active(self._project.version(agent.name, number), self._project)
         session = open_session(agent, number, self._project.clock(), body.get("agent_session_id"))
         return web.json_response(session, status=201)
 
@@ -79,10 +79,17 @@ def open_session(agent: AgentState, number: str, now: float, key: str | None = N
     return agent.session(session["agent_session_id"], now)
 
 
-def require_active(version: VersionState, now: float) -> None:
+def require_active(version: VersionState, project: Project) -> None:
     """Raise FoundryError unless the version is active."""
-    status = version.status(now)
+    status = version.status(project.clock())
     if status == "creating":
-        raise FoundryError(400, "AgentVersionNotReady", "Agent version is still being provisioned")
+        raise _not_ready(project.provisioning.not_ready)
     if status == "failed":
         raise FoundryError(424, "AgentVersionProvisioningFailed", "Agent version failed to provision")
+
+
+def _not_ready(form: str) -> FoundryError:
+    """The forms that the service is known to use (docs/reference/wire.md)."""
+    if form == "header":
+        return FoundryError(400, "bad_request", "Bad request", {"x-adc-response-details": "AgentVersionNotReady"})
+    return FoundryError(400, form, "Agent version is still being provisioned")

@@ -22,9 +22,9 @@ IDLE_SECONDS = 900.0
 class FoundryError(Exception):
     """An error response of the service."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 
 
 @dataclass
@@ -35,12 +35,18 @@ class Provisioning:
     list_lag_s: float = 0.0
     list_says_active: bool = False
     dedupe: bool = True
+    """An identical definition returns the latest version, if that has it."""
+    metadata_counts: bool = False
+    """Other metadata makes another version."""
     limit: int = 1000
+    not_ready: str = "agent_version_not_ready"
+    """How a version that is not active refuses: with this code, ``bad_request`` and words alone, or ``header``."""
     fail: dict[str, dict[str, str]] = field(default_factory=dict)
     """Regular expression for digest or tag -> ``{"code", "message"}`` of the version's failure."""
     answer: dict[str, Any] = field(default_factory=dict)
-    """Regular expression for digest or tag -> the agent's answer: text, ``{"text", "status", "code"}``, or ``{"odd"}``
-    (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}``, each with one of these."""
+    """Regular expression for digest or tag -> the agent's answer: text, ``{"text", "status"}``, ``{"response"}`` with
+    members of the response, ``{"odd"}`` (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}``,
+    each with one of these. With ``{"status", "code"}`` the service answers in place of the agent."""
 
 
 @dataclass
@@ -129,13 +135,11 @@ class Project:
         return versions[number]
 
     def create(self, name: str, definition: Json, metadata: dict[str, str], image_error: str | None) -> VersionState:
-        """Create a version, or return the existing one with the same definition, as the service does."""
+        """Create a version, or return the latest one if its definition is identical, as the service does."""
         self._check(name, definition, metadata)
         agent = self.agents.setdefault(name, AgentState(name))
-        canonical = json.dumps(definition, sort_keys=True)
-        for version in agent.versions.values():
-            if self.provisioning.dedupe and json.dumps(version.definition, sort_keys=True) == canonical:
-                return version
+        if agent.latest and self.provisioning.dedupe and self._is_identical(agent.latest, definition, metadata):
+            return agent.latest
         if len(agent.versions) >= self.provisioning.limit:
             raise FoundryError(400, "UserError", "Too many valid agent revisions. Delete older versions first.")
         now = self.clock()
@@ -146,6 +150,10 @@ class Project:
         version.error = failure or ({"code": "ImageError", "message": image_error} if image_error else None)
         agent.versions[number] = version
         return version
+
+    def _is_identical(self, version: VersionState, definition: Json, metadata: dict[str, str]) -> bool:
+        same = json.dumps(version.definition, sort_keys=True) == json.dumps(definition, sort_keys=True)
+        return same and (version.metadata == metadata or not self.provisioning.metadata_counts)
 
     def _check(self, name: str, definition: Json, metadata: dict[str, str]) -> None:
         if not NAME.fullmatch(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from aiohttp import web
@@ -48,10 +49,12 @@ class Toolboxes:
         toolbox = self._project.toolboxes.setdefault(name, {"versions": [], "last_number": 0, "default": None})
         toolbox["last_number"] += 1
         version: Json = {
-            "id": f"{name}:{toolbox['last_number']}",
+            "object": "toolbox.version",
+            "id": f"{_id(name)}:{toolbox['last_number']}",
             "name": name,
             "version": str(toolbox["last_number"]),
             "metadata": body.get("metadata") or {},
+            "description": "",
             "tools": body.get("tools") or [],
             "created_at": int(self._project.clock()),
         }
@@ -80,6 +83,9 @@ class Toolboxes:
 
 
 def _toolbox_json(name: str, toolbox: Json) -> Json:
-    newest = toolbox["versions"][-1]
-    default = toolbox["default"] or newest["version"]
-    return {"id": name, "name": name, "default_version": default, "versions": {"latest": newest}}
+    default = toolbox["default"] or toolbox["versions"][-1]["version"]
+    return {"object": "toolbox", "id": _id(name), "name": name, "default_version": default}
+
+
+def _id(name: str) -> str:
+    return f"toolbox_{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()}"

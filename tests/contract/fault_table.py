@@ -118,6 +118,18 @@ AFTER_EFFECT = (
     FaultKind("closed after effect", "no answer", {"drop": True, "after_effect": True}),
     FaultKind("slow after effect", "no answer", {"delay_s": LATE_ANSWER, "after_effect": True}),
 )
+RETRY_WORDS = "The resource already exists or was modified concurrently. Please retry."
+RETRY_CONFLICT = FaultKind(
+    "409 please retry", "conflict", {"status": 409, "body": {"error": {"code": "conflict", "message": RETRY_WORDS}}}
+)
+"""Azure/azure-sdk-for-net#58060."""
+PREVIEW_WORDS = "Hosted agents is in preview. Include the 'Foundry-Features: HostedAgents=V1Preview' header."
+PREVIEW = FaultKind(
+    "403 preview",
+    "preview_feature_required.*Foundry-Features",
+    {"status": 403, "body": {"error": {"code": "preview_feature_required", "message": PREVIEW_WORDS}}},
+)
+LOCKED = (answered(423), answered(425))
 DENIED = (answered(401), FaultKind("403", "403|FORBIDDEN", {"status": 403}))
 NOT_FOUND, CONFLICT = answered(404), answered(409)
 PERSISTENT = (*TEMPORARY, *DENIED, NOT_FOUND, CONFLICT)
@@ -129,4 +141,6 @@ def expected_reason(call: Call, kind: FaultKind) -> str:
         return call.denied
     if kind is NOT_FOUND:
         return call.not_found
-    return call.conflict if kind is CONFLICT else call.unavailable
+    if kind is PREVIEW:
+        return "PREVIEW_REQUIRED"
+    return call.conflict if kind in (CONFLICT, RETRY_CONFLICT) else call.unavailable

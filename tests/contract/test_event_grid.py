@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from azure.eventgrid.aio import EventGridPublisherClient
 
+from core.events import SecretChanged
 from core.model import Routing
 from core.reasons import Reason
 from core.state.release import ReleaseState
@@ -36,6 +37,9 @@ KINDS: dict[str, Any] = {
     "Slipway.Release.RolledBack": outcome_events.release_event("hello-agent", Reason.CHECK_FAILED, RECORD, "wrong"),
     "Slipway.Release.AwaitingApproval": outcome_events.release_event(
         "hello-agent", Reason.APPROVAL_WAITING, RECORD, ""
+    ),
+    "Slipway.Secret.Changed": outcome_events.secret_event(
+        "hello-agent", SecretChanged("demo-vault", "hello-key", "0" * 32, "event-2")
     ),
     "Slipway.Versions.Pruned": outcome_events.prune_event("hello-agent", ["1", "2"], "2026-11-24"),
 }

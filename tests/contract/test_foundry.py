@@ -69,6 +69,9 @@ class FoundryUnderTest:
     def open_session(self, agent: str, number: str) -> None:
         raise NotImplementedError
 
+    def count_metadata(self) -> None:
+        raise NotImplementedError
+
 
 class InMemoryUnderTest(FoundryUnderTest):
     foundry: InMemoryFoundry
@@ -78,6 +81,9 @@ class InMemoryUnderTest(FoundryUnderTest):
 
     def open_session(self, agent: str, number: str) -> None:
         self.foundry.agents[agent].versions_in_use.add(number)
+
+    def count_metadata(self) -> None:
+        self.foundry.deduplicates_by = "metadata"
 
 
 @dataclass
@@ -91,6 +97,9 @@ class StandInUnderTest(FoundryUnderTest):
 
     def open_session(self, agent: str, number: str) -> None:
         sessions.open_session(self.stand_in.project.agents[agent], number, self.clock.now().timestamp())
+
+    def count_metadata(self) -> None:
+        self.stand_in.project.provisioning.metadata_counts = True
 
 
 @pytest.fixture
@@ -143,6 +152,19 @@ async def test_creating_an_identical_definition_returns_the_existing_version(tes
     first = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     again = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})
     assert again == first
+
+
+async def test_only_the_latest_version_comes_back_for_an_identical_definition(tested: FoundryUnderTest) -> None:
+    for definition in (DEFINITION, with_image("b"), DEFINITION):
+        await tested.foundry.create_version("hello", definition, {})
+    assert [version.number for version in await tested.foundry.list_versions("hello")] == ["1", "2", "3"]
+
+
+async def test_other_metadata_may_make_another_version(tested: FoundryUnderTest) -> None:
+    tested.count_metadata()
+    first = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
+    assert await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"}) == first
+    assert (await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})).number == "2"
 
 
 async def test_a_new_agent_follows_its_newest_version_until_its_traffic_is_moved(tested: FoundryUnderTest) -> None:
@@ -238,6 +260,10 @@ async def test_moving_traffic_changes_only_the_selector(real: StandInUnderTest) 
     assert {key: value for key, value in after.items() if key != "version_selector"} == before
 
 
+def error(status: int, code: str, message: str) -> dict[str, Any]:
+    return {"status": status, "body": {"error": {"code": code, "message": message}}}
+
+
 def retry_after(seconds: str) -> dict[str, str]:
     return {"Retry-After": seconds}
 
@@ -256,6 +282,17 @@ FAULTS: list[Any] = [
     pytest.param({"status": 401}, PermanentError, None, None, id="401"),
     pytest.param({"status": 403}, PermanentError, None, None, id="403"),
     pytest.param({"status": 409}, PermanentError, None, None, id="409"),
+    pytest.param({"status": 423}, TransientError, False, None, id="423"),
+    pytest.param({"status": 425}, TransientError, False, None, id="425"),
+    *(
+        pytest.param(error(409, "conflict", words), kind, False, None, id=words)
+        for words, kind in (
+            ("The resource already exists or was modified concurrently. Please retry.", TransientError),
+            ("Another operation is in progress. Try again later.", TransientError),
+            ("The agent exists. Do not retry.", PermanentError),
+            ("The version has active sessions. End them and try again.", PermanentError),
+        )
+    ),
 ]
 
 
@@ -270,6 +307,47 @@ async def test_a_create_request_is_sent_once_whatever_the_answer(
     if isinstance(failed.value, TransientError):
         assert failed.value.unclear is unclear
         assert failed.value.retry_after == pause
+
+
+PREVIEW = "Hosted agents is in preview. Include the 'Foundry-Features: HostedAgents=V1Preview' header in your request."
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "names_preview"),
+    [("preview_feature_required", PREVIEW, True), ("Forbidden", PREVIEW, True), ("Forbidden", "no role", False)],
+)
+async def test_a_403_that_names_a_preview_feature_keeps_the_words(
+    real: StandInUnderTest, code: str, words: str, names_preview: bool
+) -> None:
+    await plan_faults(real.url, {"path": "/agents/", **error(403, code, words)})
+    with pytest.raises(PermanentError) as created:
+        await real.foundry.create_version("hello", DEFINITION, {})
+    with pytest.raises(PermanentError) as routed:
+        await real.foundry.set_routing("hello", Routing.to("1"))
+    for refused in (created.value, routed.value):
+        assert (refused.code, refused.names_preview) == (code, names_preview)
+        assert words in refused.message
+
+
+async def test_a_refused_deletion_that_asks_to_retry_is_transient(real: StandInUnderTest) -> None:
+    await plan_faults(
+        real.url, {"path": "/versions/1", **error(409, "conflict", "Modified concurrently. Please retry.")}
+    )
+    with pytest.raises(TransientError) as failed:
+        await real.foundry.delete_version("hello", "1")
+    assert (failed.value.conflict, failed.value.unclear) == (True, False)
+
+
+async def test_an_error_keeps_the_id_of_the_request(real: StandInUnderTest) -> None:
+    found = "c2a5a969a02572ead2f4bc3a59495aca"
+    for headers in ({"X-Request-ID": found}, {"apim-request-id": found}):
+        await plan_faults(real.url, {"path": "/agents/", "headers": headers, **error(400, "bad_request", "no")})
+        with pytest.raises(PermanentError, match=found):
+            await real.foundry.get_agent("hello")
+    await plan_faults(real.url, {"path": "/agents/", "headers": {"X-Request-ID": "not an id"}, "status": 400})
+    with pytest.raises(PermanentError) as refused:
+        await real.foundry.get_agent("hello")
+    assert "not an id" not in str(refused.value)
 
 
 async def test_a_read_is_retried_and_then_raises_a_transient_error(real: StandInUnderTest) -> None:

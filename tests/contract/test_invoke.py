@@ -48,9 +48,156 @@ async def test_a_version_answers_in_a_session_and_with_traffic(tested: FoundryUn
 async def test_a_version_that_is_missing_or_not_ready_is_reported_as_such(tested: FoundryUnderTest) -> None:
     assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(404, code="not_found")
     await tested.foundry.create_version("hello", DEFINITION, {})
-    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="AgentVersionNotReady")
+    assert await tested.foundry.open_session("hello", "1", WITHIN) == Answer(400, code="agent_version_not_ready")
     answer = await tested.foundry.ask("hello", ASK, None, WITHIN)
-    assert (answer.status, answer.code) == (400, "AgentVersionNotReady")
+    assert (answer.status, answer.code) == (400, "agent_version_not_ready")
+
+
+@pytest.mark.parametrize("form", ["agent_version_not_ready", "bad_request", "header"])
+async def test_a_version_that_is_still_provisioned_is_not_yet_wrong_in_any_form(
+    real: StandInUnderTest, form: str
+) -> None:
+    real.stand_in.project.provisioning.not_ready = form
+    await real.foundry.create_version("hello", DEFINITION, {})
+    refused = await real.foundry.open_session("hello", "1", WITHIN)
+    assert isinstance(refused, Answer)
+    for answer in (refused, *[await real.foundry.ask("hello", probe, None, WITHIN) for probe in (ASK, POST)]):
+        judgement = judge_answer(ASK, answer, "1")
+        assert (judgement.verdict, judgement.still_starting) == (Verdict.NOT_YET, True)
+    assert ("still being provisioned" in refused.message) == (form != "header")
+
+
+INNER = {"code": "bad_request", "message": "no", "innererror": {"code": "AgentVersionNotReady"}}
+IN_DETAILS = {"code": "bad_request", "message": "no", "details": [{"code": "x"}, {"code": "agent_version_not_ready"}]}
+
+
+@pytest.mark.parametrize("error", [INNER, IN_DETAILS], ids=["inner error", "details"])
+async def test_a_nested_code_counts(real: StandInUnderTest, error: dict[str, Any]) -> None:
+    await create_active_version(real)
+    await plan_faults(real.url, {"path": "/endpoint/", "status": 400, "body": {"error": error}})
+    refused = await real.foundry.open_session("hello", "1", WITHIN)
+    assert isinstance(refused, Answer)
+    for answer in (refused, await real.foundry.ask("hello", ASK, None, WITHIN)):
+        assert judge_answer(ASK, answer, "1").verdict is Verdict.NOT_YET
+
+
+HEADERS = [
+    pytest.param({}, {"code": "new"}, Verdict.NOT_ASKED, id="the service's code"),
+    pytest.param({}, {"code": "invalid_request"}, Verdict.WRONG, id="a code of the server for agents"),
+    pytest.param({}, {"code": "some words"}, Verdict.WRONG, id="no code, but words"),
+    pytest.param({"x-platform-error-source": "platform"}, {}, Verdict.NOT_ASKED, id="the platform"),
+    pytest.param({"x-platform-error-source": "upstream"}, {"code": "new"}, Verdict.WRONG, id="the agent"),
+    pytest.param({"x-platform-error-source": "user"}, {"code": "new"}, Verdict.WRONG, id="the agent, of the question"),
+    pytest.param({"x-platform-server": "core/2"}, {"code": "new"}, Verdict.WRONG, id="the server for agents"),
+    pytest.param({"x-agent-version-resolved": "1"}, {"code": "new"}, Verdict.WRONG, id="the version itself"),
+    pytest.param({"x-agent-version-resolved": "7"}, {"code": "new"}, Verdict.NOT_YET, id="another version"),
+    pytest.param({"x-adc-response-details": "platform"}, {}, Verdict.NOT_ASKED, id="the gateway"),
+    pytest.param({"x-adc-response-details": "upstream"}, {"code": "new"}, Verdict.WRONG, id="behind the gateway"),
+    pytest.param({"x-adc-response-details": "QuotaExceeded"}, {}, Verdict.NOT_ASKED, id="a code in the header"),
+]
+
+
+@pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
+@pytest.mark.parametrize(("headers", "error", "verdict"), HEADERS)
+async def test_an_error_counts_against_the_agent_only_if_the_agent_gave_it(
+    real: StandInUnderTest, probe: Probe, headers: dict[str, str], error: dict[str, str], verdict: Verdict
+) -> None:
+    await create_active_version(real)
+    fault = {"path": "/endpoint/", "status": 422, "headers": headers, "body": {"error": error}}
+    await plan_faults(real.url, fault)
+    assert judge_answer(probe, await real.foundry.ask("hello", probe, None, WITHIN), "1").verdict is verdict
+
+
+@pytest.mark.parametrize("status", [422, 500])
+async def test_a_probe_may_expect_an_error_of_the_agent(real: StandInUnderTest, status: int) -> None:
+    await create_active_version(real)
+    error = {"message": "no", "type": "server_error", "code": "server_error", "param": None}
+    for headers in (
+        {},
+        {"x-platform-server": "azure-ai-agentserver-core/2.2.0", "x-platform-error-source": "upstream"},
+    ):
+        fault = {"path": "/endpoint/", "status": status, "headers": headers, "body": {"error": error}}
+        await plan_faults(real.url, fault)
+        probe = Probe(post={"q": "ping"}, status=status)
+        answer = await real.foundry.ask("hello", probe, None, WITHIN)
+        assert judge_answer(probe, answer, "1").verdict is Verdict.PASSED
+
+
+MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "pong"}]}
+REASONING = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "pong"}]}
+ECHO = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "pong"}]}
+REFUSAL = {"type": "message", "content": [{"type": "refusal", "refusal": "pong"}]}
+CALL = {"type": "function_call", "name": "pong"}
+RESPONSES: list[Any] = [
+    pytest.param({}, Verdict.PASSED, "", id="completed"),
+    pytest.param(
+        {"status": "failed", "error": {"code": "server_error"}}, Verdict.NOT_YET, "(server_error)", id="failed"
+    ),
+    pytest.param(
+        {"status": "Failed", "error": {"code": "my own words"}}, Verdict.NOT_YET, "failed", id="failed in words"
+    ),
+    pytest.param(
+        {"status": None, "error": {"code": "x"}}, Verdict.NOT_YET, "failed (x)", id="an error without a status"
+    ),
+    pytest.param(
+        {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+        Verdict.WRONG,
+        "incomplete (max_output_tokens)",
+        id="incomplete",
+    ),
+    pytest.param({"status": "in_progress"}, Verdict.NOT_YET, "in_progress", id="in progress"),
+    pytest.param({"status": "queued"}, Verdict.NOT_YET, "queued", id="queued"),
+    pytest.param({"status": "cancelled"}, Verdict.WRONG, "cancelled", id="cancelled"),
+    pytest.param({"status": 7}, Verdict.PASSED, "", id="a status that is none"),
+    pytest.param({"output": [REFUSAL]}, Verdict.WRONG, "but with a refusal", id="a refusal"),
+    pytest.param({"output": [CALL, CALL]}, Verdict.WRONG, "but with 2 function_call", id="function calls"),
+    pytest.param(
+        {"output": [REASONING, {"type": "pong"}]}, Verdict.WRONG, "1 other item and 1 reasoning", id="thoughts"
+    ),
+    pytest.param({"output": [ECHO]}, Verdict.WRONG, "with no text", id="the question again"),
+    pytest.param({"output": [REASONING, CALL, MESSAGE]}, Verdict.PASSED, "", id="text beside others"),
+    pytest.param({"agent_reference": {"version": "7"}}, Verdict.PASSED, "", id="the header names the version"),
+]
+
+
+@pytest.mark.parametrize(("members", "verdict", "detail"), RESPONSES)
+async def test_a_response_is_judged_by_its_own_status_and_its_text(
+    real: StandInUnderTest, members: dict[str, Any], verdict: Verdict, detail: str
+) -> None:
+    await create_active_version(real)
+    answer_with(real, {"response": members})
+    probe = Probe(ask="ping", expect=".*")
+    judgement = judge_answer(probe, await real.foundry.ask("hello", probe, None, WITHIN), "1")
+    assert judgement.verdict is verdict
+    assert detail in judgement.detail
+    assert "own words" not in judgement.detail
+
+
+async def test_a_question_stores_nothing(real: StandInUnderTest) -> None:
+    await create_active_version(real)
+    await real.foundry.ask("hello", ASK, None, WITHIN)
+    assert real.stand_in.requests[-1]["body"] == {"input": "ping", "store": False}
+
+
+@pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
+async def test_an_answer_names_its_session_and_version(tested: FoundryUnderTest, probe: Probe) -> None:
+    await create_active_version(tested)
+    answer = await tested.foundry.ask("hello", probe, None, WITHIN)
+    assert (answer.version, answer.origin, bool(answer.session)) == ("1", "agent", True)
+    assert (await tested.foundry.delete_version("hello", "1")).value == "sessions_active"
+    await tested.foundry.end_session("hello", answer.session)
+    assert (await tested.foundry.delete_version("hello", "1")).value == "deleted"
+
+
+@pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
+@pytest.mark.parametrize("kind", [{"status": 500}, {"status": 424, "code": "session_not_ready"}])
+async def test_a_failed_question_names_its_session(real: StandInUnderTest, probe: Probe, kind: dict[str, Any]) -> None:
+    await create_active_version(real)
+    answer_with(real, kind)
+    answer = await real.foundry.ask("hello", probe, None, WITHIN)
+    assert answer.status == kind["status"]
+    assert list(real.stand_in.project.agents["hello"].sessions) == [answer.session]
+    assert answer.request_id or probe is POST
 
 
 def answer_with(real: StandInUnderTest, answer: Any) -> None:

@@ -92,6 +92,13 @@ async def test_tags_map_secrets_to_variables_of_an_agent(vault: VaultUnderTest) 
     assert await vault.gateway.tagged_secrets("hello") == {"ONE": "one"}
 
 
+async def test_tags_are_read_as_people_write_them(vault: VaultUnderTest) -> None:
+    await vault.put("one", tags={"Agent": " Hello ", " ENV": "ONE "})
+    await vault.put("two", tags={"agent": "hello"})
+    await vault.put("three", tags={"agent": "hello", "env": ""})
+    assert await vault.gateway.tagged_secrets("hello") == {"ONE": "one", "": "three"}
+
+
 async def test_two_secrets_for_one_variable_are_ambiguous(vault: VaultUnderTest) -> None:
     for name in ("one", "two"):
         await vault.put(name, tags={"agent": "hello", "env": "KEY"})

@@ -13,7 +13,10 @@ from core.reasons import Reason
 from tests.contract.fault_table import (
     AFTER_EFFECT,
     CALLS,
+    LOCKED,
     PERSISTENT,
+    PREVIEW,
+    RETRY_CONFLICT,
     STORAGE_CALLS,
     TEMPORARY,
     WRITES,
@@ -87,7 +90,12 @@ def assert_reported(app: App, call: Call, kind: FaultKind) -> str:
     return reason
 
 
-@pytest.mark.parametrize(("call", "kind"), table(CALLS, TEMPORARY))
+FOUNDRY_CALLS = tuple(call for call in CALLS if call.service == "Foundry")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"), [*table(CALLS, TEMPORARY), *table(WRITES, [RETRY_CONFLICT]), *table(FOUNDRY_CALLS, LOCKED)]
+)
 @pytest.mark.parametrize("times", [1, 0], ids=["once", "for a while"])
 async def test_a_temporary_fault_delays_the_release(app: App, call: Call, kind: FaultKind, times: int) -> None:
     plan_fault(app, call, kind, times=times, seconds=FAULT_SECONDS)
@@ -110,7 +118,10 @@ async def test_a_write_that_took_effect_without_an_answer_is_not_repeated(
     assert not app.poison
 
 
-@pytest.mark.parametrize(("call", "kind"), table(CALLS, PERSISTENT))
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [*table(CALLS, PERSISTENT), *table(WRITES, [RETRY_CONFLICT]), *table(FOUNDRY_CALLS, [PREVIEW])],
+)
 async def test_a_persistent_fault_is_reported_once_and_nothing_is_lost(app: App, call: Call, kind: FaultKind) -> None:
     plan_fault(app, call, kind)
     await app.push("v2", "b")

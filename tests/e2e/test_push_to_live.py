@@ -41,11 +41,10 @@ def live_version(running: StackClient) -> AgentVersionDetails | None:
             agent: Any = project.agents.get(AGENT)
         except ResourceNotFoundError:
             return None
-        selector = agent.agent_endpoint.get("version_selector") if agent.agent_endpoint else None
-        if not selector:
-            return None
-        (rule,) = selector["version_selection_rules"]
+        (rule,) = agent.agent_endpoint["version_selector"]["version_selection_rules"]
         assert rule["traffic_percentage"] == 100
+        if rule["agent_version"] == "@latest":
+            return None  # the agent was never pinned
         return project.agents.get_version(AGENT, rule["agent_version"])
 
 

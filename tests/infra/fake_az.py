@@ -2,8 +2,8 @@
 """A fake az that answers from a state file, in the formats of Azure Resource Manager and of az.
 
 The state file is named by FAKE_AZ: ``resources`` (path → body), ``listings`` (path → items), ``commands`` (words →
-answer), ``refused`` and ``locked`` paths. Each call is recorded under ``asked``, a deletion removes the resource, and
-an event put into the queue is answered in the journal as the app would answer it.
+answer), ``refused`` and ``locked`` paths, ``put_failures``. Each call is recorded under ``asked``, a deletion removes
+the resource, and an event put into the queue is answered in the journal as the app would answer it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
 
 FILE = Path(os.environ["FAKE_AZ"])
 LOCK = FILE.with_suffix(".lock").open("w")
@@ -25,19 +24,33 @@ STATE: dict[str, Any] = json.loads(FILE.read_text())
 
 def refuse(reason: str, code: str, message: str) -> NoReturn:
     """Exit with an HTTP error as ``az rest`` prints it."""
+    FILE.write_text(json.dumps(STATE))
     sys.exit(f"ERROR: {reason}({json.dumps({'error': {'code': code, 'message': message}})})")
 
 
 def rest(options: dict[str, str]) -> Any:
-    url = urlsplit(options["--url"])
-    path, method = url.path.lower(), options["--method"]
-    if "api-version" not in parse_qs(url.query):
+    url, query, method = options["--url"], options["--uri-parameters"], options["--method"]
+    path = url.lower()
+    if "api-version=" not in query:
         refuse("Bad Request", "MissingApiVersionParameter", "The api-version query parameter is required")
     if path in [refused.lower() for refused in STATE.get("refused", [])]:
-        refuse("Forbidden", "AuthorizationFailed", f"The client does not have authorization over {url.path}")
+        refuse("Forbidden", "AuthorizationFailed", f"The client does not have authorization over {url}")
     if method == "post":
         return STATE["commands"]["post"]
-    return delete(path) if method == "delete" else get(path, url.path, url.query)
+    if method == "put":
+        return put(url, json.loads(Path(options["--body"].removeprefix("@")).read_text()))
+    return delete(path) if method == "delete" else get(path, url, query)
+
+
+def put(path: str, body: dict[str, Any]) -> Any:
+    """Create the resource. ``put_failures``: each PUT takes one, a message to refuse with or a state to end in."""
+    failure = STATE["put_failures"].pop(0) if STATE.get("put_failures") else "Succeeded"
+    if " " in failure:
+        refuse("Bad Request", "Managed Identity Authorization Error", failure)
+    name = path.rpartition("/")[2]
+    properties = {**body["properties"], "topic": path.partition("/eventSubscriptions/")[0]}
+    STATE["resources"][path] = {"id": path, "name": name, "properties": {**properties, "provisioningState": failure}}
+    return {"properties": {"provisioningState": "Creating"}}
 
 
 def delete(path: str) -> None:
@@ -60,7 +73,7 @@ def get(path: str, original: str, query: str) -> Any:
 
 def filtered(items: list[Any], query: str) -> list[Any]:
     """Apply ``$filter=principalId eq '…'``, which listings of role assignments support."""
-    condition = parse_qs(query).get("$filter", [""])[0]
+    condition = query.partition("$filter=")[2]
     if not condition.startswith("principalId eq "):
         return items
     return [item for item in items if item["properties"]["principalId"] == condition.split("'")[1]]
@@ -85,8 +98,11 @@ def storage(words: tuple[str, ...], options: dict[str, str]) -> Any:
 def main(arguments: list[str]) -> None:
     first = next((index for index, word in enumerate(arguments) if word.startswith("--")), len(arguments))
     words, rest_of = tuple(arguments[:first]), arguments[first:]
-    pairs = [(word, rest_of[index + 1]) for index, word in enumerate(rest_of[:-1]) if word.startswith("--")]
-    options = {name: value for name, value in pairs if not value.startswith("--")}
+    options: dict[str, str] = {}
+    name = ""
+    for word in rest_of:
+        name = word if word.startswith("--") else name
+        options[name] = f"{options[name]}&{word}".strip("&") if name != word else ""
     STATE.setdefault("asked", []).append(arguments)
     if words == ("rest",):
         answer = rest(options)

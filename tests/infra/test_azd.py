@@ -111,6 +111,22 @@ def test_every_hook_exists_with_its_requirements_beside_it() -> None:
     assert runnable == hooks
 
 
+def test_every_hook_shows_what_it_prints() -> None:
+    assert {
+        name: hook.get("interactive") for name, hook in azure_yaml()["hooks"].items() if not hook.get("interactive")
+    } == {}
+
+
+def test_azd_is_new_enough_to_delete_only_its_own_group_and_to_show_hooks() -> None:
+    """Before 1.24.1 azd deletes foreign groups (azure-dev #7698); 1.25.0 to 1.25.2 swallow hooks' output (#8263)."""
+    (version,) = re.findall(r"^>= (\d+)\.(\d+)\.(\d+)$", azure_yaml()["requiredVersions"]["azd"])
+    assert tuple(map(int, version)) >= (1, 25, 3)
+    (documented,) = re.findall(
+        r"azd\]\(https://aka\.ms/azd\) (\S+) or newer", (ROOT / "docs/how-to/deploy.md").read_text()
+    )
+    assert documented == ".".join(version)
+
+
 def test_azd_finds_the_service_by_its_tag() -> None:
     (service,) = azure_yaml()["services"]
     infra = Infra(ROOT / "infra")

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from infra.hooks import postdeploy, prepackage, smoke
+from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
+from infra.hooks import event_subscriptions, postdeploy, preflight_settings, prepackage, smoke
 from infra.hooks.azure_cli import Azure
 from infra.hooks.deploy_request import from_env
 from infra.hooks.role_assignments import ROLES, role_assignments
@@ -31,9 +32,11 @@ REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contoso"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/contoso-kv"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/contoso-ai"
 SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub/subnets/app"
+SKUS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage/skus"
 TOPICS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.EventGrid/systemTopics"
-TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-registry"
-VAULT_TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-vault"
+TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-slipway-registry-abc"
+VAULT_TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-slipway-vault-abc"
+FOREIGN_TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-registry"
 APP = f"{APP_GROUP}/providers/Microsoft.Web/sites/func-slipway"
 PERMISSIONS = "providers/Microsoft.Authorization/permissions"
 ASSIGNMENTS = "providers/Microsoft.Authorization/roleAssignments"
@@ -65,7 +68,7 @@ OUTPUTS = {
     "SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID": "registry-topic-principal",
     "SLIPWAY_VAULT_TOPIC_ID": VAULT_TOPIC,
     "SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID": "vault-topic-principal",
-    "AZURE_PRINCIPAL_ID": "me",
+    "SLIPWAY_OPERATOR_ID": "me",
 }
 
 
@@ -99,6 +102,10 @@ def ready() -> dict[str, Any]:
         "listings": {
             f"/subscriptions/{SUBSCRIPTION}/providers": registered,
             TOPICS: [],
+            SKUS: [
+                {"name": sku, "kind": "StorageV2", "resourceType": "storageAccounts", "locations": ["westeurope"]}
+                for sku in ("Standard_LRS", "Standard_ZRS", "Premium_LRS")
+            ],
             f"{REGISTRY}/{ASSIGNMENTS}": [assignment("project-principal", ROLES["acrPull"]["id"], REGISTRY)],
             **{f"{scope}/{PERMISSIONS}": owner for scope in scopes},
         },
@@ -208,13 +215,29 @@ def test_preflight_reports_every_invalid_variable_before_it_calls_azure(cloud: C
     assert cloud.state.get("asked", []) == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("VAULT_SECRETS", " support-search-key , other ", 0),
+        ("VAULT_SECRETS", "support-search-key,", 1),
+        ("VAULT_SECRETS", "support search key", 1),
+        ("VAULT_SECRETS", "support-search-key\tother", 1),
+        ("ALERT_EMAILS", " a@contoso.com ,b@contoso.com", 0),
+        ("ALERT_EMAILS", "a@contoso.com;b@contoso.com", 1),
+        ("STORAGE_SKU", "Standard_RAGRS", 1),
+    ],
+)
+def test_lists_may_have_spaces_around_their_items(variable: str, value: str, code: int) -> None:
+    assert len(list(preflight_settings.values({variable: value}))) == code
+
+
 def registry_properties(cloud: Cloud) -> dict[str, Any]:
     properties: dict[str, Any] = cloud.state["resources"][REGISTRY]["properties"]
     return properties
 
 
 def foreign_topic(cloud: Cloud) -> None:
-    topic = {"id": TOPIC, "name": "evgs-registry", "tags": None, "properties": {"source": REGISTRY.upper()}}
+    topic = {"id": FOREIGN_TOPIC, "name": "evgs-registry", "tags": None, "properties": {"source": REGISTRY.upper()}}
     cloud.state["listings"][TOPICS] = [topic]
 
 
@@ -311,6 +334,28 @@ def python_not_available(cloud: Cloud) -> None:
     cloud.env["PYTHON_VERSION"] = "3.9"
 
 
+def group_of_somebody_else(cloud: Cloud) -> None:
+    cloud.state["resources"][APP_GROUP] = {"location": "westeurope", "tags": {"team": "billing"}}
+
+
+def group_of_another_product(cloud: Cloud) -> None:
+    cloud.state["resources"][APP_GROUP] = {"location": "westeurope", "tags": {"azd-env-name": "test"}}
+    cloud.state["listings"][f"{APP_GROUP}/resources"] = [{"name": "sql", "type": "Microsoft.Sql/servers", "id": "x"}]
+
+
+def group_in_another_region(cloud: Cloud) -> None:
+    cloud.state["resources"][APP_GROUP] = {"location": "northeurope", "tags": {"azd-env-name": "test"}}
+
+
+def region_without_zones(cloud: Cloud) -> None:
+    cloud.env["STORAGE_SKU"] = "Standard_ZRS"
+    cloud.state["listings"][SKUS] = cloud.state["listings"][SKUS][:1]
+
+
+def pull_granted_by_somebody_else(cloud: Cloud) -> None:
+    cloud.env["GRANT_PROJECT_PULL"] = "true"
+
+
 def registry_read_refused(cloud: Cloud) -> None:
     cloud.state["refused"] = [REGISTRY]
 
@@ -390,7 +435,28 @@ PROBLEMS = [
         "Python 3.9 is not available in the region",
         "azd env set PYTHON_VERSION <one of 3.12, 3.13>",
     ),
-    (registry_read_refused, "AuthorizationFailed", "az login"),
+    (registry_read_refused, "AuthorizationFailed", "ask for the role Reader there"),
+    (
+        group_of_somebody_else,
+        "rg-slipway-test exists and was not created by this environment",
+        "azd env set AZURE_RESOURCE_GROUP_NAME",
+    ),
+    (
+        group_of_another_product,
+        "rg-slipway-test exists and was not created by this environment",
+        "azd env set AZURE_RESOURCE_GROUP_NAME",
+    ),
+    (group_in_another_region, "rg-slipway-test is in northeurope", "azd env set AZURE_LOCATION northeurope"),
+    (
+        region_without_zones,
+        "westeurope has no storage of Standard_ZRS",
+        "azd env set STORAGE_SKU <one of Standard_LRS>",
+    ),
+    (
+        pull_granted_by_somebody_else,
+        "its identity has AcrPull there already",
+        "azd env set GRANT_PROJECT_PULL false",
+    ),
 ]
 
 
@@ -429,6 +495,35 @@ def test_preflight_notes_that_foundry_may_not_be_able_to_pull(cloud: Cloud) -> N
     assert "its identity gets its roles on contoso" in cloud.run("preprovision")[1]
 
 
+@pytest.mark.parametrize("token", ["", "abc"])
+@pytest.mark.parametrize(("description", "code"), [("Slipway test abc", 0), ("Slipway staging abc", 1)])
+def test_the_deployments_own_pull_assignments_are_made_again(
+    cloud: Cloud, token: str, description: str, code: int
+) -> None:
+    cloud.env |= {"GRANT_PROJECT_PULL": "true", "SLIPWAY_TOKEN": token}
+    own = assignment("project-principal", ROLES["acrPull"]["id"], REGISTRY, description=description)
+    inherited = assignment("project-principal", ROLES["repositoryReader"]["id"], GROUP)
+    cloud.state["listings"][f"{REGISTRY}/{ASSIGNMENTS}"] = [own, inherited]
+    assert cloud.run("preprovision")[0] == code
+
+
+def test_an_abac_registry_needs_the_other_role_too(cloud: Cloud) -> None:
+    registry_properties(cloud)["roleAssignmentMode"] = "AbacRepositoryPermissions"
+    cloud.env["GRANT_PROJECT_PULL"] = "true"
+    code, output = cloud.run("preprovision")
+    assert (code, 'az role assignment create --role "Container Registry Repository Reader"' in output) == (1, True)
+
+
+def test_the_own_group_is_deployed_again(cloud: Cloud) -> None:
+    group_of_another_product(cloud)
+    identity = {"name": "id-slipway-abc", "type": "Microsoft.ManagedIdentity/userAssignedIdentities", "id": "y"}
+    cloud.state["listings"][f"{APP_GROUP}/resources"].append(identity)
+    cloud.state["listings"][f"{APP_GROUP}/{PERMISSIONS}"] = [{"actions": ["*"], "notActions": []}]
+    code, output = cloud.run("preprovision")
+    assert code == 0, output
+    assert "rg-slipway-test is this environment's" in output
+
+
 def test_preflight_checks_single_secrets_and_an_existing_subnet(cloud: Cloud) -> None:
     cloud.env |= {"VAULT_SECRETS": "support-search-key,unused-key", "APP_SUBNET_ID": SUBNET}
     delegated = [{"properties": {"serviceName": "Microsoft.App/environments"}}]
@@ -454,10 +549,22 @@ def test_a_private_registry_gives_a_note(cloud: Cloud) -> None:
     assert (code, "only for projects created after 2026-06-25" in output) == (0, True)
 
 
-def test_the_deployments_own_topic_is_accepted(cloud: Cloud) -> None:
+@pytest.mark.parametrize("token", ["", "abc"])
+@pytest.mark.parametrize(
+    ("name", "environment", "code"),
+    [
+        ("evgs-registry", "test", 1),  # of another product of azd
+        ("evgs-slipway-registry-abc", "test", 0),
+        ("evgs-slipway-registry-abc", "staging", 1),
+    ],
+)
+def test_the_deployments_own_topic_is_accepted_by_name_and_tag(
+    cloud: Cloud, token: str, name: str, environment: str, code: int
+) -> None:
     foreign_topic(cloud)
-    cloud.state["listings"][TOPICS][0]["tags"] = {"azd-env-name": "test"}
-    assert cloud.run("preprovision")[0] == 0
+    cloud.state["listings"][TOPICS][0] |= {"name": name, "tags": {"azd-env-name": environment}}
+    cloud.env["SLIPWAY_TOKEN"] = token
+    assert cloud.run("preprovision")[0] == code
 
 
 def test_preflight_goes_on_when_az_leaves_things_out(cloud: Cloud) -> None:
@@ -487,9 +594,12 @@ def test_missing_roles_are_printed_as_commands(cloud: Cloud) -> None:
     deployed(cloud).env |= {"ASSIGN_ROLES": "false", "GRANT_PROJECT_PULL": "true"}
     code, output = cloud.run("postprovision")
     assert code == 1
-    for key in set(ROLES) - {"agentVersions"}:
-        assert f'--role "{ROLES[key]["id"]}"' in output
-    reader_of_vault = f'--role "{ROLES["secretsUser"]["id"]}" --assignee-object-id app-principal'
+    for key in set(ROLES) - {"agentVersions", "foundryUser"}:
+        assert f'--role "{ROLES[key]["role"]}"' in output
+    assert f'--role "{ROLES["foundryUser"]["id"]}"' in output, (
+        "the name was changed in 2026, and is not everywhere the new one"
+    )
+    reader_of_vault = f'--role "{ROLES["secretsUser"]["role"]}" --assignee-object-id app-principal'
     assert f"{reader_of_vault} --assignee-principal-type ServicePrincipal --scope {VAULT}" in output
     cloud.state["listings"][f"{VAULT}/{ASSIGNMENTS}"] = [assignment("app-principal", ROLES["secretsUser"]["id"], GROUP)]
     _, output = cloud.run("postprovision")
@@ -500,7 +610,7 @@ def test_the_custom_role_has_its_own_command(cloud: Cloud) -> None:
     deployed(cloud).env |= {"ASSIGN_ROLES": "false", "FOUNDRY_ROLE": "versions"}
     _, output = cloud.run("postprovision")
     assert "az deployment sub create" in output
-    assert '--role "Slipway agent versions (test)"' in output
+    assert '--role "Slipway agent versions (test abc)"' in output
 
 
 def test_the_role_assignments_are_the_rows_of_roles_json() -> None:
@@ -520,42 +630,122 @@ def test_the_smoke_event_is_answered_and_changes_nothing(cloud: Cloud) -> None:
     assert "8 indexed" in output
     assert "hello-agent: ACCEPTED" in output
     assert "no desired state changed" in output
-    deleted = [command for command in cloud.asked("rest") if "delete" in command]
-    assert [command[4].split("/")[-1].partition("?")[0] for command in deleted] == ["slipway-abc-function"] * 2
 
 
-@pytest.mark.parametrize(
-    ("settings", "module", "obsolete"),
-    [
-        ({"EVENT_DELIVERY": "function"}, "subscription-function.bicep", "queue"),
-        ({"ASSIGN_ROLES": "false"}, "subscription.bicep", "function"),
-    ],
-)
-def test_postdeploy_creates_missing_subscriptions_before_it_deletes_the_obsolete(
-    cloud: Cloud, settings: dict[str, str], module: str, obsolete: str
-) -> None:
-    deployed(cloud).env |= settings
-    code, output = cloud.run("postdeploy")
+STORAGE = f"{APP_GROUP}/providers/Microsoft.Storage/storageAccounts/stslipway"
+DEAD_LETTERS = {
+    "identity": {"type": "SystemAssigned"},
+    "deadLetterDestination": {
+        "endpointType": "StorageBlob",
+        "properties": {"resourceId": STORAGE, "blobContainerName": "deadletters"},
+    },
+}
+QUEUE = {
+    "identity": {"type": "SystemAssigned"},
+    "destination": {
+        "endpointType": "StorageQueue",
+        "properties": {"resourceId": STORAGE, "queueName": "events", "queueMessageTimeToLiveInSeconds": 604800},
+    },
+}
+
+
+def test_the_subscriptions_are_created_with_their_types_retries_and_dead_letters(cloud: Cloud) -> None:
+    code, output = deployed(cloud).run("postdeploy")
     assert code == 0, output
-    deployments = cloud.asked("deployment", "group", "create")
-    assert [Path(command[command.index("--template-file") + 1]).name for command in deployments] == [module, module]
-    pairs = [[word for word in command[command.index("--parameters") + 1 :] if "=" in word] for command in deployments]
-    parameters = [dict(pair.split("=", 1) for pair in words) for words in pairs]
-    assert all(set(names) == set(Infra(ROOT / "infra").modules[module].parameters) for names in parameters)
-    assert [values["topicName"] for values in parameters] == ["evgs-registry", "evgs-vault"]
-    order = [words[4].partition("?")[0] if words[0] == "rest" else words[1] for words in cloud.state["asked"]]
-    deleted = f"eventSubscriptions/slipway-abc-{obsolete}"
-    assert [step for step in order if step == "group" or step.endswith(deleted)] == [
-        *("group", f"{TOPIC}/{deleted}", "group", f"{VAULT_TOPIC}/{deleted}")
+    for topic, event_type in ((TOPIC, IMAGE_PUSHED), (VAULT_TOPIC, SECRET_NEW_VERSION)):
+        assert cloud.state["resources"][f"{topic}/eventSubscriptions/slipway-abc-queue"]["properties"] == {
+            "topic": topic,
+            "provisioningState": "Succeeded",
+            "deliveryWithResourceIdentity": QUEUE,
+            "eventDeliverySchema": "CloudEventSchemaV1_0",
+            "filter": {"includedEventTypes": [event_type]},
+            "retryPolicy": {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440},
+            "deadLetterWithResourceIdentity": DEAD_LETTERS,
+        }
+
+
+def test_straight_delivery_subscribes_the_functions(cloud: Cloud) -> None:
+    deployed(cloud).env["EVENT_DELIVERY"] = "function"
+    assert cloud.run("postdeploy")[0] == 0
+    for topic, function in ((TOPIC, "image_pushed"), (VAULT_TOPIC, "secret_changed")):
+        subscription = cloud.state["resources"][f"{topic}/eventSubscriptions/slipway-abc-function"]["properties"]
+        assert subscription["destination"] == {
+            "endpointType": "AzureFunction",
+            "properties": {
+                "resourceId": f"{APP}/functions/{function}",
+                "maxEventsPerBatch": 1,
+                "preferredBatchSizeInKilobytes": 64,
+            },
+        }
+        assert subscription["deadLetterWithResourceIdentity"] == DEAD_LETTERS
+
+
+def test_the_other_delivery_ends_after_the_requested_one_began(cloud: Cloud) -> None:
+    deployed(cloud).env["EVENT_DELIVERY"] = "function"
+    cloud.run("postdeploy")
+    changes = [(words[2], words[4]) for words in cloud.asked("rest") if words[2] in ("put", "delete")]
+    assert changes == [
+        (method, f"{topic}/eventSubscriptions/slipway-abc-{delivery}")
+        for topic in (TOPIC, VAULT_TOPIC)
+        for method, delivery in (("put", "function"), ("delete", "queue"))
     ]
+
+
+def test_a_second_deployment_leaves_the_subscriptions_alone(cloud: Cloud) -> None:
+    deployed(cloud).run("postdeploy")
+    name = f"{TOPIC}/eventSubscriptions/slipway-abc-queue"
+    destination = cloud.state["resources"][name]["properties"]["deliveryWithResourceIdentity"]["destination"]
+    destination["properties"]["resourceId"] = STORAGE.lower()
+    del cloud.state["asked"]
+    assert cloud.run("postdeploy")[0] == 0
+    assert [words for words in cloud.asked("rest") if words[2] == "put"] == []
+    cloud.state["resources"][name]["properties"]["filter"]["includedEventTypes"] = ["Other"]
+    assert cloud.run("postdeploy")[0] == 0
+    assert len([words for words in cloud.asked("rest") if words[2] == "put"]) == 1
+
+
+IDENTITY_ERROR = "Managed identity for event subscription does not have authorization to deliver to the endpoint."
+
+
+@pytest.mark.parametrize("failure", ["Failed", IDENTITY_ERROR])
+def test_subscribing_waits_for_the_topics_roles_and_says_so(cloud: Cloud, failure: str) -> None:
+    deployed(cloud).state["put_failures"] = [failure] * 5
+    env, slept = cloud.environment(), list[float]()
+    found = list(postdeploy.findings(from_env(env), env, Azure(env), slept.append))
+    assert [finding.level for finding in found if finding.level == "error"] == []
+    waiting = [finding.message for finding in found if "waiting until Event Grid accepts" in finding.message]
+    assert [message[-14:] for message in waiting] == ["minute 0 of 10", "minute 1 of 10", "minute 2 of 10"]
+    assert sum(1 for seconds in slept if seconds == event_subscriptions.RETRY_SECONDS) == 5
+
+
+@pytest.mark.parametrize("failure", ["Failed", IDENTITY_ERROR])
+def test_roles_that_never_take_effect_are_an_error_that_names_the_account_scope(cloud: Cloud, failure: str) -> None:
+    deployed(cloud).state["put_failures"] = [failure] * 20
+    env, slept = cloud.environment(), list[float]()
+    found = list(postdeploy.findings(from_env(env), env, Azure(env), slept.append))
+    (refused,) = [finding for finding in found if finding.level == "error"]
+    assert "Storage Queue Data Message Sender on the storage account (not on a queue)" in refused.help
+    assert 600 <= sum(slept) <= 720
+    assert [finding.message for finding in found if finding.subject == "vault"][-1].startswith("its events")
+
+
+def test_another_refusal_of_a_subscription_is_not_tried_again(cloud: Cloud) -> None:
+    deployed(cloud).state["refused"] = [f"{TOPIC}/eventSubscriptions/slipway-abc-queue"]
+    code, output = cloud.run("postdeploy")
+    assert code == 1
+    assert "AuthorizationFailed" in output
+    assert "waiting" not in output
 
 
 def test_a_function_that_does_not_come_up_is_named(cloud: Cloud) -> None:
     deployed(cloud).state["listings"][f"{APP}/functions"].pop()
     env, slept = cloud.environment(), list[float]()
-    (last,) = postdeploy.findings(from_env(env), env, Azure(env), slept.append)
+    *waiting, last = postdeploy.findings(from_env(env), env, Azure(env), slept.append)
     assert (last.level, last.message) == ("error", "resume_releases did not come up")
     assert sum(slept) == postdeploy.MAX_INDEXING_SECONDS
+    assert [finding.message for finding in waiting] == [
+        f"waiting for the app's functions: minute {minute} of 5" for minute in (1, 2, 3, 4)
+    ]
 
 
 def test_an_app_that_takes_the_smoke_event_for_a_push_is_an_error() -> None:
@@ -573,40 +763,112 @@ def test_a_half_written_journal_line_does_not_count_as_an_answer() -> None:
     assert smoke.answers('{"event": "e"}\n{"event": "f", "detail": "e"}', "e") == [{"event": "e"}]
 
 
-def test_predown_deletes_only_what_this_deployment_created(cloud: Cloud) -> None:
+def provisioned(cloud: Cloud) -> Cloud:
+    """The state after a deployment, with both topics and their subscriptions."""
     deployed(cloud)
-    own, foreign = f"{TOPIC}/eventSubscriptions/slipway-abc-queue", f"{TOPIC}/eventSubscriptions/billing"
+    for topic in (TOPIC, VAULT_TOPIC):
+        own = f"{topic}/eventSubscriptions/slipway-abc-queue"
+        resource = {"id": topic, "name": topic.rpartition("/")[2], "tags": {"azd-env-name": "test"}}
+        cloud.state["resources"] |= {topic: resource, own: {}}
+        cloud.state["listings"][f"{topic}/eventSubscriptions"] = [{"id": own, "name": "slipway-abc-queue"}]
+    return cloud
+
+
+def deleted(output: str) -> list[str]:
+    return [line.split()[-1] for line in output.splitlines() if " deleted " in line]
+
+
+def test_predown_deletes_only_what_this_deployment_created(cloud: Cloud) -> None:
     assignments = [
         assignment("app-principal", "r", REGISTRY, "a"),
         assignment("app-principal", "r", f"{APP_GROUP}/providers/x", "b"),
-        assignment("project-principal", "r", REGISTRY, "c", description="Slipway test"),
+        assignment("project-principal", "r", REGISTRY, "c", description="Slipway test abc"),
         assignment("project-principal", "r", REGISTRY, "d"),
+        assignment("project-principal", "r", REGISTRY, "e", description="Slipway test other"),
     ]
-    cloud.state["resources"] |= {
-        TOPIC: {"id": TOPIC, "tags": {"team": "billing"}},
-        VAULT_TOPIC: {"id": VAULT_TOPIC, "tags": {"azd-env-name": "test"}},
-        **{item["id"]: item for item in assignments},
-        own: {},
-    }
+    provisioned(cloud).state["resources"] |= {item["id"]: item for item in assignments}
+    cloud.state["listings"][f"/subscriptions/{SUBSCRIPTION}/{ASSIGNMENTS}"] = assignments
+    code, output = cloud.run("predown")
+    assert code == 0, output
+    subscription = "eventSubscriptions/slipway-abc-queue"
+    assert deleted(output) == [
+        *(f"{TOPIC}/{subscription}", TOPIC, f"{VAULT_TOPIC}/{subscription}", VAULT_TOPIC),
+        *(assignments[0]["id"], assignments[2]["id"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tags": {"team": "billing"}},
+        {"tags": {"azd-env-name": "staging"}},
+        {"name": "evgs-orders"},
+        {"name": "evgs-slipway-registry-def"},
+    ],
+)
+def test_predown_keeps_a_topic_that_is_not_ours_by_name_and_tag(cloud: Cloud, change: dict[str, Any]) -> None:
+    provisioned(cloud).state["resources"][TOPIC] |= change
+    code, output = cloud.run("predown")
+    assert code == 0, output
+    assert TOPIC not in deleted(output)
+    assert f"{TOPIC}/eventSubscriptions/slipway-abc-queue" in deleted(output)
+
+
+def test_predown_keeps_a_topic_that_others_subscribe_to_and_says_so(cloud: Cloud) -> None:
+    own = assignment("project-principal", "r", REGISTRY, "c", description="Slipway test abc")
+    provisioned(cloud).state["listings"][f"/subscriptions/{SUBSCRIPTION}/{ASSIGNMENTS}"] = [own]
+    others = {"id": f"{TOPIC}/eventSubscriptions/slipway-def-queue", "name": "slipway-def-queue"}
+    cloud.state["listings"][f"{TOPIC}/eventSubscriptions"].append(others)
+    code, output = cloud.run("predown")
+    assert code == 0, output
+    assert TOPIC in cloud.state["resources"]
+    assert VAULT_TOPIC not in cloud.state["resources"]
+    assert "the system topic evgs-slipway-registry-abc stays: slipway-def-queue subscribe to it" in output
+    assert f"→ when nobody does: az resource delete --ids {TOPIC}" in output
+    assert "the Foundry project may still pull" in output
+    assert own["id"] not in deleted(output)
+    assert f"{TOPIC}/providers/Microsoft.Insights/diagnosticSettings/slipway" in deleted(output)
+
+
+def test_predown_names_the_topic_that_a_deleted_environment_left(cloud: Cloud) -> None:
+    topic = {"name": "evgs-slipway-registry-def", "tags": {"azd-env-name": "staging"}}
+    provisioned(cloud).state["resources"][TOPIC] |= topic
+    _, output = cloud.run("predown")
+    assert "evgs-slipway-registry-def belongs to another environment of Slipway, and nothing subscribes to it" in output
+
+
+def test_predown_cleans_up_after_a_deployment_that_failed(cloud: Cloud) -> None:
+    own = assignment("app-principal", "r", REGISTRY, "a")
+    provisioned(cloud).env = dict(ENVIRONMENT)
+    identity = f"{APP_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-slipway-abc"
+    cloud.state["resources"][identity] = {"properties": {"principalId": "app-principal"}}
     cloud.state["listings"] |= {
-        f"{TOPIC}/eventSubscriptions": [{"id": own, "name": "slipway-abc-queue"}, {"id": foreign, "name": "billing"}],
-        f"/subscriptions/{SUBSCRIPTION}/{ASSIGNMENTS}": assignments,
+        f"{APP_GROUP}/resources": [
+            {
+                "id": identity,
+                "name": "id-slipway-abc",
+                "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+            }
+        ],
+        f"/subscriptions/{SUBSCRIPTION}/{ASSIGNMENTS}": [own],
     }
     code, output = cloud.run("predown")
     assert code == 0, output
-    deleted = [line.split()[-1] for line in output.splitlines() if " deleted " in line]
-    assert deleted == [own, VAULT_TOPIC, assignments[0]["id"], assignments[2]["id"]]
+    assert {TOPIC, VAULT_TOPIC, own["id"]} <= set(deleted(output))
+
+
+def test_predown_before_any_deployment_deletes_nothing(cloud: Cloud) -> None:
+    code, output = cloud.run("predown")
+    assert (code, deleted(output)) == (0, [])
 
 
 def test_predown_reports_a_locked_topic_and_deletes_the_rest(cloud: Cloud) -> None:
-    topics = {topic: {"id": topic, "tags": {"azd-env-name": "test"}} for topic in (TOPIC, VAULT_TOPIC)}
-    deployed(cloud).state["resources"] |= topics
-    cloud.state["locked"] = [TOPIC]
+    provisioned(cloud).state["locked"] = [TOPIC]
     code, output = cloud.run("predown")
     assert code == 1
     assert "ScopeLocked: The scope cannot perform delete operation because it is locked" in output
     assert f"→ az rest --method delete --url '{TOPIC}?api-version=2025-02-15'" in output
-    assert set(topics) & set(cloud.state["resources"]) == {TOPIC}
+    assert {TOPIC, VAULT_TOPIC} & set(cloud.state["resources"]) == {TOPIC}
 
 
 def test_predown_deletes_nothing_when_azure_cannot_be_read(cloud: Cloud) -> None:
@@ -638,3 +900,18 @@ def test_the_hooks_import_only_what_their_requirements_list() -> None:
 def test_prepackage_accepts_this_repositorys_agents_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert prepackage.main() == 0
     assert "no mistake" in capsys.readouterr().out
+
+
+def test_no_word_for_az_needs_quoting_by_a_windows_shell(cloud: Cloud) -> None:
+    """``az`` is a command file on Windows: its shell ends a command at an & and takes quotation marks away."""
+    deployed(cloud).run("preprovision")
+    cloud.run("postdeploy")
+    words = [word for command in cloud.asked("rest") for word in command]
+    assert [word for word in words if re.search(r'[&|<>^"]', word)] == []
+
+
+def test_findings_are_printed_in_any_code_page(cloud: Cloud) -> None:
+    cloud.env |= {"PYTHONIOENCODING": "cp1252", "REGISTRY_NAME": "!"}
+    code, output = cloud.script("preprovision")
+    assert code == 1
+    assert "→ azd env set REGISTRY_NAME" in output

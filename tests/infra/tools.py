@@ -1,7 +1,7 @@
-"""checkov and Microsoft's Azure MCP server in a virtual environment, created by the first test that needs it.
+"""checkov in a virtual environment of its own, created by the first test that needs it.
 
-It is separate because checkov's pins conflict with ours, and the server has 60 MB. It is stored below .local, which git
-ignores, under the hash of its lock file: it is created once per machine, in about a minute.
+It is separate because checkov's pins conflict with ours. It is stored below .local, which git ignores, under the hash
+of its lock file: it is created once per machine, in about a minute.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = Path(__file__).with_name("requirements.txt")
-SERVER_ENV = {"AZURE_MCP_COLLECT_TELEMETRY": "false", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
-"""Send no telemetry, and need no ICU library."""
 
 
 def environment() -> Path:
@@ -53,36 +49,3 @@ def checkov(modules: Path, config: Path, *more: str) -> dict[str, Any]:
     output: Any = json.loads(done.stdout)
     report: dict[str, Any] = output[0] if isinstance(output, list) else output
     return report
-
-
-def types(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Resource type → the server's answer, all in one session of the Model Context Protocol."""
-    command = [str(environment() / "bin" / "azmcp"), "server", "start", "--namespace", "bicepschema", "--mode", "all"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, env={**os.environ, **SERVER_ENV}, **pipes) as process:  # type: ignore[call-overload]
-        client = {
-            "protocolVersion": "2024-11-05",
-            "capabilities": {},
-            "clientInfo": {"name": "slipway", "version": "1"},
-        }
-        _ask(process, "initialize", client)
-        answers = {name: _type(process, name) for name in names}
-        process.stdin.close()
-    return answers
-
-
-def _type(process: Any, name: str) -> dict[str, Any]:
-    result = _ask(process, "tools/call", {"name": "bicepschema_get", "arguments": {"resource-type": name}})
-    answer: dict[str, Any] = json.loads(result["content"][0]["text"])
-    return answer
-
-
-def _ask(process: Any, method: str, params: object) -> Any:
-    """Send one request and return its result; the server sends other messages in between."""
-    process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params}) + "\n")
-    process.stdin.flush()
-    for line in process.stdout:
-        message = json.loads(line)
-        if message.get("id") == method:
-            return message["result"]
-    raise AssertionError(f"the server ended instead of answering {method}")

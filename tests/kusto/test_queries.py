@@ -119,13 +119,18 @@ def test_queries_of_gauges_use_neither_min_nor_max(query: generate.Query) -> Non
 
 EXPECTED_ALERTS: dict[str, dict[str, Any]] = {
     "alert-release-failed": {"severity": 1, "window": "PT15M", "every": "PT5M", "by": "agent"},
-    "alert-heartbeat": {"window": "PT15M", "fires": "LessThan", "rows": 1},
+    "alert-heartbeat": {"severity": 1, "window": "P1D", "every": "PT5M", "fires": "GreaterThan", "rows": 0},
     "alert-poison": {"severity": 1, "window": "PT15M", "every": "PT5M", "by": "queue"},
     "alert-quota": {"fires": "GreaterThan", "by": "agent"},
     "alert-unfinished": {"fires": "GreaterThan"},
     "alert-approval": {"fires": "GreaterThan", "by": "agent"},
 }
-THRESHOLDS = {"alert-quota": "level > 0.8", "alert-unfinished": "level > 1800", "alert-approval": "level > 86400"}
+THRESHOLDS = {
+    "alert-heartbeat": "beats > 1 and last_beat < ago(max_of(15m, 3 * (last_beat - first_beat) / (beats - 1)))",
+    "alert-quota": "level > 0.8",
+    "alert-unfinished": "level > 1800",
+    "alert-approval": "level > 86400",
+}
 DELIVERY_METRICS = ("DeadLetteredCount", "DroppedEventCount", "DeliveryAttemptFailCount")
 """learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-eventgrid-systemtopics-metrics."""
 

@@ -176,7 +176,7 @@ def test_a_hostile_agents_yaml_is_rejected_as_a_whole(text: str, issue: str) -> 
 async def test_a_hostile_agents_yaml_cannot_stall_the_app_with_an_expression() -> None:
     agents = load_agents(AGENTS_FILE.replace(b"-dev$", b"^(a+)+$"))
     gateways = gateways_with_secret()
-    assert await deliver(push_event(data=push_data(tag="a" * 127 + "!")), gateways, agents) == ["ACCEPTED"]
+    assert await deliver(push_event(data=push_data(tag="a" * 127 + "-")), gateways, agents) == ["ACCEPTED"]
 
 
 @pytest.mark.parametrize("lie", ["another body", "another digest"])

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from core.agents_file.spec import Agents
-from core.image_manifest import RegistryTag
 from core.model import Push
 from core.reasons import Reason
 from core.release.decide import RULES, Rule
@@ -189,8 +188,7 @@ class History:
     def push(self, push: Push) -> None:
         """Put an image into the registry."""
         self.newest = push
-        tag = RegistryTag(push.tag, push.digest, push.pushed_at)
-        self.registry.tags.setdefault(REPOSITORY, []).append(tag)
+        self.registry.push(REPOSITORY, push.tag, push.digest, push.pushed_at)
         self.log(f"push {push.tag} {push.digest[-4:]} {self.foundry.behaviours[push.digest]}")
 
     def allow(self, *reasons: str) -> None:
@@ -242,7 +240,15 @@ class History:
 
             is_done = await self._run_handler(name, release)
             self.busy -= 1
-            if reasons and not self.busy and not self.in_flight and not LATE_CALLS and not self.queue.waiting:
+            lost_release = PROCESS.get().lost_release
+            if (
+                reasons
+                and not lost_release
+                and not self.busy
+                and not self.in_flight
+                and not LATE_CALLS
+                and not self.queue.waiting
+            ):
                 check_nothing_waits_for_the_timer(self.oracle, reasons[0])
             if not is_done:
                 self.queue.retry(message, RETRY_AFTER_CRASH if self.crashes > before else RETRY_AFTER_ERROR)

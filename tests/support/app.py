@@ -24,7 +24,7 @@ from tests.simulation.scene import ENVIRONMENT
 from tests.simulation.virtual_time import VirtualClock
 from tests.support.builders import push_data, push_event, secret_event
 
-AGENT = "hello-agent"
+AGENT, REPOSITORY = "hello-agent", "agents/hello"
 AGENTS_YAML = b"""
 agents:
   hello-agent:
@@ -69,9 +69,11 @@ class App:
         await handle_event(json.dumps(list(events)), self.agents, self.settings, self.gateways)
 
     async def pushed(self, tag: str = "v1", letter: str = "a") -> None:
-        at = self.clock.now().isoformat()
-        data = push_data(tag=tag, digest=f"sha256:{letter * 64}")
-        await self.event(push_event(id=f"event-{tag}", eventTime=at, data=data))
+        """Push an image to the registry, which sends an event."""
+        now, digest = self.clock.now(), f"sha256:{letter * 64}"
+        self.registry.push(REPOSITORY, tag, digest, now)
+        data = push_data(tag=tag, digest=digest)
+        await self.event(push_event(id=f"event-{tag}", eventTime=now.isoformat(), data=data))
 
     async def released(self, agent: str = AGENT) -> str:
         """Reconcile the release; returns the reason of its state."""

@@ -10,7 +10,7 @@ from core.agents_file.spec import AgentSpec
 from core.model import Routing, Status
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, NeedsRead, RollBack, UpdateState
+from core.release.actions import Action, EndRelease, NeedsRead, Poll, RollBack, UpdateState
 from core.release.gates.answers import ProbeOutcome, ProbeReport
 from core.release.inputs import DecisionInput
 from core.state.release import Phase, ReleaseState
@@ -21,15 +21,30 @@ def after_check(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now
     if report.outcome is ProbeOutcome.PASSED:
         identity = inputs.agent.identity if inputs.agent else None
         return EndRelease(Reason.LIVE, transitions.went_live(inputs.release, identity, now))
-    if report.outcome is not ProbeOutcome.FAILED:
-        reason = Reason.CHECK_INCONCLUSIVE
-        return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
+    if report.outcome is not ProbeOutcome.FAILED or _being_swapped_in(spec, report):
+        return _inconclusive(inputs, report, now)
     held = transitions.held(inputs.release, Reason.CHECK_FAILED, report.detail, spec.release.hold_for, now)
     failed = replace(inputs, release=replace(held, phase=Phase.CHECK_FAILED))
     action = roll_back(failed, now)
     # a version that the rollback may go to could not be read beside the check: record the failure, then read it
     noted = UpdateState(Reason.CHECK_FAILED, failed.release, reported_at_end=True)
     return noted if isinstance(action, NeedsRead) else action
+
+
+def _being_swapped_in(spec: AgentSpec, report: ProbeReport) -> bool:
+    """True where the service says that the version is still starting, although it answered ``release.verify``.
+
+    Foundry may say so while it swaps the active version in (deploy-hosted-agent-code.md of azure-ai-docs).
+    """
+    return report.still_starting and bool(spec.release.verify)
+
+
+def _inconclusive(inputs: DecisionInput, report: ProbeReport, now: datetime) -> Action:
+    """Nothing is known about the version, so it stays live; first read whether somebody moved its traffic meanwhile."""
+    if inputs.agent is not None and inputs.agent.routing.pinned != inputs.release.candidate:
+        return Poll(Reason.TRAFFIC_MOVED)
+    reason = Reason.CHECK_INCONCLUSIVE
+    return EndRelease(reason, transitions.ended(inputs.release, reason, now, report.detail), report.detail)
 
 
 def roll_back(inputs: DecisionInput, now: datetime) -> Action:

@@ -115,7 +115,7 @@ def exists(reference: str) -> bool:
         return False
     body = ast.parse(path.read_text()).body
     for part in name.split("."):
-        found = next((node for node in body if part in _names(node)), None)
+        found = next((node for node in body if part in names(node)), None)
         if found is None:
             return False
         body = found.body if isinstance(found, ast.ClassDef) else []
@@ -128,7 +128,15 @@ def file_of(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _names(node: ast.stmt) -> list[str]:
+def modules() -> list[str]:
+    """Every module whose functions a page may name."""
+    folders = (ROOT / "core", ROOT / "handlers")
+    paths = [ROOT / "function_app.py", *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def names(node: ast.stmt) -> list[str]:
+    """The names that a statement defines."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

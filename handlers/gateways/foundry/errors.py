@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from aiohttp import ClientConnectorError
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -18,11 +22,14 @@ from handlers.redaction import redact
 SERVICE = "Foundry"
 MAX_MESSAGE_CHARS = 300
 """Of the service's own message."""
+REQUEST_ID = re.compile(r"[0-9a-fA-F-]{16,40}")
+PREVIEW_WORDS = re.compile(r"(?i)preview_?feature|foundry-features|\bis in preview\b|\bpreview features?\b")
+RETRY_WORDS = re.compile(r"(?<!not )\b(retry|try again)\b|\bconcurren|\banother (operation|request|update)\b")
 
 
 def read_failed(what: str, error: Exception) -> GatewayError | None:
     """None where the thing does not exist; a read without an answer may simply be repeated."""
-    failed = _gateway_error(what, error, None, unclear=False)
+    failed = _gateway_error(what, error, None, is_write=False)
     return None if isinstance(failed, PermanentError) and is_not_found(failed) else failed
 
 
@@ -37,24 +44,62 @@ def is_not_found(failed: PermanentError) -> bool:
 
 def write_failed(what: str, error: Exception, sent: Definition | None) -> GatewayError:
     """After a timeout, a broken answer or a 5xx it is unclear whether the write took effect; after a 4xx it did not."""
-    return _gateway_error(what, error, sent, unclear=True)
+    return _gateway_error(what, error, sent, is_write=True)
 
 
-def _gateway_error(what: str, error: Exception, sent: Definition | None, *, unclear: bool) -> GatewayError:
+def _gateway_error(what: str, error: Exception, sent: Definition | None, *, is_write: bool) -> GatewayError:
     if isinstance(error, HttpResponseError) and error.status_code is not None and error.status_code >= 300:
-        message = str(getattr(error.error, "message", None) or error.reason or "no message")
-        values = sent.environment.values() if sent else ()
-        secrets = [value.reveal() for value in values if isinstance(value, SecretValue)]
-        shown = f"{what}: {redact(message, secrets)[:MAX_MESSAGE_CHARS]}"
-        if error.status_code in RETRYABLE_STATUSES or error.status_code >= 500:
-            busy, delay = error.status_code == 429, retry_after(error)
-            unclear = unclear and not busy
-            return TransientError(SERVICE, _code(error), shown, unclear=unclear, retry_after=delay, throttled=busy)
-        code = TOO_MANY_VERSIONS if "Too many valid agent revisions" in message else _code(error)
-        return PermanentError(SERVICE, code, shown, status=error.status_code)
+        return _refusal(what, error, error.status_code, sent, is_write=is_write)
     if _never_sent(error):
         return TransientError(SERVICE, "unreachable", f"{what}: {type(error).__name__}")
-    return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=unclear)
+    return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=is_write)
+
+
+def _refusal(
+    what: str, error: HttpResponseError, status: int, sent: Definition | None, *, is_write: bool
+) -> GatewayError:
+    """An answer with an error status; after a 4xx other than 408 the request took no effect."""
+    message, code = error_message(error), _code(error)
+    values = sent.environment.values() if sent else ()
+    secrets = [value.reveal() for value in values if isinstance(value, SecretValue)]
+    shown = f"{what}: {redact(message, secrets)[:MAX_MESSAGE_CHARS]}{_request_id(error, message)}"
+    conflict = status == 409 and asks_to_retry(message)
+    if conflict or status in RETRYABLE_STATUSES or status >= 500:
+        return TransientError(
+            SERVICE,
+            code,
+            shown,
+            unclear=is_write and (status >= 500 or status == 408),
+            retry_after=retry_after(error),
+            throttled=status == 429,
+            conflict=is_write and conflict,
+        )
+    if "Too many valid agent revisions" in message:
+        code = TOO_MANY_VERSIONS
+    names_preview = status == 403 and PREVIEW_WORDS.search(f"{code} {message}") is not None
+    return PermanentError(SERVICE, code, shown, status=status, names_preview=names_preview)
+
+
+def asks_to_retry(message: str) -> bool:
+    """True for a conflict that another request of the same moment caused.
+
+    "The resource already exists or was modified concurrently. Please retry." (Azure/azure-sdk-for-net#58060). A version
+    with active sessions answers 409 too, and no retry ends those.
+    """
+    text = message.casefold()
+    return RETRY_WORDS.search(text) is not None and "session" not in text
+
+
+def _request_id(error: HttpResponseError, message: str) -> str:
+    """The id that Microsoft's support asks for, unless the message ends with it already."""
+    found = request_id(getattr(error.response, "headers", None) or {})
+    return f" [request id {found}]" if found and found not in message else ""
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The service's id of an answer; empty where it has none, or a text that cannot be one."""
+    found = headers.get("X-Request-ID") or headers.get("apim-request-id") or ""
+    return found if REQUEST_ID.fullmatch(found) else ""
 
 
 def _never_sent(error: Exception) -> bool:
@@ -66,5 +111,14 @@ def _never_sent(error: Exception) -> bool:
 
 def _code(error: HttpResponseError) -> str:
     """The service's code; that of a preview_feature_required is in the model (azure-ai-projects 2.10.0)."""
-    model = getattr(getattr(error, "model", None), "error", None)
-    return str(getattr(error.error, "code", None) or getattr(model, "code", None) or error.status_code)
+    return str(getattr(error.error, "code", None) or getattr(_model(error), "code", None) or error.status_code)
+
+
+def error_message(error: HttpResponseError) -> str:
+    """The service's own words."""
+    found = getattr(error.error, "message", None) or getattr(_model(error), "message", None)
+    return str(found or error.reason or "no message").encode("utf-8", "replace").decode()
+
+
+def _model(error: HttpResponseError) -> Any:
+    return getattr(getattr(error, "model", None), "error", None)

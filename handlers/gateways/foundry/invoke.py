@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -17,8 +16,8 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 from handlers.gateways.azure_http import UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
+from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
 from handlers.gateways.foundry.errors import SERVICE, write_failed
-from handlers.redaction import ServiceCode
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -40,10 +39,9 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     except TimeoutError as error:
         raise TransientError(SERVICE, "no answer", what) from error
     except (AzureError, *UNREADABLE_ANSWER) as error:
-        failed = write_failed(what, error, None)
         if not isinstance(error, HttpResponseError) or error.status_code is None:
-            raise failed from error
-        return Answer(error.status_code, code="" if failed.code == str(error.status_code) else failed.code)
+            raise write_failed(what, error, None) from error
+        return refused_session(error, error.status_code)
 
 
 async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
@@ -52,21 +50,23 @@ async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | 
     options = {**NO_RETRY_OR_REDIRECT, **_timeouts(within)}
     try:
         async with asyncio.timeout(within), await client.send_request(request, stream=True, **options) as response:
-            answer = Answer(response.status_code, problem=f"and not to the end within {within:.0f} s")
-            return _read(response.status_code, await _body(response), probe)
+            answer = answer_head(response.status_code, response.headers)
+            return read_answer(answer, await _body(response), probe)
     except (AzureError, TimeoutError, *UNREADABLE_ANSWER) as error:
         if answer is None:
             raise TransientError(SERVICE, "no answer", f"ask {agent}: {type(error).__name__}") from error
         if isinstance(error, TimeoutError):
-            return answer
-        return Answer(502 if answer.status < 300 else answer.status, code="cut off")
+            return replace(answer, problem=f"and not to the end within {within:.0f} s")
+        return replace(answer, status=502 if answer.status < 300 else answer.status, code="cut off")
 
 
 def _request(agent: str, probe: Probe, session: str | None) -> HttpRequest:
     base = f"/agents/{agent}/endpoint/protocols"
     pinned = {"agent_session_id": session} if session else {}
     if probe.ask is not None:
-        return HttpRequest("POST", f"{base}/openai/responses?api-version=v1", json={"input": probe.ask, **pinned})
+        # Stored, each response would stay; and an agent without storage answers 500 (docs/reference/wire.md)
+        body = {"input": probe.ask, "store": False, **pinned}
+        return HttpRequest("POST", f"{base}/openai/responses?api-version=v1", json=body)
     return HttpRequest("POST", f"{base}/invocations", params={"api-version": "v1", **pinned}, json=probe.post)
 
 
@@ -82,44 +82,3 @@ async def _body(response: Any) -> bytes | None:
         if len(body) > MAX_ANSWER_BYTES:
             return None
     return bytes(body)
-
-
-def _read(status: int, body: bytes | None, probe: Probe) -> Answer:
-    if body is None:
-        return Answer(status, problem=f"with more than {MAX_ANSWER_BYTES:,} bytes")
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return Answer(status, problem="which is not UTF-8 text")
-    answer = _json(text)
-    if status >= 300:
-        error = answer.get("error") if isinstance(answer, Mapping) else None
-        code = str(error.get("code") or "") if isinstance(error, Mapping) else ""
-        return Answer(status, text, ServiceCode(code))
-    if probe.ask is None:
-        return Answer(status, text)
-    if not isinstance(answer, Mapping):
-        return Answer(status, problem="which is not a response object")
-    return Answer(status, _output_text(answer), version=_version(answer))
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _output_text(response: Mapping[str, Any]) -> str:
-    """The text parts of a response's messages, one a line; a lone surrogate, which RE2 does not take, becomes ``?``."""
-    output = response.get("output")
-    messages = [message for message in output if isinstance(message, Mapping)] if isinstance(output, list) else []
-    parts = [part for message in messages for part in message.get("content") or () if isinstance(part, Mapping)]
-    text = "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
-    return text.encode("utf-8", "replace").decode()
-
-
-def _version(response: Mapping[str, Any]) -> str | None:
-    reference = response.get("agent_reference")
-    version = reference.get("version") if isinstance(reference, Mapping) else None
-    return ServiceCode(str(version)) if version else None

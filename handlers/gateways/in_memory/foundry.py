@@ -36,7 +36,7 @@ class AgentRecord:
     versions_in_use: set[str] = field(default_factory=set)
     """Versions with sessions of users."""
     probe_sessions: dict[str, str] = field(default_factory=dict)
-    """Session -> the version that it is bound to."""
+    """Session -> the version that it is bound to; a question without a session opens one too."""
 
     def remove(self, number: str) -> None:
         """Delete a version."""
@@ -58,7 +58,7 @@ class InMemoryFoundry:
         self.answers: dict[str, str | tuple[str | Answer, str | Answer]] = {}
         """Part of an image name -> its answer to a probe, or two: in a session, and with traffic."""
         self.deduplicates_by: Literal["definition", "metadata", "never"] = "definition"
-        """An identical definition gives the existing version: always, with equal metadata only, or never."""
+        """The latest version comes back for an identical definition: always, with equal metadata only, or never."""
         self.before_answer: Callable[[], None] = lambda: None
         self.agents: dict[str, AgentRecord] = {}
         self.toolboxes: dict[str, list[str]] = {}
@@ -138,9 +138,7 @@ class InMemoryFoundry:
         refusal = self._refusal(record, version)
         if refusal is not None:
             return refusal
-        session = f"session-{next(self._session_numbers)}"
-        record.probe_sessions[session] = version
-        return session
+        return self._new_session(record, version)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         record = await self._record(agent)
@@ -155,8 +153,10 @@ class InMemoryFoundry:
         self.probes.append((agent, number, session is not None))
         image = record.versions[number].image
         texts = next((texts for part, texts in self.answers.items() if part in image), "pong")
-        answer = texts if isinstance(texts, str) else texts[0 if session else 1]
-        return answer if isinstance(answer, Answer) else Answer(200, answer, version=number)
+        text = texts if isinstance(texts, str) else texts[0 if session else 1]
+        answer = text if isinstance(text, Answer) else Answer(200, text, version=number)
+        session = session or self._new_session(record, number)
+        return replace(answer, origin=answer.origin or "agent", session=session)
 
     async def end_session(self, agent: str, session: str) -> None:
         (await self._record(agent)).probe_sessions.pop(session, None)
@@ -196,13 +196,15 @@ class InMemoryFoundry:
         return await self.load(name) or AgentRecord()
 
     def _duplicate(self, record: AgentRecord, definition: Definition, metadata: Mapping[str, str]) -> Version | None:
-        if self.deduplicates_by == "never":
+        latest = next(reversed(record.versions.values()), None)
+        if latest is None or self.deduplicates_by == "never" or record.definitions.get(latest.number) != definition:
             return None
-        numbers = [number for number, known in record.definitions.items() if known == definition]
-        versions = [record.versions[number] for number in numbers]
-        if self.deduplicates_by == "metadata":
-            versions = [version for version in versions if version.metadata == metadata]
-        return next(iter(versions), None)
+        return None if self.deduplicates_by == "metadata" and latest.metadata != metadata else latest
+
+    def _new_session(self, record: AgentRecord, version: str) -> str:
+        session = f"session-{next(self._session_numbers)}"
+        record.probe_sessions[session] = version
+        return session
 
     def _refusal(self, record: AgentRecord, number: str) -> Answer | None:
         """What the service answers in place of a version that does not run."""
@@ -211,5 +213,5 @@ class InMemoryFoundry:
         if status is None:
             return Answer(404, code="not_found")
         if status is Status.CREATING:
-            return Answer(400, code="AgentVersionNotReady")
+            return Answer(400, code="agent_version_not_ready")
         return Answer(424, code="AgentVersionProvisioningFailed") if status is Status.FAILED else None

@@ -63,9 +63,10 @@ class InMemoryKeyVault:
             raise PermanentError("Key Vault", "FORBIDDEN", "list secrets", status=403)
         found: dict[str, str] = {}
         for newest in (records[-1] for records in self.versions.values()):
-            if not newest.enabled or newest.tags.get("agent") != agent:
+            tags = {name.strip().lower(): value.strip() for name, value in newest.tags.items()}
+            if not newest.enabled or tags.get("agent", "").lower() != agent.lower() or "env" not in tags:
                 continue
-            variable, name = newest.tags["env"], newest.secret.name
+            variable, name = tags["env"], newest.secret.name
             if variable in found:
                 raise PermanentError("Key Vault", "AMBIGUOUS", f"{found[variable]} and {name} both give {variable}")
             found[variable] = name

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from core.image_manifest import ImageFacts, RegistryTag
+from core.image_reference import DIGEST
 from handlers.gateways.errors import GatewayError
+
+PAGE_SIZE = 50
+"""Tags that ``recent_tags`` returns."""
 
 
 class InMemoryRegistry:
-    """See the Registry protocol."""
+    """See the Registry protocol. An empty registry has every digest: most tests are about something else."""
 
     def __init__(self) -> None:
         self.images: dict[tuple[str, str], ImageFacts] = {}
@@ -20,13 +25,23 @@ class InMemoryRegistry:
         """By repository."""
         self.error: GatewayError | None = None
         """What every call raises."""
+        self.tag_error: GatewayError | None = None
+        """What calls about tags raise."""
         self.inspected: list[str] = []
         """The digests that were asked for."""
+
+    def push(self, repository: str, tag: str, digest: str, at: datetime, facts: ImageFacts | None = None) -> None:
+        """Store an image, by default one that runs on linux/amd64, and let the tag name it."""
+        self.images.setdefault((repository, digest), facts or ImageFacts(amd64=digest))
+        others = [item for item in self.tags.get(repository, []) if item.tag != tag]
+        self.tags[repository] = [*others, RegistryTag(tag, digest, at)]
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         self.inspected.append(digest)
         if self.error is not None:
             raise self.error
+        if not self.images and not self.tags and DIGEST.fullmatch(digest):
+            return ImageFacts(amd64=digest)
         return self.images.get((repository, digest))
 
     async def list_children(self, repository: str, digest: str) -> Sequence[str]:
@@ -35,6 +50,10 @@ class InMemoryRegistry:
         return self.children.get(digest, [])
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        if self.error is not None:
-            raise self.error
+        if error := self.error or self.tag_error:
+            raise error
         return sorted(self.tags.get(repository, []), key=lambda tag: tag.pushed_at, reverse=True)
+
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        tags = await self.list_tags(repository)
+        return [*tags[:PAGE_SIZE], *(item for item in tags[PAGE_SIZE:] if item.tag == tag)]

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 
 from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
 
 MAX_TRIES = 5
 """Tries after which a message is moved to the poison queue: the default of the Functions host."""
@@ -36,6 +37,10 @@ class InMemoryReleaseQueue:
         self.sent: list[tuple[str, float]] = []
         """Agent and delay of everything that was ever enqueued."""
         self.traceparents: list[str | None] = []
+        self.stuck: dict[str, int] = {}
+        """By queue: messages that no function takes."""
+        self.error: GatewayError | None = None
+        """What every count raises."""
         self._numbers = itertools.count()
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
@@ -44,7 +49,10 @@ class InMemoryReleaseQueue:
         self._put(agent, delay, 0)
 
     async def count_messages(self, queue: str) -> int:
-        return len({"releases": self.waiting, "releases-poison": self.poison}.get(queue, ()))
+        if self.error is not None:
+            raise self.error
+        messages = {"releases": self.waiting, "releases-poison": self.poison}.get(queue, ())
+        return len(messages) + self.stuck.get(queue, 0)
 
     def take(self) -> Message | None:
         """Remove and return the earliest message; None while none is due."""

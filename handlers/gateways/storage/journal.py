@@ -14,6 +14,7 @@ from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
 from handlers.gateways.storage.account import StorageAccount, error_code, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
+from handlers.masking.visible import visible_json
 
 MAX_BLOCK_BYTES = 1024**2
 """Of one append: the service takes four times as much, but aiohttp would block the event loop for it."""
@@ -82,8 +83,8 @@ def _decode_line(data: bytes) -> Mapping[str, object]:
 
 
 def encode_line(line: Mapping[str, object]) -> bytes:
-    """A line as it is stored; a lone surrogate, which UTF-8 cannot encode, stays a JSON escape."""
-    return (json.dumps(line, default=str, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    """A line as it is stored, with JSON's escapes for what a terminal acts on and for lone surrogates."""
+    return (visible_json(json.dumps(line, default=str, ensure_ascii=False)) + "\n").encode()
 
 
 def _blob_name(day: datetime, part: int) -> str:

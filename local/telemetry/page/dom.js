@@ -1,8 +1,10 @@
 // Creates elements from text; no code of this page parses a string as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Characters that change the direction of the text after them, also outside their own element. */
-const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** Control characters, bidi marks (which act outside their own element too), zero-width characters, lone surrogates. */
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
+/** Attributes whose text is shown or spoken; others are compared. */
+const SHOWN_ATTRIBUTES = new Set(["title", "aria-label", "label", "placeholder"]);
 
 /** Create an element; functions become listeners, `false`, `null` and `undefined` attributes are left out. */
 export function h(tag, attributes = {}, ...children) {
@@ -19,21 +21,25 @@ function fill(element, attributes, children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (name.startsWith("--")) element.style.setProperty(name, value);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, SHOWN_ATTRIBUTES.has(name) ? visible(value) : String(value));
   }
   const present = children.flat(2).filter((child) => child !== null && child !== undefined && child !== false);
-  element.append(...present.map((child) => (child instanceof Node ? child : withoutBidi(child))));
+  element.append(...present.map((child) => (child instanceof Node ? child : visible(child))));
   return element;
 }
 
-/** Replace characters that reorder text invisibly. */
-function withoutBidi(text) {
-  return String(text).replace(BIDI_CONTROLS, "\ufffd");
+/** Show characters that act on the page or cannot be seen as text, such as \u202e as its six characters. */
+export function visible(text) {
+  return String(text).replace(CONTROLS, (char) => {
+    const code = char.codePointAt(0).toString(16);
+    return code.length > 4 ? `\\U${code.padStart(8, "0")}` : code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+  });
 }
 
 /** Set text only if it changed, so that a selection stays and a screen reader does not repeat it. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = visible(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 /**

@@ -41,7 +41,7 @@ async function page(reason) {
 /** Render the Markdown subset of these pages as elements. */
 export function renderMarkdown(text) {
   const blocks = text.split(/^```.*\n([\s\S]*?)^```$/m); // every second block is code
-  return blocks.flatMap((block, index) => (index % 2 === 1 ? [h("pre", { tabindex: "0" }, h("code", {}, block.trimEnd()))] : prose(block)));
+  return blocks.flatMap((block, index) => (index % 2 === 1 ? [h("pre", { tabindex: "0" }, h("code", {}, block.trimEnd().split("\n").flatMap((line) => [line, h("br")])))] : prose(block)));
 }
 
 function prose(text) {

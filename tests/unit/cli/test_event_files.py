@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,12 @@ DEAD = PUSH | {"deadLetterReason": "MaxDeliveryAttemptsExceeded", "deliveryAttem
 DEAD_CLOUD = cloud_event(deadletterreason="TimeToLiveExceeded", deliveryattempts=3, lastdeliveryoutcome="Busy")
 
 
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def encoded(document: object) -> str:
-    return base64.b64encode(json.dumps(document).encode()).decode()
+    return base64_of(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,23 @@ def test_every_event_of_a_file_is_found(text: str, events: list[dict[str, Any]])
 def test_an_invalid_file_is_refused_with_the_position(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         parse_text(text, "f")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_files_and_messages_of_windows_tools_are_read(tmp_path: Path, encoding: str) -> None:
+    """PowerShell 5 writes UTF-16 with >, and base64 of UTF-16 with [Text.Encoding]::Unicode."""
+    data = json.dumps(PUSH).encode(encoding)
+    (tmp_path / "event").write_bytes(data)
+    message = json.dumps({"message": data.decode("utf-8", "replace")}), json.dumps({"content": base64_of(data)})
+    for found in (read_files([str(tmp_path / "event")]), *(parse_text(text, "f") for text in message)):
+        assert [event.body for event in found] == [PUSH]
+
+
+def test_the_input_may_be_utf_16() -> None:
+    program = "from cli.event_files import read_files; print(read_files(['-'])[0].id)"
+    data = json.dumps(PUSH).encode("utf-16")
+    ran = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True)
+    assert ran.stdout.split() == [b"event-1"]
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:

@@ -133,3 +133,23 @@ def test_metadata_keeps_the_services_limits() -> None:
     assert all(len(key) <= 64 and 0 < len(value) <= 512 for key, value in pairs.items())
     assert (pairs["slipway.previous"], pairs["slipway.attempt"], pairs["slipway.toolbox"]) == ("7", "2", "3")
     assert not {"slipway.previous", "slipway.toolbox"} & set(metadata(PUSH, replace(result, toolbox=""), None, 1))
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("PORT", "PORT is reserved"),
+        ("FOUNDRY_X", "FOUNDRY_X is reserved"),
+        ("SLIPWAY_X", "SLIPWAY_X is reserved"),
+        ("MY-KEY", "'MY-KEY' is not a variable name"),
+        ("1KEY", "'1KEY' is not a variable name"),
+        ("", "a variable's name is empty"),
+        ("A" * 256, "is too long"),
+    ],
+)
+def test_a_tag_must_name_a_variable_that_env_may_set(variable: str, problem: str) -> None:
+    refused = secret_refs(agent_spec(), {"OK": "good", variable: "bad-tag"})
+    assert isinstance(refused, UnresolvedDefinition)
+    assert refused.reason is Reason.ENV_NAME_INVALID
+    assert refused.detail.startswith("tag env of secret bad-tag: ")
+    assert problem in refused.detail

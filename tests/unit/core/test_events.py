@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +63,14 @@ def test_every_form_of_a_push_gives_the_same_push(event: Any) -> None:
         pytest.param(1732449600, TIMESTAMP, id="a number"),
         pytest.param("2026-11-24T12:00:00", PUSHED_AT.replace(microsecond=0), id="no zone is UTC"),
         pytest.param("0001-01-01T00:00:00+14:00", TIMESTAMP, id="before the first day"),
+        pytest.param("0001-01-01T00:00:00Z", TIMESTAMP, id="the first day"),
+        pytest.param("1999-12-31T23:59:59Z", TIMESTAMP, id="before all services"),
+        pytest.param("-2026-11-24T12:00:00Z", TIMESTAMP, id="a negative year"),
+        pytest.param("2026-11-24T13:05:01Z", RECEIVED, id="more than five minutes ahead"),
+        pytest.param("2099-01-01T00:00:00Z", RECEIVED, id="in 2099"),
+        pytest.param("9999-12-31T23:59:59Z", RECEIVED, id="on the last day"),
+        pytest.param("9999-12-31T23:59:59-14:00", TIMESTAMP, id="after the last day"),
+        pytest.param("2026-11-24T13:05:00Z", RECEIVED + timedelta(minutes=5), id="a clock a little ahead"),
     ],
 )
 def test_an_unreadable_time_falls_back_to_the_timestamp(time: Any, expected: datetime) -> None:
@@ -106,6 +114,21 @@ IGNORED = [
     pytest.param(push_event(data=push_data(tag=f"sha256-{'0' * 64}")), Reason.ARTIFACT_TAG, id="a referrers tag"),
     pytest.param(push_event(data=push_data(tag=f"sha256-{'0' * 64}.sig")), Reason.ARTIFACT_TAG, id="a signature"),
     pytest.param(push_event(data=push_data(tag="v1.sbom")), Reason.ARTIFACT_TAG, id="an SBOM"),
+    pytest.param(push_event(data=push_data(tag="v 1")), Reason.MALFORMED_EVENT, id="a tag with a space"),
+    pytest.param(push_event(data=push_data(tag="-v1")), Reason.MALFORMED_EVENT, id="a tag that begins with a hyphen"),
+    pytest.param(push_event(data=push_data(tag="v1\n")), Reason.MALFORMED_EVENT, id="a tag with a line end"),
+    pytest.param(push_event(data=push_data(tag="v" * 129)), Reason.MALFORMED_EVENT, id="a tag of 129 characters"),
+    pytest.param(push_event(data=push_data(tag="ünstable")), Reason.MALFORMED_EVENT, id="a tag with an umlaut"),
+    pytest.param(push_event(data=push_data(repository="Agents/x")), Reason.MALFORMED_EVENT, id="upper case"),
+    pytest.param(push_event(data=push_data(repository="a/../b")), Reason.MALFORMED_EVENT, id="dots for a part"),
+    pytest.param(push_event(data=push_data(repository="a" * 256)), Reason.MALFORMED_EVENT, id="256 characters"),
+    pytest.param(push_event(topic="demo"), Reason.OTHER_REGISTRY, id="the name alone"),
+    pytest.param(
+        push_event(topic=REGISTRY.replace("ContainerRegistry/registries", "Storage/storageAccounts")),
+        Reason.OTHER_REGISTRY,
+        id="a storage account of the same name",
+    ),
+    pytest.param(push_event(topic=f"{REGISTRY}/webhooks/demo"), Reason.OTHER_REGISTRY, id="a webhook of this name"),
     pytest.param(push_event(topic=REGISTRY + "2"), Reason.OTHER_REGISTRY, id="another registry"),
     pytest.param(push_event(topic=""), Reason.OTHER_REGISTRY, id="no registry"),
     pytest.param(
@@ -142,6 +165,20 @@ def test_an_ignored_event_has_a_reason(event: Any, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "detail"),
+    [
+        ({"tag": "v 1"}, "data.target.tag is not a tag"),
+        ({"repository": "A"}, "data.target.repository is not a repository's name"),
+        ({"digest": "sha256:short"}, "data.target.digest is not a sha256 digest"),
+    ],
+)
+def test_the_detail_says_which_part_is_malformed(target: dict[str, str], detail: str) -> None:
+    parsed = parse_one(push_event(data=push_data(**target)))
+    assert isinstance(parsed, Ignored)
+    assert (parsed.reason, parsed.detail) == (Reason.MALFORMED_EVENT, detail)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         pytest.param("", id="nothing"),
@@ -163,6 +200,54 @@ def test_an_empty_array_has_no_event() -> None:
 def test_a_malformed_event_does_not_affect_the_others() -> None:
     parsed = parse_events(json.dumps([7, push_event(), None]), "demo", RECEIVED)
     assert [type(element) for element in parsed] == [Ignored, ImagePushed, Ignored]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("[" * 100_000 + "]" * 100_000, id="deep nesting"),
+        pytest.param('{"a":' * 50_000 + "1" + "}" * 50_000, id="deep maps"),
+        pytest.param("9" * 5_000, id="a number of 5,000 digits"),
+        pytest.param('{"type": oops}', id="no JSON"),
+        pytest.param('"a, ] and \\" in a text"', id="a text"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_an_unreadable_event_does_not_affect_its_neighbours(odd: str) -> None:
+    push = json.dumps(push_event())
+    parsed = parse_events(f"[{push}, {odd}, {push}]", "demo", RECEIVED)
+    assert [type(element) for element in parsed] == [ImagePushed, Ignored, ImagePushed]
+    parsed = parse_events(f"[{push}, {odd}", "demo", RECEIVED)
+    assert [type(element) for element in parsed] == [ImagePushed, Ignored]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_an_event_of_a_windows_tool_is_read(encoding: str) -> None:
+    """As the Functions host passes it on: decoded as UTF-8."""
+    text = json.dumps(push_event()).encode(encoding).decode("utf-8", "replace")
+    assert parse_events(text, "demo", RECEIVED) == (ImagePushed(PUSH),)
+    assert parse_one(push_event(data="\ufeff" + json.dumps(push_data()))) == ImagePushed(PUSH)
+
+
+@pytest.mark.parametrize(
+    ("host", "vault", "ours"),
+    [
+        pytest.param("Demo-Vault.vault.azure.net", "demo-vault.vault.azure.net", True, id="ours"),
+        pytest.param("demo-vault.vault.azure.net:443", "Demo-Vault.vault.azure.net", True, id="with the port"),
+        pytest.param("demo-vault.vault.azure.cn", "demo-vault.vault.azure.cn", True, id="ours in another cloud"),
+        pytest.param("other.vault.azure.net", "", True, id="no vault is known"),
+        pytest.param("other.vault.azure.net", "demo-vault.vault.azure.net", False, id="another name"),
+        pytest.param("demo-vault.vault.azure.cn", "demo-vault.vault.azure.net", False, id="another cloud"),
+        pytest.param("demo-vault.evil.example", "demo-vault.vault.azure.net", False, id="another domain"),
+        pytest.param("demo-vault.vault.azure.net.evil", "demo-vault.vault.azure.net", False, id="a longer host"),
+    ],
+)
+def test_a_rotation_of_another_vault_is_ignored(host: str, vault: str, ours: bool) -> None:
+    event = secret_event(data={"Id": f"https://{host}/secrets/hello-key/{'0' * 32}"})
+    (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED, vault)
+    assert isinstance(parsed, SecretChanged) == ours
+    if isinstance(parsed, Ignored):
+        assert (parsed.reason, parsed.detail) == (Reason.OTHER_VAULT, host)
 
 
 def test_a_rotation_is_read_from_the_identifier() -> None:
@@ -189,6 +274,22 @@ JSON = st.recursive(
 @given(JSON)
 def test_no_json_value_raises(value: Any) -> None:
     assert all(isinstance(parsed, ParsedEvent) for parsed in parse_events(json.dumps(value), "demo", RECEIVED))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(JSON, max_size=4), st.lists(JSON, max_size=4))
+def test_no_json_value_takes_its_neighbour_with_it(before: list[Any], after: list[Any]) -> None:
+    parsed = parse_events(json.dumps([*before, push_event(), *after]), "demo", RECEIVED)
+    assert len(parsed) == len(before) + 1 + len(after)
+    assert parsed[len(before)] == ImagePushed(PUSH)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["eventType", "eventTime", "topic", "id", "traceparent", "data"]), JSON)
+def test_a_wrong_type_in_one_field_raises_nothing(key: str, value: Any) -> None:
+    for event in (push_event(**{key: value}), secret_event(**{key: value}), push_event(data={"target": {key: value}})):
+        parse_one(event)
+    parse_one(push_event(data=push_data(**{key: value}) | {key: value}))
 
 
 @settings(max_examples=200, deadline=None)

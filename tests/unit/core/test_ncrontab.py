@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.ncrontab import FIELDS, MAX_GAP_YEARS, Schedule, ScheduleError
@@ -121,6 +121,7 @@ def schedules(draw: st.DrawFn) -> str:
     return " ".join(parts)
 
 
+@settings(deadline=None)
 @given(schedules(), st.integers(0, 13_000_000_000))
 def test_the_next_run_matches_and_nothing_before_it_does(text: str, seconds: int) -> None:
     after = datetime.fromtimestamp(seconds + 0.5, UTC)
@@ -134,6 +135,7 @@ def test_the_next_run_matches_and_nothing_before_it_does(text: str, seconds: int
         assert schedule.next(between) == run
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789*/,-?#LWMONFRIJAN%: \t\u2013\u0663", max_size=30))
 def test_any_text_is_a_schedule_that_runs_or_one_sentence(text: str) -> None:
     mistake = ""

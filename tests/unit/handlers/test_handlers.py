@@ -225,6 +225,45 @@ async def test_rotations_create_one_version_after_the_debounce_time(app: App) ->
     assert app.foundry.environment(AGENT, "2")["KEY"] == "canary-new"
 
 
+async def test_on_secret_change_notify_reports_once_and_releases_nothing(app: App) -> None:
+    app.agents = load_agents(
+        b"""
+defaults: {repository: agents/hello, env: {KEY: {secret: hello-key}}}
+agents:
+  hello-agent: {release: {on_secret_change: notify}}
+  quiet-agent: {release: {on_secret_change: ignore}}
+"""
+    )
+    await app.pushed()
+    await app.released()
+    sent = len(app.release_queue.sent)
+    await app.event(secret_event(), secret_event())
+    rotation = [line for line in app.journal.lines if line.get("cause") == "secret"]
+    assert [(line["agent"], line["reason"], line["severity"], line["secret"]) for line in rotation[:2]] == [
+        ("hello-agent", "SECRET_CHANGE_REPORTED", "warning", "hello-key"),
+        ("quiet-agent", "SECRET_CHANGE_IGNORED", "info", "hello-key"),
+    ]
+    version = secret_event()["data"]["Id"].rpartition("/")[2]
+    assert [event_id for event_id in app.outcome_publisher.published if "secret" in event_id] == [
+        f"hello-agent/secret/hello-key/{version}"
+    ]
+    assert len(app.release_queue.sent) == sent, "nothing is released"
+
+
+async def test_a_bad_tag_is_a_reason_and_what_serves_goes_on(app: App) -> None:
+    await app.pushed()
+    assert await app.released("second-agent") == "LIVE"
+    app.key_vault.put("bad-tag", "x", tags={"agent": "second-agent", "env": "MY-KEY"})
+    await app.pushed("v2", "b")
+    assert await app.released("second-agent") == "ENV_NAME_INVALID"
+    assert "secret bad-tag" in str(app.journal.lines[-1]["detail"])
+    assert len(await app.foundry.list_versions("second-agent")) == 1
+    app.key_vault.put("bad-tag", "x", tags={"agent": "second-agent", "env": "MY_KEY"})
+    await app.pushed("v3", "c")
+    assert await app.released("second-agent") == "LIVE"
+    assert app.foundry.environment("second-agent", "2")["MY_KEY"] == "x"
+
+
 async def test_a_secret_that_no_agent_uses_is_recorded(app: App) -> None:
     body = secret_event()
     body["data"]["Id"] = f"https://v.vault.azure.net/secrets/other/{'0' * 32}"
@@ -427,3 +466,48 @@ async def test_a_corrected_secret_releases_the_push_that_it_stopped(app: App) ->
     version = await app.foundry.get_version(AGENT, await app.live() or "")
     assert version is not None
     assert version.image.endswith("b" * 64)
+
+
+def poison_lines(app: App) -> list[tuple[object, object]]:
+    lines = [line for line in app.journal.lines if line["reason"] == "POISON_QUEUE_STUCK"]
+    return [(line["queue"], line["messages"]) for line in lines]
+
+
+async def test_messages_that_no_poison_function_takes_are_reported_once(app: App) -> None:
+    app.release_queue.stuck = {"events-poison": 2}
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [], "the function may be running"
+    for _ in range(3):
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 2)]
+    app.release_queue.stuck["releases-poison"] = 1
+    for _ in range(3):
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 2), ("releases-poison", 1)]
+
+
+async def test_a_message_that_a_poison_function_takes_is_not_reported(app: App) -> None:
+    for count in (1, 0, 3, 0):
+        app.release_queue.stuck = {"releases-poison": count}
+        await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == []
+
+
+@pytest.mark.parametrize("marker", ["odd", "1", "1 2 3", "-1 0"])
+async def test_a_poison_marker_that_a_person_wrote_counts_as_nothing_seen(app: App, marker: str) -> None:
+    app.state_store.markers["events-poison"] = marker
+    app.release_queue.stuck = {"events-poison": 1}
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == []
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 1)]
+
+
+async def test_a_queue_that_cannot_be_counted_stays_as_it_was(app: App) -> None:
+    app.release_queue.stuck = {"events-poison": 1}
+    await resume_releases(app.agents, app.gateways)
+    app.release_queue.error = TransientError("storage", "503", "count")
+    await resume_releases(app.agents, app.gateways)
+    app.release_queue.error = None
+    await resume_releases(app.agents, app.gateways)
+    assert poison_lines(app) == [("events-poison", 1)]

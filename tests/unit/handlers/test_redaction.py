@@ -21,8 +21,10 @@ from handlers.redaction import (
     HiddenError,
     RedactedErrors,
     ServiceCode,
+    keep_names,
     redact,
     redact_and_truncate,
+    redact_data,
     redact_fields,
     register_secret,
 )
@@ -148,10 +150,11 @@ async def test_a_tag_is_judged_as_it_came() -> None:
 @in_virtual_time
 async def test_two_tags_that_differ_in_a_secret_are_two_pushes() -> None:
     register_secret("hummingbird")
+    register_secret("nightjars-of")
     app = app_with()
     assert await push_and_release(app, "hummingbird-1", "a") == "LIVE"
     await app.clock.sleep(60)
-    await app.pushed("***-1", "a")
+    await app.pushed("nightjars-of-1", "b")
     assert app.journal.reasons().count("ACCEPTED") == 2
 
 
@@ -159,14 +162,20 @@ def test_names_of_ours_are_not_masked_where_they_are_compared() -> None:
     register_secret("accepted-here")
     register_secret("ab" * 8)
     register_secret("cd" * 32)
+    register_secret("APPROVAL_WAITING")
+    keep_names(["accepted-here"])
     fields = {
         "agent": "accepted-here",
-        "reason": "accepted-here",
+        "reason": "APPROVAL_WAITING",
+        "images": " ".join([f"demo.azurecr.io/accepted-here@sha256:{'ab' * 32}"] * 40),
         "digest": f"sha256:{'ab' * 32}",
         "fingerprint": "cd" * 32,
         "detail": "accepted-here",
     }
     assert redact_fields(fields, 100) == fields | {"fingerprint": HIDDEN, "detail": HIDDEN}
+    assert redact_data([{"agent": "accepted-here"}, {"agent": "accepted-here-2", "reason": "accepted-here"}]) == [
+        {"agent": "accepted-here"}, {"agent": "***-2", "reason": HIDDEN},
+    ]  # fmt: skip
 
 
 @in_virtual_time

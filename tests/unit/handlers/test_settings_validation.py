@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.agents_file import load_agents_file
+from handlers.gateways.storage.account import StorageAccount
 from handlers.settings import ConfigError, Settings
 from handlers.settings_validation import CHECKS, CREDENTIALS
 
@@ -176,6 +178,13 @@ HTTPS = "must be an https address, such as https://"
         ("REGISTRY_LOGIN_SERVER", "demo.azurecr.io/", "must be a host name without scheme or path"),
         ("REGISTRY_LOGIN_SERVER", f"{'d' * 64}.azurecr.io", "must be a host name"),
         ("REGISTRY_LOGIN_SERVER", "demo.azurecr.io:99999", "must be a host name"),
+        ("REGISTRY_LOGIN_SERVER", "demo.azurecr.io:0", "must be a host name"),
+        ("KEY_VAULT_HOST", "https://v.vault.azure.net", "must be a host name without scheme or path"),
+        (
+            "KEY_VAULT_HOST",
+            "v.vault.azure.cn",
+            "names another service or another cloud; write a host such as demo.vault",
+        ),
         ("REGISTRY_ENDPOINT", "http://demo.azurecr.io", HTTPS),
         ("REGISTRY_ENDPOINT", "https://demo.azurecr.us", "names another service or another cloud"),
         (BLOB, "https://a.queue.core.windows.net", "names another service or another cloud"),
@@ -188,6 +197,16 @@ HTTPS = "must be an https address, such as https://"
         ),
         ("AzureWebJobsStorage", KEYED.replace("=https", "=http"), "write DefaultEndpointsProtocol=https"),
         ("AzureWebJobsStorage", KEYED.replace("==", "!"), "has an AccountKey that is not base64; copy it again"),
+        (
+            "AzureWebJobsStorage",
+            f"{KEYED};BlobEndpoint=http://[x",
+            "has a BlobEndpoint that is not an address; copy it",
+        ),
+        (
+            "AzureWebJobsStorage",
+            f"{KEYED};QueueEndpoint=q",
+            "has a QueueEndpoint that is not an address; copy it again",
+        ),
         ("AZURE_CLIENT_ID", "/subscriptions/s/identities/app", "must be the identity's client id, such as 0000"),
         (
             "OUTCOME_TOPIC_ENDPOINT",
@@ -270,6 +289,7 @@ def test_addresses_of_azure_and_of_stand_ins_are_accepted(name: str, value: str)
     Settings.from_env(GIVEN | {name: value})
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(CHECKS)), value=st.text(min_size=1, max_size=40))
 def test_any_text_is_accepted_or_refused_in_one_sentence(name: str, value: str) -> None:
     env = {key: each for key, each in GIVEN.items() if key != "FOUNDRY_PROJECT_ENDPOINT" or "PROJECT" not in name}
@@ -279,6 +299,21 @@ def test_any_text_is_accepted_or_refused_in_one_sentence(name: str, value: str) 
     except ConfigError as error:
         named = [line.split()[0] for line in str(error).splitlines()]
     assert named == [name]
+
+
+PARTS = ("AccountName", "accountname", "AccountKey", "BlobEndpoint", "QueueEndpoint", "BlobSecondaryEndpoint")
+OTHER_PARTS = ("SharedAccessSignature", "EndpointSuffix", "DefaultEndpointsProtocol", "TableEndpoint")
+CONTENTS = ("demo", "", "a b", "https://b", "http://127.0.0.1:1/a", "https://[::1]:1/x", "ftp://x", "[", "a2V5", "sv=1",
+            "https", "core.windows.net", "https://a:99999", "?x", "https://b/?q", "demo.z01")  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from((*PARTS, *OTHER_PARTS)), st.sampled_from(CONTENTS)), min_size=1, max_size=6))
+def test_the_sdk_takes_every_connection_string_that_is_accepted(parts: list[tuple[str, str]]) -> None:
+    text = ";".join(f"{name}={content}" for name, content in parts)
+    with suppress(ConfigError):
+        storage = Settings.from_env(GIVEN | {"AzureWebJobsStorage": text}).storage
+        StorageAccount.from_connection_string(storage)
 
 
 def test_every_setting_is_checked() -> None:

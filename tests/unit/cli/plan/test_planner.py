@@ -141,6 +141,7 @@ async def test_a_live_plan_reads_and_changes_nothing(app: App) -> None:
         )
     )
     toolboxes = len(app.foundry.toolboxes)
+    app.registry.push("agents/hello", "v2", f"sha256:{'b' * 64}", app.clock.now())
     push = push_event(id="new", eventTime="2026-11-25T12:00:00Z", data=push_data(tag="v2", digest=f"sha256:{'b' * 64}"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(push), "f")))
     result = await plan_live(context_of(app), arguments, None)

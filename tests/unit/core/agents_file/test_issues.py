@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -85,6 +86,8 @@ def agent(body: str) -> str:
         ("env: {PORT: 80}", "env.PORT", "PORT is reserved for the platform and Slipway; use another name"),
         ("env: {MY-KEY: x}", "env.MY-KEY", "'MY-KEY' is not a variable name; use letters, digits and underscores"),
         ("env: {1A: x}", "env.1A", "'1A' is not a variable name"),
+        ("env: {'': x}", "env.", "a variable's name is empty"),
+        (f"env: {{{'A' * 256}: x}}", f"env.{'A' * 80}…", "is too long; a variable's name has at most 255 characters"),
         ("env: {A: null}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: ~}", "env.A", 'has no value; write "" for empty text'),
         ("env: {A: }", "env.A", 'has no value; write "" for empty text'),
@@ -235,6 +238,21 @@ def test_an_issue_is_one_sentence_with_its_path_and_line(body: str, path: str, m
         ("agents hello", "'agents hello' is not a repository"),
         ("''", "'' is not a repository"),
         ("A" * 900, "a repository has only lower case letters"),
+        ("a" * 256, f"'{'a' * 79}… is longer than 255 characters"),
+        ("test.com/agents/hello", "'test.com' is a registry"),
+        ("TEST.com/Agents/Hello", "'TEST.com' is a registry"),
+        ("test.com/agents/hello:v1", "'test.com' is a registry"),
+        ("registry.team/agents/hello:v1", "'registry.team' is a registry"),
+        (f"registry.team/agents/hello@sha256:{'a' * 64}", "'registry.team' is a registry"),
+        ("oci://registry.team/agents/hello", "'registry.team' is a registry"),
+        ("localhost/agents/hello", "'localhost' is a registry"),
+        ("10.0.0.7/agents/hello", "'10.0.0.7' is a registry"),
+        ("host:5000/agents/hello:v1", "'host:5000' is a registry"),
+        ("docker.io/agents/hello", "'docker.io' is a registry"),
+        ("demo.azurecr.io/docker.io/agents/hello", "'demo.azurecr.io' is a registry"),
+        ("demo-e7ggejfuhzhgedc8.azurecr.cn/agents/hello", "'demo-e7ggejfuhzhgedc8.azurecr.cn' is a registry"),
+        ("agents//hello", "'agents//hello' is not a repository"),
+        ("agents/hello/", "'agents/hello/' is not a repository"),
     ],
 )
 def test_a_repository_has_no_registry_tag_or_digest(repository: str, message: str) -> None:
@@ -371,7 +389,8 @@ def test_aliases_cannot_blow_the_file_up() -> None:
 
 def test_a_file_that_is_not_text_or_is_too_large_has_one_issue() -> None:
     assert issues(b"agents:\n  \xff: {}\n") == ["line 2: the file is not UTF-8 text; save it as UTF-8"]
-    assert issues("agents:\n".encode("utf-16")) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert issues("agents:\n".encode(encoding)) == ["line 1: the file is not UTF-8 text; save it as UTF-8"]
     assert issues(b"#" * 2_000_000) == ["line 1: the file has 2,000,000 bytes; the maximum is 1,000,000"]
 
 
@@ -416,6 +435,31 @@ def test_an_issue_of_the_defaults_is_listed_where_every_agent_overrides_it_too()
 def test_an_aliased_issue_names_every_path_and_the_line_of_the_anchor() -> None:
     found = issues("agents:\n  a: &one {repository: x, tag: v}\n  b: *one\n")
     assert [issue.split(":")[0] for issue in found] == ["agents.a.tag, line 2", "agents.b.tag, line 2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "issue"),
+    [
+        (
+            "agents: {a: {repository: b, tags: {range: 1.0.0 \u2013 2.0.0}}}",
+            r"line 1: .* is not a version range; it has \u2013 \(U\+2013, en dash\); write -",
+        ),
+        (
+            "agents: {a:\u00a0{repository: b}}",
+            r"line 1: this is not YAML: .*; the line has U\+00A0 \(no-break space\); write",
+        ),
+        (
+            "agents:\n  a: {repository: b}\n\u00a0\u00a0c: {repository: b}",
+            r"line 3: unknown key; it has U\+00A0 \(no-break space\); write a plain space",
+        ),
+        (
+            "agents: {a: {\u201crepository\u201d: b}}",
+            r"line 1: unknown key; it has \u201c \(U\+201C, left double quotation",
+        ),
+    ],
+)
+def test_a_character_that_a_copy_brought_along_is_named(text: str, issue: str) -> None:
+    assert any(re.search(issue, found) for found in issues(text))
 
 
 def test_two_agents_must_differ_in_more_than_case() -> None:

@@ -111,6 +111,108 @@ def test_repositories_that_registries_allow_are_read(repository: str) -> None:
     assert load_agents(f"agents: {{a: {{repository: {repository}}}}}".encode()).agents["a"].repository == repository
 
 
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        ("'@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/my-key/)'", "{secret: my-key}"),
+        ("'@microsoft.keyvault(VaultName=v;SecretName=my-key)'", "{secret: my-key}"),
+        ("secretref:my-key", "{secret: my-key}"),
+        ("keyvault://v/my-key", "{secret: name-in-key-vault}"),
+        ("${NAME}", "{secret: name-in-key-vault}"),
+        ("https://${HOST}/x", "{secret: name-in-key-vault}"),
+        ("$(NAME)", "{secret: name-in-key-vault}"),
+        ("'{{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
+        ("'${{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
+        ("'{{ .Values.key }}'", "{secret: name-in-key-vault}"),
+    ],
+)
+def test_a_reference_that_nothing_fills_in_is_a_warning(value: str, instead: str) -> None:
+    (warning,) = warnings(load_agents(agent(f"env:\n  A: ok\n  B: {value}")))
+    assert warning.startswith("agents.hello.env.B: the container gets ")
+    assert warning.endswith(f" as it stands; for a secret write {instead} (line 6)")
+
+
+@pytest.mark.parametrize("value", ["'${{connections.crm.target}}'", "'Hello {{name}}'", "'5$ (net)'", "a:b", "'${}'"])
+def test_other_texts_of_variables_are_no_warning(value: str) -> None:
+    assert not warnings(load_agents(agent(f"env: {{A: {value}}}")))
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        ("protocols: {responses: 1.0.0}", "agents.hello.protocols.responses: Foundry blocks requests to version 1.0.0"),
+        ("protocols: {invocations: v1}", "agents.hello.protocols.invocations: Foundry blocks"),
+        (
+            "tags: {prereleases: true}",
+            "agents.hello.tags.prereleases: has no effect without `order: semver` or a range",
+        ),
+        ("env: {Key: a, KEY: b}", "agents.hello.env.KEY: differs from Key only in case"),
+        (
+            "env: {A: {secret: API-key}, B: {secret: api-KEY}}",
+            "agents.hello.env.B: api-KEY and API-key are the same secret, since Key Vault ignores case; write API-key",
+        ),
+        (
+            "env: {A: \u201chello\u201d}",
+            "agents.hello.env.A: the container gets the value with \u201c (U+201C, left double",
+        ),
+        (
+            "tags: {allow: ['^v1', \u201c^v\u201d]}",
+            'agents.hello.tags.allow.1: no tag has \u201c (U+201C, left double quotation mark); write "',
+        ),
+        ("tags: {ignore: ['dev\u2013.*']}", "agents.hello.tags.ignore.0: no tag has \u2013 (U+2013, en dash); write -"),
+        (
+            "tags: {extract: '(v\u00a0.*)'}",
+            "agents.hello.tags.extract: no tag has U+00A0 (no-break space); write a plain",
+        ),
+        (
+            "keep: {tags: ['^gr\u00fcn']}",
+            "agents.hello.keep.tags.0: no tag has \u00fc (U+00FC, latin small letter u with",
+        ),
+        (
+            "release: {verify: {ask: a, expect: it\u2019s}}",
+            "agents.hello.release.verify.expect: an answer must have \u2019 (U+2019, right single",
+        ),
+        (
+            "release: {check: [{post: a, expect: ok}, {post: a, expect: a\u2013b}]}",
+            "agents.hello.release.check.1.expect: an answer must have \u2013 (U+2013, en dash); write -",
+        ),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning_with_its_line(body: str, warning: str) -> None:
+    (found,) = warnings(load_agents(agent(body)))
+    assert found.startswith(warning)
+    assert found.endswith(" (line 4)")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "protocols: {a2a: 1.0.0}",
+        "env: {http_proxy: a, HTTP_PROXY: a}",
+        "tags: {prereleases: true, order: semver}",
+        "release: {verify: {ask: a\u2019s, expect: gr\u00fcn}}",
+        "env: {A: {secret: key}, B: {secret: key}}",
+    ],
+)
+def test_these_are_no_warnings(body: str) -> None:
+    assert not warnings(load_agents(agent(body)))
+
+
+def test_a_repository_that_may_be_a_registry_is_a_warning() -> None:
+    (found,) = warnings(load_agents(b"agents: {a: {repository: my.team/hello}}"))
+    assert found == (
+        "agents.a.repository: Docker reads 'my.team' as a registry; if it is one, write only the repository: hello"
+        " (line 1)"
+    )
+
+
+def test_a_warning_about_the_defaults_comes_once() -> None:
+    text = "defaults:\n  env: {A: $(A)}\nagents:\n  a: {repository: a}\n  b: {repository: b}\n"
+    (found,) = warnings(load_agents(text.encode()))
+    assert found.startswith("defaults.env.A: ")
+    assert found.endswith(" (line 2)")
+
+
 def test_an_unusual_size_is_a_warning() -> None:
     (warning,) = warnings(load_agents(agent('cpu: "4"\nmemory: 8Gi')))
     assert "cpu 4 with memory 8Gi" in warning

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.agents_file.loader import AgentsFileError, load_agents
@@ -36,6 +36,7 @@ def test_plain_numbers_and_text_are_read_as_they_are_written(scalar: str, value:
     assert (value_of(scalar), type(value_of(scalar))) == (value, type(value))
 
 
+@settings(deadline=None)
 @given(SCALARS)
 @example("1:30")
 @example("0x" + "f" * 6000)

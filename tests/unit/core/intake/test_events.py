@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState
+from core.state.desired import Cause, DesiredState, PreviousPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -24,11 +24,19 @@ def agent_spec(**keys: Any) -> AgentSpec:
 
 
 def test_a_newer_push_becomes_the_desired_push() -> None:
-    later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(1))
-    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW)
+    later = replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}", pushed_at=NOW + timedelta(seconds=1))
+    update = apply_push(DESIRED, agent_spec(), later, "trace", NOW + timedelta(seconds=1))
     assert (update.reason, update.enqueues) == (Reason.ACCEPTED, True)
     assert update.desired == DesiredState(
-        5, 5, later, Cause.PUSH, NOW, runtime_hash=runtime_hash(agent_spec()), traceparent="trace"
+        5,
+        5,
+        later,
+        Cause.PUSH,
+        NOW + timedelta(seconds=1),
+        runtime_hash=runtime_hash(agent_spec()),
+        traceparent="trace",
+        push_generation=5,
+        previous_pushes=(PreviousPush(PUSH, 0, 4, 3),),
     )
 
 
@@ -67,6 +75,30 @@ def test_a_rotation_before_the_first_push_or_with_ignore_changes_nothing() -> No
     assert apply_rotation(DesiredState(), agent_spec(), None, NOW).reason is Reason.NO_PUSH_YET
     ignored = apply_rotation(DESIRED, agent_spec(release={"on_secret_change": "ignore"}), None, NOW)
     assert (ignored.desired, ignored.reason) == (DESIRED, Reason.SECRET_CHANGE_IGNORED)
+
+
+def test_a_rotation_with_notify_is_reported_and_changes_nothing() -> None:
+    reported = apply_rotation(DESIRED, agent_spec(release={"on_secret_change": "notify"}), None, NOW)
+    assert (reported.desired, reported.reason, reported.enqueues) == (DESIRED, Reason.SECRET_CHANGE_REPORTED, False)
+
+
+@pytest.mark.parametrize("year", [2099, 9999])
+def test_a_stored_push_from_the_future_does_not_block_later_pushes(year: int) -> None:
+    assert DESIRED.push is not None
+    future = replace(DESIRED.push, pushed_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC))
+    stored = replace(DESIRED, push=future, updated_at=NOW - timedelta(days=1))
+    later = replace(DESIRED.push, digest=f"sha256:{'b' * 64}", pushed_at=NOW)
+    assert apply_push(stored, agent_spec(), later, None, NOW).reason is Reason.ACCEPTED
+    earlier = replace(later, pushed_at=NOW - timedelta(days=2))
+    assert apply_push(stored, agent_spec(), earlier, None, NOW).reason is Reason.NOT_NEWER
+    assert apply_push(replace(stored, updated_at=None), agent_spec(), later, None, NOW).reason in Reason
+
+
+def test_no_age_of_a_push_overflows() -> None:
+    assert DESIRED.push is not None
+    push = replace(DESIRED.push, digest=f"sha256:{'b' * 64}", pushed_at=datetime(9999, 12, 31, tzinfo=UTC))
+    update = apply_push(DESIRED, agent_spec(release={"min_push_age": "3650d"}), push, None, NOW)
+    assert update.reason is Reason.ACCEPTED
 
 
 def test_a_changed_spec_requests_the_same_push_and_is_a_user_change() -> None:

@@ -112,7 +112,8 @@ def read_agent(agent_read: Agent | None, *versions: Version, definition: Resolve
     if versions:
         observed = replace(observed, reads=observed.reads | {Read.VERSION_LIST}, version_list=versions)
     if definition:
-        observed = replace(observed, reads=observed.reads | {Read.DESIRED_DEFINITION}, desired_definition=definition)
+        reads = observed.reads | {Read.DESIRED_DEFINITION, Read.RECENT_TAGS}
+        observed = replace(observed, reads=reads, desired_definition=definition)
     return observed
 
 
@@ -207,7 +208,7 @@ ENDS = [
     ),
     pytest.param(
         WITH_CANDIDATE,
-        read_all(AT_1, version("2", Status.FAILED, failure=Failure("ImageError", "no such manifest"))),
+        read_all(AT_1, version("2", Status.FAILED, failure=Failure("ImageError", "no right to pull"))),
         ANSWERED,
         Reason.IMAGE_ERROR,
         id="the candidate failed with a code",
@@ -439,6 +440,13 @@ def test_the_age_of_a_candidate_is_measured_with_the_clock_of_foundry() -> None:
 def test_a_change_that_is_not_due_is_requeued_until_it_is() -> None:
     due = NOW + timedelta(seconds=30)
     assert decide(SERVING, read_all(AT_1), replace(DESIRED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
+
+
+@pytest.mark.parametrize("year", [2099, 9999])
+def test_a_wait_that_agents_yaml_does_not_ask_for_is_over(year: int) -> None:
+    """A push from the future, stored by an earlier version, must not block the agent for years."""
+    absurd = replace(DESIRED, cause=Cause.PUSH, updated_at=JUST_NOW, not_before=datetime(year, 1, 1, tzinfo=UTC))
+    assert isinstance(decide(SERVING, read_all(AT_1, version("1")), absurd), StartRelease)
 
 
 def test_a_pause_that_is_over_stops_nothing() -> None:
@@ -693,6 +701,21 @@ def test_an_inconclusive_check_moves_no_traffic_and_keeps_the_last_good_version(
     assert decided.state.last_good == SERVING.last_good
 
 
+def test_an_inconclusive_check_reads_again_whether_the_traffic_was_moved() -> None:
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_1))
+    assert after_check(inputs, WITH_PROBES, report(ProbeOutcome.INCONCLUSIVE), NOW) == Poll(Reason.TRAFFIC_MOVED)
+
+
+def test_a_version_that_passed_verify_is_not_rolled_back_while_foundry_calls_it_starting() -> None:
+    still_starting = ProbeReport(ProbeOutcome.FAILED, "answered 400 bad_request", still_starting=True)
+    inputs = DecisionInput(ANSWERED, TRAFFIC_MOVED, read_all(AT_2, version("1")))
+    decided = after_check(inputs, WITH_PROBES, still_starting, NOW)
+    assert isinstance(decided, EndRelease)
+    assert decided.reason is Reason.CHECK_INCONCLUSIVE
+    never_asked = spec_with(check={"ask": "ping", "expect": "pong"})
+    assert isinstance(after_check(inputs, never_asked, still_starting, NOW), RollBack)
+
+
 def test_a_failed_check_rolls_back_to_the_earlier_routing() -> None:
     observed = read_all(AT_2, version("1"))
     decided = after_check(
@@ -860,14 +883,14 @@ READS = [
     pytest.param(
         NO_RELEASE,
         Observed(),
-        needs_read(Read.DESIRED_DEFINITION),
-        id="a first release resolves the desired definition before any read of Foundry",
+        needs_read(Read.DESIRED_DEFINITION, Read.RECENT_TAGS),
+        id="a first release resolves the desired definition and reads the tags before any read of Foundry",
     ),
     pytest.param(
         NO_RELEASE,
         read_agent(None),
-        needs_read(Read.DESIRED_DEFINITION),
-        id="a newer change needs the desired definition",
+        needs_read(Read.DESIRED_DEFINITION, Read.RECENT_TAGS),
+        id="a newer change needs the desired definition and the tags",
     ),
     pytest.param(
         SERVING,

@@ -274,6 +274,23 @@ async def test_the_images_of_remaining_versions_and_a_near_limit_are_recorded(ap
     assert "VERSION_LIMIT_NEAR" in app.journal.reasons()
 
 
+async def test_all_manifests_of_an_index_that_runs_are_recorded(app: PruneApp) -> None:
+    await release_versions(app, 1)
+    app.registry.children[f"sha256:{'a' * 64}"] = [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]
+    await run(app)
+    (line,) = [line for line in app.journal.lines if line["reason"] == "IMAGES_IN_USE"]
+    assert sorted(letter[-1] for letter in str(line["images"]).split()) == list("12a")
+
+
+async def test_no_images_are_recorded_while_the_registry_does_not_answer(app: PruneApp) -> None:
+    await release_versions(app, 2)
+    app.registry.error = PermanentError("registry", "403", "read agents/hello", status=403)
+    await run(app)
+    assert "IMAGES_IN_USE" not in app.journal.reasons()
+    (line,) = [line for line in app.journal.lines if line["reason"] == "IMAGES_IN_USE_UNKNOWN"]
+    assert line["detail"] == "registry: 403: read agents/hello"
+
+
 async def test_unused_toolbox_versions_are_deleted_too(app: PruneApp) -> None:
     app.agents = load_agents(AGENTS_YAML)
     await release_versions(app, 1)

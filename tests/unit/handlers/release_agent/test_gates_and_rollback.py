@@ -236,12 +236,13 @@ agents:
   hello-agent:
     repository: agents/hello
     inspect: %(inspect)s
-    image: amd64
+    image: %(image)s
 """
 
 
-def app_with_inspect(inspect: str) -> App:
-    return App(clock=VirtualClock(), agents=load_agents(WITH_INSPECT % {b"inspect": inspect.encode()}))
+def app_with_inspect(inspect: str, image: str = "amd64") -> App:
+    keys = {b"inspect": inspect.encode(), b"image": image.encode()}
+    return App(clock=VirtualClock(), agents=load_agents(WITH_INSPECT % keys))
 
 
 @in_virtual_time
@@ -272,26 +273,24 @@ async def test_without_inspection_the_registry_is_not_read() -> None:
     assert app.registry.inspected == []
 
 
+BUSY = TransientError("registry", "503", "read")
+REFUSED = PermanentError("registry", "403", "read", status=403)
 UNREADABLE = [
-    pytest.param(TransientError("registry", "503", "read"), "best-effort", "LIVE", id="unavailable, best effort"),
-    pytest.param(PermanentError("registry", "403", "read", status=403), "best-effort", "LIVE", id="403, best effort"),
-    pytest.param(
-        PermanentError("registry", "403", "read", status=403), "required", "IMAGE_UNREADABLE", id="403, required"
-    ),
-    pytest.param(
-        TransientError("registry", "503", "read"), "required", "", id="unavailable, required: the release waits"
-    ),
-    pytest.param(None, "best-effort", "LIVE", id="gone, best effort: Foundry decides"),
-    pytest.param(None, "required", "IMAGE_GONE", id="gone, required"),
+    pytest.param(BUSY, "best-effort", "index", "LIVE", id="unavailable, best effort"),
+    pytest.param(REFUSED, "best-effort", "index", "LIVE", id="403, best effort"),
+    pytest.param(REFUSED, "required", "index", "IMAGE_UNREADABLE", id="403, required"),
+    pytest.param(BUSY, "required", "index", "", id="unavailable, required: the release waits"),
+    pytest.param(BUSY, "best-effort", "amd64", "", id="unavailable, and the child's digest is needed: it waits"),
+    pytest.param(REFUSED, "best-effort", "amd64", "IMAGE_UNREADABLE", id="403, and the child's digest is needed"),
 ]
 
 
-@pytest.mark.parametrize(("error", "inspect", "reason"), UNREADABLE)
+@pytest.mark.parametrize(("error", "inspect", "image", "reason"), UNREADABLE)
 @in_virtual_time
-async def test_an_unreadable_image_stops_only_agents_that_require_the_inspection(
-    error: GatewayError | None, inspect: str, reason: str
+async def test_an_unreadable_image_stops_only_agents_that_need_the_answer(
+    error: GatewayError, inspect: str, image: str, reason: str
 ) -> None:
-    app = app_with_inspect(inspect)
+    app = app_with_inspect(inspect, image)
     app.registry.error = error
     assert await push_and_release(app, "v1", "a") == reason
     if not reason:
@@ -302,10 +301,7 @@ async def test_an_unreadable_image_stops_only_agents_that_require_the_inspection
 async def test_a_missed_push_is_found_once_a_day() -> None:
     app = await live_app()
     at = app.clock.now()
-    app.registry.tags[REPOSITORY] = [
-        RegistryTag("v2", f"sha256:{'b' * 64}", at),
-        RegistryTag("v1", f"sha256:{'a' * 64}", at - timedelta(days=9)),
-    ]
+    app.registry.push(REPOSITORY, "v2", f"sha256:{'b' * 64}", at)
     await resume_releases(app.agents, app.gateways)
     assert "MISSED_PUSH_FOUND" in app.journal.reasons()
     assert await app.released() == "LIVE"

@@ -134,6 +134,7 @@ def _push_behind(app: App, tag: str, letter: str) -> None:
     before = app.state_store.desired[AGENT]
     assert before.push is not None
     push = Push("agents/hello", f"sha256:{letter * 64}", tag, app.clock.now(), tag)
+    app.registry.push(push.repository, tag, push.digest, push.pushed_at)
     generation = before.generation + 1
     app.state_store.desired[AGENT] = replace(
         before, push=push, generation=generation, user_generation=generation, updated_at=app.clock.now()

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, PROBES, App, app_with, live_app, push_and_release, rotate
+from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUE, is_left
 from tests.unit.handlers.prune_versions.test_run import PruneApp, ScriptedFoundry, release_versions
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "reference" / "telemetry.md").read_text()
@@ -113,6 +115,7 @@ async def everything() -> None:
     await push_and_release(app, "v3", "c")
     await rotate(app, "another value of it")
     await app.released()
+    app.release_queue.stuck, app.state_store.markers["events-poison"] = {"events-poison": 1}, "1 0"
     await resume_releases(app.agents, app.gateways)
     await handle_poison_message("events", "{}", app.gateways)
     app.journal.down = True
@@ -194,6 +197,31 @@ def test_a_long_value_is_redacted_before_it_is_cut(exported: Exported) -> None:
     for value in (str((span.attributes or {})["slipway.repository"]), str(exported.lines[-1]["slipway.repository"])):
         assert len(value) == otel.MAX_VALUE_CHARS
         assert "a secret" not in value
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_no_attribute_of_a_span_or_metric_holds_a_secret(exported: Exported, spelling: str) -> None:
+    register_secret(VALUE)
+    text = f"it said {SPELLINGS[spelling](VALUE)}\x1b[2J at last"
+    with otel.span("push", repository=text) as set_attributes:
+        set_attributes(detail=text)
+        otel.set_attributes(failed=True, tag=text)
+    otel.past_span("release.wait", datetime.now(UTC), datetime.now(UTC), detail=text)
+    otel.count("releases", unit="{release}", agent=text, outcome=text)
+    found = [value for span in exported.exporter.get_finished_spans() for value in (span.attributes or {}).values()]
+    data: Any = exported.reader.get_metrics_data()
+    points = [
+        point
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "slipway.releases"
+        for point in metric.data.data_points
+    ]
+    found += list(points[-1].attributes.values())
+    assert len(found) >= 5
+    assert all("***" in str(value) and "\x1b" not in str(value) for value in found)
+    assert not any(is_left(VALUE, str(value)) for value in found)
 
 
 def test_a_span_names_only_the_type_of_an_error(exported: Exported) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.agents_file.spec import Probe
@@ -14,6 +16,7 @@ from handlers.release_agent.prober import Prober
 
 ASK = Probe(ask="ping", expect="^pong$")
 POST = Probe(post={"question": "ping"}, status=201, expect="pong")
+ANYTHING = Probe(ask="ping", expect=".*")
 ANSWERS = [
     pytest.param(ASK, Answer(200, "pong"), Verdict.PASSED, id="the expected text"),
     pytest.param(ASK, Answer(200, "pong", version="2"), Verdict.PASSED, id="from the version itself"),
@@ -23,7 +26,51 @@ ANSWERS = [
     pytest.param(ASK, Answer(200, problem="which is not UTF-8 text"), Verdict.WRONG, id="unreadable"),
     pytest.param(ASK, Answer(307), Verdict.WRONG, id="a redirect"),
     pytest.param(ASK, Answer(400, code="invalid_request"), Verdict.WRONG, id="400"),
-    pytest.param(ASK, Answer(400, code="AgentVersionNotReady"), Verdict.NOT_YET, id="provisioning"),
+    *(
+        pytest.param(ASK, Answer(400, code=code), Verdict.NOT_YET, id=code)
+        for code in ("AgentVersionNotReady", "agent_version_not_ready", "session_not_ready", "AGENT-VERSION-NOT-READY")
+    ),
+    *(
+        pytest.param(ASK, Answer(400, words, code="bad_request"), Verdict.NOT_YET, id=words)
+        for words in (
+            "Agent version is still being provisioned",
+            "agent version IS BEING PROVISIONED [Request ID: 1]",
+            "The active version is being swapped in.",
+            "Version 7 of the agent is not yet ready",
+        )
+    ),
+    pytest.param(ASK, Answer(400, "provisioning failed", code="bad_request"), Verdict.NOT_ASKED, id="other words"),
+    *(
+        pytest.param(ASK, Answer(status, code="unheard_of"), Verdict.NOT_ASKED, id=f"{status} with an unknown code")
+        for status in (400, 402, 413, 422)
+    ),
+    pytest.param(ASK, Answer(403, code="preview_feature_required"), Verdict.NOT_ASKED, id="a preview feature"),
+    pytest.param(ASK, Answer(422), Verdict.WRONG, id="422 without a code"),
+    pytest.param(ASK, Answer(422, code="unheard_of", origin="agent"), Verdict.WRONG, id="422 of the agent"),
+    pytest.param(ASK, Answer(403, code="no", origin="agent"), Verdict.WRONG, id="403 of the agent"),
+    pytest.param(ASK, Answer(500, origin="service"), Verdict.NOT_ASKED, id="500 of the platform"),
+    pytest.param(ASK, Answer(502, code="ReadinessTimeout", origin="service"), Verdict.NOT_YET, id="not up yet"),
+    pytest.param(ASK, Answer(422, code="x", version="1"), Verdict.NOT_YET, id="422 from another version"),
+    pytest.param(ASK, Answer(200, problem="too large", version="1"), Verdict.NOT_YET, id="noise from another version"),
+    pytest.param(ASK, Answer(200, "pong", response_status="completed"), Verdict.PASSED, id="completed"),
+    *(
+        pytest.param(ASK, Answer(200, "pong", response_status=status), verdict, id=f"the text, but {status}")
+        for status, verdict in (
+            ("failed", Verdict.NOT_YET),
+            ("in_progress", Verdict.NOT_YET),
+            ("queued", Verdict.NOT_YET),
+            ("incomplete", Verdict.WRONG),
+            ("cancelled", Verdict.WRONG),
+        )
+    ),
+    pytest.param(
+        ASK,
+        Answer(200, response_status="failed", code="rate_limit_exceeded"),
+        Verdict.NOT_ASKED,
+        id="failed by a quota",
+    ),
+    pytest.param(ANYTHING, Answer(200, other_output="a refusal"), Verdict.WRONG, id="a refusal"),
+    pytest.param(ANYTHING, Answer(200), Verdict.WRONG, id="no text at all"),
     *(
         pytest.param(ASK, Answer(status), Verdict.NOT_YET, id=str(status))
         for status in (404, 408, 409, 424, 500, 502, 503, 504)
@@ -40,6 +87,28 @@ ANSWERS = [
     pytest.param(
         Probe(post={}, status=404), Answer(404, code="SandboxNotFound"), Verdict.NOT_YET, id="post: an error of Foundry"
     ),
+    *(
+        pytest.param(
+            Probe(post={}, status=status), Answer(status, code="unheard_of"), Verdict.PASSED, id=f"post: {status}"
+        )
+        for status in (400, 422, 500)
+    ),
+    pytest.param(
+        Probe(post={}, status=404), Answer(404, code="x", origin="agent"), Verdict.PASSED, id="post: 404 of the agent"
+    ),
+    pytest.param(Probe(post={}, status=403), Answer(403, code="x"), Verdict.FORBIDDEN, id="post: 403 of Foundry"),
+    pytest.param(
+        Probe(post={}, status=500), Answer(500, origin="service"), Verdict.NOT_ASKED, id="post: 500 of the platform"
+    ),
+    pytest.param(
+        Probe(post={}, status=400),
+        Answer(400, "version is still being provisioned", code="bad_request"),
+        Verdict.NOT_YET,
+        id="post: still starting",
+    ),
+    pytest.param(
+        Probe(post={}, status=422), Answer(400, code="x", origin="agent"), Verdict.WRONG, id="post: other 4xx"
+    ),
 ]
 
 
@@ -55,6 +124,24 @@ def test_a_judgement_does_not_quote_the_answer() -> None:
     assert judge_answer(ASK, Answer(200, "canary-9f"), "2") == Judgement(
         Verdict.WRONG, "answered 9 characters that do not match ^pong$"
     )
+
+
+DETAILS = [
+    (Answer(200, "pong", response_status="failed", code="server_error"), "200 with status failed (server_error)"),
+    (Answer(200, response_status="failed"), "answered 200 with status failed"),
+    (
+        Answer(200, "po", response_status="incomplete", incomplete_reason="max_output_tokens"),
+        "answered 200 with status incomplete (max_output_tokens)",
+    ),
+    (Answer(200, response_status="cancelled"), "answered 200 with status cancelled"),
+    (Answer(200, other_output="1 function_call"), "answered with no text, but with 1 function_call"),
+    (Answer(500, code="server_error", request_id="3ad40610"), "answered 500 server_error (request 3ad40610)"),
+]
+
+
+@pytest.mark.parametrize(("answer", "detail"), DETAILS)
+def test_the_detail_says_what_is_wrong_with_an_answer(answer: Answer, detail: str) -> None:
+    assert judge_answer(ASK, answer, "2").detail.endswith(detail)
 
 
 class ScriptedFoundry(InMemoryFoundry):
@@ -84,12 +171,22 @@ class ScriptedFoundry(InMemoryFoundry):
 
 
 PONG, WRONG, DOWN = Answer(200, "pong"), Answer(200, "no"), Answer(503)
+STARTING = Answer(400, "Agent version is still being provisioned", code="bad_request")
+UNKNOWN, OTHER_VERSION = Answer(400, code="unheard_of"), Answer(200, "pong", version="1")
 FORBIDDEN, BUSY = Answer(403), Answer(429, code="QuotaExceeded")
 REPORTS = [
     pytest.param([PONG], ["s"], ProbeOutcome.PASSED, 0, id="the first answer passes"),
     pytest.param([DOWN, DOWN, PONG], ["s"], ProbeOutcome.PASSED, 1.5, id="the third answer passes"),
     pytest.param([WRONG], ["s"], ProbeOutcome.FAILED, 0, id="a wrong answer is not asked again"),
     pytest.param([DOWN], ["s"], ProbeOutcome.FAILED, 60, id="the version never comes up"),
+    pytest.param([STARTING, PONG], ["s"], ProbeOutcome.PASSED, 0.5, id="still starting, then up"),
+    pytest.param([STARTING], ["s"], ProbeOutcome.FAILED, 60, id="still starting for ever"),
+    pytest.param([PONG], [STARTING, "s"], ProbeOutcome.PASSED, 0.5, id="still starting for a session"),
+    pytest.param([PONG], [UNKNOWN], ProbeOutcome.INCONCLUSIVE, 60, id="a session refused with an unknown code"),
+    pytest.param([UNKNOWN], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="an unknown code of the service"),
+    pytest.param([UNKNOWN, PONG], ["s"], ProbeOutcome.PASSED, 0.5, id="an unknown code of the service, once"),
+    pytest.param([OTHER_VERSION], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="another version answers all the time"),
+    pytest.param([Answer(404, code="SandboxNotFound")], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="the session is gone"),
     pytest.param([BUSY], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="no quota"),
     pytest.param(["no answer"], ["s"], ProbeOutcome.INCONCLUSIVE, 60, id="no network"),
     pytest.param(["no answer", PONG], ["s"], ProbeOutcome.PASSED, 7, id="the network comes back"),
@@ -144,3 +241,31 @@ async def test_a_check_opens_no_session() -> None:
     clock = ManualClock()
     foundry = ScriptedFoundry(clock, [PONG], [None])
     assert await Prober("hello", "2", foundry, clock).check((ASK,)) == ProbeReport(ProbeOutcome.PASSED)
+
+
+async def test_the_refusal_of_a_session_is_reported_with_the_words_of_the_service() -> None:
+    refused = Answer(400, code="unheard_of", message="The region is full.", origin="service")
+    report = await Prober("hello", "2", ScriptedFoundry(ManualClock(), [PONG], [refused]), ManualClock()).verify((ASK,))
+    assert report.detail == "answered 400 unheard_of without a session: The region is full."
+
+
+SESSIONS = [Answer(424, code="session_not_ready", session="a"), replace(DOWN, session="b"), replace(PONG, session="c")]
+
+
+async def test_a_check_ends_the_session_of_every_question_whatever_came_of_it() -> None:
+    foundry = ScriptedFoundry(ManualClock(), list(SESSIONS), [None])
+    assert (await Prober("hello", "2", foundry, foundry.clock).check((ASK,))).outcome is ProbeOutcome.PASSED
+    assert foundry.ended == ["a", "b", "c"]
+
+
+async def test_a_pinned_session_is_ended_once() -> None:
+    foundry = ScriptedFoundry(ManualClock(), [replace(DOWN, session="s"), replace(PONG, session="s")], ["s"])
+    assert (await Prober("hello", "2", foundry, foundry.clock).verify((ASK,))).outcome is ProbeOutcome.PASSED
+    assert foundry.ended == ["s"]
+
+
+async def test_a_version_that_answered_a_question_is_not_failed_for_starting_again() -> None:
+    foundry = ScriptedFoundry(ManualClock(), [PONG, STARTING], [None])
+    report = await Prober("hello", "2", foundry, foundry.clock).check((ASK, ASK))
+    assert report.outcome is ProbeOutcome.INCONCLUSIVE
+    assert report.detail == "question 2 of 2: answered 400 bad_request"

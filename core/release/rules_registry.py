@@ -1,0 +1,160 @@
+"""Decides what to do where the registry contradicts the desired push: its event was late, stale, early or wrong.
+
+``inspect: never`` leaves the registry out. Newer and moved tags never replace what an operator chose.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core.agents_file.spec import AgentSpec
+from core.definition import UnresolvedDefinition
+from core.intake.registry_check import find_correction, is_fresh, next_registry_read
+from core.model import Push, Version
+from core.reasons import Reason, from_service
+from core.release import transitions
+from core.release.actions import Action, Read, ReplaceDesiredPush, Requeue, UpdateState
+from core.release.inputs import DecisionInput, push_to_run, rollback_version
+from core.release_outcome import awaits_approval
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+
+NOT_DEPLOYABLE = frozenset({Reason.NOT_AN_IMAGE, Reason.WRONG_PLATFORM})
+"""What no later read of the same digest changes."""
+PULL_RETRY_DELAY = timedelta(seconds=30)
+"""After the version was created."""
+MAY_LAG = re.compile(r"manifest|not.?found|unknown|does not exist", re.IGNORECASE)
+STAYS = re.compile(r"exit|start|crash|ended|authori|right|denied|forbid|permission|credential|acrpull", re.IGNORECASE)
+"""ImageError also stands for a container that stops, and for a missing role: those end the same way again."""
+
+
+def is_checked(desired: DesiredState, spec: AgentSpec) -> bool:
+    """True where newer and moved tags count: an operator's choice and a rollback stand."""
+    return spec.inspect != "never" and desired.newest_push is None and rollback_version(desired) is None
+
+
+def only_took_a_push_back(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """The newest generation only takes back a push that never ran: an ended or open release answers it as it is.
+
+    Unless another push came meanwhile, and its event lost against the one that was taken back.
+    """
+    desired, release = inputs.desired, inputs.release
+    if not desired.asked_generation <= release.observed_generation < desired.generation:
+        return None
+    if is_checked(desired, spec) and (action := inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec)):
+        return action
+    return UpdateState(Reason.BEGIN, transitions.continued(release, desired), already_reported=True)
+
+
+def registry_may_lag(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """A fresh push was set aside because its tag names an older digest: ask again until that cannot be a lag."""
+    due = lag_read_due(inputs.desired, spec, now)
+    if due is None or inputs.has_pending or inputs.release.is_open:
+        return None
+    return inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec) or Requeue(Reason.IMAGE_LAGS, due)
+
+
+def image_not_readable_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """The registry does not have a fresh image yet, since replicas and caches lag: ask again, or take a newer push."""
+    push = _push_to_check(inputs, spec, now)
+    if push is None:
+        return None
+    if needed := inputs.needs(Read.RECENT_TAGS, Read.DESIRED_DEFINITION):
+        return needed
+    if not is_lagging(inputs, spec, now):
+        return None
+    correction = _correction(inputs, spec)
+    if correction is not None and correction.push is not None and correction.push.pushed_at > push.pushed_at:
+        return correction
+    return Requeue(Reason.IMAGE_LAGS, next_registry_read(push, spec, now))
+
+
+def registry_knows_better(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """The tag names another digest now, or a newer tag is allowed."""
+    if not inputs.has_pending or not is_checked(inputs.desired, spec):
+        return None
+    return inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec)
+
+
+def push_rejected(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """The desired push cannot be deployed: it leaves the desired state, and displaces nothing.
+
+    An image that is gone is rejected only before its release; a version that was good proves that its image runs.
+    """
+    push, desired, good = _push_to_check(inputs, spec, now), inputs.desired, inputs.release.last_good
+    if push is None or not push.is_same(desired.push):
+        return None
+    if needed := inputs.needs(Read.DESIRED_DEFINITION):
+        return needed
+    definition = inputs.observed.desired_definition
+    if not isinstance(definition, UnresolvedDefinition):
+        return None
+    if good is not None and good.push.digest == push.digest:
+        return None
+    never_ran = desired.push_generation > inputs.release.observed_generation
+    if definition.reason in NOT_DEPLOYABLE or (definition.reason is Reason.IMAGE_GONE and never_ran):
+        return ReplaceDesiredPush(definition.reason, definition.detail, desired.generation)
+    return None
+
+
+def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: datetime) -> Action | None:
+    """Foundry could not pull an image that was just pushed: its replica of the registry may lag, so try once more."""
+    failure, push = version.failure, release.push
+    if release.image_retried or failure is None or push is None or from_service(failure.code) is not Reason.IMAGE_ERROR:
+        return None
+    text = f"{failure.code} {failure.message}"
+    may_lag = MAY_LAG.search(text) is not None or STAYS.search(text) is None
+    if not may_lag or spec.inspect == "never" or not is_fresh(push, spec, version.created_at):
+        return None
+    again_at = min(version.created_at + PULL_RETRY_DELAY, push.pushed_at + spec.release.readable_within)
+    if now < again_at:
+        return Requeue(Reason.IMAGE_LAGS, again_at)
+    return UpdateState(Reason.IMAGE_LAGS, transitions.create_again(release))
+
+
+def is_lagging(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
+    """True where the registry was asked for a fresh image, and does not have it."""
+    definition = inputs.observed.desired_definition
+    is_read = Read.DESIRED_DEFINITION in inputs.observed.reads
+    missing = is_read and isinstance(definition, UnresolvedDefinition) and definition.reason is Reason.IMAGE_GONE
+    push = push_to_run(inputs.desired, inputs.release, now)
+    return inputs.has_pending and missing and push is not None and is_fresh(push, spec, now)
+
+
+def without_lagging_push(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> DecisionInput:
+    """A release under way goes on as if the push, whose image is not readable yet, had not come.
+
+    A release that waits for an approval has nothing to go on with: there the push is waited for.
+    """
+    release, desired = inputs.release, inputs.desired
+    if not release.is_open or awaits_approval(release) or not is_lagging(inputs, spec, now):
+        return inputs
+    if Read.RECENT_TAGS in inputs.observed.reads and _correction(inputs, spec) is not None:
+        return inputs
+    observed = release.observed_generation
+    user_generation = min(desired.user_generation, observed)
+    return replace(inputs, desired=replace(desired, generation=observed, user_generation=user_generation))
+
+
+def lag_read_due(desired: DesiredState, spec: AgentSpec, now: datetime) -> datetime | None:
+    """When a release that ended must ask the registry again for a push that was set aside; None where it need not."""
+    push = desired.unconfirmed
+    waits = push is not None and is_fresh(push, spec, now) and is_checked(desired, spec)
+    return next_registry_read(push, spec, now) if waits and push is not None else None
+
+
+def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Push | None:
+    """The push whose image the next release needs; None where nothing is created, or the registry is left out."""
+    if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
+        return None
+    return push_to_run(inputs.desired, inputs.release, now)
+
+
+def _correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
+    desired, tags = inputs.desired, inputs.observed.recent_tags
+    if tags is None or not is_checked(desired, spec):
+        return None
+    found = find_correction(spec, desired, tags)
+    return ReplaceDesiredPush(found.reason, found.detail, desired.generation, found.push) if found else None

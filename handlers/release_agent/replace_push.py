@@ -1,0 +1,35 @@
+"""Replaces the desired push by what the registry says, as a change for a compare-and-swap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.agents_file.spec import AgentSpec
+from core.intake.registry_check import Correction, apply_correction, reject
+from core.release.actions import ReplaceDesiredPush
+from core.release.inputs import DecisionInput
+from core.state.desired import DesiredState
+
+
+@dataclass(slots=True)
+class PushReplacement:
+    """The change of one action; ``applied`` is False where somebody else changed the desired state first."""
+
+    spec: AgentSpec
+    action: ReplaceDesiredPush
+    inputs: DecisionInput
+    now: datetime
+    applied: bool = False
+
+    def apply(self, desired: DesiredState) -> DesiredState:
+        """The corrected desired state, or the same where it is not the one that was decided on."""
+        action, observed_generation = self.action, self.inputs.release.observed_generation
+        self.applied = desired.generation == action.generation and desired.push == self.inputs.desired.push
+        if not self.applied:
+            return desired
+        if action.push is None:
+            tags = self.inputs.observed.recent_tags or ()
+            return reject(desired, self.spec, (action.reason, action.detail), tags, observed_generation, self.now)
+        correction = Correction(action.push, action.reason, action.detail)
+        return apply_correction(desired, self.spec, correction, observed_generation, self.now)

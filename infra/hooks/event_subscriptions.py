@@ -1,0 +1,139 @@
+"""The event subscriptions of the system topics: Event Grid's side of the app's triggers.
+
+They are created after the deployment of the app: Event Grid refuses a subscription until the roles of its topic have
+taken effect, and a template cannot wait these ten minutes. Delivery to a function also needs the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
+
+from infra.hooks.azure_cli import Azure, AzureError
+from infra.hooks.deploy_request import DeployRequest, Source, group_id
+from infra.hooks.findings import Finding, error, note, ok
+
+API = "2025-02-15"
+EVENTS = {
+    "REGISTRY": ("Microsoft.ContainerRegistry.ImagePushed", "image_pushed"),
+    "VAULT": ("Microsoft.KeyVault.SecretNewVersionCreated", "secret_changed"),
+}
+"""Event type and function for each kind of source."""
+MAX_ROLE_MINUTES = 10
+RETRY_SECONDS, POLL_SECONDS = 30.0, 5.0
+IDENTITY_ERRORS = ("managed identity authorization error", "egmsivalidation", "reports failed")
+"""Parts of the messages for an identity without its roles. A subscription that ends as Failed does not say why."""
+Sleep = Callable[[float], None]
+Json = Mapping[str, Any]
+
+
+def names(token: str) -> dict[str, str]:
+    """The name of this deployment's subscription for each kind of delivery."""
+    return {delivery: f"slipway-{token}-{delivery}" for delivery in ("queue", "function")}
+
+
+def properties(source: Source, request: DeployRequest, env: Mapping[str, str]) -> Json:
+    """A subscription to one event type, for every repository or secret: a new agent needs no new subscription."""
+    event_type, function = EVENTS[source.kind]
+    providers = f"{group_id(request.subscription, request.group)}/providers"
+    storage = f"{providers}/Microsoft.Storage/storageAccounts/{env['AZURE_STORAGE_ACCOUNT_NAME']}"
+    identity = {"type": "SystemAssigned"}
+    delivery: Json
+    if request.event_delivery == "queue":
+        queue = {"resourceId": storage, "queueName": "events", "queueMessageTimeToLiveInSeconds": 604800}
+        destination = {"endpointType": "StorageQueue", "properties": queue}
+        delivery = {"deliveryWithResourceIdentity": {"identity": identity, "destination": destination}}
+    else:
+        app = f"{providers}/Microsoft.Web/sites/{env['AZURE_FUNCTION_NAME']}"
+        target = {
+            "resourceId": f"{app}/functions/{function}",
+            "maxEventsPerBatch": 1,
+            "preferredBatchSizeInKilobytes": 64,
+        }
+        delivery = {"destination": {"endpointType": "AzureFunction", "properties": target}}
+    container = {"resourceId": storage, "blobContainerName": "deadletters"}
+    dead_letters = {"endpointType": "StorageBlob", "properties": container}
+    return {
+        **delivery,
+        "eventDeliverySchema": "CloudEventSchemaV1_0",
+        "filter": {"includedEventTypes": [event_type]},
+        "retryPolicy": {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440},
+        "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": dead_letters},
+    }
+
+
+def subscribe(
+    source: Source, request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep: Sleep
+) -> Iterator[Finding]:
+    """Create the requested subscription, then delete that of the other delivery: a double delivery does no harm."""
+    subject, own = source.kind.lower(), names(env["SLIPWAY_TOKEN"])
+    topic = env[f"SLIPWAY_{source.kind}_TOPIC_ID"]
+    path = f"{topic}/eventSubscriptions/{own.pop(request.event_delivery)}"
+    wanted = properties(source, request, env)
+    if not _is_current(azure.get(path, API), wanted):
+        refusal = yield from _create(path, wanted, azure, sleep, subject)
+        if refusal:
+            yield error(subject, f"Event Grid refuses the subscription: {refusal}", _help(topic, source, env))
+            return
+    for obsolete in own.values():
+        azure.delete(f"{topic}/eventSubscriptions/{obsolete}", API)
+    yield ok(subject, f"its events are delivered to the {request.event_delivery}")
+
+
+def _create(path: str, wanted: Json, azure: Azure, sleep: Sleep, subject: str) -> Generator[Finding, None, str]:
+    """Try until the topic's roles have taken effect; return the last refusal, or an empty text."""
+    tries = int(MAX_ROLE_MINUTES * 60 / RETRY_SECONDS)
+    refusal = ""
+    for attempt in range(tries):
+        refusal = _try_once(path, wanted, azure, sleep)
+        if not any(part in refusal.lower() for part in IDENTITY_ERRORS):
+            break
+        minutes, rest = divmod(attempt * RETRY_SECONDS, 60)
+        if not rest:
+            waited = f"minute {minutes:.0f} of {MAX_ROLE_MINUTES}"
+            yield note(subject, f"waiting until Event Grid accepts the roles of the topic's identity: {waited}")
+        sleep(RETRY_SECONDS)
+    return refusal
+
+
+def _try_once(path: str, wanted: Json, azure: Azure, sleep: Sleep) -> str:
+    """The refusal, or an empty text if the subscription is there."""
+    try:
+        subscription = azure.put(path, API, {"properties": wanted})
+    except AzureError as refusal:
+        return str(refusal)
+    for _ in range(int(RETRY_SECONDS)):
+        state = _state(subscription)
+        if state not in ("Creating", "Updating"):
+            return "" if state == "Succeeded" else f"it reports {state}"
+        sleep(POLL_SECONDS)
+        subscription = azure.get(path, API)
+    return f"it is still {_state(subscription)}"
+
+
+def _state(subscription: Json | None) -> str:
+    return str(((subscription or {}).get("properties") or {}).get("provisioningState", "Creating"))
+
+
+def _is_current(subscription: Json | None, wanted: Json) -> bool:
+    """Whether the subscription exists as wanted; Azure adds properties and changes the case of ids."""
+    if subscription is None or _state(subscription) != "Succeeded":
+        return False
+    return _contains(subscription["properties"], wanted)
+
+
+def _contains(actual: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return isinstance(actual, Mapping) and all(_contains(actual.get(key), value) for key, value in wanted.items())
+    return str(actual).lower() == str(wanted).lower()
+
+
+def _help(topic: str, source: Source, env: Mapping[str, str]) -> str:
+    principal = env[f"SLIPWAY_{source.kind}_TOPIC_PRINCIPAL_ID"]
+    return (
+        f"the reason: az monitor activity-log list --resource-id {topic} --status Failed --offset 1h\n"
+        "the topic's identity needs Storage Queue Data Message Sender on the storage account (not on a queue)\n"
+        "and Storage Blob Data Contributor on the container deadletters; it has: "
+        f"az role assignment list --all --assignee {principal}\n"
+        "then: azd hooks run postdeploy"
+    )
