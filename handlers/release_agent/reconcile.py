@@ -108,9 +108,7 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         push = prefetched.desired.push if prefetched else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-    if prefetched is None or lease is None or prefetched.release != lease.state:
-        return None, lease
-    if prefetched.desired.generation < lease.state.observed_generation:  # the process stood still between two reads
+    if prefetched is None or lease is None or not prefetched.matches(lease.state):
         return None, lease
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
