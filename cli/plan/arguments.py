@@ -13,6 +13,9 @@ from core.events import IMAGE_PUSHED
 from handlers.gateways.interfaces import Gateways
 from handlers.settings import Settings
 
+REGISTRIES = "/subscriptions/plan/resourceGroups/plan/providers/Microsoft.ContainerRegistry/registries"
+"""The start of the topic of an imagined event: only the registry's name is known here."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanArguments:
@@ -46,7 +49,7 @@ async def image_as_event(
     target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     body = {
         "id": "plan",
-        "topic": f"/registries/{settings.registry_name}",
+        "topic": f"{REGISTRIES}/{settings.registry_name}",
         "subject": f"{push.repository}:{push.tag}",
         "eventType": IMAGE_PUSHED,
         "eventTime": gateways.clock.now().isoformat(),

@@ -126,7 +126,7 @@ EXPECTED_ALERTS: dict[str, dict[str, Any]] = {
     "alert-approval": {"fires": "GreaterThan", "by": "agent"},
 }
 THRESHOLDS = {
-    "alert-heartbeat": "beats > 1 and latest < ago(max_of(15m, 3 * (latest - earliest) / (beats - 1)))",
+    "alert-heartbeat": "beats > 1 and last_beat < ago(max_of(15m, 3 * (last_beat - first_beat) / (beats - 1)))",
     "alert-quota": "level > 0.8",
     "alert-unfinished": "level > 1800",
     "alert-approval": "level > 86400",
