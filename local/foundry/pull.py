@@ -6,8 +6,6 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
-from core.image_platform import read_platform
-
 MANIFEST_TYPES = ", ".join(
     (
         "application/vnd.oci.image.manifest.v1+json",
@@ -17,6 +15,8 @@ MANIFEST_TYPES = ", ".join(
     )
 )
 MAX_DEPTH = 8
+AMD64 = ("amd64", "x86_64", "x86-64", "")
+"""Names of the architecture; containerd runs an image that lacks it, or the operating system, but not one without both."""
 WRONG_INDEX = "the index has no linux/amd64 image"
 WRONG_IMAGE = "the image is not built for linux/amd64"
 
@@ -45,16 +45,25 @@ async def _pull_error(session: ClientSession, base: str, reference: str, depth: 
         return await _index_error(session, base, manifest["manifests"], depth)
     async with session.get(f"{base}/blobs/{manifest['config']['digest']}") as response:
         config = await response.json(content_type=None)
-    return None if read_platform(config).is_linux_amd64 else WRONG_IMAGE
+    return None if _is_supported(*_platform(config)) else WRONG_IMAGE
 
 
 async def _index_error(session: ClientSession, base: str, children: list[Any], depth: int) -> str | None:
     """A child without a platform has that of its configuration, or is an index itself."""
     for child in children if depth else ():
-        named = child.get("platform")
-        platform = read_platform(named if isinstance(named, dict) else {})
-        if platform.is_complete and not platform.is_linux_amd64:
+        platform = _platform(child.get("platform"))
+        if all(platform) and not _is_supported(*platform):
             continue
         if await _pull_error(session, base, child["digest"], depth - 1) is None:
             return None
     return WRONG_INDEX
+
+
+def _platform(value: object) -> tuple[str, str]:
+    """Return operating system and architecture in lower case, empty where they are missing."""
+    named = value if isinstance(value, dict) else {}
+    return str(named.get("os") or "").lower(), str(named.get("architecture") or "").lower()
+
+
+def _is_supported(os: str, architecture: str) -> bool:
+    return bool(os or architecture) and os in ("linux", "") and architecture in AMD64
