@@ -16,7 +16,7 @@ MANIFEST_TYPES = ", ".join(
 )
 MAX_DEPTH = 8
 AMD64 = ("amd64", "x86_64", "x86-64", "")
-"""Names of the architecture; containerd runs an image that lacks it, or the operating system, but not one without both."""
+"""Names of the architecture; containerd runs an image that names only this or only the operating system."""
 WRONG_INDEX = "the index has no linux/amd64 image"
 WRONG_IMAGE = "the image is not built for linux/amd64"
 
