@@ -51,7 +51,8 @@ def apply_push(
     newest = _believable(desired.newest_push or desired.push, desired, now)
     rejection = rejection or check_newer(spec.tags, push, newest)
     if rejection is not None:
-        return DesiredUpdate(desired, rejection.reason, rejection.detail)
+        kept = _with_lagging_push(desired, push) if rejection.reason is Reason.SAME_PUSH else desired
+        return DesiredUpdate(kept, rejection.reason, rejection.detail)
     return DesiredUpdate(replace(displace(desired, spec, push, now), traceparent=traceparent), Reason.ACCEPTED)
 
 
@@ -89,6 +90,12 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
         last_rejection=None,
         unconfirmed=None,
     )
+
+
+def _with_lagging_push(desired: DesiredState, push: Push) -> DesiredState:
+    """The desired image was pushed again while the registry lags: it is asked until it shows that."""
+    lagging = desired.unconfirmed
+    return replace(desired, unconfirmed=push) if lagging and push.pushed_at > lagging.pushed_at else desired
 
 
 def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:

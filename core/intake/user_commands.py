@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.definition import existing_definition, push_of_version
 from core.intake.events import DesiredUpdate, user_change, with_push
@@ -15,6 +15,8 @@ from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, Rollb
 from core.state.release import GoodVersion, Phase, ReleaseState
 
 NO_RELEASE = ReleaseState()
+MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
+"""By how much the clock of a laptop may be ahead."""
 MAX_LIFTED_HOLDS = 100
 """Far more holds than an agent ever has; the oldest are forgotten first, and then count again."""
 
@@ -43,7 +45,7 @@ def hold(
 
 def unhold(desired: DesiredState, release: ReleaseState, digest: str | None, by: str, now: datetime) -> DesiredUpdate:
     """Lift the holds on an image, or all holds, and release the desired push."""
-    lifted = [hold for hold in holds.active(desired, release, now) if digest in (None, hold.digest)]
+    lifted = [hold for hold in _may_hold(desired, release, now) if digest in (None, hold.digest)]
     if not lifted:
         return DesiredUpdate(desired, Reason.NOTHING_HELD)
     updated = user_change(_lift(desired, lifted), Cause.PERSON, now)
@@ -70,8 +72,8 @@ def request_release(
     if chosen is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     last = release.fingerprint if release.push is not None and release.push.digest == chosen.digest else None
-    active = holds.active(desired, release, now)
-    lifted = [hold for hold in active if hold.digest == chosen.digest or hold.fingerprint == last]
+    held = _may_hold(desired, release, now)
+    lifted = [hold for hold in held if hold.digest == chosen.digest or hold.fingerprint == last]
     updated = _choose_push(_lift(desired, lifted), chosen, now)
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
@@ -122,17 +124,17 @@ def request_rollback(
     push, live_push = push_of_version(to), push_of_version(live) if live else None
     fingerprint, digest = existing_definition(to).fingerprint, push.digest if push else ""
     live_digest = live_push.digest if live_push and push and live_push.digest != digest else ""
-    active = holds.active(desired, release, now)
-    lifted = [hold for hold in active if hold.fingerprint == fingerprint or (digest and hold.digest == digest)]
+    held = _may_hold(desired, release, now)
+    lifted = [hold for hold in held if hold.fingerprint == fingerprint or (digest and hold.digest == digest)]
     updated = _choose_push(_lift(desired, lifted), push, now)
     kept = tuple(hold for hold in updated.holds if not live_digest or hold.digest != live_digest)
     live_fingerprint = existing_definition(live).fingerprint if live else ""
-    held = Hold(live_fingerprint, live_digest, Reason.HOLD_SET.value, why, now, None, by)
+    new = Hold(live_fingerprint, live_digest, Reason.HOLD_SET.value, why, now, None, by)
     updated = replace(
         updated,
         rollback=RollbackRequest(to.number, updated.generation, to.created_at),
         approval=Approval(to.number, fingerprint, by, now, to.created_at),
-        holds=(*kept, held) if live else kept,
+        holds=(*kept, new) if live else kept,
     )
     return DesiredUpdate(updated, Reason.ROLLBACK_REQUESTED, f"to version {to.number} by {by}: {why}")
 
@@ -158,6 +160,11 @@ def adopt(
         created_at={live.number: live.created_at},
     )
     return desired, release
+
+
+def _may_hold(desired: DesiredState, release: ReleaseState, now: datetime) -> tuple[Hold, ...]:
+    """The holds that are active by any clock: a laptop may be ahead of the instances, where a hold ends later."""
+    return holds.active(desired, release, now - MAX_CLOCK_DIFFERENCE)
 
 
 def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:

@@ -67,8 +67,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action:
+def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
     inputs = rules_registry.without_lagging_push(inputs, spec, now)
     inputs = rules_secrets.without_lagging_secret(inputs, now)
-    return next(action for rule in RULES if (action := rule(inputs, spec, now)) is not None)
+    return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

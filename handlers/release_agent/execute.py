@@ -31,6 +31,7 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
+from core.release.decide import RULES, Rule
 from core.release.gates.answers import ProbeOutcome
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
@@ -70,6 +71,7 @@ class ReleaseContext:
     writer: FoundryWriter
     log: ReleaseLog
     closer: SessionCloser
+    rules: tuple[Rule, ...] = RULES
 
     async def save(self, state: ReleaseState) -> None:
         """Store the release state where it differs from what is stored."""

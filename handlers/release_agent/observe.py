@@ -27,6 +27,10 @@ class Prefetch:
     release: ReleaseState | None = None
     """The release state that it was read with, where no lease was held yet."""
 
+    def matches(self, state: ReleaseState) -> bool:
+        """False where somebody wrote the state in between, or the process stood still between the two reads."""
+        return self.release == state and self.desired.generation >= state.observed_generation
+
 
 class Observer:
     """The reads of one agent's release. Every method but ``prefetch`` raises TransientError or PermanentError."""

@@ -25,7 +25,7 @@ from core.release.actions import (
     StartRelease,
     Stop,
 )
-from core.release.decide import next_action
+from core.release.decide import RULES, Rule, next_action
 from core.release.inputs import DecisionInput, Observed
 from core.release.message import ReleaseMessage
 from core.state.desired import DesiredState
@@ -69,7 +69,13 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     await decisions.flush()
 
 
-async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, traceparent: str | None = None) -> Reason:
+async def reconcile(
+    spec: AgentSpec,
+    settings: Settings,
+    gateways: Gateways,
+    traceparent: str | None = None,
+    rules: tuple[Rule, ...] = RULES,
+) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     observer = Observer(spec, settings.registry_login_server, gateways)
     async with SessionCloser(gateways.foundry) as closer:
@@ -84,7 +90,7 @@ async def reconcile(spec: AgentSpec, settings: Settings, gateways: Gateways, tra
             keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
             writer = FoundryWriter(spec.name, lease, gateways)
-            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer)
+            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, rules)
             try:
                 ended, desired = await _loop(run, prefetched)
             finally:
@@ -102,9 +108,7 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         push = prefetched.desired.push if prefetched else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-    if prefetched is None or lease is None or prefetched.release != lease.state:
-        return None, lease
-    if prefetched.desired.generation < lease.state.observed_generation:  # the process stood still between two reads
+    if prefetched is None or lease is None or not prefetched.matches(lease.state):
         return None, lease
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
@@ -189,7 +193,7 @@ async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
 async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> tuple[DecisionInput, Action]:
     """The next action, once everything that it needs was read."""
     inputs = DecisionInput(read.desired, state, read.observed)
-    while isinstance(action := next_action(inputs, run.spec, read.at), NeedsRead):
+    while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     return inputs, action
 

@@ -32,11 +32,12 @@ class AcrApi:
         self._access: dict[str, str] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the two token routes and the tag list."""
+        """Return the two token routes, the tag list and one tag."""
         return [
             web.post("/oauth2/exchange", self._exchange),
             web.post("/oauth2/token", self._token),
             web.get(r"/acr/v1/{name:.+}/_tags", self._tags),
+            web.get(r"/acr/v1/{name:.+}/_tags/{tag}", self._tag),
         ]
 
     @web.middleware
@@ -72,8 +73,7 @@ class AcrApi:
         name = request.match_info["name"]
         repository = self._repositories.get(name)
         if repository is None:
-            error = {"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}
-            return web.json_response({"errors": [error]}, status=404)
+            return _error("NAME_UNKNOWN", "repository name not known to registry")
         names = sorted(repository.tags, key=lambda tag: repository.tagged_at[tag])
         if request.query.get("orderby") == "timedesc":
             names.reverse()
@@ -88,11 +88,23 @@ class AcrApi:
         body: dict[str, Any] = {"registry": request.host, "imageName": name, "tags": tags}
         return web.json_response(body, headers=headers)
 
+    async def _tag(self, request: web.Request) -> web.Response:
+        name, tag = request.match_info["name"], request.match_info["tag"]
+        repository = self._repositories.get(name)
+        if repository is None or tag not in repository.tags:
+            return _error("TAG_UNKNOWN", "the specified tag does not exist")
+        shown = _tag(tag, repository.tags[tag], repository.tagged_at[tag])
+        return web.json_response({"registry": request.host, "imageName": name, "tag": shown})
+
+
+def _error(code: str, message: str) -> web.Response:
+    return web.json_response({"errors": [{"code": code, "message": message}]}, status=404)
+
 
 def _scope(path: str) -> str:
     parts = path.strip("/").split("/")
     if parts[:2] == ["acr", "v1"]:
-        return f"repository:{'/'.join(parts[2:-1])}:metadata_read"
+        return f"repository:{'/'.join(parts[2 : parts.index('_tags')])}:metadata_read"
     return f"repository:{'/'.join(parts[1:-2])}:pull"
 
 

@@ -96,7 +96,11 @@ def index_of(*children: Artifact, **fields: Any) -> Artifact:
 
 def image_with(config: dict[str, Any], salt: str = "", **fields: Any) -> Artifact:
     image = build("image", salt)
-    config_blob = json.dumps({**json.loads(image.blobs[0]), **config}).encode()
+    return image_of(json.dumps({**json.loads(image.blobs[0]), **config}).encode(), salt, **fields)
+
+
+def image_of(config_blob: bytes, salt: str = "", **fields: Any) -> Artifact:
+    image = build("image", salt)
     manifest = json.loads(image.manifest) | fields
     manifest["config"] |= {"digest": digest_of(config_blob), "size": len(config_blob)}
     return Artifact(image.media_type, json.dumps(manifest).encode(), [config_blob, image.blobs[1]])
@@ -128,6 +132,8 @@ ODD: list[Any] = [
     pytest.param(image_with({"os": "Linux", "architecture": "AMD64"}), "", "", id="capitals"),
     pytest.param(image_with({"architecture": ""}), "", "", id="an empty architecture"),
     pytest.param(image_with({}, artifactType="application/x-agent"), "", "", id="an image with an artifactType"),
+    pytest.param(image_of(b"hello"), "WRONG_PLATFORM", "unknown", id="a configuration that is not JSON"),
+    pytest.param(image_of(b"[" * 9_000), "WRONG_PLATFORM", "unknown", id="a configuration that is too deep"),
     pytest.param(index_of(ARM64), "WRONG_PLATFORM", "linux/arm64", id="an index of arm64"),
     pytest.param(index_of(CHART), "NOT_AN_IMAGE", "a Helm chart", id="an index of a chart"),
     pytest.param(index_of(build("cache", "")), "NOT_AN_IMAGE", "a build cache", id="an index of a cache"),
@@ -240,6 +246,35 @@ async def test_tags_are_read_from_all_pages_newest_first(served: Served) -> None
     assert all(tag.pushed_at.tzinfo is not None for tag in tags)
 
 
+async def test_recent_tags_are_one_request_beside_the_inspection_and_name_an_older_tag_too(served: Served) -> None:
+    """Challenge, exchange, token, list: no more round trips than the inspection beside it; the token is used again."""
+    pushed = [(f"v{number}", await served.push(f"v{number}", salt=str(number))) for number in range(60)]
+    for count in (4, 1):
+        served.registry.requests.clear()
+        tags = await served.gateway.recent_tags(REPOSITORY, "v59")
+        assert len(served.registry.requests) == count
+    assert [(tag.tag, tag.digest) for tag in tags] == pushed[::-1][:50]
+    older = await served.gateway.recent_tags(REPOSITORY, "v3")
+    assert [(tag.tag, tag.digest) for tag in older] == [*pushed[::-1][:50], pushed[3]]
+    assert len(await served.gateway.recent_tags(REPOSITORY, "no-such-tag")) == 50
+    assert list(await served.gateway.recent_tags("agents/nobody", "v1")) == []
+
+
+async def test_a_tag_without_a_time_or_a_readable_digest_affects_no_other(served: Served) -> None:
+    digest = await served.push("v1")
+    odd = {"name": "odd", "digest": digest, "changeableAttributes": None}
+    tags = [
+        odd,
+        {"name": "broken", "digest": "?"},
+        {"name": "v1", "digest": digest, "createdTime": "2026-01-01T00:00:00Z"},
+    ]
+    body = json.dumps({"registry": "demo", "imageName": REPOSITORY, "tags": tags})
+    answer = {"path": "/_tags", "status": 200, "body": body}
+    await plan_faults(served.registry.url, {**answer, "method": "GET"})
+    found = await served.gateway.list_tags(REPOSITORY)
+    assert [(tag.tag, tag.digest, tag.pushed_at.year) for tag in found] == [("odd", digest, 1970), ("v1", digest, 2026)]
+
+
 FAULTS: list[Any] = [
     pytest.param({"status": 401}, PermanentError, id="401 for ever"),
     pytest.param({"status": 403}, PermanentError, id="403"),
@@ -262,6 +297,8 @@ async def test_a_fault_of_the_registry_raises_a_gateway_error(
         await served.gateway.inspect(REPOSITORY, digest)
     with pytest.raises(expected):
         await served.gateway.list_tags(REPOSITORY)
+    with pytest.raises(expected):
+        await served.gateway.recent_tags(REPOSITORY, "v1")
 
 
 async def test_a_manifest_that_does_not_match_its_digest_is_rejected(served: Served) -> None:

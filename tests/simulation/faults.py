@@ -43,6 +43,8 @@ class Process:
 
     name: str
     dead: bool = False
+    lost_release: bool = False
+    """Its lease was not released: messages that come until the lease has ended find it taken."""
     routing_read_at: float = -1e9
     """When it last read where the traffic goes."""
 
@@ -168,6 +170,8 @@ class FaultyGateway:
             """Never raises; after a fault the lease ends by itself."""
             if not PROCESS.get().dead and self._dice.fault() is None:
                 await method()
+            else:
+                PROCESS.get().lost_release = True
 
         return release
 

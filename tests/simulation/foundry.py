@@ -10,6 +10,7 @@ from random import Random
 from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Failure, Routing, Status, Version
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.interfaces import DeleteResult
 from tests.simulation.scene import AGENT, Behaviour
 from tests.simulation.virtual_time import VirtualClock
 
@@ -23,6 +24,10 @@ class SimulatedFoundry(InMemoryFoundry):
         self.deduplicates_by = random.choice(["definition", "metadata", "never"])
         self.routing_lag = random.choice([0.0, 0.0, 3.0, 20.0])
         """Seconds until a read of the agent shows a changed routing."""
+        self.version_lag = random.choice([0.0, 0.0, 10.0, 30.0])
+        """Seconds until its own read shows a version."""
+        self.ends_with_last_version = random.random() < 0.5
+        """An agent without versions does not exist."""
         self._routing_history: list[tuple[float, Routing]] = []
         self.behaviours: dict[str, Behaviour] = {}
         """By digest."""
@@ -41,6 +46,23 @@ class SimulatedFoundry(InMemoryFoundry):
     async def get_agent(self, name: str) -> Agent | None:
         agent = await super().get_agent(name)
         return replace(agent, routing=self._visible_routing(agent.routing)) if agent else None
+
+    async def get_version(self, agent: str, number: str) -> Version | None:
+        version = await super().get_version(agent, number)
+        newest = self.clock.now() - timedelta(seconds=self.version_lag)
+        return version if version and (not self.version_lag or version.created_at <= newest) else None
+
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
+        result = await super().delete_version(agent, number)
+        if self.ends_with_last_version and agent in self.agents and not self.agents[agent].versions:
+            self.delete_agent(agent)
+        return result
+
+    def mend(self) -> None:
+        """What made images fail is mended: from now on their versions run."""
+        failing = [digest for digest, behaviour in self.behaviours.items() if behaviour is Behaviour.FAILS]
+        self.behaviours |= dict.fromkeys(failing, Behaviour.GOOD)
+        self.failures.clear()
 
     def change_routing(self, agent: str, to: Routing) -> None:
         """Change the routing now; reads show it later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.model import Status
 from core.release.inputs import rollback_version
 from core.state.release import Phase
+from tests.simulation.report_invariants import check_reported_once
 from tests.simulation.run import History
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, SECRET, Behaviour
@@ -25,7 +26,7 @@ INCONCLUSIVE = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
 def check_end(history: History) -> None:
     """Raise InvariantError unless every liveness invariant holds."""
     release, desired, newest = history.oracle.release, history.oracle.desired, history.newest
-    _check_reported_once(history)
+    check_reported_once(history.journal.lines)
     was_touched = history.oracle.routing_was_changed or bool(history.oracle.deleted_at)
     _expect(was_touched or "DRIFT" not in history.journal.reasons(), "drift is reported though nobody changed anything")
     if newest is None:
@@ -67,6 +68,7 @@ def _check_newest_push(history: History) -> None:
     behaviour = history.foundry.behaviours[newest.digest] if newest else Behaviour.GOOD
     allowed = LIVE | INCONCLUSIVE | history.allowed_reasons | FAILED_BY.get(behaviour, set())
     allowed |= {"WOULD_RELEASE"} if history.scene.mode == "notify" or oracle.desired.pause else set()
+    allowed |= {"TIMED_OUT"} if history.scene.provision_within == "1m" and history.foundry.provisioning > 60 else set()
     reason = oracle.release.reason
     _expect(reason in allowed, f"the newest push ended as {reason}: {_last_reasons(history)}")
     was_touched = oracle.manual_routing is not None or bool(oracle.deleted_at)
@@ -86,12 +88,6 @@ def _keeps_earlier_push(history: History) -> bool:
     digest = desired.push.digest if desired.push else ""
     has_failed = any(end.digest == digest and end.reason not in LIVE | {"SUPERSEDED"} for end in release.history)
     return release.push != desired.push and bool(release.holds or desired.holds or desired.lifted or has_failed)
-
-
-def _check_reported_once(history: History) -> None:
-    ends = [line for line in history.journal.lines if line["reason"] in ("LIVE", "ALREADY_LIVE", "IMAGE_ERROR")]
-    reported = [(line.get("generation"), line["reason"]) for line in ends if "generation" in line]
-    _expect(len(reported) == len(set(reported)), f"an end is reported twice for one generation: {reported}")
 
 
 def _last_reasons(history: History) -> list[str]:

@@ -1,4 +1,4 @@
-"""Mutants: each wraps the gateways of the app and removes one safeguard; the simulation must find it."""
+"""Mutants that wrap the gateways of the app: each removes one safeguard, and the simulation must find it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry, StateStore
 from tests.simulation.faults import PROCESS
 from tests.simulation.run import Mutant
+from tests.simulation.virtual_time import START
 
 
 class Override:
@@ -31,14 +32,18 @@ Methods = Callable[[Any], dict[str, Any]]
 
 
 def _foundry(methods: Methods) -> Mutant:
-    return lambda gateways: replace(
-        gateways, foundry=cast("Foundry", Override(gateways.foundry, **methods(gateways.foundry)))
+    return Mutant(
+        lambda gateways: replace(
+            gateways, foundry=cast("Foundry", Override(gateways.foundry, **methods(gateways.foundry)))
+        )
     )
 
 
 def _state_store(methods: Methods) -> Mutant:
-    return lambda gateways: replace(
-        gateways, state_store=cast("StateStore", Override(gateways.state_store, **methods(gateways.state_store)))
+    return Mutant(
+        lambda gateways: replace(
+            gateways, state_store=cast("StateStore", Override(gateways.state_store, **methods(gateways.state_store)))
+        )
     )
 
 
@@ -85,7 +90,8 @@ def _no_pause(state_store: Any) -> dict[str, Any]:
 def _always_approved(state_store: Any) -> dict[str, Any]:
     async def get_desired(agent: str) -> Any:
         desired, release = await state_store.get_desired(agent), await state_store.get_release(agent)
-        approval = Approval(release.candidate or "", release.fingerprint, "nobody", release.started_at)
+        created_at = release.created_at.get(release.candidate or "")
+        approval = Approval(release.candidate or "", release.fingerprint, "nobody", START, created_at)
         return replace(desired, approval=approval)
 
     return {"get_desired": get_desired}

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from core.agents_file.spec import Agents
 from core.model import Push
+from core.reasons import Reason
+from core.release.decide import RULES, Rule
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
-from handlers.gateways.interfaces import Foundry, Gateways, Journal, KeyVault, Registry, ReleaseQueue, StateStore
+from handlers.gateways.interfaces import (
+    Foundry,
+    Gateways,
+    Journal,
+    KeyVault,
+    OutcomePublisher,
+    Registry,
+    ReleaseQueue,
+    StateStore,
+)
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from tests.simulation.faults import LATE_CALLS, PROCESS, Crash, Dice, FaultyGateway, Log, Process
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.release_queue import WaitingQueue
+from tests.simulation.report_invariants import OutcomeList, check_nothing_waits_for_the_timer
 from tests.simulation.safety_invariants import CheckedFoundry, InvariantError, Oracle, check_one_version_each
 from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene, draw_scene
 from tests.simulation.state_store import FaultyStateStore
@@ -27,12 +40,30 @@ from tests.simulation.virtual_time import VirtualClock
 
 WORKERS = 2
 RESUME_EVERY = 300.0
+STORY_SHARE = 0.25
+"""Of the histories, so many begin with a story."""
+STORY_FAULTS = 0.3
+"""The share of the faults that a story meets: with all of them few would come to their point."""
 CALM_RUNS, MAX_RUNS = 4, 60
 """At the end: runs of the timer in which nothing may change, and how many there may be until then."""
 RETRY_AFTER_CRASH, RETRY_AFTER_ERROR = 600.0, 60.0
 """Seconds until a message is visible again: the host's value, and that of host.json."""
 SETTINGS = Settings.from_env(ENVIRONMENT)
-Mutant = Callable[[Gateways], Gateways]
+WORKER_CLOCKS, LAPTOP_CLOCKS = (0.0, 0.0, 0.0, -20.0, 20.0), (0.0, 0.0, -600.0, 600.0)
+"""Seconds by which the clocks of hosts are ahead."""
+IN_FLIGHT = {"image_pushed", "secret_changed", "person"}
+"""Handlers that send a message once they have changed the desired state."""
+Rules = tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """The app with a fault: in what its gateways answer, or in a rule."""
+
+    gateways: Callable[[Gateways], Gateways] = lambda gateways: gateways
+    rules: Callable[[Rules], Rules] = lambda rules: rules
+
+
 Step = Callable[["History"], Awaitable[None]]
 Actor = Callable[["History", int], Awaitable[None]]
 
@@ -51,12 +82,16 @@ class History:
         self.scene: Scene = draw_scene(self.random)
         self.oracle = Oracle(self.foundry, self.state_store, self.key_vault, self.agents.agents[AGENT])
         self.foundry.before_create = lambda metadata: check_one_version_each(self.oracle, metadata)
-        self.crashes, self.busy, self.deployed_at = 0, 0, -1e9
+        self.crashes, self.busy, self.in_flight, self.deployed_at = 0, 0, 0, -1e9
         self.newest: Push | None = None
         self.allowed_reasons: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._processes: set[Process] = set()
-        self.gateways = (mutant or (lambda gateways: gateways))(self._gateways())
+        self.outcomes = OutcomeList(self.oracle)
+        self.rules = (mutant or Mutant()).rules(RULES)
+        self.gateways = (mutant or Mutant()).gateways(self._gateways())
+        self.hosts = [self._host(WORKER_CLOCKS) for _ in range(WORKERS)]
+        self.laptop = self._host(LAPTOP_CLOCKS)
 
     @property
     def agents(self) -> Agents:
@@ -69,26 +104,37 @@ class History:
         def faulty(target: object, service: str) -> FaultyGateway:
             return FaultyGateway(target, service, self.dice, log)
 
+        self._checked = CheckedFoundry(faulty(self.foundry, "Foundry"), self.oracle)
         return Gateways(
-            foundry=cast("Foundry", CheckedFoundry(faulty(self.foundry, "Foundry"), self.oracle)),
+            foundry=cast("Foundry", self._checked),
             key_vault=cast("KeyVault", faulty(self.key_vault, "Key Vault")),
             state_store=cast("StateStore", FaultyStateStore(self.state_store, self.dice, log, self.oracle)),
             journal=cast("Journal", faulty(self.journal, "storage")),
             release_queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
             registry=cast("Registry", faulty(self.registry, "registry")),
+            outcome_publisher=cast("OutcomePublisher", faulty(self.outcomes, "Event Grid")),
         )
 
-    async def run(self, prepare: Step, actors: Sequence[tuple[Actor, float]], finish: Step) -> None:
-        """Let actors act, then wait until nothing changes."""
+    def _host(self, clocks: Sequence[float]) -> Gateways:
+        """The gateways of a host with a clock of its own."""
+        clock = VirtualClock(self.random.random, self.random.choice(clocks))
+        return replace(self.gateways, clock=clock)
+
+    async def run(
+        self, prepare: Step, actors: Sequence[tuple[Actor, float]], finish: Step, stories: Sequence[Step] = ()
+    ) -> None:
+        """Let actors act, or a story happen, then wait until nothing changes."""
         self.key_vault.put(SECRET, "value-0")
-        workers = [asyncio.create_task(self._work(f"worker {number}")) for number in range(WORKERS)]
+        workers = [asyncio.create_task(self._work(f"worker {number}", self.hosts[number])) for number in range(WORKERS)]
         timer = asyncio.create_task(self._resume())
         self._tasks |= {*workers, timer}
         choices, weights = zip(*actors, strict=True)
         try:
-            await prepare(self)
-            for number in range(self.random.randint(3, 9)):
+            is_story = bool(stories) and self.random.random() < STORY_SHARE
+            self.dice.harsh *= STORY_FAULTS if is_story else 1.0
+            await (self.random.choice(stories) if is_story else prepare)(self)
+            for number in range(self.random.choice([0, 0, 1]) if is_story else self.random.randint(3, 8)):
                 await self.random.choices(choices, weights)[0](self, number + 1)
                 await asyncio.sleep(self.random.choice([1, 20, 90, 300]) * self.random.random())
                 self._raise_violation()
@@ -130,6 +176,15 @@ class History:
         if self._log is not None:
             self._log(f"{self.clock.now():%H:%M:%S} {line}")
 
+    def after_routing(self, act: Callable[[], None]) -> None:
+        """Do something each time after Slipway has moved the traffic."""
+        self._checked.after_routing = act
+
+    @property
+    def digests(self) -> list[str]:
+        """Every image that was pushed, oldest first."""
+        return list(self.foundry.behaviours)
+
     def push(self, push: Push) -> None:
         """Put an image into the registry."""
         self.newest = push
@@ -150,8 +205,10 @@ class History:
 
     async def until_done(self, name: str, handler: Callable[[], Awaitable[Any]]) -> None:
         """Run a handler again until it succeeds, as Event Grid delivers an event."""
+        self.in_flight += name in IN_FLIGHT
         while not await self._run_handler(name, handler):
             await asyncio.sleep(10)
+        self.in_flight -= name in IN_FLIGHT
 
     async def _run_handler(self, name: str, handler: Callable[[], Awaitable[Any]]) -> bool:
         process = Process(name)
@@ -170,20 +227,33 @@ class History:
             self._processes.discard(process)
         return True
 
-    async def _work(self, name: str) -> None:
+    async def _work(self, name: str, host: Gateways) -> None:
         """One instance of the app: it takes messages; after a crash it starts again."""
         while True:
             message = await self.queue.receive()
             self.busy += 1
             before = self.crashes
-            is_done = await self._run_handler(
-                name, lambda: reconcile(self.agents.agents[AGENT], self.settings, self.gateways)
-            )
+            reasons: list[Reason] = []
+
+            async def release(reasons: list[Reason] = reasons) -> None:
+                reasons.append(await reconcile(self.agents.agents[AGENT], self.settings, host, rules=self.rules))
+
+            is_done = await self._run_handler(name, release)
             self.busy -= 1
+            lost_release = PROCESS.get().lost_release
+            if (
+                reasons
+                and not lost_release
+                and not self.busy
+                and not self.in_flight
+                and not LATE_CALLS
+                and not self.queue.waiting
+            ):
+                check_nothing_waits_for_the_timer(self.oracle, reasons[0])
             if not is_done:
                 self.queue.retry(message, RETRY_AFTER_CRASH if self.crashes > before else RETRY_AFTER_ERROR)
 
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await self._run_handler("resume", lambda: resume_releases(self.agents, self.gateways))
+            await self._run_handler("resume", lambda: resume_releases(self.agents, self.hosts[0]))

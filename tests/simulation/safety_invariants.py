@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from core.agents_file.spec import AgentSpec
-from core.definition import FINGERPRINT
+from core.definition import FINGERPRINT, push_of_version
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.release.inputs import rollback_version
 from core.state.desired import DesiredState, Hold
@@ -24,6 +25,9 @@ MAX_ROUTING_AGE = 20.0
 """Seconds that a read of the routing may be old when a write follows it; a late write lands up to MAX_DELAY later."""
 MAX_DESIRED_AGE = 60.0
 """Seconds after which a decision must know a change of the desired state: as long as a lease lasts."""
+MAX_SKEW = timedelta(seconds=30)
+"""By how much the clock of an instance may differ from the real time."""
+NO_ROLLBACK = "CHECK_FAILED_NO_ROLLBACK_VERSION"
 
 
 class InvariantError(AssertionError):
@@ -41,6 +45,14 @@ class ManualRouting:
 
 
 @dataclass
+class AgentDeletion:
+    """A person deleted an agent that Slipway knew."""
+
+    at: float
+    observed_generation: int
+
+
+@dataclass
 class Oracle:
     """What the simulation knows and the handlers do not."""
 
@@ -54,6 +66,9 @@ class Oracle:
     """Whether a person ever changed the routing."""
     deleted_at: dict[str, float] = field(default_factory=dict)
     """Versions that a person deleted, with the time."""
+    agent_deletion: AgentDeletion | None = None
+    """The last one."""
+    agent_was_deleted: bool = False
     desired_since: list[tuple[float, DesiredState]] = field(default_factory=list)
     """Every desired state with the time of its write."""
     violations: list[str] = field(default_factory=list)
@@ -95,6 +110,7 @@ class CheckedFoundry:
     def __init__(self, target: Any, oracle: Oracle) -> None:
         self._target = target
         self._oracle = oracle
+        self.after_routing: Callable[[], None] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
@@ -107,12 +123,14 @@ class CheckedFoundry:
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         _check_create(self._oracle, definition)
+        _check_recreation(self._oracle)
         version: Version = await self._target.create_version(agent, definition, metadata)
         return version
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         _check_routing(self._oracle, to)
         routing: Routing = await self._target.set_routing(agent, to)
+        self.after_routing()
         return routing
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
@@ -130,6 +148,15 @@ def _check_create(oracle: Oracle, definition: Definition) -> None:
         oracle.fail(f"the secret's value is not the one of version {version}, which the fingerprint names")
 
 
+def _check_recreation(oracle: Oracle) -> None:
+    """Only a push, a deployment or a command creates a deleted agent again."""
+    deletion = oracle.agent_deletion
+    if deletion is None or AGENT in oracle.foundry.agents or oracle.now - deletion.at < MAX_DESIRED_AGE:
+        return
+    if oracle.desired.user_generation <= deletion.observed_generation:
+        oracle.fail("a deleted agent was created again though nobody asked for it")
+
+
 def _check_routing(oracle: Oracle, to: Routing) -> None:
     release, process = oracle.release, PROCESS.get()
     version, pending = to.pinned or "", release.pending_write
@@ -140,14 +167,48 @@ def _check_routing(oracle: Oracle, to: Routing) -> None:
         oracle.fail(f"traffic was moved to version {version}, which is {status or 'deleted'}")
     manual = oracle.standing_routing
     is_known = manual is not None and _must_know(oracle, manual.at, process.routing_read_at)
-    if manual and is_known and oracle.desired.user_generation <= manual.observed_generation:
+    if manual and is_known and not _answers_newer_change(oracle, manual):
         oracle.fail("a person's routing was overwritten without a newer push or command")
     if pending is not None and pending.kind is WriteKind.MOVE_TRAFFIC:
         _check_promotion(oracle, release, version)
     if pending is not None and pending.kind is WriteKind.ROLL_BACK:
-        held = [hold.fingerprint for hold in release.holds]
-        if release.fingerprint not in held:
-            oracle.fail("a version that failed its check was rolled back, but is not held")
+        _check_rollback(oracle, release, to)
+
+
+def _check_rollback(oracle: Oracle, release: ReleaseState, to: Routing) -> None:
+    held = [hold.fingerprint for hold in release.holds]
+    if release.fingerprint not in held:
+        oracle.fail("a version that failed its check was rolled back, but is not held")
+    for rule in to.rules:
+        if all(is_version_held(oracle, rule.version, desired) for desired in oracle.recent_desired()):
+            oracle.fail(f"the traffic was rolled back to version {rule.version}, which is held")
+
+
+def _answers_newer_change(oracle: Oracle, manual: ManualRouting) -> bool:
+    """Whether the release under way answers a push or command that is newer than a person's routing."""
+    newest = oracle.release.observed_generation
+    return any(manual.observed_generation < desired.user_generation <= newest for _, desired in oracle.desired_since)
+
+
+def is_version_held(oracle: Oracle, number: str, desired: DesiredState) -> bool:
+    """Whether the definition or the image of a version is held."""
+    agent = oracle.foundry.agents.get(AGENT)
+    version = agent.versions.get(number) if agent else None
+    if version is None:
+        return False
+    return _is_held(oracle, version.metadata.get(FINGERPRINT, ""), push_of_version(version), desired)
+
+
+def check_rollback_version_is_found(oracle: Oracle, before: ReleaseState, release: ReleaseState) -> None:
+    """A release ends without a way back only if no good version can serve."""
+    if release.reason != NO_ROLLBACK or before.reason == NO_ROLLBACK or release.candidate is None:
+        return
+    for good in (before.last_good, before.previous_good):
+        if good is None or good.version == release.candidate or good.version in oracle.deleted_at:
+            continue
+        held = any(is_version_held(oracle, good.version, desired) for desired in oracle.recent_desired())
+        if oracle.foundry.status(good.version) is Status.ACTIVE and not held:
+            oracle.fail(f"there is no rollback version, though version {good.version} was good, and is active")
 
 
 def _must_know(oracle: Oracle, at: float, routing_read_at: float) -> bool:
@@ -166,28 +227,32 @@ def _check_promotion(oracle: Oracle, release: ReleaseState, version: str) -> Non
 
 def _check_user_commands(oracle: Oracle, release: ReleaseState, version: str) -> None:
     recent = oracle.recent_desired()
-    approved = [(desired.approval.version, desired.approval.fingerprint) for desired in recent if desired.approval]
-    if oracle.spec.release.mode == "manual" and (version, release.fingerprint) not in approved:
+    given = [desired.approval for desired in recent if desired.approval]
+    approved = [(approval.version, approval.fingerprint, approval.created_at) for approval in given]
+    agent = oracle.foundry.agents.get(AGENT)
+    named = agent.versions.get(version) if agent else None
+    key = (version, release.fingerprint, named.created_at if named else None)
+    if oracle.spec.release.mode == "manual" and key not in approved and named:
         oracle.fail(f"version {version} was promoted without approval")
     if all(_is_paused(oracle, desired) for desired in recent):
         oracle.fail(f"version {version} was promoted while the agent was paused")
-    if all(_is_held(oracle, release, desired) for desired in recent):
+    if all(_is_held(oracle, release.fingerprint, release.push, desired) for desired in recent):
         oracle.fail(f"version {version} was promoted, but is held")
 
 
 def _is_paused(oracle: Oracle, desired: DesiredState) -> bool:
     """A rollback is allowed while paused."""
-    pause, now = desired.pause, oracle.foundry.clock.now()
+    pause, now = desired.pause, oracle.foundry.clock.now() + MAX_SKEW
     return rollback_version(desired) is None and pause is not None and pause.is_active(now)
 
 
-def _is_held(oracle: Oracle, release: ReleaseState, desired: DesiredState) -> bool:
-    now = oracle.foundry.clock.now()
+def _is_held(oracle: Oracle, fingerprint: str, push: Push | None, desired: DesiredState) -> bool:
+    now = oracle.foundry.clock.now() + MAX_SKEW
     return any(
-        _names(hold, release.fingerprint, release.push)
+        _names(hold, fingerprint, push)
         and (hold.until is None or hold.until > now)
         and lift_of(hold) not in desired.lifted
-        for hold in (*release.holds, *desired.holds)
+        for hold in (*oracle.release.holds, *desired.holds)
     )
 
 

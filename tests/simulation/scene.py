@@ -49,6 +49,7 @@ class Scene:
     check: bool
     hold_for: str
     min_push_age: str = "0s"
+    provision_within: str = "15m"
     variable: str = "one"
     """The value of an environment variable, which a configuration change may alter."""
 
@@ -67,7 +68,8 @@ def draw_scene(random: Random) -> Scene:
     """Draw the first spec of a history."""
     draw = random.random
     hold_for, min_push_age = random.choice(["7d", "7d", "10m"]), random.choice(["0s", "0s", "0s", "15s"])
-    return Scene(_mode(random), draw() < 0.6, draw() < 0.6, hold_for, min_push_age)
+    within = random.choice(["15m", "15m", "1m"])
+    return Scene(_mode(random), draw() < 0.6, draw() < 0.6, hold_for, min_push_age, within)
 
 
 def draw_behaviour(random: Random) -> Behaviour:
@@ -83,7 +85,8 @@ def _mode(random: Random) -> Mode:
 @cache
 def _agents(scene: Scene) -> Agents:
     probes = [f"{gate}: {PROBE}" for gate, is_set in (("verify", scene.verify), ("check", scene.check)) if is_set]
-    ages = f"debounce: 5s, min_push_age: {scene.min_push_age}, hold_for: {scene.hold_for}"
+    times = {"min_push_age": scene.min_push_age, "hold_for": scene.hold_for, "provision_within": scene.provision_within}
+    ages = ", ".join(["debounce: 5s", *(f"{name}: {time}" for name, time in times.items())])
     release = ", ".join([f"mode: {scene.mode}, {ages}", *probes])
     return load_agents(
         f"""

@@ -10,6 +10,7 @@ from tests.simulation import actors
 from tests.simulation.faults import Log
 from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant
+from tests.simulation.stories import STORIES
 from tests.simulation.virtual_time import run
 
 
@@ -22,7 +23,7 @@ def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: M
 
 
 async def _run(history: History) -> None:
-    await history.run(actors.prepare, actors.ACTORS, actors.finish)
+    await history.run(actors.prepare, actors.ACTORS, actors.finish, STORIES)
     check_end(history)
 
 

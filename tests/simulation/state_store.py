@@ -9,7 +9,7 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from tests.simulation.faults import Dice, FaultyGateway, Log
-from tests.simulation.safety_invariants import Oracle
+from tests.simulation.safety_invariants import Oracle, check_rollback_version_is_found
 from tests.simulation.scene import AGENT
 
 
@@ -67,5 +67,8 @@ class CheckedLease(FaultyGateway):
         good = release.last_good if release.last_good != before.last_good and oracle.spec.release.check else None
         if good and good.version not in (oracle.foundry.checked | oracle.deleted_at.keys()):
             oracle.fail(f"version {good.version} is recorded as good, but never gave the expected answer with traffic")
+        check_rollback_version_is_found(oracle, before, release)
+        if release.reason == "AGENT_DELETED" and before.reason != "AGENT_DELETED" and not oracle.agent_was_deleted:
+            oracle.fail("the agent counts as deleted, though nobody deleted it")
         is_written: bool = await self._write_or_fail(release)
         return is_written

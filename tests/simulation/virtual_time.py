@@ -41,13 +41,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The Clock gateway on a VirtualLoop; without a random source every pause has its full length."""
+    """The Clock gateway on a VirtualLoop; without a random source every pause has its full length.
 
-    def __init__(self, jitter: Callable[[], float] = lambda: 1.0) -> None:
+    ``ahead``: seconds by which the clock of a host is wrong.
+    """
+
+    def __init__(self, jitter: Callable[[], float] = lambda: 1.0, ahead: float = 0.0) -> None:
         self._jitter = jitter
+        self._start = START + timedelta(seconds=ahead)
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.monotonic())
+        return self._start + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

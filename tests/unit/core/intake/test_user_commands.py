@@ -82,6 +82,14 @@ def test_a_lift_by_a_clock_ahead_does_not_lift_a_later_hold() -> None:
     assert holds.active(lifted, again, ahead) == again.holds
 
 
+def test_a_laptop_ahead_lifts_a_hold_that_is_over_by_its_clock_only() -> None:
+    ends = replace(HELD, holds=(replace(HELD.holds[0], until=NOW + timedelta(minutes=5)),))
+    ahead = NOW + timedelta(minutes=10)
+    for update in (request_release(DESIRED, ends, None, "ann", ahead), unhold(DESIRED, ends, None, "ann", ahead)):
+        assert not holds.active(update.desired, ends, NOW)
+    assert unhold(DESIRED, ends, None, "ann", NOW + timedelta(hours=2)).reason is Reason.NOTHING_HELD
+
+
 def test_an_operators_hold_is_removed_and_can_be_set_again_at_once() -> None:
     held = user_commands.hold(DESIRED, None, "not today", "ann", None, NOW).desired
     removed = unhold(held, ReleaseState(), None, "bob", NOW + timedelta(minutes=10)).desired
