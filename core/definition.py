@@ -14,6 +14,7 @@ from core.events import event_time
 from core.image_manifest import ImageFacts
 from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, Toolbox, Version
 from core.reasons import Reason
+from core.secret_versions import LaggingSecret
 
 SCHEMA = 1
 """Raised when the same spec and push would give another definition than before."""
@@ -42,6 +43,8 @@ class ResolvedDefinition:
     """The facts of the image, if the registry was asked."""
     toolbox: str = ""
     """The version of the toolbox with the agent's tools."""
+    lagging: LaggingSecret | None = None
+    """The secret that may be older than an event says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class UnresolvedDefinition:
 
     reason: Reason
     detail: str
+    lagging: LaggingSecret | None = None
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:

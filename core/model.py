@@ -184,6 +184,16 @@ class Secret:
     value: SecretValue
     expires_on: datetime | None = None
     not_before: datetime | None = None
+    created_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """A version of a secret as the vault lists it, without its value."""
+
+    version: str
+    enabled: bool = True
+    created_at: datetime | None = None
 
 
 class SecretUnavailable(StrEnum):

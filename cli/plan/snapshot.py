@@ -15,7 +15,7 @@ from cli.plan.assumptions import Assumptions
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, Version
+from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, SecretVersion, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -189,6 +189,10 @@ class SnapshotGateways:
         if recorded in {reason.value for reason in SecretUnavailable}:
             return SecretUnavailable(recorded)
         return Secret(name, version or recorded, SecretValue(""))
+
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        """Return none: a snapshot records only the newest version."""
+        return ()
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Assume that there are none: a snapshot does not record the secrets' tags."""
