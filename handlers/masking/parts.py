@@ -104,7 +104,7 @@ def _inner(text: str) -> Iterator[Part]:
         yield from _members(text)
     yield from _urls(text)
     for pattern in NAMED_VALUES:
-        yield from (match.group(1, 2) for match in pattern.finditer(text))
+        yield from ((match[1], match[2]) for match in pattern.finditer(text))
     if match := YAML_MEMBER.fullmatch(text):
         yield match[1], match[2].strip("\"'")
     if match := SCHEME_AND_TOKEN.fullmatch(text):
