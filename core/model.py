@@ -196,6 +196,15 @@ class SecretVersion:
     created_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TaggedSecret:
+    """The secret whose tags gave a variable to an agent."""
+
+    secret: str
+    version: str
+    """The version that had the tags: a new version has none unless they are set again."""
+
+
 class SecretUnavailable(StrEnum):
     """Why Key Vault did not return a secret; each has a reason ``SECRET_<name>``."""
 

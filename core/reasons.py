@@ -70,6 +70,8 @@ class Reason(StrEnum):
     WRITE_NOT_APPLIED = "WRITE_NOT_APPLIED", "warning", "a request without a clear answer had no effect", "Nothing to do; it is sent again."
     UNCLEAR_ANSWER = "UNCLEAR_ANSWER", "warning", "a request got no clear answer and may still take effect", "Nothing to do; Slipway reads Foundry before it writes again."
     REQUEUED = "REQUEUED", "info", "an unfinished release was queued again", "Nothing to do."
+    VARIABLE_TAGS_LOST = "VARIABLE_TAGS_LOST", "warning", "a new version of a secret has no tags, and its variable stays", "Set the tags of the new version with the command in the detail."
+    VARIABLE_REMOVED = "VARIABLE_REMOVED", "warning", "the tags of a secret were removed, and its variable goes with this release", "Nothing to do if you removed them; otherwise set the tags agent and env again and run slipway retry AGENT."
     # Ends
     LIVE = "LIVE", "info", "all new sessions go to the version", "Nothing to do."
     ALREADY_LIVE = "ALREADY_LIVE", "info", "the desired definition is live already", "Nothing to do."

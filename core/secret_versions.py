@@ -68,19 +68,21 @@ def judge(
     released: str | None,
     now: datetime,
 ) -> LaggingSecret | ReadInstead | None:
-    """Whether what was read is older than the named version; None where it is newer.
+    """Whether what was read is older than the named version; None where it is newer, or the named one is disabled.
 
     ``released`` is the version that the agent's last release had. Where the vault does not list the named version, an
     unreleased one may be newer, and is not waited for longer.
     """
     version = next((item for item in listed if item.version.lower() == named.version), None)
+    if version is not None and not version.enabled:
+        return None
     if isinstance(found, SecretUnavailable):
         return LaggingSecret(f"version {named.version} of an event cannot be read", named.since)
     longest = LONGEST_LAG if version is None and found.version == released else LAG
     lagging = LaggingSecret(f"an event named {named.version}, Key Vault gives {found.version}", named.since, longest)
     if version is None or version.created_at is None or found.created_at is None:
         return lagging
-    if not version.enabled or found.created_at > version.created_at:
+    if found.created_at > version.created_at:
         return None
     over = lagging.read_again_at(now, push_waits=False) is None
     return ReadInstead(version.version) if over and found.created_at < version.created_at else lagging

@@ -195,9 +195,13 @@ class SnapshotGateways:
         return ()
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
-        """Assume that there are none: a snapshot does not record the secrets' tags."""
-        self._assumptions.add("no secret is tagged for the agent")
-        return {}
+        """Assume those of what serves: a snapshot does not record the secrets' tags."""
+        good = self._entry(agent).release.last_good
+        if good is None or not good.tagged:
+            self._assumptions.add("no secret is tagged for the agent")
+            return {}
+        self._assumptions.add("the tags of secrets are as at the last release")
+        return {variable: item.secret for variable, item in good.tagged.items()}
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts:
         """Return it from the snapshot; if the snapshot lacks it, assume an image that runs."""

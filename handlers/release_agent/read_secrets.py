@@ -56,6 +56,19 @@ class SecretReader:
         by_key = dict(zip(keys, secrets, strict=True))
         return {variable: (ref, by_key[key(ref)]) for variable, ref in refs.items()}
 
+    async def newest_version(self, name: str) -> str | None:
+        """The newest version's id, None where it cannot be read; a read may lag, so the list counts too.
+
+        Raises TransientError or PermanentError.
+        """
+        found = await self._get(name, None)
+        if not isinstance(found, Secret):
+            return None
+        times = {item.version: item.created_at for item in await self._list(name) if item.created_at}
+        newest = max(times, key=times.__getitem__, default=found.version)
+        is_newer = found.created_at is not None and newest in times and times[newest] > found.created_at
+        return newest if is_newer else found.version
+
     async def _read(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         found = await self._get(name, version)
         named = self._named.get(name.lower()) if version is None else None

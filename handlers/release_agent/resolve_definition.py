@@ -10,13 +10,14 @@ from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts, RegistryTag
 from core.intake.registry_check import believable_tags
-from core.model import Push, Secret, SecretUnavailable, Toolbox
+from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
 from core.reasons import Reason
 from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
 from core.release.rules_registry import is_checked
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_two
+from core.vault_variables import VaultVariables, vault_variables, without_tags
+from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.read_secrets import SecretReader
@@ -53,15 +54,20 @@ class DefinitionResolver:
     async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
-        image, rest = await gather_two(self._image(push, release.image_facts), self._secrets_and_toolbox(reader))
+        remembered = release.last_good.tagged if release.last_good else {}
+        rest_of_it = self._secrets_and_toolbox(reader, remembered)
+        image, rest = await gather_two(self._image(push, release.image_facts), rest_of_it)
         if isinstance(image, UnresolvedDefinition):
             return image  # first: what cannot be deployed is rejected, whatever else is wrong
         if isinstance(rest, UnresolvedDefinition):
             return rest
-        secrets, toolbox = rest
+        secrets, toolbox, from_vault = rest
         now = self._gateways.clock.now()
         definition = resolve(self._spec, push, self._login_server, secrets, toolbox, now, image)
-        return replace(definition, lagging=reader.lagging)
+        definition = replace(definition, lagging=reader.lagging)
+        if isinstance(definition, UnresolvedDefinition):
+            return definition
+        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=from_vault.notes)
 
     async def recent_tags(self, desired: DesiredState) -> tuple[RegistryTag, ...] | None:
         """The newest tags and that of the desired push; None without an answer, or where they do not count."""
@@ -78,26 +84,38 @@ class DefinitionResolver:
             return None
 
     async def _secrets_and_toolbox(
-        self, reader: SecretReader
-    ) -> tuple[Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], Toolbox | None] | UnresolvedDefinition:
-        refs = await self._secret_refs()
+        self, reader: SecretReader, remembered: Mapping[str, TaggedSecret]
+    ) -> (
+        tuple[Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], Toolbox | None, VaultVariables]
+        | UnresolvedDefinition
+    ):
+        found = await self._from_vault(reader, remembered)
+        if isinstance(found, UnresolvedDefinition):
+            return found
+        refs = secret_refs(self._spec, found.secrets)
         if isinstance(refs, UnresolvedDefinition):
             return refs
         secrets, toolbox = await gather_two(reader.read_all(refs), self._toolbox())
-        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox)
+        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox, found)
 
-    async def _secret_refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
-        """Which secret each variable takes, by the spec and by the vault's tags."""
-        vault = self._gateways.key_vault
+    async def _from_vault(
+        self, reader: SecretReader, remembered: Mapping[str, TaggedSecret]
+    ) -> VaultVariables | UnresolvedDefinition:
+        """The variables that the vault's tags give, and those that they gave to what serves."""
+        if not self._spec.env_from_vault:
+            return VaultVariables({}, {})
         try:
-            tagged = await vault.tagged_secrets(self._agent) if self._spec.env_from_vault else {}
+            tagged = await self._gateways.key_vault.tagged_secrets(self._agent)
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
             if error.status in (401, 403):
                 return UnresolvedDefinition(Reason.SECRET_FORBIDDEN, str(error))
             raise
-        return secret_refs(self._spec, tagged)
+        lost = without_tags(self._spec, tagged, remembered)
+        names = sorted({item.secret for item in lost.values()})
+        newest = await gather_all([reader.newest_version(name) for name in names])
+        return vault_variables(self._spec, tagged, lost, dict(zip(names, newest, strict=True)))
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
         """What was pushed, asked once per digest; without an answer the release goes on, unless it needs the answer."""

@@ -103,3 +103,4 @@ def test_a_secret_that_cannot_be_read_yet_lags() -> None:
     lagging = judged(1, 0, SecretUnavailable.MISSING)
     assert isinstance(lagging, LaggingSecret)
     assert lagging.read_again_at(later(30), push_waits=False) is None
+    assert judged(1, 0, SecretUnavailable.DISABLED, enabled=False) is None
