@@ -9,6 +9,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts, RegistryTag
+from core.intake.registry_check import believable_tags
 from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
 from core.reasons import Reason
 from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
@@ -75,7 +76,8 @@ class DefinitionResolver:
             return None
         try:
             tag = push.tag if push.repository == spec.repository else ""
-            return tuple(await self._gateways.registry.recent_tags(spec.repository, tag))
+            tags = await self._gateways.registry.recent_tags(spec.repository, tag)
+            return believable_tags(tags, self._gateways.clock.now())
         except GatewayError as error:
             if spec.inspect == "required" and isinstance(error, TransientError):
                 raise
