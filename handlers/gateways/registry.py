@@ -131,7 +131,7 @@ class AzureRegistry:
 
     async def _config(self, repository: str, digest: str) -> object:
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
-        stream = await client.download_blob(repository, digest, headers=token.headers)
+        stream = await client.download_blob(repository, digest, headers=token.headers, **NO_TRACE)
         data = bytearray()
         async for chunk in stream:
             data += chunk
