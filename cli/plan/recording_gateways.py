@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cli.plan.assumptions import Assumptions
 from core.agents_file.spec import Probe
-from core.image_manifest import RegistryTag
+from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
     Answer,
@@ -174,7 +174,14 @@ class PlanRegistry:
     def __init__(self, source: Registry) -> None:
         self._source = source
         self._imagined: dict[str, dict[str, RegistryTag]] = {}
-        self.inspect, self.list_children = source.inspect, source.list_children
+
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
+        """Read it."""
+        return await self._source.inspect(repository, digest)
+
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        """Read them."""
+        return await self._source.list_children(repository, digest)
 
     def imagine(self, push: Push) -> None:
         """Let the push's tag name its digest."""
