@@ -34,7 +34,8 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     what = f"open a session on version {version} of {agent}"
     try:
         async with asyncio.timeout(within):
-            session = await client.agents.create_session(agent, body, **NO_RETRY_OR_REDIRECT, **NO_TRACE, **_timeouts(within))
+            options = {**NO_RETRY_OR_REDIRECT, **NO_TRACE, **_timeouts(within)}
+            session = await client.agents.create_session(agent, body, **options)
             return str(session["agent_session_id"])
     except TimeoutError as error:
         raise TransientError(SERVICE, "no answer", what) from error
