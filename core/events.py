@@ -194,7 +194,7 @@ def _malformed(repository: str, tag: str) -> str:
 def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     # Only the identifier: other keys of the documented sample have stray spaces ("ObjectName ")
     data = _data(body)
-    match = SECRET_ID.fullmatch(_text(data, "Id").strip())
+    match = SECRET_ID.fullmatch((_text(data, "Id") or _text(data, "id")).strip())
     if match is None:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is not the identifier of a secret version")
     host, name, version = match.groups()

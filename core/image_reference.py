@@ -10,6 +10,8 @@ MAX_REPOSITORY_CHARS = 255
 """Clients limit the name to this: https://github.com/distribution/reference, NameTotalLengthMax."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+REGISTRY_ALONE = re.compile(r"(?:https?://)?([a-z0-9.-]+\.azurecr\.[a-z]{2,3})/?", re.IGNORECASE)
+"""A registry of Azure without a repository. Of other hosts only the slash shows that they are one."""
 ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 HOST_SUFFIXES = frozenset(
     {

@@ -12,8 +12,10 @@ import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from core.agents_file.copied_text import copied_character
+from core.agents_file.versions import without_leading_zeros
 from core.image_reference import (
     MAX_REPOSITORY_CHARS,
+    REGISTRY_ALONE,
     REPOSITORY_PATTERN,
     is_repository,
     registry_of,
@@ -107,7 +109,7 @@ def check_group(pattern: str) -> str:
 def check_range(text: str) -> str:
     """A version range in npm's grammar."""
     try:
-        nodesemver.make_range(text, loose=False)
+        nodesemver.make_range(without_leading_zeros(text), loose=False)
     except ValueError as error:
         found = copied_character(text)
         instead = f"it has {found}" if found else 'write ">=1.0.0 <2.0.0" or "^1.2.0"'
@@ -130,6 +132,10 @@ def check_variable(name: str) -> str:
 
 def check_repository(text: str) -> str:
     """A repository without registry, which a setting names, and without tag and digest, which a push names."""
+    if match := REGISTRY_ALONE.fullmatch(text):
+        raise ValueError(
+            f"{quote(match[1])} is a registry without a repository; write only the repository: agents/hello"
+        )
     registry = registry_of(text.rpartition("://")[2], is_reference=any(mark in text for mark in ("://", "@", ":")))
     if is_repository(text) and not registry:
         return text

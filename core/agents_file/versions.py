@@ -10,6 +10,8 @@ VERSION = re.compile(r"v?0*([0-9]+)\.0*([0-9]+)\.0*([0-9]+)([-_].*)?", re.ASCII)
 MAX_NUMBER_CHARS = 128
 """A tag is not longer."""
 NUMBERS = re.compile(r"v?[0-9]+([._-][0-9]+)*", re.ASCII)
+RANGE_NUMBERS = re.compile(r"(?<![0-9A-Za-z.+-])v?[0-9]+(\.[0-9]+){0,2}", re.ASCII)
+"""The numbers of each version in a range, without its pre-release."""
 ALL_PRERELEASES = re.compile(r"-0(?![0-9A-Za-z.-])")
 """``>=1.0.0-0``: the usual way to say, in Flux and Helm, that a range includes all its pre-releases."""
 
@@ -36,13 +38,18 @@ def is_in_range(text: str, version_range: str, *, prereleases: bool) -> bool:
     """
     if not is_version(text):
         return False
-    version = _plain(text)
+    version, version_range = _plain(text), without_leading_zeros(version_range)
     if nodesemver.satisfies(version, version_range, loose=False):
         return True
     if not (prereleases or ALL_PRERELEASES.search(version_range)) or not is_prerelease(version):
         return False
     alternatives = nodesemver.to_comparators(version_range, loose=False)
     return any(all(_fulfils(version, comparator) for comparator in filter(None, each)) for each in alternatives)
+
+
+def without_leading_zeros(version_range: str) -> str:
+    """``>=2025.07.01`` as npm's grammar has it, which knows ``2025.7.1`` alone."""
+    return RANGE_NUMBERS.sub(lambda match: re.sub(r"(?<![0-9])0+(?=[0-9])", "", match[0]), version_range)
 
 
 def _fulfils(prerelease: str, comparator: str) -> bool:

@@ -17,6 +17,8 @@ REFERENCES = (
     re.compile(r"\{\{[^{}]*\b(secrets?|vault|env|vars?|values?)\b[^{}]*\}\}", re.IGNORECASE),
     re.compile(r"\$\{[^{}]+\}"),
     re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)"),
+    re.compile(r"^\s*(\$(env:)?[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|\$\[[^\[\]]+\]|#\{[^{}]+\}#|\{\{[^{}]+\}\})\s*$"),
+    re.compile(r"^\s*(https://[\w.-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/secrets/|op://)\S+"),
 )
 """How App Service, Container Apps, pipelines, Helm and Kubernetes write a value that they fill in. Foundry fills in
 only ``${{connections.…}}``, which Slipway writes for ``{connection: …}``."""
@@ -62,6 +64,8 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
         if BLOCKED_VERSION.fullmatch(spec.protocols.get(protocol, "")):
             message = "Foundry blocks requests to version 1.0.0 since 2026-07-31; write 2.0.0 and update the library"
             yield ("protocols", protocol), message
+    if spec.image == "amd64" and spec.inspect == "never":
+        yield ("inspect",), "makes Slipway deploy the index: only the manifest names what `image: amd64` asks for"
     if spec.tags.prereleases and spec.tags.order != "semver" and spec.tags.range is None:
         yield ("tags", "prereleases"), "has no effect without `order: semver` or a range; add one, or remove the key"
     yield from _of_expressions(spec)
@@ -103,6 +107,8 @@ def _of_text(text: str) -> Iterator[str]:
         secret = SECRET_NAME.search(found)
         instead = f"{{secret: {secret[1] if secret else 'name-in-key-vault'}}}"
         yield f"the container gets {quote(found)} as it stands; for a secret write {instead}"
+    if "\0" in text:
+        yield "no variable can hold U+0000, so that no version can start; remove it"
     if copied := copied_character(text[:1]):
         yield f"the container gets the value with {copied} at its start, unless that is meant"
 

@@ -135,7 +135,10 @@ class AzureRegistry:
             data += chunk
             if len(data) > MAX_CONFIG_BYTES:
                 raise ValueError("the configuration is larger than that of any image")
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            return None  # the client has compared all of it with its digest, so it will never be anything else
 
     async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
         tags, _ = await self._list(repository, all_pages=True)

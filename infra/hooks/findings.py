@@ -36,8 +36,10 @@ def error(subject: str, message: str, help_: str) -> Finding:
     return Finding("error", subject, message, help_)
 
 
-def report(title: str, findings: Iterable[Finding]) -> int:
-    """Print the findings as they arrive; return the exit code, 1 if one is an error."""
+def report(
+    title: str, findings: Iterable[Finding], after: str = "fix the lines marked error, then run azd again"
+) -> int:
+    """Print the findings as they arrive; return the exit code, 1 if one is an error; ``after`` says what then."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # a pipe on Windows has no arrow in its code page
     print(title, flush=True)
@@ -48,5 +50,5 @@ def report(title: str, findings: Iterable[Finding]) -> int:
         for line in finding.help.splitlines():
             print(f"  {'':5}  {'':12}  → {line}", flush=True)
     if failed:
-        print(f"{title}: fix the lines marked error, then run azd again", file=sys.stderr)
+        print(f"{title}: {after}", file=sys.stderr)
     return 1 if failed else 0

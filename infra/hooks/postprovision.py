@@ -22,12 +22,13 @@ from infra.hooks.role_assignments import (
 )
 
 API = "2022-04-01"
+AFTER = "have an administrator run the commands above, wait some minutes, then: azd provision, azd deploy"
 
 
 def main(env: Mapping[str, str]) -> int:
     """Print nothing if the template assigned the roles itself."""
     request = from_env(env)
-    return 0 if request.assign_roles else report("roles", findings(request, env, Azure(env)))
+    return 0 if request.assign_roles else report("roles", findings(request, env, Azure(env)), AFTER)
 
 
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
@@ -50,8 +51,12 @@ def check_assigned(
     assignment: RoleAssignment, role: str, request: DeployRequest, existing: Sequence[Mapping[str, Any]]
 ) -> Finding:
     """Whether an existing assignment gives the role at the scope or above it."""
-    scope = assignment.scope.lower()
-    effective = [item["properties"] for item in existing if scope.startswith(item["properties"]["scope"].lower())]
+    scope = f"{assignment.scope.lower()}/"
+    effective = [
+        item["properties"]
+        for item in existing
+        if scope.startswith(f"{item['properties']['scope'].lower().rstrip('/')}/")
+    ]
     row = ROLES[assignment.key]
     subject = f"{row['role']} for {row['who']} on {assignment.scope.rpartition('/')[2]}"
     if role and any(properties["roleDefinitionId"].lower().endswith(role.lower()) for properties in effective):

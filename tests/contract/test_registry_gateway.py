@@ -96,7 +96,11 @@ def index_of(*children: Artifact, **fields: Any) -> Artifact:
 
 def image_with(config: dict[str, Any], salt: str = "", **fields: Any) -> Artifact:
     image = build("image", salt)
-    config_blob = json.dumps({**json.loads(image.blobs[0]), **config}).encode()
+    return image_of(json.dumps({**json.loads(image.blobs[0]), **config}).encode(), salt, **fields)
+
+
+def image_of(config_blob: bytes, salt: str = "", **fields: Any) -> Artifact:
+    image = build("image", salt)
     manifest = json.loads(image.manifest) | fields
     manifest["config"] |= {"digest": digest_of(config_blob), "size": len(config_blob)}
     return Artifact(image.media_type, json.dumps(manifest).encode(), [config_blob, image.blobs[1]])
@@ -128,6 +132,8 @@ ODD: list[Any] = [
     pytest.param(image_with({"os": "Linux", "architecture": "AMD64"}), "", "", id="capitals"),
     pytest.param(image_with({"architecture": ""}), "", "", id="an empty architecture"),
     pytest.param(image_with({}, artifactType="application/x-agent"), "", "", id="an image with an artifactType"),
+    pytest.param(image_of(b"hello"), "WRONG_PLATFORM", "unknown", id="a configuration that is not JSON"),
+    pytest.param(image_of(b"[" * 9_000), "WRONG_PLATFORM", "unknown", id="a configuration that is too deep"),
     pytest.param(index_of(ARM64), "WRONG_PLATFORM", "linux/arm64", id="an index of arm64"),
     pytest.param(index_of(CHART), "NOT_AN_IMAGE", "a Helm chart", id="an index of a chart"),
     pytest.param(index_of(build("cache", "")), "NOT_AN_IMAGE", "a build cache", id="an index of a cache"),

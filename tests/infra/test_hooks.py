@@ -604,6 +604,10 @@ def test_missing_roles_are_printed_as_commands(cloud: Cloud) -> None:
     cloud.state["listings"][f"{VAULT}/{ASSIGNMENTS}"] = [assignment("app-principal", ROLES["secretsUser"]["id"], GROUP)]
     _, output = cloud.run("postprovision")
     assert reader_of_vault not in output
+    sibling = assignment("app-principal", ROLES["secretsUser"]["id"], GROUP.removesuffix("red"))
+    cloud.state["listings"][f"{VAULT}/{ASSIGNMENTS}"] = [sibling]
+    _, output = cloud.run("postprovision")
+    assert reader_of_vault in output, "the name of that group only begins like the vault's group"
 
 
 def test_the_custom_role_has_its_own_command(cloud: Cloud) -> None:

@@ -27,7 +27,7 @@ def rows(text: str, header: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines()]
 
 
-def test_the_readme_lists_every_parameter_with_default_and_description() -> None:
+def test_the_page_lists_every_parameter_and_the_readme_the_required_ones() -> None:
     parameters = json.loads((ROOT / "infra/main.parameters.json").read_text())["parameters"]
     required = required_variables(from_env({"CREATE_REGISTRY": "true", "CREATE_VAULT": "true"}))
     expected = []
@@ -36,7 +36,10 @@ def test_the_readme_lists_every_parameter_with_default_and_description() -> None
         is_required = parameter.required or variable in required
         shown = "required" if is_required else f"`{default}`" if default else ""
         expected.append([f"`{variable}`", shown, parameter.decorators["description"]])
-    assert rows((ROOT / "README.md").read_text(), "variable | default") == expected
+    assert rows(DEPLOY, "variable | default") == expected
+    assert rows((ROOT / "README.md").read_text(), "variable | default") == [
+        row for row in expected if "required" in row
+    ]
 
 
 def test_the_page_lists_exactly_the_created_resource_types() -> None:
@@ -84,6 +87,11 @@ def test_the_costs_are_calculated_from_the_prices() -> None:
     price = {row[0]: float(row[1]) for row in rows(DEPLOY, "price | dollars")}
     second, idle = price["Flex Consumption, a gigabyte-second"], price["the same, kept warm and idle"]
     telemetry, endpoint = price["telemetry, a gigabyte"], price["private endpoint, an hour"]
+    zone, registry = price["private DNS zone, a month"], price["registry of SKU Basic, a day"]
+    series, operation = (
+        price["metric alert, a time series and month"],
+        price["ten thousand storage operations"] / 10_000,
+    )
     five_minutes, rarer = (dollars for item, dollars in price.items() if item.startswith("log alert"))
     alerts = json.loads((ROOT / "infra/modules/alerts.json").read_text())
     frequent = sum(alert["evaluationFrequency"] == "PT5M" for alert in alerts)
@@ -92,11 +100,15 @@ def test_the_costs_are_calculated_from_the_prices() -> None:
     calculated = [
         (timers, timers * second),
         (frequent, frequent * five_minutes + (len(alerts) - frequent) * rarer),
+        (6, 6 * series),
         (1000 * 180 * 2, 1000 * 180 * 2 * second),
         (1000 * 180 // 2, 1000 * 180 / 2 * second),
         (0.1, 0.1 * telemetry),
         (month * 2, month * 2 * idle),
+        (month * 10, month * 10 * operation),
         (3, 3 * 730 * endpoint),
+        (3, 3 * zone),
+        (30, 30 * registry),
     ]
     for (item, quantity, dollars), (amount, cost) in zip(rows(DEPLOY, "what | how much"), calculated, strict=True):
         assert quantity.startswith(f"{amount:,}"), item

@@ -15,7 +15,7 @@ import function_app
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from core.definition import metadata, resolve, secret_refs
-from core.image_manifest import ImageFacts, RegistryTag
+from core.image_manifest import ImageFacts
 from core.model import Answer, Definition, Push, Secret, SecretValue
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
@@ -110,13 +110,15 @@ async def test_a_forged_event_of_an_old_push_is_not_released() -> None:
     assert (await deliver(old, gateways))[-1] == "NOT_NEWER"
 
 
-async def test_a_poisoned_tag_does_not_change_the_digest_that_is_deployed() -> None:
-    gateways = gateways_with_secret()
-    await deliver(push_event(), gateways)
-    poisoned = RegistryTag("v1", f"sha256:{'e' * 64}", gateways.clock.now())
-    cast("InMemoryRegistry", gateways.registry).tags["agents/hello"] = [poisoned]
+async def test_a_forged_event_cannot_choose_a_digest_that_its_tag_does_not_name() -> None:
+    gateways, forged = gateways_with_secret(), push_event(data=push_data(digest=f"sha256:{'e' * 64}"))
+    registry = cast("InMemoryRegistry", gateways.registry)
+    registry.push("agents/hello", "v1", DIGEST, gateways.clock.now())
+    registry.push("agents/hello", "v1-dev", f"sha256:{'e' * 64}", gateways.clock.now())
+    await deliver(forged, gateways)
     await release(gateways)
     assert deployed_images(gateways) == [f"demo.azurecr.io/agents/hello@{DIGEST}"]
+    assert "TAG_MOVED" in cast("InMemoryJournal", gateways.journal).reasons()
 
 
 def test_a_leaked_function_key_finds_no_http_function() -> None:

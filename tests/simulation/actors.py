@@ -46,11 +46,11 @@ async def push(history: History, number: int) -> None:
     is_repeated = history.newest is not None and random.random() < 0.25
     digest = random.choice(history.digests[-2:]) if is_repeated else f"sha256:{number:064x}"
     await _push(history, f"v{number}", digest)
-    if history.scene.mode == "manual" and random.random() < 0.6:
+    if history.scene.mode == "manual" and random.random() < 0.3:
         history.spawn(_later(history, approve, 90.0))
     if history.foundry.behaviours[digest] is Behaviour.FAILS and random.random() < 0.5:
         history.spawn(_later(history, mend, 200.0))
-    if random.random() < 0.05:
+    if random.random() < 0.02:
         history.spawn(_push_often(history, f"v{number}", digest))
 
 
@@ -148,13 +148,15 @@ async def route(history: History, number: int) -> None:
     if not active or not agent:
         return
     move_traffic(history, Routing.to(history.random.choice(active)))
-    if history.random.random() < 0.4:
+    if history.random.random() < 0.1:
         history.spawn(_rotate_later(history, 30.0))
 
 
 def move_traffic(history: History, to: Routing) -> None:
     """A person moves the traffic."""
     agent, release = history.foundry.agents[AGENT], history.oracle.release
+    if agent.routing == to:
+        return
     history.foundry.change_routing(AGENT, to)
     is_restored = agent.routing == release.expected_routing and release.pending_write is None
     manual = ManualRouting(history.clock.monotonic(), release.observed_generation, agent.routing)
@@ -207,9 +209,6 @@ async def delete_agent(history: History, number: int) -> None:
     history.allow(*AFTER_DELETION)
     history.log("a person deletes the agent")
     if history.random.random() < 0.5:
-        history.spawn(_rotate_later(history, 100.0))
-        history.spawn(_rotate_later(history, 350.0))
-    else:
         history.spawn(_after(history, 100.0, _push_again))
 
 
@@ -285,7 +284,7 @@ async def _resume(history: History) -> None:
 
 
 async def _release(history: History) -> None:
-    if history.random.random() < 0.3:
+    if history.random.random() < 0.1:
         history.spawn(_after(history, 60.0 + 200.0 * history.random.random(), _push_again))
     await run_command(history, lambda: user_commands.request_release(AGENT, USER, history.laptop))
 
@@ -316,7 +315,7 @@ ACTORS = (
     (route, 1.2),
     (delete, 0.7),
     (delete_agent, 0.2),
-    (command, 3.5),
+    (command, 3),
     (prune, 2),
     (deploy, 0.8),
 )

@@ -19,7 +19,7 @@ class SimulatedFoundry(InMemoryFoundry):
     """The invariants may use the public attributes; the handlers see the Foundry protocol."""
 
     def __init__(self, clock: VirtualClock, random: Random) -> None:
-        lag, provisioning = random.choice([0.0, 10.0, 30.0]), random.choice([5.0, 5.0, 20.0, 20.0, 20.0, 100.0])
+        lag, provisioning = random.choice([0.0, 10.0, 30.0]), random.choice([5.0, 20.0])
         super().__init__(clock, provisioning=provisioning, list_lag=lag)
         self.deduplicates_by = random.choice(["definition", "metadata", "never"])
         self.routing_lag = random.choice([0.0, 0.0, 3.0, 20.0])

@@ -40,7 +40,7 @@ from tests.simulation.virtual_time import VirtualClock
 
 WORKERS = 2
 RESUME_EVERY = 300.0
-STORY_SHARE = 0.2
+STORY_SHARE = 0.25
 """Of the histories, so many begin with a story."""
 STORY_FAULTS = 0.3
 """The share of the faults that a story meets: with all of them few would come to their point."""
@@ -134,7 +134,7 @@ class History:
             is_story = bool(stories) and self.random.random() < STORY_SHARE
             self.dice.harsh *= STORY_FAULTS if is_story else 1.0
             await (self.random.choice(stories) if is_story else prepare)(self)
-            for number in range(self.random.choice([0, 0, 1]) if is_story else self.random.randint(3, 9)):
+            for number in range(self.random.choice([0, 0, 1]) if is_story else self.random.randint(3, 8)):
                 await self.random.choices(choices, weights)[0](self, number + 1)
                 await asyncio.sleep(self.random.choice([1, 20, 90, 300]) * self.random.random())
                 self._raise_violation()

@@ -252,7 +252,12 @@ def test_a_rotation_of_another_vault_is_ignored(host: str, vault: str, ours: boo
 
 def test_a_rotation_is_read_from_the_identifier() -> None:
     version = "4387e9f3d6e14c459867679a90fd0f79"
-    assert parse_one(secret_event()) == SecretChanged("demo-vault", "hello-key", version, "event-2")
+    changed = SecretChanged("demo-vault", "hello-key", version, "event-2")
+    assert parse_one(secret_event()) == changed
+    assert (
+        parse_one(secret_event(data={"id": f"https://demo-vault.vault.azure.net/secrets/hello-key/{version}"}))
+        == changed
+    )
 
 
 def test_an_ignored_event_keeps_little_of_its_content() -> None:

@@ -290,7 +290,7 @@ def test_addresses_of_azure_and_of_stand_ins_are_accepted(name: str, value: str)
 
 
 @settings(deadline=None)
-@given(name=st.sampled_from(sorted(CHECKS)), value=st.text(min_size=1, max_size=40))
+@given(name=st.sampled_from(sorted(CHECKS)), value=st.text(min_size=1, max_size=40).filter(str.strip))
 def test_any_text_is_accepted_or_refused_in_one_sentence(name: str, value: str) -> None:
     env = {key: each for key, each in GIVEN.items() if key != "FOUNDRY_PROJECT_ENDPOINT" or "PROJECT" not in name}
     named = [name]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cli.output import columns, join_lines, print_error, print_json, print_text
@@ -155,6 +155,7 @@ def test_no_control_character_leaves(way: str) -> None:
 @given(text=st.text(max_size=40))
 @settings(deadline=None)
 def test_json_stays_json_and_says_the_same(way: str, text: str) -> None:
+    assume(redact(text) == text)  # not a part of the secrets of this file
     body = json.loads(WAYS_OUT[way](text))
     assert text in (body["message"] if way == "journal" else body[0]["detail"])
 

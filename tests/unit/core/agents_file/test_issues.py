@@ -251,6 +251,8 @@ def test_an_issue_is_one_sentence_with_its_path_and_line(body: str, path: str, m
         ("docker.io/agents/hello", "'docker.io' is a registry"),
         ("demo.azurecr.io/docker.io/agents/hello", "'demo.azurecr.io' is a registry"),
         ("demo-e7ggejfuhzhgedc8.azurecr.cn/agents/hello", "'demo-e7ggejfuhzhgedc8.azurecr.cn' is a registry"),
+        ("demo.azurecr.io", "'demo.azurecr.io' is a registry without a repository"),
+        ("https://demo-e7ggejfuhzhgedc8.azurecr.cn/", "'demo-e7ggejfuhzhgedc8.azurecr.cn' is a registry without"),
         ("agents//hello", "'agents//hello' is not a repository"),
         ("agents/hello/", "'agents/hello/' is not a repository"),
     ],

@@ -124,6 +124,14 @@ def test_repositories_that_registries_allow_are_read(repository: str) -> None:
         ("'{{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
         ("'${{ secrets.NAME }}'", "{secret: name-in-key-vault}"),
         ("'{{ .Values.key }}'", "{secret: name-in-key-vault}"),
+        ("$NAME", "{secret: name-in-key-vault}"),
+        ("$env:NAME", "{secret: name-in-key-vault}"),
+        ("'%NAME%'", "{secret: name-in-key-vault}"),
+        ("'#{NAME}#'", "{secret: name-in-key-vault}"),
+        ("'{{NAME}}'", "{secret: name-in-key-vault}"),
+        ("'$[variables.name]'", "{secret: name-in-key-vault}"),
+        ("https://v.vault.azure.net/secrets/my-key/0123", "{secret: my-key}"),
+        ("op://vault/item/field", "{secret: name-in-key-vault}"),
     ],
 )
 def test_a_reference_that_nothing_fills_in_is_a_warning(value: str, instead: str) -> None:
@@ -132,7 +140,20 @@ def test_a_reference_that_nothing_fills_in_is_a_warning(value: str, instead: str
     assert warning.endswith(f" as it stands; for a secret write {instead} (line 6)")
 
 
-@pytest.mark.parametrize("value", ["'${{connections.crm.target}}'", "'Hello {{name}}'", "'5$ (net)'", "a:b", "'${}'"])
+def test_a_variable_with_nul_is_a_warning() -> None:
+    (warning,) = warnings(load_agents(agent('env: {A: "a\\0b"}')))
+    assert warning.startswith("agents.hello.env.A: no variable can hold U+0000")
+
+
+def test_an_image_that_only_the_registry_knows_needs_inspection() -> None:
+    (warning,) = warnings(load_agents(agent("image: amd64\ninspect: never")))
+    assert warning.startswith("agents.hello.inspect: makes Slipway deploy the index: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["'${{connections.crm.target}}'", "'Hello {{name}}'", "'5$ (net)'", "a:b", "'${}'", "cost $USD", "'50% of %'"],
+)
 def test_other_texts_of_variables_are_no_warning(value: str) -> None:
     assert not warnings(load_agents(agent(f"env: {{A: {value}}}")))
 
