@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.registry_world import REGISTRY_MUTANTS, simulate
+from tests.simulation.run import Mutant
 from tests.simulation.safety_invariants import InvariantError
 
 SEEDS = 300
@@ -29,6 +30,12 @@ def test_no_history_violates_an_invariant(block: int) -> None:
 
 @pytest.mark.parametrize("missing", REGISTRY_MUTANTS)
 def test_a_mutant_is_found(missing: str) -> None:
-    with pytest.raises(InvariantError):
-        for seed in range(SEEDS):
-            simulate(seed, mutant=REGISTRY_MUTANTS[missing])
+    assert any(_violates(seed, REGISTRY_MUTANTS[missing]) for seed in range(SEEDS))
+
+
+def _violates(seed: int, mutant: Mutant) -> bool:
+    try:
+        simulate(seed, mutant=mutant)
+    except InvariantError:
+        return True
+    return False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from core.agents_file.loader import load_agents
@@ -152,7 +152,7 @@ async def check(history: History) -> None:
     assert len(keys) == len(set(keys)), "a rejection is reported twice for one generation"
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(histories())
 def test_an_agent_ends_at_what_the_registry_says(history: History) -> None:
     run(check(history))
