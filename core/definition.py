@@ -12,8 +12,9 @@ from core.agents_file.fields import check_variable
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
-from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, Toolbox, Version
+from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, TaggedSecret, Toolbox, Version
 from core.reasons import Reason
+from core.secret_versions import LaggingSecret
 
 SCHEMA = 1
 """Raised when the same spec and push would give another definition than before."""
@@ -31,6 +32,14 @@ TOOLBOX_NAME = "SLIPWAY_TOOLBOX_NAME"
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that people must know about a definition."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedDefinition:
     """A definition with all secrets, tools and image facts resolved."""
 
@@ -42,6 +51,12 @@ class ResolvedDefinition:
     """The facts of the image, if the registry was asked."""
     toolbox: str = ""
     """The version of the toolbox with the agent's tools."""
+    lagging: LaggingSecret | None = None
+    """The secret that may be older than an event says."""
+    tagged: Mapping[str, TaggedSecret] | None = None
+    """Variable -> the secret whose tags gave it; None for a version that exists."""
+    notes: tuple[Note, ...] = ()
+    """What a release of this definition records when it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,7 @@ class UnresolvedDefinition:
 
     reason: Reason
     detail: str
+    lagging: LaggingSecret | None = None
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:

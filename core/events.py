@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from core.image_reference import DIGEST, TAG, is_repository
@@ -58,6 +58,8 @@ class SecretChanged:
     event_id: str
     traceparent: str | None = None
     dry_run: bool = False
+    at: datetime | None = field(default=None, compare=False)
+    """The time of the event, by the vault's clock where that is believable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +154,15 @@ def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
         detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
         known_digest = digest if DIGEST.fullmatch(digest) else ""
         return Ignored(event_id, reason, detail, _quote(repository), _quote(tag), known_digest)
-    push = Push(repository, digest, tag, _pushed_at(body, data, ours.received_at), event_id)
-    return ImagePushed(push, _traceparent(body), data.get("dry_run") is True)
+    push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
+    return ImagePushed(push, _traceparent(body), _is_dry_run(data))
 
 
-def _pushed_at(body: Json, data: Json, received_at: datetime) -> datetime:
+def _is_dry_run(data: Json) -> bool:
+    return data.get("dry_run") is True
+
+
+def _event_time(body: Json, data: Json, received_at: datetime) -> datetime:
     """The first readable time since there are registries; received now, if it is in our future or there is none."""
     texts = (_text(body, "eventTime"), _text(body, "time"), _text(data, "timestamp"))
     times = (time for text in texts if (time := event_time(text)) is not None)
@@ -202,7 +208,8 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     if ours.vault and host != ours.vault:
         return Ignored(event_id, Reason.OTHER_VAULT, _quote(host))
     vault = host.partition(".")[0]
-    return SecretChanged(vault, name.lower(), version, event_id, _traceparent(body), data.get("dry_run") is True)
+    at = _event_time(body, data, ours.received_at)
+    return SecretChanged(vault, name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data), at)
 
 
 def _data(body: Json) -> Json:

@@ -184,6 +184,25 @@ class Secret:
     value: SecretValue
     expires_on: datetime | None = None
     not_before: datetime | None = None
+    created_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """A version of a secret as the vault lists it, without its value."""
+
+    version: str
+    enabled: bool = True
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSecret:
+    """The secret whose tags gave a variable to an agent."""
+
+    secret: str
+    version: str
+    """The version that had the tags: a new version has none unless they are set again."""
 
 
 class SecretUnavailable(StrEnum):

@@ -70,6 +70,8 @@ class Reason(StrEnum):
     WRITE_NOT_APPLIED = "WRITE_NOT_APPLIED", "warning", "a request without a clear answer had no effect", "Nothing to do; it is sent again."
     UNCLEAR_ANSWER = "UNCLEAR_ANSWER", "warning", "a request got no clear answer and may still take effect", "Nothing to do; Slipway reads Foundry before it writes again."
     REQUEUED = "REQUEUED", "info", "an unfinished release was queued again", "Nothing to do."
+    VARIABLE_TAGS_LOST = "VARIABLE_TAGS_LOST", "warning", "a new version of a secret has no tags, and its variable stays", "Set the tags of the new version with the command in the detail."
+    VARIABLE_REMOVED = "VARIABLE_REMOVED", "warning", "the tags of a secret were removed, and its variable goes with this release", "Nothing to do if you removed them; otherwise set the tags agent and env again and run slipway retry AGENT."
     # Ends
     LIVE = "LIVE", "info", "all new sessions go to the version", "Nothing to do."
     ALREADY_LIVE = "ALREADY_LIVE", "info", "the desired definition is live already", "Nothing to do."
@@ -122,6 +124,7 @@ class Reason(StrEnum):
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."
     NOT_DUE = "NOT_DUE", "info", "min_push_age or debounce is not over", "Nothing to do; the release continues by itself."
     IMAGE_LAGS = "IMAGE_LAGS", "info", "the registry does not have the pushed image yet", "Nothing to do; Slipway asks again until release.readable_within is over."
+    SECRET_LAGS = "SECRET_LAGS", "warning", "Key Vault does not give the version of a secret yet that its event named", "Nothing to do at first: Slipway reads again. If it ends so, check the secret's versions and run slipway retry AGENT."
     TIME_BUDGET_SPENT = "TIME_BUDGET_SPENT", "info", "the release takes longer than one message may", "Nothing to do; the release continues by itself."
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE", "warning", "a service failed or throttled seven times in a row", "Nothing to do; it is tried again. If it lasts, see Azure's status page."
     LEASE_TAKEN = "LEASE_TAKEN", "info", "another instance works on the agent's release", "Nothing to do; that instance continues."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 A = TypeVar("A")
@@ -30,7 +30,11 @@ async def gather_limited(limit: int, calls: Iterable[Awaitable[A]]) -> list[A]:
     slots = asyncio.Semaphore(limit)
 
     async def run(call: Awaitable[A]) -> A:
-        async with slots:
-            return await call
+        try:
+            async with slots:
+                return await call
+        finally:
+            if isinstance(call, Coroutine):
+                call.close()  # it has not begun where the task is cancelled while it waits for a slot
 
     return await gather_all([run(call) for call in calls])

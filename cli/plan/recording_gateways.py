@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cli.plan.assumptions import Assumptions
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version
+from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, SecretVersion, Status, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -145,6 +145,10 @@ class PlanKeyVault:
         states = (record.state.secrets for record in self._state_store.releases.values())
         released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)
         return Secret(name, version or released, SecretValue(""))
+
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        """Read them."""
+        return await self._source.list_secret_versions(name)
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Read them."""

@@ -15,7 +15,7 @@ from cli.plan.assumptions import Assumptions
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, Version
+from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, SecretVersion, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -190,10 +190,18 @@ class SnapshotGateways:
             return SecretUnavailable(recorded)
         return Secret(name, version or recorded, SecretValue(""))
 
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        """Return none: a snapshot records only the newest version."""
+        return ()
+
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
-        """Assume that there are none: a snapshot does not record the secrets' tags."""
-        self._assumptions.add("no secret is tagged for the agent")
-        return {}
+        """Assume those of what serves: a snapshot does not record the secrets' tags."""
+        good = self._entry(agent).release.last_good
+        if good is None or not good.tagged:
+            self._assumptions.add("no secret is tagged for the agent")
+            return {}
+        self._assumptions.add("the tags of secrets are as at the last release")
+        return {variable: item.secret for variable, item in good.tagged.items()}
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts:
         """Return it from the snapshot; if the snapshot lacks it, assume an image that runs."""

@@ -9,8 +9,10 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import Rejection, check_newer, check_tag
+from core.events import SecretChanged
 from core.model import Push
 from core.reasons import Reason
+from core.secret_versions import with_named_version
 from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush
 from core.timing import MAX_CLOCK_SKEW, add
 
@@ -137,7 +139,13 @@ def runtime_hash(spec: AgentSpec) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | None, now: datetime) -> DesiredUpdate:
+def apply_rotation(
+    desired: DesiredState,
+    spec: AgentSpec,
+    traceparent: str | None,
+    now: datetime,
+    changed: SecretChanged | None = None,
+) -> DesiredUpdate:
     """Release the desired push again, after ``debounce``, because a secret of the agent has a new version."""
     answers = {"notify": Reason.SECRET_CHANGE_REPORTED, "ignore": Reason.SECRET_CHANGE_IGNORED}
     if (action := spec.release.on_secret_change) != "release":
@@ -151,5 +159,6 @@ def apply_rotation(desired: DesiredState, spec: AgentSpec, traceparent: str | No
         updated_at=now,
         not_before=now + spec.release.debounce,
         traceparent=traceparent,
+        named_secrets=with_named_version(desired.named_secrets, changed, now) if changed else desired.named_secrets,
     )
     return DesiredUpdate(updated, Reason.ACCEPTED, "a secret has a new version")

@@ -24,10 +24,13 @@ from core.state.desired import (
     RejectedPush,
     Restored,
 )
+from core.timing import FIRST_TIME, add
 
 EVENT_ID = "registry-check"
 """The event id of a push whose event never came."""
 NEVER_PUSHED = PreviousPush()
+MAX_REGISTRY_SKEW = timedelta(days=1)
+"""How far a registry's clock may be ahead of ours: it decides, so it may differ more than that of an event."""
 MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
@@ -38,6 +41,12 @@ class Correction:
     push: Push
     reason: Reason
     detail: str = ""
+
+
+def believable_tags(tags: Iterable[RegistryTag], now: datetime) -> tuple[RegistryTag, ...]:
+    """The tags, where one with a time that cannot be true counts as old: it would be newer than every push."""
+    last = add(now, MAX_REGISTRY_SKEW)
+    return tuple(tag if FIRST_TIME <= tag.pushed_at <= last else replace(tag, pushed_at=UNKNOWN_TIME) for tag in tags)
 
 
 def find_correction(spec: AgentSpec, desired: DesiredState, tags: Sequence[RegistryTag]) -> Correction | None:
@@ -195,4 +204,4 @@ def next_registry_read(push: Push, spec: AgentSpec, now: datetime) -> datetime:
     """When to ask a registry that lags again: after seconds at first, then more rarely."""
     age = max(now - push.pushed_at, timedelta(0))
     pause = min(max(age / 2, MIN_LAG_PAUSE), MAX_LAG_PAUSE)
-    return max(min(now + pause, push.pushed_at + spec.release.readable_within), now + MIN_LAG_PAUSE)
+    return max(min(now + pause, add(push.pushed_at, spec.release.readable_within)), now + MIN_LAG_PAUSE)

@@ -14,6 +14,7 @@ from core.release import (
     rules_candidate,
     rules_pending_write,
     rules_registry,
+    rules_secrets,
     rules_start,
     rules_traffic,
     rules_version_limit,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     rules_registry.registry_knows_better,
     rules_registry.push_rejected,
     rules_start.image_held,
+    rules_secrets.secret_lags,
     rules_start.definition_unresolved,
     rules_start.already_live,
     rules_start.notify_only_or_disabled,
@@ -68,4 +70,5 @@ RULES: tuple[Rule, ...] = (
 def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
     inputs = rules_registry.without_lagging_push(inputs, spec, now)
+    inputs = rules_secrets.without_lagging_secret(inputs, now)
     return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

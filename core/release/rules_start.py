@@ -129,7 +129,7 @@ def definition_unresolved(inputs: DecisionInput, spec: AgentSpec, now: datetime)
 
 
 def already_live(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """The last good version serves and has the desired definition."""
+    """The last good version serves and has the desired definition; not where a secret is older than an event says."""
     good = inputs.release.last_good
     if not inputs.has_pending or good is None:
         return None
@@ -146,7 +146,11 @@ def already_live(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Actio
     live = inputs.version(good.version)
     if live is None or live.status is not Status.ACTIVE or not _is(live, desired, good):
         return None
-    return _held(inputs, now) if _image_is_held(inputs, now) else _answer(inputs, Reason.ALREADY_LIVE, now)
+    if _image_is_held(inputs, now):
+        return _held(inputs, now)
+    lagging = inputs.observed.desired_definition.lagging
+    reason, detail = (Reason.SECRET_LAGS, lagging.detail) if lagging else (Reason.ALREADY_LIVE, "")
+    return _answer(inputs, reason, now, detail)
 
 
 def notify_only_or_disabled(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
-from core.model import Push, Routing, Version
+from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
 from core.release.inputs import FIXED_BY_A_SECRET, push_to_run
 from core.state.desired import DesiredState, Hold
@@ -46,6 +46,7 @@ def started(
         push=push,
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
+        tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
         image=definition.definition.image,
         image_facts=_with_image(state, push, definition),
         variables=frozenset(definition.definition.environment),
@@ -64,6 +65,10 @@ def started(
         create_count=state.create_count if same else 0,
         image_retried=False,
     )
+
+
+def _remembered_tags(state: ReleaseState) -> Mapping[str, TaggedSecret]:
+    return state.last_good.tagged if state.last_good else {}
 
 
 def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
@@ -213,7 +218,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now)
-    good = GoodVersion(state.push, state.fingerprint, state.candidate)
+    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -80,6 +80,17 @@ class RollbackRequest:
     generation: int
     created_at: datetime | None = None
     """When the version was created: a recreated agent counts from 1 again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVersion:
+    """The newest version of a secret that an event named: a read that gives an older one lags."""
+
+    version: str
+    at: datetime
+    """The time of the event."""
+    since: datetime
+    """When the event came, by our clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,8 @@ class DesiredState:
     restored: Restored | None = None
     unconfirmed: Push | None = None
     """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
+    named_secrets: Mapping[str, NamedVersion] = field(default_factory=dict)
+    """Secret name in lower case -> the version that an event of the last hour named."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.image_manifest import ImageFacts
-from core.model import Push, Routing
+from core.model import Push, Routing, TaggedSecret
 from core.state.desired import Hold
 
 MAX_REMEMBERED_IMAGES = 20
@@ -56,6 +56,8 @@ class GoodVersion:
     push: Push
     fingerprint: str
     version: str
+    tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
+    """Variable -> the secret whose tags gave it; no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class ReleaseState:
     fingerprint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Secret name -> version id that the definition was resolved with."""
+    tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
+    """Variable -> the secret whose tags gave it; no value."""
     image: str = ""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""

@@ -70,7 +70,7 @@ async def _rotate(spec: AgentSpec, changed: SecretChanged, gateways: Gateways) -
     traceparent = otel.current_traceparent() or changed.traceparent
     return await update_and_enqueue(
         spec.name,
-        lambda desired, now: apply_rotation(desired, spec, traceparent, now),
+        lambda desired, now: apply_rotation(desired, spec, traceparent, now, changed),
         gateways,
         dry_run=changed.dry_run,
     )

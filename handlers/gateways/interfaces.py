@@ -19,7 +19,7 @@ from typing import Protocol
 
 from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, Toolbox, Version
+from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, SecretVersion, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -87,6 +87,9 @@ class KeyVault(Protocol):
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """A secret's value and version id from one read; the newest where no version is given."""
+
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        """Every version of a secret, all pages, in no order; empty where there is no such secret."""
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Environment name -> secret name of the enabled secrets tagged ``agent=<agent>`` and ``env=<NAME>``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
-from core.model import Secret, SecretUnavailable, SecretValue
+from core.model import Secret, SecretUnavailable, SecretValue, SecretVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, connection_options, gateway_error
 from handlers.gateways.errors import PermanentError
 
@@ -39,6 +39,14 @@ class AzureKeyVault:
                 disabled = isinstance(inner, dict) and inner.get("code") == "SecretDisabled"
                 return SecretUnavailable.DISABLED if disabled else SecretUnavailable.FORBIDDEN
 
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        with _translate_errors(f"list versions of secret {name}"):
+            try:
+                listed = [item async for item in self._client.list_properties_of_secret_versions(name)]
+            except ResourceNotFoundError:
+                return ()
+            return [_version(item) for item in listed if item.version]
+
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
         with _translate_errors("list secrets"):
@@ -63,7 +71,18 @@ def _secret(name: str, answer: KeyVaultSecret) -> Secret:
     dates: tuple[object, object] = properties.expires_on, properties.not_before
     if not isinstance(value, str) or not all(isinstance(date, datetime | None) for date in dates):
         raise TypeError("a secret has a text and dates")
-    return Secret(name, properties.version or "", SecretValue(value), properties.expires_on, properties.not_before)
+    version, created_at = properties.version or "", _created_at(properties)
+    return Secret(name, version, SecretValue(value), properties.expires_on, properties.not_before, created_at)
+
+
+def _version(properties: SecretProperties) -> SecretVersion:
+    return SecretVersion(properties.version or "", properties.enabled is not False, _created_at(properties))
+
+
+def _created_at(properties: SecretProperties) -> datetime | None:
+    """When the version was created; the SDK passes on a date that is not one as it came."""
+    created_at: object = properties.created_on
+    return created_at if isinstance(created_at, datetime) else None
 
 
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -21,7 +22,7 @@ from core.image_manifest import (
     inspect_manifest,
     unreadable_child,
 )
-from core.image_reference import DIGEST
+from core.image_reference import DIGEST, TAG
 from core.model import UNKNOWN_TIME
 from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
@@ -184,10 +185,17 @@ def _registry_tags(entries: list[Any]) -> list[RegistryTag]:
     The client's own class for a tag needs attributes that Slipway does not use. A tag without a time counts as old.
     """
     return [
-        RegistryTag(entry.name, entry.digest, entry.last_updated_on or entry.created_on or UNKNOWN_TIME)
+        RegistryTag(entry.name, entry.digest, _time(entry.last_updated_on or entry.created_on))
         for entry in entries
-        if entry.name and DIGEST.fullmatch(entry.digest or "")
+        if TAG.fullmatch(entry.name or "") and DIGEST.fullmatch(entry.digest or "")
     ]
+
+
+def _time(at: datetime | None) -> datetime:
+    """A time of the answer; without a zone it is in UTC, as everything that the service writes."""
+    if at is None:
+        return UNKNOWN_TIME
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 @contextmanager

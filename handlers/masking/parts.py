@@ -46,6 +46,12 @@ MEMBER_NAME = re.compile(r"\??[A-Za-z_][\w .-]{0,63}")
 YAML_MEMBER = re.compile(r"\s*[\"']?([A-Za-z_][\w .-]{0,63})[\"']?\s*:\s+(\S.*)")
 SCHEME_AND_TOKEN = re.compile(r"(?i:bearer|basic|token|apikey)\s+(\S+)")
 USER_AND_PASSWORD = re.compile(r"[^\s:/@]{1,64}:([^\s:/]+)")
+NAMED_VALUES = (
+    re.compile(r"([A-Za-z_][\w .-]{0,63})=\{([^{}]+)\}"),
+    re.compile(r"<([A-Za-z_][\w.:-]{0,63})(?:\s[^<>]*)?>([^<>]+)</"),
+    re.compile(r"[\"']([A-Za-z_][\w .-]{0,63})[\"']\s*:\s*[\"']([^\"']+)[\"']"),
+)
+"""A value in braces, which ODBC needs around ``;``; the text of an XML element; a member of a document like JSON."""
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s\"'<>]+")
 
 
@@ -97,6 +103,8 @@ def _inner(text: str) -> Iterator[Part]:
     if "=" in text:
         yield from _members(text)
     yield from _urls(text)
+    for pattern in NAMED_VALUES:
+        yield from ((match[1], match[2]) for match in pattern.finditer(text))
     if match := YAML_MEMBER.fullmatch(text):
         yield match[1], match[2].strip("\"'")
     if match := SCHEME_AND_TOKEN.fullmatch(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from core.agents_file.spec import AgentSpec
+from core.definition import ResolvedDefinition
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -191,7 +192,16 @@ async def _take_state(
         observed = observed.without(Read.DESIRED_DEFINITION)
     if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
+    _record_notes(action, inputs, run)
     return ActionResult(state, observed)
+
+
+def _record_notes(action: UpdateState | StartRelease, inputs: DecisionInput, run: ReleaseContext) -> None:
+    """What people must know about the definition of a release that starts."""
+    definition = inputs.observed.desired_definition
+    if isinstance(action, StartRelease) and isinstance(definition, ResolvedDefinition):
+        for note in definition.notes:
+            run.log.record(note.reason, action.state, inputs.desired, note.detail)
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Push, Secret, SecretUnavailable, Toolbox
+from core.intake.registry_check import believable_tags
+from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
 from core.reasons import Reason
 from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
 from core.release.rules_registry import is_checked
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited, gather_two
+from core.vault_variables import VaultVariables, vault_variables, without_tags
+from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import register_secret
-
-MAX_SECRET_READS = 64
-"""Secrets read at once: Key Vault allows 4,000 reads in 10 s to all users of the vault."""
+from handlers.release_agent.read_secrets import SecretReader
 
 
 class DefinitionResolver:
@@ -36,11 +36,12 @@ class DefinitionResolver:
         """The definition that should run, with today's spec and secrets."""
         if number := rollback_version(desired):
             return await self._existing(number, desired)
-        return await self._resolve(push_to_run(desired, release, now), {}, release)
+        read = SecretReader(self._gateways, {}, desired.named_secrets, release.secrets)
+        return await self._resolve(push_to_run(desired, release, now), read, release)
 
     async def under_way(self, release: ReleaseState) -> Definition:
         """The definition of the release under way, with the secret versions that it was resolved with."""
-        return await self._resolve(release.push, release.secrets, release)
+        return await self._resolve(release.push, SecretReader(self._gateways, release.secrets), release)
 
     async def _existing(self, number: str, desired: DesiredState) -> Definition:
         """An earlier version that an operator wants back, unchanged."""
@@ -50,20 +51,23 @@ class DefinitionResolver:
             return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number} is {status}")
         return existing_definition(version)
 
-    async def _resolve(
-        self, push: Push | None, secret_versions: Mapping[str, str], release: ReleaseState
-    ) -> Definition:
+    async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
-        image, rest = await gather_two(
-            self._image(push, release.image_facts), self._secrets_and_toolbox(secret_versions)
-        )
+        remembered = release.last_good.tagged if release.last_good else {}
+        rest_of_it = self._secrets_and_toolbox(reader, remembered)
+        image, rest = await gather_two(self._image(push, release.image_facts), rest_of_it)
         if isinstance(image, UnresolvedDefinition):
             return image  # first: what cannot be deployed is rejected, whatever else is wrong
         if isinstance(rest, UnresolvedDefinition):
             return rest
-        secrets, toolbox = rest
-        return resolve(self._spec, push, self._login_server, secrets, toolbox, self._gateways.clock.now(), image)
+        secrets, toolbox, from_vault = rest
+        now = self._gateways.clock.now()
+        definition = resolve(self._spec, push, self._login_server, secrets, toolbox, now, image)
+        definition = replace(definition, lagging=reader.lagging)
+        if isinstance(definition, UnresolvedDefinition):
+            return definition
+        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=from_vault.notes)
 
     async def recent_tags(self, desired: DesiredState) -> tuple[RegistryTag, ...] | None:
         """The newest tags and that of the desired push; None without an answer, or where they do not count."""
@@ -72,33 +76,46 @@ class DefinitionResolver:
             return None
         try:
             tag = push.tag if push.repository == spec.repository else ""
-            return tuple(await self._gateways.registry.recent_tags(spec.repository, tag))
+            tags = await self._gateways.registry.recent_tags(spec.repository, tag)
+            return believable_tags(tags, self._gateways.clock.now())
         except GatewayError as error:
             if spec.inspect == "required" and isinstance(error, TransientError):
                 raise
             return None
 
     async def _secrets_and_toolbox(
-        self, secret_versions: Mapping[str, str]
-    ) -> tuple[Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], Toolbox | None] | UnresolvedDefinition:
-        refs = await self._secret_refs()
+        self, reader: SecretReader, remembered: Mapping[str, TaggedSecret]
+    ) -> (
+        tuple[Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], Toolbox | None, VaultVariables]
+        | UnresolvedDefinition
+    ):
+        found = await self._from_vault(reader, remembered)
+        if isinstance(found, UnresolvedDefinition):
+            return found
+        refs = secret_refs(self._spec, found.secrets)
         if isinstance(refs, UnresolvedDefinition):
             return refs
-        secrets, toolbox = await gather_two(self._secrets(refs, secret_versions), self._toolbox())
-        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox)
+        secrets, toolbox = await gather_two(reader.read_all(refs), self._toolbox())
+        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox, found)
 
-    async def _secret_refs(self) -> Mapping[str, SecretRef] | UnresolvedDefinition:
-        """Which secret each variable takes, by the spec and by the vault's tags."""
-        vault = self._gateways.key_vault
+    async def _from_vault(
+        self, reader: SecretReader, remembered: Mapping[str, TaggedSecret]
+    ) -> VaultVariables | UnresolvedDefinition:
+        """The variables that the vault's tags give, and those that they gave to what serves."""
+        if not self._spec.env_from_vault:
+            return VaultVariables({}, {})
         try:
-            tagged = await vault.tagged_secrets(self._agent) if self._spec.env_from_vault else {}
+            tagged = await self._gateways.key_vault.tagged_secrets(self._agent)
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
             if error.status in (401, 403):
                 return UnresolvedDefinition(Reason.SECRET_FORBIDDEN, str(error))
             raise
-        return secret_refs(self._spec, tagged)
+        lost = without_tags(self._spec, tagged, remembered)
+        names = sorted({item.secret for item in lost.values()})
+        newest = await gather_all([reader.newest_version(name) for name in names])
+        return vault_variables(self._spec, tagged, lost, dict(zip(names, newest, strict=True)))
 
     async def _image(self, push: Push, known: Mapping[str, ImageFacts]) -> ImageFacts | UnresolvedDefinition | None:
         """What was pushed, asked once per digest; without an answer the release goes on, unless it needs the answer."""
@@ -117,25 +134,6 @@ class DefinitionResolver:
         if facts is None:
             return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest)
         return UnresolvedDefinition(Reason[facts.reason], facts.detail) if facts.reason else facts
-
-    async def _secrets(
-        self, refs: Mapping[str, SecretRef], secret_versions: Mapping[str, str]
-    ) -> dict[str, tuple[SecretRef, Secret | SecretUnavailable]]:
-        """Variable -> its reference and secret; each secret is read once, at its pinned or recorded version."""
-
-        def key(ref: SecretRef) -> tuple[str, str | None]:
-            return ref.secret, ref.version or secret_versions.get(ref.secret)
-
-        keys = sorted({key(ref) for ref in refs.values()}, key=str)
-        secrets = await gather_limited(MAX_SECRET_READS, [self._secret(*name_and_version) for name_and_version in keys])
-        by_key = dict(zip(keys, secrets, strict=True))
-        return {variable: (ref, by_key[key(ref)]) for variable, ref in refs.items()}
-
-    async def _secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        secret = await self._gateways.key_vault.get_secret(name, version)
-        if isinstance(secret, Secret):
-            register_secret(secret.value.reveal())
-        return secret
 
     async def _toolbox(self) -> Toolbox | UnresolvedDefinition | None:
         """The toolbox version with the spec's tools; asked again, it is the same version."""

@@ -10,7 +10,7 @@ from typing import Any
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate
-from core.intake.registry_check import apply_registry
+from core.intake.registry_check import apply_registry, believable_tags
 from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
@@ -62,7 +62,7 @@ def _parse_time(text: str) -> datetime:
 async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:
     """None where a retry may help: the next run makes it, not the next day's."""
     try:
-        return await gateways.registry.list_tags(repository)
+        return believable_tags(await gateways.registry.list_tags(repository), gateways.clock.now())
     except GatewayError as error:
         decisions.record(Reason.MISSED_PUSH_CHECK_FAILED, str(error), repository=repository)
         return None if isinstance(error, TransientError) else ()

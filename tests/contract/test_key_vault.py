@@ -83,6 +83,15 @@ async def test_a_secret_that_cannot_be_read_has_a_reason(vault: VaultUnderTest) 
     assert await vault.gateway.get_secret("search-key", None) is SecretUnavailable.DISABLED
 
 
+async def test_the_versions_of_a_secret_are_listed_without_values(vault: VaultUnderTest) -> None:
+    assert not await vault.gateway.list_secret_versions("nowhere")
+    versions = [await vault.put("search-key", enabled=number > 0) for number in range(30)]
+    listed = await vault.gateway.list_secret_versions("search-key")
+    assert {item.version for item in listed} == set(versions)
+    assert [item.version for item in listed if not item.enabled] == versions[:1]
+    assert all(item.created_at for item in listed)
+
+
 async def test_tags_map_secrets_to_variables_of_an_agent(vault: VaultUnderTest) -> None:
     await vault.put("one", tags={"agent": "hello", "env": "ONE"})
     await vault.put("two", tags={"agent": "hello", "env": "TWO"}, enabled=False)

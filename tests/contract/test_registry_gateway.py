@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from azure.containerregistry.aio import ContainerRegistryClient
 
 from core.image_manifest import ImageFacts, RegistryTag
+from core.model import UNKNOWN_TIME
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.interfaces import Registry as RegistryGateway
@@ -266,13 +268,18 @@ async def test_a_tag_without_a_time_or_a_readable_digest_affects_no_other(served
     tags = [
         odd,
         {"name": "broken", "digest": "?"},
+        {"name": "red\x1b[31m", "digest": digest},
+        {"name": "without-zone", "digest": digest, "lastUpdateTime": "2026-01-01T00:00:00"},
         {"name": "v1", "digest": digest, "createdTime": "2026-01-01T00:00:00Z"},
     ]
     body = json.dumps({"registry": "demo", "imageName": REPOSITORY, "tags": tags})
     answer = {"path": "/_tags", "status": 200, "body": body}
     await plan_faults(served.registry.url, {**answer, "method": "GET"})
     found = await served.gateway.list_tags(REPOSITORY)
-    assert [(tag.tag, tag.digest, tag.pushed_at.year) for tag in found] == [("odd", digest, 1970), ("v1", digest, 2026)]
+    first_of_2026 = datetime(2026, 1, 1, tzinfo=UTC)
+    expected = [("odd", UNKNOWN_TIME), ("without-zone", first_of_2026), ("v1", first_of_2026)]
+    assert [(tag.tag, tag.pushed_at) for tag in found] == expected
+    assert {tag.digest for tag in found} == {digest}
 
 
 FAULTS: list[Any] = [

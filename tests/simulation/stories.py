@@ -53,6 +53,7 @@ async def deleted_and_rotated(history: History) -> None:
 async def mended(history: History) -> None:
     """The first image of a new agent fails; the cause is mended, and the image is pushed again."""
     _begin(history)
+    history.foundry.deduplicates_by, history.foundry.ends_with_last_version = "definition", True
     await _push(history, "a", Behaviour.FAILS)
     await asyncio.sleep(100)
     await actors.mend(history)

@@ -96,8 +96,9 @@ agents:
 PROBES = "verify: {ask: ping, expect: pong}, check: {ask: ping, expect: pong}"
 
 
-def app_with(release: str = PROBES) -> App:
-    return App(clock=VirtualClock(), agents=load_agents((WITH_RELEASE % release).encode()))
+def app_with(release: str = PROBES, vault: InMemoryKeyVault | None = None) -> App:
+    agents = load_agents((WITH_RELEASE % release).encode())
+    return App(clock=VirtualClock(), key_vault=vault or InMemoryKeyVault(), agents=agents)
 
 
 async def rotate(app: App, value: str) -> None:
@@ -106,9 +107,9 @@ async def rotate(app: App, value: str) -> None:
     await app.event(secret_event(id=f"rotated-{value}", data=data))
 
 
-async def live_app() -> App:
+async def live_app(vault: InMemoryKeyVault | None = None) -> App:
     """An agent whose version 1 is live and good."""
-    made = app_with()
+    made = app_with(vault=vault)
     await made.pushed("v1", "a")
     assert await made.released() == "LIVE"
     await made.clock.sleep(3600)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from core.model import Secret, SecretUnavailable, SecretValue
+from core.model import Secret, SecretUnavailable, SecretValue, SecretVersion
+from core.timing import FIRST_TIME
 from handlers.gateways.errors import PermanentError
 
 
@@ -28,6 +29,8 @@ class InMemoryKeyVault:
         """By name in lower case, oldest first."""
         self.forbidden = False
         """Whether nothing may be read."""
+        self.hidden: dict[str, int] = {}
+        """By name in lower case: how many of the newest versions a read without a version does not give yet."""
         self._numbers = itertools.count(1)
 
     def put(
@@ -41,7 +44,9 @@ class InMemoryKeyVault:
         tags: Mapping[str, str] | None = None,
     ) -> Secret:
         """Add a version and return it."""
-        secret = Secret(name, f"{next(self._numbers):032x}", SecretValue(value), expires_on, not_before)
+        number = next(self._numbers)
+        created_at = FIRST_TIME + timedelta(seconds=number)
+        secret = Secret(name, f"{number:032x}", SecretValue(value), expires_on, not_before, created_at)
         self.versions.setdefault(name.lower(), []).append(SecretRecord(secret, enabled, tags or {}))
         return secret
 
@@ -72,6 +77,12 @@ class InMemoryKeyVault:
             found[variable] = name
         return found
 
+    async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+        records = self.versions.get(name.lower(), [])
+        return [SecretVersion(item.secret.version, item.enabled, item.secret.created_at) for item in records]
+
     def _find(self, name: str, version: str | None) -> SecretRecord | None:
-        records = reversed(self.versions.get(name.lower(), []))
+        known = self.versions.get(name.lower(), [])
+        hidden = self.hidden.get(name.lower(), 0) if version is None else 0
+        records = reversed(known[: len(known) - hidden])
         return next((record for record in records if version in (None, record.secret.version)), None)

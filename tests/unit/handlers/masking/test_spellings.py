@@ -162,6 +162,9 @@ DOCUMENTS = [
     ("apiVersion: v1\ntoken: 'abcdefgh8f3a'\n", "abcdefgh8f3a"),
     ("export A=b\nexport API_KEY=abc\nPASSWORD=hunter2!", "hunter2!"),
     ("Server=demo;Pwd=abc12;", "Pwd=abc12"),
+    ("Driver={ODBC};Server=x;Uid=u;Pwd={pa55;wordXY};", "pa55;wordXY"),
+    ("<cfg><user>ann</user><Password a='b'>xml-pa55word</Password></cfg>", "xml-pa55word"),
+    ("{'user': 'ann', 'password': 'quoted-pa55'}", "quoted-pa55"),
 ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from core.agents_file.loader import load_agents
 from core.image_manifest import ImageFacts
+from core.intake.registry_check import next_registry_read
 from core.model import Failure, Push, Routing
 from core.state.desired import Cause
 from handlers import user_commands
@@ -583,3 +584,23 @@ async def test_a_newer_tag_supersedes_a_release_while_the_image_between_them_lag
     await settle(app)
     assert await live_image(app) == "d"
     assert "SUPERSEDED" in app.journal.reasons()
+
+
+@pytest.mark.parametrize("year", [1, 2099, 9999])
+@in_virtual_time
+async def test_a_time_of_the_registry_that_cannot_be_true_wins_nothing(year: int) -> None:
+    app = make("tags: {allow: ['^v']}")
+    await push(app, "v1", "a")
+    await settle(app)
+    store(app, "v9", "c", at=datetime(year, 12, 31, 23, 59, tzinfo=UTC))
+    await resume_releases(app.agents, app.gateways)
+    await app.clock.sleep(60)
+    await push(app, "v2", "b")
+    await settle(app)
+    assert await live_image(app) == "b"
+
+
+def test_a_stored_time_that_cannot_be_true_does_not_overflow() -> None:
+    agents, now = make().agents, datetime(2026, 1, 1, tzinfo=UTC)
+    stored = Push(REPOSITORY, digest("a"), "v1", datetime.max.replace(tzinfo=UTC), "event")
+    assert now < next_registry_read(stored, agents.agents[AGENT], now) <= now + timedelta(minutes=1)

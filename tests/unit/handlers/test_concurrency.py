@@ -1,0 +1,26 @@
+"""Calls that wait for a slot: what becomes of them when the caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+from handlers.concurrency import gather_limited
+
+
+async def test_calls_that_wait_for_a_slot_are_closed_when_the_caller_is_cancelled() -> None:
+    begun = asyncio.Event()
+
+    async def call() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    calls = [call() for _ in range(3)]
+    task = asyncio.create_task(gather_limited(1, calls))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert {inspect.getcoroutinestate(each) for each in calls} == {inspect.CORO_CLOSED}
