@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli import event_files
 from cli.event_files import FoundEvent
 from cli.exit_codes import UsageError
+from cli.plan.recording_gateways import PlanGateways
 from core.agents_file.spec import Agents
 from core.events import IMAGE_PUSHED
-from handlers.gateways.interfaces import Gateways
 from handlers.settings import Settings
 
 REGISTRIES = "/subscriptions/plan/resourceGroups/plan/providers/Microsoft.ContainerRegistry/registries"
@@ -38,21 +38,23 @@ class PlanArguments:
 
 
 async def image_as_event(
-    arguments: PlanArguments, agents: Agents, settings: Settings, gateways: Gateways
+    arguments: PlanArguments, agents: Agents, settings: Settings, gateways: PlanGateways
 ) -> tuple[FoundEvent, ...]:
     """Return an event that pushes the image now; none if no image is named."""
     if arguments.agent is None or arguments.image is None:
         return ()
     from cli.image_reference import resolve_push
 
-    push = await resolve_push(arguments.image, agents.agents[arguments.agent], settings.registry_login_server, gateways)
+    spec, now = agents.agents[arguments.agent], gateways.clock.now()
+    push = replace(await resolve_push(arguments.image, spec, settings.registry_login_server, gateways), pushed_at=now)
+    gateways.registry.imagine(push)
     target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     body = {
         "id": "plan",
         "topic": f"{REGISTRIES}/{settings.registry_name}",
         "subject": f"{push.repository}:{push.tag}",
         "eventType": IMAGE_PUSHED,
-        "eventTime": gateways.clock.now().isoformat(),
+        "eventTime": now.isoformat(),
         "data": {"target": target},
     }
     return (FoundEvent(body, arguments.image),)

@@ -20,6 +20,7 @@ from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
+from core.events import ImagePushed, parse_events
 from core.reasons import Reason
 from handlers.events.event_queued import handle_event
 from handlers.gateways.in_memory.clock import ManualClock
@@ -47,6 +48,10 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
     reads: Any = SnapshotGateways(snapshot, assumptions)
     source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
     gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
+    for event in arguments.events:  # a snapshot cannot know the tags of later pushes
+        for parsed in parse_events(json.dumps(event.body), name, clock.now()):
+            if isinstance(parsed, ImagePushed):
+                gateways.registry.imagine(parsed.push)
     return asyncio.run(_plan(arguments, gateways, agents, settings, assumptions))
 
 

@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 
 from cli.plan.assumptions import Assumptions
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Secret, SecretUnavailable, SecretValue, SecretVersion, Status, Toolbox, Version
+from core.image_manifest import ImageFacts, RegistryTag
+from core.model import (
+    Agent,
+    Answer,
+    Push,
+    Secret,
+    SecretUnavailable,
+    SecretValue,
+    SecretVersion,
+    Status,
+    Toolbox,
+    Version,
+)
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -46,6 +58,7 @@ class PlanGateways(Gateways):
     clock: ManualClock
     journal: InMemoryJournal
     release_queue: PlanQueue
+    registry: PlanRegistry
 
 
 class PlanStateStore(InMemoryStateStore):
@@ -155,6 +168,39 @@ class PlanKeyVault:
         return await self._source.tagged_secrets(agent)
 
 
+class PlanRegistry:
+    """The registry of the source, as it is after the pushes that a plan imagines."""
+
+    def __init__(self, source: Registry) -> None:
+        self._source = source
+        self._imagined: dict[str, dict[str, RegistryTag]] = {}
+
+    async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
+        """Read it."""
+        return await self._source.inspect(repository, digest)
+
+    async def list_children(self, repository: str, digest: str) -> Sequence[str]:
+        """Read them."""
+        return await self._source.list_children(repository, digest)
+
+    def imagine(self, push: Push) -> None:
+        """Let the push's tag name its digest."""
+        tag = RegistryTag(push.tag, push.digest, push.pushed_at)
+        self._imagined.setdefault(push.repository, {})[push.tag] = tag
+
+    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+        """Read them."""
+        return self._with_imagined(repository, await self._source.list_tags(repository))
+
+    async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
+        """Read them."""
+        return self._with_imagined(repository, await self._source.recent_tags(repository, tag))
+
+    def _with_imagined(self, repository: str, tags: Sequence[RegistryTag]) -> Sequence[RegistryTag]:
+        imagined = self._imagined.get(repository, {})
+        return [*imagined.values(), *(tag for tag in tags if tag.tag not in imagined)]
+
+
 class PlanQueue(InMemoryReleaseQueue):
     """A queue without waiting."""
 
@@ -178,5 +224,5 @@ def recording_gateways(source: Source, clock: ManualClock, project: str, assumpt
         journal=InMemoryJournal(),
         release_queue=PlanQueue(clock),
         clock=clock,
-        registry=source.registry,
+        registry=PlanRegistry(source.registry),
     )

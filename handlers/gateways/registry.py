@@ -27,6 +27,7 @@ from core.model import UNKNOWN_TIME
 from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
+    NO_TRACE,
     UNREADABLE_ANSWER,
     LazyClient,
     connection_options,
@@ -130,7 +131,7 @@ class AzureRegistry:
 
     async def _config(self, repository: str, digest: str) -> object:
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
-        stream = await client.download_blob(repository, digest, headers=token.headers)
+        stream = await client.download_blob(repository, digest, headers=token.headers, **NO_TRACE)
         data = bytearray()
         async for chunk in stream:
             data += chunk
@@ -162,7 +163,7 @@ class AzureRegistry:
     async def _list(self, repository: str, *, all_pages: bool) -> tuple[list[RegistryTag], bool]:
         """The newest page of tags, or all; and whether there may be more."""
         client, token = await self._client.get(), self._token(repository, "metadata")
-        options = {"order_by": "timedesc", "results_per_page": PAGE_SIZE, "cls": list}
+        options = {"order_by": "timedesc", "results_per_page": PAGE_SIZE, "cls": list, **NO_TRACE}
         tags: list[RegistryTag] = []
         try:
             async for page in client.list_tag_properties(repository, **options, **token.options).by_page():

@@ -91,7 +91,7 @@ class AzureFoundry:
         """Delete the session; Foundry answers 204 also where it is gone already."""
         agents = (await self._client.get()).agents
         what = f"delete a session of {agent}"
-        await send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY), bool)
+        await send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY, **NO_TRACE), bool)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         return await toolboxes.ensure_toolbox(await self._client.get(), self._endpoint, name, tools)

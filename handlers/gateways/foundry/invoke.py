@@ -14,7 +14,7 @@ from azure.core.rest import HttpRequest
 
 from core.agents_file.spec import Probe
 from core.model import Answer
-from handlers.gateways.azure_http import UNREADABLE_ANSWER
+from handlers.gateways.azure_http import NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
 from handlers.gateways.foundry.errors import SERVICE, write_failed
@@ -34,7 +34,8 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     what = f"open a session on version {version} of {agent}"
     try:
         async with asyncio.timeout(within):
-            session = await client.agents.create_session(agent, body, **NO_RETRY_OR_REDIRECT, **_timeouts(within))
+            options = {**NO_RETRY_OR_REDIRECT, **NO_TRACE, **_timeouts(within)}
+            session = await client.agents.create_session(agent, body, **options)
             return str(session["agent_session_id"])
     except TimeoutError as error:
         raise TransientError(SERVICE, "no answer", what) from error
