@@ -95,8 +95,6 @@ def resolve(
     image: ImageFacts | None = None,
 ) -> ResolvedDefinition | UnresolvedDefinition:
     """Build the definition; ``secrets`` has, for each variable, the reference and what Key Vault returned."""
-    if image is not None and image.reason:
-        return UnresolvedDefinition(Reason[image.reason], image.detail)
     for variable, (ref, secret) in sorted(secrets.items()):
         if (reason := secret_problem(secret, now)) is not None:
             return UnresolvedDefinition(reason, f"secret {ref.secret} of variable {variable}")

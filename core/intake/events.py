@@ -46,7 +46,8 @@ def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
     """Make a push the desired one, if its tag is allowed and newer, and its digest was not rejected."""
-    push = replace(push, pushed_at=min(push.pushed_at, now))  # else no newer image would count until its time
+    if push.pushed_at > now + MAX_CLOCK_SKEW:
+        push = replace(push, pushed_at=now)  # else no newer image would count until then
     rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
     newest = _believable(desired.newest_push or desired.push, desired, now)
     rejection = rejection or check_newer(spec.tags, push, newest)

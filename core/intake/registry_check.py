@@ -119,7 +119,7 @@ def apply_correction(
     newer = (item for item in (desired.push, desired.unconfirmed) if item and push.pushed_at < item.pushed_at)
     unconfirmed = next(newer, None)
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
-    if position is None or desired.push_generation <= observed_generation:
+    if position is None or not _never_ran(desired, position, observed_generation):
         return replace(displace(desired, spec, push, now), unconfirmed=unconfirmed)
     restored = _restore(desired, spec, position, observed_generation, now)
     earlier = restored.push or push
@@ -136,7 +136,7 @@ def reject(
 ) -> DesiredState:
     """The desired push cannot be deployed: what was desired before is desired again, or else the registry's newest."""
     push, (reason, detail) = desired.push, rejection
-    if push is None:
+    if push is None:  # pragma: no cover - only a desired push is rejected
         return desired
     others = (item for item in desired.rejected if item.digest != push.digest)
     rejected = (RejectedDigest(push.digest, reason.value), *others)[:MAX_REJECTED_DIGESTS]
@@ -146,6 +146,12 @@ def reject(
     if restored.push is None and (newest := newest_allowed_push(spec, tags, digests)) is not None:
         restored = displace(restored, spec, newest, now)
     return replace(restored, rejected=rejected, last_rejection=RejectedPush(push, reason.value, detail, now))
+
+
+def _never_ran(desired: DesiredState, position: int, observed_generation: int) -> bool:
+    """True where no release answered the desired push, nor those between it and the earlier one at the position."""
+    between = (entry.push_generation for entry in desired.previous_pushes[:position])
+    return all(number > observed_generation for number in (desired.push_generation, *between))
 
 
 def _restore(
@@ -162,7 +168,7 @@ def _restore(
         push_generation = earlier.push_generation
     if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
         user_generation, hash_now = generation, runtime_hash(spec)
-    repeats = desired.push_generation > observed_generation and user_generation < generation
+    repeats = _never_ran(desired, len(undone) - 1, observed_generation) and user_generation < generation
     rollback = entry.rollback if repeats and asked == entry.generation else None
     return replace(
         desired,

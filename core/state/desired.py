@@ -181,11 +181,6 @@ class DesiredState:
         return {item.digest: item.reason for item in self.rejected}
 
     @property
-    def previous_push(self) -> Push | None:
-        """The push that is desired again if the present one is rejected."""
-        return self.previous_pushes[0].push if self.previous_pushes else None
-
-    @property
     def asked_generation(self) -> int:
         """The newest generation that asks for something; a generation that takes back a rejected push does not."""
         restored = self.restored

@@ -1057,3 +1057,13 @@ def test_a_rollback_to_a_version_that_is_gone_starts_without_a_candidate() -> No
 def test_a_message_is_read_back_as_it_was_written() -> None:
     message = ReleaseMessage("hello-agent", "00-1-2-01")
     assert ReleaseMessage.from_json(message.to_json()) == message
+
+
+def test_an_image_that_is_gone_before_its_create_is_waited_for_while_it_is_fresh() -> None:
+    gone = UnresolvedDefinition(Reason.IMAGE_GONE, PUSH.digest)
+    observed = replace(read_all(AT_1, version("1")), release_definition=gone)
+    action = decide(STARTED, observed, ANSWERED)
+    assert isinstance(action, Requeue)
+    assert (action.reason, action.until > NOW) == (Reason.IMAGE_LAGS, True)
+    old = replace(STARTED, push=OLD_PUSH)
+    assert isinstance(decide(old, observed, ANSWERED), EndRelease)

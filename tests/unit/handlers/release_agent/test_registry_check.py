@@ -541,6 +541,51 @@ async def test_a_push_whose_event_lost_against_a_rejected_one_is_not_lost() -> N
     assert await live_image(app) == "b"
 
 
+@in_virtual_time
+async def test_a_tag_that_moves_back_past_a_released_image_is_released_again() -> None:
+    app = await live(make(), "latest", "a")
+    await push(app, "latest", "b")
+    await settle(app)
+    assert await live_image(app) == "b"
+    begin = app.clock.now()
+    store(app, "v2", "c", at=begin)
+    store(app, "latest", "a", at=begin + timedelta(seconds=1))
+    await app.clock.sleep(30)
+    await tell(app, "v2", "c", begin)
+    await settle(app)
+    assert await live_image(app) == "a"
+
+
+@in_virtual_time
+async def test_an_older_answer_of_another_replica_displaces_no_newer_one() -> None:
+    app = await live(make(), "latest", "a")
+    store(app, "latest", "b")
+    await app.clock.sleep(86_401)
+    await resume_releases(app.agents, app.gateways)
+    await settle(app)
+    store(app, "latest", "a", at=app.clock.now() - timedelta(days=2))
+    await rotate(app, "rotated")
+    await settle(app)
+    assert (await live_image(app), app.foundry.create_count) == ("b", 3)
+
+
+@in_virtual_time
+async def test_a_newer_tag_supersedes_a_release_while_the_image_between_them_lags() -> None:
+    app = await live(make())
+    app.foundry.provisioning = 30.0
+    await push(app, "v2", "b")
+
+    async def later() -> None:
+        await app.clock.sleep(10)
+        await tell(app, "v3", "c")
+        store(app, "v4", "d", at=app.clock.now() + timedelta(seconds=1))
+
+    await asyncio.gather(app.released(), later())
+    await settle(app)
+    assert await live_image(app) == "d"
+    assert "SUPERSEDED" in app.journal.reasons()
+
+
 @pytest.mark.parametrize("year", [1, 2099, 9999])
 @in_virtual_time
 async def test_a_time_of_the_registry_that_cannot_be_true_wins_nothing(year: int) -> None:
