@@ -163,6 +163,7 @@ def test_json_stays_json_and_says_the_same(way: str, text: str) -> None:
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_a_text_without_secrets_or_controls_leaves_as_it_is(text: str) -> None:
+    forget_secrets()  # a text may be a part of those of the other tests
     text = "plain: " + text.replace("\u115f", "")
     assert redact_fields({"detail": text, "took_s": 1.5, "dry_run": True}, 1000) == {
         "detail": text, "took_s": 1.5, "dry_run": True,

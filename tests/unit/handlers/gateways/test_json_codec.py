@@ -45,7 +45,7 @@ RELEASE = ReleaseState(
     fingerprints={"2": "f" * 64},
     history=(HistoryEntry(NOW, "LIVE", PUSH.digest, "1"), HistoryEntry(NOW, "LIVE", PUSH.digest, "2")),
 )
-MAPPINGS = ("secrets", "created_at", "fingerprints", "image_facts")
+MAPPINGS = ("secrets", "created_at", "fingerprints", "image_facts", "named_secrets", "tagged")
 
 
 def extend(value: Any, name: str = "") -> Any:
