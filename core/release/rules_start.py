@@ -71,7 +71,7 @@ def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | N
     A wait that is longer than agents.yaml asks for is over too: it came from a push with a wrong time.
     """
     desired = inputs.desired
-    if desired.not_before is None or now >= desired.not_before:
+    if desired.not_before is None or now >= desired.not_before or not inputs.has_pending:
         return None
     updated_at = desired.updated_at
     from_the_future = updated_at is not None and updated_at - now > CONSISTENCY_LAG

@@ -158,7 +158,8 @@ def move_traffic(history: History, to: Routing) -> None:
     if agent.routing == to:
         return
     history.foundry.change_routing(AGENT, to)
-    is_restored = agent.routing == release.expected_routing and release.pending_write is None
+    pending = release.pending_write
+    is_restored = agent.routing == (pending.routing if pending else release.expected_routing)
     manual = ManualRouting(history.clock.monotonic(), release.observed_generation, agent.routing)
     history.oracle.manual_routing = None if is_restored else manual
     history.oracle.routing_was_changed = True

@@ -437,6 +437,13 @@ def test_the_age_of_a_candidate_is_measured_with_the_clock_of_foundry() -> None:
     assert decided.reason is Reason.TIMED_OUT
 
 
+def test_a_clock_behind_does_not_wait_again_for_a_change_that_another_instance_answered() -> None:
+    answered = replace(SERVING, observed_generation=DESIRED.generation, reason="ALREADY_LIVE")
+    action = decide(answered, read_all(AT_1), replace(DESIRED, not_before=NOW + timedelta(seconds=20)))
+    assert isinstance(action, Stop)
+    assert action.reason is Reason.ALREADY_LIVE
+
+
 def test_a_change_that_is_not_due_is_requeued_until_it_is() -> None:
     due = NOW + timedelta(seconds=30)
     assert decide(SERVING, read_all(AT_1), replace(DESIRED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
