@@ -42,9 +42,9 @@ def answer_with(*answers: Answer) -> None:
 async def test_an_event_with_a_lone_surrogate_in_its_tag_is_handled() -> None:
     gateways = in_memory_gateways()
     await handle_event(json.dumps(push_event(data=push_data(tag="v\ud800"))), AGENTS, SETTINGS, gateways)
-    push = (await gateways.state_store.get_desired("pushed")).push
-    assert push is not None
-    assert push.tag == "v?"
+    assert (await gateways.state_store.get_desired("pushed")).push is None
+    assert isinstance(gateways.journal, InMemoryJournal)
+    assert gateways.journal.reasons() == ["MALFORMED_EVENT"]  # no registry has such a tag
 
 
 async def test_a_message_with_a_lone_surrogate_is_reported() -> None:
