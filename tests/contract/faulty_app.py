@@ -36,6 +36,7 @@ agents:
     env_from_vault: true
     tools: [{type: code_interpreter}]
     inspect: required
+    release: {readable_within: 0s}
 """
 MAX_ATTEMPTS, RETRY_SECONDS = 5, 60.0
 """How often the host delivers a message, and the seconds between (host.json)."""
