@@ -35,7 +35,7 @@ def hold(
     desired: DesiredState, digest: str | None, why: str, by: str, until: datetime | None, now: datetime
 ) -> DesiredUpdate:
     """Hold an image, by default the desired one, so that it is not released."""
-    held = digest or (desired.push.digest if desired.push else "")
+    held = digest or (desired.next_push.digest if desired.next_push else "")
     if not held:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     others = (hold for hold in desired.holds if hold.digest != held)
@@ -68,7 +68,7 @@ def request_release(
     desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime
 ) -> DesiredUpdate:
     """Release a push, by default the desired one, whatever its tag and age, and lift the holds on it."""
-    chosen = push or desired.push
+    chosen = push or desired.next_push
     if chosen is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     last = release.fingerprint if release.push is not None and release.push.digest == chosen.digest else None
@@ -175,6 +175,6 @@ def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:
 
 
 def _choose_push(desired: DesiredState, push: Push | None, now: datetime) -> DesiredState:
-    newest = desired.newest_push or desired.push
+    newest = desired.newest_known_push
     updated = with_push(user_change(desired, Cause.PERSON, now), push, desired)
-    return replace(updated, newest_push=newest if newest != push else None, not_before=None)
+    return replace(updated, newest_push=newest if newest != push else None, not_before=None, waiting=())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release.actions import Action, Read, Requeue
 from core.release.inputs import DecisionInput
-from core.release_outcome import awaits_approval
 
 
 def secret_lags(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -20,15 +18,6 @@ def secret_lags(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action
         return needed
     again_at = _read_again_at(inputs, now)
     return Requeue(Reason.SECRET_LAGS, again_at) if again_at else None
-
-
-def without_lagging_secret(inputs: DecisionInput, now: datetime) -> DecisionInput:
-    """A release under way goes on as if the rotation, whose version is not readable yet, had not come."""
-    release, desired = inputs.release, inputs.desired
-    goes_on = release.is_open and not awaits_approval(release)
-    if not goes_on or inputs.has_pending_user_change or _read_again_at(inputs, now) is None:
-        return inputs
-    return replace(inputs, desired=replace(desired, generation=release.observed_generation))
 
 
 def _read_again_at(inputs: DecisionInput, now: datetime) -> datetime | None:

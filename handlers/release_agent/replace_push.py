@@ -1,11 +1,12 @@
-"""Replaces the desired push by what the registry says, as a change for a compare-and-swap."""
+"""Replaces the desired push by a push that waited, or by what the registry says, as a compare-and-swap."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.intake.events import displace
 from core.intake.registry_check import Correction, apply_correction, reject
 from core.release.actions import ReplaceDesiredPush
 from core.release.inputs import DecisionInput
@@ -28,6 +29,9 @@ class PushReplacement:
         self.applied = desired.generation == action.generation and desired.push == self.inputs.desired.push
         if not self.applied:
             return desired
+        old_enough = next((item for item in desired.waiting if item.push == action.push), None)
+        if old_enough is not None:
+            return replace(displace(desired, self.spec, old_enough.push, self.now), traceparent=old_enough.traceparent)
         if action.push is None:
             tags = self.inputs.observed.recent_tags or ()
             return reject(desired, self.spec, (action.reason, action.detail), tags, observed_generation, self.now)

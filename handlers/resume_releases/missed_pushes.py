@@ -76,7 +76,7 @@ async def _compare(spec: AgentSpec, tags: Sequence[RegistryTag], decisions: Deci
 
     with otel.span("missed_push", agent=spec.name) as set_attributes:
         update = await update_and_enqueue(spec.name, change, gateways)
-        push = update.desired.push
+        push = update.desired.next_push
         if not update.enqueues or push is None:
             return
         image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.agents_file.spec import Agents
 from core.reasons import Reason
+from core.waits import waits_until
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.config_changes import apply_config_changes
@@ -57,6 +58,10 @@ async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways:
         decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
         return
     desired = await gateways.state_store.get_desired(agent)
-    traceparent = desired.traceparent or otel.current_traceparent()  # of its push, where there is one
+    if desired.waiting or desired.not_before:  # else each run would add a message to the one that waits
+        release, now = await gateways.state_store.get_release(agent), gateways.clock.now()
+        if waits_until(desired, release, agents.agents[agent], now):
+            return
+    traceparent = desired.newest_traceparent or otel.current_traceparent()  # of its push, where there is one
     await gateways.release_queue.enqueue(agent, traceparent=traceparent)
     decisions.record(Reason.REQUEUED, agent=agent)

@@ -74,7 +74,7 @@ class InMemoryStateStore:
         desired, release = self.desired.get(agent, DesiredState()), self._release(agent)
         if desired.generation > release.observed_generation:
             return "due" if desired.not_before else "open"
-        return release.blob_state
+        return "due" if release.blob_state == "ended" and desired.waiting else release.blob_state
 
 
 class InMemoryLease:

@@ -47,7 +47,8 @@ class BlobStateStore:
             if after == before:
                 return after
             not_before = after.not_before.isoformat() if after.not_before else ""
-            metadata = {"generation": str(after.generation), "not_before": not_before}
+            waiting = str(len(after.waiting) or "")
+            metadata = {"generation": str(after.generation), "not_before": not_before, "waiting": waiting}
             data = DESIRED_CODEC.encode(after, stored)
             if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
                 return after
@@ -161,6 +162,7 @@ def _state(desired: Mapping[str, str], release: Mapping[str, str]) -> str:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
     except (ValueError, TypeError):
         return "open"
-    if has_pending and desired.get("not_before"):
-        return "due"
-    return "open" if has_pending else release.get("state", "ended")
+    state = release.get("state", "ended")
+    if has_pending:
+        return "due" if desired.get("not_before") else "open"
+    return "due" if state == "ended" and desired.get("waiting") else state
