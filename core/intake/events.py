@@ -13,6 +13,7 @@ from core.events import SecretChanged
 from core.model import Push
 from core.reasons import Reason
 from core.secret_versions import with_named_version
+from core.state import holds, rollbacks
 from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush, WaitingPush
 from core.timing import MAX_CLOCK_SKEW
 from core.waits import after_push, old_enough_at, with_quiet_time, with_waiting
@@ -82,13 +83,16 @@ def due_of(desired: DesiredState, spec: AgentSpec, now: datetime) -> datetime | 
 def displace(desired: DesiredState, spec: AgentSpec, push: Push, now: datetime) -> DesiredState:
     """A push is desired from now on; what was desired before is remembered, in case the push is rejected.
 
-    Older pushes that wait are left out.
+    It ends a rollback, unless its image is held: then it cannot run in the place of what was rolled back to. Older
+    pushes that wait are left out.
     """
+    held = holds.of_digest(holds.set_by_people(desired, now), push.digest)
     changed = after_push(user_change(desired, Cause.PUSH, now), desired, now)
     position = next((number for number, item in enumerate(desired.waiting) if item.push == push), 0)
     return replace(
         with_push(changed, push, desired),
         newest_push=None,
+        rollback=desired.rollback if held else None,
         runtime_hash=runtime_hash(spec),
         waiting=desired.waiting[:position],
     )
@@ -98,7 +102,6 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
     """``changed``, the next generation, with another push in the place of that of ``before``."""
     if push == before.push:
         return changed
-    rollback = before.rollback if before.rollback and before.rollback.generation == before.generation else None
     previous = PreviousPush(
         before.push,
         before.push_generation,
@@ -106,7 +109,7 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
         before.user_generation,
         before.newest_push,
         before.runtime_hash,
-        rollback,
+        before.rollback,
         before.due_generation,
     )
     return replace(
@@ -140,12 +143,19 @@ def _believable(push: Push | None, desired: DesiredState, now: datetime) -> Push
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
-    """Release the desired push again, after ``debounce``, if a deployed agents.yaml changed what the agent runs."""
+    """Release the desired push again, after ``debounce``, if a deployed agents.yaml changed what the agent runs.
+
+    A rollback stands: the change waits for a newer push or a person's command.
+    """
     new_hash = runtime_hash(spec)
     if desired.push is None or desired.runtime_hash == new_hash:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     if desired.push.repository != spec.repository:  # the agent waits for a push of its new repository
         return DesiredUpdate(replace(desired, runtime_hash=new_hash, waiting=()), Reason.NO_PUSH_YET)
+    if desired.rollback is not None:
+        rollback = replace(desired.rollback, config_at=now)
+        waits = replace(desired, runtime_hash=new_hash, rollback=rollback)
+        return DesiredUpdate(waits, Reason.ROLLED_BACK_BY, rollbacks.describe(rollback))
     changed = replace(user_change(desired, Cause.CONFIGURATION, now), runtime_hash=new_hash)
     updated = with_quiet_time(changed, desired, spec, now, of_secret=False)
     return DesiredUpdate(updated, Reason.CONFIG_CHANGED, due=updated.not_before)

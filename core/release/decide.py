@@ -7,6 +7,7 @@ outside returns ``NeedsRead``: the loop reads it and asks again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
@@ -23,6 +24,7 @@ from core.release import (
 from core.release.actions import Action
 from core.release.gates import approval, confirm, verify
 from core.release.inputs import DecisionInput
+from core.state.rollbacks import under_way_first
 
 Rule = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
 
@@ -71,5 +73,6 @@ RULES: tuple[Rule, ...] = (
 
 def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
+    inputs = replace(inputs, desired=under_way_first(inputs.desired, inputs.release))
     inputs = rules_follow.without_what_follows(inputs, spec, now)
     return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

@@ -26,12 +26,13 @@ class PushReplacement:
     def apply(self, desired: DesiredState) -> DesiredState:
         """The corrected desired state, or the same where it is not the one that was decided on."""
         action, observed_generation = self.action, self.inputs.release.observed_generation
+        waiting = next((item for item in desired.waiting if item.push == action.push), None)
+        if waiting is not None:  # whatever else has changed, it is old enough
+            self.applied = True
+            return replace(displace(desired, self.spec, waiting.push, self.now), traceparent=waiting.traceparent)
         self.applied = desired.generation == action.generation and desired.push == self.inputs.desired.push
         if not self.applied:
             return desired
-        old_enough = next((item for item in desired.waiting if item.push == action.push), None)
-        if old_enough is not None:
-            return replace(displace(desired, self.spec, old_enough.push, self.now), traceparent=old_enough.traceparent)
         if action.push is None:
             tags = self.inputs.observed.recent_tags or ()
             return reject(desired, self.spec, (action.reason, action.detail), tags, observed_generation, self.now)

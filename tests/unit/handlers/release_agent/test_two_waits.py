@@ -217,3 +217,21 @@ async def test_a_pause_that_is_longer_than_an_age_does_not_run_for_ever() -> Non
     await user_commands.unpause((AGENT,), "ann", app.gateways)
     assert await app.released() == "LIVE"
     assert (await live(app))[0] == "b"
+
+
+@in_virtual_time
+async def test_a_push_that_becomes_old_enough_during_a_release_and_a_rotation_supersedes_it() -> None:
+    app = await live_app("min_push_age: 90s, debounce: 0s")
+    app.foundry.provisioning = 60.0
+    await app.pushed("v2", "b")
+    await app.clock.sleep(20)
+    await app.pushed("v3", "c")
+    await app.clock.sleep(70)
+
+    async def rotate_meanwhile() -> None:
+        await app.clock.sleep(5)
+        await rotate(app, "canary-2")
+
+    await asyncio.gather(app.released(), rotate_meanwhile())
+    assert await live(app) == ("c", "canary-2")
+    assert "SUPERSEDED" in app.journal.reasons()
