@@ -7,10 +7,30 @@ from collections.abc import Iterable, Sequence
 from core.definition import push_of_version
 from core.image_manifest import DIGEST
 from core.model import Push, Version
-from handlers.concurrency import gather_limited
-from handlers.gateways.interfaces import Registry
+from core.reasons import Reason
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from handlers.concurrency import gather_limited, gather_two
+from handlers.gateways.interfaces import Gateways, Registry
+from handlers.telemetry.decision_log import DecisionLog
 
 MAX_CONCURRENT = 8
+IMAGES_PER_LINE = 40
+"""Telemetry cuts values at 8,192 characters."""
+ALL_STATES = frozenset({"open", "due", "ended"})
+
+
+async def known_agents(gateways: Gateways) -> list[str]:
+    """The agents that Slipway has a state of, and those that Foundry lists; raises TransientError or PermanentError."""
+    lists = await gather_two(gateways.state_store.list_agents(ALL_STATES), gateways.foundry.list_agents())
+    return sorted({name for names in lists for name in names})
+
+
+def record_images(decisions: DecisionLog, images: Sequence[str], **fields: object) -> None:
+    """Record the images of an agent, for jobs that purge the registry."""
+    for start in range(0, len(images), IMAGES_PER_LINE):
+        names = " ".join(images[start : start + IMAGES_PER_LINE])
+        decisions.record(Reason.IMAGES_IN_USE, images=names, **fields)
 
 
 class ImagesInUse:
@@ -34,6 +54,12 @@ class ImagesInUse:
         children = await gather_limited(MAX_CONCURRENT, map(self._list_children, sorted(images)))
         return sorted(images.union(*children))
 
+    async def of_agent(self, name: str, versions: Sequence[Version], gateways: Gateways) -> list[str]:
+        """The images of an agent's versions, and of the pushes that it runs or will run."""
+        store = gateways.state_store
+        desired, release = await gather_two(store.get_desired(name), store.get_release(name))
+        return await self.read(versions, pushes_in_use(desired, release))
+
     async def _list_children(self, image: str) -> list[str]:
         """The children of an image of our registry; an image of another registry has none that we could read."""
         host, _, path = image.partition("/")
@@ -44,3 +70,8 @@ class ImagesInUse:
             found = await self._registry.list_children(repository, digest)
             self._children[image] = [f"{host}/{repository}@{child}" for child in found]
         return self._children[image]
+
+
+def pushes_in_use(desired: DesiredState, release: ReleaseState) -> list[Push | None]:
+    """The pushes that an agent runs, or will run once they are old enough."""
+    return [desired.push, release.push, *(waiting.push for waiting in desired.waiting)]

@@ -12,21 +12,17 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 
 
 async def list_digests(context: CommandContext) -> CommandResult:
-    """Return one image per line, also of agents that are no longer in agents.yaml; fail if one cannot be read."""
+    """Return one image per line, also of agents that agents.yaml does not name; fail if one cannot be read."""
     from cli.concurrency import read_agents
     from cli.output import join_lines
-    from handlers.concurrency import gather_two
-    from handlers.images_in_use import ImagesInUse
+    from handlers.images_in_use import ImagesInUse, known_agents
 
     gateways, settings = context.gateways, context.settings
-    known = await gateways.state_store.list_agents(frozenset({"open", "due", "ended"}))
-    names = sorted({*context.select_agents(None), *known})
+    names = sorted({*context.select_agents(None), *await known_agents(gateways)})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
 
     async def read(name: str) -> list[str]:
-        states = gather_two(gateways.state_store.get_desired(name), gateways.state_store.get_release(name))
-        versions, (desired, release) = await gather_two(gateways.foundry.list_versions(name), states)
-        return await in_use.read(versions, [desired.push, release.push])
+        return await in_use.of_agent(name, await gateways.foundry.list_versions(name), gateways)
 
     reads = await read_agents(context, names, read)
     if reads.unread:  # a purge by a list that lacks an agent would delete what it runs

@@ -60,13 +60,13 @@ async def _prune(context: CommandContext, names: list[str], planned_count: int) 
     """Do what the timer does: plan again under the lease, and read each version before its deletion."""
     from core.agents_file.spec import Agents
     from core.reasons import Reason
-    from handlers.prune_versions.run import prune_versions
+    from handlers.prune_versions.run import prune_agents
 
     context.progress.activity = "deleting"
     journal = RecordingJournal(context.gateways.journal)
     agents = Agents(agents={name: context.agents.agents[name] for name in names})
     settings = replace(context.settings, prune_dry_run=False)
-    await prune_versions(agents, settings, replace(context.gateways, journal=journal))
+    await prune_agents(agents, settings, replace(context.gateways, journal=journal))
     rows = [
         _row(str(line["agent"]), str(line.get("version", "")), Reason[str(line["reason"])])
         | {"deleted": line["reason"] in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED)}

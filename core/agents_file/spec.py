@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+import re2
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -146,13 +147,19 @@ class ReleaseSpec(Value):
 class KeepSpec(Value):
     """Which versions pruning keeps; live, previous and candidate always stay."""
 
-    newest: int = Field(5, ge=0, description="how many active versions older than the live one stay")
+    newest: int = Field(5, ge=0, description="how many active versions stay beside the live and the previous one")
     min_age: Duration = Field(timedelta(days=14), description="versions younger than this stay")
     failed: Duration = Field(timedelta(days=2), description="failed versions younger than this stay")
-    tags: tuple[Expression, ...] = Field((), strict=False, description="versions whose tag matches one of these stay")
+    tags: tuple[Expression, ...] = Field(
+        (), strict=False, description="versions stay whose image has or had such a tag"
+    )
     foreign: bool = Field(default=True, description="whether versions that Slipway did not create stay")
     limit: int = Field(100, ge=2, le=1000, description="the maximum number of versions of the agent")
     max_deletes: int = Field(50, ge=1, description="the maximum number of deletions in one run")
+
+    def keeps_tag(self, tag: str) -> bool:
+        """Whether versions of an image with this tag stay."""
+        return any(re2.search(pattern, tag) for pattern in self.tags)
 
 
 class AgentSpec(Value):

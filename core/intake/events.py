@@ -14,7 +14,15 @@ from core.model import Push
 from core.reasons import Reason
 from core.secret_versions import with_named_version
 from core.state import holds, rollbacks
-from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush, WaitingPush
+from core.state.desired import (
+    MAX_PREVIOUS_PUSHES,
+    MAX_TAGGED_DIGESTS,
+    MAX_TAGS_OF_DIGEST,
+    Cause,
+    DesiredState,
+    PreviousPush,
+    WaitingPush,
+)
 from core.timing import MAX_CLOCK_SKEW
 from core.waits import after_push, old_enough_at, with_quiet_time, with_waiting
 
@@ -52,6 +60,7 @@ def apply_push(
     """Make a push the desired one, if its tag is allowed and newer, and its digest was not rejected."""
     if push.pushed_at > now + MAX_CLOCK_SKEW:
         push = replace(push, pushed_at=now)  # else no newer image would count until then
+    desired = _with_kept_tag(desired, spec, push)
     rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
     newest = _believable(desired.newest_known_push, desired, now)
     rejection = rejection or check_newer(spec.tags, push, newest)
@@ -127,6 +136,16 @@ def _with_lagging_push(desired: DesiredState, push: Push) -> DesiredState:
     """The desired image was pushed again while the registry lags: it is asked until it shows that."""
     lagging = desired.unconfirmed
     return replace(desired, unconfirmed=push) if lagging and push.pushed_at > lagging.pushed_at else desired
+
+
+def _with_kept_tag(desired: DesiredState, spec: AgentSpec, push: Push) -> DesiredState:
+    """A tag that keeps versions counts for ever: also one that the agent does not follow, or that moves later."""
+    tags = desired.kept_tags.get(push.digest, ())
+    if push.tag in tags or not spec.keep.keeps_tag(push.tag):
+        return desired
+    others = [(digest, kept) for digest, kept in desired.kept_tags.items() if digest != push.digest]
+    newest = [*others, (push.digest, (*tags, push.tag)[-MAX_TAGS_OF_DIGEST:])]
+    return replace(desired, kept_tags=dict(newest[-MAX_TAGGED_DIGESTS:]))
 
 
 def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:

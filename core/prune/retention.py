@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import re2
-
 from core.agents_file.spec import KeepSpec
-from core.definition import FINGERPRINT, TAG
+from core.definition import FINGERPRINT, TAG, push_of_version
+from core.image_manifest import RegistryTag
 from core.model import UNKNOWN_TIME, Agent, Routing, Status, Version, is_version_number
 from core.reasons import Reason
 from core.state.release import ReleaseState
@@ -37,6 +36,12 @@ class Delete:
 PruneDecision = Keep | Delete
 
 
+def tagged_digests(keep: KeepSpec, known: Mapping[str, Collection[str]], tags: Iterable[RegistryTag]) -> frozenset[str]:
+    """The digests with a tag of ``keep.tags``: of the events that came, and of the registry as it is."""
+    of_events = {digest for digest, names in known.items() if any(map(keep.keeps_tag, names))}
+    return frozenset(of_events | {tag.digest for tag in tags if keep.keeps_tag(tag.tag)})
+
+
 def near_limit(count: int, keep: KeepSpec) -> bool:
     """True if the agent has more than 80 % of the versions that it may have."""
     return count > int(keep.limit * NEAR_LIMIT_SHARE)
@@ -49,16 +54,18 @@ def plan_prune(
     keep: KeepSpec,
     now: datetime,
     not_deleted: Mapping[str, Reason] | None = None,
+    tagged: Collection[str] = (),
 ) -> tuple[PruneDecision, ...]:
     """A decision for every version, oldest first; the order of the input does not matter.
 
-    ``not_deleted``: versions that could not be deleted just now, so that others are deleted instead.
+    ``not_deleted``: versions that could not be deleted just now, so that others are deleted instead. ``tagged``: the
+    digests that have, or had, a tag of ``keep.tags`` beside the one that their version was made for.
     """
     ordered = sorted(versions, key=_age_order)
     needs = [*_needs(ordered, routing, release, keep), *(not_deleted or {}).items()]
     needed = dict(reversed(needs))  # the first reason counts
     free = [version for version in ordered if version.number not in needed]
-    kept = {version.number: reason for version in free if (reason := _kept_by_settings(version, keep, now)) is not None}
+    kept = {version.number: reason for version in free if (reason := _kept_by_settings(version, keep, now, tagged))}
     stale = [version for version in free if version.number not in kept]
     excess = max(0, len(ordered) - len(stale) - int(keep.limit * NEAR_LIMIT_SHARE))
     early = [version for version in free if version.number in kept][:excess]
@@ -109,9 +116,13 @@ def _needs(
     yield from ((rule.version, Reason.KEPT_LIVE) for rule in routing.rules)
     if routing.follows_latest and numbered:
         yield numbered[-1].number, Reason.KEPT_LIVE
-    yield from ((number, Reason.KEPT_IN_RELEASE) for number in _in_release(release))
+    in_release = list(_in_release(release))
+    yield from ((number, Reason.KEPT_IN_RELEASE) for number in in_release)
     yield from ((version.number, reason) for version in ordered if (reason := _kept_always(version, keep)) is not None)
-    yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(numbered, routing, keep))
+    others = [item for item in numbered if not routing.routes_to(item.number) and item.number not in in_release]
+    if routing.follows_latest:
+        others = [version for version in others if version is not numbered[-1]]
+    yield from ((version.number, Reason.KEPT_RECENT) for version in _recent(others, keep))
     if numbered and not any(routing.routes_to(version.number) for version in numbered):
         yield numbered[-1].number, Reason.KEPT_LAST  # one version must be left to send traffic to
 
@@ -136,18 +147,16 @@ def _in_release(release: ReleaseState) -> Iterator[str]:
         yield from (rule.version for rule in routing.rules) if routing else ()
 
 
-def _recent(numbered: list[Version], routing: Routing, keep: KeepSpec) -> list[Version]:
-    """The ``newest`` active versions that are older than the live one."""
-    pinned = [int(rule.version) for rule in routing.rules if rule.version.isdecimal()]
-    newest = version_number(numbered[-1]) if numbered else 0
-    live = max(pinned) if pinned and not routing.follows_latest else newest
-    older = [version for version in numbered if version_number(version) < live and version.status is Status.ACTIVE]
-    return older[-keep.newest :] if keep.newest else []
+def _recent(others: list[Version], keep: KeepSpec) -> list[Version]:
+    """The ``newest`` active versions by number, whichever serves: live and previous versions come on top."""
+    active = [version for version in others if version.status is Status.ACTIVE]
+    return active[-keep.newest :] if keep.newest else []
 
 
-def _kept_by_settings(version: Version, keep: KeepSpec, now: datetime) -> Reason | None:
+def _kept_by_settings(version: Version, keep: KeepSpec, now: datetime, tagged: Collection[str] = ()) -> Reason | None:
     if now - version.created_at < (keep.failed if version.status is Status.FAILED else keep.min_age):
         return Reason.KEPT_YOUNG
-    if any(re2.search(pattern, version.metadata.get(TAG, "")) for pattern in keep.tags):
+    push = push_of_version(version)
+    if keep.keeps_tag(version.metadata.get(TAG, "")) or (push is not None and push.digest in tagged):
         return Reason.KEPT_TAGGED
     return None

@@ -21,6 +21,7 @@ class Read(StrEnum):
     DESIRED_DEFINITION = "desired_definition"
     RELEASE_DEFINITION = "release_definition"
     RECENT_TAGS = "recent_tags"
+    ALL_TAGS = "all_tags"
 
 
 @dataclass(frozen=True, slots=True)

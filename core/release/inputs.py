@@ -59,6 +59,9 @@ class Observed:
     recent_tags: tuple[RegistryTag, ...] | None = None
     """The repository's newest tags, and the desired one; None without an answer, or where they do not count."""
 
+    all_tags: tuple[RegistryTag, ...] | None = None
+    """Every tag of the repositories that the versions came from; None where the registry refuses to list them."""
+
     def with_version(self, number: str, version: Version | None) -> Observed:
         """The same with one version as just read."""
         return replace(self, versions={**self.versions, number: version})

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.definition import push_of_version
 from core.model import Routing
-from core.prune.retention import Delete, PruneDecision, near_limit, plan_prune
+from core.prune.retention import Delete, PruneDecision, near_limit, plan_prune, tagged_digests
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, EndRelease, PruneForRoom, Read
@@ -25,9 +26,11 @@ def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action |
     if not near_limit(count, spec.keep):
         return None
     routing = inputs.agent.routing if inputs.agent else Routing()
-    decisions = plan_prune(inputs.version_list, routing, inputs.release, spec.keep, now, tried)
-    full = count >= spec.keep.limit
+    decisions = plan_prune(inputs.version_list, routing, inputs.release, spec.keep, now, tried, _tagged(inputs, spec))
     deletions = tuple(decision for decision in decisions if isinstance(decision, Delete))
+    if deletions and spec.keep.tags and (needed := inputs.needs(Read.ALL_TAGS)):
+        return needed
+    full = count >= spec.keep.limit
     if deletions and (full or not tried):
         return PruneForRoom(deletions)
     if not full:
@@ -36,6 +39,14 @@ def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action |
     return EndRelease(
         Reason.VERSION_LIMIT, transitions.ended(inputs.release, Reason.VERSION_LIMIT, now, detail), detail
     )
+
+
+def _tagged(inputs: DecisionInput, spec: AgentSpec) -> frozenset[str]:
+    """The digests with a tag of ``keep.tags``: all that are known, where the registry does not list its tags."""
+    observed, known = inputs.observed, inputs.desired.kept_tags
+    if Read.ALL_TAGS in observed.reads and observed.all_tags is None:
+        return frozenset(push.digest for push in map(push_of_version, inputs.version_list) if push)
+    return tagged_digests(spec.keep, known, observed.all_tags or ())
 
 
 def kept_because(decisions: Iterable[PruneDecision]) -> str:

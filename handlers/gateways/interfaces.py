@@ -53,6 +53,9 @@ class Foundry(Protocol):
     route, delete, create a toolbox version) exactly once; a lost answer is ``TransientError(unclear=True)``.
     """
 
+    async def list_agents(self) -> Sequence[str]:
+        """The names of the project's hosted agents, all pages."""
+
     async def get_agent(self, name: str) -> Agent | None:
         """The agent with its routing and newest version, or None where it does not exist."""
 

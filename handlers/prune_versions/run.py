@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.model import Routing, Version
-from core.prune.retention import Delete, Keep, PruneDecision, near_limit, plan_prune
+from core.prune.retention import Delete, Keep, PruneDecision, near_limit, plan_prune, tagged_digests
 from core.reasons import Reason
 from core.release.inputs import PRUNED
+from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers import outcome_events
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
-from handlers.images_in_use import ImagesInUse
+from handlers.images_in_use import ImagesInUse, pushes_in_use, record_images
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions.prune_toolbox import prune_toolbox
+from handlers.prune_versions.unmanaged_agents import report_unmanaged
+from handlers.registry_tags import RegistryTags
 from handlers.retry import with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
@@ -31,8 +34,6 @@ STEP = "prune"
 MAX_CONCURRENT_AGENTS = 8
 MAX_RUN_TIME = timedelta(minutes=20)
 """No agent starts later: at functionTimeout the host kills the process, in the middle of a deletion."""
-IMAGES_PER_LINE = 40
-"""Telemetry cuts values at 8,192 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class PrunePlan:
     decisions: tuple[PruneDecision, ...]
     routing: Routing
     release: ReleaseState
+    desired: DesiredState = field(default_factory=DesiredState)
+    tagged: frozenset[str] = frozenset()
+    """Digests with a tag of ``keep.tags``."""
 
     @property
     def versions(self) -> list[Version]:
@@ -54,27 +58,50 @@ class PrunePlan:
         return [decision for decision in self.decisions if isinstance(decision, Delete)]
 
 
-async def plan_versions(spec: AgentSpec, gateways: Gateways) -> PrunePlan:
+async def plan_versions(spec: AgentSpec, gateways: Gateways, tags: RegistryTags | None = None) -> PrunePlan:
     """What would be deleted now, and why the rest stays; reads every page first, and any error means no plan."""
-    foundry, name = gateways.foundry, spec.name
+    foundry, store, name = gateways.foundry, gateways.state_store, spec.name
     reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
-    (agent, versions), release = await gather_two(reads, gateways.state_store.get_release(name))
+    states = gather_two(store.get_desired(name), store.get_release(name))
+    (agent, versions), (desired, release) = await gather_two(reads, states)
     if agent is None:
-        return PrunePlan((), Routing(), release)
-    decisions = plan_prune(versions, agent.routing, release, spec.keep, gateways.clock.now())
-    return PrunePlan(decisions, agent.routing, release)
+        return PrunePlan((), Routing(), release, desired)
+    now, tagged = gateways.clock.now(), tagged_digests(spec.keep, desired.kept_tags, ())
+    decisions = plan_prune(versions, agent.routing, release, spec.keep, now, tagged=tagged)
+    plan = PrunePlan(decisions, agent.routing, release, desired, tagged)
+    if not plan.deletions or not spec.keep.tags:
+        return plan
+    found = await (tags or RegistryTags(gateways.registry)).of(deletion.version for deletion in plan.deletions)
+    tagged = tagged_digests(spec.keep, desired.kept_tags, found)
+    decisions = plan_prune(versions, agent.routing, release, spec.keep, now, tagged=tagged)
+    return replace(plan, decisions=decisions, tagged=tagged)
 
 
 async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Prune every agent of agents.yaml; an error of one agent stops none of the others."""
+    """Prune every agent of agents.yaml, and record what the others run; an error of one agent stops no other."""
+    log = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
+    try:
+        await prune_agents(agents, settings, gateways)
+    finally:
+        in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
+        try:
+            await report_unmanaged(agents.agents, gateways, in_use, log)
+        except GatewayError as error:
+            log.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
+        await log.flush()
+
+
+async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -> None:
+    """Prune these agents."""
     slots, ends = asyncio.Semaphore(MAX_CONCURRENT_AGENTS), gateways.clock.now() + MAX_RUN_TIME
     unflushed = DecisionLog(gateways.journal, gateways.clock, {})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
+    tags = RegistryTags(gateways.registry)
 
     async def prune(spec: AgentSpec) -> None:
         common = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
         log = DecisionLog(gateways.journal, gateways.clock, common)
-        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use)
+        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use, tags)
         with otel.span(STEP, agent=spec.name):
             async with slots:
                 try:
@@ -107,14 +134,15 @@ class _Pruner:
     gateways: Gateways
     log: DecisionLog
     in_use: ImagesInUse
+    tags: RegistryTags
     deleted: set[str] = field(default_factory=set)
 
     async def prune(self) -> None:
         """Plan, delete, and record; raises TransientError or PermanentError."""
         spec, gateways = self.spec, self.gateways
-        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways))
+        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways, self.tags))
         metrics.version_counts(spec.name, plan.versions, spec.keep.limit)
-        pause = (await gateways.state_store.get_desired(spec.name)).pause if plan.deletions else None
+        pause = plan.desired.pause if plan.deletions else None
         if pause is not None and pause.is_active(gateways.clock.now()):
             self.log.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
             return
@@ -125,7 +153,7 @@ class _Pruner:
             plan, removed = await self._delete(), self.deleted
         kept = [version for version in plan.versions if version.number not in removed]
         self._record_versions(kept)
-        await self._record_images(kept, plan.release)
+        await self._record_images(kept, plan)
         await prune_toolbox(spec, plan.versions, kept, gateways, self.log, dry_run=self.dry_run)
 
     async def _delete(self) -> PrunePlan:
@@ -135,9 +163,9 @@ class _Pruner:
         lease = await state_store.acquire_lease(name)
         if lease is None:
             self.log.record(Reason.LEASE_TAKEN)
-            return await plan_versions(self.spec, self.gateways)
+            return await plan_versions(self.spec, self.gateways, self.tags)
         try:
-            plan = await plan_versions(self.spec, self.gateways)
+            plan = await plan_versions(self.spec, self.gateways, self.tags)
             self._record(decision for decision in plan.decisions if isinstance(decision, Keep))
             await self._delete_planned(plan, lease)
         finally:
@@ -170,7 +198,8 @@ class _Pruner:
         if not deleter.not_deleted or not near_limit(len(left), self.spec.keep):
             return []
         now = self.gateways.clock.now()
-        decisions = plan_prune(left, plan.routing, plan.release, self.spec.keep, now, deleter.not_deleted)
+        keep = self.spec.keep
+        decisions = plan_prune(left, plan.routing, plan.release, keep, now, deleter.not_deleted, plan.tagged)
         return [decision for decision in decisions if isinstance(decision, Delete)]
 
     def _record(self, decisions: Iterable[PruneDecision]) -> None:
@@ -183,14 +212,11 @@ class _Pruner:
             counts: dict[str, Any] = {"versions": len(kept), "limit": limit}
             self.log.record(Reason.VERSION_LIMIT_NEAR, f"{len(kept)} of {limit} versions", **counts)
 
-    async def _record_images(self, kept: list[Version], release: ReleaseState) -> None:
+    async def _record_images(self, kept: list[Version], plan: PrunePlan) -> None:
         """Record the images that the versions left need, for jobs that purge the registry."""
         try:
-            images = await self.in_use.read(kept, [release.push])
+            images = await self.in_use.read(kept, pushes_in_use(plan.desired, plan.release))
         except GatewayError as error:
             self.log.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
             return
-        counts: dict[str, Any] = {"versions": len(kept), "limit": self.spec.keep.limit}
-        for start in range(0, len(images), IMAGES_PER_LINE):
-            names = " ".join(images[start : start + IMAGES_PER_LINE])
-            self.log.record(Reason.IMAGES_IN_USE, images=names, **counts)
+        record_images(self.log, images, versions=len(kept), limit=self.spec.keep.limit)

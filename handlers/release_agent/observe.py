@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.image_manifest import RegistryTag
 from core.model import Version
 from core.release.actions import NeedsRead, Read
 from core.release.inputs import DecisionInput, Observed, release_expected
@@ -14,6 +15,7 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
+from handlers.registry_tags import RegistryTags
 from handlers.release_agent.resolve_definition import DefinitionResolver
 
 
@@ -77,8 +79,16 @@ class Observer:
                 return await self._resolver.desired(inputs.desired, inputs.release, now)
             case Read.RELEASE_DEFINITION:
                 return await self._resolver.under_way(inputs.release)
+            case Read.ALL_TAGS:
+                return await self._all_tags(inputs.observed)
             case Read.RECENT_TAGS:
                 return await self._resolver.recent_tags(inputs.desired, inputs.release)
+
+    async def _all_tags(self, observed: Observed) -> tuple[RegistryTag, ...] | None:
+        try:
+            return tuple(await RegistryTags(self._gateways.registry).of(observed.version_list))
+        except PermanentError:
+            return None
 
     async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
         """The desired state, and the version that is waited for."""

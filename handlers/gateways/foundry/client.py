@@ -40,6 +40,15 @@ class AzureFoundry:
         self._client = LazyClient(_load_client, self._endpoint, credential, **OPTIONS, **connection_options())
         self.close = self._client.close
 
+    async def list_agents(self) -> Sequence[str]:
+        client = await self._client.get()
+
+        async def collect() -> list[str]:
+            paged = client.agents.list(limit=PAGE_SIZE, order="asc", **NO_TRACE)
+            return mapping.hosted_agents(await read_pages("list agents", paged, self._wait_for_read))
+
+        return await read("list agents", collect, list) or []
+
     async def get_agent(self, name: str) -> Agent | None:
         client = await self._client_for_read()
         return await read(f"get agent {name}", lambda: client.agents.get(name, **NO_TRACE), mapping.agent_of)

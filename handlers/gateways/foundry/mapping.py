@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -107,6 +107,13 @@ def agent_of(body: Mapping[str, Any]) -> Agent:
         latest=latest if latest and latest.is_release else None,
         identity=(body.get("instance_identity") or {}).get("principal_id"),
     )
+
+
+def hosted_agents(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of agents whose newest version is hosted, or is not shown; those of other kinds have no image."""
+    newest = {str(item["name"]): (item.get("versions") or {}).get("latest") or {} for item in items}
+    kinds = {name: (version.get("definition") or {}).get("kind") for name, version in newest.items()}
+    return sorted(name for name, kind in kinds.items() if kind in (None, "hosted"))
 
 
 def routing_of(body: Mapping[str, Any]) -> Routing:

@@ -100,6 +100,9 @@ class InMemoryFoundry:
         variables = self.agents[agent].definitions[number].environment.items()
         return {name: value.reveal() if isinstance(value, SecretValue) else value for name, value in variables}
 
+    async def list_agents(self) -> Sequence[str]:
+        return sorted(self.agents)
+
     async def get_agent(self, name: str) -> Agent | None:
         agent = await self.load(name)
         if agent is None:

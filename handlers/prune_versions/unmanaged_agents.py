@@ -1,0 +1,47 @@
+"""Records the images of agents that agents.yaml does not name: what runs must stay in the registry, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from core.definition import FINGERPRINT
+from core.model import Version
+from core.reasons import Reason
+from handlers.concurrency import gather_limited, gather_two
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
+from handlers.images_in_use import ImagesInUse, known_agents, record_images
+from handlers.telemetry.decision_log import DecisionLog
+
+MARKER = "not-managed"
+MAX_CONCURRENT = 4
+
+
+async def report_unmanaged(
+    managed: Collection[str], gateways: Gateways, in_use: ImagesInUse, decisions: DecisionLog
+) -> None:
+    """Once a day AGENT_NOT_MANAGED for each agent that Slipway released once; raises where a list cannot be read."""
+    names = [name for name in await known_agents(gateways) if name not in managed]
+    today = gateways.clock.now().date().isoformat()
+    is_first = bool(names) and await gateways.state_store.read_marker(MARKER) != today
+
+    async def report(name: str) -> bool:
+        try:
+            agent, versions = await gather_two(gateways.foundry.get_agent(name), gateways.foundry.list_versions(name))
+            images = await in_use.of_agent(name, versions, gateways)
+        except GatewayError as error:
+            decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error), agent=name)
+            return False
+        record_images(decisions, images, agent=name, versions=len(versions))
+        live = agent.live if agent else None
+        if is_first and live is not None and _is_ours(versions):
+            detail = f"version {live} serves"
+            decisions.record(Reason.AGENT_NOT_MANAGED, detail, agent=name, version=live)
+        return True
+
+    if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first:
+        await gateways.state_store.write_marker(MARKER, today)
+
+
+def _is_ours(versions: Collection[Version]) -> bool:
+    return any(FINGERPRINT in version.metadata for version in versions)
