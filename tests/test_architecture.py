@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "local": {"local", "core"},
     "bench": {"bench", "local", "core", "handlers"},
     "cli": {"cli", "core", "handlers"},
-    "infra": {"infra", "core", "handlers"},
+    "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
