@@ -30,7 +30,7 @@ LAYERS = (
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.secret_versions"},
-    {"core.definition", "core.drift", "core.release_outcome"},
+    {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
     {"core.prune", "core.intake", "core.vault_variables"},
     {"core.release"},
     {"handlers.masking"},

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
-from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
+from core.definition import Note, UnresolvedDefinition, existing_definition, resolve, secret_refs
 from core.image_manifest import ImageFacts, RegistryTag
 from core.intake.registry_check import believable_tags
 from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
@@ -64,10 +64,13 @@ class DefinitionResolver:
         secrets, toolbox, from_vault = rest
         now = self._gateways.clock.now()
         definition = resolve(self._spec, push, self._login_server, secrets, toolbox, now, image)
-        definition = replace(definition, lagging=reader.lagging)
+        definition = replace(definition, lagging=reader.lagging, later=reader.later)
         if isinstance(definition, UnresolvedDefinition):
-            return definition
-        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=from_vault.notes)
+            details = [definition.detail, *(item.detail for item in reader.later)]
+            return replace(definition, detail=": ".join(details))
+        later = (Note(Reason.SECRET_STARTS_LATER, item.detail) for item in reader.later)
+        notes = (*from_vault.notes, *later)
+        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=notes)
 
     async def recent_tags(self, desired: DesiredState) -> tuple[RegistryTag, ...] | None:
         """The newest tags and that of the desired push; None without an answer, or where they do not count."""
