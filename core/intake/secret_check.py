@@ -42,7 +42,8 @@ def apply_missed_rotation(
 ) -> DesiredUpdate:
     """Release the agent again where a secret has a newer version, or can be used again; each version is found once."""
     unchanged = DesiredUpdate(desired, Reason.NO_PUSH_YET)
-    if desired.generation > release.observed_generation or spec.release.on_secret_change != "release":
+    follows = desired.generation > release.observed_generation or (release.secret_due and release.secret_due <= now)
+    if follows or spec.release.on_secret_change != "release":
         return unchanged
     missed = _missed(desired, release, spec, listed, now)
     details = [f"version {version} of secret {name}" for name, version in missed.items()]
@@ -55,6 +56,13 @@ def apply_missed_rotation(
     for name, version in missed.items():
         named = with_named_version(named, SecretChanged("", name, version, ""), now)
     return DesiredUpdate(replace(update.desired, named_secrets=named), Reason.MISSED_ROTATION_FOUND, "; ".join(details))
+
+
+def apply_start(desired: DesiredState, generation: int, spec: AgentSpec, now: datetime) -> DesiredState:
+    """Release the agent again because a version of a secret starts, unless something newer is desired by now."""
+    if desired.generation != generation:
+        return desired
+    return apply_rotation(desired, spec, desired.traceparent, now).desired
 
 
 def _missed(

@@ -9,7 +9,9 @@ from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release.actions import Action, Read, ReleaseAgain, Requeue, UpdateState
 from core.release.inputs import DecisionInput
+from core.release.rules_registry import lag_read_due
 from core.release_outcome import awaits_approval
+from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 
 SOON = timedelta(minutes=10)
@@ -45,10 +47,14 @@ def secret_starts(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
     return ReleaseAgain(Reason.SECRET_NOW_VALID, state, desired.generation)
 
 
-def start_due(release: ReleaseState, now: datetime) -> datetime | None:
-    """When a message must come for a version that starts soon; the timer finds later dates, and missed ones."""
-    due = release.secret_due
-    return due if due is not None and now < due <= now + SOON else None
+def next_message_due(desired: DesiredState, release: ReleaseState, spec: AgentSpec, now: datetime) -> datetime | None:
+    """When an agent whose release ended needs a message: the registry lags, or a version of a secret starts soon.
+
+    The timer finds later dates, and missed ones.
+    """
+    starts_at = release.secret_due
+    soon = starts_at if starts_at is not None and now < starts_at <= now + SOON else None
+    return min(filter(None, (lag_read_due(desired, spec, now), soon)), default=None)
 
 
 def _goes_on(release: ReleaseState) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from core.agents_file.spec import AgentSpec
 from core.definition import Note
-from core.intake.events import apply_rotation
+from core.intake.secret_check import apply_start
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -159,14 +160,8 @@ async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInpu
 
 async def _release_again(action: ReleaseAgain, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """As a rotation does; somebody who changed the desired state meanwhile has asked for a release too."""
-    now = run.gateways.clock.now()
-
-    def apply(before: DesiredState) -> DesiredState:
-        if before.generation != action.generation:
-            return before
-        return apply_rotation(before, run.spec, before.traceparent, now).desired
-
-    desired = await run.gateways.state_store.update_desired(run.spec.name, apply)
+    change = partial(apply_start, generation=action.generation, spec=run.spec, now=run.gateways.clock.now())
+    desired = await run.gateways.state_store.update_desired(run.spec.name, change)
     run.log.record(action.reason, action.state, desired, generation=desired.generation)
     return ActionResult(action.state)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from core.intake.secret_check import apply_start
 from core.model import SecretVersion
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
@@ -145,3 +147,13 @@ async def test_a_rollback_keeps_the_date() -> None:
     assert await app.released() == "LIVE"
     assert await app.live() == "1"
     assert (await app.state_store.get_release(AGENT)).secret_due == due
+
+
+@in_virtual_time
+async def test_a_change_that_comes_at_the_date_is_not_released_twice() -> None:
+    app = await live_app()
+    await put(app, "canary-later", 2)
+    await app.released()
+    desired = await app.state_store.get_desired(AGENT)
+    newer = replace(desired, generation=desired.generation + 1)
+    assert apply_start(newer, desired.generation, app.agents.agents[AGENT], app.clock.now()) == newer
