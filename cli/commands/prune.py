@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
     from core.reasons import Reason
-    from handlers.gateways.interfaces import Journal
+    from handlers.gateways.interfaces import Journal, NewLines
 
 Row = dict[str, Any]
 
@@ -88,9 +88,13 @@ class RecordingJournal:
         self.lines += lines
         await self._journal.append(*lines)
 
-    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
         """Return a day of the journal."""
-        return await self._journal.read_day(day)
+        return await self._journal.read_day(day, containing)
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        """Return what a day has received since."""
+        return await self._journal.read_new(day, position)
 
 
 def _row(agent: str, version: str, reason: Reason) -> Row:
