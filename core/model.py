@@ -240,6 +240,14 @@ class Definition:
     """Further keys of Foundry's definition, passed on unchanged."""
 
 
+@dataclass(frozen=True, slots=True)
+class DefinedVersion:
+    """A version with its whole definition; each value of a variable may be a secret."""
+
+    version: Version
+    definition: Definition
+
+
 MAX_VERSION_DIGITS = 18
 
 

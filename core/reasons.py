@@ -123,6 +123,7 @@ class Reason(StrEnum):
     # Waits and stops
     APPROVAL_WAITING = "APPROVAL_WAITING", "warning", "mode is manual, and the version waits for approval", "Run slipway approve AGENT, or push a newer image."
     PAUSED = "PAUSED", "info", "a person paused the agent", "Run slipway resume AGENT."
+    ROLLED_BACK_BY = "ROLLED_BACK_BY", "warning", "a person rolled the agent back, and a changed agents.yaml waits", "Push a newer image, or run slipway retry AGENT to release the desired image with today's agents.yaml."
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."
     NOT_DUE = "NOT_DUE", "info", "min_push_age or debounce is not over", "Nothing to do; the release continues by itself."
     IMAGE_LAGS = "IMAGE_LAGS", "info", "the registry does not have the pushed image yet", "Nothing to do; Slipway asks again until release.readable_within is over."

@@ -31,7 +31,7 @@ LAYERS = (
     {"core.agents_file", "core.events", "core.state"},
     {"core.secret_versions"},
     {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
-    {"core.prune", "core.intake", "core.vault_variables"},
+    {"core.prune", "core.intake", "core.vault_variables", "core.copied_definition"},
     {"core.release"},
     {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},

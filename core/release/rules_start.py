@@ -10,7 +10,7 @@ from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinitio
 from core.model import Agent, Status, Version
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop
+from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop, UpdateState
 from core.release.inputs import (
     DecisionInput,
     is_new,
@@ -23,6 +23,7 @@ from core.release.variables import removed_variables
 from core.state import holds
 from core.state.desired import Cause, Hold
 from core.state.release import GoodVersion, ReleaseState
+from core.state.rollbacks import describe
 from core.timing import CONSISTENCY_LAG, MAX_CLOCK_SKEW
 
 MAX_SUPERSEDES_IN_A_ROW = 3
@@ -108,6 +109,9 @@ def nothing_pending(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Ac
     if inputs.has_pending or release.is_open:
         return None
     reason = Reason[release.reason] if release.reason else Reason.NO_PUSH_YET
+    rollback = inputs.desired.rollback
+    if rollback is not None and rollback.config_at is not None:
+        return Stop(Reason.ROLLED_BACK_BY, describe(rollback), already_reported=True)
     return Stop(reason, release.detail, already_reported=True)
 
 
@@ -231,17 +235,23 @@ def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now
     return state if not_shown_yet or may_serve(version) else transitions.without_candidate(state)
 
 
-def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease:
-    return EndRelease(Reason.AGENT_DELETED, transitions.agent_deleted(inputs.release, inputs.desired, now))
+def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease | UpdateState:
+    """A newer push or command begins anew at once; nothing else creates the agent again."""
+    state = transitions.agent_deleted(inputs.release, inputs.desired, now)
+    if inputs.has_pending_user_change:
+        return UpdateState(Reason.AGENT_DELETED, state)
+    return EndRelease(Reason.AGENT_DELETED, state)
 
 
 def _starts(inputs: DecisionInput, spec: AgentSpec) -> bool:
     """False while the release under way was superseded too often.
 
     Not in mode ``manual``: there the one under way may wait for its approval for ever. Nor where somebody moved the
-    traffic: only the newer change may move it again.
+    traffic: only the newer change may move it again. Nor for a rollback: what a person takes back goes at once.
     """
     release = inputs.release
+    if rollback_version(inputs.desired) is not None:
+        return inputs.has_pending
     finish_first = release.is_open and release.supersede_count >= MAX_SUPERSEDES_IN_A_ROW
     finish_first = finish_first and not inputs.routing_changed_outside
     return inputs.has_pending and not (finish_first and spec.release.mode != "manual")

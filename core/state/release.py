@@ -58,6 +58,8 @@ class GoodVersion:
     version: str
     tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
     """Variable -> the secret whose tags gave it; no value."""
+    rollback_at: datetime | None = None
+    """The time of the rollback that gave its definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class ReleaseState:
     tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
     """Variable -> the secret whose tags gave it; no value."""
     image: str = ""
+    copied_from: str = ""
+    """The version whose definition this is, with newer secrets; empty where agents.yaml gives it."""
+    rollback_at: datetime | None = None
+    """The time of the rollback that gave the definition."""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""
     phase: Phase = Phase.ENDED

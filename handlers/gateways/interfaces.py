@@ -19,7 +19,18 @@ from typing import Protocol
 
 from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, SecretVersion, Toolbox, Version
+from core.model import (
+    Agent,
+    Answer,
+    DefinedVersion,
+    Definition,
+    Routing,
+    Secret,
+    SecretUnavailable,
+    SecretVersion,
+    Toolbox,
+    Version,
+)
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -47,6 +58,9 @@ class Foundry(Protocol):
 
     async def get_version(self, agent: str, number: str) -> Version | None:
         """One version, the only read with a status to trust; None where it does not exist."""
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        """One version with the values of its variables, each marked as a secret; None where it does not exist."""
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         """Every version, drafts too, all pages, oldest first; empty where the agent does not exist."""
