@@ -98,7 +98,7 @@ async def reconcile(
                 await lease.release()
                 await gather_two(log.flush(), log.publish())
                 await log.flush()
-            await enqueue_next(spec, gateways, ended, desired, started)
+            await enqueue_next(spec, gateways, ended, (desired, lease.state), started)
             return ended.reason
 
 
