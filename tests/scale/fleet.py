@@ -96,11 +96,7 @@ class Fleet:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
         limiter = FoundryRateLimiter(self.load.read_budget)
-
-        async def before_read() -> None:
-            await limiter.wait_for_read(self.clock)
-
-        metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, before_read)
+        metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(
             foundry=foundry,
