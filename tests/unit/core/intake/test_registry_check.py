@@ -64,11 +64,9 @@ def test_the_last_pushed_tags_do_not_decide_where_an_older_tag_may_be_newer() ->
 
 
 def test_a_listing_ends_once_every_agent_that_follows_the_last_push_has_an_allowed_tag() -> None:
-    by_push, strict = (
-        SPEC,
-        AgentSpec.model_validate({"name": "b", "repository": "agents/hello", "tags": {"allow": ["^v"]}}),
-    )
-    by_version = AgentSpec.model_validate({"name": "c", "repository": "agents/hello", "tags": {"order": "semver"}})
+    other: dict[str, object] = {"name": "b", "repository": "agents/hello"}
+    strict = AgentSpec.model_validate(other | {"tags": {"allow": ["^v"]}})
+    by_version = AgentSpec.model_validate(other | {"tags": {"order": "semver"}})
     page = [tag("latest", timedelta(hours=1))]
-    assert still_undecided([by_push, strict, by_version], page) == [strict, by_version]
+    assert still_undecided([SPEC, strict, by_version], page) == [strict, by_version]
     assert still_undecided([strict], [tag("v2", timedelta(hours=2))]) == []
