@@ -16,7 +16,7 @@ from core.reasons import Reason
 from core.state.desired import DesiredState
 from handlers.concurrency import gather_limited
 from handlers.events.update_desired import update_and_enqueue
-from handlers.gateways.errors import GatewayError, TransientError
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentStates
 from handlers.telemetry import otel
@@ -52,7 +52,7 @@ async def find_missed_pushes(
     listed = await search.list_all_tags(repositories, always=always)
     turns = Turns(TURN_MARKER, repositories, gateways.state_store)
     asked = await turns.next(MAX_REPOSITORIES)
-    await gather_limited(MAX_CONCURRENT, (search.check_recent(name) for name in asked if name not in listed))
+    await search.check_recent([name for name in asked if name not in listed])
     await turns.store(asked)
 
 
@@ -89,14 +89,28 @@ class _Search:
                 await store.write_marker(MARKER, now.isoformat())
         return listed
 
-    async def check_recent(self, repository: str) -> None:
-        """One request for all agents of the repository; the next turn asks again where it fails."""
-        try:
-            tags = await self.gateways.registry.recent_tags(repository, "")
-        except GatewayError as error:
-            self._failed(repository, error)
-            return
-        await self._compare_all(repository, tags, apply_recent_tags)
+    async def check_recent(self, repositories: Sequence[str]) -> None:
+        """One request for all agents of a repository; the next turn asks again where it fails.
+
+        One line reports all failures, and none that no retry helps: the listing of all tags reports that once a day.
+        """
+        failed = dict[str, TransientError]()
+
+        async def check(repository: str) -> None:
+            try:
+                tags = await self.gateways.registry.recent_tags(repository, "")
+            except TransientError as error:
+                failed[repository] = error
+            except PermanentError:
+                return
+            else:
+                await self._compare_all(repository, tags, apply_recent_tags)
+
+        await gather_limited(MAX_CONCURRENT, map(check, repositories))
+        if failed:
+            repository, error = next(iter(failed.items()))
+            detail = f"{len(failed)} of {len(repositories)} repositories: {error}"
+            self.decisions.record(Reason.MISSED_PUSH_CHECK_FAILED, detail, repository=repository)
 
     async def _check_all(self, repository: str) -> bool:
         """False where a retry may help."""
@@ -109,13 +123,10 @@ class _Search:
         try:
             tags = await self.gateways.registry.list_tags(repository, is_enough)
         except GatewayError as error:
-            self._failed(repository, error)
+            self.decisions.record(Reason.MISSED_PUSH_CHECK_FAILED, str(error), repository=repository)
             return not isinstance(error, TransientError)
         await self._compare_all(repository, tags, apply_registry)
         return True
-
-    def _failed(self, repository: str, error: GatewayError) -> None:
-        self.decisions.record(Reason.MISSED_PUSH_CHECK_FAILED, str(error), repository=repository)
 
     async def _compare_all(self, repository: str, tags: Sequence[RegistryTag], compare: Compare) -> None:
         believable = believable_tags(tags, self.gateways.clock.now())
