@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate
 from core.intake.registry_check import apply_recent_tags, apply_registry, believable_tags, still_undecided
-from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from handlers.concurrency import gather_limited
@@ -19,12 +18,11 @@ from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentStates
+from handlers.resume_releases.daily import is_due
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 from handlers.turns import Turns
 
-INTERVAL = timedelta(days=1)
-"""Between two listings of all tags."""
 MARKER = "missed-pushes"
 """When the last listing of all tags began."""
 LEFT_MARKER = "repositories-to-list"
@@ -70,10 +68,9 @@ class _Search:
         last, so that a crash leads to another attempt.
         """
         store, now = self.gateways.state_store, self.gateways.clock.now()
-        age = now - _parse_time(await store.read_marker(MARKER))
-        is_due = always or not timedelta(0) <= age < INTERVAL
+        begins = is_due(await store.read_marker(MARKER), now) or always
         left = await store.read_marker(LEFT_MARKER)
-        due = repositories if is_due else [name for name in left.split() if name in repositories]
+        due = repositories if begins else [name for name in left.split() if name in repositories]
         listed = set[str]()
 
         async def check(repository: str) -> None:
@@ -85,7 +82,7 @@ class _Search:
         finally:
             if (still_left := " ".join(name for name in due if name not in listed)) != left:
                 await store.write_marker(LEFT_MARKER, still_left)
-            if is_due:
+            if begins:
                 await store.write_marker(MARKER, now.isoformat())
         return listed
 
@@ -151,11 +148,3 @@ class _Search:
             set_attributes(**image)
         fields = {**image, "generation": update.desired.generation, "step": "missed_push"}
         self.decisions.record(update.reason, update.detail, agent=spec.name, **fields)
-
-
-def _parse_time(text: str) -> datetime:
-    """The time of the last listing; an unreadable marker, which a person wrote, counts as never."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return UNKNOWN_TIME

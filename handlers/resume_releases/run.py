@@ -14,6 +14,7 @@ from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
 from handlers.resume_releases.missed_pushes import find_missed_pushes
 from handlers.resume_releases.poison_queues import report_poison_queues
+from handlers.resume_releases.secrets_check import check_secrets
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
@@ -47,8 +48,11 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         depths = await record_gauges(agents.agents, states, gateways)
         await report_poison_queues(depths, decisions, gateways)
 
+    async def find_rotations() -> None:
+        await check_secrets(agents, states, decisions, gateways)
+
     async def find_work() -> None:
-        await _run_steps([requeue, apply_changes, find_missed, measure], decisions)
+        await _run_steps([requeue, apply_changes, find_missed, measure, find_rotations], decisions)
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
         otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()
