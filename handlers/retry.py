@@ -32,14 +32,16 @@ class Backoff:
 
 READS = Backoff(first=1.0, longest=16.0)
 MAX_TRIES = 4
+USUAL_TIME = timedelta(minutes=5)
 
 
-async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]], ends: datetime) -> T:
+async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]], ends: datetime | None = None) -> T:
     """The result of a read that no lease waits for; raises PermanentError at once.
 
-    Raises TransientError where the next try would come after ``ends``, and after four tries; those that the service
-    refused because of its rate do not count.
+    Raises TransientError where the next try would come after ``ends``, by default in five minutes, and after four
+    tries; those that the service refused because of its rate do not count.
     """
+    ends = ends or clock.now() + USUAL_TIME
     failures = tries = 0
     while True:
         try:

@@ -51,9 +51,10 @@ class AzureFoundry:
         return await self._calls.read(what, lambda: agents.get_version(agent, number, **options), convert)
 
     async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
-        agents = (await self._client_for_read()).agents
+        agents = (await self._client.get()).agents
         what = f"get the definition of version {number} of {agent}"
-        return await read(what, lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of)
+        send, convert = lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of
+        return await self._calls.read(what, send, convert)
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         agents = (await self._client.get()).agents
