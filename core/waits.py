@@ -88,6 +88,8 @@ def waits_until(desired: DesiredState, release: ReleaseState, spec: AgentSpec, n
         if quiet is None:
             return None
         ends.append(quiet)
+    if ends and release.secret_due is not None:
+        ends.append(release.secret_due)
     first = min(ends, default=now)
     return first if first > now else None
 

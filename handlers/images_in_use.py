@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from core.definition import push_of_version
 from core.image_manifest import DIGEST
@@ -26,7 +27,7 @@ async def known_agents(gateways: Gateways) -> list[str]:
     return sorted({name for names in lists for name in names})
 
 
-def record_images(decisions: DecisionLog, images: Sequence[str], **fields: object) -> None:
+def record_images(decisions: DecisionLog, images: Sequence[str], **fields: Any) -> None:
     """Record the images of an agent, for jobs that purge the registry."""
     for start in range(0, len(images), IMAGES_PER_LINE):
         names = " ".join(images[start : start + IMAGES_PER_LINE])

@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import FIXED_BY_A_SECRET, push_to_run
+from core.release.inputs import FIXED_BY_A_SECRET, Definition, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -47,6 +47,7 @@ def started(
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
         tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
+        secret_due=first_start(definition) or (state.secret_due if definition.tagged is None else None),
         image=definition.definition.image,
         copied_from=definition.copied_from,
         rollback_at=definition.rollback_at,
@@ -69,8 +70,13 @@ def started(
     )
 
 
+def first_start(definition: Definition) -> datetime | None:
+    """When the first of the secrets starts whose newest version starts later."""
+    return min((item.starts_at for item in definition.later), default=None)
+
+
 def _remembered_tags(state: ReleaseState) -> Mapping[str, TaggedSecret]:
-    return state.last_good.tagged if state.last_good else {}
+    return state.last_good.tagged if state.last_good else state.tagged
 
 
 def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
@@ -239,12 +245,13 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images stays.
+    Only what is true of images and of secrets stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
         observed_generation=state.observed_generation if pending_user_change else desired.generation,
         push=state.push,
+        tagged=_remembered_tags(state),
         reason=Reason.AGENT_DELETED,
         holds=state.holds,
         image_facts=state.image_facts,

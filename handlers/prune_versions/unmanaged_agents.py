@@ -20,8 +20,12 @@ MAX_CONCURRENT = 4
 async def report_unmanaged(
     managed: Collection[str], gateways: Gateways, in_use: ImagesInUse, decisions: DecisionLog
 ) -> None:
-    """Once a day AGENT_NOT_MANAGED for each agent that Slipway released once; raises where a list cannot be read."""
-    names = [name for name in await known_agents(gateways) if name not in managed]
+    """Record their images, and once a day AGENT_NOT_MANAGED for each that serves and that Slipway released once."""
+    try:
+        names = [name for name in await known_agents(gateways) if name not in managed]
+    except GatewayError as error:
+        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
+        return
     today = gateways.clock.now().date().isoformat()
     is_first = bool(names) and await gateways.state_store.read_marker(MARKER) != today
 
@@ -35,8 +39,7 @@ async def report_unmanaged(
         record_images(decisions, images, agent=name, versions=len(versions))
         live = agent.live if agent else None
         if is_first and live is not None and _is_ours(versions):
-            detail = f"version {live} serves"
-            decisions.record(Reason.AGENT_NOT_MANAGED, detail, agent=name, version=live)
+            decisions.record(Reason.AGENT_NOT_MANAGED, f"version {live} serves", agent=name, version=live)
         return True
 
     if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first:

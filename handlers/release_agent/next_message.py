@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
-from core.release import rules_registry
 from core.release.actions import Requeue, Stop
+from core.release.rules_secrets import next_message_due
 from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from core.timing import MAX_CLOCK_SKEW
 from core.waits import old_enough_at
 from handlers.gateways.interfaces import Gateways
@@ -18,13 +19,18 @@ REQUEUE_DELAY = timedelta(seconds=60)
 
 
 async def enqueue_next(
-    spec: AgentSpec, gateways: Gateways, ended: Stop | Requeue, answered: DesiredState, started: datetime
+    spec: AgentSpec,
+    gateways: Gateways,
+    ended: Stop | Requeue,
+    left: tuple[DesiredState, ReleaseState],
+    started: datetime,
 ) -> None:
-    """Enqueue after a requeue, a lost lease, or a change that came while the lease was held.
+    """Enqueue after a requeue, a lost lease, or a change that came while the lease was held; ``left``: both states.
 
     A push that became old enough in that time, or does so now, is such a change: its message found the lease taken.
     """
-    now, desired, delay = gateways.clock.now(), answered, timedelta(0)
+    (answered, release), now, delay = left, gateways.clock.now(), timedelta(0)
+    desired = answered
     if isinstance(ended, Requeue):
         delay = ended.until - now
     elif ended.reason is Reason.LEASE_LOST:
@@ -33,8 +39,7 @@ async def enqueue_next(
         desired = await gateways.state_store.get_desired(spec.name)
         ends = [old_enough_at(waiting, spec) for waiting in desired.waiting]
         ends = [end for end in ends if started < end <= now + MAX_CLOCK_SKEW]
-        lag_read = rules_registry.lag_read_due(desired, spec, now)
-        ends += [lag_read] if lag_read else []
+        ends += filter(None, [next_message_due(desired, release, spec, now)])
         if desired == answered and not ends:
             return
         delay = min(ends) - now if desired == answered else delay

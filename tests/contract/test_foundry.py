@@ -128,6 +128,13 @@ async def test_a_missing_agent_or_version_is_none(tested: FoundryUnderTest) -> N
     assert list(await tested.foundry.list_versions("hello")) == []
 
 
+async def test_the_agents_of_the_project_are_listed(tested: FoundryUnderTest) -> None:
+    assert list(await tested.foundry.list_agents()) == []
+    for name in ("hello", "other"):
+        await tested.foundry.create_version(name, DEFINITION, {})
+    assert list(await tested.foundry.list_agents()) == ["hello", "other"]
+
+
 async def test_a_version_is_first_creating_and_then_active(tested: FoundryUnderTest) -> None:
     created = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     assert (created.number, created.status, created.image) == ("1", Status.CREATING, IMAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -109,11 +109,10 @@ def agent_of(body: Mapping[str, Any]) -> Agent:
     )
 
 
-def hosted_agents(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of agents whose newest version is hosted, or is not shown; those of other kinds have no image."""
-    newest = {str(item["name"]): (item.get("versions") or {}).get("latest") or {} for item in items}
-    kinds = {name: (version.get("definition") or {}).get("kind") for name, version in newest.items()}
-    return sorted(name for name, kind in kinds.items() if kind in (None, "hosted"))
+def hosted_name_of(body: Mapping[str, Any]) -> str:
+    """The name of a listed agent; empty where its newest version is of another kind, which has no image."""
+    definition = ((body.get("versions") or {}).get("latest") or {}).get("definition") or {}
+    return str(body["name"]) if definition.get("kind", "hosted") == "hosted" else ""
 
 
 def routing_of(body: Mapping[str, Any]) -> Routing:

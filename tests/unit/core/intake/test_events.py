@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState, PreviousPush, WaitingPush
+from core.state.desired import MAX_TAGGED_DIGESTS, Cause, DesiredState, PreviousPush, WaitingPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -143,3 +143,17 @@ def test_an_agent_with_a_new_repository_waits_for_its_next_push() -> None:
 
 def test_a_changed_spec_before_the_first_push_changes_nothing() -> None:
     assert apply_config(DesiredState(), agent_spec(), NOW).desired == DesiredState()
+
+
+def test_a_tag_that_keeps_versions_is_remembered_also_where_the_agent_does_not_follow_it() -> None:
+    spec = agent_spec(keep={"tags": ["^release-"]}, tags={"ignore": ["^release-"]})
+    ignored = apply_push(DESIRED, spec, replace(PUSH, tag="release-1"), None, NOW)
+    assert (ignored.reason, ignored.desired.push) == (Reason.TAG_IGNORED, PUSH)
+    assert ignored.desired.kept_tags == {PUSH.digest: ("release-1",)}
+    assert apply_push(ignored.desired, spec, replace(PUSH, tag="release-1"), None, NOW).desired == ignored.desired
+    many = ignored.desired
+    for number in range(200):
+        push = replace(PUSH, tag=f"release-{number}", digest=f"sha256:{number:064x}")
+        many = apply_push(many, spec, push, None, NOW).desired
+    assert len(many.kept_tags) == MAX_TAGGED_DIGESTS
+    assert list(many.kept_tags)[-1] == f"sha256:{199:064x}"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from core.agents_file.spec import KeepSpec
 from core.definition import FINGERPRINT
+from core.image_manifest import RegistryTag
 from core.model import UNKNOWN_TIME, Agent, Push, Routing, Status, Version
-from core.prune.retention import Delete, Keep, plan_prune, recheck
+from core.prune.retention import Delete, Keep, plan_prune, recheck, tagged_digests
 from core.reasons import Reason
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
@@ -117,9 +118,7 @@ LIVE_AT_9 = Agent("hello-agent", True, Routing.to("9"), None)
             id="getting the traffic",
         ),
         pytest.param(version(1), ReleaseState(), keep(newest=1), Reason.KEPT_RECENT, id="older than the live version"),
-        pytest.param(
-            version(10), ReleaseState(), keep(newest=5), Reason.PRUNED_STALE, id="newer than the live version"
-        ),
+        pytest.param(version(10), ReleaseState(), keep(newest=5), Reason.KEPT_RECENT, id="newer than the live version"),
         pytest.param(version(1, Status.FAILED), ReleaseState(), keep(newest=1), Reason.PRUNED_FAILED, id="failed"),
     ],
 )
@@ -136,6 +135,30 @@ def test_while_the_endpoint_follows_the_newest_version_that_version_is_live() ->
 
 def test_the_last_version_stays_even_if_nothing_names_it() -> None:
     assert reasons(version(1)) == {"1": Reason.KEPT_LAST}
+
+
+def test_after_a_rollback_the_newest_versions_by_number_stay_and_live_and_previous_come_on_top() -> None:
+    release = ReleaseState(last_good=GoodVersion(PUSH, "fp", "3"), previous_good=GoodVersion(PUSH, "fp", "8"))
+    by_number = reasons(
+        *(version(number) for number in range(1, 9)), routing=Routing.to("3"), release=release, spec=keep(newest=2)
+    )
+    stays = {number for number, reason in by_number.items() if reason is not Reason.PRUNED_STALE}
+    assert stays == {"3", "8", "7", "6"}
+
+
+def test_a_version_stays_whose_digest_has_or_had_a_tag_that_is_kept() -> None:
+    tagged = replace(version(1), image=f"demo.azurecr.io/agents/hello@{PUSH.digest}")
+    spec = keep(tags=["^release-"])
+    for known, tags in (
+        ({PUSH.digest: ("release-1",)}, ()),
+        ({}, (RegistryTag("release-1", PUSH.digest, OLD),)),
+        ({PUSH.digest: ("other",)}, (RegistryTag("other", PUSH.digest, OLD),)),
+    ):
+        digests = tagged_digests(spec, known, tags)
+        decisions = plan_prune([tagged, LIVE], Routing.to("9"), ReleaseState(), spec, NOW, tagged=digests)
+        expected = Reason.KEPT_TAGGED if digests else Reason.PRUNED_STALE
+        assert decisions[0].reason is expected
+    assert not tagged_digests(spec, {PUSH.digest: ("other",)}, ())
 
 
 def test_near_the_limit_versions_kept_by_settings_are_deleted_oldest_first() -> None:

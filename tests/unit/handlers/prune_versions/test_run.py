@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from core.agents_file.loader import load_agents
-from core.model import Agent, Routing, Status, Version
+from core.agents_file.spec import Agents
+from core.model import Agent, Definition, Routing, Status, Version
 from core.state.desired import Pause
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
@@ -343,3 +344,70 @@ async def test_sessions_are_named_at_the_version_limit(app: PruneApp) -> None:
     await app.pushed("v9", "f")
     assert await app.released() == "VERSION_LIMIT"
     assert "SESSIONS_ACTIVE 1" in (await app.state_store.get_release(AGENT)).detail
+
+
+def unmanaged(app: PruneApp, reason: str) -> list[str]:
+    return [str(line["agent"]) for line in app.journal.lines if line["reason"] == reason]
+
+
+async def test_an_agent_that_left_agents_yaml_is_reported_once_a_day_while_it_serves(app: PruneApp) -> None:
+    await release_versions(app, 2)
+    app.agents = Agents(agents={"second-agent": app.agents.agents["second-agent"]})
+    await run(app)
+    await run(app)
+    assert unmanaged(app, "AGENT_NOT_MANAGED") == [AGENT]
+    assert unmanaged(app, "IMAGES_IN_USE").count(AGENT) == 2
+    app.clock.passed += 24 * 3600
+    await run(app)
+    assert unmanaged(app, "AGENT_NOT_MANAGED") == [AGENT] * 2
+    del app.foundry.agents[AGENT]
+    app.clock.passed += 24 * 3600
+    await run(app)
+    assert unmanaged(app, "AGENT_NOT_MANAGED") == [AGENT] * 2
+
+
+async def test_the_images_of_agents_that_slipway_never_released_are_listed_and_nobody_is_warned(app: PruneApp) -> None:
+    definition = Definition(f"demo.azurecr.io/agents/other@sha256:{'9' * 64}", "1", "2Gi", (), {})
+    await app.foundry.create_version("other-agent", definition, {})
+    await run(app)
+    assert unmanaged(app, "AGENT_NOT_MANAGED") == []
+    (line,) = [line for line in app.journal.lines if line.get("agent") == "other-agent"]
+    assert (line["reason"], str(line["images"])[-1]) == ("IMAGES_IN_USE", "9")
+
+
+async def test_images_of_unmanaged_agents_that_cannot_be_listed_are_unknown(app: PruneApp) -> None:
+    await release_versions(app, 2)
+    app.agents = Agents(agents={})
+    app.registry.error = BUSY
+    await run(app)
+    assert unmanaged(app, "IMAGES_IN_USE_UNKNOWN") == [AGENT]
+    app.registry.error = None
+    app.gateways = replace(app.gateways, foundry=NoList(app.clock))
+    await run(app)
+    assert app.journal.reasons()[-1] == "IMAGES_IN_USE_UNKNOWN"
+
+
+class NoList(InMemoryFoundry):
+    async def list_agents(self) -> Sequence[str]:
+        raise BUSY
+
+
+async def test_a_version_stays_whose_digest_got_a_kept_tag_later_here_or_in_the_registry(app: PruneApp) -> None:
+    app.agents = load_agents(AGENTS_YAML.replace(b"min_age: 1m", b"min_age: 1m, tags: ['^keep-']"))
+    await release_versions(app, 6)
+    app.registry.push("agents/hello", "keep-1", f"sha256:{'a' * 64}", app.clock.now())
+    await app.pushed("keep-2", "b")  # the tag moves on, and comes back to its first version never
+    app.registry.push("agents/hello", "keep-2", f"sha256:{'9' * 64}", app.clock.now())
+    await app.released()
+    await run(app)
+    assert {"1", "2"} <= left(app)
+    assert "3" not in left(app)
+
+
+async def test_a_registry_that_does_not_list_its_tags_means_no_plan(app: PruneApp) -> None:
+    app.agents = load_agents(AGENTS_YAML.replace(b"min_age: 1m", b"min_age: 1m, tags: ['^keep-']"))
+    await release_versions(app, 4)
+    app.registry.tag_error = PermanentError("registry", "403", "list the tags")
+    await run(app)
+    assert len(left(app)) == 4
+    assert "PRUNE_STOPPED" in app.journal.reasons()
