@@ -38,7 +38,8 @@ LAYERS = (
     {"handlers.gateways"},
     {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
-    {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"},
+    {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"}
+    | {"handlers.registry_tags"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},
     {"handlers.bootstrap"},
     {"function_app"},

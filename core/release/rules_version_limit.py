@@ -44,6 +44,8 @@ def make_room(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action |
 def _tagged(inputs: DecisionInput, spec: AgentSpec) -> frozenset[str]:
     """The digests with a tag of ``keep.tags``: all that are known, where the registry does not list its tags."""
     observed, known = inputs.observed, inputs.desired.kept_tags
+    if not spec.keep.tags:
+        return frozenset()
     if Read.ALL_TAGS in observed.reads and observed.all_tags is None:
         return frozenset(push.digest for push in map(push_of_version, inputs.version_list) if push)
     return tagged_digests(spec.keep, known, observed.all_tags or ())

@@ -82,15 +82,15 @@ async def plan_versions(spec: AgentSpec, gateways: Gateways, tags: RegistryTags 
 async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
     """Prune every agent of agents.yaml, and record what the agents run that it does not name."""
     ends, log = gateways.clock.now() + MAX_RUN_TIME, DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
-    await prune_agents(agents, settings, gateways)
-    if gateways.clock.now() < ends:
+    failed = await prune_agents(agents, settings, gateways)
+    if gateways.clock.now() < ends and not failed.issuperset(agents.agents or [STEP]):  # else the services are down
         in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
         await report_unmanaged(agents.agents, gateways, in_use, log)
         await log.flush()
 
 
-async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Prune these agents; an error of one agent stops none of the others.
+async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -> set[str]:
+    """Prune these agents and return those whose run failed; an error of one agent stops none of the others.
 
     A run that was too short for all of them is continued by the next one.
     """
@@ -98,7 +98,7 @@ async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -
     turns, begun = Turns(MARKER, agents.agents, gateways.state_store), list[str]()
     unflushed = DecisionLog(gateways.journal, gateways.clock, {})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
-    tags = RegistryTags(gateways.registry)
+    tags, failed = RegistryTags(gateways.registry), set[str]()
 
     async def prune(spec: AgentSpec) -> None:
         common = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
@@ -114,6 +114,7 @@ async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -
                     else:
                         log.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run continues")
                 except GatewayError as error:
+                    failed.add(spec.name)
                     log.record(Reason.PRUNE_STOPPED, str(error))
             if not pruner.deleted:
                 unflushed.take_lines(log)  # one write for all such agents
@@ -128,6 +129,7 @@ async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -
         await turns.store(begun)
     finally:
         await unflushed.flush()
+    return failed
 
 
 @dataclass
@@ -222,7 +224,8 @@ class _Pruner:
     async def _record_images(self, kept: list[Version], plan: PrunePlan) -> None:
         """Record the images that the versions left need, for jobs that purge the registry."""
         try:
-            images = await self.in_use.read(kept, pushes_in_use(plan.desired, plan.release))
+            runs = bool(kept) or plan.release.push is not None
+            images = await self.in_use.read(kept, pushes_in_use(plan.desired, plan.release) if runs else ())
         except GatewayError as error:
             self.log.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
             return

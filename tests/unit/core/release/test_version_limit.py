@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from core.agents_file.spec import AgentSpec
+from core.image_manifest import RegistryTag
 from core.model import Agent, Version
 from core.prune.retention import Keep
 from core.reasons import Reason
-from core.release.actions import Action, EndRelease, PruneForRoom, Read
+from core.release.actions import Action, EndRelease, NeedsRead, PruneForRoom, Read
 from core.release.decide import next_action
 from core.release.inputs import DecisionInput, Observed
 from core.release.rules_version_limit import kept_because, make_room
@@ -98,3 +99,22 @@ def test_a_release_prunes_before_it_creates() -> None:
 )
 def test_consecutive_numbers_are_joined_to_a_range(numbers: list[int], text: str) -> None:
     assert kept_because([Keep(version(str(number)), Reason.KEPT_YOUNG) for number in numbers]) == text
+
+
+def test_versions_whose_image_has_a_kept_tag_in_the_registry_stay_and_the_tags_are_read_only_then() -> None:
+    digest = f"sha256:{'7' * 64}"
+    versions = tuple(replace(item, image=f"demo.azurecr.io/agents/hello@{digest}") for item in aged(*[9.0] * 9)[:2])
+    versions += aged(*[9.0] * 9)[2:]
+    spec = SPEC.model_copy(update={"keep": SPEC.keep.model_copy(update={"tags": ("^keep-",)})})
+    release = replace(STARTED, candidate=None, last_good=None)
+
+    def deleted(observed: Observed) -> list[str]:
+        return deletions(make_room(DecisionInput(DESIRED, release, observed), spec, NOW))
+
+    unread = replace(read_all(agent(TO_1), versions), reads=frozenset(Read) - {Read.ALL_TAGS})
+    assert make_room(DecisionInput(DESIRED, release, unread), spec, NOW) == NeedsRead(frozenset({Read.ALL_TAGS}))
+    tags = (RegistryTag("keep-1", digest, NOW),)
+    assert "2" not in deleted(replace(read_all(agent(TO_1), versions), all_tags=tags))
+    assert "2" in deleted(replace(read_all(agent(TO_1), versions), all_tags=()))
+    refused = make_room(DecisionInput(DESIRED, release, read_all(agent(TO_1), versions)), spec, NOW)
+    assert "2" in deletions(refused), "near the limit the oldest goes, whatever its tags"

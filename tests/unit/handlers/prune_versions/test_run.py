@@ -380,7 +380,7 @@ async def test_images_of_unmanaged_agents_that_cannot_be_listed_are_unknown(app:
     app.agents = Agents(agents={})
     app.registry.error = BUSY
     await run(app)
-    assert unmanaged(app, "IMAGES_IN_USE_UNKNOWN") == [AGENT]
+    assert unmanaged(app, "IMAGES_IN_USE_UNKNOWN") == [AGENT, "second-agent"]
     app.registry.error = None
     app.gateways = replace(app.gateways, foundry=NoList(app.clock))
     await run(app)
