@@ -49,6 +49,9 @@ class CrashingFoundry(InMemoryFoundry):
         return await super().create_version(agent, definition, metadata)
 
 
+VAULT = "https://demo-vault.vault.azure.net"
+
+
 @pytest.fixture
 def app() -> App:
     return App()
@@ -428,15 +431,15 @@ async def test_a_rotation_reads_the_tags_of_its_secret_once_for_all_agents(app: 
     app.agents = load_agents(f"agents:\n{specs}\n".encode())
     app.gateways = replace(app.gateways, key_vault=vault)
     vault.put("late-key", "1", tags={"agent": "agent-7", "env": "LATE"})
-    for name, reached in (("late-key", ["agent-7"]), ("other-key", [])):
-        vault.lists = 0
-        app.release_queue.sent.clear()
-        await app.event(secret_event(data={"Id": f"https://demo-vault.vault.azure.net/secrets/{name}/{'0' * 32}"}))
+    for name, version, reason in (("late-key", "0", "NO_PUSH_YET"), ("other-key", "0", "SECRET_NOT_USED")):
+        await app.event(secret_event(data={"Id": f"{VAULT}/secrets/{name}/{version * 32}"}))
         assert vault.lists == 1
-        assert [agent for agent, _ in app.release_queue.sent] == reached
+        assert app.journal.reasons() == [reason]
+        vault.lists = 0
+        app.journal.lines.clear()
     vault.put("late-key", "2", tags={"agent": "agent-7", "env": "LATE"}, enabled=False)
-    await app.event(secret_event(data={"Id": f"https://demo-vault.vault.azure.net/secrets/late-key/{'1' * 32}"}))
-    assert app.release_queue.sent == [], "its newest version is disabled"
+    await app.event(secret_event(data={"Id": f"{VAULT}/secrets/late-key/{'1' * 32}"}))
+    assert app.journal.reasons() == ["SECRET_NOT_USED"], "its newest version is disabled"
 
 
 async def test_a_rotation_reaches_the_live_version_when_the_last_push_failed(app: App) -> None:
