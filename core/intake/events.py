@@ -15,11 +15,11 @@ from core.reasons import Reason
 from core.secret_versions import with_named_version
 from core.state import holds, rollbacks
 from core.state.desired import (
+    MAX_KEPT_TAGS,
     MAX_PREVIOUS_PUSHES,
-    MAX_TAGGED_DIGESTS,
-    MAX_TAGS_OF_DIGEST,
     Cause,
     DesiredState,
+    KeptTag,
     PreviousPush,
     WaitingPush,
 )
@@ -140,12 +140,10 @@ def _with_lagging_push(desired: DesiredState, push: Push) -> DesiredState:
 
 def _with_kept_tag(desired: DesiredState, spec: AgentSpec, push: Push) -> DesiredState:
     """A tag that keeps versions counts for ever: also one that the agent does not follow, or that moves later."""
-    tags = desired.kept_tags.get(push.digest, ())
-    if push.tag in tags or not spec.keep.keeps_tag(push.tag):
+    kept = KeptTag(push.digest, push.tag)
+    if kept in desired.kept_tags or not spec.keep.keeps_tag(push.tag):
         return desired
-    others = [(digest, kept) for digest, kept in desired.kept_tags.items() if digest != push.digest]
-    newest = [*others, (push.digest, (*tags, push.tag)[-MAX_TAGS_OF_DIGEST:])]
-    return replace(desired, kept_tags=dict(newest[-MAX_TAGGED_DIGESTS:]))
+    return replace(desired, kept_tags=(*desired.kept_tags, kept)[-MAX_KEPT_TAGS:])
 
 
 def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:

@@ -11,6 +11,7 @@ from core.definition import FINGERPRINT, TAG, push_of_version
 from core.image_manifest import RegistryTag
 from core.model import UNKNOWN_TIME, Agent, Routing, Status, Version, is_version_number
 from core.reasons import Reason
+from core.state.desired import KeptTag
 from core.state.release import ReleaseState
 
 NEAR_LIMIT_SHARE = 0.8
@@ -36,10 +37,9 @@ class Delete:
 PruneDecision = Keep | Delete
 
 
-def tagged_digests(keep: KeepSpec, known: Mapping[str, Collection[str]], tags: Iterable[RegistryTag]) -> frozenset[str]:
+def tagged_digests(keep: KeepSpec, known: Iterable[KeptTag], tags: Iterable[RegistryTag]) -> frozenset[str]:
     """The digests with a tag of ``keep.tags``: of the events that came, and of the registry as it is."""
-    of_events = {digest for digest, names in known.items() if any(map(keep.keeps_tag, names))}
-    return frozenset(of_events | {tag.digest for tag in tags if keep.keeps_tag(tag.tag)})
+    return frozenset(item.digest for item in (*known, *tags) if keep.keeps_tag(item.tag))
 
 
 def near_limit(count: int, keep: KeepSpec) -> bool:

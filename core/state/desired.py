@@ -11,7 +11,7 @@ from core.model import Push
 
 MAX_PREVIOUS_PUSHES = 10
 MAX_WAITING_PUSHES = 10
-MAX_TAGGED_DIGESTS, MAX_TAGS_OF_DIGEST = 100, 10
+MAX_KEPT_TAGS = 100
 MAX_REJECTED_DIGESTS = 100
 """More than a page of tags has: else a release could choose a rejected push of that page again, for ever."""
 
@@ -114,6 +114,14 @@ class WaitingPush:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTag:
+    """A tag of ``keep.tags`` that an image had, also where it has moved since."""
+
+    digest: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class PreviousPush:
     """What was desired before a push replaced it; desired again if that push is rejected."""
 
@@ -175,8 +183,8 @@ class DesiredState:
     """The changes up to this generation do not wait for the quiet time."""
     waiting: tuple[WaitingPush, ...] = ()
     """Pushes that are not old enough yet, the newest first; each is newer than the desired push."""
-    kept_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Digest -> its tags that ``keep.tags`` names, also those that have moved since; the newest digests and tags."""
+    kept_tags: tuple[KeptTag, ...] = ()
+    """The newest last."""
     pause: Pause | None = None
     approval: Approval | None = None
     holds: tuple[Hold, ...] = ()

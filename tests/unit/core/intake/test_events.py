@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import MAX_TAGGED_DIGESTS, Cause, DesiredState, PreviousPush, WaitingPush
+from core.state.desired import MAX_KEPT_TAGS, Cause, DesiredState, KeptTag, PreviousPush, WaitingPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -149,11 +149,11 @@ def test_a_tag_that_keeps_versions_is_remembered_also_where_the_agent_does_not_f
     spec = agent_spec(keep={"tags": ["^release-"]}, tags={"ignore": ["^release-"]})
     ignored = apply_push(DESIRED, spec, replace(PUSH, tag="release-1"), None, NOW)
     assert (ignored.reason, ignored.desired.push) == (Reason.TAG_IGNORED, PUSH)
-    assert ignored.desired.kept_tags == {PUSH.digest: ("release-1",)}
+    assert ignored.desired.kept_tags == (KeptTag(PUSH.digest, "release-1"),)
     assert apply_push(ignored.desired, spec, replace(PUSH, tag="release-1"), None, NOW).desired == ignored.desired
     many = ignored.desired
     for number in range(200):
         push = replace(PUSH, tag=f"release-{number}", digest=f"sha256:{number:064x}")
         many = apply_push(many, spec, push, None, NOW).desired
-    assert len(many.kept_tags) == MAX_TAGGED_DIGESTS
-    assert list(many.kept_tags)[-1] == f"sha256:{199:064x}"
+    assert len(many.kept_tags) == MAX_KEPT_TAGS
+    assert many.kept_tags[-1] == KeptTag(f"sha256:{199:064x}", "release-199")

@@ -16,6 +16,7 @@ from core.image_manifest import RegistryTag
 from core.model import UNKNOWN_TIME, Agent, Push, Routing, Status, Version
 from core.prune.retention import Delete, Keep, plan_prune, recheck, tagged_digests
 from core.reasons import Reason
+from core.state.desired import KeptTag
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -150,15 +151,15 @@ def test_a_version_stays_whose_digest_has_or_had_a_tag_that_is_kept() -> None:
     tagged = replace(version(1), image=f"demo.azurecr.io/agents/hello@{PUSH.digest}")
     spec = keep(tags=["^release-"])
     for known, tags in (
-        ({PUSH.digest: ("release-1",)}, ()),
-        ({}, (RegistryTag("release-1", PUSH.digest, OLD),)),
-        ({PUSH.digest: ("other",)}, (RegistryTag("other", PUSH.digest, OLD),)),
+        ((KeptTag(PUSH.digest, "release-1"),), ()),
+        ((), (RegistryTag("release-1", PUSH.digest, OLD),)),
+        ((KeptTag(PUSH.digest, "other"),), (RegistryTag("other", PUSH.digest, OLD),)),
     ):
         digests = tagged_digests(spec, known, tags)
         decisions = plan_prune([tagged, LIVE], Routing.to("9"), ReleaseState(), spec, NOW, tagged=digests)
         expected = Reason.KEPT_TAGGED if digests else Reason.PRUNED_STALE
         assert decisions[0].reason is expected
-    assert not tagged_digests(spec, {PUSH.digest: ("other",)}, ())
+    assert not tagged_digests(spec, (KeptTag(PUSH.digest, "other"),), ())
 
 
 def test_near_the_limit_versions_kept_by_settings_are_deleted_oldest_first() -> None:
