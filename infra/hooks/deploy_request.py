@@ -47,6 +47,7 @@ class DeployRequest:
     secret_names: tuple[str, ...]
     assign_roles: bool
     foundry_role: str
+    operator_group: str
     grant_project_pull: bool
     event_delivery: str
     python_version: str
@@ -101,6 +102,7 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
         secret_names=tuple(name.strip() for name in env.get("VAULT_SECRETS", "").split(",") if name.strip()),
         assign_roles=_is_true(env, "ASSIGN_ROLES", "true"),
         foundry_role=env.get("FOUNDRY_ROLE") or "user",
+        operator_group=env.get("OPERATOR_GROUP_ID", ""),
         grant_project_pull=_is_true(env, "GRANT_PROJECT_PULL", "false"),
         event_delivery=env.get("EVENT_DELIVERY") or "queue",
         python_version=env.get("PYTHON_VERSION") or "3.13",
