@@ -1,7 +1,7 @@
 """Who runs a command, as the platform says: from the claims of the access token, with the user's own note beside it.
 
-The token's signature is not verified: the token came from Entra over TLS, and storage verifies it at each write. A changed
-program can record any author; the logs of the storage account then show the real one (SECURITY.md).
+The token's signature is not verified: the token came from Entra over TLS, and storage verifies it at each write. A
+changed program can record any author; the logs of the storage account then show the real one (SECURITY.md).
 """
 
 from __future__ import annotations
