@@ -56,7 +56,7 @@ async def _queue(gateways: Gateways) -> Check:
     try:
         await gateways.release_queue.count_messages("releases")
     except PermanentError as error:
-        fix = "commands need Storage Queue Data Message Sender on the queue releases, this check Storage Queue Data Reader"
+        fix = "commands need only Storage Queue Data Message Sender on the queue releases: see the queue's roles"
         return unknown(check, explain(error).partition("\n")[0], fix)
     except GatewayError as error:
         detail, _, fix = explain(error).partition("\n")
