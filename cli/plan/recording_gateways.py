@@ -15,6 +15,7 @@ from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
     Answer,
+    DefinedVersion,
     Push,
     Secret,
     SecretUnavailable,
@@ -35,7 +36,7 @@ from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue, Message
 from handlers.gateways.in_memory.state_store import InMemoryStateStore, ReleaseRecord
-from handlers.gateways.interfaces import Foundry, Gateways, KeyVault, Registry, StateStore
+from handlers.gateways.interfaces import EndsListing, Foundry, Gateways, KeyVault, Registry, StateStore
 
 ASSUMED_ANSWER = "assumed"
 ASSUMED_VERSION = "assumed"
@@ -116,6 +117,11 @@ class PlanFoundry(InMemoryFoundry):
                 record.versions[number] = version
         return await super().get_version(agent, number)
 
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        """Read the definition of a version that the plan did not create."""
+        found = await super().get_definition(agent, number)
+        return found or await self._source.get_definition(agent, number)
+
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         """Assume the answer that the probe expects."""
         self._assumptions.add("the agent answers as agents.yaml expects")
@@ -188,9 +194,9 @@ class PlanRegistry:
         tag = RegistryTag(push.tag, push.digest, push.pushed_at)
         self._imagined.setdefault(push.repository, {})[push.tag] = tag
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
         """Read them."""
-        return self._with_imagined(repository, await self._source.list_tags(repository))
+        return self._with_imagined(repository, await self._source.list_tags(repository, is_enough))
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """Read them."""

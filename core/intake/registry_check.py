@@ -1,6 +1,6 @@
 """Compares the desired push with the registry, which is right where an event was late, lost, stale or wrong.
 
-A release and the daily search for missed pushes share these functions.
+A release and the search for missed pushes share these functions.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ EVENT_ID = "registry-check"
 NEVER_PUSHED = PreviousPush()
 MAX_REGISTRY_SKEW = timedelta(days=1)
 """How far a registry's clock may be ahead of ours: it decides, so it may differ more than that of an event."""
+EVENT_TIME = timedelta(minutes=2)
+"""The event of a younger push may still be on its way."""
 MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
@@ -166,10 +168,14 @@ def _restore(
         user_generation = earlier.user_generation if user_generation == push_generation else user_generation
         asked = earlier.generation if asked == push_generation else asked
         push_generation = earlier.push_generation
+    rollback = entry.rollback
     if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
-        user_generation, hash_now = generation, runtime_hash(spec)
+        hash_now = runtime_hash(spec)
+        user_generation = user_generation if rollback else generation
+        rollback = replace(rollback, config_at=now) if rollback else None
     repeats = _never_ran(desired, len(undone) - 1, observed_generation) and user_generation < generation
-    rollback = entry.rollback if repeats and asked == entry.generation else None
+    if rollback and (rollback.generation > observed_generation or (repeats and asked == rollback.generation)):
+        rollback = replace(rollback, generation=generation)
     return replace(
         desired,
         generation=generation,
@@ -179,7 +185,7 @@ def _restore(
         newest_push=entry.newest_push,
         not_before=entry.not_before,
         runtime_hash=hash_now,
-        rollback=replace(rollback, generation=generation) if rollback else None,
+        rollback=rollback,
         previous_pushes=entries[len(undone) :],
         restored=Restored(generation, asked) if repeats else None,
         updated_at=now,
@@ -193,6 +199,26 @@ def apply_registry(desired: DesiredState, spec: AgentSpec, tags: Sequence[Regist
         return DesiredUpdate(desired, Reason.NOT_NEWER)
     updated = apply_correction(desired, spec, correction, desired.generation, now)
     return DesiredUpdate(updated, correction.reason, correction.detail)
+
+
+def apply_recent_tags(
+    desired: DesiredState, spec: AgentSpec, tags: Sequence[RegistryTag], now: datetime
+) -> DesiredUpdate:
+    """The same with the last pushed tags alone, where those decide; a push whose event may still come is left to it.
+
+    Where tags are ordered by what they say, an older tag may be newer, unless the agent follows a desired push already.
+    """
+    push = desired.push
+    is_followed = push is not None and push.repository == spec.repository and check_tag(spec.tags, push.tag) is None
+    if spec.tags.order != "pushed" and not is_followed:
+        return DesiredUpdate(desired, Reason.NOT_NEWER)
+    settled = [tag for tag in tags if not timedelta(0) <= now - tag.pushed_at < EVENT_TIME]
+    return apply_registry(desired, spec, settled, now)
+
+
+def still_undecided(specs: Iterable[AgentSpec], page: Sequence[RegistryTag]) -> list[AgentSpec]:
+    """The agents whose newest push may be on a later page of tags, where pages list the last pushed tags first."""
+    return [spec for spec in specs if spec.tags.order != "pushed" or newest_allowed_push(spec, page) is None]
 
 
 def is_fresh(push: Push, spec: AgentSpec, now: datetime) -> bool:
