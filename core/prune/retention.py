@@ -39,7 +39,8 @@ PruneDecision = Keep | Delete
 
 def tagged_digests(keep: KeepSpec, known: Iterable[KeptTag], tags: Iterable[RegistryTag]) -> frozenset[str]:
     """The digests with a tag of ``keep.tags``: of the events that came, and of the registry as it is."""
-    return frozenset(item.digest for item in (*known, *tags) if keep.keeps_tag(item.tag))
+    of_events = {item.digest for item in known if keep.keeps_tag(item.tag)}
+    return frozenset(of_events | {item.digest for item in tags if keep.keeps_tag(item.tag)})
 
 
 def near_limit(count: int, keep: KeepSpec) -> bool:
