@@ -104,7 +104,7 @@ class _Watch:
         version = agent.versions.get(agent.routing.pinned or "") if agent else None
         if version is None:
             return
-        pushed_at = dict((digest, at) for at, digest in self._pushes)[version.image.rpartition("@")[2]]
+        pushed_at = {digest: at for at, digest in self._pushes}[version.image.rpartition("@")[2]]
         if now - pushed_at < AGE - MAX_SKEW:
             raise InvariantError(f"a push is live {now - pushed_at:.0f} s after it came")
         due = [at for at, _ in self._pushes if now - at > AGE + BOUND]
