@@ -57,6 +57,8 @@ class ResolvedDefinition:
     """Variable -> the secret whose tags gave it; None for a version that exists."""
     notes: tuple[Note, ...] = ()
     """What a release of this definition records when it starts."""
+    secret_ids: tuple[str, ...] | None = None
+    """``name@version`` of every secret whose value is in it; None for a version that exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,14 @@ def resolve(
         more_definition=spec.more_definition,
     )
     newest = {ref.secret: values[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
-    toolbox_version = toolbox.version if toolbox else ""
-    return ResolvedDefinition(definition, fingerprint(definition, values), newest, image, toolbox_version)
+    return ResolvedDefinition(
+        definition,
+        fingerprint(definition, values),
+        newest,
+        image,
+        toolbox.version if toolbox else "",
+        secret_ids=tuple(sorted({secret.id for secret in values.values()})),
+    )
 
 
 def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason | None:
@@ -145,7 +153,7 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
         "memory": definition.memory,
         "protocols": definition.protocols,
         "environment": {name: value for name, value in definition.environment.items() if isinstance(value, str)},
-        "secrets": {name: f"{secret.name}@{secret.version}" for name, secret in secrets.items()},
+        "secrets": {name: secret.id for name, secret in secrets.items()},
         "more": definition.more_definition,
     }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

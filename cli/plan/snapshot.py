@@ -21,7 +21,8 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
-from handlers.redaction import redact, register_secret
+from handlers.redaction import redact
+from handlers.release_agent.read_secrets import read_secret
 
 MAX_TAGS = 50
 """Of each repository, the newest."""
@@ -139,11 +140,10 @@ async def _agent(context: CommandContext, name: str) -> AgentEntry:
 async def _secret_version(context: CommandContext, name: str, released: Mapping[str, str]) -> str:
     """Return the newest version's id; if this user may not read it, the last released one."""
     try:
-        secret = await context.gateways.key_vault.get_secret(name, None)
+        secret = await read_secret(context.gateways.key_vault, name, None)
     except GatewayError:
         return released.get(name, SecretUnavailable.FORBIDDEN.value)
     if isinstance(secret, Secret):
-        register_secret(secret.value.reveal())
         return secret.version
     return released.get(name, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
 

@@ -46,6 +46,7 @@ def started(
         push=push,
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
+        secret_ids=definition.secret_ids,
         tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
         image=definition.definition.image,
         image_facts=_with_image(state, push, definition),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from core.agents_file.spec import AgentSpec
 from core.definition import ResolvedDefinition
@@ -43,6 +44,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
@@ -71,6 +73,7 @@ class ReleaseContext:
     writer: FoundryWriter
     log: ReleaseLog
     closer: SessionCloser
+    words: ForeignWords
     rules: tuple[Rule, ...] = RULES
 
     async def save(self, state: ReleaseState) -> None:
@@ -214,8 +217,15 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
     return ActionResult(release, inputs.observed, follow_up, read)
 
 
+def _prober(action: Verify | Check, inputs: DecisionInput, run: ReleaseContext) -> Prober:
+    """A prober that reads the secrets of the version, if need be, before it repeats what was answered."""
+    words_may_be_shown = partial(run.words.may_be_shown, inputs.release)
+    gateways = run.gateways
+    return Prober(run.spec.name, action.version, gateways.foundry, gateways.clock, run.closer, words_may_be_shown)
+
+
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
+    prober = _prober(action, inputs, run)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -225,7 +235,7 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
+    prober = _prober(action, inputs, run)
     both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
     observed = replace(inputs.observed, versions=versions)
