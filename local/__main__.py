@@ -44,7 +44,6 @@ def up(
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
-    folder.mkdir(parents=True, exist_ok=True)
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: remove --no-functions")
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where

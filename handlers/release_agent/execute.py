@@ -290,6 +290,8 @@ async def _after_write(
         return ActionResult(written.state, kept)
     if isinstance(action, Pin):  # the list is the same, and a create reads again
         kept = inputs.observed.with_routing(written.state.expected_routing)
+    if written.created is not None:  # a read at once would say the same
+        kept = kept.with_version(written.created.number, written.created)
     detail = written.state.detail if isinstance(action, RollBack) else ""
     run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
     return ActionResult(written.state, kept, receipt_due=True)
