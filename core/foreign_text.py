@@ -30,8 +30,8 @@ class ForeignText(str):
     def __hash__(self) -> int:
         return hash(self._came)
 
-    def __contains__(self, part: str) -> bool:
-        return part in self._came
+    def __contains__(self, part: object) -> bool:
+        return isinstance(part, str) and as_came(part) in self._came
 
     def casefold(self) -> str:
         """The text as it came, to be compared without its case; never shown."""
