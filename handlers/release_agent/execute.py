@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.agents_file.spec import AgentSpec
-from core.definition import ResolvedDefinition
+from core.intake.secret_check import apply_start
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -24,6 +24,7 @@ from core.release.actions import (
     Poll,
     PruneForRoom,
     Read,
+    ReleaseAgain,
     ReplaceDesiredPush,
     Requeue,
     RollBack,
@@ -81,6 +82,11 @@ class ReleaseContext:
         if state != self.lease.state and not await self.lease.write(state):
             raise LeaseLostError
 
+    def prober(self, version: str, state: ReleaseState) -> Prober:
+        """A prober that reads the noted secrets, if need be, before it repeats what was answered."""
+        shown = partial(self.words.may_be_shown, state)
+        return Prober(self.spec.name, version, self.gateways.foundry, self.gateways.clock, self.closer, shown)
+
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
@@ -109,6 +115,8 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
             return await _poll(action, inputs, run)
         case ReplaceDesiredPush():
             return await _replace_desired_push(action, inputs, run)
+        case ReleaseAgain():
+            return await _release_again(action, inputs, run)
         case Requeue() | Stop():
             return await _stop(action, inputs, run)
         case UpdateState() | StartRelease() | EndRelease():
@@ -155,6 +163,14 @@ async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInpu
     return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
 
 
+async def _release_again(action: ReleaseAgain, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """As a rotation does; somebody who changed the desired state meanwhile has asked for a release too."""
+    change = partial(apply_start, generation=action.generation, spec=run.spec, now=run.gateways.clock.now())
+    desired = await run.gateways.state_store.update_desired(run.spec.name, change)
+    run.log.record(action.reason, action.state, desired, generation=desired.generation)
+    return ActionResult(action.state)
+
+
 async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Nothing to do now: recorded once, however many messages ask for the release."""
     reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
@@ -195,16 +211,8 @@ async def _take_state(
         observed = observed.without(Read.DESIRED_DEFINITION)
     if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
-    _record_notes(action, inputs, run)
+    run.log.record_notes(getattr(action, "notes", ()), state, desired)
     return ActionResult(state, observed)
-
-
-def _record_notes(action: UpdateState | StartRelease, inputs: DecisionInput, run: ReleaseContext) -> None:
-    """What people must know about the definition of a release that starts."""
-    definition = inputs.observed.desired_definition
-    if isinstance(action, StartRelease) and isinstance(definition, ResolvedDefinition):
-        for note in definition.notes:
-            run.log.record(note.reason, action.state, inputs.desired, note.detail)
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
@@ -217,15 +225,8 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
     return ActionResult(release, inputs.observed, follow_up, read)
 
 
-def _prober(action: Verify | Check, inputs: DecisionInput, run: ReleaseContext) -> Prober:
-    """A prober that reads the secrets of the version, if need be, before it repeats what was answered."""
-    words_may_be_shown = partial(run.words.may_be_shown, inputs.release)
-    gateways = run.gateways
-    return Prober(run.spec.name, action.version, gateways.foundry, gateways.clock, run.closer, words_may_be_shown)
-
-
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = _prober(action, inputs, run)
+    prober = run.prober(action.version, inputs.release)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -235,8 +236,8 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = _prober(action, inputs, run)
-    both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
+    report_now = run.prober(action.version, inputs.release).check(run.spec.release.check)
+    both = gather_two(report_now, run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
     observed = replace(inputs.observed, versions=versions)
     if report.outcome is ProbeOutcome.INCONCLUSIVE:
