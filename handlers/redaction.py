@@ -18,7 +18,7 @@ from core.service_codes import is_public
 from handlers.masking.finder import Finder, Span, find_few
 from handlers.masking.parts import MIN_CHARS, parts_of
 from handlers.masking.spellings import readings, spellings_of
-from handlers.masking.visible import visible
+from handlers.masking.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -101,7 +101,7 @@ def redact(text: str, more: Iterable[str] = ()) -> str:
 
 def redact_and_truncate(text: str, max_chars: int) -> str:
     """At most so many characters of a text in one line, without secrets and without control characters."""
-    return _truncated(visible(redact(text)), max_chars)
+    return visible_line(redact(text), max_chars)
 
 
 def redact_text(name: str, text: str, max_chars: int) -> str:
@@ -204,10 +204,6 @@ def _is_own(name: str, text: str) -> bool:
         return text in _names
     match = OWN_FORMS[name].fullmatch(text) if name in OWN_FORMS else None
     return match is not None and (match.re is not HASH or match[1] not in _secrets)
-
-
-def _truncated(text: str, max_chars: int) -> str:
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def _safe(text: str) -> str:
