@@ -15,15 +15,20 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import KeyVault
+from handlers.lease_keeper import LeaseKeeper
 from handlers.redaction import is_registered, open_words
 from handlers.release_agent.read_secrets import MAX_SECRET_READS, read_secret
 
 
 class ForeignWords:
-    """The words of others in one release. A vault that fails is not asked again by the same release."""
+    """The words of others in one release. A vault that fails is not asked again by the same release.
 
-    def __init__(self, vault: KeyVault) -> None:
+    Every method may raise LeaseLostError.
+    """
+
+    def __init__(self, vault: KeyVault, keeper: LeaseKeeper) -> None:
         self._vault = vault
+        self._keeper = keeper
         self._asked = set[str]()
 
     async def may_be_shown(self, release: ReleaseState) -> bool:
@@ -33,7 +38,8 @@ class ForeignWords:
             return False
         missing = [item for item in noted if not is_registered(item) and item not in self._asked]
         self._asked.update(missing)
-        await gather_limited(MAX_SECRET_READS, map(self._read, missing))
+        if missing:
+            await self._keeper.during(gather_limited(MAX_SECRET_READS, map(self._read, missing)))
         return all(map(is_registered, noted))
 
     async def describe(self, error: GatewayError, release: ReleaseState) -> str:

@@ -90,7 +90,7 @@ async def reconcile(
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
             writer = FoundryWriter(spec.name, lease, gateways)
-            words = ForeignWords(gateways.key_vault)
+            words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
                 ended, desired = await _loop(run, prefetched)
@@ -197,7 +197,7 @@ async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> t
     while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     if isinstance(action, EndRelease):
-        inputs = await run.keeper.during(run.words.with_failure(inputs))
+        inputs = await run.words.with_failure(inputs)
         action = next_action(inputs, run.spec, read.at, run.rules)
     return inputs, action
 
@@ -246,7 +246,7 @@ async def _after_error(
         waited = await _wait_out(run, progress, state, error)
         if waited is not None:
             return waited
-    detail = await run.keeper.during(run.words.describe(error, state))
+    detail = await run.words.describe(error, state)
     reason, now = refusal_reason(error, action, state), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
@@ -272,7 +272,7 @@ async def _wait_out(
         return None
     delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
     end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)
-    detail = await run.keeper.during(run.words.describe(error, state))
+    detail = await run.words.describe(error, state)
     return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, detail))
 
 
