@@ -30,7 +30,7 @@ LAYERS = (
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
-    {"core.secret_versions"},
+    {"core.secret_versions", "core.waits"},
     {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
     {"core.prune", "core.intake", "core.vault_variables", "core.copied_definition"},
     {"core.release"},
