@@ -157,9 +157,8 @@ def test_a_slow_command_reports_what_it_waits_for_and_ctrl_c_stops_it(running: S
 
 def test_a_prompt_takes_a_key_and_ctrl_c_stops_the_command(running: StackClient) -> None:
     code, shown = answer_prompt(running, b"n\n")
-    assert (code, shown.removesuffix("n").rstrip().rpartition("\n")[2]) == (0, "nothing was sent"), (
-        "keys may be echoed after it"
-    )
+    printed = [line for line in shown.splitlines() if line.strip() not in ("", "n")]  # keys may be echoed after the end
+    assert (code, printed[-1]) == (0, "nothing was sent")
     code, shown = answer_prompt(running, b"\x03")
     assert code == 130
     assert shown.endswith("stopped; what was written stays, and the app continues with it")
