@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.drift import find_drift, is_watched
+from core.drift import IMAGE, find_drift, is_watched
 from core.reasons import Reason
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
@@ -40,13 +40,15 @@ async def _check(agent: str, decisions: DecisionLog, gateways: Gateways) -> None
     number = release.last_good.version if release.last_good else ""
     existing, live = await gather_two(gateways.foundry.get_agent(agent), gateways.foundry.get_version(agent, number))
     drift = find_drift(release, existing, live)
-    if tuple(drift) != release.reported_drift and await _store(agent, release, tuple(drift), gateways):
+    gone_images = tuple(name for name in release.reported_drift if name.startswith(f"{IMAGE} "))
+    names = (*drift, *gone_images)
+    if names != release.reported_drift and await store_reported_drift(agent, release, names, gateways):
         for name, detail in drift.items():
             if name not in release.reported_drift:
                 decisions.record(Reason.DRIFT, detail, agent=agent, version=number or None)
 
 
-async def _store(agent: str, release: ReleaseState, drift: tuple[str, ...], gateways: Gateways) -> bool:
+async def store_reported_drift(agent: str, release: ReleaseState, drift: tuple[str, ...], gateways: Gateways) -> bool:
     """Store what is reported; False where a release is under way, or has changed the state since."""
     lease = await gateways.state_store.acquire_lease(agent)
     if lease is None:

@@ -27,10 +27,11 @@ MAX_CONCURRENT = 4
 """Repositories at a time."""
 
 
-async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: Gateways, *, always: bool) -> None:
-    """Read the tags of each followed repository, if that is due; raises where the state store fails.
+async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: Gateways, *, always: bool) -> bool:
+    """Read the tags of each followed repository; False where that is not due, or must be tried again.
 
-    Each repository and agent is checked whatever happens to another; the first error is raised at the end.
+    Each repository and agent is checked whatever happens to another; the first error, of the state store, is raised at
+    the end.
 
     The marker is written after every agent, so that a crash or an outage on the way leads to another attempt.
     ``always``: also when it is not due, because a changed agents.yaml may follow other repositories or tags.
@@ -38,7 +39,7 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
     now = gateways.clock.now()
     age = now - _parse_time(await gateways.state_store.read_marker(MARKER))
     if timedelta(0) <= age < INTERVAL and not always:
-        return
+        return False
     repositories = sorted({spec.repository for spec in agents.agents.values()})
 
     async def check(repository: str) -> bool:
@@ -47,8 +48,10 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
         await gather_limited(1, (_compare(spec, tags, decisions, gateways) for spec in specs if tags))
         return tags is not None
 
-    if all(await gather_limited(MAX_CONCURRENT, map(check, repositories))):
-        await gateways.state_store.write_marker(MARKER, now.isoformat())
+    if not all(await gather_limited(MAX_CONCURRENT, map(check, repositories))):
+        return False
+    await gateways.state_store.write_marker(MARKER, now.isoformat())
+    return True
 
 
 def _parse_time(text: str) -> datetime:

@@ -9,6 +9,7 @@ from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
+from handlers.resume_releases.gone_images import report_gone_images
 from handlers.resume_releases.missed_pushes import find_missed_pushes
 from handlers.resume_releases.poison_queues import report_poison_queues
 from handlers.telemetry import metrics, otel
@@ -30,7 +31,8 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         changed.append(await apply_config_changes(agents, decisions, gateways))
 
     async def find_missed() -> None:
-        await find_missed_pushes(agents, decisions, gateways, always=any(changed))
+        if await find_missed_pushes(agents, decisions, gateways, always=any(changed)):
+            await report_gone_images(tuple(agents.agents), decisions, gateways)
 
     async def measure() -> None:
         await report_poison_queues(await record_gauges(tuple(agents.agents), gateways), decisions, gateways)
