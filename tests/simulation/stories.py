@@ -154,16 +154,19 @@ async def released_from_a_laptop(history: History) -> None:
 
 async def rolled_back_then_everything(history: History) -> None:
     """A person takes an image or a configuration back; then happens whatever is neither a push nor a command for it."""
-    _begin(history, mode=history.random.choice(["auto", "auto", "manual"]))
-    await _push(history, "a", wait=90.0)
+    _begin(history, mode=history.random.choice(["auto", "auto", "manual"]), provision_within="15m")
+    history.dice.calm = True
+    await _push(history, "a")
     await actors.approve(history)
+    await asyncio.sleep(60)
     if history.random.random() < 0.6:
         await _change_variable(history)
         await asyncio.sleep(RESUME_EVERY + 90)
     else:
-        await _push(history, "b", wait=90.0)
+        await _push(history, "b")
     await actors.approve(history)
     await asyncio.sleep(60)
+    history.dice.calm = False
     if history.random.random() < 0.3:
         await actors.rotate(history, 10)
         await asyncio.sleep(15 * history.random.random())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.agents_file.loader import load_agents
 from core.definition import SECRETS
 from core.image_manifest import ImageFacts
 from core.intake.events import DesiredUpdate
-from core.model import Failure
+from core.model import Definition, Failure, Version
 from handlers import user_commands
+from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.resume_releases.run import resume_releases
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, REPOSITORY, App, app_with, live_app, push_and_release, rotate
@@ -301,3 +304,26 @@ async def test_a_secret_that_cannot_be_used_leaves_what_serves() -> None:
     await rotate(app, "third")
     assert await app.released() == "LIVE"
     assert await live_environment(app) == {"WORD": "good", "KEY": "third"}
+
+
+class RefusesOnce(InMemoryFoundry):
+    """The next create is refused by the rate limit."""
+
+    refused = True
+
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        if not self.refused:
+            self.refused = True
+            raise TransientError("Foundry", "429", "too many requests")
+        return await super().create_version(agent, definition, metadata)
+
+
+@in_virtual_time
+async def test_the_definition_is_copied_again_after_a_fault() -> None:
+    app = await after_bad_configuration()
+    app.foundry.__class__ = RefusesOnce
+    app.foundry.refused = False  # type: ignore[attr-defined]
+    await rotate(app, "second")
+    assert await app.released() == "LIVE"
+    assert await live_environment(app) == {"WORD": "good", "KEY": "second"}
+    assert app.foundry.refused  # type: ignore[attr-defined]
