@@ -23,7 +23,7 @@ from core.model import (
     Version,
 )
 from core.reasons import Reason
-from core.secret_versions import LaggingSecret
+from core.secret_versions import LaggingSecret, LaterVersion, has_expired, starts_later
 
 SCHEMA = 1
 """Raised when the same spec and push would give another definition than before."""
@@ -69,6 +69,8 @@ class ResolvedDefinition:
     """The version of the toolbox with the agent's tools."""
     lagging: LaggingSecret | None = None
     """The secret that may be older than an event says."""
+    later: tuple[LaterVersion, ...] = ()
+    """Secrets whose newest version starts later."""
     tagged: Mapping[str, TaggedSecret] | None = None
     """Variable -> the secret whose tags gave it; None for a version that exists."""
     notes: tuple[Note, ...] = ()
@@ -88,6 +90,7 @@ class UnresolvedDefinition:
     reason: Reason
     detail: str
     lagging: LaggingSecret | None = None
+    later: tuple[LaterVersion, ...] = ()
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
@@ -155,11 +158,9 @@ def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason 
     """Why a secret must not be used; Key Vault itself only refuses disabled ones (docs/reference/wire.md)."""
     if isinstance(secret, SecretUnavailable):
         return Reason[f"SECRET_{secret.name}"]
-    if secret.expires_on is not None and secret.expires_on <= now:
+    if has_expired(secret, now):
         return Reason.SECRET_EXPIRED
-    if secret.not_before is not None and now < secret.not_before:
-        return Reason.SECRET_NOT_YET_VALID
-    return None
+    return Reason.SECRET_NOT_YET_VALID if starts_later(secret, now) else None
 
 
 def _environment(

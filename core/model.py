@@ -194,6 +194,8 @@ class SecretVersion:
     version: str
     enabled: bool = True
     created_at: datetime | None = None
+    not_before: datetime | None = None
+    expires_on: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ RUNTIME_KEYS = {
 ENQUEUES = {
     Reason.ACCEPTED, Reason.SAME_PUSH, Reason.CONFIG_CHANGED, Reason.APPROVED,
     Reason.RELEASE_REQUESTED, Reason.ROLLBACK_REQUESTED, Reason.HOLD_REMOVED, Reason.UNPAUSED,
-    Reason.MISSED_PUSH_FOUND, Reason.TAG_MOVED,
+    Reason.MISSED_PUSH_FOUND, Reason.MISSED_ROTATION_FOUND, Reason.TAG_MOVED,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
 

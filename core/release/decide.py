@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     rules_start.not_due,
     rules_registry.registry_may_lag,
     rules_start.routing_changed_outside,
+    rules_secrets.secret_starts,
     rules_start.nothing_pending,
     rules_registry.image_not_readable_yet,
     rules_registry.registry_knows_better,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
@@ -18,6 +19,7 @@ from core.release.inputs import (
     push_to_run,
     rollback_version,
 )
+from core.release.variables import removed_variables
 from core.state import holds
 from core.state.desired import Cause, Hold
 from core.state.release import GoodVersion, ReleaseState
@@ -150,21 +152,29 @@ def already_live(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Actio
     live = inputs.version(good.version)
     if live is None or live.status is not Status.ACTIVE or not _is(live, desired, good):
         return None
-    if _image_is_held(inputs, now):
-        return _held(inputs, now)
-    lagging = inputs.observed.desired_definition.lagging
-    reason, detail = (Reason.SECRET_LAGS, lagging.detail) if lagging else (Reason.ALREADY_LIVE, "")
-    return _answer(inputs, reason, now, detail)
+    return _held(inputs, now) if _image_is_held(inputs, now) else _already_live(inputs, now)
+
+
+def _already_live(inputs: DecisionInput, now: datetime) -> EndRelease:
+    definition = inputs.observed.desired_definition
+    if definition.lagging is not None:
+        return _answer(inputs, Reason.SECRET_LAGS, now, definition.lagging.detail)
+    later = "; ".join(item.detail for item in definition.later)
+    return _answer(inputs, Reason.SECRET_STARTS_LATER if later else Reason.ALREADY_LIVE, now, later)
 
 
 def notify_only_or_disabled(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """The mode only reports what it would do, or the agent is disabled."""
     if not inputs.has_pending:
         return None
-    if spec.release.mode == "notify":
-        return _answer(inputs, Reason.WOULD_RELEASE, now)
     if needed := inputs.needs(Read.AGENT):
         return needed
+    if spec.release.mode == "notify":
+        definition = inputs.observed.desired_definition
+        removed = removed_variables(inputs, spec, definition) if isinstance(definition, ResolvedDefinition) else ()
+        return _answer(
+            inputs, Reason.WOULD_RELEASE, now, "; ".join(f"{note.reason}: {note.detail}" for note in removed)
+        )
     disabled = inputs.agent is not None and not inputs.agent.enabled
     return _answer(inputs, Reason.AGENT_DISABLED, now) if disabled else None
 
@@ -208,10 +218,11 @@ def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         return None
     routing = inputs.agent.routing if inputs.agent else None
     state = transitions.started(inputs.release, inputs.desired.generation, push, definition, routing, now)
+    notes = (*definition.notes, *removed_variables(inputs, spec, definition))
     number = rollback_version(inputs.desired) or state.candidate
     if number is None:
-        return StartRelease(state)
-    return inputs.needs_version(number) or StartRelease(_with_candidate(state, inputs, number, now))
+        return StartRelease(state, notes=notes)
+    return inputs.needs_version(number) or StartRelease(_with_candidate(state, inputs, number, now), notes=notes)
 
 
 def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now: datetime) -> ReleaseState:
@@ -267,7 +278,8 @@ def _held(inputs: DecisionInput, now: datetime) -> EndRelease:
 def _answer(inputs: DecisionInput, reason: Reason, now: datetime, detail: str = "") -> EndRelease:
     """The newest change is answered without a release."""
     state = transitions.answered_without_release(inputs.release, inputs.desired, reason, now, detail)
-    return EndRelease(reason, state, detail)
+    due = transitions.first_start(inputs.observed.desired_definition) or state.secret_due
+    return EndRelease(reason, replace(state, secret_due=due), detail)
 
 
 def _is(version: Version, fingerprint: str, good: GoodVersion) -> bool:

@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import FIXED_BY_A_SECRET, push_to_run
+from core.release.inputs import FIXED_BY_A_SECRET, Definition, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -47,6 +47,7 @@ def started(
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
         tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
+        secret_due=first_start(definition) or (state.secret_due if definition.tagged is None else None),
         image=definition.definition.image,
         copied_from=definition.copied_from,
         rollback_at=definition.rollback_at,
@@ -67,6 +68,11 @@ def started(
         create_count=state.create_count if same else 0,
         image_retried=False,
     )
+
+
+def first_start(definition: Definition) -> datetime | None:
+    """When the first of the secrets starts whose newest version starts later."""
+    return min((item.starts_at for item in definition.later), default=None)
 
 
 def _remembered_tags(state: ReleaseState) -> Mapping[str, TaggedSecret]:

@@ -182,7 +182,7 @@ class DesiredState:
     unconfirmed: Push | None = None
     """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
     named_secrets: Mapping[str, NamedVersion] = field(default_factory=dict)
-    """Secret name in lower case -> the version that an event of the last hour named."""
+    """Secret name in lower case -> the version that an event named last."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

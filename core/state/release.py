@@ -130,6 +130,8 @@ class ReleaseState:
     """Version number -> its creation time, for the versions named here: a recreated agent counts from 1 again."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Version number -> the fingerprint that it was created for: a list may not show a new version yet."""
+    secret_due: datetime | None = None
+    """When a version of a secret starts that the last definition could not use yet: the agent is released again."""
     supersede_count: int = 0
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0

@@ -9,6 +9,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.copied_definition import copy_definition, names_every_secret, refs_of_version
 from core.definition import (
+    Note,
     ResolvedDefinition,
     UnresolvedDefinition,
     existing_definition,
@@ -92,8 +93,7 @@ class DefinitionResolver:
         secrets, image = await gather_two(reader.read_all(refs), self._image(push, release.image_facts))
         if isinstance(image, UnresolvedDefinition):
             return image
-        definition = copy_definition(copied, secrets, self._gateways.clock.now())
-        definition = replace(definition, lagging=reader.lagging)
+        definition = _with_dates(copy_definition(copied, secrets, self._gateways.clock.now()), reader)
         return definition if isinstance(definition, UnresolvedDefinition) else replace(definition, image=image)
 
     async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
@@ -109,10 +109,10 @@ class DefinitionResolver:
         secrets, toolbox, from_vault = rest
         now = self._gateways.clock.now()
         definition = resolve(self._spec, push, self._login_server, secrets, toolbox, now, image)
-        definition = replace(definition, lagging=reader.lagging)
-        if isinstance(definition, UnresolvedDefinition):
-            return definition
-        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=from_vault.notes)
+        if isinstance(definition, ResolvedDefinition):
+            tagged = from_vault.to_remember(definition.secrets)
+            definition = replace(definition, tagged=tagged, notes=from_vault.notes)
+        return _with_dates(definition, reader)
 
     async def _refs_of_today(self, reader: SecretReader) -> Mapping[str, SecretRef] | UnresolvedDefinition:
         found = await self._from_vault(reader, {})
@@ -200,3 +200,14 @@ class DefinitionResolver:
 
 def _of_rollback(definition: Definition, at: datetime | None) -> Definition:
     return replace(definition, rollback_at=at) if isinstance(definition, ResolvedDefinition) else definition
+
+
+def _with_dates(definition: Definition, reader: SecretReader) -> Definition:
+    """With the secrets that lag, and those whose newest version starts later."""
+    definition = replace(definition, lagging=reader.lagging, later=reader.later)
+    later = "; ".join(item.detail for item in reader.later)
+    if isinstance(definition, UnresolvedDefinition):
+        return replace(definition, detail=": ".join(filter(None, (definition.detail, later))))
+    return (
+        replace(definition, notes=(*definition.notes, Note(Reason.SECRET_STARTS_LATER, later))) if later else definition
+    )
