@@ -10,6 +10,7 @@ from cli.commands.status import MAX_READ_IN_FULL, show_status
 from cli.exit_codes import DONE, SERVICE_ERROR
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.loader import load_agents
+from core.intake.events import apply_config
 from core.model import Version
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -37,9 +38,6 @@ def busy(**refused: int) -> App:
     app = App(kind=BusyFoundry)
     app.foundry.refused = {name.replace("_", "-"): count for name, count in refused.items()}  # type: ignore[attr-defined]
     return app
-
-
-from core.intake.events import apply_config
 
 
 async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: App) -> None:
