@@ -52,3 +52,13 @@ async def test_it_shows_a_rollback_to_the_image_and_away_from_it(app: App) -> No
     assert not [
         entry for entry in (await explain(context_of(app), "v1", DAY)).data["state"] if entry["kind"] == "rolled_back"
     ]
+
+
+async def test_it_names_a_variable_that_a_release_dropped(app: App) -> None:
+    await make_live(app, "a")
+    spec = app.agents.agents[AGENT]
+    app.agents = app.agents.model_copy(update={"agents": {AGENT: spec.model_copy(update={"env": {}})}})
+    await make_live(app, "b")
+    result = await explain(context_of(app), "sha256:bbbbbbbb", DAY)
+    (line,) = [line for line in result.text.splitlines() if "VARIABLE_REMOVED" in line]
+    assert "KEY: agents.yaml does not set it any more" in line
