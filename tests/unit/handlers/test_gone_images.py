@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from handlers.gateways.errors import TransientError
+from handlers.resume_releases.agent_states import AgentStates
+from handlers.resume_releases.gone_images import MARKER, MAX_AGENTS, report_gone_images
 from handlers.resume_releases.run import resume_releases
+from handlers.telemetry.decision_log import DecisionLog
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, REPOSITORY, App, live_app, push_and_release
 
@@ -60,4 +63,19 @@ async def test_a_registry_that_does_not_answer_proves_nothing() -> None:
     app.registry.error = TransientError("registry", "timeout", "no answer")
     await next_day(app)
     assert drift(app) == []
-    assert "DRIFT_UNKNOWN" not in app.journal.reasons(), "the search for missed pushes says it"
+    assert "DRIFT_UNKNOWN" in app.journal.reasons()
+    app.registry.error = None
+    del app.registry.images[REPOSITORY, LIVE]
+    await next_day(app)
+    assert len(drift(app)) == 1
+
+
+@in_virtual_time
+async def test_a_day_with_many_agents_takes_several_runs() -> None:
+    app = await two_versions()
+    names = [f"agent-{number:03}" for number in range(MAX_AGENTS + 1)]
+    states, decisions = AgentStates(app.state_store), DecisionLog(app.journal, app.clock, {})
+    await app.clock.sleep(86_400)
+    for left in (1, 0, 0):
+        await report_gone_images(names, states, decisions, app.gateways)
+        assert len((await app.state_store.read_marker(MARKER)).split("\n")[1].split()) == left
