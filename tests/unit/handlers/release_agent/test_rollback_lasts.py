@@ -96,7 +96,7 @@ async def test_the_definition_is_copied_also_when_the_version_itself_is_gone() -
 
 
 @in_virtual_time
-async def test_a_rotation_of_a_secret_that_the_version_does_not_use_makes_nothing() -> None:
+async def test_a_rotation_counts_for_the_secrets_of_the_version_and_not_for_those_of_agents_yaml() -> None:
     app = app_with("mode: auto")
     app.key_vault.put("other-key", "other")
     await deploy(app, "good")
@@ -108,12 +108,11 @@ async def test_a_rotation_of_a_secret_that_the_version_does_not_use_makes_nothin
     await roll_back(app)
     await app.released()
     await app.clock.sleep(300)
-    app.key_vault.put("other-key", "newer")
-    await user_commands.pause((AGENT,), "x", "ann", app.gateways)
-    await user_commands.unpause((AGENT,), "ann", app.gateways)
-    await rotate(app, "canary-3c2d")  # the same secret as before, with a new version
+    await rotate(app, "newer", "other-key")
+    assert await app.released() == "ALREADY_LIVE"
+    await rotate(app, "second")
     assert await app.released() == "LIVE"
-    assert (await live_environment(app))["KEY"] == "canary-3c2d"
+    assert (await live_environment(app))["KEY"] == "second"
 
 
 @in_virtual_time
