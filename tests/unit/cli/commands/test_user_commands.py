@@ -84,3 +84,14 @@ async def test_a_registry_that_does_not_answer_and_a_foreign_version_stop_no_rol
     versions = app.foundry.agents[AGENT].versions
     versions["1"] = replace(versions["1"], metadata={})
     assert (await run(app, "request_rollback", why="x", to="1")).data[0]["reason"] == "ROLLBACK_REQUESTED"
+
+
+async def test_the_author_is_the_account_that_is_signed_in_and_by_is_a_note(app: App) -> None:
+    await make_live(app, "a")
+    held = await run(app, "hold", why="a rumour", by="ciso@contoso.com")
+    assert " by ann, note: ciso@contoso.com: a rumour" in held.text
+    paused = await run(app, "pause", why="freeze")
+    assert " by ann: freeze" in paused.text
+    desired = await app.gateways.state_store.get_desired(AGENT)
+    assert desired.pause is not None
+    assert [desired.pause.by, desired.holds[0].by] == ["ann", "ann, note: ciso@contoso.com"]
