@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from core.definition import Note
 from core.reasons import Reason
 from core.release.actions import ReplaceDesiredPush, Requeue, Stop
 from core.release.inputs import DecisionInput
@@ -74,6 +75,11 @@ class ReleaseLog:
             generation=generation or state.observed_generation,
         )
         self._when_stored(stored_with or state, line)
+
+    def record_notes(self, notes: Iterable[Note], state: ReleaseState, desired: DesiredState) -> None:
+        """What people must know about a definition."""
+        for note in notes:
+            self.record(note.reason, state, desired, note.detail)
 
     def _when_stored(self, state: ReleaseState, record: Callable[[], None]) -> None:
         stored = self.lease.state if self.lease else None
