@@ -96,7 +96,9 @@ class ReleaseLog:
         self, ended: Stop | Requeue, state: ReleaseState, desired: DesiredState, detail: str = ""
     ) -> Stop | Requeue:
         """The loop ended without a release that ended; returns ``ended``."""
-        generation = max(state.observed_generation, desired.generation)
+        observed = state.observed_generation
+        # what follows a release that waits for its approval has a report of its own
+        generation = observed if ended.reason is Reason.APPROVAL_WAITING else max(observed, desired.generation)
         detail = detail or (ended.detail if isinstance(ended, Stop) else "")
         self.record(ended.reason, state, desired, detail, generation=generation)
         return ended
