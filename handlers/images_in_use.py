@@ -1,4 +1,4 @@
-"""Lists the images that must stay in the registry, with every manifest that an index among them names."""
+"""Which images must stay in the registry, with every manifest that an index names, and whether one is gone."""
 
 from __future__ import annotations
 
@@ -32,6 +32,18 @@ def record_images(decisions: DecisionLog, images: Sequence[str], **fields: Any) 
     for start in range(0, len(images), IMAGES_PER_LINE):
         names = " ".join(images[start : start + IMAGES_PER_LINE])
         decisions.record(Reason.IMAGES_IN_USE, images=names, **fields)
+
+
+async def is_gone(repository: str, image: str, registry: Registry) -> bool:
+    """True where the registry lacks the digest of an image, or the manifest of an index that Foundry would run.
+
+    ``image`` ends with the digest. Raises TransientError or PermanentError.
+    """
+    digest = image.rpartition("@")[2]
+    facts = await registry.inspect(repository, digest)
+    if facts is None or not facts.amd64 or facts.amd64 == digest:
+        return facts is None
+    return await registry.inspect(repository, facts.amd64) is None
 
 
 class ImagesInUse:
