@@ -23,6 +23,7 @@ from handlers.images_in_use import ImagesInUse, pushes_in_use, record_images
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions.prune_toolbox import prune_toolbox
 from handlers.prune_versions.unmanaged_agents import report_unmanaged
+from handlers.prune_versions.usual import worth_recording
 from handlers.registry_tags import RegistryTags
 from handlers.retry import with_retries
 from handlers.settings import Settings
@@ -156,7 +157,7 @@ class _Pruner:
             self.log.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
             return
         if self.dry_run or not plan.deletions:
-            self._record(plan.decisions)
+            self._record(worth_recording(plan.decisions, deletes=bool(plan.deletions)))
             removed = {decision.version.number for decision in plan.deletions}
         else:
             plan, removed = await self._delete(), self.deleted
