@@ -9,11 +9,11 @@ from core.agents_file.spec import Probe
 from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
 from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, connection_options
+from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, LazyClient, limited
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import invoke, mapping, toolboxes
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
+from handlers.gateways.foundry.calls import PAGE_SIZE, WRITE_OPTIONS, read, read_pages, send_once
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
 
-OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 30}
+OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, **NO_REDIRECT, "read_timeout": 30}
 
 
 class AzureFoundry:
@@ -37,7 +37,7 @@ class AzureFoundry:
     ) -> None:
         self._rate_limiter, self._clock = rate_limiter or FoundryRateLimiter(), clock or SystemClock()
         self._endpoint = endpoint.rstrip("/")
-        self._client = LazyClient(_load_client, self._endpoint, credential, **OPTIONS, **connection_options())
+        self._client = LazyClient(_load_client, self._endpoint, credential, **limited(OPTIONS))
         self.close = self._client.close
 
     async def get_agent(self, name: str) -> Agent | None:
@@ -58,14 +58,14 @@ class AzureFoundry:
             paged = client.agents.list_versions(agent, limit=PAGE_SIZE, order="asc", **NO_TRACE)
             return _ordered([mapping.version_of(item) for item in await read_pages(what, paged, self._wait_for_read)])
 
-        return await read(what, collect, list) or []
+        return await read(what, collect, list, seconds=None) or []
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         agents = (await self._client.get()).agents
         body = {"definition": mapping.definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
         convert = mapping.numbered_version
-        return await send_once(what, lambda: agents.create_version(agent, body, **NO_RETRY), convert, definition)
+        return await send_once(what, lambda: agents.create_version(agent, body, **WRITE_OPTIONS), convert, definition)
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -73,13 +73,13 @@ class AzureFoundry:
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
         body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
-        return await send_once(what, lambda: agents.update_details(agent, body, **NO_RETRY), mapping.routing_of)
+        return await send_once(what, lambda: agents.update_details(agent, body, **WRITE_OPTIONS), mapping.routing_of)
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Never by force, which would end users' sessions; untraced, because pruning has a span for each version."""
         agents = (await self._client.get()).agents
         what = f"delete version {number} of {agent}"
-        return await _delete(what, lambda: agents.delete_version(agent, number, **NO_RETRY, **NO_TRACE))
+        return await _delete(what, lambda: agents.delete_version(agent, number, **WRITE_OPTIONS, **NO_TRACE))
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
         return await invoke.open_session(await self._client.get(), agent, version, within)
@@ -91,7 +91,7 @@ class AzureFoundry:
         """Delete the session; Foundry answers 204 also where it is gone already."""
         agents = (await self._client.get()).agents
         what = f"delete a session of {agent}"
-        await send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY, **NO_TRACE), bool)
+        await send_once(what, lambda: agents.delete_session(agent, session, **WRITE_OPTIONS, **NO_TRACE), bool)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         return await toolboxes.ensure_toolbox(await self._client.get(), self._endpoint, name, tools)
@@ -102,7 +102,7 @@ class AzureFoundry:
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         client = await self._client.get()
         what = f"delete version {version} of toolbox {name}"
-        return await _delete(what, lambda: client.toolboxes.delete_version(name, version, **NO_RETRY))
+        return await _delete(what, lambda: client.toolboxes.delete_version(name, version, **WRITE_OPTIONS))
 
     async def _client_for_read(self) -> AIProjectClient:
         """After a 429, reads go one after another; a write follows a fresh read, and goes at once."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import NO_TRACE
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
+from handlers.gateways.foundry.calls import PAGE_SIZE, WRITE_OPTIONS, read, read_pages, send_once
 from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def ensure_toolbox(
     if version is None or not (tools_hash == version.tools_hash or version.tools == desired):
         body = {"tools": desired, "metadata": {TOOLS_HASH: tools_hash}}
         what = f"create a version of toolbox {name}"
-        version = await send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _version)
+        version = await send_once(what, lambda: client.toolboxes.create_version(name, body, **WRITE_OPTIONS), _version)
     return Toolbox(name, version.number, f"{project}/toolboxes/{name}/versions/{version.number}/mcp?api-version=v1")
 
 
@@ -64,7 +64,7 @@ async def _list_newest_first(client: AIProjectClient, name: str) -> list[_Versio
         items = await read_pages(what, client.toolboxes.list_versions(name, limit=PAGE_SIZE, **NO_TRACE))
         return sorted(map(_version, items), key=lambda version: int(version.number), reverse=True)
 
-    return await read(what, versions, list) or []
+    return await read(what, versions, list, seconds=None) or []
 
 
 def _version(answer: Any) -> _Version:
