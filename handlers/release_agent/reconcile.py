@@ -194,6 +194,7 @@ async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> t
     """The next action, once everything that it needs was read."""
     inputs = DecisionInput(read.desired, state, read.observed)
     while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
+        await run.keeper.keep()  # each read may take as long as a lease lasts
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     return inputs, action
 
