@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from handlers.concurrency import gather_limited
+from handlers.gateways.errors import GatewayError
+from handlers.retry import with_retries
+
+if TYPE_CHECKING:
+    from cli.runner import CommandContext
 
 T = TypeVar("T")
 MAX_CONCURRENT_READS = 8
+MAX_NAMED_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReads(Generic[T]):
+    """What was read of many agents, and why some could not be read."""
+
+    found: Mapping[str, T]
+    unread: Mapping[str, GatewayError]
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines that name the agents that could not be read: the first five with their errors, and the others."""
+        names = sorted(self.unread)
+        lines = [f"{name}: not read: {self.unread[name]}" for name in names[:MAX_NAMED_ERRORS]]
+        others = names[MAX_NAMED_ERRORS:]
+        return [*lines, f"not read either: {', '.join(others)}"] if others else lines
 
 
 def reading(names: list[str]) -> str:
     """Return the progress line for reading these agents."""
     return f"reading {names[0]}" if len(names) == 1 else f"reading {len(names)} agents"
+
+
+async def read_agents(
+    context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
+) -> AgentReads[T]:
+    """Read each agent, again where a service is busy; raise the first error only if no agent could be read."""
+    found, unread = dict[str, T](), dict[str, GatewayError]()
+
+    async def read_one(name: str) -> None:
+        try:
+            found[name] = await with_retries(context.gateways.clock, lambda: read(name))
+        except GatewayError as error:
+            unread[name] = error
+        if len(names) > 1:
+            context.progress.activity = f"{reading(list(names))}: {len(found) + len(unread)} done"
+
+    context.progress.activity = reading(list(names))
+    await read_each(names, read_one)
+    if unread and not found:
+        raise next(iter(unread.values()))
+    return AgentReads({name: found[name] for name in names if name in found}, unread)
 
 
 async def read_each(names: Iterable[str], read: Callable[[str], Awaitable[T]]) -> list[T]:

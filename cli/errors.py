@@ -19,7 +19,7 @@ DENIED = frozenset({"401", "403", "FORBIDDEN", "Forbidden", "Unauthorized", "Aut
 
 def explain(error: GatewayError) -> str:
     """Return the error and, on a second line, what to do; of a cause only its first line."""
-    if (cause := _sign_in_failure(error)) is not None:
+    if (cause := sign_in_failure(error)) is not None:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
     if error.code == "STATE_UNREADABLE":
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
@@ -37,7 +37,7 @@ def explain(error: GatewayError) -> str:
     return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
 
 
-def _sign_in_failure(error: BaseException) -> str | None:
+def sign_in_failure(error: BaseException) -> str | None:
     """Return the first line of a failed sign-in among the causes; unlike a refusal it has no HTTP status."""
     cause: BaseException | None = error
     while cause is not None:

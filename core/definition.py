@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.agents_file.fields import check_variable
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
-from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, TaggedSecret, Toolbox, Version
+from core.model import (
+    Definition,
+    Push,
+    Secret,
+    SecretUnavailable,
+    SecretValue,
+    TaggedSecret,
+    Toolbox,
+    Version,
+)
 from core.reasons import Reason
-from core.secret_versions import LaggingSecret
+from core.secret_versions import LaggingSecret, LaterVersion, has_expired, starts_later
 
 SCHEMA = 1
 """Raised when the same spec and push would give another definition than before."""
@@ -23,6 +32,13 @@ FINGERPRINT = "slipway.fingerprint"
 TAG = "slipway.tag"
 TOOLBOX = "slipway.toolbox"
 """Metadata: the version of the toolbox that a version uses."""
+SECRETS = ("slipway.secrets", "slipway.secrets_2", "slipway.secrets_3")
+"""Metadata: ``VARIABLE=secret`` or ``VARIABLE=secret/version`` for each variable from the vault, separated by spaces.
+
+What does not fit is left out: then today's agents.yaml says which secret a variable has.
+"""
+NO_SECRETS = "none"
+"""Metadata of a version without secrets, unlike one that was made before the secrets were recorded."""
 MAX_METADATA_VALUE_CHARS = 512
 """The service keeps no more of a metadata value (docs/reference/wire.md)."""
 
@@ -53,10 +69,18 @@ class ResolvedDefinition:
     """The version of the toolbox with the agent's tools."""
     lagging: LaggingSecret | None = None
     """The secret that may be older than an event says."""
+    later: tuple[LaterVersion, ...] = ()
+    """Secrets whose newest version starts later."""
     tagged: Mapping[str, TaggedSecret] | None = None
     """Variable -> the secret whose tags gave it; None for a version that exists."""
     notes: tuple[Note, ...] = ()
     """What a release of this definition records when it starts."""
+    refs: Mapping[str, SecretRef] = field(default_factory=dict)
+    """Variable -> its secret."""
+    copied_from: str = ""
+    """The version whose definition this is."""
+    rollback_at: datetime | None = None
+    """The time of the rollback that gave the definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,7 @@ class UnresolvedDefinition:
     reason: Reason
     detail: str
     lagging: LaggingSecret | None = None
+    later: tuple[LaterVersion, ...] = ()
 
 
 def secret_refs(spec: AgentSpec, tagged: Mapping[str, str]) -> Mapping[str, SecretRef] | UnresolvedDefinition:
@@ -95,9 +120,8 @@ def resolve(
     image: ImageFacts | None = None,
 ) -> ResolvedDefinition | UnresolvedDefinition:
     """Build the definition; ``secrets`` has, for each variable, the reference and what Key Vault returned."""
-    for variable, (ref, secret) in sorted(secrets.items()):
-        if (reason := secret_problem(secret, now)) is not None:
-            return UnresolvedDefinition(reason, f"secret {ref.secret} of variable {variable}")
+    if (unusable := unusable_secret(secrets, now)) is not None:
+        return unusable
     values = {variable: secret for variable, (_, secret) in secrets.items() if isinstance(secret, Secret)}
     digest = image.amd64 if spec.image == "amd64" and image is not None and image.amd64 else push.digest
     definition = Definition(
@@ -108,20 +132,35 @@ def resolve(
         environment=_environment(spec, values, toolbox),
         more_definition=spec.more_definition,
     )
-    newest = {ref.secret: values[variable].version for variable, (ref, _) in secrets.items() if ref.version is None}
     toolbox_version = toolbox.version if toolbox else ""
-    return ResolvedDefinition(definition, fingerprint(definition, values), newest, image, toolbox_version)
+    refs = {variable: ref for variable, (ref, _) in secrets.items()}
+    found = fingerprint(definition, values)
+    return ResolvedDefinition(definition, found, newest_versions(secrets), image, toolbox_version, refs=refs)
+
+
+def unusable_secret(
+    secrets: Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]], now: datetime
+) -> UnresolvedDefinition | None:
+    """Why a definition with these secrets cannot be made."""
+    for variable, (ref, secret) in sorted(secrets.items()):
+        if (reason := secret_problem(secret, now)) is not None:
+            return UnresolvedDefinition(reason, f"secret {ref.secret} of variable {variable}")
+    return None
+
+
+def newest_versions(secrets: Mapping[str, tuple[SecretRef, Secret | SecretUnavailable]]) -> Mapping[str, str]:
+    """Secret -> the version that was read, for the secrets that follow the newest one."""
+    read = ((ref, secret) for ref, secret in secrets.values() if ref.version is None)
+    return {ref.secret: secret.version for ref, secret in read if isinstance(secret, Secret)}
 
 
 def secret_problem(secret: Secret | SecretUnavailable, now: datetime) -> Reason | None:
     """Why a secret must not be used; Key Vault itself only refuses disabled ones (docs/reference/wire.md)."""
     if isinstance(secret, SecretUnavailable):
         return Reason[f"SECRET_{secret.name}"]
-    if secret.expires_on is not None and secret.expires_on <= now:
+    if has_expired(secret, now):
         return Reason.SECRET_EXPIRED
-    if secret.not_before is not None and now < secret.not_before:
-        return Reason.SECRET_NOT_YET_VALID
-    return None
+    return Reason.SECRET_NOT_YET_VALID if starts_later(secret, now) else None
 
 
 def _environment(
@@ -166,8 +205,19 @@ def metadata(push: Push, resolved: ResolvedDefinition, previous: str | None, att
         "slipway.attempt": str(attempt),
         TOOLBOX: resolved.toolbox,
         "enableVnextExperience": "true",  # azd and the official sample send it with every hosted agent
+        **_secrets_metadata(resolved.refs),
     }
     return {key: value[:MAX_METADATA_VALUE_CHARS] for key, value in pairs.items() if value}
+
+
+def _secrets_metadata(refs: Mapping[str, SecretRef]) -> Mapping[str, str]:
+    """The secrets of the variables in as many values as there may be; whole entries only, each of which fits."""
+    values = ["" if refs else NO_SECRETS]
+    for variable, ref in sorted(refs.items()):
+        entry = f"{variable}={ref.secret}" + (f"/{ref.version}" if ref.version else "")
+        longer = f"{values[-1]} {entry}".strip()
+        values = [*values[:-1], longer] if len(longer) <= MAX_METADATA_VALUE_CHARS else [*values, entry]
+    return dict(zip(SECRETS, values, strict=False))
 
 
 def existing_definition(version: Version) -> ResolvedDefinition:

@@ -194,6 +194,8 @@ class SecretVersion:
     version: str
     enabled: bool = True
     created_at: datetime | None = None
+    not_before: datetime | None = None
+    expires_on: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,14 @@ class Definition:
     environment: Mapping[str, str | SecretValue] = field(repr=False)
     more_definition: Mapping[str, object] = field(default_factory=dict)
     """Further keys of Foundry's definition, passed on unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedVersion:
+    """A version with its whole definition; each value of a variable may be a secret."""
+
+    version: Version
+    definition: Definition
 
 
 MAX_VERSION_DIGITS = 18

@@ -56,8 +56,6 @@ def vault_variables(
     for variable, item in lost.items():
         version = newest[item.secret]
         if version == item.version:
-            detail = f"{variable}: its tags were removed from secret {item.secret}"
-            notes.append(Note(Reason.VARIABLE_REMOVED, detail))
             continue
         kept[variable] = item
         if version is not None:

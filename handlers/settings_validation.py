@@ -6,7 +6,7 @@ import base64
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from core.ncrontab import EXAMPLE, Schedule, ScheduleError
 
@@ -178,10 +178,18 @@ def _storage_value(given: Mapping[str, str]) -> str | None:
             return f"has a secondary endpoint without {name}; copy it again from the account"
         if name.lower() in given and not _host(given[name.lower()], "http", "https"):
             return f"has a {name} that is not an address; copy it again from the account"
+    return _storage_key(given)
+
+
+def _storage_key(given: Mapping[str, str]) -> str | None:
+    """What is wrong with the key or the signature of a connection string."""
     try:
         base64.b64decode(given.get("accountkey", ""), validate=True)
     except ValueError:
         return "has an AccountKey that is not base64; copy it again from the account"
+    # the SDKs take what is not a signature for an account's key, and then ask for a name
+    if "sharedaccesssignature" in given and "sig" not in parse_qs(given["sharedaccesssignature"].lstrip("?")):
+        return "has a SharedAccessSignature without sig=; copy it again from the account"
     return None
 
 

@@ -17,7 +17,7 @@ import typer
 from aiohttp import ClientError, ClientResponseError
 
 from local.control import configure
-from local.endpoints import ROOT
+from local.endpoints import ROOT, repositories
 from local.images import Kind, push
 from local.next_steps import next_steps
 from local.processes import PartExitedError
@@ -44,7 +44,6 @@ def up(
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
-    folder.mkdir(parents=True, exist_ok=True)
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: remove --no-functions")
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where
@@ -60,7 +59,7 @@ async def _up(options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
     try:
         await stack.up()
-        print(next_steps(stack.endpoints, options.folder), flush=True)
+        print(next_steps(stack.endpoints, options.folder, repositories(options.agents)), flush=True)
         exited = asyncio.create_task(stack.wait_for_exit())
         await asyncio.wait({exited, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if exited.done():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -152,7 +153,8 @@ class EventGrid(StandIn):
             "lastDeliveryAttemptTime": now,
         }
         self._dead_letters.mkdir(parents=True, exist_ok=True)
-        (self._dead_letters / f"{event.get('id')}.json").write_text(json.dumps(event | properties, indent=1))
+        # never the event's id: anybody who publishes an event chooses it
+        (self._dead_letters / f"{uuid.uuid4()}.json").write_text(json.dumps(event | properties, indent=1))
 
     def _encoded(self, event: Event) -> Event:
         event = dict(event)

@@ -22,6 +22,7 @@ from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
 from local.foundry.server import Foundry
 from local.managed_identity import ManagedIdentity
+from local.private_files import SharedFolderError, make_private, write_private
 from local.processes import PartExitedError, Processes
 from local.registry.server import Registry
 from local.stand_in import StandIn
@@ -88,9 +89,7 @@ class Stack:
         if self.options.functions:
             await self._start_functions()
         self._subscribe(events)
-        temporary = folder / "endpoints.json.new"
-        temporary.write_text(json.dumps(self.endpoints, indent=1))
-        temporary.replace(folder / "endpoints.json")
+        write_private(folder / "endpoints.json", json.dumps(self.endpoints, indent=1).encode())
 
     async def wait_for_exit(self) -> None:
         """Wait until a process exits, then raise PartExitedError."""
@@ -111,13 +110,17 @@ class Stack:
             raise PartExitedError(error.text_for(str(self.options.agents))) from error
 
     def _prepare_folder(self) -> Path:
-        """Check that the ports are free and remove the endpoints of an earlier stack."""
+        """Check that the ports are free, make the folder private and remove the endpoints of an earlier stack."""
         in_use = {} if self.options.free_ports else ports_in_use(PORTS)
         if in_use:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
             raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
-        (self.options.folder / "endpoints.json").unlink(missing_ok=True)
-        return self.options.folder
+        try:
+            folder = make_private(self.options.folder)
+        except SharedFolderError as error:
+            raise PartExitedError(str(error)) from error
+        (folder / "endpoints.json").unlink(missing_ok=True)
+        return folder
 
     async def start_storage(self) -> None:
         """Start the storage account; after a kill it continues with the same state and addresses."""

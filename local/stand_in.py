@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from local import loopback
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_REQUESTS = 2_000
@@ -63,6 +65,8 @@ class StandIn:
 
     name = "stand-in"
     max_body = 64 * 1024 * 1024
+    other_hosts: frozenset[str] = frozenset()
+    """Names beside loopback that clients may call it by, in lower case."""
 
     def __init__(self) -> None:
         self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_REQUESTS)
@@ -116,6 +120,8 @@ class StandIn:
 
     @web.middleware
     async def _observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if refusal := loopback.refusal(request, self.other_hosts):
+            return web.Response(status=403, text=refusal)
         if request.path.startswith("/_local/"):
             return await handler(request)
         line = await self._describe(request)

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import trustme
 
+from local.private_files import make_private, write_private
+
 
 class Authority:
     """An authority and a certificate for 127.0.0.1 and localhost; clients trust ``ca``, a PEM file."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1", "localhost")
         self.ca = folder / "ca.pem"
         self.server_pem = folder / "server.pem"
-        authority.cert_pem.write_to_path(str(self.ca))
-        certificate.private_key_and_cert_chain_pem.write_to_path(str(self.server_pem))
+        write_private(self.ca, authority.cert_pem.bytes())
+        write_private(self.server_pem, certificate.private_key_and_cert_chain_pem.bytes())
 
     def server(self) -> ssl.SSLContext:
         """Return the TLS context of a server."""

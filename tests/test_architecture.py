@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "local": {"local", "core"},
     "bench": {"bench", "local", "core", "handlers"},
     "cli": {"cli", "core", "handlers"},
-    "infra": {"infra", "core", "handlers"},
+    "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
@@ -30,8 +30,8 @@ LAYERS = (
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.secret_versions"},
-    {"core.definition", "core.drift", "core.release_outcome"},
-    {"core.prune", "core.intake", "core.vault_variables"},
+    {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
+    {"core.prune", "core.intake", "core.vault_variables", "core.copied_definition"},
     {"core.release"},
     {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},

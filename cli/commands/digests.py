@@ -13,7 +13,7 @@ def digests(local: Local = False, as_json: AsJson = False) -> None:
 
 async def list_digests(context: CommandContext) -> CommandResult:
     """Return one image per line, also of agents that are no longer in agents.yaml; fail if one cannot be read."""
-    from cli.concurrency import read_each, reading
+    from cli.concurrency import read_agents
     from cli.output import join_lines
     from handlers.concurrency import gather_two
     from handlers.images_in_use import ImagesInUse
@@ -21,7 +21,6 @@ async def list_digests(context: CommandContext) -> CommandResult:
     gateways, settings = context.gateways, context.settings
     known = await gateways.state_store.list_agents(frozenset({"open", "due", "ended"}))
     names = sorted({*context.select_agents(None), *known})
-    context.progress.activity = reading(names)
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
 
     async def read(name: str) -> list[str]:
@@ -29,5 +28,8 @@ async def list_digests(context: CommandContext) -> CommandResult:
         versions, (desired, release) = await gather_two(gateways.foundry.list_versions(name), states)
         return await in_use.read(versions, [desired.push, release.push])
 
-    images = sorted({image for found in await read_each(names, read) for image in found})
+    reads = await read_agents(context, names, read)
+    if reads.unread:  # a purge by a list that lacks an agent would delete what it runs
+        raise next(iter(reads.unread.values()))
+    images = sorted({image for found in reads.found.values() for image in found})
     return CommandResult(join_lines(*images), images, is_exact=True)

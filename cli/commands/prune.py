@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
     from core.reasons import Reason
-    from handlers.gateways.interfaces import Journal
+    from handlers.gateways.interfaces import Journal, NewLines
 
 Row = dict[str, Any]
 
@@ -33,21 +33,24 @@ def prune(
 
 async def plan_and_prune(context: CommandContext, agent: str | None, options: PromptOptions) -> CommandResult:
     """Show what would happen to each version; without ``dry_run``, do it."""
-    from cli.concurrency import read_each, reading
+    from cli.concurrency import read_agents
+    from cli.exit_codes import DONE, SERVICE_ERROR
+    from cli.output import join_lines
     from core.prune.retention import Delete
     from handlers.prune_versions.run import plan_versions
 
     names = context.select_agents(agent)
-    context.progress.activity = reading(names)
-    plans = await read_each(names, lambda name: plan_versions(context.agents.agents[name], context.gateways))
+    reads = await read_agents(context, names, lambda name: plan_versions(context.agents.agents[name], context.gateways))
     rows = [
         _row(name, line.version.number, line.reason) | {"delete": isinstance(line, Delete)}
-        for name, plan in zip(names, plans, strict=True)
+        for name, plan in reads.found.items()
         for line in plan.decisions
     ]
     count = sum(row["delete"] for row in rows)
     if options.dry_run or not count:
-        return CommandResult(_text(rows), rows)
+        text = "\n".join(part for part in (_text(rows), join_lines(*reads.notes)) if part)
+        data = rows + [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
+        return CommandResult(text, data, SERVICE_ERROR if reads.unread else DONE)
     if not confirm(options, context.progress, _text(rows), f"Delete {count} of {len(rows)} versions?"):
         return CommandResult("nothing was deleted", [])
     return await _prune(context, names, count)
@@ -88,9 +91,13 @@ class RecordingJournal:
         self.lines += lines
         await self._journal.append(*lines)
 
-    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
         """Return a day of the journal."""
-        return await self._journal.read_day(day)
+        return await self._journal.read_day(day, containing)
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        """Return what a day has received since."""
+        return await self._journal.read_new(day, position)
 
 
 def _row(agent: str, version: str, reason: Reason) -> Row:

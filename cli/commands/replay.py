@@ -93,18 +93,24 @@ async def show_and_send(
 
 async def _poisoned_messages(context: CommandContext, back: timedelta) -> tuple[list[FoundEvent], list[str]]:
     """Return the journal's poisoned messages, and a line for each one that is not an event."""
-    from cli.commands.why import read_journal
+    from cli.commands.why import JournalReader
     from cli.event_files import parse_text
     from core.reasons import Reason
 
     found, skipped = list[Any](), list[str]()
-    for line in await read_journal(context, back):
-        if line.get("reason") == Reason.POISONED and isinstance(line.get("message"), str):
-            try:
-                found += parse_text(_message(line), f"the message of {line.get('at')}")
-            except UsageError as error:
-                skipped.append(f"skipped: {error.message}")
+    journal = JournalReader(context, context.gateways.clock.now() - back)
+    for line in await journal.read(_is_poisoned, {Reason.POISONED.value}):
+        try:
+            found += parse_text(_message(line), f"the message of {line.get('at')}")
+        except UsageError as error:
+            skipped.append(f"skipped: {error.message}")
     return found, skipped
+
+
+def _is_poisoned(line: Mapping[str, object]) -> bool:
+    from core.reasons import Reason
+
+    return line.get("reason") == Reason.POISONED and isinstance(line.get("message"), str)
 
 
 def _message(line: Mapping[str, object]) -> str:

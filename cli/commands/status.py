@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from cli.options import AsJson, Local, OptionalAgent
 from cli.runner import CommandContext, CommandResult, run_and_print
 
+MAX_READ_IN_FULL = 25
+"""Of more agents, Foundry is asked only for those of which the state store does not say what serves."""
+
 if TYPE_CHECKING:
     from core.agents_file.spec import KeepSpec
     from core.model import Agent, Version
@@ -23,39 +26,74 @@ def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = 
 
 async def show_status(context: CommandContext, agent: str | None) -> CommandResult:
     """Return the status of one agent or all."""
-    from cli.concurrency import read_each, reading
+    from cli.concurrency import read_agents
     from cli.durations import format_time
+    from cli.exit_codes import DONE, SERVICE_ERROR
     from cli.output import join_lines
     from core.ncrontab import Schedule
 
     names = context.select_agents(agent)
-    context.progress.activity = reading(names)
     next_prune = Schedule(context.settings.prune_schedule).next(context.gateways.clock.now())
-    statuses = await read_each(names, lambda name: _status(context, name))
+    reads = await read_agents(context, names, lambda name: _status(context, name, few=len(names) <= MAX_READ_IN_FULL))
+    statuses = list(reads.found.values())
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     lines = [line for status in statuses for line in _lines(status)]
-    text = join_lines(*lines, f"next prune {format_time(next_prune)}{dry_run}")
-    return CommandResult(text, [status | {"next_prune": next_prune.isoformat()} for status in statuses])
+    text = join_lines(*lines, *reads.notes, f"next prune {format_time(next_prune)}{dry_run}")
+    data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
+    data += [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
+    is_complete = not reads.unread and not any("not_read" in status for status in statuses)
+    return CommandResult(text, data, DONE if is_complete else SERVICE_ERROR)
 
 
-async def _status(context: CommandContext, name: str) -> dict[str, Any]:
+async def _status(context: CommandContext, name: str, *, few: bool) -> dict[str, Any]:
     from core.state.holds import active
     from handlers.concurrency import gather_two
+    from handlers.gateways.errors import GatewayError
+    from handlers.retry import with_retries
 
     state_store, foundry, now = context.gateways.state_store, context.gateways.foundry, context.gateways.clock.now()
-    reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
-    (agent, versions), (desired, release) = await gather_two(
-        reads, gather_two(state_store.get_desired(name), state_store.get_release(name))
-    )
+    desired, release = await gather_two(state_store.get_desired(name), state_store.get_release(name))
     keep = context.agents.agents[name].keep
-    return {
+    status = {
         "agent": name,
-        **_traffic(agent, versions, release),
+        **_recorded_traffic(release),
         **_release(desired, release, now),
         "holds": [_hold(hold) for hold in active(desired, release, now)],
-        "versions": len(versions),
+        "versions": None,
         "version_limit": keep.limit,
-        "version_limit_status": _version_limit_status(len(versions), keep),
+        "version_limit_status": None,
+    }
+    if not few and _is_settled(desired, release):
+        return status
+    try:
+        agent, versions = await with_retries(
+            context.gateways.clock, lambda: gather_two(foundry.get_agent(name), foundry.list_versions(name))
+        )
+    except GatewayError as error:
+        return status | {"not_read": str(error)}
+    limit_status = _version_limit_status(len(versions), keep)
+    return status | {
+        **_traffic(agent, versions, release),
+        "versions": len(versions),
+        "version_limit_status": limit_status,
+    }
+
+
+def _is_settled(desired: DesiredState, release: ReleaseState) -> bool:
+    """True where the state store says what serves: the newest change is answered, it is live, and nothing drifted."""
+    answered = desired.generation <= release.observed_generation and not release.is_open
+    return answered and release.last_good is not None and not release.reported_drift
+
+
+def _recorded_traffic(release: ReleaseState) -> dict[str, Any]:
+    """The traffic as Slipway left it, in place of Foundry's answer."""
+    good = release.last_good
+    return {
+        "live": release.expected_routing.pinned if release.expected_routing else None,
+        "live_image": f"{good.push.repository}@{good.push.digest}" if good else None,
+        "follows_latest": False if release.expected_routing else None,
+        "enabled": None,
+        "routing_changed_outside": bool(release.reported_drift),
     }
 
 
@@ -124,18 +162,20 @@ def _lines(status: dict[str, Any]) -> list[str]:
     repository, _, digest = str(status["live_image"] or "").partition("@")
     image = f" ({repository.rpartition('/')[2]}@{digest[:19]})" if digest else ""
     is_over = status["phase"] == "ended" or status["reason"] == "APPROVAL_WAITING"
-    limit = {"ok": "", "near": ", near the limit", "reached": ", limit reached"}[status["version_limit_status"]]
+    limits = {"near": ", near the limit", "reached": ", limit reached"}
+    limit = limits.get(status["version_limit_status"], "")
     parts = [
         f"{live}{image}",
         f"desired {status['desired'] or 'none'}",
         status["reason"] if is_over else status["phase"],
         f"candidate version {status['candidate']}" if status["candidate"] else "",
-        f"{status['versions']} of {status['version_limit']} versions{limit}",
+        f"{status['versions']} of {status['version_limit']} versions{limit}" if status["versions"] is not None else "",
     ]
     notes = [f"  hold {hold}" for hold in status["holds"]]
     notes += [f"  last push rejected: {status['rejected']}"] if status["rejected"] else []
     notes += [f"  paused {status['pause']}"] if status["pause"] else []
     notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
     notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
+    notes += [f"  as the state store has it; {status['not_read']}"] if "not_read" in status else []
     notes += ["  the agent is disabled"] if status["enabled"] is False else []
     return [f"{status['agent']}: " + ", ".join(part for part in parts if part), *notes]

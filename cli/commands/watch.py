@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from cli.concurrency import read_each
 from cli.exit_codes import BAD_RESULT, DONE
 from cli.output import columns, join_lines, meaning, print_json, print_text, subject
 from cli.runner import CommandContext, CommandResult
@@ -31,14 +32,12 @@ async def watch(
     printer, ends = DecisionPrinter(context, generations, since, as_json), dict[str, str]()
     store = context.gateways.state_store
     context.progress.muted = True
-    while len(ends) < len(generations):
-        for agent, generation in generations.items():
-            if agent in ends:
-                continue
-            desired, release = await gather_two(store.get_desired(agent), store.get_release(agent))
-            await printer.print_new()
-            end = _end(desired, release, generation, context.gateways.clock.now())
-            if end is not None:
+    while waited := [agent for agent in generations if agent not in ends]:
+        states = await read_each(waited, lambda agent: gather_two(store.get_desired(agent), store.get_release(agent)))
+        await printer.print_new()
+        now = context.gateways.clock.now()
+        for agent, (desired, release) in zip(waited, states, strict=True):
+            if end := _end(desired, release, generations[agent], now):
                 ends[agent] = end
         if len(ends) < len(generations):
             await context.gateways.clock.sleep(POLL_SECONDS)
@@ -68,6 +67,7 @@ class DecisionPrinter:
     since: datetime
     as_json: bool
     _printed: set[str] = field(default_factory=set)
+    _position: Mapping[str, int] = field(default_factory=dict)
 
     async def print_new(self) -> None:
         """Print what the journal has received since; around midnight it is split over two days."""
@@ -75,10 +75,12 @@ class DecisionPrinter:
         earlier = now - timedelta(seconds=5)
         days = {self.since.date(): self.since, now.date(): now, earlier.date(): earlier}
         for day in sorted(days):
-            for decision in await self.context.gateways.journal.read_day(days[day]):
-                key = json.dumps(decision, sort_keys=True)
+            new = await self.context.gateways.journal.read_new(days[day], self._position)
+            self._position = new.position
+            for decision in new.lines:
                 is_ours = decision.get("agent") in self.agents and str(decision.get("at", "")) >= self.since.isoformat()
-                if is_ours and key not in self._printed:
+                key = json.dumps(decision, sort_keys=True) if is_ours else ""
+                if key and key not in self._printed:  # a retried append may have written a line twice
                     self._printed.add(key)
                     self._print(decision)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,10 +52,12 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
     states = dict(zip(agents, await read_each(agents, lambda agent: _read_state(context, agent)), strict=True))
     pushes = [push for desired, release in states.values() for _, push, _ in _pushes(desired, release)]
     named = {push.digest for push in pushes if _is_about(_as_decision(push), subject)}
-    journal = await read_journal(context, back)
-    about = [decision for decision in journal if _is_about(decision, subject) or _is_masked(decision, named)]
+    journal = JournalReader(context, context.gateways.clock.now() - back)
+    about = await journal.read(
+        lambda decision: _is_about(decision, subject) or _is_masked(decision, named), {*_as_stored(subject), *named}
+    )
     digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
-    found = _with_same_release(journal, about)
+    found = await _with_same_release(journal, about)
     now = context.gateways.clock.now()
     state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
     if not found and not state:
@@ -66,19 +69,39 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
     return CommandResult(_text(decisions, state), {"decisions": decisions, "state": state}, DONE)
 
 
-async def read_journal(context: CommandContext, back: timedelta) -> list[Decision]:
-    """Return every decision of the time span, oldest first."""
-    from cli.concurrency import read_each
+@dataclass
+class JournalReader:
+    """Reads the journal since a time, a few days at once, and keeps the wanted decisions alone."""
 
-    now, journal = context.gateways.clock.now(), context.gateways.journal
-    context.progress.activity = "reading the journal"
-    ages = [str(age) for age in range(back.days + 1, -1, -1)]
-    days = await read_each(ages, lambda age: journal.read_day(now - timedelta(days=int(age))))
-    since = (now - back).isoformat()
-    decisions = [decision for day in days for decision in day if str(decision.get("at", "")) >= since]
-    # a retried append may have written a line twice
+    context: CommandContext
+    since: datetime
+
+    async def read(self, is_wanted: Callable[[Decision], bool], containing: Collection[str]) -> list[Decision]:
+        """Return the wanted decisions, oldest first; each one has one of the texts of ``containing``."""
+        from cli.concurrency import read_each
+
+        self.context.progress.activity = "reading the journal"
+        now, since = self.context.gateways.clock.now(), self.since.isoformat()
+
+        async def read_day(age: str) -> list[Decision]:
+            day = now - timedelta(days=int(age))
+            lines = await self.context.gateways.journal.read_day(day, containing)
+            return [line for line in lines if str(line.get("at", "")) >= since and is_wanted(line)]
+
+        ages = [str(age) for age in range((now.date() - self.since.date()).days, -1, -1)]
+        return unique_decisions(decision for day in await read_each(ages, read_day) for decision in day)
+
+
+def unique_decisions(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return each decision once, oldest first: a retried append may have written a line twice."""
     unique = {repr(sorted(decision.items(), key=str)): decision for decision in decisions}
     return sorted(unique.values(), key=lambda decision: str(decision.get("at", "")))
+
+
+def _as_stored(subject: str) -> set[str]:
+    """Return texts of which a decision about the subject has at least one."""
+    tag = subject.rpartition(":")[2]  # of REPOSITORY:TAG, and the digits of a digest
+    return {subject, tag} if tag else {subject}
 
 
 def _is_about(decision: Decision, subject: str) -> bool:
@@ -95,7 +118,7 @@ def _is_masked(decision: Decision, digests: set[str]) -> bool:
     return HIDDEN in str(decision.get("tag") or "") and decision.get("digest") in digests
 
 
-def _with_same_release(journal: list[Decision], about: list[Decision]) -> list[Decision]:
+async def _with_same_release(journal: JournalReader, about: list[Decision]) -> list[Decision]:
     """Add the decisions of the same releases that name no image: by an operator or a timer."""
     with_agent = [decision for decision in about if decision.get("agent")]
     generations = {(item["agent"], item["generation"]) for item in with_agent if item.get("generation")}
@@ -107,8 +130,8 @@ def _with_same_release(journal: list[Decision], about: list[Decision]) -> list[D
         agent = decision.get("agent")
         return (agent, decision.get("generation")) in generations or (agent, decision.get("version")) in versions
 
-    known = {id(decision) for decision in about}
-    return [decision for decision in journal if id(decision) in known or belongs(decision)]
+    agents = {str(agent) for agent, _ in generations | versions}
+    return unique_decisions([*about, *(await journal.read(belongs, agents) if agents else [])])
 
 
 async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:

@@ -6,7 +6,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 
-from cli.doctor.arm_client import ArmClient, Json
+from cli.arm_client import ArmClient, Json
 from cli.doctor.event_subscriptions import dead_letter_destination, subscriptions
 from cli.doctor.resources import KINDS, Resources
 from cli.doctor.result import Check, failed, ok, unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cli.doctor.arm_client import ArmClient, Json
+from cli.arm_client import ArmClient, Json
 from cli.doctor.resources import EVENT_GRID, Resources
 from cli.doctor.result import Check, failed, ok
 from core.agents_file.spec import Agents, SecretRef

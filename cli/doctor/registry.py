@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.doctor.arm_client import Json
+from cli.arm_client import Json
 from cli.doctor.resources import CONNECTIONS, Resources, principal_id
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.doctor.role_assignments import PULL, PULL_ABAC, RoleAssignments

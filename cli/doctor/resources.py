@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.doctor.arm_client import ArmClient, Json
+from cli.arm_client import ArmClient, Json
 from handlers.concurrency import gather_all
 from handlers.settings import Settings
 

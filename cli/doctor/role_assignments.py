@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from cli.doctor.arm_client import ArmClient, Json
+from cli.arm_client import ArmClient, Json
 from cli.doctor.result import Check, failed, ok, unknown
 
 AUTHORIZATION = "2022-04-01"

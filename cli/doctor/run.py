@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import get_args
 
+from cli.arm_client import ArmClient, Json
 from cli.doctor import dead_letters, event_subscriptions, local_checks, registry, services
-from cli.doctor.arm_client import ArmClient, Json
 from cli.doctor.resources import Resources, find
 from cli.doctor.result import Check, Status, failed, ok, unknown
 from cli.doctor.role_assignments import AGENTS, BLOBS, QUEUES, SECRETS, RoleAssignments

@@ -15,6 +15,7 @@ from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
     Answer,
+    DefinedVersion,
     Push,
     Secret,
     SecretUnavailable,
@@ -115,6 +116,11 @@ class PlanFoundry(InMemoryFoundry):
             else:
                 record.versions[number] = version
         return await super().get_version(agent, number)
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        """Read the definition of a version that the plan did not create."""
+        found = await super().get_definition(agent, number)
+        return found or await self._source.get_definition(agent, number)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         """Assume the answer that the probe expects."""

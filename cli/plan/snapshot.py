@@ -15,7 +15,17 @@ from cli.plan.assumptions import Assumptions
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.spec import SecretRef
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import UNKNOWN_TIME, Agent, Secret, SecretUnavailable, SecretValue, SecretVersion, Version
+from core.model import (
+    UNKNOWN_TIME,
+    Agent,
+    DefinedVersion,
+    Definition,
+    Secret,
+    SecretUnavailable,
+    SecretValue,
+    SecretVersion,
+    Version,
+)
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -177,6 +187,15 @@ class SnapshotGateways:
     async def get_version(self, agent: str, number: str) -> Version | None:
         """Return it from the snapshot."""
         return next((version for version in self._entry(agent).versions if version.number == number), None)
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        """Return the version with a definition that a create accepts; a snapshot does not record definitions."""
+        version = await self.get_version(agent, number)
+        if version is None:
+            return None
+        self._assumptions.add(f"the definition of version {number} is as it was")
+        values = dict.fromkeys(version.variables, SecretValue(""))
+        return DefinedVersion(version, Definition(version.image, "1", "2Gi", (), values))
 
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
         """Return the newest version; a plan needs no other."""

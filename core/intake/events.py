@@ -13,6 +13,7 @@ from core.events import SecretChanged
 from core.model import Push
 from core.reasons import Reason
 from core.secret_versions import with_named_version
+from core.state import holds, rollbacks
 from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush
 from core.timing import MAX_CLOCK_SKEW, add
 
@@ -23,7 +24,7 @@ RUNTIME_KEYS = {
 ENQUEUES = {
     Reason.ACCEPTED, Reason.SAME_PUSH, Reason.CONFIG_CHANGED, Reason.APPROVED,
     Reason.RELEASE_REQUESTED, Reason.ROLLBACK_REQUESTED, Reason.HOLD_REMOVED, Reason.UNPAUSED,
-    Reason.MISSED_PUSH_FOUND, Reason.TAG_MOVED,
+    Reason.MISSED_PUSH_FOUND, Reason.MISSED_ROTATION_FOUND, Reason.TAG_MOVED,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
 
@@ -58,10 +59,15 @@ def apply_push(
 
 
 def displace(desired: DesiredState, spec: AgentSpec, push: Push, now: datetime) -> DesiredState:
-    """A push is desired from now on; what was desired before is remembered, in case the push is rejected."""
+    """A push is desired from now on; what was desired before is remembered, in case the push is rejected.
+
+    It ends a rollback, unless its image is held: then it cannot run in the place of what was rolled back to.
+    """
+    held = holds.of_digest(holds.set_by_people(desired, now), push.digest)
     return replace(
         with_push(user_change(desired, Cause.PUSH, now), push, desired),
         newest_push=None,
+        rollback=desired.rollback if held else None,
         not_before=add(push.pushed_at, spec.release.min_push_age) if spec.release.min_push_age else None,
         runtime_hash=runtime_hash(spec),
     )
@@ -71,7 +77,6 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
     """``changed``, the next generation, with another push in the place of that of ``before``."""
     if push == before.push:
         return changed
-    rollback = before.rollback if before.rollback and before.rollback.generation == before.generation else None
     previous = PreviousPush(
         before.push,
         before.push_generation,
@@ -80,7 +85,7 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
         before.newest_push,
         before.not_before,
         before.runtime_hash,
-        rollback,
+        before.rollback,
     )
     return replace(
         changed,
@@ -113,12 +118,19 @@ def _believable(push: Push | None, desired: DesiredState, now: datetime) -> Push
 
 
 def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> DesiredUpdate:
-    """Release the desired push again, after ``debounce``, if a deployed agents.yaml changed what the agent runs."""
+    """Release the desired push again, after ``debounce``, if a deployed agents.yaml changed what the agent runs.
+
+    A rollback stands: the change waits for a newer push or a person's command.
+    """
     new_hash = runtime_hash(spec)
     if desired.push is None or desired.runtime_hash == new_hash:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     if desired.push.repository != spec.repository:  # the agent waits for a push of its new repository
         return DesiredUpdate(replace(desired, runtime_hash=new_hash), Reason.NO_PUSH_YET)
+    if desired.rollback is not None:
+        rollback = replace(desired.rollback, config_at=now)
+        waits = replace(desired, runtime_hash=new_hash, rollback=rollback)
+        return DesiredUpdate(waits, Reason.ROLLED_BACK_BY, rollbacks.describe(rollback))
     changed = user_change(desired, Cause.CONFIGURATION, now)
     updated = replace(changed, not_before=now + spec.release.debounce, runtime_hash=new_hash)
     return DesiredUpdate(updated, Reason.CONFIG_CHANGED)

@@ -166,10 +166,14 @@ def _restore(
         user_generation = earlier.user_generation if user_generation == push_generation else user_generation
         asked = earlier.generation if asked == push_generation else asked
         push_generation = earlier.push_generation
+    rollback = entry.rollback
     if entry.push is not None and hash_now != runtime_hash(spec):  # agents.yaml changed since
-        user_generation, hash_now = generation, runtime_hash(spec)
+        hash_now = runtime_hash(spec)
+        user_generation = user_generation if rollback else generation
+        rollback = replace(rollback, config_at=now) if rollback else None
     repeats = _never_ran(desired, len(undone) - 1, observed_generation) and user_generation < generation
-    rollback = entry.rollback if repeats and asked == entry.generation else None
+    if rollback and (rollback.generation > observed_generation or (repeats and asked == rollback.generation)):
+        rollback = replace(rollback, generation=generation)
     return replace(
         desired,
         generation=generation,
@@ -179,7 +183,7 @@ def _restore(
         newest_push=entry.newest_push,
         not_before=entry.not_before,
         runtime_hash=hash_now,
-        rollback=replace(rollback, generation=generation) if rollback else None,
+        rollback=rollback,
         previous_pushes=entries[len(undone) :],
         restored=Restored(generation, asked) if repeats else None,
         updated_at=now,

@@ -13,6 +13,7 @@ from core.reasons import Reason
 from core.state import holds
 from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
 from core.state.release import GoodVersion, Phase, ReleaseState
+from core.state.rollbacks import is_done
 
 NO_RELEASE = ReleaseState()
 MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
@@ -63,7 +64,11 @@ def unhold(desired: DesiredState, release: ReleaseState, digest: str | None, by:
     if not lifted:
         return DesiredUpdate(desired, Reason.NOTHING_HELD)
     updated = user_change(_lift(desired, lifted), Cause.PERSON, now)
-    return DesiredUpdate(replace(updated, not_before=None), Reason.HOLD_REMOVED, f"{len(lifted)} by {by}")
+    rollback = desired.rollback
+    if rollback is not None and any(hold.since == rollback.at for hold in lifted):
+        rollback = None  # what it took back may run again
+    updated = replace(updated, not_before=None, rollback=rollback)
+    return DesiredUpdate(updated, Reason.HOLD_REMOVED, f"{len(lifted)} by {by}")
 
 
 def pause(desired: DesiredState, why: str, by: str, until: datetime | None, now: datetime) -> DesiredUpdate:
@@ -81,7 +86,15 @@ def unpause(desired: DesiredState, by: str) -> DesiredUpdate:
 def request_release(
     desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime
 ) -> DesiredUpdate:
-    """Release a push, by default the desired one, whatever its tag and age, and lift the holds on it."""
+    """Release a push, by default the desired one, whatever its tag and age, and lift the holds on it.
+
+    That ends a rollback; without a push a rollback that is not done yet is tried again.
+    """
+    rollback = desired.rollback
+    if push is None and rollback is not None and _is_tried_again(rollback, release):
+        updated = _choose_push(desired, rollback.push, now)
+        updated = replace(updated, rollback=replace(rollback, generation=updated.generation))
+        return DesiredUpdate(updated, Reason.ROLLBACK_REQUESTED, f"to version {rollback.version} by {by}, once more")
     chosen = push or desired.push
     if chosen is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
@@ -146,7 +159,7 @@ def request_rollback(
     new = Hold(live_fingerprint, live_digest, Reason.HOLD_SET.value, why, now, None, by)
     updated = replace(
         updated,
-        rollback=RollbackRequest(to.number, updated.generation, to.created_at),
+        rollback=RollbackRequest(to.number, updated.generation, to.created_at, push, by, why, now),
         approval=Approval(to.number, fingerprint, by, now, to.created_at),
         holds=(*kept, new) if live else kept,
     )
@@ -191,4 +204,11 @@ def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:
 def _choose_push(desired: DesiredState, push: Push | None, now: datetime) -> DesiredState:
     newest = desired.newest_push or desired.push
     updated = with_push(user_change(desired, Cause.PERSON, now), push, desired)
-    return replace(updated, newest_push=newest if newest != push else None, not_before=None)
+    return replace(updated, newest_push=newest if newest != push else None, not_before=None, rollback=None)
+
+
+def _is_tried_again(rollback: RollbackRequest, release: ReleaseState) -> bool:
+    """True for a rollback that is not done, and whose version may still exist."""
+    gone = release.reason in (Reason.CANDIDATE_GONE, Reason.AGENT_DELETED)
+    waits = rollback.generation > release.observed_generation
+    return waits or not (gone or is_done(rollback, release))

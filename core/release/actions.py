@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from core.definition import Note
 from core.model import Push, Routing
 from core.prune.retention import Delete
 from core.reasons import Reason
@@ -60,6 +61,15 @@ class ReplaceDesiredPush:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseAgain:
+    """Release the agent again as after a rotation, while the desired state is still of this generation."""
+
+    reason: Reason
+    state: ReleaseState
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """There is nothing to do now; the release state stays as it is."""
 
@@ -94,6 +104,8 @@ class StartRelease:
 
     state: ReleaseState
     reason: Reason = Reason.BEGIN
+    notes: tuple[Note, ...] = ()
+    """What people must know about the definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +194,16 @@ FoundryWrite = Create | Pin | MoveTraffic | RollBack
 Probe = ConfirmActive | Verify | Check
 FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
 Action = (
-    NeedsRead | Poll | Requeue | ReplaceDesiredPush | Stop | UpdateState | EndRelease | StartRelease | FoundryAction
+    NeedsRead
+    | Poll
+    | Requeue
+    | ReplaceDesiredPush
+    | ReleaseAgain
+    | Stop
+    | UpdateState
+    | EndRelease
+    | StartRelease
+    | FoundryAction
 )
 
 REASONS = {

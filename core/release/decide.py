@@ -7,6 +7,7 @@ outside returns ``NeedsRead``: the loop reads it and asks again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
@@ -22,6 +23,7 @@ from core.release import (
 from core.release.actions import Action
 from core.release.gates import approval, confirm, verify
 from core.release.inputs import DecisionInput
+from core.state.rollbacks import under_way_first
 
 Rule = Callable[[DecisionInput, AgentSpec, datetime], Action | None]
 
@@ -39,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     rules_start.not_due,
     rules_registry.registry_may_lag,
     rules_start.routing_changed_outside,
+    rules_secrets.secret_starts,
     rules_start.nothing_pending,
     rules_registry.image_not_readable_yet,
     rules_registry.registry_knows_better,
@@ -69,6 +72,7 @@ RULES: tuple[Rule, ...] = (
 
 def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
+    inputs = replace(inputs, desired=under_way_first(inputs.desired, inputs.release))
     inputs = rules_registry.without_lagging_push(inputs, spec, now)
     inputs = rules_secrets.without_lagging_secret(inputs, now)
     return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

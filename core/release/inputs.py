@@ -20,6 +20,7 @@ from core.release.actions import NeedsRead, Read
 from core.state.desired import DesiredState, Hold
 from core.state.holds import active, of_digest, of_fingerprint
 from core.state.release import DeletedVersion, ReleaseState
+from core.state.rollbacks import RolledBack, rolled_back
 from core.timing import CONSISTENCY_LAG
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
@@ -188,18 +189,33 @@ def release_expected(desired: DesiredState, release: ReleaseState, now: datetime
 
 
 def push_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> Push | None:
-    """The desired push; the last good one while the desired one is held, or did not go live.
+    """The push of what should run; None where its image is held."""
+    source = _source_to_run(desired, release, now)
+    push = source.push if isinstance(source, RolledBack) else source
+    return push if push is None or of_digest(active(desired, release, now), push.digest) is None else None
 
-    So a rotated secret reaches the live version, whatever became of the last push. None where that one is held too.
+
+def version_to_copy(desired: DesiredState, release: ReleaseState, now: datetime) -> RolledBack | None:
+    """The version whose definition should run with today's secrets; None where agents.yaml gives the definition."""
+    source = _source_to_run(desired, release, now)
+    return source if isinstance(source, RolledBack) else None
+
+
+def _source_to_run(desired: DesiredState, release: ReleaseState, now: datetime) -> Push | RolledBack | None:
+    """The desired push, or what a rollback gives; the last good one while the desired one is held, or did not go live.
+
+    So a rotated secret reaches the live version, whatever became of the last push.
     """
-    held = active(desired, release, now)
-    push, good = desired.push, release.last_good.push if release.last_good else None
-    usable_good = good if good and of_digest(held, good.digest) is None else None
-    if push is not None and of_digest(held, push.digest) is not None:
-        return usable_good
-    waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and push is not None and push.is_same(release.push)
+    if (back := rolled_back(desired, release)) is not None:
+        return back
+    push, good = desired.push, release.last_good
+    if push is None or good is None:
+        return push
+    waits_for_a_secret = release.reason in FIXED_BY_A_SECRET and push.is_same(release.push)
     unanswered = release.is_open or desired.user_generation > release.observed_generation or waits_for_a_secret
-    return push if unanswered or push is None or good is None else usable_good
+    if unanswered and of_digest(active(desired, release, now), push.digest) is None:
+        return push
+    return RolledBack(good.version, good.push, good.rollback_at) if good.rollback_at else good.push
 
 
 def may_serve(version: Version | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
@@ -9,7 +10,7 @@ from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinitio
 from core.model import Agent, Status, Version
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop
+from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop, UpdateState
 from core.release.inputs import (
     DecisionInput,
     is_new,
@@ -18,9 +19,11 @@ from core.release.inputs import (
     push_to_run,
     rollback_version,
 )
+from core.release.variables import removed_variables
 from core.state import holds
 from core.state.desired import Cause, Hold
 from core.state.release import GoodVersion, ReleaseState
+from core.state.rollbacks import describe
 from core.timing import CONSISTENCY_LAG, MAX_CLOCK_SKEW
 
 MAX_SUPERSEDES_IN_A_ROW = 3
@@ -106,6 +109,9 @@ def nothing_pending(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Ac
     if inputs.has_pending or release.is_open:
         return None
     reason = Reason[release.reason] if release.reason else Reason.NO_PUSH_YET
+    rollback = inputs.desired.rollback
+    if rollback is not None and rollback.config_at is not None:
+        return Stop(Reason.ROLLED_BACK_BY, describe(rollback), already_reported=True)
     return Stop(reason, release.detail, already_reported=True)
 
 
@@ -146,21 +152,29 @@ def already_live(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Actio
     live = inputs.version(good.version)
     if live is None or live.status is not Status.ACTIVE or not _is(live, desired, good):
         return None
-    if _image_is_held(inputs, now):
-        return _held(inputs, now)
-    lagging = inputs.observed.desired_definition.lagging
-    reason, detail = (Reason.SECRET_LAGS, lagging.detail) if lagging else (Reason.ALREADY_LIVE, "")
-    return _answer(inputs, reason, now, detail)
+    return _held(inputs, now) if _image_is_held(inputs, now) else _already_live(inputs, now)
+
+
+def _already_live(inputs: DecisionInput, now: datetime) -> EndRelease:
+    definition = inputs.observed.desired_definition
+    if definition.lagging is not None:
+        return _answer(inputs, Reason.SECRET_LAGS, now, definition.lagging.detail)
+    later = "; ".join(item.detail for item in definition.later)
+    return _answer(inputs, Reason.SECRET_STARTS_LATER if later else Reason.ALREADY_LIVE, now, later)
 
 
 def notify_only_or_disabled(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """The mode only reports what it would do, or the agent is disabled."""
     if not inputs.has_pending:
         return None
-    if spec.release.mode == "notify":
-        return _answer(inputs, Reason.WOULD_RELEASE, now)
     if needed := inputs.needs(Read.AGENT):
         return needed
+    if spec.release.mode == "notify":
+        definition = inputs.observed.desired_definition
+        removed = removed_variables(inputs, spec, definition) if isinstance(definition, ResolvedDefinition) else ()
+        return _answer(
+            inputs, Reason.WOULD_RELEASE, now, "; ".join(f"{note.reason}: {note.detail}" for note in removed)
+        )
     disabled = inputs.agent is not None and not inputs.agent.enabled
     return _answer(inputs, Reason.AGENT_DISABLED, now) if disabled else None
 
@@ -204,10 +218,11 @@ def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         return None
     routing = inputs.agent.routing if inputs.agent else None
     state = transitions.started(inputs.release, inputs.desired.generation, push, definition, routing, now)
+    notes = (*definition.notes, *removed_variables(inputs, spec, definition))
     number = rollback_version(inputs.desired) or state.candidate
     if number is None:
-        return StartRelease(state)
-    return inputs.needs_version(number) or StartRelease(_with_candidate(state, inputs, number, now))
+        return StartRelease(state, notes=notes)
+    return inputs.needs_version(number) or StartRelease(_with_candidate(state, inputs, number, now), notes=notes)
 
 
 def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now: datetime) -> ReleaseState:
@@ -220,17 +235,23 @@ def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now
     return state if not_shown_yet or may_serve(version) else transitions.without_candidate(state)
 
 
-def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease:
-    return EndRelease(Reason.AGENT_DELETED, transitions.agent_deleted(inputs.release, inputs.desired, now))
+def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease | UpdateState:
+    """A newer push or command begins anew at once; nothing else creates the agent again."""
+    state = transitions.agent_deleted(inputs.release, inputs.desired, now)
+    if inputs.has_pending_user_change:
+        return UpdateState(Reason.AGENT_DELETED, state)
+    return EndRelease(Reason.AGENT_DELETED, state)
 
 
 def _starts(inputs: DecisionInput, spec: AgentSpec) -> bool:
     """False while the release under way was superseded too often.
 
     Not in mode ``manual``: there the one under way may wait for its approval for ever. Nor where somebody moved the
-    traffic: only the newer change may move it again.
+    traffic: only the newer change may move it again. Nor for a rollback: what a person takes back goes at once.
     """
     release = inputs.release
+    if rollback_version(inputs.desired) is not None:
+        return inputs.has_pending
     finish_first = release.is_open and release.supersede_count >= MAX_SUPERSEDES_IN_A_ROW
     finish_first = finish_first and not inputs.routing_changed_outside
     return inputs.has_pending and not (finish_first and spec.release.mode != "manual")
@@ -257,7 +278,8 @@ def _held(inputs: DecisionInput, now: datetime) -> EndRelease:
 def _answer(inputs: DecisionInput, reason: Reason, now: datetime, detail: str = "") -> EndRelease:
     """The newest change is answered without a release."""
     state = transitions.answered_without_release(inputs.release, inputs.desired, reason, now, detail)
-    return EndRelease(reason, state, detail)
+    due = transitions.first_start(inputs.observed.desired_definition) or state.secret_due
+    return EndRelease(reason, replace(state, secret_due=due), detail)
 
 
 def _is(version: Version, fingerprint: str, good: GoodVersion) -> bool:

@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import FIXED_BY_A_SECRET, push_to_run
+from core.release.inputs import FIXED_BY_A_SECRET, Definition, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -47,7 +47,10 @@ def started(
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
         tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
+        secret_due=first_start(definition) or (state.secret_due if definition.tagged is None else None),
         image=definition.definition.image,
+        copied_from=definition.copied_from,
+        rollback_at=definition.rollback_at,
         image_facts=_with_image(state, push, definition),
         variables=frozenset(definition.definition.environment),
         phase=Phase.STARTED,
@@ -65,6 +68,11 @@ def started(
         create_count=state.create_count if same else 0,
         image_retried=False,
     )
+
+
+def first_start(definition: Definition) -> datetime | None:
+    """When the first of the secrets starts whose newest version starts later."""
+    return min((item.starts_at for item in definition.later), default=None)
 
 
 def _remembered_tags(state: ReleaseState) -> Mapping[str, TaggedSecret]:
@@ -218,7 +226,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now)
-    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged)
+    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

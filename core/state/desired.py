@@ -74,12 +74,20 @@ class LiftedHold:
 
 @dataclass(frozen=True, slots=True)
 class RollbackRequest:
-    """An operator wants an earlier version to serve again, unchanged; void once the generation changes."""
+    """An operator wants an earlier version to serve again, unchanged; in force until a newer push or command."""
 
     version: str
     generation: int
+    """The generation that asks for exactly this version; later ones renew its secrets."""
     created_at: datetime | None = None
     """When the version was created: a recreated agent counts from 1 again."""
+    push: Push | None = None
+    """The push of the version."""
+    by: str = ""
+    why: str = ""
+    at: datetime | None = None
+    config_at: datetime | None = None
+    """When a deployment changed agents.yaml since, which waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,7 @@ class DesiredState:
     traceparent: str | None = None
     """Trace context of the last change, so that a release that starts later belongs to its push's trace."""
     rollback: RollbackRequest | None = None
+    """The rollback that is in force."""
     push_generation: int = 0
     """The generation at which the push became desired."""
     previous_pushes: tuple[PreviousPush, ...] = ()
@@ -173,7 +182,7 @@ class DesiredState:
     unconfirmed: Push | None = None
     """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
     named_secrets: Mapping[str, NamedVersion] = field(default_factory=dict)
-    """Secret name in lower case -> the version that an event of the last hour named."""
+    """Secret name in lower case -> the version that an event named last."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

@@ -13,6 +13,11 @@ def active(desired: DesiredState, release: ReleaseState, now: datetime) -> tuple
     return tuple(hold for hold in (*release.holds, *desired.holds) if not _over(hold, desired, now))
 
 
+def set_by_people(desired: DesiredState, now: datetime) -> tuple[Hold, ...]:
+    """The holds of operators that have neither ended nor been removed."""
+    return active(desired, ReleaseState(), now)
+
+
 def of_digest(holds: tuple[Hold, ...], digest: str) -> Hold | None:
     """The hold on an image, whatever its definition."""
     return next((hold for hold in holds if digest and hold.digest == digest), None)

@@ -58,6 +58,8 @@ class GoodVersion:
     version: str
     tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
     """Variable -> the secret whose tags gave it; no value."""
+    rollback_at: datetime | None = None
+    """The time of the rollback that gave its definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class ReleaseState:
     tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
     """Variable -> the secret whose tags gave it; no value."""
     image: str = ""
+    copied_from: str = ""
+    """The version whose definition this is, with newer secrets; empty where agents.yaml gives it."""
+    rollback_at: datetime | None = None
+    """The time of the rollback that gave the definition."""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""
     phase: Phase = Phase.ENDED
@@ -124,6 +130,8 @@ class ReleaseState:
     """Version number -> its creation time, for the versions named here: a recreated agent counts from 1 again."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Version number -> the fingerprint that it was created for: a list may not show a new version yet."""
+    secret_due: datetime | None = None
+    """When a version of a secret starts that the last definition could not use yet: the agent is released again."""
     supersede_count: int = 0
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0

@@ -11,7 +11,7 @@ Expected answers (a missing agent, a lease that somebody else holds, a version w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,18 @@ from typing import Protocol
 
 from core.agents_file.spec import Probe
 from core.image_manifest import ImageFacts, RegistryTag
-from core.model import Agent, Answer, Definition, Routing, Secret, SecretUnavailable, SecretVersion, Toolbox, Version
+from core.model import (
+    Agent,
+    Answer,
+    DefinedVersion,
+    Definition,
+    Routing,
+    Secret,
+    SecretUnavailable,
+    SecretVersion,
+    Toolbox,
+    Version,
+)
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -47,6 +58,9 @@ class Foundry(Protocol):
 
     async def get_version(self, agent: str, number: str) -> Version | None:
         """One version, the only read with a status to trust; None where it does not exist."""
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        """One version with the values of its variables, each marked as a secret; None where it does not exist."""
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         """Every version, drafts too, all pages, oldest first; empty where the agent does not exist."""
@@ -114,14 +128,25 @@ class Registry(Protocol):
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewLines:
+    """Lines of the journal, and how far it has been read."""
+
+    lines: Sequence[Mapping[str, object]]
+    position: Mapping[str, int]
+
+
 class Journal(Protocol):
     """Append-only lines, one blob a UTC day. Each method raises TransientError or PermanentError."""
 
     async def append(self, *lines: Mapping[str, object]) -> None:
         """Append lines as JSON, together unless they are too many."""
 
-    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
-        """Every line of a day, oldest first; empty where there is none."""
+    async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
+        """The lines of a day, oldest first; with ``containing`` those alone whose JSON has one of the texts."""
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        """The lines that a day has received since a position; an empty position is the start of every day."""
 
 
 class ReleaseQueue(Protocol):

@@ -79,18 +79,18 @@ def _secret(name: str, answer: KeyVaultSecret) -> Secret:
     dates: tuple[object, object] = properties.expires_on, properties.not_before
     if not isinstance(value, str) or not all(isinstance(date, datetime | None) for date in dates):
         raise TypeError("a secret has a text and dates")
-    version, created_at = properties.version or "", _created_at(properties)
+    version, created_at = properties.version or "", _date(properties.created_on)
     return Secret(name, version, SecretValue(value), properties.expires_on, properties.not_before, created_at)
 
 
 def _version(properties: SecretProperties) -> SecretVersion:
-    return SecretVersion(properties.version or "", properties.enabled is not False, _created_at(properties))
+    dates = (properties.created_on, properties.not_before, properties.expires_on)
+    return SecretVersion(properties.version or "", properties.enabled is not False, *map(_date, dates))
 
 
-def _created_at(properties: SecretProperties) -> datetime | None:
-    """When the version was created; the SDK passes on a date that is not one as it came."""
-    created_at: object = properties.created_on
-    return created_at if isinstance(created_at, datetime) else None
+def _date(value: object) -> datetime | None:
+    """The SDK passes on a date that is not one as it came."""
+    return value if isinstance(value, datetime) else None
 
 
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from core.agents_file.spec import AgentSpec
-from core.definition import ResolvedDefinition
+from core.definition import Note
+from core.intake.secret_check import apply_start
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -23,6 +25,7 @@ from core.release.actions import (
     Poll,
     PruneForRoom,
     Read,
+    ReleaseAgain,
     ReplaceDesiredPush,
     Requeue,
     RollBack,
@@ -38,6 +41,7 @@ from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
 from core.release_outcome import seconds_since
+from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
@@ -106,6 +110,8 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
             return await _poll(action, inputs, run)
         case ReplaceDesiredPush():
             return await _replace_desired_push(action, inputs, run)
+        case ReleaseAgain():
+            return await _release_again(action, inputs, run)
         case Requeue() | Stop():
             return await _stop(action, inputs, run)
         case UpdateState() | StartRelease() | EndRelease():
@@ -152,6 +158,14 @@ async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInpu
     return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
 
 
+async def _release_again(action: ReleaseAgain, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """As a rotation does; somebody who changed the desired state meanwhile has asked for a release too."""
+    change = partial(apply_start, generation=action.generation, spec=run.spec, now=run.gateways.clock.now())
+    desired = await run.gateways.state_store.update_desired(run.spec.name, change)
+    run.log.record(action.reason, action.state, desired, generation=desired.generation)
+    return ActionResult(action.state)
+
+
 async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """Nothing to do now: recorded once, however many messages ask for the release."""
     reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
@@ -192,16 +206,13 @@ async def _take_state(
         observed = observed.without(Read.DESIRED_DEFINITION)
     if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
-    _record_notes(action, inputs, run)
+    _record_notes(getattr(action, "notes", ()), state, desired, run)
     return ActionResult(state, observed)
 
 
-def _record_notes(action: UpdateState | StartRelease, inputs: DecisionInput, run: ReleaseContext) -> None:
-    """What people must know about the definition of a release that starts."""
-    definition = inputs.observed.desired_definition
-    if isinstance(action, StartRelease) and isinstance(definition, ResolvedDefinition):
-        for note in definition.notes:
-            run.log.record(note.reason, action.state, inputs.desired, note.detail)
+def _record_notes(notes: tuple[Note, ...], state: ReleaseState, desired: DesiredState, run: ReleaseContext) -> None:
+    for note in notes:
+        run.log.record(note.reason, state, desired, note.detail)
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
@@ -280,6 +291,8 @@ async def _after_write(
         return ActionResult(written.state, kept)
     if isinstance(action, Pin):  # the list is the same, and a create reads again
         kept = inputs.observed.with_routing(written.state.expected_routing)
+    if written.created is not None:  # a read at once would say the same
+        kept = kept.with_version(written.created.number, written.created)
     detail = written.state.detail if isinstance(action, RollBack) else ""
     run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
     return ActionResult(written.state, kept, receipt_due=True)

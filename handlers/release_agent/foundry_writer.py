@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.definition import ResolvedDefinition, metadata
-from core.model import Routing
+from core.model import Routing, Version
 from core.release import transitions
 from core.release.actions import Create, MoveTraffic, Pin, RollBack
 from core.release.inputs import DecisionInput
@@ -28,6 +28,8 @@ class WriteResult:
     sent: bool = False
     superseded: bool = False
     """Something newer is desired: nothing was sent."""
+    created: Version | None = None
+    """The version as the create answered."""
     error: GatewayError | None = None
 
 
@@ -55,7 +57,7 @@ class FoundryWriter:
         except GatewayError as error:
             return _failed(error, state, intent)
         receipt = transitions.has_candidate(intent, version, highest_version=action.highest_version)
-        return WriteResult(receipt, sent=True)
+        return WriteResult(receipt, sent=True, created=version)
 
     async def set_routing(self, state: ReleaseState, action: Pin | MoveTraffic | RollBack) -> WriteResult:
         """Change the routing; nothing is sent where it is no longer as decided on."""

@@ -78,7 +78,7 @@ class Observer:
             case Read.RELEASE_DEFINITION:
                 return await self._resolver.under_way(inputs.release)
             case Read.RECENT_TAGS:
-                return await self._resolver.recent_tags(inputs.desired)
+                return await self._resolver.recent_tags(inputs.desired, inputs.release)
 
     async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
         """The desired state, and the version that is waited for."""

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.agents_file.spec import SecretRef
+from core.definition import secret_problem
 from core.model import Secret, SecretUnavailable, SecretVersion
-from core.secret_versions import LaggingSecret, ReadInstead, judge, version_to_await
+from core.secret_versions import (
+    LaggingSecret,
+    LaterVersion,
+    ReadInstead,
+    judge,
+    next_start,
+    starts_later,
+    version_in_force,
+    version_to_await,
+)
 from core.state.desired import NamedVersion
 from handlers.concurrency import gather_limited
 from handlers.gateways.errors import PermanentError
@@ -18,7 +28,7 @@ MAX_SECRET_READS = 64
 
 
 class SecretReader:
-    """The secrets of one definition; ``lagging`` is set by ``read_all``."""
+    """The secrets of one definition; ``lagging`` and ``later`` are set by ``read_all``."""
 
     def __init__(
         self,
@@ -34,11 +44,17 @@ class SecretReader:
         self._named = named or {}
         self._released = released or {}
         self._lagging: list[LaggingSecret] = []
+        self._later: list[LaterVersion] = []
 
     @property
     def lagging(self) -> LaggingSecret | None:
         """The lagging secret that is waited for longest."""
         return max(self._lagging, key=lambda item: item.since + item.longest, default=None)
+
+    @property
+    def later(self) -> tuple[LaterVersion, ...]:
+        """The secrets whose newest version starts later."""
+        return tuple(sorted(self._later, key=lambda item: item.secret))
 
     async def read_all(
         self, refs: Mapping[str, SecretRef]
@@ -71,7 +87,28 @@ class SecretReader:
 
     async def _read(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         found = await self._get(name, version)
-        named = self._named.get(name.lower()) if version is None else None
+        return found if version is not None else await self._in_force(name, await self._not_older(name, found))
+
+    async def _in_force(self, name: str, newest: Secret | SecretUnavailable) -> Secret | SecretUnavailable:
+        """The newest version that is enabled and valid now; the newest of all where there is no such version.
+
+        Where the app may not list versions, it is the last released one.
+        """
+        now = self._clock.now()
+        if not isinstance(newest, Secret) or newest.not_before is None or not starts_later(newest, now):
+            return newest
+        listed = await self._list(name)
+        used = version_in_force(listed, now)
+        version = used.version if used else "" if listed else self._released.get(name, "")
+        older = await self._get(name, version) if version else newest
+        is_used = isinstance(older, Secret) and secret_problem(older, now) is None
+        starts_at = next_start(listed, used, now) or newest.not_before
+        self._later.append(LaterVersion(name, newest.version, starts_at, version if is_used else ""))
+        return older if is_used else newest
+
+    async def _not_older(self, name: str, found: Secret | SecretUnavailable) -> Secret | SecretUnavailable:
+        """What was read; or the version that an event named, where the vault lists it and still gives an older one."""
+        named = self._named.get(name.lower())
         if named is None or version_to_await(named, found, self._clock.now()) is None:
             return found
         listed = await self._list(name)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.reasons import Reason
-from core.release import rules_registry, transitions
+from core.release import rules_secrets, transitions
 from core.release.actions import (
     Action,
     Check,
@@ -293,7 +293,7 @@ async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: De
         delay = REQUEUE_DELAY.total_seconds()
     else:
         desired = await run.gateways.state_store.get_desired(run.spec.name)
-        due = rules_registry.lag_read_due(desired, run.spec, now)
+        due = rules_secrets.next_message_due(desired, run.lease.state, run.spec, now)
         if desired == answered and due is None:
             return
         delay = max(0.0, (due - now).total_seconds()) if due and desired == answered else 0.0

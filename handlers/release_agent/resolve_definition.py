@@ -7,15 +7,32 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
-from core.definition import UnresolvedDefinition, existing_definition, resolve, secret_refs
+from core.copied_definition import copy_definition, names_every_secret, refs_of_version
+from core.definition import (
+    Note,
+    ResolvedDefinition,
+    UnresolvedDefinition,
+    existing_definition,
+    push_of_version,
+    resolve,
+    secret_refs,
+)
 from core.image_manifest import ImageFacts, RegistryTag
 from core.intake.registry_check import believable_tags
 from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
 from core.reasons import Reason
-from core.release.inputs import Definition, is_rollback_target, may_serve, push_to_run, rollback_version
+from core.release.inputs import (
+    Definition,
+    is_rollback_target,
+    may_serve,
+    push_to_run,
+    rollback_version,
+    version_to_copy,
+)
 from core.release.rules_registry import is_checked
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.rollbacks import under_way_first
 from core.vault_variables import VaultVariables, vault_variables, without_tags
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
@@ -33,15 +50,24 @@ class DefinitionResolver:
         self._gateways = gateways
 
     async def desired(self, desired: DesiredState, release: ReleaseState, now: datetime) -> Definition:
-        """The definition that should run, with today's spec and secrets."""
+        """The definition that should run, with today's spec and secrets; after a rollback that of its version."""
+        desired = under_way_first(desired, release)
         if number := rollback_version(desired):
             return await self._existing(number, desired)
         read = SecretReader(self._gateways, {}, desired.named_secrets, release.secrets)
-        return await self._resolve(push_to_run(desired, release, now), read, release)
+        push = push_to_run(desired, release, now)
+        if push is not None and (back := version_to_copy(desired, release, now)) is not None:
+            return _of_rollback(await self._copied(back.version, back.created_at, read, release), back.at)
+        return await self._resolve(push, read, release)
 
     async def under_way(self, release: ReleaseState) -> Definition:
         """The definition of the release under way, with the secret versions that it was resolved with."""
-        return await self._resolve(release.push, SecretReader(self._gateways, release.secrets), release)
+        read = SecretReader(self._gateways, release.secrets)
+        if release.copied_from:
+            created_at = release.created_at.get(release.copied_from)
+            copied = await self._copied(release.copied_from, created_at, read, release)
+            return _of_rollback(copied, release.rollback_at)
+        return await self._resolve(release.push, read, release)
 
     async def _existing(self, number: str, desired: DesiredState) -> Definition:
         """An earlier version that an operator wants back, unchanged."""
@@ -49,7 +75,26 @@ class DefinitionResolver:
         if version is None or not is_rollback_target(desired, version):
             status = version.status if version and not may_serve(version) else "gone"
             return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number} is {status}")
-        return existing_definition(version)
+        at = desired.rollback.at if desired.rollback else None
+        return replace(existing_definition(version), copied_from=number, rollback_at=at)
+
+    async def _copied(
+        self, number: str, created_at: datetime | None, reader: SecretReader, release: ReleaseState
+    ) -> Definition:
+        """The definition of a version that exists, with today's secrets."""
+        copied = await self._gateways.foundry.get_definition(self._agent, number)
+        push = push_of_version(copied.version) if copied else None
+        if copied is None or push is None or created_at not in (None, copied.version.created_at):
+            return UnresolvedDefinition(Reason.CANDIDATE_GONE, f"version {number}, which was rolled back to, is gone")
+        today = {} if names_every_secret(copied.version) else await self._refs_of_today(reader)
+        if isinstance(today, UnresolvedDefinition):
+            return today
+        refs = refs_of_version(copied.version, today)
+        secrets, image = await gather_two(reader.read_all(refs), self._image(push, release.image_facts))
+        if isinstance(image, UnresolvedDefinition):
+            return image
+        definition = _with_dates(copy_definition(copied, secrets, self._gateways.clock.now()), reader)
+        return definition if isinstance(definition, UnresolvedDefinition) else replace(definition, image=image)
 
     async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
         if push is None:
@@ -64,13 +109,18 @@ class DefinitionResolver:
         secrets, toolbox, from_vault = rest
         now = self._gateways.clock.now()
         definition = resolve(self._spec, push, self._login_server, secrets, toolbox, now, image)
-        definition = replace(definition, lagging=reader.lagging)
-        if isinstance(definition, UnresolvedDefinition):
-            return definition
-        return replace(definition, tagged=from_vault.to_remember(definition.secrets), notes=from_vault.notes)
+        if isinstance(definition, ResolvedDefinition):
+            tagged = from_vault.to_remember(definition.secrets)
+            definition = replace(definition, tagged=tagged, notes=from_vault.notes)
+        return _with_dates(definition, reader)
 
-    async def recent_tags(self, desired: DesiredState) -> tuple[RegistryTag, ...] | None:
+    async def _refs_of_today(self, reader: SecretReader) -> Mapping[str, SecretRef] | UnresolvedDefinition:
+        found = await self._from_vault(reader, {})
+        return found if isinstance(found, UnresolvedDefinition) else secret_refs(self._spec, found.secrets)
+
+    async def recent_tags(self, desired: DesiredState, release: ReleaseState) -> tuple[RegistryTag, ...] | None:
         """The newest tags and that of the desired push; None without an answer, or where they do not count."""
+        desired = under_way_first(desired, release)
         push, spec = desired.push, self._spec
         if push is None or not is_checked(desired, spec):
             return None
@@ -146,3 +196,18 @@ class DefinitionResolver:
                 return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(error))
             reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
             return UnresolvedDefinition(reason, str(error))
+
+
+def _of_rollback(definition: Definition, at: datetime | None) -> Definition:
+    return replace(definition, rollback_at=at) if isinstance(definition, ResolvedDefinition) else definition
+
+
+def _with_dates(definition: Definition, reader: SecretReader) -> Definition:
+    """With the secrets that lag, and those whose newest version starts later."""
+    definition = replace(definition, lagging=reader.lagging, later=reader.later)
+    later = "; ".join(item.detail for item in reader.later)
+    if isinstance(definition, UnresolvedDefinition):
+        return replace(definition, detail=": ".join(filter(None, (definition.detail, later))))
+    return (
+        replace(definition, notes=(*definition.notes, Note(Reason.SECRET_STARTS_LATER, later))) if later else definition
+    )

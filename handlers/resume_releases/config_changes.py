@@ -30,8 +30,8 @@ async def apply_config_changes(agents: Agents, decisions: DecisionLog, gateways:
 
     async def apply(spec: AgentSpec) -> None:
         update = await update_and_enqueue(spec.name, lambda desired, now: apply_config(desired, spec, now), gateways)
-        if update.reason is Reason.CONFIG_CHANGED:
-            decisions.record(Reason.CONFIG_CHANGED, agent=spec.name, generation=update.desired.generation)
+        if update.reason in (Reason.CONFIG_CHANGED, Reason.ROLLED_BACK_BY):
+            decisions.record(update.reason, update.detail, agent=spec.name, generation=update.desired.generation)
 
     await gather_limited(MAX_CONCURRENT, map(apply, specs))
     await gateways.state_store.write_marker(MARKER, applied)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
 from core.intake.events import DesiredUpdate
 from core.intake.registry_check import apply_registry, believable_tags
-from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from handlers.concurrency import gather_limited
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.daily import is_due
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
-INTERVAL = timedelta(days=1)
 MARKER = "missed-pushes"
 MAX_CONCURRENT = 4
 """Repositories at a time."""
@@ -36,8 +35,7 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
     ``always``: also when it is not due, because a changed agents.yaml may follow other repositories or tags.
     """
     now = gateways.clock.now()
-    age = now - _parse_time(await gateways.state_store.read_marker(MARKER))
-    if timedelta(0) <= age < INTERVAL and not always:
+    if not is_due(await gateways.state_store.read_marker(MARKER), now) and not always:
         return
     repositories = sorted({spec.repository for spec in agents.agents.values()})
 
@@ -49,14 +47,6 @@ async def find_missed_pushes(agents: Agents, decisions: DecisionLog, gateways: G
 
     if all(await gather_limited(MAX_CONCURRENT, map(check, repositories))):
         await gateways.state_store.write_marker(MARKER, now.isoformat())
-
-
-def _parse_time(text: str) -> datetime:
-    """The time of the last run; an unreadable marker, which a person wrote, counts as never."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return UNKNOWN_TIME
 
 
 async def _tags(repository: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[RegistryTag] | None:

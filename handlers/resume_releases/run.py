@@ -11,6 +11,7 @@ from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
 from handlers.resume_releases.missed_pushes import find_missed_pushes
 from handlers.resume_releases.poison_queues import report_poison_queues
+from handlers.resume_releases.secrets_check import check_secrets
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
@@ -42,6 +43,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
             report_drift(tuple(sorted(set(agents.agents) - set(unfinished))), decisions, gateways),
             apply_changes(),
             find_missed(),
+            check_secrets(agents, decisions, gateways),
             measure(),
         )
         await gather_limited(1, steps)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-from infra.hooks.azure_cli import Azure, AzureError
+from handlers.gateways.errors import GatewayError
+from infra.hooks.azure_client import Azure, explain
 from infra.hooks.deploy_request import DeployRequest, Source, group_id
 from infra.hooks.findings import Finding, error, note, ok
 
@@ -20,9 +21,9 @@ EVENTS = {
 }
 """Event type and function for each kind of source."""
 MAX_ROLE_MINUTES = 10
-RETRY_SECONDS, POLL_SECONDS = 30.0, 5.0
-IDENTITY_ERRORS = ("managed identity authorization error", "egmsivalidation", "reports failed")
-"""Parts of the messages for an identity without its roles. A subscription that ends as Failed does not say why."""
+RETRY_SECONDS = 30.0
+IDENTITY_ERRORS = ("managed identity", "egmsivalidation")
+"""Parts of the messages for an identity without its roles."""
 Sleep = Callable[[float], None]
 Json = Mapping[str, Any]
 
@@ -73,20 +74,29 @@ def subscribe(
     if not _is_current(azure.get(path, API), wanted):
         refusal = yield from _create(path, wanted, azure, sleep, subject)
         if refusal:
-            yield error(subject, f"Event Grid refuses the subscription: {refusal}", _help(topic, source, env))
+            message, help_ = explain(refusal)
+            help_ = _role_help(topic, source, env) if _is_about_identity(refusal) else help_
+            help_ = f"{help_}\nthen: azd hooks run postdeploy".strip()
+            yield error(subject, f"Event Grid refuses the subscription: {message}", help_)
             return
     for obsolete in own.values():
         azure.delete(f"{topic}/eventSubscriptions/{obsolete}", API)
     yield ok(subject, f"its events are delivered to the {request.event_delivery}")
 
 
-def _create(path: str, wanted: Json, azure: Azure, sleep: Sleep, subject: str) -> Generator[Finding, None, str]:
-    """Try until the topic's roles have taken effect; return the last refusal, or an empty text."""
-    tries = int(MAX_ROLE_MINUTES * 60 / RETRY_SECONDS)
-    refusal = ""
-    for attempt in range(tries):
-        refusal = _try_once(path, wanted, azure, sleep)
-        if not any(part in refusal.lower() for part in IDENTITY_ERRORS):
+def _create(
+    path: str, wanted: Json, azure: Azure, sleep: Sleep, subject: str
+) -> Generator[Finding, None, GatewayError | None]:
+    """Try until the topic's roles have taken effect; return the last refusal, or None if the subscription is there."""
+    refusal: GatewayError | None = None
+    for attempt in range(int(MAX_ROLE_MINUTES * 60 / RETRY_SECONDS)):
+        try:
+            azure.put(path, API, {"properties": wanted})
+        except GatewayError as error:
+            refusal = error
+        else:
+            return None
+        if not _is_about_identity(refusal):
             break
         minutes, rest = divmod(attempt * RETRY_SECONDS, 60)
         if not rest:
@@ -96,19 +106,10 @@ def _create(path: str, wanted: Json, azure: Azure, sleep: Sleep, subject: str) -
     return refusal
 
 
-def _try_once(path: str, wanted: Json, azure: Azure, sleep: Sleep) -> str:
-    """The refusal, or an empty text if the subscription is there."""
-    try:
-        subscription = azure.put(path, API, {"properties": wanted})
-    except AzureError as refusal:
-        return str(refusal)
-    for _ in range(int(RETRY_SECONDS)):
-        state = _state(subscription)
-        if state not in ("Creating", "Updating"):
-            return "" if state == "Succeeded" else f"it reports {state}"
-        sleep(POLL_SECONDS)
-        subscription = azure.get(path, API)
-    return f"it is still {_state(subscription)}"
+def _is_about_identity(refusal: GatewayError) -> bool:
+    """Whether the roles may be missing; a subscription that ends as Failed does not always say why."""
+    text = str(refusal).lower()
+    return refusal.code == "Failed" or any(part in text for part in IDENTITY_ERRORS)
 
 
 def _state(subscription: Json | None) -> str:
@@ -128,12 +129,11 @@ def _contains(actual: Any, wanted: Any) -> bool:
     return str(actual).lower() == str(wanted).lower()
 
 
-def _help(topic: str, source: Source, env: Mapping[str, str]) -> str:
+def _role_help(topic: str, source: Source, env: Mapping[str, str]) -> str:
     principal = env[f"SLIPWAY_{source.kind}_TOPIC_PRINCIPAL_ID"]
     return (
         f"the reason: az monitor activity-log list --resource-id {topic} --status Failed --offset 1h\n"
         "the topic's identity needs Storage Queue Data Message Sender on the storage account (not on a queue)\n"
         "and Storage Blob Data Contributor on the container deadletters; it has: "
-        f"az role assignment list --all --assignee {principal}\n"
-        "then: azd hooks run postdeploy"
+        f"az role assignment list --all --assignee {principal}"
     )

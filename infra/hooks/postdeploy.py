@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -15,11 +14,12 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.agents_file.spec import Agents
+from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import event_subscriptions, smoke
-from infra.hooks.azure_cli import Azure, AzureError
+from infra.hooks.azure_client import Azure, explain, report_failure
 from infra.hooks.deploy_request import DeployRequest, from_env, group_id
 from infra.hooks.event_subscriptions import Sleep
-from infra.hooks.findings import Finding, error, note, report
+from infra.hooks.findings import Finding, note, report
 from infra.hooks.prepackage import ROOT, read_agents_file
 
 WEB_API = "2024-11-01"
@@ -28,24 +28,23 @@ MAX_INDEXING_SECONDS, MAX_ANSWER_SECONDS, POLL_INTERVAL_SECONDS = 300.0, 600.0, 
 Result = TypeVar("Result")
 
 
-def main(env: Mapping[str, str]) -> int:
+def main(env: Mapping[str, str], **options: Any) -> int:
     """Run every step; return the exit code."""
-    return report("postdeploy", findings(from_env(env), env, Azure(env), time.sleep))
+    with Azure(env, **options) as azure:
+        found = findings(from_env(env), env, azure, time.sleep)
+        return report("postdeploy", report_failure(found, "then: azd hooks run postdeploy"))
 
 
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep: Sleep) -> Iterator[Finding]:
     """Functions, then subscriptions, then the smoke event; without all functions the rest is skipped."""
     group = group_id(request.subscription, request.group)
     app = f"{group}/providers/Microsoft.Web/sites/{env['AZURE_FUNCTION_NAME']}"
-    try:
-        indexing = yield from _wait_for_functions(app, azure, sleep)
-        yield indexing
-        if indexing.level == "ok":
-            for source in (request.registry, request.vault):
-                yield from event_subscriptions.subscribe(source, request, env, azure, sleep)
-            yield from _smoke_check(request, env, azure, sleep)
-    except AzureError as failure:
-        yield error("Azure", str(failure), f"{failure.help}\nthen: azd hooks run postdeploy".strip())
+    indexing = yield from _wait_for_functions(app, azure, sleep)
+    yield indexing
+    if indexing.level == "ok":
+        for source in (request.registry, request.vault):
+            yield from event_subscriptions.subscribe(source, request, env, azure, sleep)
+        yield from _smoke_check(request, env, azure, sleep)
 
 
 def _wait_for_functions(app: str, azure: Azure, sleep: Sleep) -> Generator[Finding, None, Finding]:
@@ -64,37 +63,40 @@ def _smoke_check(request: DeployRequest, env: Mapping[str, str], azure: Azure, s
     if not isinstance(agents, Agents):
         yield from agents
         return
-    storage = Storage(azure, env["AZURE_STORAGE_ACCOUNT_NAME"])
-    event_id, now = f"slipway-smoke-{uuid.uuid4()}", datetime.now(UTC)
-    message = smoke.message(smoke.event(agents, request.registry.id, event_id, now))
+    now = datetime.now(UTC)
+    event_id = f"slipway-smoke-{uuid.uuid4()}"
+    event = smoke.event(agents, request.registry.id, event_id, now)
     try:
-        before = yield from _send(storage, message, sleep)
-    except AzureError as failure:
+        before = yield from _send(azure, event, sleep)
+    except GatewayError as failure:
         if not request.vnet_enabled:
             raise
-        yield note("smoke", f"storage is private: {failure}", "from inside the network: azd hooks run postdeploy")
+        message = f"storage is private: {explain(failure)[0]}"
+        yield note("smoke", message, "from inside the network: azd hooks run postdeploy")
         return
 
     def answer() -> list[Mapping[str, Any]] | None:
-        return smoke.answers(storage.journal(now), event_id) or None
+        return smoke.answers(azure.journal(now), event_id) or None
 
     lines = yield from _wait(answer, MAX_ANSWER_SECONDS, "smoke", "waiting for the app's answer", sleep)
-    yield from smoke.judge(lines or [], before, storage.desired_etags(), MAX_ANSWER_SECONDS)
+    yield from smoke.judge(lines or [], before, azure.desired_etags(), MAX_ANSWER_SECONDS)
 
 
-def _send(storage: Storage, message: str, sleep: Sleep) -> Generator[Finding, None, Mapping[str, str]]:
+def _send(azure: Azure, event: Mapping[str, Any], sleep: Sleep) -> Generator[Finding, None, Mapping[str, str]]:
     """Send the event; return the desired states before it. Storage may not know the roles of the operator yet."""
 
     def send() -> Mapping[str, str]:
-        before = storage.desired_etags()
-        storage.send(message)
+        before = azure.desired_etags()
+        azure.send_event(event)
         return before
 
     def send_unless_refused() -> Mapping[str, str] | None:
         try:
             return send()
-        except AzureError:
-            return None
+        except GatewayError as failure:
+            if isinstance(failure, PermanentError) and failure.status == 403:
+                return None
+            raise
 
     waiting = "waiting until storage accepts your roles"
     before = yield from _wait(send_unless_refused, MAX_ANSWER_SECONDS, "smoke", waiting, sleep)
@@ -115,37 +117,6 @@ def _wait(
         if waited % 60 == 0 and waited < seconds:
             yield note(subject, f"{message}: minute {waited / 60:.0f} of {seconds / 60:.0f}")
     return None
-
-
-class Storage:
-    """The app's storage account, used with the rights of the account that runs azd."""
-
-    def __init__(self, azure: Azure, account: str) -> None:
-        self._azure = azure
-        self._account = ("--account-name", account, "--auth-mode", "login")
-
-    def send(self, text: str) -> None:
-        """Put a message into the queue ``events``."""
-        self._azure.run("storage", "message", "put", "--queue-name", "events", "--content", text, *self._account)
-
-    def desired_etags(self) -> dict[str, str]:
-        """The blobs of every agent's desired state, as name and ETag; empty before the first push."""
-        query = ("--container-name", "slipway", "--prefix", "desired/", *self._account)
-        blobs = self._azure.run("storage", "blob", "list", *query, absent=[])
-        return {blob["name"]: str(blob["properties"]["etag"]) for blob in blobs}
-
-    def journal(self, day: datetime) -> str:
-        """The journal of a day, all its parts joined."""
-        text = ""
-        with tempfile.TemporaryDirectory() as folder:
-            for part in range(1000):
-                file = Path(folder) / str(part)
-                name = f"journal/{day:%Y-%m-%d}{f'.{part}' if part else ''}.jsonl"
-                blob = ("--container-name", "slipway", "--name", name, "--file", str(file), "--no-progress")
-                if self._azure.run("storage", "blob", "download", *blob, *self._account, absent=False) is False:
-                    break
-                text += file.read_text()
-        return text
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from infra.hooks.azure_cli import Azure, AzureError
+from handlers.gateways.errors import PermanentError
+from infra.hooks.azure_client import Azure, report_failure
 from infra.hooks.deploy_request import DeployRequest, from_env
 from infra.hooks.findings import Finding, error, ok, report
 from infra.hooks.role_assignments import (
@@ -25,10 +26,13 @@ API = "2022-04-01"
 AFTER = "have an administrator run the commands above, wait some minutes, then: azd provision, azd deploy"
 
 
-def main(env: Mapping[str, str]) -> int:
+def main(env: Mapping[str, str], **options: Any) -> int:
     """Print nothing if the template assigned the roles itself."""
     request = from_env(env)
-    return 0 if request.assign_roles else report("roles", findings(request, env, Azure(env)), AFTER)
+    if request.assign_roles:
+        return 0
+    with Azure(env, **options) as azure:
+        return report("roles", report_failure(findings(request, env, azure)), AFTER)
 
 
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
@@ -41,8 +45,8 @@ def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> It
         role = custom_role if assignment.key == "agentVersions" else assignment.role
         path = f"{assignment.scope}/providers/Microsoft.Authorization/roleAssignments"
         try:
-            existing = azure.list(f"{path}?$filter=principalId eq '{assignment.principal}'", API)
-        except AzureError:
+            existing = azure.list(path, API, **{"$filter": f"principalId eq '{assignment.principal}'"})
+        except PermanentError:
             existing = []  # without the right to list assignments, the command is printed as for a missing role
         yield check_assigned(assignment, role, request, existing)
 
@@ -71,7 +75,7 @@ def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
     """The id of the custom role, or an empty text if it does not exist."""
     name = f"{ROLES['agentVersions']['role']} ({request.label})"
     path = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
-    definitions = azure.list(f"{path}?$filter=roleName eq '{name}'", API)
+    definitions = azure.list(path, API, **{"$filter": f"roleName eq '{name}'"})
     return str(definitions[0]["name"]) if definitions else ""
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from handlers.gateways.errors import GatewayError
 from infra.hooks import event_subscriptions
-from infra.hooks.azure_cli import Azure, AzureError
+from infra.hooks.azure_client import Azure, explain, report_failure
 from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
 from infra.hooks.own_resources import IDENTITY, is_in_own_group, is_own_project_assignment, is_own_topic
@@ -30,24 +31,22 @@ class Plan:
     kept: list[Finding] = field(default_factory=list)
 
 
-def main(env: Mapping[str, str]) -> int:
+def main(env: Mapping[str, str], **options: Any) -> int:
     """Delete and report; return the exit code."""
-    return report("predown", findings(from_env(env), env, Azure(env)))
+    with Azure(env, **options) as azure:
+        found = findings(from_env(env), env, azure)
+        return report("predown", report_failure(found, "nothing was deleted yet"))
 
 
 def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
     """Delete subscriptions before their topics, and assignments before their role."""
-    try:
-        plan = make_plan(request, env, azure)
-    except AzureError as failure:
-        yield error("Azure", str(failure), f"{failure.help}\nnothing was deleted yet".strip())
-        return
+    plan = make_plan(request, env, azure)
     for path, api in plan.deletions:
         try:
             azure.delete(path, api)
             yield ok("deleted", path)
-        except AzureError as failure:
-            yield error("kept", str(failure), f"az rest --method delete --url '{path}?api-version={api}'")
+        except GatewayError as failure:
+            yield error("kept", explain(failure)[0], f"az rest --method delete --url '{path}?api-version={api}'")
     yield from plan.kept
     if not plan.deletions and not plan.kept:
         yield ok("nothing", "to delete outside of the app's resource group")
@@ -135,7 +134,9 @@ def _in_subscription(
     path = f"/subscriptions/{subscription}/providers/Microsoft.Authorization"
     for holder in ("IDENTITY", "PROJECT"):
         if principal := env.get(f"SLIPWAY_{holder}_PRINCIPAL_ID"):
-            listed = azure.list(f"{path}/roleAssignments?$filter=principalId eq '{principal}'", AUTHORIZATION_API)
+            listed = azure.list(
+                f"{path}/roleAssignments", AUTHORIZATION_API, **{"$filter": f"principalId eq '{principal}'"}
+            )
             own = own_assignments(listed, request, every=holder == "IDENTITY")
             if holder == "PROJECT" and own and any(name.startswith("slipway-") for name in shared):
                 message = "the Foundry project may still pull: other environments of Slipway use the registry"
@@ -146,7 +147,7 @@ def _in_subscription(
                 continue
             plan.deletions += [(assignment["id"], AUTHORIZATION_API) for assignment in own]
     name = f"Slipway agent versions ({request.label})"
-    definitions = azure.list(f"{path}/roleDefinitions?$filter=roleName eq '{name}'", AUTHORIZATION_API)
+    definitions = azure.list(f"{path}/roleDefinitions", AUTHORIZATION_API, **{"$filter": f"roleName eq '{name}'"})
     plan.deletions += [(definition["id"], AUTHORIZATION_API) for definition in definitions]
 
 

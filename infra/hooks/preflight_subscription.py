@@ -45,28 +45,54 @@ def needed_providers(subscription: str, request: DeployRequest) -> list[str]:
     return list(dict.fromkeys([*names, *network]))
 
 
+def subscription(visible: Sequence[Json], subscription_id: str) -> Finding:
+    """Whether the signed-in account can see the subscription, and whether it takes changes."""
+    found = next((item for item in visible if item["subscriptionId"].lower() == subscription_id.lower()), None)
+    if found is None:
+        message = f"the subscription {subscription_id} does not exist, or your account cannot see it"
+        return error(
+            "account", message, "correct its id, or sign in to its tenant: azd auth login --tenant-id <tenant>"
+        )
+    name, state = found.get("displayName", subscription_id), found.get("state", "Enabled")
+    if state != "Enabled":
+        return error(
+            "account", f"the subscription {name} is {state}", "enable it: portal, Subscriptions; or use another"
+        )
+    return ok("account", f"signed in, with the subscription {name}")
+
+
 def region(locations: Sequence[Json], location: str) -> Finding:
-    """Whether the region has Flex Consumption; az prints either the name or the display name of a region."""
+    """Whether the region has Flex Consumption; Azure lists the display names of regions."""
     known = sorted({_normalized(item["name"]) for item in locations if item.get("name")})
     if not known:
-        return note(
-            "region", f"az lists no region with Flex Consumption; the deployment will show if {location} has it"
-        )
+        message = f"Azure lists no region with Flex Consumption; the deployment will show if {location} has it"
+        return note("region", message)
     if _normalized(location) in known:
         return ok("region", f"{location} has Flex Consumption")
     help_ = f"azd env set AZURE_LOCATION <one of {', '.join(known)}>"
     return error("region", f"{location} has no Flex Consumption", help_)
 
 
-def python_version(runtimes: Sequence[Json], version: str) -> Finding:
+def python_version(stacks: Sequence[Json], version: str) -> Finding:
     """Whether the region offers this Python version on Flex Consumption."""
-    known = [str(runtime["version"]) for runtime in runtimes if runtime.get("version")]
+    known = list(dict.fromkeys(_flex_versions(stacks)))
     if version in known:
         return ok("region", f"Python {version} is available")
     if not known:
-        return note("region", f"az lists no Python versions; the deployment will show if {version} is available")
+        return note("region", f"Azure lists no Python versions; the deployment will show if {version} is available")
     help_ = f"azd env set PYTHON_VERSION <one of {', '.join(known)}>"
     return error("region", f"Python {version} is not available in the region", help_)
+
+
+def _flex_versions(stacks: Sequence[Json]) -> Iterator[str]:
+    """The versions of a list of stacks that run on Linux in the plan FC1, which is Flex Consumption."""
+    majors = [major for stack in stacks for major in (stack.get("properties") or {}).get("majorVersions") or []]
+    for minor in (minor for major in majors for minor in major.get("minorVersions") or []):
+        linux = (minor.get("stackSettings") or {}).get("linuxRuntimeSettings") or {}
+        for sku in linux.get("Sku") or []:
+            if sku.get("skuCode") == "FC1":
+                runtime = (sku.get("functionAppConfigProperties") or {}).get("runtime") or {}
+                yield str(runtime.get("version") or minor.get("value"))
 
 
 def storage_sku(listed: Sequence[Json], request: DeployRequest) -> Finding:

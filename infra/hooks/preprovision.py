@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.agents_file.spec import Agents
+from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import (
     preflight_agents,
     preflight_resources,
@@ -22,7 +21,7 @@ from infra.hooks import (
     preflight_subscription,
     preflight_topics,
 )
-from infra.hooks.azure_cli import Azure, AzureError, find_resources
+from infra.hooks.azure_client import SUBSCRIPTIONS_API, Azure, explain, report_failure
 from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
 from infra.hooks.prepackage import read_agents_file
@@ -38,13 +37,16 @@ API = {
     "storage": "2025-01-01",
     "authorization": "2022-04-01",
     "resources": "2021-04-01",
+    "web": "2024-11-01",
 }
+Json = Mapping[str, Any]
 NAME_CHECK_API = {"REGISTRY": "2025-04-01", "VAULT": "2024-11-01"}
 
 
-def main(env: Mapping[str, str]) -> int:
+def main(env: Mapping[str, str], **options: Any) -> int:
     """Run every check; return the exit code."""
-    return report("preflight", findings(env, Azure(env)))
+    with Azure(env, **options) as azure:
+        return report("preflight", report_failure(findings(env, azure)))
 
 
 def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
@@ -58,15 +60,15 @@ def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
         offline += agents
     yield from offline
     if isinstance(agents, Agents) and not any(finding.level == "error" for finding in offline):
-        try:
-            yield from _in_azure(request, agents, azure)
-        except AzureError as failure:
-            yield error("Azure", str(failure), failure.help)
+        yield from _in_azure(request, agents, azure)
 
 
 def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[Finding]:
-    account = azure.run("account", "show", "--subscription", request.subscription)
-    yield ok("account", f"{account['user']['name']} in {account['name']}")
+    visible = azure.list("/subscriptions", SUBSCRIPTIONS_API)
+    accounts = [preflight_subscription.subscription(visible, subscription) for subscription in request.subscriptions]
+    yield from accounts
+    if any(finding.level == "error" for finding in accounts):
+        return
     yield from _region(request, azure)
     for subscription in request.subscriptions:
         listed = azure.list(f"/subscriptions/{subscription}/providers", API["resources"])
@@ -87,21 +89,29 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
 
 def _region(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
     """What the region offers. A list that cannot be read is a note: the deployment itself will show."""
-    flex = functools.partial(azure.run, "functionapp", "list-flexconsumption-locations")
-    yield from _listed(flex, lambda listed: preflight_subscription.region(listed, request.location))
-    query = ("--location", request.location, "--runtime", "python")
-    runtimes = functools.partial(azure.run, "functionapp", "list-flexconsumption-runtimes", *query)
-    yield from _listed(runtimes, lambda listed: preflight_subscription.python_version(listed, request.python_version))
-    path = f"/subscriptions/{request.subscription}/providers/Microsoft.Storage/skus"
-    skus = functools.partial(azure.list, path, API["storage"])
-    yield from _listed(skus, lambda listed: preflight_subscription.storage_sku(listed, request))
+    web = f"/subscriptions/{request.subscription}/providers/Microsoft.Web"
+    yield _listed(
+        lambda: azure.list(f"{web}/geoRegions", API["web"], sku="FlexConsumption"),
+        lambda listed: preflight_subscription.region(listed, request.location),
+    )
+    stacks = f"/providers/Microsoft.Web/locations/{request.location}/functionAppStacks"
+    yield _listed(
+        lambda: azure.list(stacks, API["web"], stack="python", removeDeprecatedStacks="true"),
+        lambda listed: preflight_subscription.python_version(listed, request.python_version),
+    )
+    yield _listed(
+        lambda: azure.list(f"/subscriptions/{request.subscription}/providers/Microsoft.Storage/skus", API["storage"]),
+        lambda listed: preflight_subscription.storage_sku(listed, request),
+    )
 
 
-def _listed(read: Callable[[], Any], judge: Callable[[Any], Finding]) -> Iterator[Finding]:
+def _listed(read: Callable[[], Sequence[Json]], judge: Callable[[Sequence[Json]], Finding]) -> Finding:
+    """Judge a list; Azure may refuse a list that the deployment does not need."""
     try:
-        yield judge(read() or [])
-    except AzureError as failure:
-        yield note("region", f"a list could not be read: {failure}", failure.help)
+        return judge(read())
+    except PermanentError as failure:
+        message, help_ = explain(failure)
+        return note("region", f"a list could not be read: {message}", help_)
 
 
 def _group(request: DeployRequest, azure: Azure) -> Finding:
@@ -115,7 +125,7 @@ def _foundry(request: DeployRequest, azure: Azure) -> Generator[Finding, None, s
     """Yield the findings and return the principal id of the project's identity."""
     account = azure.get(request.account_id, API["foundry"])
     if account is None:
-        found_ids = find_resources(azure, request.account, "Microsoft.CognitiveServices/accounts")
+        found_ids = azure.find_resources(request.account, "Microsoft.CognitiveServices/accounts")
         yield preflight_resources.not_found("foundry", "FOUNDRY", request.account, found_ids)
         return ""
     project = azure.get(request.project_id, API["foundry"])
@@ -138,16 +148,18 @@ def _registry(request: DeployRequest, project_principal: str, agents: Agents, az
     yield from preflight_resources.registry(resource, request)
     if project_principal:
         path = f"{source.id}/providers/Microsoft.Authorization/roleAssignments"
-        assignments = azure.list(f"{path}?$filter=principalId eq '{project_principal}'", API["authorization"])
+        condition = {"$filter": f"principalId eq '{project_principal}'"}
+        assignments = azure.list(path, API["authorization"], **condition)
         yield preflight_resources.project_pull(assignments, resource, ROLES, request)
     followed = [agent.repository for agent in agents.agents.values()]
     try:
-        listed = azure.run("acr", "repository", "list", "--name", source.name, "--subscription", source.subscription)
-    except AzureError as failure:
-        help_ = "the deployment does not need the list; agents.yaml may name a repository before its first push"
-        yield note("repositories", f"they could not be listed: {failure}", help_)
+        listed = azure.repositories(resource["properties"].get("loginServer") or f"{source.name}.azurecr.io")
+    except GatewayError as failure:  # a registry may be private, or its data for others only
+        message, help_ = explain(failure)
+        help_ = f"{help_}\nthe deployment does not need the list".strip()
+        yield note("repositories", f"they could not be listed: {message}", help_)
         return
-    yield from preflight_resources.repositories(listed or [], followed)
+    yield from preflight_resources.repositories(listed, followed)
 
 
 def _vault(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
@@ -168,25 +180,22 @@ def _absent(source: Source, request: DeployRequest, azure: Azure) -> Finding:
         path = f"/subscriptions/{request.subscription}/providers/{provider}/checkNameAvailability"
         answer = azure.post(path, NAME_CHECK_API[source.kind], {"name": source.name, "type": source.type})
         return preflight_subscription.name_available(answer, source)
-    found_ids = find_resources(azure, source.name, source.type)
+    found_ids = azure.find_resources(source.name, source.type)
     return preflight_resources.not_found(source.kind.lower(), source.kind, source.name, found_ids)
 
 
 def _rights(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
     group_exists = azure.get(group_id(request.subscription, request.group), API["resources"]) is not None
 
-    def check_scope(needed: tuple[str, list[str]]) -> list[Finding]:
-        scope, actions = needed
+    missing: list[Finding] = []
+    for scope, actions in preflight_rights.needed_actions(request, group_exists).items():
         try:
-            answer = azure.get(f"{scope}/providers/Microsoft.Authorization/permissions", API["authorization"])
-        except AzureError as failure:
-            return [note("rights", f"your rights at {scope} could not be read: {failure}")]
-        # a scope that does not exist was reported already
-        return [] if answer is None else list(preflight_rights.missing_rights(scope, actions, answer["value"]))
-
-    with ThreadPoolExecutor(8) as pool:  # each az process takes a second to start
-        needed = preflight_rights.needed_actions(request, group_exists).items()
-        missing = [finding for found in pool.map(check_scope, needed) for finding in found]
+            permissions = azure.list(f"{scope}/providers/Microsoft.Authorization/permissions", API["authorization"])
+        except PermanentError as failure:
+            missing.append(note("rights", f"your rights at {scope} could not be read: {explain(failure)[0]}"))
+            continue
+        if permissions:  # a scope that does not exist was reported already
+            missing += preflight_rights.missing_rights(scope, actions, permissions)
     yield from missing or [ok("rights", "you have every right that the deployment needs")]
 
 

@@ -36,6 +36,7 @@ class AcrApi:
         return [
             web.post("/oauth2/exchange", self._exchange),
             web.post("/oauth2/token", self._token),
+            web.get("/acr/v1/_catalog", self._catalog),
             web.get(r"/acr/v1/{name:.+}/_tags", self._tags),
             web.get(r"/acr/v1/{name:.+}/_tags/{tag}", self._tag),
         ]
@@ -68,6 +69,9 @@ class AcrApi:
         token = uuid.uuid4().hex
         self._access[token] = str(form.get("scope", ""))
         return web.json_response({"access_token": token})
+
+    async def _catalog(self, _: web.Request) -> web.Response:
+        return web.json_response({"repositories": sorted(self._repositories)})
 
     async def _tags(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -103,6 +107,8 @@ def _error(code: str, message: str) -> web.Response:
 
 def _scope(path: str) -> str:
     parts = path.strip("/").split("/")
+    if parts[-1] == "_catalog":
+        return "registry:catalog:*"
     if parts[:2] == ["acr", "v1"]:
         return f"repository:{'/'.join(parts[2 : parts.index('_tags')])}:metadata_read"
     return f"repository:{'/'.join(parts[1:-2])}:pull"

@@ -110,8 +110,9 @@ class Store:
     def list_blobs(self, container: str, prefix: str) -> list[tuple[str, Blob]]:
         """Return names and blobs, sorted by name."""
         self.need_container(container)
-        rows = self._file.execute("SELECT name, data, rest FROM blobs WHERE container=? ORDER BY name", (container,))
-        return [(name, Blob(data=data, **json.loads(rest))) for name, data, rest in rows if name.startswith(prefix)]
+        query = "SELECT name, data, rest FROM blobs WHERE container=? AND substr(name, 1, ?)=? ORDER BY name"
+        rows = self._file.execute(query, (container, len(prefix), prefix))
+        return [(name, Blob(data=data, **json.loads(rest))) for name, data, rest in rows]
 
     # Queues
 

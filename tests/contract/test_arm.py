@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
+from cli.arm_client import ArmClient
 from cli.doctor import event_subscriptions, local_checks, registry, run
-from cli.doctor.arm_client import ArmClient
 from cli.doctor.resources import Resources, find
 from cli.doctor.result import Check
 from cli.doctor.role_assignments import RoleAssignments
@@ -218,7 +218,7 @@ async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(docto
     listed = await doctor.client.list("/subscriptions", "1")
     assert [subscription["subscriptionId"] for subscription in listed] == ["s", GROUP.split("/")[2]]
     doctor.arm.faults = [Fault(".*", status=403, body={"error": {"code": "AuthorizationFailed"}})]
-    with pytest.raises(PermanentError, match="ARM: 403"):
+    with pytest.raises(PermanentError, match="ARM: AuthorizationFailed"):
         await doctor.found()
 
 

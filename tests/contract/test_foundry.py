@@ -139,6 +139,17 @@ async def test_a_version_is_first_creating_and_then_active(tested: FoundryUnderT
     assert found == replace(created, status=Status.ACTIVE)
 
 
+async def test_the_definition_of_a_version_has_its_values_each_as_a_secret(tested: FoundryUnderTest) -> None:
+    assert await tested.foundry.get_definition("hello", "1") is None
+    await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
+    found = await tested.foundry.get_definition("hello", "1")
+    assert found is not None
+    assert (found.version.number, found.version.metadata) == ("1", {"slipway.tag": "v1"})
+    values = {name: SecretValue(value) for name, value in (("MODE", "fast"), ("KEY", SECRET))}
+    assert found.definition == replace(DEFINITION, environment=values)
+    assert SECRET not in repr(found)
+
+
 async def test_a_failed_version_has_a_failure(tested: FoundryUnderTest) -> None:
     tested.fail("b", Failure("ImageError", "manifest unknown"))
     await tested.foundry.create_version("hello", with_image("b"), {})

@@ -168,6 +168,17 @@ async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:
     assert await storage.journal.read_day(storage.clock.now()) == [{"number": n, "text": "grün"} for n in range(3)]
 
 
+async def test_the_journal_gives_the_lines_that_have_a_text_and_those_that_are_new(storage: Storage) -> None:
+    today = storage.clock.now()
+    await storage.journal.append({"number": 0, "tag": 'a"b'}, {"number": 1, "tag": "c"})
+    first = await storage.journal.read_new(today, {})
+    assert [line["number"] for line in first.lines] == [0, 1]
+    await storage.journal.append({"number": 2, "tag": "a"})
+    assert [line["number"] for line in (await storage.journal.read_new(today, first.position)).lines] == [2]
+    for texts, numbers in ((['a"b'], [0]), (["c", "x"], [1]), (["x"], []), ([], [0, 1, 2])):
+        assert [line["number"] for line in await storage.journal.read_day(today, texts)] == numbers
+
+
 async def test_the_queue_counts_its_messages(storage: Storage) -> None:
     assert await storage.queue.count_messages("releases-poison") == 0
     name = getattr(storage.queue, "name", "releases")

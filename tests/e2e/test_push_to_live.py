@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from azure.ai.projects.models import AgentVersionDetails
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import ContainerClient
-from azure.storage.queue import QueueClient
 
 from core.agents_file.spec import Agents
 from infra.hooks import smoke
+from infra.hooks.azure_client import Azure
 from infra.hooks.prepackage import read_agents_file
-from local.credentials import LocalCredential
+from local.credentials import AsyncLocalCredential
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 
@@ -124,22 +123,14 @@ def test_an_image_that_cannot_start_leaves_the_old_version_live(running: StackCl
 def test_the_smoke_check_of_a_deployment_is_handled_and_changes_nothing(running: StackClient) -> None:
     agents = read_agents_file(ROOT / "agents.yaml")
     assert isinstance(agents, Agents)
-    env, event_id, now = running.endpoints["env"], f"smoke-{uuid.uuid4()}", datetime.now(UTC)
-    options: dict[str, Any] = {"credential": LocalCredential(), "connection_verify": running.endpoints["ca"]}
+    event_id, now = f"smoke-{uuid.uuid4()}", datetime.now(UTC)
+    env = {"AZURE_STORAGE_ACCOUNT_NAME": "local", **running.endpoints["env"]}
     registry = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
-    with (
-        QueueClient(env["AzureWebJobsStorage__queueServiceUri"], "events", **options) as queue,
-        ContainerClient(env["AzureWebJobsStorage__blobServiceUri"], "slipway", **options) as container,
-    ):
-        before = {blob.name: blob.etag for blob in container.list_blobs(name_starts_with="desired/")}
-        queue.send_message(smoke.message(smoke.event(agents, registry, event_id, now)))
-
-        def answers() -> list[Mapping[str, Any]]:
-            journal = container.download_blob(f"journal/{now:%Y-%m-%d}.jsonl").readall().decode()
-            return smoke.answers(journal, event_id)
-
-        lines = eventually(answers, "the decision is in the journal")
-        after = {blob.name: blob.etag for blob in container.list_blobs(name_starts_with="desired/")}
+    with Azure(env, AsyncLocalCredential(), connection_verify=running.endpoints["ca"]) as azure:
+        before = azure.desired_etags()
+        azure.send_event(smoke.event(agents, registry, event_id, now))
+        lines = eventually(lambda: smoke.answers(azure.journal(now), event_id), "the decision is in the journal")
+        after = azure.desired_etags()
     assert {finding.level for finding in smoke.judge(lines, before, after, 1)} == {"ok"}
     assert lines[0]["agent"] == "hello-agent"
 

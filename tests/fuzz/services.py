@@ -137,12 +137,20 @@ REGISTRY_CHALLENGE = unauthorized(
     'Bearer realm="https://demo.azurecr.io/oauth2/token",service="demo.azurecr.io",scope="x"'
 )
 _BLOB = "<Blob><Name>{0}/a.json</Name><Properties><BlobType>BlockBlob</BlobType></Properties>{1}</Blob>"
-LISTING = (
+_BEGIN = (
     '<?xml version="1.0"?><EnumerationResults ServiceEndpoint="https://demo.blob.core.windows.net/" '
     'ContainerName="slipway"><Blobs>'
+)
+_END = "</Blobs><NextMarker/></EnumerationResults>"
+LISTING = (
+    _BEGIN
     + _BLOB.format("desired", "<Metadata><generation>{0}</generation></Metadata>")
     + _BLOB.format("release", "<Metadata><observed_generation>{1}</observed_generation><state>{2}</state></Metadata>")
-    + "</Blobs><NextMarker/></EnumerationResults>"
+    + _END
+)
+JOURNAL_PART = (
+    "<Blob><Name>journal/{0}.jsonl</Name><Properties><BlobType>AppendBlob</BlobType>"
+    "<Content-Length>{1}</Content-Length></Properties></Blob>"
 )
 STORAGE: Calls = {
     "get_desired": lambda: STATE_STORE.get_desired("a"),
@@ -155,6 +163,7 @@ STORAGE: Calls = {
     "read_marker": lambda: STATE_STORE.read_marker("deployed"),
     "write_marker": lambda: STATE_STORE.write_marker("deployed", "0" * 64),
     "read_day": lambda: JOURNAL.read_day(AT),
+    "read_new": lambda: JOURNAL.read_new(AT, {}),
     "append": lambda: JOURNAL.append({"reason": "LIVE"}),
     "enqueue": lambda: QUEUE.enqueue("a"),
     "count_messages": lambda: QUEUE.count_messages("releases"),
@@ -168,8 +177,24 @@ def _listing(draw: st.DrawFn) -> Answer:
     return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(LISTING.format(*values)))
 
 
+def journal_listing(day: str = f"{AT:%Y-%m-%d}", size: str = "100") -> Answer:
+    """The list of a day's parts: one part."""
+    body = _BEGIN + JOURNAL_PART.format(day, size) + _END
+    return Answer(headers=(("Content-Type", "application/xml"),), body=as_bytes(body))
+
+
+@st.composite
+def _journal(draw: st.DrawFn) -> Answer:
+    values = [str(draw(LEAVES)).replace("<", "")[:40] for _ in range(2)]
+    return journal_listing(*values) if draw(st.booleans()) else journal_listing()
+
+
 BLOBS = answer(*STORED, VALUE)
-STORAGE_ANSWERS = dict.fromkeys(STORAGE, BLOBS) | {"list_agents": _listing() | BLOBS, "read_day": answer(LINES)}
+STORAGE_ANSWERS = dict.fromkeys(STORAGE, BLOBS) | {
+    "list_agents": _listing() | BLOBS,
+    "read_day": _journal() | answer(LINES),
+    "read_new": _journal() | answer(LINES),
+}
 """Call -> storage's answers to it."""
 
 

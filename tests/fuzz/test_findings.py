@@ -112,8 +112,7 @@ async def test_a_secret_with_malformed_dates_is_transient(attributes: Any) -> No
 
 async def test_a_torn_journal_line_hides_no_other_line() -> None:
     data = b'{"reason": "LIVE"}\n{"reason": "PRO\n7\n{"reason": "PRUNED"}\n'
-    gone = Answer(404, (("x-ms-error-code", "BlobNotFound"),))
-    services.HTTP.answers = [services.as_blob(Answer(200, (), data)), gone]
+    services.HTTP.answers = [services.journal_listing(), services.as_blob(Answer(200, (), data))]
     assert await services.JOURNAL.read_day(AT) == [
         {"reason": "LIVE"}, {"unreadable": '{"reason": "PRO'}, {"unreadable": "7"}, {"reason": "PRUNED"},
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Definition, Routing, Toolbox, Version
+from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolbox, Version
 from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, LazyClient, limited
@@ -49,6 +49,11 @@ class AzureFoundry:
         options: dict[str, Any] = {"cls": mapping.with_date, **NO_TRACE}
         what, convert = f"get version {number} of {agent}", mapping.dated_version
         return await read(what, lambda: agents.get_version(agent, number, **options), convert)
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        agents = (await self._client_for_read()).agents
+        what = f"get the definition of version {number} of {agent}"
+        return await read(what, lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of)
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         client = await self._client.get()

@@ -11,6 +11,7 @@ from typing import Any
 from core.model import (
     UNKNOWN_TIME,
     Agent,
+    DefinedVersion,
     Definition,
     Failure,
     Routing,
@@ -22,6 +23,12 @@ from core.model import (
 )
 from handlers.redaction import ServiceCode, redact_and_truncate
 
+DEFINITION_KEYS = {
+    "kind", "cpu", "memory", "container_configuration", "image", "protocol_versions", "container_protocol_versions",
+    "environment_variables",
+}  # fmt: skip
+"""What ``Definition`` has a field for, in either form that the service returns (docs/reference/wire.md)."""
+
 
 def version_of(body: Mapping[str, Any]) -> Version:
     """A version; ``error`` is not an attribute of the SDK's model and is read by its key."""
@@ -30,7 +37,7 @@ def version_of(body: Mapping[str, Any]) -> Version:
         number=str(body["version"]),
         status=Status(status) if status in Status.__members__.values() else Status.UNKNOWN,
         created_at=time_of(body.get("created_at")),
-        image=str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or ""),
+        image=_image_of(definition),
         variables=frozenset(definition.get("environment_variables") or {}),
         metadata={str(key): str(value) for key, value in (body.get("metadata") or {}).items()},
         failure=_failure(body.get("error") or {}),
@@ -44,6 +51,26 @@ def numbered_version(body: Mapping[str, Any]) -> Version:
     if not is_version_number(version.number):
         raise ValueError("a version without a number")
     return version
+
+
+def defined_version_of(body: Mapping[str, Any]) -> DefinedVersion:
+    """A requested version with what it was created from; the service returns the values of variables in clear."""
+    definition = body.get("definition") or {}
+    protocols = definition.get("protocol_versions") or definition.get("container_protocol_versions") or []
+    variables = definition.get("environment_variables") or {}
+    found = Definition(
+        image=_image_of(definition),
+        cpu=str(definition.get("cpu") or ""),
+        memory=str(definition.get("memory") or ""),
+        protocols=tuple(sorted((str(item["protocol"]), str(item["version"])) for item in protocols)),
+        environment={str(name): SecretValue(str(value)) for name, value in variables.items()},
+        more_definition={key: value for key, value in definition.items() if key not in DEFINITION_KEYS},
+    )
+    return DefinedVersion(numbered_version(body), found)
+
+
+def _image_of(definition: Mapping[str, Any]) -> str:
+    return str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or "")
 
 
 def with_date(response: Any, body: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:

@@ -10,7 +10,18 @@ from datetime import timedelta
 from typing import Literal
 
 from core.agents_file.spec import Probe
-from core.model import Agent, Answer, Definition, Failure, Routing, SecretValue, Status, Toolbox, Version
+from core.model import (
+    Agent,
+    Answer,
+    DefinedVersion,
+    Definition,
+    Failure,
+    Routing,
+    SecretValue,
+    Status,
+    Toolbox,
+    Version,
+)
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import PermanentError
@@ -99,6 +110,14 @@ class InMemoryFoundry:
     async def get_version(self, agent: str, number: str) -> Version | None:
         version = (await self._record(agent)).versions.get(number)
         return self.current(version) if version else None
+
+    async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
+        version = await self.get_version(agent, number)
+        definition = (await self._record(agent)).definitions.get(number)
+        if version is None or definition is None:
+            return None
+        values = {name: SecretValue(value) for name, value in self.environment(agent, number).items()}
+        return DefinedVersion(version, replace(definition, environment=values))
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         versions = (await self._record(agent)).versions.values()

@@ -79,7 +79,16 @@ class InMemoryKeyVault:
 
     async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
         records = self.versions.get(name.lower(), [])
-        return [SecretVersion(item.secret.version, item.enabled, item.secret.created_at) for item in records]
+        return [
+            SecretVersion(
+                item.secret.version,
+                item.enabled,
+                item.secret.created_at,
+                item.secret.not_before,
+                item.secret.expires_on,
+            )
+            for item in records
+        ]
 
     def _find(self, name: str, version: str | None) -> SecretRecord | None:
         known = self.versions.get(name.lower(), [])

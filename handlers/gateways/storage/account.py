@@ -38,9 +38,9 @@ class StorageAccount:
         return cls(blobs, QueueServiceClient.from_connection_string(text, **options))
 
     @classmethod
-    def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential) -> StorageAccount:
-        """With an identity, as infra deploys it."""
-        options = {**CLIENT_OPTIONS, **connection_options()}
+    def from_uris(cls, blob_uri: str, queue_uri: str, credential: AsyncTokenCredential, **more: Any) -> StorageAccount:
+        """With an identity, as infra deploys it; ``more`` are options of the clients."""
+        options = {**CLIENT_OPTIONS, **connection_options(), **more}
         blobs = BlobServiceClient(blob_uri, credential=credential, **options)
         return cls(blobs, QueueServiceClient(queue_uri, credential=credential, **options))
 

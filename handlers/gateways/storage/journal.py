@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,10 +12,12 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
+from handlers.gateways.interfaces import NewLines
 from handlers.gateways.storage.account import StorageAccount, error_code, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
 from handlers.masking.visible import visible_json
 
+FOLDER, SUFFIX = "journal/", ".jsonl"
 MAX_BLOCK_BYTES = 1024**2
 """Of one append: the service takes four times as much, but aiohttp would block the event loop for it."""
 MAX_UNREADABLE_BYTES = 200
@@ -30,6 +32,7 @@ class BlobJournal:
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self._container = account.container(container)
         self._clock = clock
+        self._day = ""
         self._part = 0
 
     async def append(self, *lines: Mapping[str, object]) -> None:
@@ -45,7 +48,11 @@ class BlobJournal:
                 await self._append(block)
 
     async def _append(self, data: bytes) -> None:
-        blob = self._container.get_blob_client(_blob_name(self._clock.now(), self._part))
+        day = f"{self._clock.now():%Y-%m-%d}"
+        if day != self._day:
+            self._day, self._part = day, 0
+        part = self._part
+        blob = self._container.get_blob_client(f"{FOLDER}{day}{f'.{part}' if part else ''}{SUFFIX}")
         try:
             await blob.append_block(data, **NO_TRACE)
         except ResourceNotFoundError as error:
@@ -58,19 +65,62 @@ class BlobJournal:
         except HttpResponseError as error:
             if error_code(error) != BLOB_FULL:
                 raise
-            self._part += 1
+            if self._day == day:
+                self._part = max(self._part, part + 1)
             await self._append(data)
 
-    async def read_day(self, day: datetime) -> Sequence[Mapping[str, object]]:
+    async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
+        texts = [stored_text(text) for text in containing]
         lines: list[Mapping[str, object]] = []
         with translate_errors("read the journal"):
-            for part in range(1000):
-                try:
-                    stream = await self._container.download_blob(_blob_name(day, part))
-                except ResourceNotFoundError:
-                    break
-                lines += [_decode_line(line) for line in (await stream.readall()).splitlines() if line]
+            for name in await self._parts(day):
+                data = await self._read(name)
+                lines += [
+                    _decode_line(line) for line in _lines(data) if not texts or any(text in line for text in texts)
+                ]
         return lines
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        lines, reached = list[Mapping[str, object]](), dict(position)
+        with translate_errors("read the journal"):
+            for name, size in (await self._parts(day)).items():
+                start = position.get(name, 0)
+                if size > start:
+                    data = await self._read(name, offset=start)
+                    complete = data[: data.rfind(b"\n") + 1]
+                    lines += [_decode_line(line) for line in _lines(complete)]
+                    reached[name] = start + len(complete)
+        return NewLines(lines, reached)
+
+    async def _parts(self, day: datetime) -> Mapping[str, int]:
+        """The blobs of a day and their sizes, in the order in which they were filled; the first ones may be missing."""
+        sizes: dict[str, int] = {}
+        with suppress(ResourceNotFoundError):
+            async for blob in self._container.list_blobs(name_starts_with=f"{FOLDER}{day:%Y-%m-%d}.", **NO_TRACE):
+                sizes[blob.name] = blob.size
+        return {name: sizes[name] for name in sorted(sizes, key=_part_number)}
+
+    async def _read(self, name: str, offset: int | None = None) -> bytes:
+        try:
+            stream = await self._container.download_blob(name, offset=offset, **NO_TRACE)
+            data: bytes = await stream.readall()
+        except ResourceNotFoundError:
+            return b""  # a retention rule deleted it meanwhile
+        return data
+
+
+def stored_text(text: str) -> bytes:
+    """A text as it stands within a stored line."""
+    return visible_json(json.dumps(text, ensure_ascii=False)[1:-1]).encode()
+
+
+def _lines(data: bytes) -> list[bytes]:
+    return [line for line in data.split(b"\n") if line.strip()]
+
+
+def _part_number(name: str) -> int:
+    number = name.removesuffix(SUFFIX).rpartition(".")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _decode_line(data: bytes) -> Mapping[str, object]:
@@ -85,7 +135,3 @@ def _decode_line(data: bytes) -> Mapping[str, object]:
 def encode_line(line: Mapping[str, object]) -> bytes:
     """A line as it is stored, with JSON's escapes for what a terminal acts on and for lone surrogates."""
     return (visible_json(json.dumps(line, default=str, ensure_ascii=False)) + "\n").encode()
-
-
-def _blob_name(day: datetime, part: int) -> str:
-    return f"journal/{day:%Y-%m-%d}{f'.{part}' if part else ''}.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
@@ -90,13 +91,13 @@ class BlobStateStore:
         await self._blobs.write(path, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """A release is open, or due, also where the desired generation is newer than the observed one."""
+        """A release is open, or due, also where the desired generation is newer, or a secret's start date has come."""
         desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
-        agents = desired.keys() | releases.keys()
-        return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {})) in states)
+        agents, now = desired.keys() | releases.keys(), self._clock.now()
+        return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {}), now) in states)
 
 
 class BlobLease:
@@ -152,15 +153,18 @@ class BlobLease:
 
 
 def _metadata(release: ReleaseState) -> dict[str, str]:
-    return {"state": release.blob_state, "observed_generation": str(release.observed_generation)}
+    due = {"secret_due": release.secret_due.isoformat()} if release.secret_due else {}
+    return {"state": release.blob_state, "observed_generation": str(release.observed_generation), **due}
 
 
-def _state(desired: Mapping[str, str], release: Mapping[str, str]) -> str:
+def _state(desired: Mapping[str, str], release: Mapping[str, str], now: datetime) -> str:
     """What the metadata says; metadata that a person changed beyond reading counts as open."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
+        secret_due = datetime.fromisoformat(due) <= now if (due := release.get("secret_due")) else False
     except (ValueError, TypeError):
         return "open"
     if has_pending and desired.get("not_before"):
         return "due"
-    return "open" if has_pending else release.get("state", "ended")
+    state = "open" if has_pending else release.get("state", "ended")
+    return "due" if secret_due and state == "ended" else state

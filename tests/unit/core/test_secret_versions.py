@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,10 +34,17 @@ def test_the_latest_event_counts_in_whatever_order_they_come() -> None:
     assert with_named_version(named, changed(OTHER, None), later(9))["key"].version == OTHER
 
 
-def test_what_an_event_named_is_forgotten_after_an_hour() -> None:
-    named = {"other": NAMED}
-    assert set(with_named_version(named, changed(NEW, 0), later(3599))) == {"other", "key"}
-    assert set(with_named_version(named, changed(NEW, 0), later(3600))) == {"key"}
+def test_what_an_event_named_counts_for_an_hour_and_is_replaced_then() -> None:
+    named = with_named_version({}, changed(NEW, 2), later(3))
+    assert with_named_version(named, changed(OLD, 1), later(3602)) == named
+    assert with_named_version(named, changed(OLD, 1), later(3603))["key"].version == OLD
+
+
+def test_the_last_named_versions_are_remembered() -> None:
+    named: Mapping[str, NamedVersion] = {}
+    for number in range(60):
+        named = with_named_version(named, replace(changed(NEW, 0), name=f"key-{number}"), later(number))
+    assert list(named) == [f"key-{number}" for number in range(10, 60)]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
-from cli.commands.status import show_status
-from tests.support.app import AGENT, App
-from tests.unit.cli.support import context_of, make_live, run
+from collections.abc import Awaitable, Callable, Sequence
+
+from cli.commands.digests import list_digests
+from cli.commands.prune import plan_and_prune
+from cli.commands.status import MAX_READ_IN_FULL, show_status
+from cli.exit_codes import DONE, SERVICE_ERROR
+from cli.runner import CommandContext, CommandResult
+from core.agents_file.loader import load_agents
+from core.model import Version
+from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from tests.support.app import AGENT, REPOSITORY, App
+from tests.unit.cli.support import DRY_RUN, context_of, make_live, run
+
+
+class BusyFoundry(InMemoryFoundry):
+    """Refuses to list the versions of some agents, as Foundry does at its rate limit."""
+
+    refused: dict[str, int]
+    """Agent -> how many of its next lists are refused."""
+    lists = 0
+
+    async def list_versions(self, agent: str) -> Sequence[Version]:
+        self.lists += 1
+        left = self.refused.get(agent, 0)
+        if left:
+            self.refused[agent] = left - 1
+            raise TransientError("foundry", "429", f"list versions of {agent}", retry_after=1.0)
+        return await super().list_versions(agent)
+
+
+def busy(**refused: int) -> App:
+    app = App(kind=BusyFoundry)
+    app.foundry.refused = {name.replace("_", "-"): count for name, count in refused.items()}  # type: ignore[attr-defined]
+    return app
 
 
 async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: App) -> None:
@@ -19,3 +51,54 @@ async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: Ap
     assert "until 2026-11-25" in status["holds"][0]
     assert "paused by ann until 2026-11-24 13:" in result.text
     assert status["live_image"].endswith("a" * 64)
+
+
+async def test_one_refusal_ends_no_command() -> None:
+    app = busy()
+    await make_live(app, "a")
+    commands: list[Callable[[CommandContext], Awaitable[CommandResult]]] = [
+        lambda context: show_status(context, None),
+        list_digests,
+        lambda context: plan_and_prune(context, None, DRY_RUN),
+    ]
+    for command in commands:
+        app.foundry.refused = {AGENT: 1}  # type: ignore[attr-defined]
+        assert (await command(context_of(app))).exit_code == DONE
+
+
+async def test_an_agent_that_foundry_does_not_answer_for_is_shown_as_the_state_store_has_it() -> None:
+    app = busy()
+    await make_live(app, "a")
+    app.foundry.refused = {AGENT: 1000}  # type: ignore[attr-defined]
+    result = await show_status(context_of(app), None)
+    assert result.exit_code == SERVICE_ERROR
+    first, second = result.data
+    assert (first["agent"], first["live"], first["desired"], first["versions"]) == (AGENT, "1", "v1", None)
+    assert "429" in first["not_read"]
+    assert "not_read" not in second
+    assert f"{AGENT}: version 1 live (hello@sha256:aaaaaaaaaaaa), desired v1, LIVE\n" in result.text
+
+
+async def test_a_plan_that_cannot_be_made_hides_no_other() -> None:
+    app = busy(second_agent=1000)
+    await make_live(app, "a", "b", "c")
+    result = await plan_and_prune(context_of(app), None, DRY_RUN)
+    assert result.exit_code == SERVICE_ERROR
+    assert {row["agent"] for row in result.data if "delete" in row} == {AGENT}
+    assert "second-agent: not read: foundry: 429" in result.text
+
+
+async def test_of_many_agents_foundry_is_asked_only_where_the_state_store_does_not_know() -> None:
+    app = App(kind=BusyFoundry)
+    app.foundry.refused = {}  # type: ignore[attr-defined]
+    names = [f"agent-{number}" for number in range(MAX_READ_IN_FULL + 1)]
+    app.agents = load_agents(
+        "\n".join(["agents:", *(f"  {name}: {{repository: {REPOSITORY}}}" for name in names)]).encode()
+    )
+    await app.pushed()
+    for name in names[1:]:
+        await app.released(name)
+    app.foundry.lists = 0  # type: ignore[attr-defined]
+    result = await show_status(context_of(app), None)
+    assert [status["live"] for status in result.data] == [None, *["1"] * MAX_READ_IN_FULL]
+    assert app.foundry.lists == 1, "the agent whose release has not begun"  # type: ignore[attr-defined]

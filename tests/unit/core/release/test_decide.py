@@ -68,6 +68,7 @@ def agent(routing: Routing, latest: Version | None = None, *, enabled: bool = Tr
 
 
 DESIRED = DesiredState(generation=2, user_generation=2, push=PUSH)
+ROTATED = replace(DESIRED, user_generation=1)
 ANSWERED = replace(DESIRED)
 NO_RELEASE = ReleaseState()
 SERVING = ReleaseState(
@@ -131,11 +132,11 @@ AT_1 = agent(TO_1, version("1"))
 AT_2 = agent(TO_2, version("2"))
 
 ENDS = [
-    pytest.param(SERVING, read_all(None), DESIRED, Reason.AGENT_DELETED, id="the agent is gone"),
+    pytest.param(SERVING, read_all(None), ROTATED, Reason.AGENT_DELETED, id="the agent is gone"),
     pytest.param(
         SERVING,
         read_all(agent(TO_1, version("1", created_at=NOW))),
-        DESIRED,
+        ROTATED,
         Reason.AGENT_DELETED,
         id="the agent was recreated with the same version number",
     ),
@@ -235,6 +236,13 @@ ENDS = [
         id="a duplicate is deleted once",
     ),
 ]
+
+
+def test_a_push_that_finds_its_agent_deleted_begins_anew() -> None:
+    decided = decide(SERVING, read_all(None))
+    assert isinstance(decided, UpdateState)
+    assert (decided.reason, decided.state.last_good, decided.state.observed_generation) == ("AGENT_DELETED", None, 1)
+    assert isinstance(decide(decided.state, read_all(None)), StartRelease)
 
 
 @pytest.mark.parametrize(("release", "observed", "desired", "reason"), ENDS)
@@ -456,15 +464,26 @@ def test_a_wait_that_agents_yaml_does_not_ask_for_is_over(year: int) -> None:
     assert isinstance(decide(SERVING, read_all(AT_1, version("1")), absurd), StartRelease)
 
 
+def test_a_rollback_is_not_kept_waiting_by_a_release_that_was_superseded_too_often() -> None:
+    busy = replace(STARTED, candidate="2", supersede_count=3)
+    rollback = RollbackRequest("1", 3, LONG_AGO, OLD_PUSH, "ann", "bad", NOW)
+    back = replace(DESIRED, generation=3, user_generation=3, push=OLD_PUSH, rollback=rollback)
+    existing = ResolvedDefinition(RESOLVED.definition, "fp-1", {}, copied_from="1", rollback_at=NOW)
+    decided = decide(busy, read_all(AT_2, version("1"), version("2"), resolved=existing), back)
+    assert isinstance(decided, StartRelease)
+    assert (decided.state.candidate, decided.state.rollback_at) == ("1", NOW)
+
+
+def test_a_configuration_that_waits_for_a_rollback_to_end_is_the_reason_why_nothing_happens() -> None:
+    rollback = RollbackRequest("1", 1, LONG_AGO, OLD_PUSH, "ann", "bad", NOW, NOW)
+    stopped = decide(SERVING, read_all(AT_1), replace(DESIRED, generation=1, user_generation=1, rollback=rollback))
+    detail = "to version 1 by ann since 2026-11-24 12:00 UTC: bad"
+    assert stopped == Stop(Reason.ROLLED_BACK_BY, detail, already_reported=True)
+
+
 def test_a_pause_that_is_over_stops_nothing() -> None:
     over = replace(DESIRED, pause=Pause("freeze", "ada", LONG_AGO, JUST_NOW))
     assert isinstance(decide(SERVING, read_all(AT_1, version("1")), over), StartRelease)
-
-
-def test_a_push_after_the_agent_was_deleted_starts_a_release() -> None:
-    ended = decide(SERVING, read_all(None))
-    assert isinstance(ended, EndRelease)
-    assert isinstance(decide(ended.state, read_all(None)), StartRelease)
 
 
 def test_a_rotation_does_not_recreate_a_deleted_agent() -> None:

@@ -30,14 +30,15 @@ async def test_a_change_that_the_end_of_a_release_leaves_is_enqueued_at_once() -
 
 
 @in_virtual_time
-async def test_a_push_after_a_deletion_is_enqueued_once_the_deletion_is_recorded() -> None:
+async def test_a_push_that_finds_its_agent_deleted_begins_anew_in_the_same_run() -> None:
     app = await live_app()
     del app.foundry.agents[AGENT]
     await app.pushed("v2", "b")
     app.release_queue.sent.clear()
-    assert await app.released() == "AGENT_DELETED"
-    assert app.release_queue.sent == [(AGENT, 0.0)]
     assert await app.released() == "LIVE"
+    assert app.release_queue.sent == []
+    assert app.journal.reasons().count("AGENT_DELETED") == 1
+    assert (await app.live(), app.foundry.create_count) == ("1", 2)
 
 
 @in_virtual_time

@@ -1,0 +1,61 @@
+"""Finds secrets in use that expire soon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.model import UNKNOWN_TIME, SecretVersion
+from core.secret_versions import version_to_run
+
+DAYS = (7, 30)
+"""So many days ahead an expiry is reported, once each."""
+Uses = Mapping[str, Mapping[str, frozenset[str]]]
+"""Agent -> secret in lower case -> the versions that the agent pins; an empty version is the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A version in use that expires soon."""
+
+    secret: str
+    version: str
+    expires_on: datetime
+    days: int
+    """For which of the numbers of days it is reported."""
+    agents: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """What is remembered of the report."""
+        return f"{self.secret}@{self.version} {self.days}"
+
+    def text(self, now: datetime) -> str:
+        """The version with its date."""
+        left = (self.expires_on - now).days
+        when = "expired on" if left < 0 else f"expires in {left} days, on"
+        return f"version {self.version} of secret {self.secret} {when} {self.expires_on:%Y-%m-%d %H:%M} UTC"
+
+
+def find_expiries(uses: Uses, listed: Mapping[str, Sequence[SecretVersion]], now: datetime) -> tuple[Expiry, ...]:
+    """The versions in use that expire within 30 days."""
+    agents = dict[tuple[str, str], list[str]]()
+    for agent, used in sorted(uses.items()):
+        for secret, pinned in ((secret, pinned) for secret, versions in used.items() for pinned in versions):
+            version = _version_in_use([item for item in listed.get(secret, ()) if pinned in ("", item.version)], now)
+            if version is not None:
+                agents.setdefault((secret, version.version), []).append(agent)
+    dates = {(secret, item.version): item.expires_on for secret, items in listed.items() for item in items}
+    found = ((key, expires_on, users) for key, users in sorted(agents.items()) if (expires_on := dates[key]))
+    return tuple(
+        Expiry(*key, expires_on, days, tuple(users))
+        for key, expires_on, users in found
+        if (days := next((days for days in DAYS if expires_on - now <= timedelta(days=days)), 0))
+    )
+
+
+def _version_in_use(versions: Sequence[SecretVersion], now: datetime) -> SecretVersion | None:
+    """The version that a release uses; an expired one is in use too until there is another one."""
+    newest = max(versions, key=lambda item: item.created_at or UNKNOWN_TIME, default=None)
+    return version_to_run(versions, now) or newest

@@ -1,0 +1,1 @@
+"""``make rehearse``: what azd up and azd down do, over stand-ins for Azure."""
