@@ -239,10 +239,8 @@ async def _after_error(
     """Wait a transient fault out; a refusal ends the release. ``state`` is what is known after the error."""
     if error.service == STORAGE:
         raise error
-    if isinstance(error, TransientError):
-        waited = await _wait_out(run, progress, state, error)
-        if waited is not None:
-            return waited
+    if isinstance(error, TransientError) and (waited := await _wait_out(run, progress, state, error)):
+        return waited
     reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
