@@ -138,13 +138,13 @@ class ReleaseSpec(Value):
 class KeepSpec(Value):
     """Which versions pruning keeps; live, previous and candidate always stay."""
 
-    newest: int = Field(5, ge=0, description="how many active versions older than the live one stay")
+    newest: int = Field(5, ge=0, le=1000, description="how many active versions older than the live one stay")
     min_age: Duration = Field(timedelta(days=14), description="versions younger than this stay")
     failed: Duration = Field(timedelta(days=2), description="failed versions younger than this stay")
     tags: tuple[Expression, ...] = Field((), strict=False, description="versions whose tag matches one of these stay")
     foreign: bool = Field(default=True, description="whether versions that Slipway did not create stay")
     limit: int = Field(100, ge=2, le=1000, description="the maximum number of versions of the agent")
-    max_deletes: int = Field(50, ge=1, description="the maximum number of deletions in one run")
+    max_deletes: int = Field(50, ge=1, le=1000, description="the maximum number of deletions in one run")
 
 
 class AgentSpec(Value):

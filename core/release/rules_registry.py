@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
+from core.agents_file.tag_policy import check_newer
 from core.definition import UnresolvedDefinition
-from core.intake.registry_check import find_correction, is_fresh, next_registry_read
+from core.intake.registry_check import find_correction, is_fresh, newest_allowed_push, next_registry_read
 from core.model import Push, Version
 from core.reasons import Reason, from_service
 from core.release import transitions
@@ -65,8 +66,8 @@ def image_not_readable_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime
         return needed
     if not is_lagging(inputs, spec, now):
         return None
-    correction = _correction(inputs, spec)
-    if correction is not None and correction.push is not None and correction.push.pushed_at > push.pushed_at:
+    correction = _correction(inputs, spec) or _older_push(inputs, spec)
+    if correction is not None and correction.push is not None and _is_first(correction.push, inputs, spec):
         return correction
     return Requeue(Reason.IMAGE_LAGS, next_registry_read(push, spec, now))
 
@@ -88,12 +89,15 @@ def push_rejected(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         return None
     if needed := inputs.needs(Read.DESIRED_DEFINITION):
         return needed
+    never_ran = desired.push_generation > inputs.release.observed_generation
+    if never_ran and _tag_is_unknown(inputs, spec):
+        detail = f"{push.repository} has no tag {push.tag}"
+        return ReplaceDesiredPush(Reason.TAG_UNKNOWN, detail, desired.generation)
     definition = inputs.observed.desired_definition
     if not isinstance(definition, UnresolvedDefinition):
         return None
     if good is not None and good.push.digest == push.digest:
         return None
-    never_ran = desired.push_generation > inputs.release.observed_generation
     if definition.reason in NOT_DEPLOYABLE or (definition.reason is Reason.IMAGE_GONE and never_ran):
         return ReplaceDesiredPush(definition.reason, definition.detail, desired.generation)
     return None
@@ -115,11 +119,12 @@ def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: d
 
 
 def is_lagging(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
-    """True where the registry was asked for a fresh image, and does not have it."""
+    """True where the registry was asked for a fresh image, and does not have it, or not its tag."""
     definition = inputs.observed.desired_definition
     is_read = Read.DESIRED_DEFINITION in inputs.observed.reads
     missing = is_read and isinstance(definition, UnresolvedDefinition) and definition.reason is Reason.IMAGE_GONE
     push = push_to_run(inputs.desired, inputs.release, now)
+    missing = missing or (push is not None and push.is_same(inputs.desired.push) and _tag_is_unknown(inputs, spec))
     return inputs.has_pending and missing and push is not None and is_fresh(push, spec, now)
 
 
@@ -150,6 +155,34 @@ def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Pus
     if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
         return None
     return push_to_run(inputs.desired, inputs.release, now)
+
+
+def _tag_is_unknown(inputs: DecisionInput, spec: AgentSpec) -> bool:
+    """True where the registry has other tags of the repository, and not that of a push that never ran.
+
+    An event may name any tag; whoever writes events must not choose what the rules of agents.yaml leave out.
+    """
+    push, tags = inputs.desired.push, inputs.observed.recent_tags
+    if push is None or not push.tag or not tags or not is_checked(inputs.desired, spec):
+        return False
+    asked = push.repository == spec.repository and inputs.desired.push_generation > inputs.release.observed_generation
+    return asked and all(tag.tag != push.tag for tag in tags)
+
+
+def _older_push(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
+    """While a tag is unknown: the newest push that the registry has, if it is newer than what runs."""
+    running, tags = inputs.release.push, inputs.observed.recent_tags or ()
+    newest = newest_allowed_push(spec, tags, inputs.desired.rejected_digests)
+    if newest is None or not _tag_is_unknown(inputs, spec) or check_newer(spec.tags, newest, running) is not None:
+        return None
+    detail = f"{newest.tag} is in the registry"
+    return ReplaceDesiredPush(Reason.MISSED_PUSH_FOUND, detail, inputs.desired.generation, newest)
+
+
+def _is_first(push: Push, inputs: DecisionInput, spec: AgentSpec) -> bool:
+    """True where a push need not wait for the desired one, whose image or tag the registry does not have yet."""
+    desired = inputs.desired.push
+    return desired is None or push.pushed_at > desired.pushed_at or _tag_is_unknown(inputs, spec)
 
 
 def _correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
