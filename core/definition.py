@@ -256,7 +256,7 @@ def differing_parts(version: Version, definition: Definition) -> list[str]:
 
     The platform's own variables, and further keys of the definition, which Foundry fills in, are not compared.
     """
-    if not version.parts:
+    if not version.parts or not definition.cpu:  # of one of the two only the image is known
         return []
     expected = {"image": definition.image, **definition_parts(definition)}
     platform = tuple(f"variable {prefix}" for prefix in PLATFORM_PREFIXES)

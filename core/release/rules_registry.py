@@ -90,17 +90,15 @@ def push_rejected(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
     if needed := inputs.needs(Read.DESIRED_DEFINITION):
         return needed
     never_ran = desired.push_generation > inputs.release.observed_generation
-    if never_ran and _tag_is_unknown(inputs, spec):
-        detail = f"{push.repository} has no tag {push.tag}"
-        return ReplaceDesiredPush(Reason.TAG_UNKNOWN, detail, desired.generation)
     definition = inputs.observed.desired_definition
-    if not isinstance(definition, UnresolvedDefinition):
-        return None
-    if good is not None and good.push.digest == push.digest:
-        return None
-    if definition.reason in NOT_DEPLOYABLE or (definition.reason is Reason.IMAGE_GONE and never_ran):
+    rejecting = NOT_DEPLOYABLE | ({Reason.IMAGE_GONE} if never_ran else set())
+    rejecting = frozenset() if good is not None and good.push.digest == push.digest else rejecting
+    if isinstance(definition, UnresolvedDefinition) and definition.reason in rejecting:
         return ReplaceDesiredPush(definition.reason, definition.detail, desired.generation)
-    return None
+    if not _tag_is_unknown(inputs, spec):
+        return None
+    detail = f"{push.repository} has no tag {push.tag}"
+    return ReplaceDesiredPush(Reason.TAG_UNKNOWN, detail, desired.generation)
 
 
 def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: datetime) -> Action | None:
@@ -162,7 +160,8 @@ def _tag_is_unknown(inputs: DecisionInput, spec: AgentSpec) -> bool:
 
     An event may name any tag; whoever writes events must not choose what the rules of agents.yaml leave out.
     """
-    push, tags = inputs.desired.push, inputs.observed.recent_tags
+    push, is_read = inputs.desired.push, Read.RECENT_TAGS in inputs.observed.reads
+    tags = inputs.observed.recent_tags if is_read else None
     if push is None or not push.tag or not tags or not is_checked(inputs.desired, spec):
         return False
     asked = push.repository == spec.repository and inputs.desired.push_generation > inputs.release.observed_generation
