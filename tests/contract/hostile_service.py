@@ -58,6 +58,8 @@ KINDS: dict[str, tuple[dict[str, str], Body]] = {
     "many keys": ({}, lambda: iter([b"{" + b"".join(b'"%d":0,' % number for number in range(45_000)) + b'"":0}'])),
     "wide text": ({}, lambda: iter([b"{\"a\":\"" + b"a" * (MAX_ANSWER_BYTES - 100) + "\U0001f600".encode() + b"\"}"])),
 }  # fmt: skip
+ENDLESS = ["a gzip bomb", "a large answer", "an endless answer", "millions of values"]
+"""Beyond the limits; the others are just within."""
 DRIP = "a drip"
 DRIP_SECONDS = 0.2
 REDIRECT = "a redirect"

@@ -15,6 +15,7 @@ from handlers.gateways.errors import GatewayError, PermanentError
 from local.endpoints import ROOT
 from tests.contract.hostile_service import (
     DRIP,
+    ENDLESS,
     KINDS,
     REDIRECT,
     STOLEN,
@@ -28,7 +29,6 @@ WRITES = list(HostileGateways(*[None] * 3).writes)  # type: ignore[arg-type]
 MAX_WORKER_MB = 300
 SPEED = 20
 """By how much time passes faster in a loop of ``FastSelector``."""
-ENDLESS = ["a gzip bomb", "a large answer", "an endless answer", "millions of values"]
 
 
 class FastSelector(selectors.DefaultSelector):
