@@ -28,7 +28,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
         await _call("your access to Foundry", lambda: gateways.foundry.get_agent(agent)),
         await _call("your access to the state store", lambda: gateways.state_store.get_release(agent)),
         await _call("your access to the queues", lambda: gateways.release_queue.count_messages("releases")),
-        await _call("your access to the registry", lambda: gateways.registry.list_tags(repository)),
+        await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
     results += [await _key_vault(secret, gateways)] if secret else []
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]

@@ -1,6 +1,6 @@
 """Compares the desired push with the registry, which is right where an event was late, lost, stale or wrong.
 
-A release and the daily search for missed pushes share these functions.
+A release and the search for missed pushes share these functions.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ EVENT_ID = "registry-check"
 NEVER_PUSHED = PreviousPush()
 MAX_REGISTRY_SKEW = timedelta(days=1)
 """How far a registry's clock may be ahead of ours: it decides, so it may differ more than that of an event."""
+EVENT_TIME = timedelta(minutes=2)
+"""The event of a younger push may still be on its way."""
 MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
@@ -197,6 +199,26 @@ def apply_registry(desired: DesiredState, spec: AgentSpec, tags: Sequence[Regist
         return DesiredUpdate(desired, Reason.NOT_NEWER)
     updated = apply_correction(desired, spec, correction, desired.generation, now)
     return DesiredUpdate(updated, correction.reason, correction.detail)
+
+
+def apply_recent_tags(
+    desired: DesiredState, spec: AgentSpec, tags: Sequence[RegistryTag], now: datetime
+) -> DesiredUpdate:
+    """The same with the last pushed tags alone, where those decide; a push whose event may still come is left to it.
+
+    Where tags are ordered by what they say, an older tag may be newer, unless the agent follows a desired push already.
+    """
+    push = desired.push
+    is_followed = push is not None and push.repository == spec.repository and check_tag(spec.tags, push.tag) is None
+    if spec.tags.order != "pushed" and not is_followed:
+        return DesiredUpdate(desired, Reason.NOT_NEWER)
+    settled = [tag for tag in tags if not timedelta(0) <= now - tag.pushed_at < EVENT_TIME]
+    return apply_registry(desired, spec, settled, now)
+
+
+def still_undecided(specs: Iterable[AgentSpec], page: Sequence[RegistryTag]) -> list[AgentSpec]:
+    """The agents whose newest push may be on a later page of tags, where pages list the last pushed tags first."""
+    return [spec for spec in specs if spec.tags.order != "pushed" or newest_allowed_push(spec, page) is None]
 
 
 def is_fresh(push: Push, spec: AgentSpec, now: datetime) -> bool:

@@ -87,7 +87,7 @@ async def reconcile(
                 log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
                 await log.flush()
                 return Reason.LEASE_TAKEN
-            keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+            keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
             writer = FoundryWriter(spec.name, lease, gateways)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, rules)
