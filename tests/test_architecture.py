@@ -29,7 +29,7 @@ LAYERS = (
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
-    {"core.secret_versions"},
+    {"core.secret_versions", "core.waits"},
     {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
     {"core.prune", "core.intake", "core.vault_variables", "core.copied_definition"},
     {"core.release"},

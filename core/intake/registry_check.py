@@ -13,7 +13,7 @@ from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import check_newer, check_tag
 from core.events import ARTIFACT_TAG
 from core.image_manifest import RegistryTag
-from core.intake.events import DesiredUpdate, displace, runtime_hash
+from core.intake.events import DesiredUpdate, accept, due_of, runtime_hash
 from core.model import UNKNOWN_TIME, Push
 from core.reasons import Reason
 from core.state.desired import (
@@ -55,9 +55,10 @@ def find_correction(spec: AgentSpec, desired: DesiredState, tags: Sequence[Regis
     """What the registry says, where that is not the desired push.
 
     The tag of the desired push names another digest now, or a newer tag is allowed. Times are the registry's, so an
-    event with a wrong time does not win. A push that an operator chose is replaced by newer pushes alone.
+    event with a wrong time does not win. A push that an operator chose is replaced by newer pushes alone; so is the
+    desired one while a newer push waits, which may have moved its tag.
     """
-    chosen = desired.newest_push
+    chosen = desired.newest_known_push if desired.waiting else desired.newest_push
     current = chosen or _current(spec, desired, tags)
     newest = newest_allowed_push(spec, tags, desired.rejected_digests)
     if newest is not None and check_newer(spec.tags, newest, current) is None:
@@ -118,11 +119,14 @@ def apply_correction(
     Where a stale event had displaced it and nothing was released since, that event is as if it had never come.
     """
     push = correction.push
+    accepted = accept(desired, spec, push, now)
+    if accepted.push == desired.push:  # it waits until it is old enough
+        return accepted
     newer = (item for item in (desired.push, desired.unconfirmed) if item and push.pushed_at < item.pushed_at)
     unconfirmed = next(newer, None)
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
     if position is None or not _never_ran(desired, position, observed_generation):
-        return replace(displace(desired, spec, push, now), unconfirmed=unconfirmed)
+        return replace(accepted, unconfirmed=unconfirmed)
     restored = _restore(desired, spec, position, observed_generation, now)
     earlier = restored.push or push
     return replace(restored, push=replace(push, event_id=earlier.event_id), unconfirmed=unconfirmed)
@@ -145,8 +149,9 @@ def reject(
     digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
     position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
     restored = _restore(desired, spec, position, observed_generation, now)
-    if restored.push is None and (newest := newest_allowed_push(spec, tags, digests)) is not None:
-        restored = displace(restored, spec, newest, now)
+    is_idle = restored.push is None and not restored.waiting
+    if is_idle and (newest := newest_allowed_push(spec, tags, digests)) is not None:
+        restored = accept(restored, spec, newest, now)
     return replace(restored, rejected=rejected, last_rejection=RejectedPush(push, reason.value, detail, now))
 
 
@@ -164,7 +169,9 @@ def _restore(
     undone = (*entries, NEVER_PUSHED) if position is None else entries[: position + 1]
     entry, generation, hash_now = undone[-1], desired.generation + 1, undone[-1].runtime_hash
     asked, user_generation, push_generation = desired.asked_generation, desired.user_generation, desired.push_generation
+    due_generation = desired.due_generation
     for earlier in undone:
+        due_generation = earlier.due_generation if due_generation == push_generation else due_generation
         user_generation = earlier.user_generation if user_generation == push_generation else user_generation
         asked = earlier.generation if asked == push_generation else asked
         push_generation = earlier.push_generation
@@ -183,7 +190,7 @@ def _restore(
         push=entry.push,
         push_generation=entry.push_generation,
         newest_push=entry.newest_push,
-        not_before=entry.not_before,
+        due_generation=due_generation,
         runtime_hash=hash_now,
         rollback=rollback,
         previous_pushes=entries[len(undone) :],
@@ -198,7 +205,7 @@ def apply_registry(desired: DesiredState, spec: AgentSpec, tags: Sequence[Regist
     if correction is None:
         return DesiredUpdate(desired, Reason.NOT_NEWER)
     updated = apply_correction(desired, spec, correction, desired.generation, now)
-    return DesiredUpdate(updated, correction.reason, correction.detail)
+    return DesiredUpdate(updated, correction.reason, correction.detail, due_of(updated, spec, now))
 
 
 def apply_recent_tags(

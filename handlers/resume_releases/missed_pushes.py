@@ -141,7 +141,7 @@ class _Search:
         with otel.span("missed_push", agent=spec.name) as set_attributes:
             update = await update_and_enqueue(spec.name, change, self.gateways)
             self.states.forget(spec.name)
-            push = update.desired.push
+            push = update.desired.next_push
             if not update.enqueues or push is None:
                 return
             image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}

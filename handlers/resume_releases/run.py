@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from core.agents_file.spec import Agents
 from core.reasons import Reason
+from core.waits import waits_until
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentStates
@@ -32,11 +34,12 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     states, changed = AgentStates(gateways.state_store), list[bool]()
     unfinished = await gateways.state_store.list_agents(UNFINISHED)
-    at_rest = sorted(set(agents.agents) - set(unfinished))
+    at_work = set(unfinished)
 
     async def requeue() -> None:
         calls = (_requeue(agent, agents, decisions, gateways) for agent in unfinished)
-        await gather_limited(MAX_CONCURRENT, calls)
+        waits = await gather_limited(MAX_CONCURRENT, calls)
+        at_work.difference_update(agent for agent, until in zip(unfinished, waits, strict=True) if until)
 
     async def apply_changes() -> None:
         changed.append(await apply_config_changes(agents, decisions, gateways))
@@ -58,7 +61,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         metrics.heartbeat()
 
     async def check_drift() -> None:
-        await report_drift(at_rest, states, decisions, gateways)
+        await report_drift(sorted(set(agents.agents) - at_work), states, decisions, gateways)
 
     await _run_steps([find_work, check_drift], decisions)
 
@@ -75,11 +78,17 @@ async def _run_steps(steps: Sequence[Callable[[], Awaitable[None]]], decisions: 
     await gather_limited(1, map(run, steps))
 
 
-async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
+async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> datetime | None:
+    """Returns until when the agent only waits: each run would add a message to the one that waits already."""
     if agent not in agents.agents:
         decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
-        return
+        return None
     desired = await gateways.state_store.get_desired(agent)
-    traceparent = desired.traceparent or otel.current_traceparent()  # of its push, where there is one
+    if desired.waiting or desired.not_before:
+        release, now = await gateways.state_store.get_release(agent), gateways.clock.now()
+        if until := waits_until(desired, release, agents.agents[agent], now):
+            return until
+    traceparent = desired.newest_traceparent or otel.current_traceparent()  # of its push, where there is one
     await gateways.release_queue.enqueue(agent, traceparent=traceparent)
     decisions.record(Reason.REQUEUED, agent=agent)
+    return None

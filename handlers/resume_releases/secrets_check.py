@@ -10,7 +10,7 @@ from core.intake.events import DesiredUpdate
 from core.intake.secret_check import Listed, apply_missed_rotation, used_secrets
 from core.model import Secret, SecretVersion
 from core.reasons import Reason
-from core.secret_expiry import Expiry, find_expiries
+from core.secret_expiry import find_expiries
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited
@@ -25,7 +25,6 @@ from handlers.telemetry.decision_log import DecisionLog
 MARKER = "secrets-check"
 MAX_CONCURRENT = 4
 """Secrets, and agents, at a time."""
-MAX_SHOWN_AGENTS = 5
 
 
 async def check_secrets(agents: Agents, states: AgentStates, decisions: DecisionLog, gateways: Gateways) -> None:
@@ -53,7 +52,7 @@ async def check_secrets(agents: Agents, states: AgentStates, decisions: Decision
     expiries = find_expiries({spec.name: used for spec, used in zip(specs, uses, strict=True)}, listed, now)
     for expiry in expiries:
         if expiry.key not in reported:
-            decisions.record(Reason.SECRET_EXPIRES_SOON, _detail(expiry, now), secret=expiry.secret)
+            decisions.record(Reason.SECRET_EXPIRES_SOON, expiry.detail(now), secret=expiry.secret)
     this_run = now.isoformat() if None not in found else last_run
     unlisted = [key for key in reported if key.partition("@")[0] not in listed]
     await store.write_marker(MARKER, "\n".join([this_run, *(expiry.key for expiry in expiries), *unlisted]))
@@ -85,9 +84,3 @@ async def _release(
     if update.enqueues:
         generation = update.desired.generation
         decisions.record(update.reason, update.detail, agent=spec.name, generation=generation, step="missed_rotation")
-
-
-def _detail(expiry: Expiry, now: datetime) -> str:
-    shown, more = expiry.agents[:MAX_SHOWN_AGENTS], len(expiry.agents[MAX_SHOWN_AGENTS:])
-    agents = ", ".join(shown) + (f" and {more} more" if more else "")
-    return f"{expiry.text(now)}; used by {agents}"
