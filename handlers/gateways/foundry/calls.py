@@ -56,7 +56,8 @@ class FoundryCalls:
     ) -> T:
         """Send a write once; ``sent`` is the definition that a refusal may repeat, secrets included."""
         try:
-            return convert(await _in_time(send()))
+            async with asyncio.timeout(MAX_CALL_SECONDS):
+                return convert(await send())
         except (AzureError, *UNREADABLE_ANSWER) as error:
             failed = self._reported(write_failed(what, error, sent))
             if sent is None:
