@@ -17,7 +17,7 @@ from core.model import Answer
 from handlers.gateways.azure_http import NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
-from handlers.gateways.foundry.calls import WRITE_OPTIONS
+from handlers.gateways.foundry.calls import ONCE
 from handlers.gateways.foundry.errors import SERVICE, write_failed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     what = f"open a session on version {version} of {agent}"
     try:
         async with asyncio.timeout(within):
-            options = {**WRITE_OPTIONS, **NO_TRACE, **_timeouts(within)}
+            options = {**ONCE, **NO_TRACE, **_timeouts(within)}
             session = await client.agents.create_session(agent, body, **options)
             return str(session["agent_session_id"])
     except (AzureError, *UNREADABLE_ANSWER) as error:
@@ -45,7 +45,7 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
 async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
     """Send one probe over its protocol; a break within an answer is the agent's fault, not that of our network."""
     request, answer = _request(agent, probe, session), None
-    options = {**WRITE_OPTIONS, **_timeouts(within)}
+    options = {**ONCE, **_timeouts(within)}
     try:
         async with asyncio.timeout(within), await client.send_request(request, stream=True, **options) as response:
             answer = answer_head(response.status_code, response.headers)
