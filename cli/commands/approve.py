@@ -13,7 +13,7 @@ WITHOUT_NAME = "name what you approve: --version N or --digest sha256:…; `slip
 
 
 async def approve_named(
-    context: CommandContext, agent: str, named: Mapping[str, str], by: str, *, watch: bool, as_json: bool
+    context: CommandContext, agent: str, named: Mapping[str, str], by: str | None, *, watch: bool, as_json: bool
 ) -> CommandResult:
     """Approve; a candidate that is not, or not any more, the named one is refused."""
     if not named:

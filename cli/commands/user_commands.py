@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
-from cli.options import UNKNOWN_AUTHOR, Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
+from cli.options import Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ON_SEVERAL_AGENTS = ("pause", "unpause")
 def release(
     agent: Agent,
     image: Image = None,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -32,9 +32,7 @@ def release(
     _run("request_release", agent, local, as_json, watch, by=by, image=image)
 
 
-def retry(
-    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
-) -> None:
+def retry(agent: Agent, by: By = None, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
     """Release the desired image again. Removes a hold on it."""
     _run("request_release", agent, local, as_json, watch, by=by)
 
@@ -43,7 +41,7 @@ def rollback(
     agent: Agent,
     why: Why,
     to: Annotated[str | None, typer.Option(help="The version; by default the previous good one.")] = None,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -56,7 +54,7 @@ def approve(
     agent: Agent,
     version: Annotated[str | None, typer.Option(help="The version that you mean; any other is refused.")] = None,
     digest: Annotated[str | None, typer.Option(help="The image that you mean, sha256:…; any other is refused.")] = None,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -73,7 +71,7 @@ def approve(
 def hold(
     agent: Agent,
     why: Why,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     digest: Digest = None,
     until: Until = None,
     local: Local = False,
@@ -85,7 +83,7 @@ def hold(
 
 def unhold(
     agent: Agent,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     digest: Annotated[str | None, typer.Option(help="An image, sha256:…; by default every held image.")] = None,
     watch: Watch = False,
     local: Local = False,
@@ -98,7 +96,7 @@ def unhold(
 def pause(
     agent: Agent,
     why: Why,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     until: Until = None,
     local: Local = False,
     as_json: AsJson = False,
@@ -107,9 +105,7 @@ def pause(
     _run("pause", agent, local, as_json, why=why, by=by, until=until)
 
 
-def resume(
-    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
-) -> None:
+def resume(agent: Agent, by: By = None, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
     """End a pause. `all` resumes every agent."""
     _run("unpause", agent, local, as_json, watch, by=by)
 
@@ -127,6 +123,7 @@ async def apply(
 
     names = context.select_agents(agent)
     parsed = await _parse(context, names[0], arguments) if names else {}
+    parsed["by"] = await context.author(arguments.get("by"))
     context.progress.activity = "writing the desired state"
     since, command = context.gateways.clock.now(), getattr(user_commands, function)
     if function in ON_SEVERAL_AGENTS:

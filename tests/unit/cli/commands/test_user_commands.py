@@ -46,3 +46,14 @@ async def test_an_image_is_named_by_its_tag_and_released_by_its_digest(app: App)
         await run(app, "request_release", image=f"agents/hello@sha256:{'c' * 64}")
     with pytest.raises(UsageError, match="did you mean v7"):
         await run(app, "request_release", image="agents/hello:v77")
+
+
+async def test_the_author_is_the_account_that_is_signed_in_and_by_is_a_note(app: App) -> None:
+    await make_live(app, "a")
+    held = await run(app, "hold", why="a rumour", by="ciso@contoso.com")
+    assert " by ann, note: ciso@contoso.com: a rumour" in held.text
+    paused = await run(app, "pause", why="freeze")
+    assert " by ann: freeze" in paused.text
+    desired = await app.gateways.state_store.get_desired(AGENT)
+    assert desired.pause is not None
+    assert [desired.pause.by, desired.holds[0].by] == ["ann", "ann, note: ciso@contoso.com"]
