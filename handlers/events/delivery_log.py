@@ -31,9 +31,9 @@ class DeliveryLog(DecisionLog):
                 return
         super().record(reason, detail, journal_only=journal_only, **fields)
 
-    def record_rest(self, **fields: object) -> None:
+    def record_rest(self, step: str) -> None:
         """Record how many decisions were only counted."""
         for reason, count in self._counts.items():
             if count > MAX_LINES:
                 detail = f"{count - MAX_LINES} more events of this delivery"
-                super().record(reason, detail, count=count - MAX_LINES, **fields)
+                super().record(reason, detail, count=count - MAX_LINES, step=step)

@@ -36,7 +36,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
                 image: dict[str, Any] = {"repository": parsed.repository, "tag": parsed.tag, "digest": parsed.digest}
                 decisions.record(parsed.reason, parsed.detail, step=STEP, event=parsed.event_id, **image)
     finally:
-        decisions.record_rest(step=STEP)
+        decisions.record_rest(STEP)
         await decisions.flush()
 
 
