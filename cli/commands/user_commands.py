@@ -37,17 +37,20 @@ def retry(agent: Agent, by: By = None, watch: Watch = False, local: Local = Fals
     _run("request_release", agent, local, as_json, watch, by=by)
 
 
-def rollback(
+def rollback(  # noqa: PLR0913, PLR0917 - one parameter an option
     agent: Agent,
     why: Why,
     to: Annotated[str | None, typer.Option(help="The version; by default the previous good one.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the registry does not have the version's image any more.")
+    ] = False,
     by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier version live again. Works during a pause; holds the replaced version."""
-    _run("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to)
+    _run("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to, force=force)
 
 
 def approve(
@@ -168,6 +171,7 @@ def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
         Reason.NOTHING_PAUSED,
         Reason.NO_PUSH_YET,
         Reason.NO_ROLLBACK_VERSION,
+        Reason.IMAGE_GONE,
     )
     return NOTHING_TO_DO if all(update.reason in no_effect for update in updates.values()) else DONE
 

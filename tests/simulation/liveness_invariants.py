@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.model import Status
 from core.release.inputs import rollback_version
+from core.state.desired import Cause
 from core.state.release import Phase
 from tests.simulation.report_invariants import check_reported_once
 from tests.simulation.run import History
@@ -31,7 +32,9 @@ def check_end(history: History) -> None:
     _expect(was_touched or "DRIFT" not in history.journal.reasons(), "drift is reported though nobody changed anything")
     if newest is None:
         return
-    push = desired.newest_push or desired.push
+    # while an agent is paused, a push that was too young waits beside the desired one
+    waiting = [item.push for item in desired.waiting] if desired.pause is not None else []
+    push = max(waiting, key=lambda push: push.pushed_at) if waiting else desired.newest_push or desired.push
     _expect(
         push is not None and (push.tag, push.digest) == (newest.tag, newest.digest),
         f"the newest push is lost: desired is {push and (push.tag, push.digest)}",
@@ -47,9 +50,9 @@ def check_end(history: History) -> None:
         release.observed_generation == desired.generation or may_wait,
         f"generation {desired.generation} was never answered: the release is at {release.observed_generation}",
     )
-    if release.is_open or release.observed_generation != desired.generation:
+    if release.is_open or release.observed_generation != desired.generation or waiting:
         return
-    if desired.newest_push is not None or rollback_version(desired):
+    if desired.newest_push is not None or desired.rollback is not None:
         _check_rollback(history)
     else:
         _check_newest_push(history)
@@ -61,6 +64,20 @@ def _check_rollback(history: History) -> None:
     if oracle.release.reason in LIVE and number and oracle.manual_routing is None and not oracle.deleted_at:
         live = history.foundry.agents[AGENT].routing.pinned
         _expect(live == number, f"version {live} is live, but a person asked for version {number}")
+    _check_rotated(history)
+
+
+def _check_rotated(history: History) -> None:
+    """A rotation after a rollback gives the version that a person rolled back to the newest secret."""
+    oracle, desired = history.oracle, history.oracle.desired
+    is_touched = oracle.manual_routing is not None or bool(oracle.deleted_at) or oracle.rollback is None
+    if is_touched or desired.cause is not Cause.SECRET or oracle.release.reason not in LIVE:
+        return
+    live = history.foundry.agents[AGENT].routing.pinned or ""
+    value, newest = history.foundry.environment(AGENT, live)["KEY"], history.expected_variables()["KEY"]
+    _expect(value == newest, f"version {live} was rolled back to, and has not the newest secret, but {value}")
+    definition = oracle.definition_of(live)
+    _expect(oracle.rollback is None or definition == oracle.rollback.definition, f"version {live} is {definition}")
 
 
 def _check_newest_push(history: History) -> None:
