@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.arm import Arm, error_answer, path_of, refused
+from local.arm import GROUP, Arm, error_answer, path_of, refused
 from local.rehearsal.bicep import Bicep, Context
 from local.rehearsal.expressions import Expressions
 
@@ -22,6 +22,7 @@ Json = dict[str, Any]
 DEPLOYMENTS = "/providers/microsoft.resources/deployments/"
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 WORKSPACES = "/microsoft.operationalinsights/workspaces/"
+SUBSCRIPTION = GROUP.partition("/resourceGroups")[0]
 TENANT = "00000000-0000-0000-0000-0000000000ee"
 
 
@@ -46,6 +47,9 @@ class ResourceManager(Arm):
     def __init__(self, services: Services) -> None:
         super().__init__()
         self._services = services
+        policies = {"subscriptionPolicies": {"spendingLimit": "Off"}, "managedByTenants": []}
+        self.put(SUBSCRIPTION, tenantId=TENANT, authorizationSource="RoleBased", **policies)
+        self._published_site = ""
         self.fails_at = ""
         """A type: the deployment fails before resources of it are created."""
 
@@ -201,14 +205,17 @@ class ResourceManager(Arm):
         """Run the app with the settings of the site; the header names the site, as its host name does in Azure."""
         await request.read()
         site = self.resources[request.headers["X-Site"].lower()]
+        self._published_site = str(site["name"])
         settings = {item["name"]: str(item["value"]) for item in site["properties"]["siteConfig"]["appSettings"]}
         for function in await self._services.run_app(settings):
             self.create(f"{site['id']}/functions/{function}", {"name": f"{site['name']}/{function}"})
         return web.Response(status=202, headers={"Location": f"{self.url}/api/deployments/d-1"})
 
     async def _published(self, request: web.Request) -> web.Response:
-        state = {"id": request.match_info["name"], "status": 4, "complete": True, "active": True}
-        return web.json_response({**state, "provisioningState": "Succeeded"})
+        times = {"start_time": "2026-11-28T12:00:00Z", "end_time": "2026-11-28T12:01:00Z"}
+        state = {"id": request.match_info["name"], "status": 4, "complete": True, "active": True, "is_temp": False}
+        kind = {"is_readonly": False, "site_name": self._published_site, "provisioningState": "Succeeded"}
+        return web.json_response({**state, **kind, **times})
 
 
 def _hash(text: str) -> str:

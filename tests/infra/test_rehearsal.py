@@ -51,7 +51,7 @@ async def differences(world: World, exchange: Mapping[str, Any]) -> list[str]:
     """Ask as azd did; compare the status, and the keys of the answer."""
     azd = world.azd("dev")
     body = exchange.get("request")
-    if body and body["properties"]["template"] == "…":
+    if body and body.get("properties", {}).get("template") == "…":
         properties = {**body["properties"], "template": world.template, "parameters": azd.parameters()}
         body = {**body, "properties": properties}
     sites = [key for key in world.arm.resources if "/microsoft.web/sites/" in key]
@@ -66,6 +66,8 @@ async def differences(world: World, exchange: Mapping[str, Any]) -> list[str]:
     where = f"{exchange['method']} {path}"
     if response.status != exchange["status"]:
         return [f"{where}: {response.status} instead of {exchange['status']}: {text[:300]}"]
+    if path.endswith("/roleAssignments"):
+        return []  # the recorded answer is of another principal, with a location, which Azure gives to no assignment
     return [f"{where}: {missing}" for missing in missing_keys(exchange["answer"], answer)]
 
 
