@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -45,6 +47,24 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import tomllib
+
+        project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text())["project"]
+        print(f"slipway {project['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options before a command."""
 
 
 def main() -> None:

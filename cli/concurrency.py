@@ -46,6 +46,7 @@ async def read_agents(
     found, unread = dict[str, T](), dict[str, GatewayError]()
 
     async def read_one(name: str) -> None:
+        await context.gateways.rate_limiter.wait_for_room(context.gateways.clock)
         try:
             found[name] = await with_retries(context.gateways.clock, lambda: read(name))
         except GatewayError as error:

@@ -6,6 +6,7 @@ import re
 
 from cli.exit_codes import UsageError
 from core.agents_file.spec import AgentSpec
+from core.image_manifest import RegistryTag
 from core.image_reference import DIGEST
 from core.model import Push
 from handlers.gateways.interfaces import Gateways
@@ -18,13 +19,13 @@ REFERENCE = re.compile(r"(?P<name>[^@:\s]+(?::[0-9]+/[^@:\s]+)?)(?::(?P<tag>[^@/
 async def resolve_push(reference: str, spec: AgentSpec, login_server: str, gateways: Gateways) -> Push:
     """Return the push with the tag's current digest, or with a tag of the digest; raise UsageError if none exists."""
     repository, tag, digest = _parse(reference, spec, login_server)
-    tags = await gateways.registry.list_tags(repository)
     if tag is not None:
+        tags = await gateways.registry.recent_tags(repository, tag)
         found = next((item for item in tags if item.tag == tag), None)
         if found is None and digest is None:
             raise UsageError(_unknown_tag(repository, tag, [item.tag for item in tags]))
     else:
-        found = next((item for item in tags if item.digest == digest), None)
+        found = await find_tag_of_digest(repository, digest or "", gateways)
     if digest is not None and found is not None and found.digest != digest:
         raise UsageError(f"{repository}:{tag} is {found.digest} now, not {digest}; leave one of the two out")
     if digest is None and found is not None:
@@ -33,6 +34,12 @@ async def resolve_push(reference: str, spec: AgentSpec, login_server: str, gatew
         raise UsageError(f"the registry has no {repository}@{digest}")
     at = found.pushed_at if found else gateways.clock.now()
     return Push(repository, digest or "", tag or (found.tag if found else ""), at, EVENT_ID)
+
+
+async def find_tag_of_digest(repository: str, digest: str, gateways: Gateways) -> RegistryTag | None:
+    """Return the last pushed tag that names the digest."""
+    tags = await gateways.registry.list_tags(repository, lambda page: any(tag.digest == digest for tag in page))
+    return next((tag for tag in tags if tag.digest == digest), None)
 
 
 def _parse(reference: str, spec: AgentSpec, login_server: str) -> tuple[str, str | None, str | None]:

@@ -196,6 +196,8 @@ class SecretVersion:
     created_at: datetime | None = None
     not_before: datetime | None = None
     expires_on: datetime | None = None
+    agent: str = ""
+    """The agent to which its tags give a variable, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

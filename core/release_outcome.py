@@ -67,5 +67,6 @@ def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime
         return None
     if release.is_open:
         return release.started_at
-    due = desired.not_before or desired.updated_at
-    return due if desired.generation > release.observed_generation and due is not None and due <= now else None
+    observed = release.observed_generation
+    due = desired.updated_at if observed < desired.due_generation else desired.not_before or desired.updated_at
+    return due if desired.generation > observed and due is not None and due <= now else None

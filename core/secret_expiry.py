@@ -11,6 +11,7 @@ from core.secret_versions import version_to_run
 
 DAYS = (7, 30)
 """So many days ahead an expiry is reported, once each."""
+MAX_SHOWN_AGENTS = 5
 Uses = Mapping[str, Mapping[str, frozenset[str]]]
 """Agent -> secret in lower case -> the versions that the agent pins; an empty version is the newest."""
 
@@ -31,11 +32,13 @@ class Expiry:
         """What is remembered of the report."""
         return f"{self.secret}@{self.version} {self.days}"
 
-    def text(self, now: datetime) -> str:
-        """The version with its date."""
+    def detail(self, now: datetime) -> str:
+        """The version with its date, and some of the agents that use it."""
         left = (self.expires_on - now).days
         when = "expired on" if left < 0 else f"expires in {left} days, on"
-        return f"version {self.version} of secret {self.secret} {when} {self.expires_on:%Y-%m-%d %H:%M} UTC"
+        dated = f"version {self.version} of secret {self.secret} {when} {self.expires_on:%Y-%m-%d %H:%M} UTC"
+        shown, more = ", ".join(self.agents[:MAX_SHOWN_AGENTS]), len(self.agents[MAX_SHOWN_AGENTS:])
+        return f"{dated}; used by {shown}" + (f" and {more} more" if more else "")
 
 
 def find_expiries(uses: Uses, listed: Mapping[str, Sequence[SecretVersion]], now: datetime) -> tuple[Expiry, ...]:

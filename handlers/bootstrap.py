@@ -63,6 +63,7 @@ def gateways() -> Gateways:
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.key_vault import AzureKeyVault
     from handlers.gateways.registry import AzureRegistry
+    from handlers.gateways.shared_registry import SharedRegistry
     from handlers.gateways.storage.journal import BlobJournal
     from handlers.gateways.storage.release_queue import StorageReleaseQueue
     from handlers.gateways.storage.state_store import BlobStateStore
@@ -77,7 +78,7 @@ def gateways() -> Gateways:
         journal=BlobJournal(account, clock),
         release_queue=StorageReleaseQueue(account),
         clock=clock,
-        registry=AzureRegistry(env.registry_endpoint, credential()),
+        registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         rate_limiter=rate_limiter,
     )

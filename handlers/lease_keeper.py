@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import Lease
 from handlers.retry import Backoff
 
@@ -31,10 +30,9 @@ class LeaseLostError(Exception):
 class LeaseKeeper:
     """Renews one lease in time; every method that waits may raise LeaseLostError."""
 
-    def __init__(self, clock: Clock, lease: Lease, rate_limiter: FoundryRateLimiter) -> None:
+    def __init__(self, clock: Clock, lease: Lease) -> None:
         self._clock = clock
         self._lease = lease
-        self._rate_limiter = rate_limiter
         self._faults = 0
 
     async def keep(self) -> None:
@@ -65,8 +63,6 @@ class LeaseKeeper:
     async def back_off(self, error: TransientError) -> bool:
         """Wait a fault out; False after six in a row, or where the service asks for a longer wait."""
         self._faults += 1
-        if error.throttled:
-            self._rate_limiter.record_refusal(self._clock.monotonic())
         seconds = FAULTS.seconds(self._faults, self._clock, error.retry_after)
         if self._faults > MAX_FAULTS_IN_A_ROW or seconds > MAX_WAIT_SECONDS:
             return False

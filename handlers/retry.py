@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from handlers.gateways.clock import Clock
@@ -31,17 +32,23 @@ class Backoff:
 
 READS = Backoff(first=1.0, longest=16.0)
 MAX_TRIES = 4
-MAX_RETRY_AFTER_SECONDS = 60.0
-"""A longer ``Retry-After`` is left to the next run."""
+USUAL_TIME = timedelta(minutes=5)
 
 
-async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]]) -> T:
-    """The result of a read that no lease waits for; raises TransientError after four tries, PermanentError at once."""
-    for failures in range(1, MAX_TRIES):
+async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]], ends: datetime | None = None) -> T:
+    """The result of a read that no lease waits for; raises PermanentError at once.
+
+    Raises TransientError where the next try would come after ``ends``, by default in five minutes, and after four
+    tries; those that the service refused because of its rate do not count.
+    """
+    ends = ends or clock.now() + USUAL_TIME
+    failures = tries = 0
+    while True:
         try:
             return await read()
         except TransientError as error:
-            if (error.retry_after or 0.0) > MAX_RETRY_AFTER_SECONDS:
+            failures, tries = failures + 1, tries + (not error.throttled)
+            pause = READS.seconds(failures, clock, error.retry_after)
+            if tries >= MAX_TRIES or clock.now() + timedelta(seconds=pause) > ends:
                 raise
-            await clock.sleep(READS.seconds(failures, clock, error.retry_after))
-    return await read()
+            await clock.sleep(pause)

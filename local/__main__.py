@@ -17,7 +17,7 @@ import typer
 from aiohttp import ClientError, ClientResponseError
 
 from local.control import configure
-from local.endpoints import ROOT
+from local.endpoints import ROOT, repositories
 from local.images import Kind, push
 from local.next_steps import next_steps
 from local.processes import PartExitedError
@@ -59,7 +59,7 @@ async def _up(options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
     try:
         await stack.up()
-        print(next_steps(stack.endpoints, options.folder), flush=True)
+        print(next_steps(stack.endpoints, options.folder, repositories(options.agents)), flush=True)
         exited = asyncio.create_task(stack.wait_for_exit())
         await asyncio.wait({exited, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if exited.done():

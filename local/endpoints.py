@@ -41,6 +41,11 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
     return {name: port for name, port in ports.items() if in_use(port)}
 
 
+def repositories(agents: Path) -> list[str]:
+    """Return the repositories of an agents.yaml, each once, in the order of the file."""
+    return list(dict.fromkeys(spec.repository for spec in load_agents(agents.read_bytes()).agents.values()))
+
+
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
     """Return the app's settings for this stack; all of them exist in Azure too."""
     return {

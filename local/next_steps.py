@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
-def next_steps(endpoints: dict[str, Any], folder: Path) -> str:
-    """Return what a person can do next, and where to find results."""
-    registry = endpoints["registry"]
+def next_steps(endpoints: dict[str, Any], folder: Path, repositories: Sequence[str]) -> str:
+    """Return what a person can do next, and where to find results; the images are of the first repository."""
+    registry, image = endpoints["registry"], f"{repositories[0] if repositories else 'REPOSITORY'}:v1"
     return f"""
-Ready. Push an image of an agent in agents.yaml, in one of these ways:
+Ready. Push an image to a repository of agents.yaml ({", ".join(repositories) or "it has none"}), in one of these ways:
 
-  .venv/bin/python -m local push agents/hello:v1      (a tiny image, built on the spot)
-  docker push {registry}/agents/hello:v1      (tag an image with this name first)
-  skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/agents/hello:v1
+  .venv/bin/python -m local push {image}      (a tiny image, built on the spot)
+  docker push {registry}/{image}      (tag an image with this name first)
+  skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/{image}
 
 Use the command line against this stack:
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from local.arm import Arm
 from local.arm_fixture import populate
 from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
+from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
 from local.managed_identity import ManagedIdentity
 from local.private_files import SharedFolderError, make_private, write_private
@@ -59,9 +61,11 @@ class Stack:
     parts: dict[str, StandIn] = field(default_factory=dict)
     """The stand-ins in this process, by name."""
     processes: Processes = field(init=False)
+    _lock: FolderLock = field(init=False)
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.options.folder)
+        self._lock = FolderLock(self.options.folder)
 
     async def up(self) -> None:
         """Start everything; raise PartExitedError if a part does not start or a port is in use."""
@@ -102,6 +106,7 @@ class Stack:
         await self.processes.down()
         for part in reversed(self.parts.values()):
             await part.stop()
+        self._lock.release()
 
     def _secret_names(self) -> list[str]:
         try:
@@ -110,16 +115,22 @@ class Stack:
             raise PartExitedError(error.text_for(str(self.options.agents))) from error
 
     def _prepare_folder(self) -> Path:
-        """Check that the ports are free, make the folder private and remove the endpoints of an earlier stack."""
+        """Make the folder private, lock it, check that the ports are free, and remove what an earlier stack left.
+
+        Foundry, the vault and the registry begin empty, so storage does too: its state names versions of theirs.
+        """
+        try:
+            folder = make_private(self.options.folder)
+            self._lock.acquire()
+        except (SharedFolderError, FolderInUseError) as error:
+            raise PartExitedError(str(error)) from error
         in_use = {} if self.options.free_ports else ports_in_use(PORTS)
         if in_use:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
             raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
-        try:
-            folder = make_private(self.options.folder)
-        except SharedFolderError as error:
-            raise PartExitedError(str(error)) from error
         (folder / "endpoints.json").unlink(missing_ok=True)
+        for state in ("storage", "dead-letters"):
+            shutil.rmtree(folder / state, ignore_errors=True)
         return folder
 
     async def start_storage(self) -> None:

@@ -24,19 +24,19 @@ MAY_IMPORT = {
     "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab"}
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.rotation"}
     | {"core.image_reference", "core.text_encoding"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
-    {"core.secret_versions"},
+    {"core.secret_versions", "core.waits"},
     {"core.definition", "core.drift", "core.release_outcome", "core.secret_expiry"},
     {"core.prune", "core.intake", "core.vault_variables", "core.copied_definition"},
     {"core.release"},
     {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
-    {"handlers.settings_validation", "handlers.retry", "handlers.telemetry"},
+    {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
     {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},

@@ -108,10 +108,10 @@ def _parse_entry(entry: str, name: str) -> AgentSpec:
 
 async def _with_tag(context: CommandContext, push: Push) -> Push:
     """Return the push with the registry's tag and time, so that only a newer push is released."""
+    from cli.image_reference import find_tag_of_digest
     from core.model import Push
 
-    tags = await context.gateways.registry.list_tags(push.repository)
-    found = next((tag for tag in tags if tag.digest == push.digest), None)
+    found = await find_tag_of_digest(push.repository, push.digest, context.gateways)
     if found is None:
         return push
     return Push(push.repository, push.digest, found.tag, found.pushed_at, push.event_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from cli.doctor import secret_expiries
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.errors import explain
 from core.agents_file.spec import Agents, SecretRef
@@ -28,13 +29,13 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
         await _call("your access to Foundry", lambda: gateways.foundry.get_agent(agent)),
         await _call("your access to the state store", lambda: gateways.state_store.get_release(agent)),
         await _call("your access to the queues", lambda: gateways.release_queue.count_messages("releases")),
-        await _call("your access to the registry", lambda: gateways.registry.list_tags(repository)),
+        await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
     results += [await _key_vault(secret, gateways)] if secret else []
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
     for name in sorted(agents.agents):
         results += await _agent(name, agents, gateways)
-    return results
+    return results + await secret_expiries.checks(agents, gateways)
 
 
 async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:

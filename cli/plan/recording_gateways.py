@@ -36,7 +36,7 @@ from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue, Message
 from handlers.gateways.in_memory.state_store import InMemoryStateStore, ReleaseRecord
-from handlers.gateways.interfaces import Foundry, Gateways, KeyVault, Registry, StateStore
+from handlers.gateways.interfaces import EndsListing, Foundry, Gateways, KeyVault, Registry, StateStore
 
 ASSUMED_ANSWER = "assumed"
 ASSUMED_VERSION = "assumed"
@@ -194,9 +194,9 @@ class PlanRegistry:
         tag = RegistryTag(push.tag, push.digest, push.pushed_at)
         self._imagined.setdefault(push.repository, {})[push.tag] = tag
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
         """Read them."""
-        return self._with_imagined(repository, await self._source.list_tags(repository))
+        return self._with_imagined(repository, await self._source.list_tags(repository, is_enough))
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """Read them."""

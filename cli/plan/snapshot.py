@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,9 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import EndsListing
 from handlers.redaction import redact, register_secret
 
-MAX_TAGS = 50
-"""Of each repository, the newest."""
 WORDS_OF_SERVICES = frozenset({"message"})
 """Of a version's failure: its container may have printed a secret that nobody may read any more."""
 FREE_TEXTS = frozenset({"detail", "why", "event_id", *WORDS_OF_SERVICES})
@@ -96,6 +94,11 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
     released = {name: version for entry in agents.values() for name, version in entry.release.secrets.items()}
     secret_versions = {name: await _secret_version(context, name, released) for name in sorted(secrets)}
     context.progress.activity = "listing the newest tags"
+    repositories = sorted({spec.repository for spec in specs})
+
+    async def recent_tags(repository: str) -> tuple[RegistryTag, ...]:
+        return tuple(await gateways.registry.recent_tags(repository, ""))
+
     snapshot = Snapshot(
         at=gateways.clock.now(),
         registry=context.settings.registry_name,
@@ -105,10 +108,7 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
         secrets=secret_versions,
         toolboxes={toolbox: await _toolbox_version(context, toolbox) for toolbox in toolboxes},
         images={digest: facts for entry in agents.values() for digest, facts in entry.release.image_facts.items()},
-        tags={
-            spec.repository: tuple(islice(await gateways.registry.list_tags(spec.repository), MAX_TAGS))
-            for spec in specs
-        },
+        tags=dict(zip(repositories, await read_each(repositories, recent_tags), strict=True)),
     )
     from pydantic import TypeAdapter
 
@@ -228,7 +228,7 @@ class SnapshotGateways:
             self._assumptions.add("images that the snapshot lacks run on linux/amd64")
         return self._snapshot.images.get(digest, ImageFacts(amd64=digest))
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
         """Return them from the snapshot."""
         return self._snapshot.tags.get(repository, ())
 

@@ -124,6 +124,9 @@ class ReleaseSpec(Value):
         timedelta(minutes=5), description="how long to wait for a registry that does not have a pushed image yet"
     )
     debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
+    debounce_at_most: Duration | None = Field(
+        None, description="the longest wait where changes keep coming; without it ten times `debounce`"
+    )
     on_secret_change: Literal["release", "notify", "ignore"] = Field(
         "release", description="what to do when a secret has a new version"
     )
@@ -133,6 +136,11 @@ class ReleaseSpec(Value):
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
     hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+
+    @property
+    def longest_debounce(self) -> timedelta:
+        """How long changes that keep coming may postpone a release."""
+        return 10 * self.debounce if self.debounce_at_most is None else self.debounce_at_most
 
 
 class KeepSpec(Value):

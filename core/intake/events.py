@@ -14,8 +14,9 @@ from core.model import Push
 from core.reasons import Reason
 from core.secret_versions import with_named_version
 from core.state import holds, rollbacks
-from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush
-from core.timing import MAX_CLOCK_SKEW, add
+from core.state.desired import MAX_PREVIOUS_PUSHES, Cause, DesiredState, PreviousPush, WaitingPush
+from core.timing import MAX_CLOCK_SKEW
+from core.waits import after_push, old_enough_at, with_quiet_time, with_waiting
 
 RUNTIME_KEYS = {
     "repository", "image", "cpu", "memory", "protocols", "env", "env_from_vault", "tools", "more_definition",
@@ -36,6 +37,8 @@ class DesiredUpdate:
     desired: DesiredState
     reason: Reason
     detail: str = ""
+    due: datetime | None = None
+    """When the change is due, where it waits."""
 
     @property
     def enqueues(self) -> bool:
@@ -50,26 +53,48 @@ def apply_push(
     if push.pushed_at > now + MAX_CLOCK_SKEW:
         push = replace(push, pushed_at=now)  # else no newer image would count until then
     rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
-    newest = _believable(desired.newest_push or desired.push, desired, now)
+    newest = _believable(desired.newest_known_push, desired, now)
     rejection = rejection or check_newer(spec.tags, push, newest)
     if rejection is not None:
-        kept = _with_lagging_push(desired, push) if rejection.reason is Reason.SAME_PUSH else desired
-        return DesiredUpdate(kept, rejection.reason, rejection.detail)
-    return DesiredUpdate(replace(displace(desired, spec, push, now), traceparent=traceparent), Reason.ACCEPTED)
+        is_same = rejection.reason is Reason.SAME_PUSH
+        kept = _with_lagging_push(desired, push) if is_same else desired
+        return DesiredUpdate(kept, rejection.reason, rejection.detail, due_of(kept, spec, now) if is_same else None)
+    accepted = accept(desired, spec, push, now, traceparent)
+    due = due_of(accepted, spec, now)
+    return DesiredUpdate(accepted, Reason.ACCEPTED, f"old enough at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "", due)
+
+
+def accept(
+    desired: DesiredState, spec: AgentSpec, push: Push, now: datetime, traceparent: str | None = None
+) -> DesiredState:
+    """A push that is newer than all others: it is desired once it is old enough."""
+    waiting = WaitingPush(push, now, traceparent)
+    if old_enough_at(waiting, spec) > now:
+        return with_waiting(desired, waiting)
+    return replace(displace(desired, spec, push, now), traceparent=traceparent)
+
+
+def due_of(desired: DesiredState, spec: AgentSpec, now: datetime) -> datetime | None:
+    """When the newest push that waits is old enough."""
+    ends = (old_enough_at(waiting, spec) for waiting in desired.waiting[:1])
+    return next((end for end in ends if end > now), None)
 
 
 def displace(desired: DesiredState, spec: AgentSpec, push: Push, now: datetime) -> DesiredState:
     """A push is desired from now on; what was desired before is remembered, in case the push is rejected.
 
-    It ends a rollback, unless its image is held: then it cannot run in the place of what was rolled back to.
+    It ends a rollback, unless its image is held: then it cannot run in the place of what was rolled back to. Older
+    pushes that wait are left out.
     """
     held = holds.of_digest(holds.set_by_people(desired, now), push.digest)
+    changed = after_push(user_change(desired, Cause.PUSH, now), desired, now)
+    position = next((number for number, item in enumerate(desired.waiting) if item.push == push), 0)
     return replace(
-        with_push(user_change(desired, Cause.PUSH, now), push, desired),
+        with_push(changed, push, desired),
         newest_push=None,
         rollback=desired.rollback if held else None,
-        not_before=add(push.pushed_at, spec.release.min_push_age) if spec.release.min_push_age else None,
         runtime_hash=runtime_hash(spec),
+        waiting=desired.waiting[:position],
     )
 
 
@@ -83,9 +108,9 @@ def with_push(changed: DesiredState, push: Push | None, before: DesiredState) ->
         before.asked_generation,
         before.user_generation,
         before.newest_push,
-        before.not_before,
         before.runtime_hash,
         before.rollback,
+        before.due_generation,
     )
     return replace(
         changed,
@@ -126,14 +151,14 @@ def apply_config(desired: DesiredState, spec: AgentSpec, now: datetime) -> Desir
     if desired.push is None or desired.runtime_hash == new_hash:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     if desired.push.repository != spec.repository:  # the agent waits for a push of its new repository
-        return DesiredUpdate(replace(desired, runtime_hash=new_hash), Reason.NO_PUSH_YET)
+        return DesiredUpdate(replace(desired, runtime_hash=new_hash, waiting=()), Reason.NO_PUSH_YET)
     if desired.rollback is not None:
         rollback = replace(desired.rollback, config_at=now)
         waits = replace(desired, runtime_hash=new_hash, rollback=rollback)
         return DesiredUpdate(waits, Reason.ROLLED_BACK_BY, rollbacks.describe(rollback))
-    changed = user_change(desired, Cause.CONFIGURATION, now)
-    updated = replace(changed, not_before=now + spec.release.debounce, runtime_hash=new_hash)
-    return DesiredUpdate(updated, Reason.CONFIG_CHANGED)
+    changed = replace(user_change(desired, Cause.CONFIGURATION, now), runtime_hash=new_hash)
+    updated = with_quiet_time(changed, desired, spec, now, of_secret=False)
+    return DesiredUpdate(updated, Reason.CONFIG_CHANGED, due=updated.not_before)
 
 
 def user_change(desired: DesiredState, cause: Cause, now: datetime) -> DesiredState:
@@ -169,8 +194,8 @@ def apply_rotation(
         generation=desired.generation + 1,
         cause=Cause.SECRET,
         updated_at=now,
-        not_before=now + spec.release.debounce,
         traceparent=traceparent,
         named_secrets=with_named_version(desired.named_secrets, changed, now) if changed else desired.named_secrets,
     )
-    return DesiredUpdate(updated, Reason.ACCEPTED, "a secret has a new version")
+    updated = with_quiet_time(updated, desired, spec, now, of_secret=True)
+    return DesiredUpdate(updated, Reason.ACCEPTED, "a secret has a new version", updated.not_before)

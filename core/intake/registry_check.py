@@ -1,6 +1,6 @@
 """Compares the desired push with the registry, which is right where an event was late, lost, stale or wrong.
 
-A release and the daily search for missed pushes share these functions.
+A release and the search for missed pushes share these functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from core.agents_file.spec import AgentSpec
 from core.agents_file.tag_policy import check_newer, check_tag
 from core.events import ARTIFACT_TAG
 from core.image_manifest import RegistryTag
-from core.intake.events import DesiredUpdate, displace, runtime_hash
+from core.intake.events import DesiredUpdate, accept, due_of, runtime_hash
 from core.model import UNKNOWN_TIME, Push
 from core.reasons import Reason
 from core.state.desired import (
@@ -31,6 +31,8 @@ EVENT_ID = "registry-check"
 NEVER_PUSHED = PreviousPush()
 MAX_REGISTRY_SKEW = timedelta(days=1)
 """How far a registry's clock may be ahead of ours: it decides, so it may differ more than that of an event."""
+EVENT_TIME = timedelta(minutes=2)
+"""The event of a younger push may still be on its way."""
 MIN_LAG_PAUSE, MAX_LAG_PAUSE = timedelta(seconds=2), timedelta(seconds=30)
 
 
@@ -53,9 +55,10 @@ def find_correction(spec: AgentSpec, desired: DesiredState, tags: Sequence[Regis
     """What the registry says, where that is not the desired push.
 
     The tag of the desired push names another digest now, or a newer tag is allowed. Times are the registry's, so an
-    event with a wrong time does not win. A push that an operator chose is replaced by newer pushes alone.
+    event with a wrong time does not win. A push that an operator chose is replaced by newer pushes alone; so is the
+    desired one while a newer push waits, which may have moved its tag.
     """
-    chosen = desired.newest_push
+    chosen = desired.newest_known_push if desired.waiting else desired.newest_push
     current = chosen or _current(spec, desired, tags)
     newest = newest_allowed_push(spec, tags, desired.rejected_digests)
     if newest is not None and check_newer(spec.tags, newest, current) is None:
@@ -116,11 +119,14 @@ def apply_correction(
     Where a stale event had displaced it and nothing was released since, that event is as if it had never come.
     """
     push = correction.push
+    accepted = accept(desired, spec, push, now)
+    if accepted.push == desired.push:  # it waits until it is old enough
+        return accepted
     newer = (item for item in (desired.push, desired.unconfirmed) if item and push.pushed_at < item.pushed_at)
     unconfirmed = next(newer, None)
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
     if position is None or not _never_ran(desired, position, observed_generation):
-        return replace(displace(desired, spec, push, now), unconfirmed=unconfirmed)
+        return replace(accepted, unconfirmed=unconfirmed)
     restored = _restore(desired, spec, position, observed_generation, now)
     earlier = restored.push or push
     return replace(restored, push=replace(push, event_id=earlier.event_id), unconfirmed=unconfirmed)
@@ -143,8 +149,9 @@ def reject(
     digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
     position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
     restored = _restore(desired, spec, position, observed_generation, now)
-    if restored.push is None and (newest := newest_allowed_push(spec, tags, digests)) is not None:
-        restored = displace(restored, spec, newest, now)
+    is_idle = restored.push is None and not restored.waiting
+    if is_idle and (newest := newest_allowed_push(spec, tags, digests)) is not None:
+        restored = accept(restored, spec, newest, now)
     return replace(restored, rejected=rejected, last_rejection=RejectedPush(push, reason.value, detail, now))
 
 
@@ -162,7 +169,9 @@ def _restore(
     undone = (*entries, NEVER_PUSHED) if position is None else entries[: position + 1]
     entry, generation, hash_now = undone[-1], desired.generation + 1, undone[-1].runtime_hash
     asked, user_generation, push_generation = desired.asked_generation, desired.user_generation, desired.push_generation
+    due_generation = desired.due_generation
     for earlier in undone:
+        due_generation = earlier.due_generation if due_generation == push_generation else due_generation
         user_generation = earlier.user_generation if user_generation == push_generation else user_generation
         asked = earlier.generation if asked == push_generation else asked
         push_generation = earlier.push_generation
@@ -181,7 +190,7 @@ def _restore(
         push=entry.push,
         push_generation=entry.push_generation,
         newest_push=entry.newest_push,
-        not_before=entry.not_before,
+        due_generation=due_generation,
         runtime_hash=hash_now,
         rollback=rollback,
         previous_pushes=entries[len(undone) :],
@@ -196,7 +205,27 @@ def apply_registry(desired: DesiredState, spec: AgentSpec, tags: Sequence[Regist
     if correction is None:
         return DesiredUpdate(desired, Reason.NOT_NEWER)
     updated = apply_correction(desired, spec, correction, desired.generation, now)
-    return DesiredUpdate(updated, correction.reason, correction.detail)
+    return DesiredUpdate(updated, correction.reason, correction.detail, due_of(updated, spec, now))
+
+
+def apply_recent_tags(
+    desired: DesiredState, spec: AgentSpec, tags: Sequence[RegistryTag], now: datetime
+) -> DesiredUpdate:
+    """The same with the last pushed tags alone, where those decide; a push whose event may still come is left to it.
+
+    Where tags are ordered by what they say, an older tag may be newer, unless the agent follows a desired push already.
+    """
+    push = desired.push
+    is_followed = push is not None and push.repository == spec.repository and check_tag(spec.tags, push.tag) is None
+    if spec.tags.order != "pushed" and not is_followed:
+        return DesiredUpdate(desired, Reason.NOT_NEWER)
+    settled = [tag for tag in tags if not timedelta(0) <= now - tag.pushed_at < EVENT_TIME]
+    return apply_registry(desired, spec, settled, now)
+
+
+def still_undecided(specs: Iterable[AgentSpec], page: Sequence[RegistryTag]) -> list[AgentSpec]:
+    """The agents whose newest push may be on a later page of tags, where pages list the last pushed tags first."""
+    return [spec for spec in specs if spec.tags.order != "pushed" or newest_allowed_push(spec, page) is None]
 
 
 def is_fresh(push: Push, spec: AgentSpec, now: datetime) -> bool:

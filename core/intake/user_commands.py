@@ -36,7 +36,7 @@ def hold(
     desired: DesiredState, digest: str | None, why: str, by: str, until: datetime | None, now: datetime
 ) -> DesiredUpdate:
     """Hold an image, by default the desired one, so that it is not released."""
-    held = digest or (desired.push.digest if desired.push else "")
+    held = digest or (desired.next_push.digest if desired.next_push else "")
     if not held:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     others = (hold for hold in desired.holds if hold.digest != held)
@@ -81,7 +81,7 @@ def request_release(
         updated = _choose_push(desired, rollback.push, now)
         updated = replace(updated, rollback=replace(rollback, generation=updated.generation))
         return DesiredUpdate(updated, Reason.ROLLBACK_REQUESTED, f"to version {rollback.version} by {by}, once more")
-    chosen = push or desired.push
+    chosen = push or desired.next_push
     if chosen is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
     last = release.fingerprint if release.push is not None and release.push.digest == chosen.digest else None
@@ -188,9 +188,10 @@ def _lift(desired: DesiredState, lifted: Sequence[Hold]) -> DesiredState:
 
 
 def _choose_push(desired: DesiredState, push: Push | None, now: datetime) -> DesiredState:
-    newest = desired.newest_push or desired.push
+    newest = desired.newest_known_push
     updated = with_push(user_change(desired, Cause.PERSON, now), push, desired)
-    return replace(updated, newest_push=newest if newest != push else None, not_before=None, rollback=None)
+    newest = newest if newest != push else None
+    return replace(updated, newest_push=newest, not_before=None, waiting=(), rollback=None)
 
 
 def _is_tried_again(rollback: RollbackRequest, release: ReleaseState) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.release import (
     rules_candidate,
+    rules_follow,
     rules_pending_write,
     rules_registry,
     rules_secrets,
@@ -37,9 +38,10 @@ RULES: tuple[Rule, ...] = (
     rules_traffic.finish_moved_traffic,
     # whether a newer change starts a release
     rules_start.paused,
-    rules_start.no_push_yet,
-    rules_start.not_due,
+    rules_start.push_old_enough,
     rules_registry.registry_may_lag,
+    rules_start.not_due,
+    rules_start.no_push_yet,
     rules_start.routing_changed_outside,
     rules_secrets.secret_starts,
     rules_start.nothing_pending,
@@ -73,6 +75,5 @@ RULES: tuple[Rule, ...] = (
 def next_action(inputs: DecisionInput, spec: AgentSpec, now: datetime, rules: tuple[Rule, ...] = RULES) -> Action:
     """The next action for the agent; the same input, spec and time always give the same one."""
     inputs = replace(inputs, desired=under_way_first(inputs.desired, inputs.release))
-    inputs = rules_registry.without_lagging_push(inputs, spec, now)
-    inputs = rules_secrets.without_lagging_secret(inputs, now)
+    inputs = rules_follow.without_what_follows(inputs, spec, now)
     return next(action for rule in rules if (action := rule(inputs, spec, now)) is not None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from core.agents_file.spec import AgentSpec
 from core.definition import (
     FINGERPRINT,
     ResolvedDefinition,
@@ -22,6 +23,7 @@ from core.state.holds import active, of_digest, of_fingerprint
 from core.state.release import DeletedVersion, ReleaseState
 from core.state.rollbacks import RolledBack, rolled_back
 from core.timing import CONSISTENCY_LAG
+from core.waits import newest_old_enough, quiet_until
 
 PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 FIXED_BY_A_SECRET = frozenset(
@@ -178,13 +180,13 @@ def is_rollback_target(desired: DesiredState, version: Version | None) -> bool:
     )
 
 
-def release_expected(desired: DesiredState, release: ReleaseState, now: datetime) -> bool:
+def release_expected(desired: DesiredState, release: ReleaseState, spec: AgentSpec, now: datetime) -> bool:
     """True where the rules will surely need agent, version list and definition.
 
     False while a write may be in flight: what is read then may be older than the write.
     """
-    not_due = desired.not_before is not None and now < desired.not_before
-    delayed = release.pending_write is not None or desired.pause is not None or not_due
+    waits = quiet_until(desired, release.observed_generation, spec, now) or newest_old_enough(desired, spec, now)
+    delayed = release.pending_write is not None or desired.pause is not None or waits is not None
     return desired.push is not None and desired.generation > release.observed_generation and not delayed
 
 

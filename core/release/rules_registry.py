@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
@@ -17,7 +16,6 @@ from core.reasons import Reason, from_service
 from core.release import transitions
 from core.release.actions import Action, Read, ReplaceDesiredPush, Requeue, UpdateState
 from core.release.inputs import DecisionInput, push_to_run, rollback_version
-from core.release_outcome import awaits_approval
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 
@@ -43,7 +41,7 @@ def only_took_a_push_back(inputs: DecisionInput, spec: AgentSpec, now: datetime)
     desired, release = inputs.desired, inputs.release
     if not desired.asked_generation <= release.observed_generation < desired.generation:
         return None
-    if is_checked(desired, spec) and (action := inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec)):
+    if is_checked(desired, spec) and (action := inputs.needs(Read.RECENT_TAGS) or correction(inputs, spec)):
         return action
     return UpdateState(Reason.BEGIN, transitions.continued(release, desired), already_reported=True)
 
@@ -53,7 +51,7 @@ def registry_may_lag(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> A
     due = lag_read_due(inputs.desired, spec, now)
     if due is None or inputs.has_pending or inputs.release.is_open:
         return None
-    return inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec) or Requeue(Reason.IMAGE_LAGS, due)
+    return inputs.needs(Read.RECENT_TAGS) or correction(inputs, spec) or Requeue(Reason.IMAGE_LAGS, due)
 
 
 def image_not_readable_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -65,9 +63,9 @@ def image_not_readable_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime
         return needed
     if not is_lagging(inputs, spec, now):
         return None
-    correction = _correction(inputs, spec)
-    if correction is not None and correction.push is not None and correction.push.pushed_at > push.pushed_at:
-        return correction
+    found = correction(inputs, spec)
+    if found is not None and found.push is not None and found.push.pushed_at > push.pushed_at:
+        return found
     return Requeue(Reason.IMAGE_LAGS, next_registry_read(push, spec, now))
 
 
@@ -75,7 +73,7 @@ def registry_knows_better(inputs: DecisionInput, spec: AgentSpec, now: datetime)
     """The tag names another digest now, or a newer tag is allowed."""
     if not inputs.has_pending or not is_checked(inputs.desired, spec):
         return None
-    return inputs.needs(Read.RECENT_TAGS) or _correction(inputs, spec)
+    return inputs.needs(Read.RECENT_TAGS) or correction(inputs, spec)
 
 
 def push_rejected(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -123,21 +121,6 @@ def is_lagging(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
     return inputs.has_pending and missing and push is not None and is_fresh(push, spec, now)
 
 
-def without_lagging_push(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> DecisionInput:
-    """A release under way goes on as if the push, whose image is not readable yet, had not come.
-
-    A release that waits for an approval has nothing to go on with: there the push is waited for.
-    """
-    release, desired = inputs.release, inputs.desired
-    if not release.is_open or awaits_approval(release) or not is_lagging(inputs, spec, now):
-        return inputs
-    if Read.RECENT_TAGS in inputs.observed.reads and _correction(inputs, spec) is not None:
-        return inputs
-    observed = release.observed_generation
-    user_generation = min(desired.user_generation, observed)
-    return replace(inputs, desired=replace(desired, generation=observed, user_generation=user_generation))
-
-
 def lag_read_due(desired: DesiredState, spec: AgentSpec, now: datetime) -> datetime | None:
     """When a release that ended must ask the registry again for a push that was set aside; None where it need not."""
     push = desired.unconfirmed
@@ -145,16 +128,17 @@ def lag_read_due(desired: DesiredState, spec: AgentSpec, now: datetime) -> datet
     return next_registry_read(push, spec, now) if waits and push is not None else None
 
 
-def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Push | None:
-    """The push whose image the next release needs; None where nothing is created, or the registry is left out."""
-    if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
-        return None
-    return push_to_run(inputs.desired, inputs.release, now)
-
-
-def _correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
+def correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
+    """What the registry says, where that is not the desired push."""
     desired, tags = inputs.desired, inputs.observed.recent_tags
     if tags is None or not is_checked(desired, spec):
         return None
     found = find_correction(spec, desired, tags)
     return ReplaceDesiredPush(found.reason, found.detail, desired.generation, found.push) if found else None
+
+
+def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Push | None:
+    """The push whose image the next release needs; None where nothing is created, or the registry is left out."""
+    if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
+        return None
+    return push_to_run(inputs.desired, inputs.release, now)

@@ -28,14 +28,6 @@ def secret_lags(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action
     return Requeue(Reason.SECRET_LAGS, again_at) if again_at else None
 
 
-def without_lagging_secret(inputs: DecisionInput, now: datetime) -> DecisionInput:
-    """A release under way goes on as if the rotation, whose version is not readable yet, had not come."""
-    release, desired = inputs.release, inputs.desired
-    if not _goes_on(release) or inputs.has_pending_user_change or _read_again_at(inputs, now) is None:
-        return inputs
-    return replace(inputs, desired=replace(desired, generation=release.observed_generation))
-
-
 def secret_starts(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """A version of a secret starts that the last definition could not use yet."""
     release, desired = inputs.release, inputs.desired

@@ -10,7 +10,18 @@ from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinitio
 from core.model import Agent, Status, Version
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, Pin, Poll, Read, Requeue, StartRelease, Stop, UpdateState
+from core.release.actions import (
+    Action,
+    EndRelease,
+    Pin,
+    Poll,
+    Read,
+    ReplaceDesiredPush,
+    Requeue,
+    StartRelease,
+    Stop,
+    UpdateState,
+)
 from core.release.inputs import (
     DecisionInput,
     is_new,
@@ -21,10 +32,10 @@ from core.release.inputs import (
 )
 from core.release.variables import removed_variables
 from core.state import holds
-from core.state.desired import Cause, Hold
+from core.state.desired import Hold
 from core.state.release import GoodVersion, ReleaseState
 from core.state.rollbacks import describe
-from core.timing import CONSISTENCY_LAG, MAX_CLOCK_SKEW
+from core.waits import newest_old_enough, waits_until
 
 MAX_SUPERSEDES_IN_A_ROW = 3
 """After so many superseded releases one is finished first, so that a busy branch does not block every release."""
@@ -67,23 +78,19 @@ def no_push_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action
     return Stop(Reason[rejection.reason], rejection.detail, already_reported=True)
 
 
-def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """``min_push_age`` or ``debounce`` is not over.
-
-    A debounce that began in our future is over: its end cannot be known. The age of a push counts from the push itself.
-    A wait that is longer than agents.yaml asks for is over too: it came from a push with a wrong time.
-    """
+def push_old_enough(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """A push has waited for ``min_push_age``: it is desired from now on, also while newer ones wait."""
     desired = inputs.desired
-    if desired.not_before is None or now >= desired.not_before or not inputs.has_pending:
+    waiting = newest_old_enough(desired, spec, now)
+    if waiting is None:
         return None
-    updated_at = desired.updated_at
-    from_the_future = updated_at is not None and updated_at - now > CONSISTENCY_LAG
-    if desired.cause is not Cause.PUSH and from_the_future:
-        return None
-    longest = max(spec.release.min_push_age, spec.release.debounce) + MAX_CLOCK_SKEW
-    if updated_at is not None and desired.not_before - updated_at > longest:
-        return None
-    return Requeue(Reason.NOT_DUE, desired.not_before)
+    return ReplaceDesiredPush(Reason.ACCEPTED, "", desired.generation, waiting.push)
+
+
+def not_due(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
+    """Nothing is to be done before ``min_push_age`` or ``debounce`` is over."""
+    until = waits_until(inputs.desired, inputs.release, spec, now)
+    return Requeue(Reason.NOT_DUE, until) if until else None
 
 
 def routing_changed_outside(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

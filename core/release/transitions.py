@@ -76,7 +76,7 @@ def first_start(definition: Definition) -> datetime | None:
 
 
 def _remembered_tags(state: ReleaseState) -> Mapping[str, TaggedSecret]:
-    return state.last_good.tagged if state.last_good else {}
+    return state.last_good.tagged if state.last_good else state.tagged
 
 
 def continued(state: ReleaseState, desired: DesiredState) -> ReleaseState:
@@ -245,12 +245,13 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime) -> Relea
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images stays.
+    Only what is true of images and of secrets stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
         observed_generation=state.observed_generation if pending_user_change else desired.generation,
         push=state.push,
+        tagged=_remembered_tags(state),
         reason=Reason.AGENT_DELETED,
         holds=state.holds,
         image_facts=state.image_facts,

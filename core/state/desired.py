@@ -10,6 +10,7 @@ from enum import StrEnum
 from core.model import Push
 
 MAX_PREVIOUS_PUSHES = 10
+MAX_WAITING_PUSHES = 10
 MAX_REJECTED_DIGESTS = 100
 """More than a page of tags has: else a release could choose a rejected push of that page again, for ever."""
 
@@ -102,6 +103,16 @@ class NamedVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingPush:
+    """A push that is younger than ``release.min_push_age``."""
+
+    push: Push
+    since: datetime
+    """When Slipway learned of it, by our clock."""
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PreviousPush:
     """What was desired before a push replaced it; desired again if that push is rejected."""
 
@@ -111,10 +122,10 @@ class PreviousPush:
     """The generation that was asked for then."""
     user_generation: int = 0
     newest_push: Push | None = None
-    not_before: datetime | None = None
     runtime_hash: str = ""
     rollback: RollbackRequest | None = None
     """A rollback that was in force."""
+    due_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,13 @@ class DesiredState:
     cause: Cause | None = None
     updated_at: datetime | None = None
     not_before: datetime | None = None
-    """The end of ``release.min_push_age`` or ``release.debounce``."""
+    """The end of the quiet time after a change of a secret or of agents.yaml (``release.debounce``)."""
+    quiet_since: datetime | None = None
+    """When that quiet time began: later changes prolong it, up to ``release.debounce_at_most``."""
+    due_generation: int = 0
+    """The changes up to this generation do not wait for the quiet time."""
+    waiting: tuple[WaitingPush, ...] = ()
+    """Pushes that are not old enough yet, the newest first; each is newer than the desired push."""
     pause: Pause | None = None
     approval: Approval | None = None
     holds: tuple[Hold, ...] = ()
@@ -188,6 +205,21 @@ class DesiredState:
     def rejected_digests(self) -> Mapping[str, str]:
         """Digest -> reason code."""
         return {item.digest: item.reason for item in self.rejected}
+
+    @property
+    def next_push(self) -> Push | None:
+        """The newest push that waits, or else the desired one."""
+        return self.waiting[0].push if self.waiting else self.push
+
+    @property
+    def newest_known_push(self) -> Push | None:
+        """Only a push that is newer than this counts."""
+        return self.waiting[0].push if self.waiting else self.newest_push or self.push
+
+    @property
+    def newest_traceparent(self) -> str | None:
+        """The trace of the newest change, also of a push that waits."""
+        return self.waiting[0].traceparent if self.waiting else self.traceparent
 
     @property
     def asked_generation(self) -> int:

@@ -27,7 +27,7 @@ def under_way_first(desired: DesiredState, release: ReleaseState) -> DesiredStat
     if rollback is None or rollback.generation == desired.generation or not _is_unanswered(rollback, release):
         return desired
     generation, push = rollback.generation, rollback.push or desired.push
-    return replace(desired, generation=generation, user_generation=generation, push=push, not_before=None)
+    return replace(desired, generation=generation, user_generation=generation, push=push, not_before=None, waiting=())
 
 
 def rolled_back(desired: DesiredState, release: ReleaseState) -> RolledBack | None:

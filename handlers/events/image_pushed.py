@@ -18,6 +18,8 @@ from handlers.telemetry.decision_log import DecisionLog
 
 STEP = "push"
 """The first span of a release's trace, below the function's own."""
+MAX_CONCURRENT = 8
+"""Agents at a time."""
 
 
 async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
@@ -39,7 +41,7 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
             fields = {**common, "generation": generation, "since_push_s": took}
             decisions.record(update.reason, update.detail, agent=spec.name, **fields)
 
-    await gather_limited(1, map(offer, followers))  # an error of one agent stops none of the others
+    await gather_limited(MAX_CONCURRENT, map(offer, followers))  # an error of one agent stops none of the others
 
 
 async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:

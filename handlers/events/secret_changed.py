@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.events import SecretChanged
 from core.intake.events import DesiredUpdate, apply_rotation
+from core.model import UNKNOWN_TIME
 from core.reasons import Reason
 from core.state.desired import Cause
 from handlers import outcome_events
 from handlers.concurrency import gather_limited
 from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.interfaces import Gateways, OutcomeEvent
+from handlers.gateways.interfaces import Gateways, KeyVault, OutcomeEvent
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
 STEP = "rotation"
+MAX_CONCURRENT = 8
+"""Agents at a time."""
 
 
 async def handle_secret_change(
@@ -30,9 +35,10 @@ async def handle_secret_change(
     step = step_fields(STEP, changed.dry_run)
     common: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": Cause.SECRET.value, **step}
     events: list[OutcomeEvent] = []
+    tags = _SecretTags(changed.name, gateways.key_vault)
 
     async def offer(spec: AgentSpec) -> bool:
-        if not await _uses(spec, changed.name, gateways):
+        if not await _uses(spec, tags, gateways):
             return False
         with otel.span(STEP, parent=changed.traceparent, agent=spec.name, secret=changed.name) as set_attributes:
             update = await _rotate(spec, changed, gateways)
@@ -44,26 +50,45 @@ async def handle_secret_change(
         return True
 
     try:
-        if not any(await gather_limited(1, map(offer, agents.agents.values()))):
+        if not any(await gather_limited(MAX_CONCURRENT, map(offer, agents.agents.values()))):
             decisions.record(Reason.SECRET_NOT_USED, **common)
     finally:
         await outcome_events.publish(events, decisions, gateways)
 
 
-async def _uses(spec: AgentSpec, secret: str, gateways: Gateways) -> bool:
+class _SecretTags:
+    """The tags of one secret, read once for all agents."""
+
+    def __init__(self, secret: str, key_vault: KeyVault) -> None:
+        self.secret = secret
+        self._key_vault = key_vault
+        self._agent: asyncio.Future[str] | None = None
+
+    def agent(self) -> Awaitable[str]:
+        """The agent to which the newest version's tags give a variable; raises TransientError."""
+        if self._agent is None:
+            self._agent = asyncio.ensure_future(self._read())
+        return self._agent
+
+    async def _read(self) -> str:
+        try:
+            versions = await self._key_vault.list_secret_versions(self.secret)
+        except PermanentError:  # such as no right to list: the release reports it where the agent needs the secret
+            return ""
+        newest = max(versions, key=lambda version: version.created_at or UNKNOWN_TIME, default=None)
+        return newest.agent if newest is not None and newest.enabled else ""
+
+
+async def _uses(spec: AgentSpec, tags: _SecretTags, gateways: Gateways) -> bool:
     """True when the agent spec names the secret without a version, or the vault's tags give it to the agent."""
     refs = (value for value in spec.env.values() if isinstance(value, SecretRef) and value.version is None)
-    if any(ref.secret.lower() == secret for ref in refs):
+    if any(ref.secret.lower() == tags.secret for ref in refs):
         return True
     if not spec.env_from_vault:
         return False
-    if secret in {name.lower() for name in (await gateways.state_store.get_release(spec.name)).secrets}:
-        return True  # saves listing the vault
-    try:
-        return secret in {name.lower() for name in (await gateways.key_vault.tagged_secrets(spec.name)).values()}
-    except PermanentError as error:
-        # two secrets for one variable, or no right to list: the release reports it where the agent needs the secret
-        return error.code == "AMBIGUOUS"
+    if tags.secret in {name.lower() for name in (await gateways.state_store.get_release(spec.name)).secrets}:
+        return True  # a new version has no tags unless they are set again
+    return await tags.agent() == spec.name.lower()
 
 
 async def _rotate(spec: AgentSpec, changed: SecretChanged, gateways: Gateways) -> DesiredUpdate:

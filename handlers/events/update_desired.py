@@ -30,9 +30,8 @@ async def update_and_enqueue(
     await gateways.state_store.update_desired(agent, apply)
     update = updates[-1]
     if update.enqueues:
-        due = update.desired.not_before
-        delay = max(0.0, (due - now).total_seconds()) if due else 0.0
-        await gateways.release_queue.enqueue(agent, delay=delay, traceparent=update.desired.traceparent)
+        delay = max(0.0, (update.due - now).total_seconds()) if update.due else 0.0
+        await gateways.release_queue.enqueue(agent, delay=delay, traceparent=update.desired.newest_traceparent)
     return update
 
 

@@ -112,6 +112,10 @@ class KeyVault(Protocol):
         """
 
 
+EndsListing = Callable[[Sequence[RegistryTag]], bool]
+"""Whether a page of tags is the last one that a caller needs."""
+
+
 class Registry(Protocol):
     """Manifests and tags in the registry. Each method raises TransientError or PermanentError."""
 
@@ -121,8 +125,11 @@ class Registry(Protocol):
     async def list_children(self, repository: str, digest: str) -> Sequence[str]:
         """The digests of all manifests that an index names, also through other indexes; none of a single image."""
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        """Every tag, the last pushed first; empty where the repository does not exist."""
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
+        """Every tag, the last pushed first; empty where the repository does not exist.
+
+        ``is_enough``: asked after each page, given that page; no further page is read where it is true.
+        """
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""

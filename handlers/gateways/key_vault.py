@@ -76,8 +76,14 @@ def _secret(name: str, answer: KeyVaultSecret) -> Secret:
 
 
 def _version(properties: SecretProperties) -> SecretVersion:
-    dates = (properties.created_on, properties.not_before, properties.expires_on)
-    return SecretVersion(properties.version or "", properties.enabled is not False, *map(_date, dates))
+    return SecretVersion(
+        properties.version or "",
+        properties.enabled is not False,
+        created_at=_date(properties.created_on),
+        not_before=_date(properties.not_before),
+        expires_on=_date(properties.expires_on),
+        agent=_tagged_for(properties)[0],
+    )
 
 
 def _date(value: object) -> datetime | None:
@@ -86,14 +92,20 @@ def _date(value: object) -> datetime | None:
 
 
 def _variable_for(secret: SecretProperties, agent: str) -> str | None:
-    """The variable that a secret's tags name for the agent; the secret behind a certificate never counts.
+    """The variable that a secret's tags name for the agent."""
+    tagged, variable = _tagged_for(secret)
+    return variable if secret.enabled and tagged == agent.lower() else None
+
+
+def _tagged_for(secret: SecretProperties) -> tuple[str, str | None]:
+    """The agent and the variable that a secret's tags name; the secret behind a certificate never counts.
 
     Key Vault keeps tags as people wrote them: names in any case, with spaces around names and values.
     """
-    if not secret.enabled or getattr(secret, "managed", False):
-        return None
     tags = {name.strip().lower(): value.strip() for name, value in (secret.tags or {}).items()}
-    return tags.get("env") if tags.get("agent", "").lower() == agent.lower() else None
+    if getattr(secret, "managed", False) or "env" not in tags:
+        return "", None
+    return tags.get("agent", "").lower(), tags["env"]
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from handlers.gateways.azure_http import (
     gateway_error,
 )
 from handlers.gateways.errors import PermanentError
+from handlers.gateways.interfaces import EndsListing
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 SERVICE = "registry"
 OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
 MAX_CONFIG_BYTES = 1_000_000
-PAGE_SIZE = 50
-"""Tags of one request: a release asks for the newest ones only."""
+PAGE_SIZE, RECENT_TAGS = 100, 50
+"""Tags of one request: of all, and of the newest ones, which a release asks for."""
 MAX_MANIFESTS, MAX_DEPTH = 24, 4
 """Manifests read for one digest, and levels of indexes: whoever may push could otherwise keep us reading."""
 MAX_CONCURRENT = 8
@@ -142,13 +143,13 @@ class AzureRegistry:
         except (ValueError, RecursionError):
             return None  # the client has compared all of it with its digest, so it will never be anything else
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
-        tags, _ = await self._list(repository, all_pages=True)
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
+        tags, _ = await self._list(repository, PAGE_SIZE, is_enough or (lambda _: False))
         return tags
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """One request, and a second one where the page is full and lacks the tag."""
-        tags, is_full = await self._list(repository, all_pages=False)
+        tags, is_full = await self._list(repository, RECENT_TAGS, lambda _: True)
         if not tag or not is_full or any(item.tag == tag for item in tags):
             return tags
         client, token = await self._client.get(), self._token(repository, "metadata")
@@ -160,17 +161,18 @@ class AzureRegistry:
                 return tags
             raise gateway_error(SERVICE, f"read {repository}:{tag[:60]}", error) from error
 
-    async def _list(self, repository: str, *, all_pages: bool) -> tuple[list[RegistryTag], bool]:
-        """The newest page of tags, or all; and whether there may be more."""
+    async def _list(self, repository: str, size: int, is_enough: EndsListing) -> tuple[list[RegistryTag], bool]:
+        """The newest pages of tags; and whether there may be more."""
         client, token = await self._client.get(), self._token(repository, "metadata")
-        options = {"order_by": "timedesc", "results_per_page": PAGE_SIZE, "cls": list, **NO_TRACE}
+        options = {"order_by": "timedesc", "results_per_page": size, "cls": list, **NO_TRACE}
         tags: list[RegistryTag] = []
         try:
             async for page in client.list_tag_properties(repository, **options, **token.options).by_page():
                 entries = [entry async for entry in page]
-                tags += _registry_tags(entries)
-                if not all_pages:
-                    return tags, len(entries) >= PAGE_SIZE
+                found = _registry_tags(entries)
+                tags += found
+                if is_enough(found):
+                    return tags, len(entries) >= size
         except (AzureError, *UNREADABLE_ANSWER) as error:
             if not _is_missing(error):
                 raise gateway_error(SERVICE, f"list the tags of {repository}", error) from error
@@ -210,7 +212,8 @@ def _gateway_errors(what: str) -> Iterator[None]:
 class _Token:
     """The header of the last request that the registry accepted.
 
-    The client fetches a token for each call, in three round trips; with this header it does so only after a 401.
+    The client fetches a token for each request, in three round trips; with this header it does so only after a 401. The
+    requests of a call share it, so that the later pages of a list have the token of the first.
     """
 
     def __init__(self) -> None:
@@ -219,11 +222,11 @@ class _Token:
     @property
     def options(self) -> dict[str, Any]:
         """Options of a call that uses the token, and keeps the next one."""
-        return {"headers": dict(self.headers), "raw_response_hook": self.keep}
+        return {"headers": self.headers, "raw_response_hook": self.keep}
 
     def keep(self, response: Any) -> None:
         with suppress(KeyError):
-            self.headers = {"Authorization": response.http_request.headers["Authorization"]}
+            self.headers["Authorization"] = response.http_request.headers["Authorization"]
 
 
 def _load_client() -> Callable[..., ContainerRegistryClient]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec
@@ -25,12 +25,14 @@ from handlers.retry import with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
+from handlers.turns import Turns
 from handlers.version_deleter import VersionDeleter
 
 STEP = "prune"
 MAX_CONCURRENT_AGENTS = 8
 MAX_RUN_TIME = timedelta(minutes=20)
 """No agent starts later: at functionTimeout the host kills the process, in the middle of a deletion."""
+MARKER = "pruned-last"
 IMAGES_PER_LINE = 40
 """Telemetry cuts values at 8,192 characters."""
 
@@ -66,19 +68,25 @@ async def plan_versions(spec: AgentSpec, gateways: Gateways) -> PrunePlan:
 
 
 async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Prune every agent of agents.yaml; an error of one agent stops none of the others."""
+    """Prune every agent of agents.yaml; an error of one agent stops none of the others.
+
+    A run that was too short for all of them is continued by the next one.
+    """
     slots, ends = asyncio.Semaphore(MAX_CONCURRENT_AGENTS), gateways.clock.now() + MAX_RUN_TIME
+    turns, begun = Turns(MARKER, agents.agents, gateways.state_store), list[str]()
     unflushed = DecisionLog(gateways.journal, gateways.clock, {})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
 
     async def prune(spec: AgentSpec) -> None:
         common = {"agent": spec.name, "dry_run": settings.prune_dry_run, "step": STEP}
         log = DecisionLog(gateways.journal, gateways.clock, common)
-        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use)
+        pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use, ends)
         with otel.span(STEP, agent=spec.name):
             async with slots:
                 try:
+                    await gateways.rate_limiter.wait_for_room(gateways.clock)
                     if gateways.clock.now() < ends:
+                        begun.append(spec.name)
                         await pruner.prune()
                     else:
                         log.record(Reason.PRUNE_STOPPED, "20 minutes are up; the next run continues")
@@ -93,7 +101,8 @@ async def prune_versions(agents: Agents, settings: Settings, gateways: Gateways)
             await log.flush()
 
     try:
-        await gather_all(prune(spec) for spec in agents.agents.values())
+        await gather_all(prune(agents.agents[name]) for name in await turns.next(len(agents.agents)))
+        await turns.store(begun)
     finally:
         await unflushed.flush()
 
@@ -107,12 +116,14 @@ class _Pruner:
     gateways: Gateways
     log: DecisionLog
     in_use: ImagesInUse
+    ends: datetime
+    """No read is tried again later."""
     deleted: set[str] = field(default_factory=set)
 
     async def prune(self) -> None:
         """Plan, delete, and record; raises TransientError or PermanentError."""
         spec, gateways = self.spec, self.gateways
-        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways))
+        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways), self.ends)
         metrics.version_counts(spec.name, plan.versions, spec.keep.limit)
         pause = (await gateways.state_store.get_desired(spec.name)).pause if plan.deletions else None
         if pause is not None and pause.is_active(gateways.clock.now()):
@@ -154,7 +165,7 @@ class _Pruner:
             desired = await self.gateways.state_store.get_desired(self.spec.name)
             return desired.generation > lease.state.observed_generation
 
-        keeper = LeaseKeeper(self.gateways.clock, lease, self.gateways.rate_limiter)
+        keeper = LeaseKeeper(self.gateways.clock, lease)
         deleter = VersionDeleter(self.spec, lease.state, keeper, self.gateways, self.log, is_interrupted)
         try:
             await deleter.delete_all(plan.deletions)

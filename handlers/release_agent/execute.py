@@ -153,7 +153,7 @@ async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInpu
     """Swap the push, and decide again; somebody who changed the desired state meanwhile is not overwritten."""
     replacement = PushReplacement(run.spec, action, inputs, run.gateways.clock.now())
     desired = await run.gateways.state_store.update_desired(run.spec.name, replacement.apply)
-    if replacement.applied:
+    if replacement.applied and action.reason is not Reason.ACCEPTED:  # a push that waited was recorded when it came
         run.log.push_replaced(action, inputs, desired)
     return ActionResult(inputs.release, inputs.observed.without(Read.DESIRED_DEFINITION, Read.RECENT_TAGS))
 

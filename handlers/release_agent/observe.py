@@ -36,7 +36,7 @@ class Observer:
     """The reads of one agent's release. Every method but ``prefetch`` raises TransientError or PermanentError."""
 
     def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
-        self._agent = spec.name
+        self._agent, self._spec = spec.name, spec
         self._resolver = DefinitionResolver(spec, login_server, gateways)
         self._gateways = gateways
 
@@ -49,7 +49,7 @@ class Observer:
             return None
         states = Prefetch(at, desired, release=release)
         calm = self._gateways.rate_limiter.is_calm(self._gateways.clock.monotonic())
-        if not calm or not release_expected(desired, release, at):
+        if not calm or not release_expected(desired, release, self._spec, at):
             return states
         needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS}))
         try:

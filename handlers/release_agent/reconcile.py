@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.reasons import Reason
-from core.release import rules_secrets, transitions
+from core.release import transitions
 from core.release.actions import (
     Action,
     Check,
@@ -37,6 +37,7 @@ from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
 from handlers.release_agent.foundry_writer import FoundryWriter
+from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.release_log import ReleaseLog
@@ -48,7 +49,6 @@ from handlers.telemetry.decision_log import DecisionLog
 
 MAX_RUN_TIME = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
-REQUEUE_DELAY = timedelta(seconds=60)
 MAX_UNCLEAR_WRITES = 2
 """After so many writes without a clear answer the message goes back to the queue."""
 NO_SLOT = "Foundry refuses requests (429), and other releases are before this one"
@@ -87,17 +87,18 @@ async def reconcile(
                 log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
                 await log.flush()
                 return Reason.LEASE_TAKEN
-            keeper = LeaseKeeper(gateways.clock, lease, gateways.rate_limiter)
+            keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
             writer = FoundryWriter(spec.name, lease, gateways)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, rules)
             try:
+                started = gateways.clock.now()
                 ended, desired = await _loop(run, prefetched)
             finally:
                 await lease.release()
                 await gather_two(log.flush(), log.publish())
                 await log.flush()
-            await _enqueue_next(run, ended, desired)
+            await enqueue_next(spec, gateways, ended, (desired, lease.state), started)
             return ended.reason
 
 
@@ -281,20 +282,3 @@ def _refusal(error: GatewayError, action: Action, state: ReleaseState) -> Reason
     if isinstance(action, Check | RollBack) or state.phase is Phase.TRAFFIC_MOVED:
         return Reason.ROLLBACK_REFUSED
     return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED
-
-
-async def _enqueue_next(run: ReleaseContext, ended: Stop | Requeue, answered: DesiredState) -> None:
-    """Enqueue the next message: after a requeue, a lost lease, or a change that came while the lease was held."""
-    now, desired, delay = run.gateways.clock.now(), answered, 0.0
-    if isinstance(ended, Requeue):
-        delay = max(0.0, (ended.until - now).total_seconds())
-    elif ended.reason is Reason.LEASE_LOST:
-        delay = REQUEUE_DELAY.total_seconds()
-    else:
-        desired = await run.gateways.state_store.get_desired(run.spec.name)
-        due = rules_secrets.next_message_due(desired, run.lease.state, run.spec, now)
-        if desired == answered and due is None:
-            return
-        delay = max(0.0, (due - now).total_seconds()) if due and desired == answered else 0.0
-    traceparent = desired.traceparent or otel.current_traceparent()
-    await run.gateways.release_queue.enqueue(run.spec.name, delay=delay, traceparent=traceparent)

@@ -1,11 +1,12 @@
-"""Replaces the desired push by what the registry says, as a change for a compare-and-swap."""
+"""Replaces the desired push by a push that waited, or by what the registry says, as a compare-and-swap."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.intake.events import displace
 from core.intake.registry_check import Correction, apply_correction, reject
 from core.release.actions import ReplaceDesiredPush
 from core.release.inputs import DecisionInput
@@ -25,6 +26,10 @@ class PushReplacement:
     def apply(self, desired: DesiredState) -> DesiredState:
         """The corrected desired state, or the same where it is not the one that was decided on."""
         action, observed_generation = self.action, self.inputs.release.observed_generation
+        waiting = next((item for item in desired.waiting if item.push == action.push), None)
+        if waiting is not None:  # whatever else has changed, it is old enough
+            self.applied = True
+            return replace(displace(desired, self.spec, waiting.push, self.now), traceparent=waiting.traceparent)
         self.applied = desired.generation == action.generation and desired.push == self.inputs.desired.push
         if not self.applied:
             return desired

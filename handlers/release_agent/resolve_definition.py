@@ -99,7 +99,7 @@ class DefinitionResolver:
     async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
-        remembered = release.last_good.tagged if release.last_good else {}
+        remembered = release.last_good.tagged if release.last_good else release.tagged
         rest_of_it = self._secrets_and_toolbox(reader, remembered)
         image, rest = await gather_two(self._image(push, release.image_facts), rest_of_it)
         if isinstance(image, UnresolvedDefinition):

@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from core.drift import find_drift, is_watched
+from core.model import Agent, Version
 from core.reasons import Reason
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.agent_states import AgentStates
+from handlers.retry import with_retries
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
+from handlers.turns import Turns
 
+MARKER = "drift-last"
+MAX_AGENTS = 100
+"""Of one run, in turn: with two reads each they take 40 s where Foundry takes five reads a second."""
+MAX_RUN_TIME = timedelta(seconds=50)
+"""No agent begins later, so that a run of the timer ends within a minute."""
 MAX_CONCURRENT = 4
 """Agents at a time: Foundry's rate limit is per token, and azd uses four as well."""
-MAX_AT_FULL_SPEED, AGENTS_PER_SECOND = 20, 1.0
-"""More agents than that are read one a second: two requests each, of the few that Foundry may take."""
 
 
-async def report_drift(agents: tuple[str, ...], decisions: DecisionLog, gateways: Gateways) -> None:
-    """Check every agent without a release under way; the next run retries reads that fail."""
-    pause = MAX_CONCURRENT / AGENTS_PER_SECOND if len(agents) > MAX_AT_FULL_SPEED else 0.0
+async def report_drift(agents: Sequence[str], states: AgentStates, decisions: DecisionLog, gateways: Gateways) -> None:
+    """Check agents without a release under way, in turn; raises TransientError or PermanentError for the marker."""
+    ends = gateways.clock.now() + MAX_RUN_TIME
+    watched = [agent for agent in agents if await _is_watched(agent, states, gateways)]
+    turns, begun = Turns(MARKER, watched, gateways.state_store), list[str]()
+    chosen = await turns.next(MAX_AGENTS)
 
     async def check(agent: str) -> None:
+        await gateways.rate_limiter.wait_for_room(gateways.clock)
+        if gateways.clock.now() >= ends:
+            return
+        begun.append(agent)
         try:
-            await _check(agent, decisions, gateways)
+            await _check(agent, states, ends, decisions, gateways)
         except GatewayError as error:
             decisions.record(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
-        await gateways.clock.sleep(pause)
 
-    await gather_limited(MAX_CONCURRENT, map(check, agents))
+    await gather_limited(MAX_CONCURRENT, map(check, chosen))
+    if len(begun) < len(chosen):
+        left = len(chosen) - len(begun)
+        detail = f"{left} of {len(chosen)} agents are left to the next run: Foundry answered too slowly"
+        decisions.record(Reason.DRIFT_UNKNOWN, detail)
+    await turns.store(begun)
 
 
-async def _check(agent: str, decisions: DecisionLog, gateways: Gateways) -> None:
-    release = await gateways.state_store.get_release(agent)
-    if not is_watched(release, gateways.clock.now()):
-        return
+async def _is_watched(agent: str, states: AgentStates, gateways: Gateways) -> bool:
+    """True also where the state cannot be read, which is reported."""
+    try:
+        return is_watched((await states.get(agent)).release, gateways.clock.now())
+    except GatewayError:
+        return True
+
+
+async def _check(agent: str, states: AgentStates, ends: datetime, decisions: DecisionLog, gateways: Gateways) -> None:
+    release = (await states.get(agent)).release
     number = release.last_good.version if release.last_good else ""
-    existing, live = await gather_two(gateways.foundry.get_agent(agent), gateways.foundry.get_version(agent, number))
-    drift = find_drift(release, existing, live)
+    foundry = gateways.foundry
+
+    async def read() -> tuple[Agent | None, Version | None]:
+        return await gather_two(foundry.get_agent(agent), foundry.get_version(agent, number))
+
+    drift = find_drift(release, *await with_retries(gateways.clock, read, ends))
     if tuple(drift) != release.reported_drift and await _store(agent, release, tuple(drift), gateways):
         for name, detail in drift.items():
             if name not in release.reported_drift:

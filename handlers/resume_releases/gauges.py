@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,19 +12,20 @@ from core.state import holds
 from handlers.concurrency import gather_all, gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.agent_states import AgentState, AgentStates
 from handlers.telemetry import metrics
 
-MAX_CONCURRENT = 4
+MAX_CONCURRENT = 16
 QUEUES = ("releases", "events", "releases-poison", "events-poison")
 
 
-async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> Mapping[str, int]:
+async def record_gauges(agents: Collection[str], states: AgentStates, gateways: Gateways) -> Mapping[str, int]:
     """Set all gauges and return the length of each queue; the next run retries reads that fail."""
     now = gateways.clock.now()
 
     async def age(agent: str) -> float:
         with suppress(GatewayError):
-            return await _record_agent(agent, now, gateways)
+            return _record_agent(agent, await states.get(agent), now)
         return 0.0
 
     depths = dict[str, int]()
@@ -39,10 +40,9 @@ async def record_gauges(agents: tuple[str, ...], gateways: Gateways) -> Mapping[
     return depths
 
 
-async def _record_agent(agent: str, now: datetime, gateways: Gateways) -> float:
+def _record_agent(agent: str, state: AgentState, now: datetime) -> float:
     """Returns the seconds since when the agent's release should have ended."""
-    state_store = gateways.state_store
-    desired, release = await gather_two(state_store.get_desired(agent), state_store.get_release(agent))
+    desired, release = state
     waiting = seconds_since(release.started_at, now) if release_outcome.awaits_approval(release) else None
     metrics.holds_and_approval(agent, len(holds.active(desired, release, now)), waiting or 0.0)
     return seconds_since(release_outcome.unfinished_since(desired, release, now), now) or 0.0

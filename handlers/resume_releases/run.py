@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
 from core.agents_file.spec import Agents
 from core.reasons import Reason
+from core.waits import waits_until
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
@@ -17,48 +22,73 @@ from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
 STEP = "resume"
 UNFINISHED = frozenset({"open", "due"})
+MAX_CONCURRENT = 8
 
 
 async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     """Enqueue every unfinished release, found by one listing, and take the other steps of the sweep.
 
-    An error of one agent or step stops none of the others; the first is raised at the end.
+    The comparison with Foundry is the last step, because it may be slow. An error of one agent or step stops none of
+    the others; the first is raised at the end.
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
-    changed = list[bool]()
+    states, changed = AgentStates(gateways.state_store), list[bool]()
+    unfinished = await gateways.state_store.list_agents(UNFINISHED)
+    at_work = set(unfinished)
+
+    async def requeue() -> None:
+        calls = (_requeue(agent, agents, decisions, gateways) for agent in unfinished)
+        waits = await gather_limited(MAX_CONCURRENT, calls)
+        at_work.difference_update(agent for agent, until in zip(unfinished, waits, strict=True) if until)
 
     async def apply_changes() -> None:
         changed.append(await apply_config_changes(agents, decisions, gateways))
 
     async def find_missed() -> None:
-        await find_missed_pushes(agents, decisions, gateways, always=any(changed))
+        await find_missed_pushes(agents, states, decisions, gateways, always=any(changed))
 
     async def measure() -> None:
-        await report_poison_queues(await record_gauges(tuple(agents.agents), gateways), decisions, gateways)
+        depths = await record_gauges(agents.agents, states, gateways)
+        await report_poison_queues(depths, decisions, gateways)
 
-    try:
-        unfinished = await gateways.state_store.list_agents(UNFINISHED)
-        steps = (
-            gather_limited(1, (_requeue(agent, agents, decisions, gateways) for agent in unfinished)),
-            report_drift(tuple(sorted(set(agents.agents) - set(unfinished))), decisions, gateways),
-            apply_changes(),
-            find_missed(),
-            check_secrets(agents, decisions, gateways),
-            measure(),
-        )
-        await gather_limited(1, steps)
+    async def find_rotations() -> None:
+        await check_secrets(agents, states, decisions, gateways)
+
+    async def find_work() -> None:
+        await _run_steps([requeue, apply_changes, find_missed, measure, find_rotations], decisions)
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
         otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()
-    finally:
-        await decisions.flush()
+
+    async def check_drift() -> None:
+        await report_drift(sorted(set(agents.agents) - at_work), states, decisions, gateways)
+
+    await _run_steps([find_work, check_drift], decisions)
 
 
-async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
+async def _run_steps(steps: Sequence[Callable[[], Awaitable[None]]], decisions: DecisionLog) -> None:
+    """One after another; what a step did is journalled at its end, because the host may stop a later one."""
+
+    async def run(step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        finally:
+            await decisions.flush()
+
+    await gather_limited(1, map(run, steps))
+
+
+async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> datetime | None:
+    """Returns until when the agent only waits: each run would add a message to the one that waits already."""
     if agent not in agents.agents:
         decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
-        return
+        return None
     desired = await gateways.state_store.get_desired(agent)
-    traceparent = desired.traceparent or otel.current_traceparent()  # of its push, where there is one
+    if desired.waiting or desired.not_before:
+        release, now = await gateways.state_store.get_release(agent), gateways.clock.now()
+        if until := waits_until(desired, release, agents.agents[agent], now):
+            return until
+    traceparent = desired.newest_traceparent or otel.current_traceparent()  # of its push, where there is one
     await gateways.release_queue.enqueue(agent, traceparent=traceparent)
     decisions.record(Reason.REQUEUED, agent=agent)
+    return None

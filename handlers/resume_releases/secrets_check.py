@@ -10,24 +10,24 @@ from core.intake.events import DesiredUpdate
 from core.intake.secret_check import Listed, apply_missed_rotation, used_secrets
 from core.model import Secret, SecretVersion
 from core.reasons import Reason
-from core.secret_expiry import Expiry, find_expiries
+from core.secret_expiry import find_expiries
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited, gather_two
+from handlers.concurrency import gather_limited
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import register_secret
+from handlers.resume_releases.agent_states import AgentState, AgentStates
 from handlers.resume_releases.daily import is_due
 from handlers.telemetry.decision_log import DecisionLog
 
 MARKER = "secrets-check"
 MAX_CONCURRENT = 4
 """Secrets, and agents, at a time."""
-MAX_SHOWN_AGENTS = 5
 
 
-async def check_secrets(agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
+async def check_secrets(agents: Agents, states: AgentStates, decisions: DecisionLog, gateways: Gateways) -> None:
     """List the versions of each secret once, for all agents that use it; raises where the state store fails.
 
     The marker has the time of the last complete run, and what was reported: each expiry once.
@@ -37,29 +37,25 @@ async def check_secrets(agents: Agents, decisions: DecisionLog, gateways: Gatewa
     if not is_due(last_run, now):
         return
     specs = list(agents.agents.values())
-    states = await gather_limited(MAX_CONCURRENT, (_states(spec, gateways) for spec in specs))
-    uses = [used_secrets(spec, release) for spec, (_, release) in zip(specs, states, strict=True)]
+    found_states = await gather_limited(MAX_CONCURRENT, (states.get(spec.name) for spec in specs))
+    uses = [used_secrets(spec, state.release) for spec, state in zip(specs, found_states, strict=True)]
     names = sorted({name for used in uses for name in used})
     found = await gather_limited(MAX_CONCURRENT, (_list(name, decisions, gateways) for name in names))
     listed = {name: versions for name, versions in zip(names, found, strict=True) if versions is not None}
 
-    async def compare(spec: AgentSpec, desired: DesiredState, release: ReleaseState) -> None:
-        if apply_missed_rotation(desired, release, spec, listed, now).enqueues:
-            await _release(spec, release, listed, decisions, gateways)
+    async def compare(spec: AgentSpec, state: AgentState) -> None:
+        if apply_missed_rotation(state.desired, state.release, spec, listed, now).enqueues:
+            await _release(spec, state.release, listed, decisions, gateways)
+            states.forget(spec.name)
 
-    await gather_limited(MAX_CONCURRENT, (compare(spec, *both) for spec, both in zip(specs, states, strict=True)))
+    await gather_limited(MAX_CONCURRENT, map(compare, specs, found_states))
     expiries = find_expiries({spec.name: used for spec, used in zip(specs, uses, strict=True)}, listed, now)
     for expiry in expiries:
         if expiry.key not in reported:
-            decisions.record(Reason.SECRET_EXPIRES_SOON, _detail(expiry, now), secret=expiry.secret)
+            decisions.record(Reason.SECRET_EXPIRES_SOON, expiry.detail(now), secret=expiry.secret)
     this_run = now.isoformat() if None not in found else last_run
     unlisted = [key for key in reported if key.partition("@")[0] not in listed]
     await store.write_marker(MARKER, "\n".join([this_run, *(expiry.key for expiry in expiries), *unlisted]))
-
-
-async def _states(spec: AgentSpec, gateways: Gateways) -> tuple[DesiredState, ReleaseState]:
-    store = gateways.state_store
-    return await gather_two(store.get_desired(spec.name), store.get_release(spec.name))
 
 
 async def _list(name: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[SecretVersion] | None:
@@ -88,9 +84,3 @@ async def _release(
     if update.enqueues:
         generation = update.desired.generation
         decisions.record(update.reason, update.detail, agent=spec.name, generation=generation, step="missed_rotation")
-
-
-def _detail(expiry: Expiry, now: datetime) -> str:
-    shown, more = expiry.agents[:MAX_SHOWN_AGENTS], len(expiry.agents[MAX_SHOWN_AGENTS:])
-    agents = ", ".join(shown) + (f" and {more} more" if more else "")
-    return f"{expiry.text(now)}; used by {agents}"

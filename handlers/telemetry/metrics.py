@@ -15,6 +15,8 @@ from core.state.release import ReleaseState
 from handlers.telemetry import otel
 
 SECONDS = "s"
+_not_zero: set[tuple[str, str]] = set()
+"""The gauges that this process measured last as something else than 0."""
 USUAL_STATUSES = (Status.CREATING, Status.ACTIVE, Status.FAILED)
 
 
@@ -60,8 +62,15 @@ def version_pruned(agent: str, reason: Reason) -> None:
 
 def holds_and_approval(agent: str, holds: int, approval: float) -> None:
     """Set how many holds an agent has, and how long a version has waited for approval (0: none waits)."""
-    otel.gauge("holds", holds, unit="{hold}", agent=agent)
-    otel.gauge("approval.waiting", approval, unit=SECONDS, agent=agent)
+    _unless_still_zero("holds", holds, "{hold}", agent)
+    _unless_still_zero("approval.waiting", approval, SECONDS, agent)
+
+
+def _unless_still_zero(name: str, value: float, unit: str, agent: str) -> None:
+    """Set a gauge that is 0 for nearly every agent, where it is not, or no longer: every measurement is paid for."""
+    if value or (name, agent) in _not_zero:
+        otel.gauge(name, value, unit=unit, agent=agent)
+    (_not_zero.add if value else _not_zero.discard)((name, agent))
 
 
 def oldest_unfinished(seconds: float) -> None:

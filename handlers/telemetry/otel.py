@@ -41,8 +41,10 @@ class SetAttributes(Protocol):
 
 def log_decision(fields: Mapping[str, object], *, severity: str) -> None:
     """Log one canonical line per decision: its name is constant, the data is in fields."""
-    extra = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
-    _log.log(getattr(logging, severity.upper()), "slipway.decision", extra=extra)
+    level = getattr(logging, severity.upper())
+    if _log.isEnabledFor(level):
+        extra = {PREFIX + key: value for key, value in redact_fields(fields, MAX_VALUE_CHARS).items()}
+        _log.log(level, "slipway.decision", extra=extra)
 
 
 @contextmanager

@@ -108,6 +108,12 @@ async def test_tags_are_read_as_people_write_them(vault: VaultUnderTest) -> None
     assert await vault.gateway.tagged_secrets("hello") == {"ONE": "one", "": "three"}
 
 
+async def test_versions_name_the_agent_of_their_tags(vault: VaultUnderTest) -> None:
+    await vault.put("one", tags={"Agent": " Hello ", " ENV": "ONE "})
+    await vault.put("one", tags={"agent": "hello"})
+    assert sorted(version.agent for version in await vault.gateway.list_secret_versions("one")) == ["", "hello"]
+
+
 async def test_two_secrets_for_one_variable_are_ambiguous(vault: VaultUnderTest) -> None:
     for name in ("one", "two"):
         await vault.put(name, tags={"agent": "hello", "env": "KEY"})

@@ -330,3 +330,14 @@ async def test_the_registry_in_memory_returns_what_a_test_sets() -> None:
     assert await in_memory.inspect(REPOSITORY, "sha256:a") == ImageFacts(amd64="sha256:a")
     assert list(await in_memory.list_tags(REPOSITORY)) == []
     assert isinstance(RegistryTag, type)
+
+
+async def test_a_list_takes_one_request_a_page_and_ends_where_the_caller_has_enough(served: Served) -> None:
+    for number in range(205):
+        await served.push(f"v{number}", salt=str(number))
+    served.registry.requests.clear()
+    assert len(await served.gateway.list_tags(REPOSITORY)) == 205
+    assert len(served.registry.requests) == 3 + 3, "challenge, exchange and token come once, and then three pages"
+    served.registry.requests.clear()
+    tags = await served.gateway.list_tags(REPOSITORY, lambda page: any(tag.tag == "v150" for tag in page))
+    assert (len(tags), len(served.registry.requests)) == (100, 1)

@@ -86,7 +86,7 @@ class Fleet:
         self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
         self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
         self._rate_limit = RateLimit(self.clock, load.foundry_limit)
-        self._state_store, self._journal = InMemoryStateStore(self.clock), InMemoryJournal()
+        self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
         self.instances = [self._instance() for _ in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
@@ -96,17 +96,13 @@ class Fleet:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
         limiter = FoundryRateLimiter(self.load.read_budget)
-
-        async def before_read() -> None:
-            await limiter.wait_for_read(self.clock)
-
-        metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, before_read)
+        metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(
             foundry=foundry,
             key_vault=InMemoryKeyVault(),
-            state_store=storage(self._state_store),
-            journal=storage(self._journal),
+            state_store=storage(self.state_store),
+            journal=storage(self.journal),
             release_queue=storage(self.queue),
             clock=self.clock,
             registry=InMemoryRegistry(),
@@ -134,7 +130,7 @@ class Fleet:
         """Give each agent old versions, the newest of them live; this is not measured."""
         for name in self.agents.agents:
             for number in range(self.load.versions):
-                definition = Definition(f"demo.azurecr.io/{name}@{_digest(f'{name} {number}')}", "1", "2Gi", (), {})
+                definition = Definition(f"demo.azurecr.io/{name}@{digest_of(f'{name} {number}')}", "1", "2Gi", (), {})
                 await self.foundry.create_version(name, definition, {})
             if self.load.versions:
                 await self.foundry.set_routing(name, Routing.to(str(self.load.versions)))
@@ -150,7 +146,9 @@ class Fleet:
         for number in itertools.count():
             await asyncio.sleep(self.random.expovariate(self.load.pushes_per_minute / 60))
             name = self.random.choice(names)
-            push = Push(f"agents/{name}", _digest(f"push {number}"), f"v{number}", self.clock.now(), f"event-{number}")
+            push = Push(
+                f"agents/{name}", digest_of(f"push {number}"), f"v{number}", self.clock.now(), f"event-{number}"
+            )
             self.pushes[push.digest] = push
             self.measured.pushes += 1
             gateways = self.instances[0]
@@ -207,7 +205,7 @@ class ObservedFoundry:
         return routing
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

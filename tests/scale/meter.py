@@ -11,6 +11,7 @@ from typing import Any
 
 from core.model import Version
 from handlers.gateways.errors import TransientError
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock
 
@@ -54,7 +55,7 @@ class RateLimit:
 
 
 class MeteredGateway:
-    """A gateway whose calls are counted, take time, and may be refused."""
+    """A gateway whose calls are counted, take time, and may be refused; like the real one it reports each 429."""
 
     def __init__(
         self,
@@ -62,13 +63,13 @@ class MeteredGateway:
         counts: Counter[str],
         seconds: float,
         rate_limit: RateLimit | None = None,
-        before_read: Callable[[], Awaitable[None]] | None = None,
+        rate_limiter: FoundryRateLimiter | None = None,
     ) -> None:
         self._target = target
         self._counts = counts
         self._seconds = seconds
         self._rate_limit = rate_limit
-        self._before_read = before_read
+        self._rate_limiter, self._clock = rate_limiter, VirtualClock()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
@@ -87,13 +88,15 @@ class MeteredGateway:
         return call
 
     async def _request(self, name: str) -> None:
-        if self._before_read and name in READS:
-            await self._before_read()
+        if self._rate_limiter and name in READS:
+            await self._rate_limiter.wait_for_read(self._clock)
         self._counts[name] += 1
         await asyncio.sleep(self._seconds)
         wait = self._rate_limit.take() if self._rate_limit else 0.0
         if wait:
             self._counts["429"] += 1
+            if self._rate_limiter:
+                self._rate_limiter.record_refusal(self._clock.monotonic(), math.ceil(wait))
             raise TransientError("Foundry", "429", name, retry_after=math.ceil(wait), throttled=True)
 
     def _requests(self, name: str, args: Sequence[Any]) -> int:

@@ -8,7 +8,7 @@ from core.state.release import Phase
 from tests.simulation.report_invariants import check_reported_once
 from tests.simulation.run import History
 from tests.simulation.safety_invariants import InvariantError
-from tests.simulation.scene import AGENT, SECRET, Behaviour
+from tests.simulation.scene import AGENT, Behaviour
 
 ROLLED_BACK = {"CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"}
 FAILED_BY = {
@@ -77,8 +77,9 @@ def _check_newest_push(history: History) -> None:
     agent = history.foundry.agents[AGENT]
     live = agent.versions[agent.routing.pinned or ""]
     _expect(newest.digest in live.image, f"version {live.number} is live, but is not of the newest push")
-    value = history.foundry.environment(AGENT, live.number)["KEY"]
-    _expect(value == history.key_vault.value(SECRET), f"the live version has not the newest secret, but {value}")
+    environment = history.foundry.environment(AGENT, live.number)
+    for name, value in history.expected_variables().items():
+        _expect(environment.get(name) == value, f"the live version has not {name} {value}, but {environment.get(name)}")
     _expect(history.foundry.status(live.number) is Status.ACTIVE, "the live version is not active")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -75,7 +75,7 @@ class History:
         self.dice = Dice(seed, harsh=harsh)
         self.random = self.dice.random
         self.clock, self.settings, self._log = VirtualClock(self.random.random), SETTINGS, log
-        self.state_store, self.key_vault = InMemoryStateStore(self.clock), InMemoryKeyVault()
+        self.state_store, self.key_vault = InMemoryStateStore(self.clock), self.make_vault()
         self.journal, self.registry = InMemoryJournal(), InMemoryRegistry()
         self.queue = WaitingQueue(self.clock)
         self.foundry = SimulatedFoundry(self.clock, self.random)
@@ -92,6 +92,18 @@ class History:
         self.gateways = (mutant or Mutant()).gateways(self._gateways())
         self.hosts = [self._host(WORKER_CLOCKS) for _ in range(WORKERS)]
         self.laptop = self._host(LAPTOP_CLOCKS)
+
+    def make_vault(self) -> InMemoryKeyVault:
+        """The vault of this history."""
+        return InMemoryKeyVault()
+
+    def expected_variables(self) -> Mapping[str, str]:
+        """The variables that a live version of the newest push has at the end, with their values."""
+        return {"KEY": self.key_vault.value(SECRET)}
+
+    def new_day(self) -> None:
+        """Called at each run of the timer after the last event, first once frozen processes are back."""
+        self.state_store.markers.pop("secrets-check", None)
 
     @property
     def agents(self) -> Agents:
@@ -152,6 +164,7 @@ class History:
             await asyncio.sleep(RESUME_EVERY)
             if number == 0:  # frozen processes are back; a new day begins, so the registry is asked for missed pushes
                 self.state_store.markers.pop("missed-pushes", None)
+            self.new_day()
             self._raise_violation()
             agent = self.foundry.agents.get(AGENT)
             now = (self.oracle.desired, self.oracle.release, agent.routing if agent else None, self.busy)

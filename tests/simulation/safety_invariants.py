@@ -72,6 +72,8 @@ class Oracle:
     desired_since: list[tuple[float, DesiredState]] = field(default_factory=list)
     """Every desired state with the time of its write."""
     violations: list[str] = field(default_factory=list)
+    check_definition: Callable[[Definition], None] = lambda definition: None
+    """Called before each create."""
 
     @property
     def now(self) -> float:
@@ -123,6 +125,7 @@ class CheckedFoundry:
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         _check_create(self._oracle, definition)
+        self._oracle.check_definition(definition)
         _check_recreation(self._oracle)
         version: Version = await self._target.create_version(agent, definition, metadata)
         return version

@@ -50,6 +50,7 @@ class Scene:
     hold_for: str
     min_push_age: str = "0s"
     provision_within: str = "15m"
+    env_from_vault: bool = False
     variable: str = "one"
     """The value of an environment variable, which a configuration change may alter."""
 
@@ -94,6 +95,7 @@ agents:
   {AGENT}:
     repository: {REPOSITORY}
     env: {{KEY: {{secret: {SECRET}}}, WORD: "{scene.variable}"}}
+    env_from_vault: {str(scene.env_from_vault).lower()}
     release: {{{release}}}
     keep: {{newest: 1, min_age: 1m, failed: 1m, max_deletes: 3}}
 """.encode()

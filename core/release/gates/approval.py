@@ -16,9 +16,14 @@ def approval(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | 
 
     A deployment of agents.yaml may have changed the mode to ``notify`` since the release began: then it ends here.
     """
-    release, given = inputs.release, inputs.desired.approval
     if spec.release.mode == "notify":
-        return EndRelease(Reason.WOULD_RELEASE, transitions.ended(release, Reason.WOULD_RELEASE, now))
-    approved = given is not None and (given.version, given.fingerprint) == (release.candidate, release.fingerprint)
-    approved = approved and given is not None and given.created_at in (None, release.created_at.get(given.version))
-    return Stop(Reason.APPROVAL_WAITING) if spec.release.mode == "manual" and not approved else None
+        return EndRelease(Reason.WOULD_RELEASE, transitions.ended(inputs.release, Reason.WOULD_RELEASE, now))
+    return Stop(Reason.APPROVAL_WAITING) if spec.release.mode == "manual" and not is_approved(inputs) else None
+
+
+def is_approved(inputs: DecisionInput) -> bool:
+    """True where an operator approved the candidate of the release under way."""
+    release, given = inputs.release, inputs.desired.approval
+    if given is None or (given.version, given.fingerprint) != (release.candidate, release.fingerprint):
+        return False
+    return given.created_at in (None, release.created_at.get(given.version))

@@ -1,4 +1,4 @@
-"""One call to Foundry: its answer as our own type, or one of our two errors."""
+"""Calls to Foundry: an answer as our own type, or one of our two errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from azure.core.exceptions import AzureError
 
 from core.model import Definition
 from handlers.gateways.azure_http import UNREADABLE_ANSWER
-from handlers.gateways.errors import PermanentError
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.foundry.errors import SERVICE, read_failed, write_failed
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
@@ -22,53 +24,75 @@ NO_RETRY: dict[str, Any] = {"retry_total": 0}
 PAGE_SIZE = 100
 
 
-async def read(what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T]) -> T | None:
-    """Read something; None where it does not exist."""
-    try:
-        return convert(await send())
-    except (AzureError, *UNREADABLE_ANSWER) as error:
-        failed = read_failed(what, error)
-        if failed is None:
-            return None
-        raise failed from error
+class FoundryCalls:
+    """Sends requests and reports every 429 to the rate limiter, whoever asked; each method raises our two errors.
 
-
-async def send_once(
-    what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T], sent: Definition | None = None
-) -> T:
-    """Send a write once; ``sent`` is the definition that a refusal may repeat, secrets included."""
-    try:
-        return convert(await send())
-    except (AzureError, *UNREADABLE_ANSWER) as error:
-        failed = write_failed(what, error, sent)
-        if sent is None:
-            raise failed from error
-    # outside of the handler, and without a cause: a traceback prints every error of the chain with its message
-    raise failed from None
-
-
-async def read_pages(
-    what: str, paged: AsyncItemPaged[Any], wait_for_read: Callable[[], Awaitable[None]] | None = None
-) -> list[Any]:
-    """The items of all pages; raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
-
-    azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and ignores ``has_more``: against a server that
-    echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor. Each page waits for the
-    rate limiter: after one refused page the whole list is read again.
+    After a 429, reads go one after another; a write follows a fresh read, and goes at once.
     """
-    found: list[Any] = []
-    cursors: set[str] = set()
-    pages = paged.by_page()
-    while True:
-        if wait_for_read is not None:
-            await wait_for_read()
-        page = await anext(pages, None)
-        items = [item async for item in page] if page is not None else []
-        cursor: str | None = getattr(pages, "continuation_token", None)
-        if not items:
-            break
-        if cursor in cursors:
-            raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the cursor {cursor} came twice")
-        found += items
-        cursors |= {cursor} if cursor else set()
-    return found
+
+    def __init__(self, rate_limiter: FoundryRateLimiter, clock: Clock) -> None:
+        self._rate_limiter, self._clock = rate_limiter, clock
+
+    async def read(self, what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T]) -> T | None:
+        """Read something; None where it does not exist."""
+        await self._rate_limiter.wait_for_read(self._clock)
+        return await self._read(what, send, convert)
+
+    async def read_pages(
+        self, what: str, list_items: Callable[[], AsyncItemPaged[Any]], convert: Callable[[Any], T]
+    ) -> list[T]:
+        """The items of all pages; none where their parent does not exist.
+
+        Each page waits for the rate limiter: after one refused page the whole list is read again.
+        """
+        items = self._read(what, lambda: self._all_pages(what, list_items()), lambda found: [*map(convert, found)])
+        return await items or []
+
+    async def send_once(
+        self, what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T], sent: Definition | None = None
+    ) -> T:
+        """Send a write once; ``sent`` is the definition that a refusal may repeat, secrets included."""
+        try:
+            return convert(await send())
+        except (AzureError, *UNREADABLE_ANSWER) as error:
+            failed = self._reported(write_failed(what, error, sent))
+            if sent is None:
+                raise failed from error
+        # outside of the handler, and without a cause: a traceback prints every error of the chain with its message
+        raise failed from None
+
+    async def _read(self, what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T]) -> T | None:
+        try:
+            return convert(await send())
+        except (AzureError, *UNREADABLE_ANSWER) as error:
+            failed = read_failed(what, error)
+            if failed is None:
+                return None
+            raise self._reported(failed) from error
+
+    async def _all_pages(self, what: str, paged: AsyncItemPaged[Any]) -> list[Any]:
+        """Raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
+
+        azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and ignores ``has_more``: against a server that
+        echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor.
+        """
+        found: list[Any] = []
+        cursors: set[str] = set()
+        pages = paged.by_page()
+        while True:
+            await self._rate_limiter.wait_for_read(self._clock)
+            page = await anext(pages, None)
+            items = [item async for item in page] if page is not None else []
+            cursor: str | None = getattr(pages, "continuation_token", None)
+            if not items:
+                break
+            if cursor in cursors:
+                raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the cursor {cursor} came twice")
+            found += items
+            cursors |= {cursor} if cursor else set()
+        return found
+
+    def _reported(self, failed: GatewayError) -> GatewayError:
+        if isinstance(failed, TransientError) and failed.throttled:
+            self._rate_limiter.record_refusal(self._clock.monotonic(), failed.retry_after)
+        return failed

@@ -13,7 +13,7 @@ from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, c
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import invoke, mapping, toolboxes
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
+from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
@@ -35,42 +35,43 @@ class AzureFoundry:
         rate_limiter: FoundryRateLimiter | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._rate_limiter, self._clock = rate_limiter or FoundryRateLimiter(), clock or SystemClock()
+        self._calls = FoundryCalls(rate_limiter or FoundryRateLimiter(), clock or SystemClock())
         self._endpoint = endpoint.rstrip("/")
         self._client = LazyClient(_load_client, self._endpoint, credential, **OPTIONS, **connection_options())
         self.close = self._client.close
 
     async def get_agent(self, name: str) -> Agent | None:
-        client = await self._client_for_read()
-        return await read(f"get agent {name}", lambda: client.agents.get(name, **NO_TRACE), mapping.agent_of)
+        agents = (await self._client.get()).agents
+        return await self._calls.read(f"get agent {name}", lambda: agents.get(name, **NO_TRACE), mapping.agent_of)
 
     async def get_version(self, agent: str, number: str) -> Version | None:
-        agents = (await self._client_for_read()).agents
+        agents = (await self._client.get()).agents
         options: dict[str, Any] = {"cls": mapping.with_date, **NO_TRACE}
         what, convert = f"get version {number} of {agent}", mapping.dated_version
-        return await read(what, lambda: agents.get_version(agent, number, **options), convert)
+        return await self._calls.read(what, lambda: agents.get_version(agent, number, **options), convert)
 
     async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
-        agents = (await self._client_for_read()).agents
+        agents = (await self._client.get()).agents
         what = f"get the definition of version {number} of {agent}"
-        return await read(what, lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of)
+        send, convert = lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of
+        return await self._calls.read(what, send, convert)
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
-        client = await self._client.get()
+        agents = (await self._client.get()).agents
+        options: dict[str, Any] = {"limit": PAGE_SIZE, "order": "asc", **NO_TRACE}
         what = f"list versions of {agent}"
-
-        async def collect() -> list[Version]:
-            paged = client.agents.list_versions(agent, limit=PAGE_SIZE, order="asc", **NO_TRACE)
-            return _ordered([mapping.version_of(item) for item in await read_pages(what, paged, self._wait_for_read)])
-
-        return await read(what, collect, list) or []
+        return _ordered(
+            await self._calls.read_pages(what, lambda: agents.list_versions(agent, **options), mapping.version_of)
+        )
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         agents = (await self._client.get()).agents
         body = {"definition": mapping.definition_to(definition), "metadata": dict(metadata)}
         what = f"create a version of {agent}"
         convert = mapping.numbered_version
-        return await send_once(what, lambda: agents.create_version(agent, body, **NO_RETRY), convert, definition)
+        return await self._calls.send_once(
+            what, lambda: agents.create_version(agent, body, **NO_RETRY), convert, definition
+        )
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         """Merge-patch of the version selector alone."""
@@ -78,13 +79,15 @@ class AzureFoundry:
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
         body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
-        return await send_once(what, lambda: agents.update_details(agent, body, **NO_RETRY), mapping.routing_of)
+        return await self._calls.send_once(
+            what, lambda: agents.update_details(agent, body, **NO_RETRY), mapping.routing_of
+        )
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Never by force, which would end users' sessions; untraced, because pruning has a span for each version."""
         agents = (await self._client.get()).agents
         what = f"delete version {number} of {agent}"
-        return await _delete(what, lambda: agents.delete_version(agent, number, **NO_RETRY, **NO_TRACE))
+        return await self._delete(what, lambda: agents.delete_version(agent, number, **NO_RETRY, **NO_TRACE))
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
         return await invoke.open_session(await self._client.get(), agent, version, within)
@@ -96,38 +99,29 @@ class AzureFoundry:
         """Delete the session; Foundry answers 204 also where it is gone already."""
         agents = (await self._client.get()).agents
         what = f"delete a session of {agent}"
-        await send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY, **NO_TRACE), bool)
+        await self._calls.send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY, **NO_TRACE), bool)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
-        return await toolboxes.ensure_toolbox(await self._client.get(), self._endpoint, name, tools)
+        return await toolboxes.ensure_toolbox(await self._client.get(), self._calls, self._endpoint, name, tools)
 
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
-        return await toolboxes.list_toolbox_versions(await self._client.get(), name)
+        return await toolboxes.list_toolbox_versions(await self._client.get(), self._calls, name)
 
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         client = await self._client.get()
         what = f"delete version {version} of toolbox {name}"
-        return await _delete(what, lambda: client.toolboxes.delete_version(name, version, **NO_RETRY))
+        return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **NO_RETRY))
 
-    async def _client_for_read(self) -> AIProjectClient:
-        """After a 429, reads go one after another; a write follows a fresh read, and goes at once."""
-        await self._wait_for_read()
-        return await self._client.get()
-
-    async def _wait_for_read(self) -> None:
-        await self._rate_limiter.wait_for_read(self._clock)
-
-
-async def _delete(what: str, send: Callable[[], Awaitable[object]]) -> DeleteResult:
-    try:
-        await send_once(what, send, bool)
-    except PermanentError as error:
-        if is_not_found(error):
-            return DeleteResult.GONE
-        if error.status == 409:
-            return DeleteResult.SESSIONS_ACTIVE
-        raise
-    return DeleteResult.DELETED
+    async def _delete(self, what: str, send: Callable[[], Awaitable[object]]) -> DeleteResult:
+        try:
+            await self._calls.send_once(what, send, bool)
+        except PermanentError as error:
+            if is_not_found(error):
+                return DeleteResult.GONE
+            if error.status == 409:
+                return DeleteResult.SESSIONS_ACTIVE
+            raise
+        return DeleteResult.DELETED
 
 
 def _load_client() -> Callable[..., AIProjectClient]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +15,10 @@ MIN_ACTIVATIONS = 5
 """So many activations must be known before they say anything about the next."""
 ONE_REFUSAL_SECONDS = 2.0
 """Several 429 within this time count as one."""
+MAX_PAUSE_SECONDS = 30.0
+"""No read waits longer because of a ``Retry-After``: the lease of a release that reads lasts 40 s at least."""
+MAX_SWEEP_QUEUE_SECONDS = 1.0
+"""While a read waits longer than that, a sweep over many agents begins no other agent: releases read first."""
 SLOT_RETRY_SECONDS, MAX_SLOT_WAIT_SECONDS = 2.0, 300.0
 """How often a release asks for a slot, and how long before it goes back to the queue."""
 
@@ -26,6 +31,7 @@ class FoundryRateLimiter:
         self._refused_at = float("-inf")
         self._polling = self._running = 0
         self._next_read = 0.0
+        self._sweep = asyncio.Lock()
         self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
 
     @contextmanager
@@ -58,6 +64,12 @@ class FoundryRateLimiter:
             self._next_read = at + 1 / load.reads_per_second
             await clock.sleep(at - now)
 
+    async def wait_for_room(self, clock: Clock) -> None:
+        """Call before the reads of one agent of many, such as in pruning: waits until few reads wait."""
+        async with self._sweep:  # one agent after another, or all would begin in the same moment
+            while (queue := self._next_read - clock.monotonic()) > MAX_SWEEP_QUEUE_SECONDS:
+                await clock.sleep(queue - MAX_SWEEP_QUEUE_SECONDS)
+
     @asynccontextmanager
     async def slot(self, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[bool]:
         """A place among the running releases; False where none was free for five minutes.
@@ -80,8 +92,10 @@ class FoundryRateLimiter:
         """A version took at least so long to become active."""
         self._activations.append(seconds)
 
-    def record_refusal(self, now: float) -> None:
-        """Foundry answered 429."""
+    def record_refusal(self, now: float, retry_after: float | None = None) -> None:
+        """Foundry answered 429, and asked for a pause of so many seconds, if any."""
+        pause = min(retry_after or 0.0, MAX_PAUSE_SECONDS) if self._most < float("inf") else 0.0
+        self._next_read = max(self._next_read, now + pause)
         calm = now - self._refused_at
         if calm >= ONE_REFUSAL_SECONDS:
             self._reads_per_second = rate_after_refusal(recovered_rate(self._reads_per_second, calm, self._most))

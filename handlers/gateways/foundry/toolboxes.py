@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import NO_TRACE
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, read, read_pages, send_once
+from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
@@ -34,37 +34,33 @@ class _Version:
 
 
 async def ensure_toolbox(
-    client: AIProjectClient, project: str, name: str, tools: Sequence[Mapping[str, object]]
+    client: AIProjectClient, calls: FoundryCalls, project: str, name: str, tools: Sequence[Mapping[str, object]]
 ) -> Toolbox:
     """The newest version if it was made of exactly these tools, else a new one; the address names that version."""
     desired = canonical(tools)
     tools_hash = hashlib.sha256(json.dumps(desired, sort_keys=True).encode()).hexdigest()
-    version = next(iter(await _list_newest_first(client, name)), None)
+    version = next(iter(await _list_newest_first(client, calls, name)), None)
     if version is None or not (tools_hash == version.tools_hash or version.tools == desired):
         body = {"tools": desired, "metadata": {TOOLS_HASH: tools_hash}}
         what = f"create a version of toolbox {name}"
-        version = await send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _version)
+        version = await calls.send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _version)
     return Toolbox(name, version.number, f"{project}/toolboxes/{name}/versions/{version.number}/mcp?api-version=v1")
 
 
-async def list_toolbox_versions(client: AIProjectClient, name: str) -> list[ToolboxVersion]:
+async def list_toolbox_versions(client: AIProjectClient, calls: FoundryCalls, name: str) -> list[ToolboxVersion]:
     """Every version with what pruning needs to know; empty where the toolbox does not exist."""
     what = f"get toolbox {name}"
-    default = await read(what, lambda: client.toolboxes.get(name), lambda body: str(body.get("default_version")))
+    default = await calls.read(what, lambda: client.toolboxes.get(name), lambda body: str(body.get("default_version")))
     return [
         ToolboxVersion(version.number, version.created_at, version.tools_hash is not None, version.number == default)
-        for version in await _list_newest_first(client, name)
+        for version in await _list_newest_first(client, calls, name)
     ]
 
 
-async def _list_newest_first(client: AIProjectClient, name: str) -> list[_Version]:
-    what = f"list versions of toolbox {name}"
-
-    async def versions() -> list[_Version]:
-        items = await read_pages(what, client.toolboxes.list_versions(name, limit=PAGE_SIZE, **NO_TRACE))
-        return sorted(map(_version, items), key=lambda version: int(version.number), reverse=True)
-
-    return await read(what, versions, list) or []
+async def _list_newest_first(client: AIProjectClient, calls: FoundryCalls, name: str) -> list[_Version]:
+    what, options = f"list versions of toolbox {name}", {"limit": PAGE_SIZE, **NO_TRACE}
+    versions = await calls.read_pages(what, lambda: client.toolboxes.list_versions(name, **options), _version)
+    return sorted(versions, key=lambda version: int(version.number), reverse=True)
 
 
 def _version(answer: Any) -> _Version:

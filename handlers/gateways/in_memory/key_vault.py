@@ -20,6 +20,16 @@ class SecretRecord:
     enabled: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def clean_tags(self) -> Mapping[str, str]:
+        """The tags as Slipway reads them."""
+        return {name.strip().lower(): value.strip() for name, value in self.tags.items()}
+
+    @property
+    def agent(self) -> str:
+        """The agent to which the tags give a variable."""
+        return self.clean_tags.get("agent", "").lower() if "env" in self.clean_tags else ""
+
 
 class InMemoryKeyVault:
     """See the KeyVault protocol; `put` adds a version of a secret."""
@@ -68,10 +78,9 @@ class InMemoryKeyVault:
             raise PermanentError("Key Vault", "FORBIDDEN", "list secrets", status=403)
         found: dict[str, str] = {}
         for newest in (records[-1] for records in self.versions.values()):
-            tags = {name.strip().lower(): value.strip() for name, value in newest.tags.items()}
-            if not newest.enabled or tags.get("agent", "").lower() != agent.lower() or "env" not in tags:
+            if not newest.enabled or newest.agent != agent.lower():
                 continue
-            variable, name = tags["env"], newest.secret.name
+            variable, name = newest.clean_tags["env"], newest.secret.name
             if variable in found:
                 raise PermanentError("Key Vault", "AMBIGUOUS", f"{found[variable]} and {name} both give {variable}")
             found[variable] = name
@@ -86,6 +95,7 @@ class InMemoryKeyVault:
                 item.secret.created_at,
                 item.secret.not_before,
                 item.secret.expires_on,
+                item.agent,
             )
             for item in records
         ]

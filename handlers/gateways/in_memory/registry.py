@@ -8,9 +8,10 @@ from datetime import datetime
 from core.image_manifest import ImageFacts, RegistryTag
 from core.image_reference import DIGEST
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import EndsListing
 
 PAGE_SIZE = 50
-"""Tags that ``recent_tags`` returns."""
+"""Tags of a page, and those that ``recent_tags`` returns."""
 
 
 class InMemoryRegistry:
@@ -49,10 +50,13 @@ class InMemoryRegistry:
             raise self.error
         return self.children.get(digest, [])
 
-    async def list_tags(self, repository: str) -> Sequence[RegistryTag]:
+    async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
         if error := self.error or self.tag_error:
             raise error
-        return sorted(self.tags.get(repository, []), key=lambda tag: tag.pushed_at, reverse=True)
+        tags = sorted(self.tags.get(repository, []), key=lambda tag: tag.pushed_at, reverse=True)
+        ends = (start for start in range(0, len(tags), PAGE_SIZE) if is_enough and is_enough(tags[start:][:PAGE_SIZE]))
+        end = next(ends, None)
+        return tags if end is None else tags[: end + PAGE_SIZE]
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         tags = await self.list_tags(repository)

@@ -74,7 +74,8 @@ class InMemoryStateStore:
         desired, release = self.desired.get(agent, DesiredState()), self._release(agent)
         if desired.generation > release.observed_generation:
             return "due" if desired.not_before else "open"
-        is_due = release.secret_due is not None and release.secret_due <= self.clock.now()
+        starts = release.secret_due is not None and release.secret_due <= self.clock.now()
+        is_due = starts or bool(desired.waiting)
         return "due" if is_due and release.blob_state == "ended" else release.blob_state
 
 

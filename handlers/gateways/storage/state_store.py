@@ -48,7 +48,8 @@ class BlobStateStore:
             if after == before:
                 return after
             not_before = after.not_before.isoformat() if after.not_before else ""
-            metadata = {"generation": str(after.generation), "not_before": not_before}
+            waiting = str(len(after.waiting) or "")
+            metadata = {"generation": str(after.generation), "not_before": not_before, "waiting": waiting}
             data = DESIRED_CODEC.encode(after, stored)
             if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
                 return after
@@ -167,4 +168,4 @@ def _state(desired: Mapping[str, str], release: Mapping[str, str], now: datetime
     if has_pending and desired.get("not_before"):
         return "due"
     state = "open" if has_pending else release.get("state", "ended")
-    return "due" if secret_due and state == "ended" else state
+    return "due" if state == "ended" and (secret_due or desired.get("waiting")) else state

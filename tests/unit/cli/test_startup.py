@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -15,3 +16,10 @@ def test_the_commands_load_their_logic_only_when_they_run() -> None:
     assert "typer" in done.stdout
     for package in ("asyncio", "azure", "core", "handlers", "local", "pydantic", "yaml"):
         assert f"'{package}'" not in done.stdout
+
+
+def test_it_prints_its_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    command = [sys.executable, "-m", "cli", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"slipway {version}\n"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from core.agents_file.loader import load_agents
 from core.image_manifest import RegistryTag
-from core.model import Definition, Failure, Routing, Secret, SecretUnavailable, Version
+from core.model import Definition, Failure, Routing, Secret, SecretUnavailable, SecretVersion, Version
 from core.state.desired import DesiredState, Pause
 from core.state.release import PendingWrite, Phase, WriteKind
 from handlers.gateways.errors import TransientError
@@ -47,6 +47,9 @@ class CrashingFoundry(InMemoryFoundry):
             self.crashed = True
             raise asyncio.CancelledError
         return await super().create_version(agent, definition, metadata)
+
+
+VAULT = "https://demo-vault.vault.azure.net"
 
 
 @pytest.fixture
@@ -410,6 +413,33 @@ async def test_a_change_of_a_tagged_secret_reaches_its_agent(app: App) -> None:
     app.release_queue.sent.clear()
     await app.event(secret_event(data={"Id": f"https://demo-vault.vault.azure.net/secrets/Late-Key/{'0' * 32}"}))
     assert [agent for agent, _ in app.release_queue.sent] == ["second-agent"]
+
+
+async def test_a_rotation_reads_the_tags_of_its_secret_once_for_all_agents(app: App) -> None:
+    class CountingKeyVault(InMemoryKeyVault):
+        lists = 0
+
+        async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
+            self.lists += 1
+            return await super().list_secret_versions(name)
+
+        async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
+            raise AssertionError("the vault is not listed")
+
+    vault = CountingKeyVault()
+    specs = "\n".join(f"  agent-{number}: {{repository: a, env_from_vault: true}}" for number in range(200))
+    app.agents = load_agents(f"agents:\n{specs}\n".encode())
+    app.gateways = replace(app.gateways, key_vault=vault)
+    vault.put("late-key", "1", tags={"agent": "agent-7", "env": "LATE"})
+    for name, version, reason in (("late-key", "0", "NO_PUSH_YET"), ("other-key", "0", "SECRET_NOT_USED")):
+        await app.event(secret_event(data={"Id": f"{VAULT}/secrets/{name}/{version * 32}"}))
+        assert vault.lists == 1
+        assert app.journal.reasons() == [reason]
+        vault.lists = 0
+        app.journal.lines.clear()
+    vault.put("late-key", "2", tags={"agent": "agent-7", "env": "LATE"}, enabled=False)
+    await app.event(secret_event(data={"Id": f"{VAULT}/secrets/late-key/{'1' * 32}"}))
+    assert app.journal.reasons() == ["SECRET_NOT_USED"], "its newest version is disabled"
 
 
 async def test_a_rotation_reaches_the_live_version_when_the_last_push_failed(app: App) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.endpoints import PORTS, ROOT, ports_in_use, secret_names
+from local.folder_lock import FolderLock
 from local.processes import PartExitedError
 from local.stack import Options, Stack
 
@@ -140,3 +142,15 @@ def test_an_undocumented_size_is_a_warning_and_not_an_error(tmp_path: Path) -> N
     (line,) = done.stderr.splitlines()
     assert line.startswith("warning: agents.a: cpu 1 with memory 4Gi is not a documented size")
     assert json.loads(python("-m", "cli", "validate", str(file), "--json").stdout)["warnings"] == [line[9:]]
+
+
+def test_a_second_stack_of_a_folder_is_refused_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    (tmp_path / "storage").mkdir()
+    options = Options(tmp_path, ROOT / "agents.yaml", free_ports=True)
+    with pytest.raises(PartExitedError, match=rf"^a stack of {tmp_path} runs \(pid {os.getpid()}\): stop it"):
+        asyncio.run(Stack(options, report=lambda _: None).up())
+    assert (tmp_path / "storage").exists()
+    lock.release()
+    FolderLock(tmp_path).acquire()

@@ -37,3 +37,13 @@ async def test_it_shows_user_commands_and_holds(app: App) -> None:
     assert [entry["detail"] for entry in result.data["state"] if entry["kind"] == "hold"] == [
         "HOLD_SET by ann until removed: a rumour"
     ]
+
+
+async def test_it_names_a_variable_that_a_release_dropped(app: App) -> None:
+    await make_live(app, "a")
+    spec = app.agents.agents[AGENT]
+    app.agents = app.agents.model_copy(update={"agents": {AGENT: spec.model_copy(update={"env": {}})}})
+    await make_live(app, "b")
+    result = await explain(context_of(app), "sha256:bbbbbbbb", DAY)
+    (line,) = [line for line in result.text.splitlines() if "VARIABLE_REMOVED" in line]
+    assert "KEY: agents.yaml does not set it any more" in line

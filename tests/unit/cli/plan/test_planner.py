@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,22 @@ def test_a_plan_from_a_snapshot_is_the_same_as_a_live_plan(tmp_path: Path) -> No
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(same), "f")))
     result = plan_offline(arguments, file, tmp_path / "agents.yaml", None)
     assert reasons(result) == ["ACCEPTED", "ALREADY_LIVE"], "the fingerprint is the same"
+
+
+def test_a_plan_names_the_variable_that_the_release_would_drop(tmp_path: Path) -> None:
+    arguments, agents = PlanArguments.parse([AGENT], "agents/hello:v2"), tmp_path / "agents.yaml"
+    agents.write_text("agents: {hello-agent: {repository: agents/hello}}")
+    snapshot = tmp_path / "snapshot.json"
+
+    async def plan() -> str:
+        app = App(agents=load_agents(WITH_A_SECRET))
+        await app.pushed("v1", "a")
+        assert await app.released() == "LIVE"
+        app.registry.push("agents/hello", "v2", f"sha256:{'b' * 64}", app.clock.now())
+        snapshot.write_text(json.dumps((await take_snapshot(context_of(app), None)).data))
+        return (await plan_live(context_of(app), arguments, agents)).text
+
+    (line,) = [line for line in asyncio.run(plan()).splitlines() if "VARIABLE_REMOVED" in line]
+    assert "KEY: agents.yaml does not set it any more" in line
+    offline = plan_offline(arguments, snapshot, agents, None)
+    assert "KEY: agents.yaml does not set it any more" in offline.text

@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import Cause, DesiredState, PreviousPush
+from core.state.desired import Cause, DesiredState, PreviousPush, WaitingPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -57,14 +57,23 @@ def test_any_other_push_leaves_the_desired_state_unchanged(
 
 def test_a_push_is_due_after_min_push_age() -> None:
     update = apply_push(DesiredState(), agent_spec(release={"min_push_age": "1h"}), PUSH, None, NOW)
-    assert update.desired.not_before == NOW + timedelta(hours=1)
+    assert update.due == NOW + timedelta(hours=1)
+    assert (update.desired.push, update.desired.waiting) == (None, (WaitingPush(PUSH, NOW),))
 
 
 def test_a_rotation_requests_the_same_push_after_debounce() -> None:
     update = apply_rotation(DESIRED, agent_spec(release={"debounce": "20s"}), "trace", NOW)
     assert (update.reason, update.enqueues) == (Reason.ACCEPTED, True)
     due = NOW + timedelta(seconds=20)
-    assert update.desired == replace(DESIRED, generation=5, cause=Cause.SECRET, not_before=due, traceparent="trace")
+    assert update.desired == replace(
+        DESIRED,
+        generation=5,
+        cause=Cause.SECRET,
+        not_before=due,
+        quiet_since=NOW,
+        due_generation=4,
+        traceparent="trace",
+    )
 
 
 def test_a_rotation_is_not_a_user_change() -> None:

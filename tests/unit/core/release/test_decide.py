@@ -40,7 +40,7 @@ from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed, push_to_run, release_expected
 from core.release.message import ReleaseMessage
 from core.state import holds
-from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
+from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest, WaitingPush
 from core.state.release import DeletedVersion, GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -428,9 +428,11 @@ def test_a_debounce_that_began_on_a_clock_ahead_is_over() -> None:
     assert not isinstance(decide(SERVING, read_all(AT_1), debounced), Requeue)
 
 
-def test_min_push_age_is_waited_for_even_if_the_push_was_noted_on_a_clock_ahead() -> None:
-    too_young = replace(DESIRED, cause=Cause.PUSH, updated_at=AN_HOUR_AHEAD, not_before=NOW + timedelta(seconds=30))
-    assert isinstance(decide(SERVING, read_all(AT_1), too_young), Requeue)
+def test_min_push_age_counts_from_the_push_also_where_its_event_came_on_a_clock_ahead() -> None:
+    waiting = replace(ANSWERED, waiting=(WaitingPush(replace(PUSH, pushed_at=JUST_NOW), AN_HOUR_AHEAD),))
+    due = JUST_NOW + timedelta(minutes=1)
+    aged, release = spec_with(min_push_age="1m"), replace(SERVING, observed_generation=2)
+    assert decide(release, read_all(AT_1), waiting, aged) == Requeue(Reason.NOT_DUE, due)
 
 
 def test_the_age_of_a_candidate_is_measured_with_the_clock_of_foundry() -> None:
@@ -454,7 +456,8 @@ def test_a_clock_behind_does_not_wait_again_for_a_change_that_another_instance_a
 
 def test_a_change_that_is_not_due_is_requeued_until_it_is() -> None:
     due = NOW + timedelta(seconds=30)
-    assert decide(SERVING, read_all(AT_1), replace(DESIRED, not_before=due)) == Requeue(Reason.NOT_DUE, due)
+    quiet = replace(DESIRED, quiet_since=NOW, not_before=due)
+    assert decide(SERVING, read_all(AT_1), quiet) == Requeue(Reason.NOT_DUE, due)
 
 
 @pytest.mark.parametrize("year", [2099, 9999])
@@ -948,16 +951,17 @@ def test_a_poll_needs_one_version_and_nothing_else() -> None:
 
 
 def test_a_release_is_expected_only_if_nothing_delays_it() -> None:
-    assert release_expected(DESIRED, SERVING, NOW)
+    assert release_expected(DESIRED, SERVING, SPEC, NOW)
     pause = Pause("why", "ann", NOW)
     for desired, release in (
         (ANSWERED, STARTED),
         (DesiredState(generation=3), SERVING),
         (replace(DESIRED, pause=pause), SERVING),
-        (replace(DESIRED, not_before=NOW + timedelta(seconds=1)), SERVING),
+        (replace(DESIRED, quiet_since=NOW, not_before=NOW + timedelta(seconds=1)), SERVING),
+        (replace(DESIRED, waiting=(WaitingPush(PUSH, LONG_AGO),)), SERVING),
         (replace(DESIRED, generation=3), PENDING_CREATE),
     ):
-        assert not release_expected(desired, release, NOW)
+        assert not release_expected(desired, release, SPEC, NOW)
 
 
 def test_metadata_in_the_version_list_spares_a_read() -> None:

@@ -102,3 +102,22 @@ async def test_a_lagging_read_of_a_version_without_tags_removes_nothing() -> Non
     assert await push_and_release(app, "v2", "b") == "LIVE"
     assert await variables(app) == {"API_KEY": "canary-1"}
     assert "VARIABLE_REMOVED" not in app.journal.reasons()
+
+
+@in_virtual_time
+async def test_an_agent_that_was_deleted_comes_back_with_its_variable() -> None:
+    app = await tagged_app()
+    assert await changed(app, "canary-2") == "LIVE"
+    del app.foundry.agents[AGENT]
+    for tag, letter in (("v2", "b"), ("v3", "c")):
+        reason = await push_and_release(app, tag, letter)
+    assert reason == "LIVE"
+    assert await variables(app) == {"API_KEY": "canary-2"}
+
+
+@in_virtual_time
+async def test_an_expired_secret_ends_the_release_and_what_serves_goes_on() -> None:
+    app = await tagged_app()
+    app.key_vault.put("api-key", "canary-2", tags=TAGS, expires_on=app.clock.now())
+    assert await push_and_release(app, "v2", "b") == "SECRET_EXPIRED"
+    assert await variables(app) == {"API_KEY": "canary-1"}

@@ -14,7 +14,7 @@ async def polled_at(read_seconds: float, count: int, *, refused: bool = False) -
     clock, limiter = ManualClock(), FoundryRateLimiter()
     lease = await InMemoryStateStore(clock).acquire_lease("hello")
     assert lease is not None
-    poller, starts = Poller(clock, LeaseKeeper(clock, lease, limiter), 2.0, limiter), list[float]()
+    poller, starts = Poller(clock, LeaseKeeper(clock, lease), 2.0, limiter), list[float]()
     if refused:
         limiter.record_refusal(0.0)
     for _ in range(count):

@@ -21,12 +21,9 @@ from handlers.gateways.interfaces import Gateways
 from handlers.prune_versions import run
 from handlers.prune_versions.run import prune_versions
 from handlers.release_agent.reconcile import reconcile
-from handlers.resume_releases.drift_report import report_drift
-from handlers.telemetry.decision_log import DecisionLog
 from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer
-from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.builders import push_data, push_event
 
 NAMES = [f"agent-{number}" for number in range(25)]
@@ -90,17 +87,6 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
     assert "429" in str(line["detail"])
     assert cast("InMemoryReleaseQueue", gateways.release_queue).sent[-1] == ("agent-0", 0.0)
     assert cast("InMemoryStateStore", gateways.state_store).releases["agent-0"].lease_id == 0
-
-
-@in_virtual_time
-async def test_drift_of_many_agents_is_checked_at_one_agent_a_second() -> None:
-    clock = VirtualClock()
-    gateways = replace(in_memory_gateways(), clock=clock)
-    decisions = DecisionLog(gateways.journal, clock, {})
-    await report_drift(tuple(NAMES[:20]), decisions, gateways)
-    assert clock.monotonic() == 0.0
-    await report_drift(tuple(NAMES), decisions, gateways)
-    assert 20.0 < clock.monotonic() < 35.0
 
 
 async def test_pruning_starts_with_no_further_agent_once_its_time_is_up() -> None:

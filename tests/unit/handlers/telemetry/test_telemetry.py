@@ -27,6 +27,7 @@ from handlers.prune_versions.run import prune_versions
 from handlers.redaction import register_secret
 from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
+from handlers.telemetry import metrics as product_metrics
 from handlers.telemetry import otel
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, PROBES, App, app_with, live_app, push_and_release, rotate
@@ -320,6 +321,14 @@ def test_a_gauge_value_is_exported_once(exported: Exported) -> None:
     assert "of-this-test" not in points(exported, "slipway.queue.depth")
     otel.gauge("queue.depth", 0, unit="{message}", queue="of-this-test")
     assert points(exported, "slipway.queue.depth")["of-this-test"] == 0
+
+
+def test_holds_are_exported_while_there_are_any_and_once_after_the_last(exported: Exported) -> None:
+    exports = []
+    for holds in (0, 2, 0, 0):
+        product_metrics.holds_and_approval("of-this-test", holds, 0.0)
+        exports.append(points(exported, "slipway.holds").get("of-this-test"))
+    assert exports == [None, 2, 0, None]
 
 
 @in_virtual_time

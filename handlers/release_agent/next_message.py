@@ -1,0 +1,47 @@
+"""Sends the message with which an agent's release goes on after this one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.agents_file.spec import AgentSpec
+from core.reasons import Reason
+from core.release.actions import Requeue, Stop
+from core.release.rules_secrets import next_message_due
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
+from core.timing import MAX_CLOCK_SKEW
+from core.waits import old_enough_at
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry import otel
+
+REQUEUE_DELAY = timedelta(seconds=60)
+
+
+async def enqueue_next(
+    spec: AgentSpec,
+    gateways: Gateways,
+    ended: Stop | Requeue,
+    left: tuple[DesiredState, ReleaseState],
+    started: datetime,
+) -> None:
+    """Enqueue after a requeue, a lost lease, or a change that came while the lease was held; ``left``: both states.
+
+    A push that became old enough in that time, or does so now, is such a change: its message found the lease taken.
+    """
+    (answered, release), now, delay = left, gateways.clock.now(), timedelta(0)
+    desired = answered
+    if isinstance(ended, Requeue):
+        delay = ended.until - now
+    elif ended.reason is Reason.LEASE_LOST:
+        delay = REQUEUE_DELAY
+    else:
+        desired = await gateways.state_store.get_desired(spec.name)
+        ends = [old_enough_at(waiting, spec) for waiting in desired.waiting]
+        ends = [end for end in ends if started < end <= now + MAX_CLOCK_SKEW]
+        ends += filter(None, [next_message_due(desired, release, spec, now)])
+        if desired == answered and not ends:
+            return
+        delay = min(ends) - now if desired == answered else delay
+    traceparent = desired.newest_traceparent or otel.current_traceparent()
+    await gateways.release_queue.enqueue(spec.name, delay=max(0.0, delay.total_seconds()), traceparent=traceparent)

@@ -1,0 +1,83 @@
+"""The timers over many agents at rest, with a limited Foundry and lost events: the real handlers in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.intake.events import runtime_hash
+from core.model import Push, Routing
+from core.reasons import Reason
+from core.state.desired import DesiredState
+from core.state.release import GoodVersion, ReleaseState
+from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.state_store import ReleaseRecord
+from handlers.prune_versions.run import prune_versions
+from handlers.resume_releases.run import resume_releases
+from tests.scale.fleet import RESUME_EVERY, SETTINGS, Fleet, Load, digest_of
+from tests.scale.meter import MeteredGateway
+from tests.simulation.virtual_time import START
+
+REGISTRY_SECONDS = 0.1
+
+
+class TimerFleet(Fleet):
+    """A fleet in which every agent is live, and nothing happens but what a test does."""
+
+    def __init__(self, agents: int, foundry_limit: float | None, versions: int = 5) -> None:
+        super().__init__(Load(agents, 0, 1, versions, foundry_limit=foundry_limit, read_budget=5.0))
+        self.registry, self.registry_requests = InMemoryRegistry(), Counter[str]()
+        metered: Any = MeteredGateway(self.registry, self.registry_requests, REGISTRY_SECONDS)
+        self.gateways = self.instances[0] = replace(self.instances[0], registry=metered)
+
+    async def settle(self) -> None:
+        """Every agent runs its newest image, as Slipway left it, and the first run of the timer has been."""
+        await self._create_versions()
+        number, old = str(self.load.versions), START - timedelta(days=30)
+        for name, spec in self.agents.agents.items():
+            digest = digest_of(f"{name} {self.load.versions - 1}")
+            push = Push(f"agents/{name}", digest, "v1", old, "event")
+            self.registry.push(push.repository, push.tag, digest, old)
+            self.state_store.desired[name] = DesiredState(1, 1, push, updated_at=old, runtime_hash=runtime_hash(spec))
+            good = GoodVersion(push, "", number)
+            released = ReleaseState(observed_generation=1, reason="LIVE", last_good=good)
+            record = ReleaseRecord(replace(released, expected_routing=Routing.to(number)))
+            self.state_store.releases[name] = record
+        await resume_releases(self.agents, self.gateways)
+        self.journal.lines.clear()
+
+    async def resume(self) -> float:
+        """Run the timer once; returns how many seconds it took."""
+        return await self._timed(resume_releases(self.agents, self.gateways))
+
+    async def prune(self) -> float:
+        """Run the timer once; returns how many seconds it took."""
+        return await self._timed(prune_versions(self.agents, SETTINGS, self.gateways))
+
+    async def _timed(self, run: Any) -> float:
+        began = self.clock.monotonic()
+        await run
+        return self.clock.monotonic() - began
+
+    async def resume_for_ever(self) -> None:
+        """As the host does: at each multiple of the schedule, and never beside itself."""
+        while True:
+            await asyncio.sleep(RESUME_EVERY - self.clock.monotonic() % RESUME_EVERY)
+            await self.resume()
+
+    def lose_push(self, agent: str) -> None:
+        """Push an image whose event never comes."""
+        self.registry.push(f"agents/{agent}", "v2", digest_of(f"lost by {agent}"), self.clock.now())
+
+    def lines(self, reason: Reason) -> list[Mapping[str, object]]:
+        """The lines of the journal with a reason."""
+        return [line for line in self.journal.lines if line["reason"] == reason]
+
+    def times(self, reason: Reason) -> dict[str, datetime]:
+        """When each agent had its first line with a reason."""
+        lines = reversed(self.lines(reason))
+        return {str(line["agent"]): datetime.fromisoformat(str(line["at"])) for line in lines}
