@@ -24,7 +24,7 @@ chaos: $(READY)  ## break parts of the running stack at random for 10 minutes; M
 fuzz: $(READY)  ## send a million random inputs to every entry point; INPUTS=50000 for fewer, ARGS="--only events --seed 7"
 	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(ARGS)
 
-scale: $(READY)  ## measure lead time, calls and cost of 10 to 200 agents, in virtual time; ARGS="--write"
+scale: $(READY)  ## measure lead time, calls and cost of 10 to 200 agents, and the timers of 3,000, in virtual time; ARGS="--only timers"
 	@$(BIN)/python -m tests.scale $(ARGS)
 
 audit: $(READY)  ## check the deployed packages for known vulnerabilities; ARGS="--required" fails if no service answers

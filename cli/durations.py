@@ -17,6 +17,15 @@ def parse_duration(text: str) -> timedelta:
         raise UsageError(str(error)) from None
 
 
+def format_age(age: timedelta) -> str:
+    """Return how long ago something was, in its largest unit."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
 def format_time(at: datetime | None) -> str:
     """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""

@@ -6,7 +6,10 @@ from handlers.gateways.errors import GatewayError, PermanentError
 
 ROLES = {
     "Foundry": "Foundry User on the project",
-    "storage": "Storage Blob Data Contributor and Storage Queue Data Contributor on the app's storage account",
+    "storage": (
+        "Storage Blob Data Contributor on the container slipway, or Storage Queue Data Message Sender on the queue, "
+        "of the app's storage account"
+    ),
     "Key Vault": "Key Vault Secrets User on the vault",
     "registry": "Container Registry Repository Reader (ABAC mode) or AcrPull (any other) on the registry",
     "Event Grid": "EventGrid Data Sender on the topic",

@@ -11,7 +11,10 @@ Local = Annotated[bool, typer.Option("--local", help="Use the stack of `make up`
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Agent = Annotated[str, typer.Argument(help="An agent of agents.yaml.")]
 OptionalAgent = Annotated[str | None, typer.Argument(help="An agent of agents.yaml; by default all.")]
-By = Annotated[str, typer.Option(help="The author to record in state store and journal.", envvar="USER")]
+By = Annotated[
+    str | None,
+    typer.Option(help="A note, such as for whom you act. The author is the account that is signed in."),
+]
 Why = Annotated[str, typer.Option(help="The reason to record in state store and journal.")]
 Digest = Annotated[str | None, typer.Option(help="An image, sha256:…; by default the desired image.")]
 Until = Annotated[str | None, typer.Option(help="End it after this time: 30m, 12h, 7d.")]
@@ -22,4 +25,3 @@ Image = Annotated[str | None, typer.Option(help="REPOSITORY:TAG or REPOSITORY@sh
 SnapshotFile = Annotated[
     Path | None, typer.Option("--snapshot", help="A file of `slipway snapshot`; no service is called.")
 ]
-UNKNOWN_AUTHOR = "somebody"

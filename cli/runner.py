@@ -16,6 +16,7 @@ from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
 
 if TYPE_CHECKING:
     from cli.output import Progress
+    from cli.sign_in import SignIn
     from core.agents_file.spec import Agents
     from handlers.gateways.interfaces import Gateways
     from handlers.settings import Settings
@@ -31,6 +32,14 @@ class CommandContext:
     settings: Settings
     gateways: Gateways
     progress: Progress
+    sign_in: SignIn | None = None
+    """None without a platform that could say who runs the command."""
+
+    async def author(self, note: str | None) -> str:
+        """Return who the platform says runs the command, with the user's note."""
+        from cli.author import NO_TOKEN, author
+
+        return author(await self.sign_in.identity() if self.sign_in else NO_TOKEN, note)
 
     def select_agents(self, agent: str | None) -> list[str]:
         """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
@@ -132,12 +141,14 @@ def use_local_stack() -> None:
 
 async def _run(command: Command) -> CommandResult:
     from cli.output import Progress
-    from cli.sign_in import run_signed_in
+    from cli.sign_in import SignIn
     from handlers import bootstrap
 
-    context = CommandContext(bootstrap.agents(), bootstrap.settings(), bootstrap.gateways(), Progress())
+    agents, settings = bootstrap.agents(), bootstrap.settings()
+    sign_in = SignIn(settings)
+    context = CommandContext(agents, settings, bootstrap.gateways(), Progress(), sign_in)
     try:
         async with context.progress.shown():
-            return await run_signed_in(context.settings, command(context))
+            return await sign_in.run(command(context))
     finally:
         await bootstrap.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from core.model import Agent, Status, Version
 from core.state.release import ReleaseState
 from core.timing import CONSISTENCY_LAG
+
+IMAGE = "image"
+"""The first word of the name of a difference in the registry, which is looked for once a day."""
 
 
 def is_watched(release: ReleaseState, now: datetime) -> bool:
@@ -28,6 +32,26 @@ def find_drift(release: ReleaseState, agent: Agent | None, live: Version | None)
     if not agent.enabled:
         drift["disabled"] = "the agent is disabled"
     return drift
+
+
+def find_gone_images(release: ReleaseState, gone: Collection[str]) -> dict[str, str]:
+    """The images of the live and the previous good version whose digests are gone, under names as above.
+
+    IMAGE_GONE of a push says the same before its release.
+    """
+    good = {version.push.digest: version for version in (release.previous_good, release.last_good) if version}
+    return {
+        f"{IMAGE} {digest}": f"IMAGE_GONE: the registry does not have the image of version {version.version} any more, "
+        f"{version.push.repository}@{digest}; it can start no new session"
+        for digest, version in good.items()
+        if digest in gone
+    }
+
+
+def images_to_look_for(release: ReleaseState) -> tuple[tuple[str, str], ...]:
+    """Repository and digest of the live and the previous good image that the registry once had."""
+    good = [version.push for version in (release.last_good, release.previous_good) if version]
+    return tuple(dict.fromkeys((push.repository, push.digest) for push in good if push.digest in release.image_facts))
 
 
 def _routing_drift(release: ReleaseState, agent: Agent) -> dict[str, str]:

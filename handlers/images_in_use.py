@@ -1,4 +1,4 @@
-"""Lists the images that must stay in the registry, with every manifest that an index among them names."""
+"""Which images must stay in the registry, with every manifest that an index names, and whether one is gone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Registry
 
 MAX_CONCURRENT = 8
+
+
+async def is_gone(repository: str, image: str, registry: Registry) -> bool:
+    """True where the registry lacks the digest of an image, or the manifest of an index that Foundry would run.
+
+    ``image`` ends with the digest. Raises TransientError or PermanentError.
+    """
+    digest = image.rpartition("@")[2]
+    facts = await registry.inspect(repository, digest)
+    if facts is None or not facts.amd64 or facts.amd64 == digest:
+        return facts is None
+    return await registry.inspect(repository, facts.amd64) is None
 
 
 class ImagesInUse:

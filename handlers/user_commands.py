@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.definition import FINGERPRINT, push_of_version
 from core.intake import user_commands as decide
 from core.intake.events import DesiredUpdate, runtime_hash
 from core.intake.user_commands import NoRollback
@@ -19,8 +20,9 @@ from core.state.desired import Cause, DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.events.update_desired import update_and_enqueue
-from handlers.gateways.errors import STORAGE, PermanentError, TransientError
+from handlers.gateways.errors import STORAGE, GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
+from handlers.images_in_use import is_gone
 from handlers.telemetry.decision_log import DecisionLog
 
 
@@ -64,8 +66,13 @@ async def request_release(agent: str, by: str, gateways: Gateways, push: Push | 
     return await _update(agent, lambda desired, now: decide.request_release(desired, release, push, by, now), gateways)
 
 
-async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to: str | None = None) -> DesiredUpdate:
-    """Make an earlier version live again, by default the previous good one."""
+async def request_rollback(
+    agent: str, why: str, by: str, gateways: Gateways, to: str | None = None, *, force: bool = False
+) -> DesiredUpdate:
+    """Make an earlier version live again, by default the previous good one.
+
+    Not where the registry does not have its image any more, unless ``force`` is given: it would start no session.
+    """
     foundry = gateways.foundry
     reads = gather_two(foundry.get_agent(agent), foundry.list_versions(agent))
     (existing, versions), release = await gather_two(reads, gateways.state_store.get_release(agent))
@@ -74,14 +81,33 @@ async def request_rollback(agent: str, why: str, by: str, gateways: Gateways, to
         number, found = target.number, await foundry.get_version(agent, target.number)  # a list's status may be wrong
         gone = NoRollback(f"version {number} is {found.status if found else 'gone'}")
         target = found if found is not None and may_serve(found) else gone
+    gone_image = "" if force or isinstance(target, NoRollback) else await _gone_image(target, release, gateways)
     live = next((version for version in versions if existing is not None and version.number == existing.live), None)
 
     def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
         if isinstance(target, NoRollback):
             return DesiredUpdate(desired, Reason.NO_ROLLBACK_VERSION, target.detail)
+        if gone_image:
+            detail = f"{gone_image} of version {target.number}; --force rolls back all the same"
+            return DesiredUpdate(desired, Reason.IMAGE_GONE, detail)
         return decide.request_rollback(desired, target, live, why, by, now, release)
 
     return await _update(agent, change, gateways)
+
+
+async def _gone_image(version: Version, release: ReleaseState, gateways: Gateways) -> str:
+    """The image of a version that Slipway made, where the registry says that it is gone; else an empty text.
+
+    The image of another registry is not asked for, and a registry that does not answer proves nothing.
+    """
+    push, host = push_of_version(version), version.image.partition("/")[0]
+    ours = FINGERPRINT in version.metadata and host in (version.image, release.image.partition("/")[0])
+    if push is None or not ours:
+        return ""
+    try:
+        return version.image if await is_gone(push.repository, version.image, gateways.registry) else ""
+    except GatewayError:
+        return ""
 
 
 async def adopt(

@@ -7,11 +7,7 @@ targetScope = 'subscription'
 param environmentName string
 
 @description('Region of the app; must offer Flex Consumption')
-@metadata({
-  azd: {
-    type: 'location'
-  }
-})
+@metadata({ azd: { type: 'location' } })
 param location string
 
 @maxLength(90)
@@ -79,6 +75,9 @@ param assignRoles bool = true
 ])
 @description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
 param foundryRole string = 'user'
+
+@description('Object id of the Entra group that may approve, hold and roll back; only the account that runs azd if empty')
+param operatorGroupId string = ''
 
 // Behavior
 
@@ -164,8 +163,6 @@ param logDailyQuotaGb int = 1
 // The items of a list with commas, whatever the spaces
 func listed(text string) string[] => filter(map(split(text, ','), item => trim(item)), item => !empty(item))
 
-// The account that runs azd: a person, or the identity of a workflow
-var operator = deployer()
 var appSubscription = subscription().subscriptionId
 var token = toLower(uniqueString(appSubscription, environmentName, location))
 var tags = {
@@ -206,7 +203,9 @@ module storage 'modules/storage.bicep' = {
     sku: storageSku
     isPrivate: vnetEnabled
     principalId: identity.outputs.principalId
-    operatorId: operator.objectId
+    deployerId: deployer().objectId
+    operatorGroupId: operatorGroupId
+    workspaceId: monitoring.outputs.workspaceId
     assignRoles: assignRoles
   }
 }
@@ -314,6 +313,8 @@ module vault 'modules/vault.bicep' = if (createVault) {
     name: vaultName
     location: location
     tags: tags
+    deployerId: deployer().objectId
+    assignRoles: assignRoles
   }
 }
 
@@ -435,7 +436,8 @@ output PRUNE_SCHEDULE string = pruneCron
 output RESUME_SCHEDULE string = resumeCron
 output OUTCOME_TOPIC_ENDPOINT string = outcomeTopic ? outcomes!.outputs.endpoint : ''
 output SLIPWAY_TOKEN string = token
-output SLIPWAY_OPERATOR_ID string = operator.objectId
+// the account that runs azd: a person, or the identity of a workflow
+output SLIPWAY_OPERATOR_ID string = deployer().objectId
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
 output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId

@@ -74,6 +74,15 @@ class Arm(StandIn):
             other: resource for other, resource in self.resources.items() if not f"{other}/".startswith(f"{key}/")
         }
 
+    def _register(self, subscription: str, action: str) -> Json:
+        listed, namespace = f"{subscription}/providers", action.removesuffix("/register")
+        providers = self.lists.get(listed, PROVIDERS)
+        self.lists[listed] = [
+            provider | {"registrationState": "Registered"} if provider["namespace"].lower() == namespace else provider
+            for provider in providers
+        ]
+        return {"namespace": namespace, "registrationState": "Registering"}
+
     async def _change(self, request: web.Request) -> web.Response:
         """Remove or change resources: ``{"<id>": null | {…}}``."""
         for identifier, change in (await request.json()).items():
@@ -131,9 +140,11 @@ class Arm(StandIn):
         return resource
 
     async def _post(self, request: web.Request) -> web.Response:
-        """Answer a check of a name; other actions are not known."""
+        """Answer a check of a name, or register a provider; other actions are not known."""
         if refusal := refused(request):
             return refusal
+        if path_of(request).endswith("/register"):
+            return web.json_response(self._register(*path_of(request).split("/providers/")))
         if not path_of(request).endswith("/checknameavailability"):
             return error_answer(404, "ResourceNotFound", f"The action '{request.path}' was not found.")
         name = (await request.json())["name"]

@@ -11,6 +11,7 @@ import time
 
 from aiohttp import web
 
+from local.arm import APP, CLIENT
 from local.stand_in import StandIn
 
 LIFETIME = 24 * 3600
@@ -38,6 +39,8 @@ class ManagedIdentity(StandIn):
             "iat": now,
             "nbf": now,
             "exp": now + LIFETIME,
+            "appid": CLIENT,
+            "oid": APP,
         }
         token = ".".join((_encode({"alg": "none", "typ": "JWT"}), _encode(claims), _encode({})))
         body = {

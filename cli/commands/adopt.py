@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import NOTHING_TO_DO, UsageError
-from cli.options import UNKNOWN_AUTHOR, AsJson, By, DryRun, Local, Yes
+from cli.options import AsJson, By, DryRun, Local, Yes
 from cli.prompt import PromptOptions, confirm
 from cli.runner import CommandContext, CommandResult, run_and_print
 
@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 
 def adopt(
     agent: Annotated[str, typer.Argument(help="An agent of the Foundry project; it need not be in agents.yaml.")],
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     local: Local = False,
@@ -46,7 +46,7 @@ class ExistingAgent:
     entry: str
 
 
-async def show_and_adopt(context: CommandContext, agent: str, by: str, options: PromptOptions) -> CommandResult:
+async def show_and_adopt(context: CommandContext, agent: str, by: str | None, options: PromptOptions) -> CommandResult:
     """Print the entry, ask, and write the state; the agent itself does not change."""
     context.progress.activity = f"reading {agent} from Foundry"
     existing = await _read(context, agent)
@@ -62,7 +62,7 @@ async def show_and_adopt(context: CommandContext, agent: str, by: str, options: 
         return CommandResult(f"{intro}\nwould record {version} as good", data)
     if not confirm(options, context.progress, intro, f"Record {version} as good?"):
         return CommandResult("nothing was written", data)
-    return await _adopt(context, existing, by, intro)
+    return await _adopt(context, existing, await context.author(by), intro)
 
 
 async def _read(context: CommandContext, name: str) -> ExistingAgent:

@@ -131,6 +131,7 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
         "candidate": release.candidate if release.is_open else None,
         "not_before": waits_until.isoformat() if waits_until else None,
         "rejected": _rejection(desired),
+        **_rollback(desired, release, now),
         "pause": f"by {pause.by}{until}: {pause.why}" if pause else None,
     }
 
@@ -141,6 +142,20 @@ def _rejection(desired: DesiredState) -> str | None:
         return None
     push = rejection.push
     return f"{rejection.reason} {push.repository}:{push.tag} {push.digest[:19]}: {rejection.detail}"
+
+
+def _rollback(desired: DesiredState, release: ReleaseState, now: datetime) -> dict[str, str | None]:
+    from cli.durations import format_age
+    from core.state.rollbacks import is_done
+
+    rollback = desired.rollback
+    if rollback is None:
+        return {"rolled_back": None, "waits_for_rollback": None}
+    age = f" {format_age(now - rollback.at)}" if rollback.at else ""
+    done = "" if is_done(rollback, release) else " (not finished)"
+    waits = f"agents.yaml, deployed {format_age(now - rollback.config_at)}" if rollback.config_at else None
+    text = f"to v{rollback.version} by {rollback.by or 'somebody'}{age}{done}: {rollback.why}"
+    return {"rolled_back": text, "waits_for_rollback": waits}
 
 
 def _hold(hold: Hold) -> str:
@@ -173,6 +188,9 @@ def _lines(status: dict[str, Any]) -> list[str]:
     ]
     notes = [f"  hold {hold}" for hold in status["holds"]]
     notes += [f"  last push rejected: {status['rejected']}"] if status["rejected"] else []
+    notes += [f"  rolled back {status['rolled_back']}"] if status["rolled_back"] else []
+    waits = "waits for a newer push or slipway retry"
+    notes += [f"  ROLLED_BACK_BY: {status['waits_for_rollback']}, {waits}"] if status["waits_for_rollback"] else []
     notes += [f"  paused {status['pause']}"] if status["pause"] else []
     notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
     notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []

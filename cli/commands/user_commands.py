@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
-from cli.options import UNKNOWN_AUTHOR, Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
+from cli.options import Agent, AsJson, By, Digest, Image, Local, Until, Watch, Why
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ON_SEVERAL_AGENTS = ("pause", "unpause")
 def release(
     agent: Agent,
     image: Image = None,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -32,30 +32,31 @@ def release(
     _run("request_release", agent, local, as_json, watch, by=by, image=image)
 
 
-def retry(
-    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
-) -> None:
+def retry(agent: Agent, by: By = None, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
     """Release the desired image again. Removes a hold on it."""
     _run("request_release", agent, local, as_json, watch, by=by)
 
 
-def rollback(
+def rollback(  # noqa: PLR0913, PLR0917 - one parameter an option
     agent: Agent,
     why: Why,
     to: Annotated[str | None, typer.Option(help="The version; by default the previous good one.")] = None,
-    by: By = UNKNOWN_AUTHOR,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the registry does not have the version's image any more.")
+    ] = False,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier version live again. Works during a pause; holds the replaced version."""
-    _run("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to)
+    _run("request_rollback", agent, local, as_json, watch, by=by, why=why, to=to, force=force)
 
 
 def approve(
     agent: Agent,
     version: Annotated[str | None, typer.Option(help="The version that you mean; any other is refused.")] = None,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -67,7 +68,7 @@ def approve(
 def hold(
     agent: Agent,
     why: Why,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     digest: Digest = None,
     until: Until = None,
     local: Local = False,
@@ -79,7 +80,7 @@ def hold(
 
 def unhold(
     agent: Agent,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     digest: Annotated[str | None, typer.Option(help="An image, sha256:…; by default every held image.")] = None,
     watch: Watch = False,
     local: Local = False,
@@ -92,7 +93,7 @@ def unhold(
 def pause(
     agent: Agent,
     why: Why,
-    by: By = UNKNOWN_AUTHOR,
+    by: By = None,
     until: Until = None,
     local: Local = False,
     as_json: AsJson = False,
@@ -101,9 +102,7 @@ def pause(
     _run("pause", agent, local, as_json, why=why, by=by, until=until)
 
 
-def resume(
-    agent: Agent, by: By = UNKNOWN_AUTHOR, watch: Watch = False, local: Local = False, as_json: AsJson = False
-) -> None:
+def resume(agent: Agent, by: By = None, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
     """End a pause. `all` resumes every agent."""
     _run("unpause", agent, local, as_json, watch, by=by)
 
@@ -121,6 +120,7 @@ async def apply(
 
     names = context.select_agents(agent)
     parsed = await _parse(context, names[0], arguments) if names else {}
+    parsed["by"] = await context.author(arguments.get("by"))
     context.progress.activity = "writing the desired state"
     since, command = context.gateways.clock.now(), getattr(user_commands, function)
     if function in ON_SEVERAL_AGENTS:
@@ -165,6 +165,7 @@ def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
         Reason.NOTHING_PAUSED,
         Reason.NO_PUSH_YET,
         Reason.NO_ROLLBACK_VERSION,
+        Reason.IMAGE_GONE,
     )
     return NOTHING_TO_DO if all(update.reason in no_effect for update in updates.values()) else DONE
 

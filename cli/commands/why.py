@@ -166,12 +166,27 @@ def _current_state(
         rejection.push.digest in digests or _is_about(_as_decision(rejection.push), subject)
     ):
         state.append({"agent": agent, "kind": "rejected", "detail": f"{rejection.reason}: {rejection.detail}"})
+    state += _rollback_state(agent, desired, subject, digests)
     for hold in active(desired, release, now):
         if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
             until = f"until {format_time(hold.until)}" if hold.until else "until removed"
             detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
             state.append({"agent": agent, "kind": "hold", "detail": detail})
     return state
+
+
+def _rollback_state(agent: str, desired: DesiredState, subject: str, digests: set[str]) -> list[dict[str, Any]]:
+    """Return the rollback in force, where it is to the subject or away from it."""
+    from core.state.rollbacks import describe
+
+    rollback = desired.rollback
+    if rollback is None:
+        return []
+    held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
+    about = [*held, *([_as_decision(rollback.push)] if rollback.push else [])]
+    if not any(item["digest"] in digests or _is_about(item, subject) for item in about):
+        return []
+    return [{"agent": agent, "kind": "rolled_back", "detail": describe(rollback)}]
 
 
 def _as_decision(push: Push) -> Decision:

@@ -12,7 +12,7 @@ from core.agents_file.spec import Agents, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit
-from handlers.gateways.errors import GatewayError
+from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 
 MAX_ANSWER_SECONDS = 20.0
@@ -28,7 +28,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     results = [
         await _call("your access to Foundry", lambda: gateways.foundry.get_agent(agent)),
         await _call("your access to the state store", lambda: gateways.state_store.get_release(agent)),
-        await _call("your access to the queues", lambda: gateways.release_queue.count_messages("releases")),
+        await _queue(gateways),
         await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
     results += [await _key_vault(secret, gateways)] if secret else []
@@ -48,6 +48,20 @@ async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:
     except TimeoutError:
         detail = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
         return failed(check, detail, "check that this machine can reach it: proxy, firewall")
+    return ok(check, "works")
+
+
+async def _queue(gateways: Gateways) -> Check:
+    """Check the queue. Commands only send, which no check can try; to read the count takes one role more."""
+    check = "your access to the queues"
+    try:
+        await gateways.release_queue.count_messages("releases")
+    except PermanentError as error:
+        fix = "commands need only Storage Queue Data Message Sender on the queue releases: see the queue's roles"
+        return unknown(check, explain(error).partition("\n")[0], fix)
+    except GatewayError as error:
+        detail, _, fix = explain(error).partition("\n")
+        return failed(check, detail, fix)
     return ok(check, "works")
 
 

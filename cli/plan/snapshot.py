@@ -26,6 +26,7 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
+from core.secret_versions import starts_later, version_in_force
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
@@ -147,14 +148,17 @@ async def _agent(context: CommandContext, name: str) -> AgentEntry:
 
 
 async def _secret_version(context: CommandContext, name: str, released: Mapping[str, str]) -> str:
-    """Return the newest version's id; if this user may not read it, the last released one."""
+    """Return the id of the newest valid version; if this user may not read it, the last released one."""
+    vault, now = context.gateways.key_vault, context.gateways.clock.now()
     try:
-        secret = await context.gateways.key_vault.get_secret(name, None)
+        secret = await vault.get_secret(name, None)
+        is_later = isinstance(secret, Secret) and starts_later(secret, now)
+        used = version_in_force(await vault.list_secret_versions(name), now) if is_later else None
     except GatewayError:
         return released.get(name, SecretUnavailable.FORBIDDEN.value)
     if isinstance(secret, Secret):
         register_secret(secret.value.reveal())
-        return secret.version
+        return used.version if used else secret.version
     return released.get(name, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
 
 

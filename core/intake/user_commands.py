@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from core.copied_definition import refs_of_version
 from core.definition import existing_definition, push_of_version
 from core.intake.events import DesiredUpdate, user_change, with_push
 from core.model import Agent, Push, Status, Version
@@ -143,9 +144,11 @@ def request_rollback(
     kept = tuple(hold for hold in updated.holds if not live_digest or hold.digest != live_digest)
     live_fingerprint = existing_definition(live).fingerprint if live else ""
     new = Hold(live_fingerprint, live_digest, Reason.HOLD_SET.value, why, now, None, by)
+    refs = refs_of_version(to, {}).values()
+    secrets = tuple(sorted({ref.secret.lower() for ref in refs if ref.version is None}))
     updated = replace(
         updated,
-        rollback=RollbackRequest(to.number, updated.generation, to.created_at, push, by, why, now),
+        rollback=RollbackRequest(to.number, updated.generation, to.created_at, push, by, why, now, secrets),
         approval=Approval(to.number, fingerprint, by, now, to.created_at),
         holds=(*kept, new) if live else kept,
     )

@@ -21,7 +21,7 @@ from core.release.actions import NeedsRead, Read
 from core.state.desired import DesiredState, Hold
 from core.state.holds import active, of_digest, of_fingerprint
 from core.state.release import DeletedVersion, ReleaseState
-from core.state.rollbacks import RolledBack, rolled_back
+from core.state.rollbacks import RolledBack, describe, rolled_back
 from core.timing import CONSISTENCY_LAG
 from core.waits import newest_old_enough, quiet_until
 
@@ -156,6 +156,14 @@ class DecisionInput:
         """True when the version's metadata says that it was made for the release under way."""
         same = version.metadata.get(FINGERPRINT) == self.release.fingerprint
         return same and DeletedVersion(version.number, version.created_at) != self.release.deleted_duplicate
+
+
+def rollback_note(inputs: DecisionInput) -> str:
+    """What people must know about a release that goes live because of a rollback."""
+    rollback, release = inputs.desired.rollback, inputs.release
+    if rollback is None or rollback.at is None or release.rollback_at != rollback.at:
+        return ""
+    return f"rolled back {describe(rollback)}"
 
 
 def is_new(created_at: datetime | None, now: datetime) -> bool:

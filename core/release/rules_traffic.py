@@ -9,7 +9,7 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, Check, EndRelease, MoveTraffic, Poll, Read, UpdateState
 from core.release.gates import check
-from core.release.inputs import DecisionInput
+from core.release.inputs import DecisionInput, rollback_note
 from core.state.release import Phase, WriteKind
 from core.timing import CONSISTENCY_LAG
 
@@ -40,7 +40,8 @@ def finish_moved_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) 
         return check.roll_back(inputs, now)  # the process stopped between the failed check and the rollback
     if spec.release.check:
         return Check(release.candidate or "", check.rollback_versions(release))
-    return EndRelease(Reason.LIVE, transitions.went_live(release, inputs.agent.identity, now))
+    note = rollback_note(inputs)
+    return EndRelease(Reason.LIVE, transitions.went_live(release, inputs.agent.identity, now, note), note)
 
 
 def already_routed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

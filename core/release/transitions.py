@@ -222,17 +222,17 @@ def answered_without_release(
     return ended(answered, reason, now, detail)
 
 
-def went_live(state: ReleaseState, identity: str | None, now: datetime) -> ReleaseState:
+def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: str = "") -> ReleaseState:
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
-        return ended(state, Reason.LIVE, now)
+        return ended(state, Reason.LIVE, now, detail)
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION
     }
     return replace(
-        ended(state, Reason.LIVE, now),
+        ended(state, Reason.LIVE, now, detail),
         last_good=good,
         previous_good=state.previous_good if again else state.last_good,
         created_at=created_at,

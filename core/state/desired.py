@@ -87,6 +87,8 @@ class RollbackRequest:
     by: str = ""
     why: str = ""
     at: datetime | None = None
+    secrets: tuple[str, ...] = ()
+    """Names, in lower case, of the secrets that the version has and whose rotation renews it."""
     config_at: datetime | None = None
     """When a deployment changed agents.yaml since, which waits."""
 

@@ -80,9 +80,12 @@ class _SecretTags:
 
 
 async def _uses(spec: AgentSpec, tags: _SecretTags, gateways: Gateways) -> bool:
-    """True when the agent spec names the secret without a version, or the vault's tags give it to the agent."""
+    """True when the agent spec or a version that is rolled back to names the secret, or the vault's tags give it."""
     refs = (value for value in spec.env.values() if isinstance(value, SecretRef) and value.version is None)
     if any(ref.secret.lower() == tags.secret for ref in refs):
+        return True
+    rollback = (await gateways.state_store.get_desired(spec.name)).rollback
+    if rollback is not None and tags.secret in rollback.secrets:
         return True
     if not spec.env_from_vault:
         return False

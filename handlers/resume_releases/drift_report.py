@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.drift import find_drift, is_watched
+from core.drift import IMAGE, find_drift, is_watched
 from core.model import Agent, Version
 from core.reasons import Reason
 from core.state.release import ReleaseState
@@ -70,13 +70,15 @@ async def _check(agent: str, states: AgentStates, ends: datetime, decisions: Dec
         return await gather_two(foundry.get_agent(agent), foundry.get_version(agent, number))
 
     drift = find_drift(release, *await with_retries(gateways.clock, read, ends))
-    if tuple(drift) != release.reported_drift and await _store(agent, release, tuple(drift), gateways):
+    gone_images = tuple(name for name in release.reported_drift if name.startswith(f"{IMAGE} "))
+    names = (*drift, *gone_images)
+    if names != release.reported_drift and await store_reported_drift(agent, release, names, gateways):
         for name, detail in drift.items():
             if name not in release.reported_drift:
                 decisions.record(Reason.DRIFT, detail, agent=agent, version=number or None)
 
 
-async def _store(agent: str, release: ReleaseState, drift: tuple[str, ...], gateways: Gateways) -> bool:
+async def store_reported_drift(agent: str, release: ReleaseState, drift: tuple[str, ...], gateways: Gateways) -> bool:
     """Store what is reported; False where a release is under way, or has changed the state since."""
     lease = await gateways.state_store.acquire_lease(agent)
     if lease is None:

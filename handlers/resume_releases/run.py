@@ -14,6 +14,7 @@ from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
+from handlers.resume_releases.gone_images import report_gone_images
 from handlers.resume_releases.missed_pushes import find_missed_pushes
 from handlers.resume_releases.poison_queues import report_poison_queues
 from handlers.resume_releases.secrets_check import check_secrets
@@ -28,8 +29,8 @@ MAX_CONCURRENT = 8
 async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     """Enqueue every unfinished release, found by one listing, and take the other steps of the sweep.
 
-    The comparison with Foundry is the last step, because it may be slow. An error of one agent or step stops none of
-    the others; the first is raised at the end.
+    The comparisons with Foundry and the registry come last, because they may be slow. An error of one agent or step
+    stops none of the others; the first is raised at the end.
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     states, changed = AgentStates(gateways.state_store), list[bool]()
@@ -61,7 +62,9 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         metrics.heartbeat()
 
     async def check_drift() -> None:
-        await report_drift(sorted(set(agents.agents) - at_work), states, decisions, gateways)
+        at_rest = sorted(set(agents.agents) - at_work)
+        await report_drift(at_rest, states, decisions, gateways)
+        await report_gone_images(at_rest, states, decisions, gateways)
 
     await _run_steps([find_work, check_drift], decisions)
 

@@ -54,7 +54,7 @@ async def check_secrets(agents: Agents, states: AgentStates, decisions: Decision
         if expiry.key not in reported:
             decisions.record(Reason.SECRET_EXPIRES_SOON, expiry.detail(now), secret=expiry.secret)
     this_run = now.isoformat() if None not in found else last_run
-    unlisted = [key for key in reported if key.partition("@")[0] not in listed]
+    unlisted = [key for key in reported if (name := key.partition("@")[0]) in names and not listed.get(name)]
     await store.write_marker(MARKER, "\n".join([this_run, *(expiry.key for expiry in expiries), *unlisted]))
 
 

@@ -47,6 +47,9 @@ class DeployRequest:
     secret_names: tuple[str, ...]
     assign_roles: bool
     foundry_role: str
+    register_providers: bool
+    """Whether preflight may register resource providers."""
+    operator_group: str
     grant_project_pull: bool
     event_delivery: str
     python_version: str
@@ -101,6 +104,8 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
         secret_names=tuple(name.strip() for name in env.get("VAULT_SECRETS", "").split(",") if name.strip()),
         assign_roles=_is_true(env, "ASSIGN_ROLES", "true"),
         foundry_role=env.get("FOUNDRY_ROLE") or "user",
+        register_providers=_is_true(env, "REGISTER_PROVIDERS", "false"),
+        operator_group=env.get("OPERATOR_GROUP_ID", ""),
         grant_project_pull=_is_true(env, "GRANT_PROJECT_PULL", "false"),
         event_delivery=env.get("EVENT_DELIVERY") or "queue",
         python_version=env.get("PYTHON_VERSION") or "3.13",

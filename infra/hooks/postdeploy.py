@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
+
+# isort: split
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import event_subscriptions, smoke

@@ -10,6 +10,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
+
+# isort: split
 from handlers.gateways.errors import PermanentError
 from infra.hooks.azure_client import Azure, report_failure
 from infra.hooks.deploy_request import DeployRequest, from_env

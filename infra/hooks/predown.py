@@ -11,6 +11,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
+
+# isort: split
 from handlers.gateways.errors import GatewayError
 from infra.hooks import event_subscriptions
 from infra.hooks.azure_client import Azure, explain, report_failure

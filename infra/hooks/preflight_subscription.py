@@ -22,14 +22,21 @@ PROVIDERS = {
 }
 
 
-def unregistered_providers(listed: Sequence[Json], needed: Sequence[str], subscription: str) -> Iterator[Finding]:
-    """Resource providers that are not registered; a registration takes a minute or two."""
-    states = {provider["namespace"].lower(): provider["registrationState"] for provider in listed}
-    for name in needed:
-        state = states.get(name.lower(), "unknown")
-        if state != "Registered":
-            help_ = f"az provider register --namespace {name} --subscription {subscription} --wait"
-            yield error("providers", f"{name} is {state} in {subscription}", help_)
+def unregistered_providers(listed: Sequence[Json], needed: Sequence[str]) -> dict[str, str]:
+    """The needed resource providers that are not registered, with their states."""
+    states = {provider["namespace"].lower(): str(provider["registrationState"]) for provider in listed}
+    found = {name: states.get(name.lower(), "unknown") for name in needed}
+    return {name: state for name, state in found.items() if state != "Registered"}
+
+
+def ask_to_register(missing: Mapping[str, str], subscription: str) -> Iterator[Finding]:
+    """Providers that somebody must register, or let preflight register; it takes a minute or two."""
+    for name, state in missing.items():
+        help_ = (
+            f"az provider register --namespace {name} --subscription {subscription} --wait\n"
+            "or let preflight register what is missing: azd env set REGISTER_PROVIDERS true"
+        )
+        yield error("providers", f"{name} is {state} in {subscription}", help_)
 
 
 def needed_providers(subscription: str, request: DeployRequest) -> list[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
+
+# isort: split
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from infra.hooks.findings import Finding, error, ok, report

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
+
+# isort: split
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import (
@@ -40,6 +44,7 @@ API = {
     "web": "2024-11-01",
 }
 Json = Mapping[str, Any]
+REGISTRATION_POLL_SECONDS, REGISTRATION_POLLS = 10.0, 30
 NAME_CHECK_API = {"REGISTRY": "2025-04-01", "VAULT": "2024-11-01"}
 
 
@@ -71,9 +76,7 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
         return
     yield from _region(request, azure)
     for subscription in request.subscriptions:
-        listed = azure.list(f"/subscriptions/{subscription}/providers", API["resources"])
-        needed = preflight_subscription.needed_providers(subscription, request)
-        yield from preflight_subscription.unregistered_providers(listed, needed, subscription)
+        yield from _providers(subscription, request, azure)
     yield _group(request, azure)
     project_principal = yield from _foundry(request, azure)
     yield from _registry(request, project_principal, agents, azure)
@@ -85,6 +88,28 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
     if request.subnet:
         yield preflight_resources.subnet(azure.get(request.subnet, API["network"]), request)
     yield from _rights(request, azure)
+
+
+def _providers(subscription: str, request: DeployRequest, azure: Azure) -> Iterator[Finding]:
+    """Register what is missing where REGISTER_PROVIDERS consents to it; azd down does not undo a registration."""
+    path = f"/subscriptions/{subscription}/providers"
+    needed = preflight_subscription.needed_providers(subscription, request)
+
+    def missing() -> Mapping[str, str]:
+        return preflight_subscription.unregistered_providers(azure.list(path, API["resources"]), needed)
+
+    left = found = missing()
+    if found and request.register_providers:
+        for name in found:
+            azure.post(f"{path}/{name}/register", API["resources"], {})
+        left = missing()
+        for _ in range(REGISTRATION_POLLS if left else 0):
+            time.sleep(REGISTRATION_POLL_SECONDS)
+            left = missing()
+            if not left:
+                break
+    yield from (ok("providers", f"{name} was registered in {subscription}") for name in found if name not in left)
+    yield from preflight_subscription.ask_to_register(left, subscription)
 
 
 def _region(request: DeployRequest, azure: Azure) -> Iterator[Finding]:

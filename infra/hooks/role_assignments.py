@@ -20,7 +20,8 @@ class RoleAssignment:
     key: str
     principal: str
     scope: str
-    is_person: bool = False
+    principal_type: str = "ServicePrincipal"
+    """Empty if unknown; Azure then looks it up."""
 
     @property
     def role(self) -> str:
@@ -43,11 +44,24 @@ def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator
     yield RoleAssignment("metricsPublisher", app, env["SLIPWAY_INSIGHTS_ID"])
     if topic := env.get("SLIPWAY_OUTCOME_TOPIC_ID"):
         yield RoleAssignment("outcomeSender", app, topic)
-    if person := env.get("SLIPWAY_OPERATOR_ID"):
-        yield RoleAssignment("operatorBlobs", person, storage, is_person=True)
-        yield RoleAssignment("operatorQueues", person, storage, is_person=True)
+    yield from _for_operators(request, env, storage)
     yield from _for_system_topics(request, env, storage)
     yield from _on_existing_resources(request, env)
+
+
+def _for_operators(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[RoleAssignment]:
+    """For the account that runs azd and the group of OPERATOR_GROUP_ID, on the state and the queue of releases."""
+    queues = f"{storage}/queueServices/default/queues"
+    deployer = env.get("SLIPWAY_OPERATOR_ID", "")
+    for principal, principal_type in ((deployer, ""), (request.operator_group, "Group")):
+        if principal:
+            state = f"{storage}/blobServices/default/containers/slipway"
+            yield RoleAssignment("operatorState", principal, state, principal_type)
+            yield RoleAssignment("operatorReleases", principal, f"{queues}/releases", principal_type)
+    if deployer:
+        yield RoleAssignment("smokeSender", deployer, f"{queues}/events", "")
+    if deployer and request.vault.created:
+        yield RoleAssignment("secretsOfficer", deployer, request.vault.id, "")
 
 
 def _on_existing_resources(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
@@ -75,7 +89,7 @@ def _for_system_topics(request: DeployRequest, env: Mapping[str, str], storage: 
 def assignment_command(assignment: RoleAssignment) -> str:
     """The az command that creates the assignment."""
     assignee = f"--assignee-object-id {assignment.principal}"
-    principal_type = "" if assignment.is_person else " --assignee-principal-type ServicePrincipal"
+    principal_type = f" --assignee-principal-type {assignment.principal_type}" if assignment.principal_type else ""
     role = f'"{assignment.readable_role}"'
     return f"az role assignment create --role {role} {assignee}{principal_type} --scope {assignment.scope}"
 

@@ -42,6 +42,13 @@ def answers(journal: Sequence[Mapping[str, Any]], event_id: str) -> list[Mapping
 def indexed(listed: Sequence[Mapping[str, Any]], expected: set[str]) -> Finding:
     """Whether the host found every function."""
     names = {function["name"].rpartition("/")[2] for function in listed}
+    if not names:
+        help_ = (
+            "the build may have used another Python than PYTHON_VERSION: its packages then fail to import\n"
+            "the build's log names it (portal: Deployment Center); then: azd env set PYTHON_VERSION 3.11, azd up\n"
+            "otherwise read the exceptions in Application Insights: a failed import hides every function"
+        )
+        return error("functions", f"none of {', '.join(sorted(expected))} came up", help_)
     if missing := sorted(expected - names):
         help_ = (
             "read the build's log and the exceptions in Application Insights: a failed import hides every function\n"

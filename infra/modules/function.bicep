@@ -153,5 +153,22 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
+// azd deploys with an Entra token; a password of the publishing profile would be a second way to replace the code
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+  parent: app
+  name: 'ftp'
+  properties: {
+    allow: false
+  }
+}
+
+resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+  parent: app
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
 output id string = app.id
 output name string = app.name

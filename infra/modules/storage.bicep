@@ -19,7 +19,13 @@ param deadLetterDays int = 30
 param principalId string
 
 @description('The account that runs azd.')
-param operatorId string
+param deployerId string
+
+@description('The group of the operators; nobody but the account that runs azd if empty.')
+param operatorGroupId string = ''
+
+@description('The workspace that records who writes state and queues.')
+param workspaceId string
 param assignRoles bool
 
 var roles = loadJsonContent('roles.json')
@@ -169,21 +175,63 @@ resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
-resource operatorBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(account.id, operatorId, roles.operatorBlobs.id)
-  scope: account
+module deployerAccess 'operator-access.bicep' = if (assignRoles) {
+  name: 'slipway-deployer-access'
+  params: {
+    storageName: account.name
+    principalId: deployerId
+    sendsEvents: true
+  }
+  dependsOn: [
+    containers
+    queues
+  ]
+}
+
+module operatorAccess 'operator-access.bicep' = if (assignRoles && !empty(operatorGroupId)) {
+  name: 'slipway-operator-access'
+  params: {
+    storageName: account.name
+    principalId: operatorGroupId
+    principalType: 'Group'
+  }
+  dependsOn: [
+    containers
+    queues
+  ]
+}
+
+// Who approved, held or rolled back, as Entra knows it: what a caller writes about itself proves nothing.
+
+resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'slipway'
+  scope: blobs
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorBlobs.id)
-    principalId: operatorId
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'StorageWrite'
+        enabled: true
+      }
+      {
+        category: 'StorageDelete'
+        enabled: true
+      }
+    ]
   }
 }
 
-resource operatorQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(account.id, operatorId, roles.operatorQueues.id)
-  scope: account
+resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'slipway'
+  scope: queueService
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorQueues.id)
-    principalId: operatorId
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'StorageWrite'
+        enabled: true
+      }
+    ]
   }
 }
 

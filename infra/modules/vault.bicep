@@ -3,6 +3,12 @@ param name string
 param location string
 param tags object
 
+@description('The account that runs azd, which writes the first secrets.')
+param deployerId string
+param assignRoles bool
+
+var roles = loadJsonContent('roles.json')
+
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   name: name
   location: location
@@ -15,13 +21,22 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     }
     enableRbacAuthorization: true
     enableSoftDelete: true
-    enablePurgeProtection: true
-    softDeleteRetentionInDays: 90
+    // no purge protection: it would keep the name of a first try for months, and azd down --purge could not free it
+    softDeleteRetentionInDays: 7
     publicNetworkAccess: 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
       defaultAction: 'Allow'
     }
+  }
+}
+
+resource secretsOfficer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
+  name: guid(vault.id, deployerId, roles.secretsOfficer.id)
+  scope: vault
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsOfficer.id)
+    principalId: deployerId
   }
 }
 

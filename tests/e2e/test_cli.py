@@ -72,7 +72,8 @@ def test_the_commands_print_json(running: StackClient) -> None:
     (refused,) = json.loads(slipway(running, "approve", AGENT, "--json", code=4))
     assert refused == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
     (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
-    assert (paused["reason"], paused["detail"]) == ("PAUSED", "by ann: lunch")
+    author = "app 00000000-0000-0000-0000-0000000000aa (principal-of-the-app)"
+    assert (paused["reason"], paused["detail"]) == ("PAUSED", f"by {author}: lunch")
     assert json.loads(slipway(running, "resume", AGENT, "--json"))[0]["reason"] == "UNPAUSED"
     assert json.loads(slipway(running, "validate", str(running.folder / "agents.yaml"), "--json"))["errors"] == []
     assert json.loads(slipway(running, "validate", "--schema"))["$schema"]

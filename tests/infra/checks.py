@@ -23,6 +23,7 @@ BUILT_IN = {
     "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "Foundry User": "53ca6127-db72-4b80-b1b0-d745d6d5456d",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
     "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
     "Container Registry Repository Reader": "b93aa761-3e63-49ed-ac28-beffa264f7ac",
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",

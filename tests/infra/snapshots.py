@@ -57,6 +57,7 @@ REQUESTS: Mapping[str, Values] = {
     "versions-role": {"foundryRole": "versions"},
     "single-secrets": {"vaultSecretNames": " search-key ,,crm-key, "},
     "alert-emails": {"alertEmails": " a@contoso.com , b@contoso.com,"},
+    "operator-group": {"operatorGroupId": "00000000-0000-0000-0000-0000000000aa"},
     "least": {"alertRules": False, "outcomeTopic": False, "storageSku": "Standard_ZRS"},
 }
 """The documented deployments, as changes of the first one."""

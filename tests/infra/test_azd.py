@@ -76,6 +76,9 @@ SCHEMA = {
 that are not used here. The workflow validates azure.yaml against the whole schema."""
 
 
+ENVIRONMENTS = ("dev", "staging", "prod")
+
+
 def azure_yaml() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())
     return content
@@ -157,9 +160,44 @@ def test_workflows_have_only_the_rights_they_need_and_no_secret(path: Path) -> N
     assert "pull_request_target" not in path.read_text()
 
 
+def deployment_jobs() -> dict[str, Any]:
+    jobs: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/azure-dev.yml").read_text())["jobs"]
+    return jobs
+
+
 def test_the_deployment_workflow_passes_every_variable() -> None:
-    (job,) = yaml.safe_load((ROOT / ".github/workflows/azure-dev.yml").read_text())["jobs"].values()
     azd_variables = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"]
-    assert job["env"] == {
-        name: f"${{{{ vars.{name} }}}}" for name in [*azd_variables, *azure_yaml()["pipeline"]["variables"]]
-    }
+    variables = [*azd_variables, *azure_yaml()["pipeline"]["variables"]]
+    for job in deployment_jobs().values():
+        assert job["env"] == {name: f"${{{{ vars.{name} }}}}" for name in variables}
+
+
+def test_each_environment_is_approved_for_itself_and_follows_the_one_before() -> None:
+    jobs = deployment_jobs()
+    assert {name: job["environment"] for name, job in jobs.items()} == {name: name for name in ENVIRONMENTS}
+    assert [job.get("needs", []) for job in jobs.values()] == [[], "dev", ["dev", "staging"]]
+    for name, job in jobs.items():
+        assert f"contains(vars.SLIPWAY_ENVIRONMENTS, '{name}')" in job["if"]
+        assert job["steps"] == jobs["dev"]["steps"]
+
+
+def test_azure_devops_deploys_the_same_environments_by_the_same_steps() -> None:
+    pipeline = yaml.safe_load((ROOT / ".azdo/pipelines/azure-dev.yml").read_text())
+    (parameter,) = pipeline["parameters"]
+    assert tuple(parameter["default"]) == ENVIRONMENTS
+    (((_, (stage,)),),) = (item.items() for item in pipeline["stages"])
+    (job,) = stage["jobs"]
+    assert job["environment"] == "slipway-${{ environment }}"
+    *_, deploy = job["strategy"]["runOnce"]["deploy"]["steps"]
+    commands = [line for line in deploy["inputs"]["inlineScript"].splitlines() if "azd config" not in line]
+    assert commands == [step["run"] for step in deployment_jobs()["dev"]["steps"][-2:]]
+
+
+def test_no_pipeline_that_may_deploy_runs_on_pull_requests() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/azure-dev.yml").read_text())
+    assert set(workflow[True]) == {"workflow_dispatch", "push"}  # YAML 1.1 reads the key "on" as true
+    pipeline = yaml.safe_load((ROOT / ".azdo/pipelines/azure-dev.yml").read_text())
+    assert pipeline["pr"] == "none"
+    assert pipeline["trigger"] == {"branches": {"include": ["main"]}}
+    page = (ROOT / "docs/how-to/deploy.md").read_text()
+    assert re.findall(r"--subject (\S+)", page) == ["repo:<owner>/<repository>:environment:prod"]

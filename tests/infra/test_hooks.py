@@ -450,7 +450,7 @@ def test_missing_roles_are_printed_as_commands(cloud: Cloud) -> None:
     cloud.deploy().env |= {"ASSIGN_ROLES": "false", "GRANT_PROJECT_PULL": "true"}
     code, output = cloud.run("postprovision")
     assert code == 1
-    for key in set(ROLES) - {"agentVersions", "foundryUser"}:
+    for key in set(ROLES) - {"agentVersions", "foundryUser", "secretsOfficer"}:
         assert f'--role "{ROLES[key]["role"]}"' in output
     assert f'--role "{ROLES["foundryUser"]["id"]}"' in output, (
         "the name was changed in 2026, and is not everywhere the new one"
@@ -476,7 +476,7 @@ def test_the_custom_role_has_its_own_command(cloud: Cloud) -> None:
 
 
 def test_the_role_assignments_are_the_rows_of_roles_json() -> None:
-    env = ENVIRONMENT | OUTPUTS | {"GRANT_PROJECT_PULL": "true"}
+    env = ENVIRONMENT | OUTPUTS | {"GRANT_PROJECT_PULL": "true", "CREATE_VAULT": "true"}
     requests = [from_env(env | {"FOUNDRY_ROLE": role}) for role in ("user", "versions")]
     keys = {assignment.key for request in requests for assignment in role_assignments(request, env)}
     assert keys == set(Infra(ROOT / "infra").roles)
@@ -775,3 +775,29 @@ def test_findings_are_printed_in_any_code_page(cloud: Cloud) -> None:
     code, output = cloud.script("preprovision")
     assert code == 1
     assert "→ azd env set REGISTRY_NAME" in output
+
+
+def test_providers_are_registered_with_consent_only(cloud: Cloud) -> None:
+    unregistered_provider(cloud)
+    refused, output = cloud.run("preprovision")
+    assert (refused, "azd env set REGISTER_PROVIDERS true" in output) == (1, True)
+    assert "az provider register --namespace Microsoft.EventGrid" in output
+    cloud.env["REGISTER_PROVIDERS"] = "true"
+    code, output = cloud.run("preprovision")
+    assert (code, "Microsoft.EventGrid was registered" in output) == (0, True), output
+    requests = [request for request in cloud.arm.requests if request["path"].partition("?")[0].endswith("/register")]
+    assert [request["method"] for request in requests] == ["POST"]
+
+
+def test_an_app_without_any_function_is_a_build_with_another_python() -> None:
+    finding = smoke.indexed([], {"event_queued"})
+    assert (finding.level, "another Python than PYTHON_VERSION" in finding.help) == ("error", True)
+
+
+@pytest.mark.parametrize("hook", ["prepackage", "preprovision", "postprovision", "postdeploy", "predown"])
+def test_a_python_that_is_too_old_is_named_before_anything_is_imported(hook: str) -> None:
+    script = ROOT / "infra" / "hooks" / f"{hook}.py"
+    start = f"import runpy, sys; sys.version_info = (3, 10, 12); runpy.run_path({str(script)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Slipway's hooks need Python 3.11 or newer, and the first one on the PATH is 3.10:")

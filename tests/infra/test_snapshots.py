@@ -54,11 +54,13 @@ def problems(values: Values, snapshot: Snapshot) -> Iterator[str]:
     yield from (f"missing: {item}" for item in expected - actual)
     yield from (f"too much: {item}" for item in actual - expected)
     for assignment in snapshot.of_type(snapshots.ROLE_ASSIGNMENT):
-        is_person = assignment["properties"]["principalId"] == "[deployer().objectId]"
-        if not is_person and assignment["properties"].get("principalType") != "ServicePrincipal":
-            yield f"a service principal is not declared as that: {assignment['properties']['principalId']}"
+        principal = assignment["properties"]["principalId"]
+        kind = {DEPLOYER: None, values.get("operatorGroupId"): "Group"}.get(principal, "ServicePrincipal")
+        if assignment["properties"].get("principalType") != kind:
+            yield f"the kind of a principal is not declared: {principal}"
 
 
+DEPLOYER = "[deployer().objectId]"
 ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 
 
@@ -80,6 +82,45 @@ def test_no_role_is_for_a_whole_group_or_subscription(name: str) -> None:
         assert re.match(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/", assignment.scope), assignment
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_people_may_write_the_state_and_wake_the_app_and_nothing_else_in_storage(name: str) -> None:
+    snapshot = snapshots.of_request(name)
+    people = {DEPLOYER, REQUESTS[name].get("operatorGroupId")}
+    scopes = {item.scope for item in snapshot.assignments() if item.principal in people}
+    parts = {scope.partition("/storageAccounts/")[2].partition("/")[2] for scope in scopes}
+    state = {"blobServices/default/containers/slipway", "queueServices/default/queues/releases"}
+    smoke = {"queueServices/default/queues/events"}
+    expected = state | smoke if REQUESTS[name].get("assignRoles", True) else set()
+    assert parts - {""} == expected
+    group = {item.scope for item in snapshot.assignments() if item.principal == REQUESTS[name].get("operatorGroupId")}
+    assert {scope.partition("/storageAccounts/")[2].partition("/")[2] for scope in group} <= state
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_write_of_state_and_queues_is_recorded_with_its_caller(name: str) -> None:
+    settings = snapshots.of_request(name).of_type("Microsoft.Insights/diagnosticSettings")
+    recorded = {
+        item["id"]
+        .partition("/providers/Microsoft.Insights/")[0]
+        .rpartition("/storageAccounts/")[2]
+        .partition("/")[2]: {log.get("category") for log in item["properties"]["logs"] if log["enabled"]}
+        for item in settings
+        if "/storageAccounts/" in item["id"]
+    }
+    assert recorded == {
+        "blobServices/default": {"StorageWrite", "StorageDelete"},
+        "queueServices/default": {"StorageWrite"},
+    }
+
+
+def test_nobody_publishes_with_a_password() -> None:
+    policies = snapshots.of_request("existing-sources").of_type(
+        "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
+    )
+    allowed = {item["id"].rpartition("/")[2]: item["properties"]["allow"] for item in policies}
+    assert allowed == {"ftp": False, "scm": False}
+
+
 def test_the_documented_deployments_create_every_resource_type_of_the_page() -> None:
     """Except the event subscriptions, which a hook creates."""
     page = (ROOT / "docs/how-to/deploy.md").read_text()
@@ -92,7 +133,7 @@ def test_the_documented_deployments_create_every_resource_type_of_the_page() -> 
 
 def test_every_row_of_the_roles_table_is_assigned_by_a_documented_deployment() -> None:
     env = env_of(BASE, snapshots.of_request("existing-sources"))
-    every = {**env, "GRANT_PROJECT_PULL": "true"}
+    every = {**env, "GRANT_PROJECT_PULL": "true", "CREATE_VAULT": "true"}
     requests = [from_env({**every, "FOUNDRY_ROLE": role}) for role in ("user", "versions")]
     assert {item.key for request in requests for item in role_assignments(request, every)} == set(ROLES)
 
@@ -144,8 +185,15 @@ MISTAKES = [
         "modules/foundry-access.bicep",
         "    principalType: 'ServicePrincipal'\n",
         "",
-        "a service principal is not declared",
+        "the kind of a principal is not declared",
         id="no principal type",
+    ),
+    pytest.param(
+        "modules/operator-access.bicep",
+        "  scope: state",
+        "  scope: storage",
+        "role='ba92f5b4-2d11-453d-a403-e96b0029c9fe', principal='[deployer().objectId]'",
+        id="an operator who may replace the code",
     ),
     pytest.param("modules/roles.json", "7f951dda-4ed3", "8f951dda-4ed3", "missing: RoleAssignment", id="another role"),
 ]

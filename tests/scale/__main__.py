@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 
 from tests.scale.fleet import MAX_CONCURRENT_RELEASES, Fleet, Load, Measured
+from tests.scale.timers import TIMER_HEADINGS, TimerRow, measure_timers
 from tests.simulation.virtual_time import run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scale.md"
@@ -74,9 +75,10 @@ def with_budgets(loads: Sequence[Load], *budgets: float) -> list[Load]:
     return [replace(load, read_budget=budget) for load in loads for budget in (budgets or (NO_BUDGET, DEFAULT_BUDGET))]
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row | TimerRow]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [f"| {' | '.join(HEADINGS)} |", f"|{'--:|' * len(HEADINGS)}"]
+    headings = TIMER_HEADINGS if isinstance(rows[0], TimerRow) else HEADINGS
+    lines = [f"| {' | '.join(headings)} |", f"|{'--:|' * len(headings)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
 
 
@@ -94,6 +96,9 @@ request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_C
 * `Foundry/s`: requests, each page of a list counted; `polls/s`: those that read one version.
 * `429`: the share of requests that were refused.
 * `GiB-s/h`: of instances with 2 GiB, while anything runs on them.
+* The timers run with the default budget, over agents that are live and need nothing, each with five versions. A run of
+  `resume_releases` may take a minute, and one of `prune_versions` as long as Foundry needs for two reads an agent; the
+  columns with `÷` are shares of that.
 """
 
 
@@ -102,6 +107,8 @@ def page(tables: dict[str, str]) -> str:
     return INTRODUCTION + "".join(f"\n## {title}\n\n{text}\n" for title, text in tables.items())
 
 
+TIMERS = "The timers at rest"
+TIMER_SIZES = [(agents, limit) for agents in (200, 1000, 3000) for limit in (5.0, 100.0)]
 CHAPTERS: dict[str, list[Load]] = {
     "Foundry accepts 5 requests a second": with_budgets(GROWING),
     "Foundry has no limit": with_budgets(UNLIMITED, NO_BUDGET, DEFAULT_BUDGET, 2.0),
@@ -114,12 +121,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} too")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", metavar="WORD", default="", help="the chapters with this word, such as timers")
     options, tables = parser.parse_args(arguments), dict[str, str]()
     with ProcessPoolExecutor(options.cores) as pool:
-        for title, loads in CHAPTERS.items():
-            tables[title] = table(list(pool.map(measure, loads)))
+        for title in (title for title in (*CHAPTERS, TIMERS) if options.only.lower() in title.lower()):
+            rows = pool.map(measure_timers, TIMER_SIZES) if title == TIMERS else pool.map(measure, CHAPTERS[title])
+            tables[title] = table(list(rows))
             print(f"\n{title}\n\n{tables[title]}", flush=True)  # noqa: T201 - a person waits for it
-    if options.write:
+    if options.write and not options.only:
         PAGE.write_text(page(tables))
     return 0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,9 +21,12 @@ from handlers.prune_versions.run import prune_versions
 from handlers.resume_releases.run import resume_releases
 from tests.scale.fleet import RESUME_EVERY, SETTINGS, Fleet, Load, digest_of
 from tests.scale.meter import MeteredGateway
-from tests.simulation.virtual_time import START
+from tests.simulation.virtual_time import START, run
 
 REGISTRY_SECONDS = 0.1
+MAX_RESUME_SECONDS = 60.0
+TIMER_HEADINGS = ("agents", "Foundry takes", "resume_releases", "÷ 60 s", "429", "drift unknown",
+                  "prune_versions", "÷ 2 reads an agent", "not pruned")  # fmt: skip
 
 
 class TimerFleet(Fleet):
@@ -58,9 +62,9 @@ class TimerFleet(Fleet):
         """Run the timer once; returns how many seconds it took."""
         return await self._timed(prune_versions(self.agents, SETTINGS, self.gateways))
 
-    async def _timed(self, run: Any) -> float:
+    async def _timed(self, call: Coroutine[Any, Any, None]) -> float:
         began = self.clock.monotonic()
-        await run
+        await call
         return self.clock.monotonic() - began
 
     async def resume_for_ever(self) -> None:
@@ -81,3 +85,52 @@ class TimerFleet(Fleet):
         """When each agent had its first line with a reason."""
         lines = reversed(self.lines(reason))
         return {str(line["agent"]): datetime.fromisoformat(str(line["at"])) for line in lines}
+
+
+@dataclass(frozen=True)
+class TimerRow:
+    """A quiet run of ``resume_releases`` and a run of ``prune_versions``."""
+
+    agents: int
+    foundry_limit: float
+    resume_seconds: float
+    refused: int
+    """Reads of the quiet run that Foundry refused."""
+    unknown: int
+    """Agents of which the quiet run could not read whether they drifted."""
+    prune_seconds: float
+    stopped: int
+    """Agents that were not pruned."""
+
+    def cells(self) -> list[str]:
+        """Return the cells in the order of the headings."""
+        bound = 2 * self.agents / self.foundry_limit
+        return [
+            f"{self.agents:,}", f"{self.foundry_limit:g}/s",
+            f"{self.resume_seconds:.0f} s", f"{self.resume_seconds / MAX_RESUME_SECONDS:.2f}",
+            str(self.refused), str(self.unknown),
+            f"{self.prune_seconds:.0f} s", f"{self.prune_seconds / bound:.2f}", str(self.stopped),
+        ]  # fmt: skip
+
+
+def measure_timers(size: tuple[int, float]) -> TimerRow:
+    """Run both timers once, without logging."""
+
+    async def run_timers() -> TimerRow:
+        fleet = TimerFleet(agents, foundry_limit)
+        await fleet.settle()
+        await asyncio.sleep(RESUME_EVERY)
+        before = fleet.measured.foundry["429"]
+        resume_seconds = await fleet.resume()
+        refused = fleet.measured.foundry["429"] - before
+        await asyncio.sleep(RESUME_EVERY)
+        prune_seconds = await fleet.prune()
+        unknown, stopped = len(fleet.lines(Reason.DRIFT_UNKNOWN)), len(fleet.lines(Reason.PRUNE_STOPPED))
+        return TimerRow(agents, foundry_limit, resume_seconds, refused, unknown, prune_seconds, stopped)
+
+    agents, foundry_limit = size
+    logging.disable(logging.CRITICAL)
+    try:
+        return run(run_timers())
+    finally:
+        logging.disable(logging.NOTSET)

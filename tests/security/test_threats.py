@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import re
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from aiohttp import ClientSession
 
 import function_app
+from cli.author import author, identity_of
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from core.definition import metadata, resolve, secret_refs
 from core.image_manifest import ImageFacts
 from core.model import Answer, Definition, Push, Secret, SecretValue
+from handlers import user_commands
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -27,6 +31,7 @@ from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
+from local.managed_identity import ManagedIdentity
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer as HttpAnswer
@@ -229,10 +234,43 @@ async def test_a_reader_of_environment_variables_finds_secrets_nowhere_else() ->
     assert not [text for text in stored if CANARY in text]
 
 
+async def test_an_operators_note_never_replaces_the_author() -> None:
+    """The note of ``--by`` stands behind the account that the token names."""
+    gateways = in_memory_gateways()
+    identity = identity_of("e30." + base64.urlsafe_b64encode(b'{"upn": "eve@contoso.com", "oid": "1"}').decode() + ".")
+    await user_commands.pause(("hello",), "freeze", author(identity, "ciso@contoso.com (2)"), gateways)
+    pause = (await gateways.state_store.get_desired("hello")).pause
+    assert pause is not None
+    assert pause.by == "eve@contoso.com (1), note: ciso@contoso.com (2)"
+
+
+def test_the_roles_of_operators_reach_neither_code_nor_keys() -> None:
+    """In storage they have one container and one queue; ``packages`` and the host's keys are elsewhere."""
+    roles = json.loads((PAGE.parent / "infra" / "modules" / "roles.json").read_text()).values()
+    assert {role["where"] for role in roles if role["who"].startswith("operators")} == {
+        "the container `slipway`",
+        "the queue `releases`",
+    }
+    assert {role["who"] for role in roles if role["where"] == "the storage account"} == {"the app", "the system topics"}
+
+
+async def test_a_web_page_cannot_drive_the_stack_of_a_laptop() -> None:
+    """Neither by a request without preflight, nor by a name that resolves to 127.0.0.1."""
+    identity = ManagedIdentity()
+    address = await identity.start()
+    try:
+        async with ClientSession() as session:
+            for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+                async with session.post(f"{address}/msi/token", headers=headers, data="text") as answer:
+                    assert answer.status == 403
+    finally:
+        await identity.stop()
+
+
 def test_security_md_lists_every_test_of_this_file() -> None:
     rows = re.findall(r"^\| \*\*.*$", PAGE.read_text(), re.MULTILINE)
     named = {test for row in rows for test in re.findall(r"`(test_\w+)`", row)}
     tests = {name for name, value in globals().items() if name.startswith("test_") and inspect.isfunction(value)}
     assert named == tests - {"test_security_md_lists_every_test_of_this_file"}
-    assert len(rows) == 7, "the seven threats"
+    assert len(rows) == 9, "the nine threats"
     assert all("`test_" in row for row in rows)

@@ -158,6 +158,7 @@ def move_traffic(history: History, to: Routing) -> None:
     if agent.routing == to:
         return
     history.foundry.change_routing(AGENT, to)
+    history.oracle.rollback = None
     pending = release.pending_write
     is_restored = agent.routing == (pending.routing if pending else release.expected_routing)
     manual = ManualRouting(history.clock.monotonic(), release.observed_generation, agent.routing)
@@ -206,6 +207,7 @@ async def delete_agent(history: History, number: int) -> None:
         deletion = AgentDeletion(history.clock.monotonic(), known.observed_generation)
         history.oracle.agent_deletion = deletion
     history.oracle.agent_was_deleted = True
+    history.oracle.rollback = None
     history.foundry.delete_agent(AGENT)
     history.allow(*AFTER_DELETION)
     history.log("a person deletes the agent")
@@ -215,7 +217,7 @@ async def delete_agent(history: History, number: int) -> None:
 
 async def command(history: History, number: int) -> None:
     """A person runs a command, now or in the seconds of whatever comes next."""
-    run = history.random.choice([approve, _hold, _hold, _unhold, _pause, _resume, _release, _release, _roll_back])
+    run = history.random.choice([approve, _hold, _hold, _unhold, _pause, _resume, _release, _release, roll_back])
     history.spawn(_later(history, run, history.random.choice([0.0, 3.0, 30.0])))
 
 
@@ -290,7 +292,8 @@ async def _release(history: History) -> None:
     await run_command(history, lambda: user_commands.request_release(AGENT, USER, history.laptop))
 
 
-async def _roll_back(history: History) -> None:
+async def roll_back(history: History) -> None:
+    """A person makes the previous good version live again."""
     history.allow("HELD", "CANDIDATE_GONE")
     await run_command(history, lambda: user_commands.request_rollback(AGENT, "bad", USER, history.laptop))
 
@@ -309,7 +312,7 @@ async def finish(history: History) -> None:
         await approve(history)
 
 
-DURING_PROMOTIONS = (_route_now, _route_now, _hold, _roll_back, _pause)
+DURING_PROMOTIONS = (_route_now, _route_now, _hold, roll_back, _pause)
 ACTORS = (
     (push, 8),
     (rotate, 2),

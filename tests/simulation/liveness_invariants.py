@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.model import Status
 from core.release.inputs import rollback_version
+from core.state.desired import Cause
 from core.state.release import Phase
 from tests.simulation.report_invariants import check_reported_once
 from tests.simulation.run import History
@@ -49,7 +50,7 @@ def check_end(history: History) -> None:
     )
     if release.is_open or release.observed_generation != desired.generation:
         return
-    if desired.newest_push is not None or rollback_version(desired):
+    if desired.newest_push is not None or desired.rollback is not None:
         _check_rollback(history)
     else:
         _check_newest_push(history)
@@ -61,6 +62,20 @@ def _check_rollback(history: History) -> None:
     if oracle.release.reason in LIVE and number and oracle.manual_routing is None and not oracle.deleted_at:
         live = history.foundry.agents[AGENT].routing.pinned
         _expect(live == number, f"version {live} is live, but a person asked for version {number}")
+    _check_rotated(history)
+
+
+def _check_rotated(history: History) -> None:
+    """A rotation after a rollback gives the version that a person rolled back to the newest secret."""
+    oracle, desired = history.oracle, history.oracle.desired
+    is_touched = oracle.manual_routing is not None or bool(oracle.deleted_at) or oracle.rollback is None
+    if is_touched or desired.cause is not Cause.SECRET or oracle.release.reason not in LIVE:
+        return
+    live = history.foundry.agents[AGENT].routing.pinned or ""
+    value, newest = history.foundry.environment(AGENT, live)["KEY"], history.expected_variables()["KEY"]
+    _expect(value == newest, f"version {live} was rolled back to, and has not the newest secret, but {value}")
+    definition = oracle.definition_of(live)
+    _expect(oracle.rollback is None or definition == oracle.rollback.definition, f"version {live} is {definition}")
 
 
 def _check_newest_push(history: History) -> None:

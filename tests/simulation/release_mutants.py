@@ -26,7 +26,7 @@ from tests.simulation.run import Mutant, Rules
 from tests.simulation.virtual_time import START
 
 
-def _instead_of(name: str, rule: Rule) -> Mutant:
+def instead_of(name: str, rule: Rule) -> Mutant:
     """The app with another rule in the place of the one with this name."""
 
     def mutate(rules: Rules) -> Rules:
@@ -184,15 +184,15 @@ def _without_previous(version: Version, release: ReleaseState) -> Version | None
 
 
 RELEASE_MUTANTS: dict[str, Mutant] = {
-    "a rotation creates a deleted agent again": _instead_of("agent_deleted", _deletion_is_forgotten),
+    "a rotation creates a deleted agent again": instead_of("agent_deleted", _deletion_is_forgotten),
     "a known change waits for the timer": Mutant(_waits_for_the_timer),
-    "a deleted duplicate counts as the agent's deletion": _instead_of("agent_deleted", _duplicate_counts_as_known),
-    "a person's routing of a new agent is not noticed": _instead_of("routing_changed_outside", _new_agent_is_nobodys),
+    "a deleted duplicate counts as the agent's deletion": instead_of("agent_deleted", _duplicate_counts_as_known),
+    "a person's routing of a new agent is not noticed": instead_of("routing_changed_outside", _new_agent_is_nobodys),
     "a release is finished first over a person's routing": Mutant(rules=_always_finished_first),
-    "an approval outlives its version": _instead_of("approval", _approved_by_number),
+    "an approval outlives its version": instead_of("approval", _approved_by_number),
     "a rollback does not see that an image is held": _versions(_without_digest),
-    "a version that is not listed yet is created again": _instead_of("adopt_existing_version", _only_listed),
-    "a version that is not readable yet counts as gone": _instead_of("start_release", _unread_counts_as_gone),
+    "a version that is not listed yet is created again": instead_of("adopt_existing_version", _only_listed),
+    "a version that is not readable yet counts as gone": instead_of("start_release", _unread_counts_as_gone),
     "a lift voids later holds": Mutant(_lifts_by_the_clock),
     "what was reported is forgotten": Mutant(_reports_are_forgotten),
     "the good version before the last one is never rolled back to": _versions(_without_previous),

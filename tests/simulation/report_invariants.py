@@ -45,6 +45,13 @@ def check_reported_once(lines: Sequence[Mapping[str, object]]) -> None:
         seen.add(key)
 
 
+def check_push_begins_anew(oracle: Oracle, reason: Reason) -> None:
+    """A push or command that finds the agent deleted is released in the same run."""
+    observed = oracle.release.observed_generation
+    if reason is Reason.AGENT_DELETED and all(item.user_generation > observed for item in oracle.recent_desired()):
+        oracle.violations.append(f"generation {oracle.desired.generation} waits for another run after AGENT_DELETED")
+
+
 def check_nothing_waits_for_the_timer(oracle: Oracle, reason: Reason) -> None:
     """A release has ended, nobody works, and no message is on its way: then nothing may be known to be left."""
     release, desired = oracle.release, oracle.desired

@@ -32,7 +32,7 @@ from handlers.settings import Settings
 from tests.simulation.faults import LATE_CALLS, PROCESS, Crash, Dice, FaultyGateway, Log, Process
 from tests.simulation.foundry import SimulatedFoundry
 from tests.simulation.release_queue import WaitingQueue
-from tests.simulation.report_invariants import OutcomeList, check_nothing_waits_for_the_timer
+from tests.simulation.report_invariants import OutcomeList, check_nothing_waits_for_the_timer, check_push_begins_anew
 from tests.simulation.safety_invariants import CheckedFoundry, InvariantError, Oracle, check_one_version_each
 from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene, draw_scene
 from tests.simulation.state_store import FaultyStateStore
@@ -252,6 +252,8 @@ class History:
                 reasons.append(await reconcile(self.agents.agents[AGENT], self.settings, host, rules=self.rules))
 
             is_done = await self._run_handler(name, release)
+            if reasons:
+                check_push_begins_anew(self.oracle, reasons[0])
             self.busy -= 1
             lost_release = PROCESS.get().lost_release
             if (

@@ -11,7 +11,7 @@ from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, push_of_version
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
 from core.release.inputs import rollback_version
-from core.state.desired import DesiredState, Hold
+from core.state.desired import Cause, DesiredState, Hold
 from core.state.holds import lift_of
 from core.state.release import ReleaseState, WriteKind
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
@@ -53,6 +53,18 @@ class AgentDeletion:
 
 
 @dataclass
+class StandingRollback:
+    """A rollback that neither a newer push nor a person ended."""
+
+    at: float
+    generation: int
+    definition: tuple[str, str]
+    """Digest and WORD of the version that a person rolled back to."""
+    newest: Push | None
+    """The newest push that was known then."""
+
+
+@dataclass
 class Oracle:
     """What the simulation knows and the handlers do not."""
 
@@ -69,6 +81,7 @@ class Oracle:
     agent_deletion: AgentDeletion | None = None
     """The last one."""
     agent_was_deleted: bool = False
+    rollback: StandingRollback | None = None
     desired_since: list[tuple[float, DesiredState]] = field(default_factory=list)
     """Every desired state with the time of its write."""
     violations: list[str] = field(default_factory=list)
@@ -97,6 +110,29 @@ class Oracle:
         """Raise InvariantError, and keep it for a call whose caller has given up."""
         self.violations.append(violation)
         raise InvariantError(violation)
+
+    def definition_of(self, number: str) -> tuple[str, str] | None:
+        """Return digest and WORD of a version; a rotation changes neither."""
+        agent = self.foundry.agents.get(AGENT)
+        if agent is None or number not in agent.versions:
+            return None
+        digest = agent.versions[number].image.rpartition("@")[2]
+        return digest, self.foundry.environment(AGENT, number)["WORD"]
+
+    def note_desired(self, before: DesiredState, after: DesiredState) -> None:
+        """Remember which rollback stands after a change of the desired state."""
+        self.desired_since.append((self.now, after))
+        requested, standing = after.rollback, self.rollback
+        if requested is not None and (before.rollback is None or requested.generation != before.rollback.generation):
+            definition = self.definition_of(requested.version)
+            newest = after.newest_push or after.push
+            self.rollback = definition and StandingRollback(self.now, requested.generation, definition, newest)
+        elif standing is not None and after.generation > before.generation:
+            push = after.push if after.push != before.push else None
+            held = push is not None and push.digest in [hold.digest for hold in after.holds]
+            is_newer = push and not held and (standing.newest is None or push.pushed_at > standing.newest.pushed_at)
+            is_ended_by_person = after.cause is Cause.PERSON and requested is None
+            self.rollback = None if is_newer or is_ended_by_person else standing
 
     def recent_desired(self) -> list[DesiredState]:
         """Return every desired state that a decision of this moment may have read."""
@@ -226,6 +262,25 @@ def _check_promotion(oracle: Oracle, release: ReleaseState, version: str) -> Non
     if spec.mode == "notify":
         oracle.fail(f"version {version} was promoted in mode notify")
     _check_user_commands(oracle, release, version)
+    _check_standing_rollback(oracle, version)
+
+
+def _check_standing_rollback(oracle: Oracle, version: str) -> None:
+    """What a person took back is never live again without a newer push or a person, nor is anything else."""
+    standing, definition = oracle.rollback, oracle.definition_of(version)
+    if standing is None or definition is None or oracle.now - standing.at <= MAX_DESIRED_AGE:
+        return
+    if definition != standing.definition:
+        oracle.fail(f"version {version} was promoted over a person's rollback: {definition}, not {standing.definition}")
+
+
+def check_rollback_goes_first(oracle: Oracle, before: ReleaseState, release: ReleaseState) -> None:
+    """A rollback under way is superseded by nothing but a newer push or a person."""
+    standing = oracle.rollback
+    if standing is None or not before.is_open or before.observed_generation != standing.generation:
+        return
+    if release.is_open and release.observed_generation > before.observed_generation:
+        oracle.fail(f"the rollback of generation {standing.generation} was superseded")
 
 
 def _check_user_commands(oracle: Oracle, release: ReleaseState, version: str) -> None:

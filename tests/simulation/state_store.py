@@ -9,7 +9,7 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from tests.simulation.faults import Dice, FaultyGateway, Log
-from tests.simulation.safety_invariants import Oracle, check_rollback_version_is_found
+from tests.simulation.safety_invariants import Oracle, check_rollback_goes_first, check_rollback_version_is_found
 from tests.simulation.scene import AGENT
 
 
@@ -40,7 +40,7 @@ class FaultyStateStore(FaultyGateway):
             return False
         await self._state_store.update_desired(AGENT, lambda _: after)
         if after != before:
-            self._oracle.desired_since.append((self._oracle.now, after))
+            self._oracle.note_desired(before, after)
         return True
 
 
@@ -68,6 +68,7 @@ class CheckedLease(FaultyGateway):
         if good and good.version not in (oracle.foundry.checked | oracle.deleted_at.keys()):
             oracle.fail(f"version {good.version} is recorded as good, but never gave the expected answer with traffic")
         check_rollback_version_is_found(oracle, before, release)
+        check_rollback_goes_first(oracle, before, release)
         if release.reason == "AGENT_DELETED" and before.reason != "AGENT_DELETED" and not oracle.agent_was_deleted:
             oracle.fail("the agent counts as deleted, though nobody deleted it")
         is_written: bool = await self._write_or_fail(release)

@@ -10,7 +10,7 @@ from typing import Any
 from core.model import Push, Routing, Status
 from handlers import user_commands
 from tests.simulation import actors
-from tests.simulation.run import History
+from tests.simulation.run import RESUME_EVERY, History
 from tests.simulation.scene import AGENT, REPOSITORY, Behaviour
 
 Story = Callable[[History], Awaitable[None]]
@@ -152,6 +152,67 @@ async def released_from_a_laptop(history: History) -> None:
     await _push(history, "b")
 
 
+async def rolled_back_then_everything(history: History) -> None:
+    """A person takes an image or a configuration back; then happens whatever is neither a push nor a command for it."""
+    _begin(history, mode=history.random.choice(["auto", "auto", "manual"]), provision_within="15m")
+    history.dice.calm = True
+    await _push(history, "a")
+    await actors.approve(history)
+    await asyncio.sleep(60)
+    if history.random.random() < 0.6:
+        await _change_variable(history)
+        await asyncio.sleep(RESUME_EVERY + 90)
+    else:
+        await _push(history, "b")
+    await actors.approve(history)
+    await asyncio.sleep(60)
+    history.dice.calm = False
+    if history.random.random() < 0.3:
+        await actors.rotate(history, 10)
+        await asyncio.sleep(15 * history.random.random())
+    await actors.roll_back(history)
+    await asyncio.sleep(90 * history.random.choice([0.0, 0.1, 1.0]))
+    for number in range(history.random.randint(2, 5)):
+        act = history.random.choice([actors.rotate, actors.rotate, _deploy_again, actors.prune, _hold_another, _a_day])
+        await act(history, 20 + number)
+        await asyncio.sleep(history.random.choice([3, 60, RESUME_EVERY + 60]))
+        await actors.approve(history)
+    if history.random.random() < 0.3:
+        await _push(history, "c", history.random.choice([Behaviour.GOOD, Behaviour.FAILS]))
+        await actors.rotate(history, 30)
+        await asyncio.sleep(60)
+
+
+async def _change_variable(history: History) -> None:
+    history.deploy(replace(history.scene, variable=history.scene.variable + "!"))
+
+
+async def _deploy_again(history: History, number: int) -> None:
+    await _change_variable(history)
+
+
+async def _hold_another(history: History, number: int) -> None:
+    digest = f"sha256:{number:064x}"
+    await actors.hold(history, digest)
+    await actors.run_command(history, lambda: user_commands.unhold(AGENT, actors.USER, history.laptop, digest))
+
+
+async def _a_day(history: History, number: int) -> None:
+    """The timer's next run looks for missed pushes."""
+    history.state_store.markers.pop("missed-pushes", None)
+    await asyncio.sleep(RESUME_EVERY)
+
+
+async def deleted_and_pushed(history: History) -> None:
+    """A person deletes the agent, and a push finds that."""
+    _begin(history)
+    await _push(history, "a")
+    await asyncio.sleep(120)
+    await actors.delete_agent(history, 0)
+    await asyncio.sleep(60)
+    await _push(history, "b")
+
+
 STORIES: tuple[Story, ...] = (
     deleted_and_rotated,
     mended,
@@ -163,4 +224,7 @@ STORIES: tuple[Story, ...] = (
     there_and_back,
     wanted_again,
     released_from_a_laptop,
+    rolled_back_then_everything,
+    rolled_back_then_everything,
+    deleted_and_pushed,
 )

@@ -6,11 +6,12 @@ import pytest
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.release_mutants import RELEASE_MUTANTS
+from tests.simulation.rollback_mutants import ROLLBACK_MUTANTS
 from tests.simulation.seeds import find_violation
 
 SEEDS = 1500
 """A mutant counts as missed if none of this many histories finds it."""
-ALL = {**MUTANTS, **RELEASE_MUTANTS}
+ALL = {**MUTANTS, **RELEASE_MUTANTS, **ROLLBACK_MUTANTS}
 
 
 @pytest.mark.parametrize("missing", ALL)

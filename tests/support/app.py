@@ -101,9 +101,9 @@ def app_with(release: str = PROBES, vault: InMemoryKeyVault | None = None) -> Ap
     return App(clock=VirtualClock(), key_vault=vault or InMemoryKeyVault(), agents=agents)
 
 
-async def rotate(app: App, value: str) -> None:
-    secret = app.key_vault.put("hello-key", value)
-    data = {"Id": f"https://demo-vault.vault.azure.net/secrets/hello-key/{secret.version}"}
+async def rotate(app: App, value: str, name: str = "hello-key") -> None:
+    secret = app.key_vault.put(name, value)
+    data = {"Id": f"https://demo-vault.vault.azure.net/secrets/{name}/{secret.version}"}
     await app.event(secret_event(id=f"rotated-{value}", data=data))
 
 

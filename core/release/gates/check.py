@@ -12,7 +12,7 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, EndRelease, NeedsRead, Poll, RollBack, UpdateState
 from core.release.gates.answers import ProbeOutcome, ProbeReport
-from core.release.inputs import DecisionInput
+from core.release.inputs import DecisionInput, rollback_note
 from core.state.release import Phase, ReleaseState
 
 
@@ -20,7 +20,8 @@ def after_check(inputs: DecisionInput, spec: AgentSpec, report: ProbeReport, now
     """What the check's report leads to: live, a rollback with a hold, or live without being the last good version."""
     if report.outcome is ProbeOutcome.PASSED:
         identity = inputs.agent.identity if inputs.agent else None
-        return EndRelease(Reason.LIVE, transitions.went_live(inputs.release, identity, now))
+        note = rollback_note(inputs)
+        return EndRelease(Reason.LIVE, transitions.went_live(inputs.release, identity, now, note), note)
     if report.outcome is not ProbeOutcome.FAILED or _being_swapped_in(spec, report):
         return _inconclusive(inputs, report, now)
     held = transitions.held(inputs.release, Reason.CHECK_FAILED, report.detail, spec.release.hold_for, now)

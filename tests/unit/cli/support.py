@@ -8,6 +8,7 @@ from cli.commands import user_commands
 from cli.output import Progress
 from cli.prompt import PromptOptions
 from cli.runner import CommandContext, CommandResult
+from cli.sign_in import SignIn
 from tests.support.app import AGENT, App
 
 DRY_RUN = PromptOptions(dry_run=True, yes=False, as_json=True)
@@ -15,14 +16,20 @@ ASK = PromptOptions(dry_run=False, yes=False, as_json=True)
 YES = PromptOptions(dry_run=False, yes=True, as_json=True)
 
 
+class AnnSignsIn(SignIn):
+    """A sign-in whose token names Ann."""
+
+    async def identity(self) -> str:
+        return "ann"
+
+
 def context_of(app: App) -> CommandContext:
-    return CommandContext(app.agents, app.settings, app.gateways, Progress())
+    return CommandContext(app.agents, app.settings, app.gateways, Progress(), AnnSignsIn(app.settings))
 
 
 async def run(app: App, function: str, **arguments: Any) -> CommandResult:
     """Run a user command for the agent, as JSON and without --watch."""
-    given = {"by": "ann", **arguments}
-    return await user_commands.apply(context_of(app), function, AGENT, given, watch=False, as_json=True)
+    return await user_commands.apply(context_of(app), function, AGENT, arguments, watch=False, as_json=True)
 
 
 async def make_live(app: App, *letters: str) -> None:

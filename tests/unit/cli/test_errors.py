@@ -14,7 +14,7 @@ from handlers.gateways.errors import PermanentError, TransientError
     [
         (PermanentError("Foundry", "403", "get agent", status=403), "you lack Foundry User on the project"),
         (PermanentError("Key Vault", "FORBIDDEN", "list"), "you lack Key Vault Secrets User on the vault"),
-        (PermanentError("storage", "403", "read", status=403), "Storage Queue Data Contributor"),
+        (PermanentError("storage", "403", "read", status=403), "Storage Queue Data Message Sender"),
         (PermanentError("registry", "401", "list", status=401), "is it the right tenant?"),
         (
             PermanentError("storage", "STATE_UNREADABLE", "x is of another schema"),

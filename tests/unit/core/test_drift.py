@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.drift import find_drift, is_watched
+from core.drift import find_drift, find_gone_images, images_to_look_for, is_watched
+from core.image_manifest import ImageFacts
 from core.model import Agent, Routing, Status, TrafficRule, Version
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from core.timing import CONSISTENCY_LAG
@@ -51,3 +52,17 @@ def test_a_stale_read_after_our_own_write_is_not_drift() -> None:
     moved = replace(RELEASE, routed_at=NOW)
     assert not is_watched(moved, NOW + CONSISTENCY_LAG / 2)
     assert is_watched(moved, NOW + CONSISTENCY_LAG)
+
+
+def test_the_images_of_the_live_and_the_previous_version_are_looked_for_where_the_registry_had_them() -> None:
+    assert SERVING.last_good is not None
+    previous = replace(SERVING.last_good, push=replace(SERVING.last_good.push, digest="sha256:0"), version="8")
+    digest = SERVING.last_good.push.digest
+    both = replace(SERVING, previous_good=previous, image_facts={digest: ImageFacts(), "sha256:0": ImageFacts()})
+    repository = previous.push.repository
+    assert images_to_look_for(both) == ((repository, digest), (repository, "sha256:0"))
+    assert images_to_look_for(SERVING) == ()
+    gone = find_gone_images(both, {"sha256:0"})
+    assert list(gone) == ["image sha256:0"]
+    assert gone["image sha256:0"].startswith("IMAGE_GONE: the registry does not have the image of version 8")
+    assert find_gone_images(both, ()) == {}

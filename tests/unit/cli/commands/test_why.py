@@ -39,6 +39,21 @@ async def test_it_shows_user_commands_and_holds(app: App) -> None:
     ]
 
 
+async def test_it_shows_a_rollback_to_the_image_and_away_from_it(app: App) -> None:
+    await make_live(app, "a", "b")
+    await run(app, "request_rollback", why="orders are lost")
+    await app.released()
+    for subject in ("v1", "v2"):
+        state = (await explain(context_of(app), subject, DAY)).data["state"]
+        (detail,) = [entry["detail"] for entry in state if entry["kind"] == "rolled_back"]
+        assert detail.startswith("to version 1 by ann since 2026-11-24 12:")
+        assert detail.endswith("UTC: orders are lost")
+    await app.pushed("v3", "c")
+    assert not [
+        entry for entry in (await explain(context_of(app), "v1", DAY)).data["state"] if entry["kind"] == "rolled_back"
+    ]
+
+
 async def test_it_names_a_variable_that_a_release_dropped(app: App) -> None:
     await make_live(app, "a")
     spec = app.agents.agents[AGENT]

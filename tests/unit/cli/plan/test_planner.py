@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,11 @@ def test_a_plan_names_the_variable_that_the_release_would_drop(tmp_path: Path) -
     assert "KEY: agents.yaml does not set it any more" in line
     offline = plan_offline(arguments, snapshot, agents, None)
     assert "KEY: agents.yaml does not set it any more" in offline.text
+
+
+async def test_a_snapshot_has_the_version_that_is_valid_now() -> None:
+    app = App(agents=load_agents(WITH_A_SECRET))
+    valid = app.key_vault.versions["hello-key"][-1].secret.version
+    app.key_vault.put("hello-key", "canary-later", not_before=app.clock.now() + timedelta(days=1))
+    taken = await take_snapshot(context_of(app), None)
+    assert taken.data["secrets"] == {"hello-key": valid}

@@ -478,7 +478,7 @@ def test_a_rollback_is_not_kept_waiting_by_a_release_that_was_superseded_too_oft
 
 
 def test_a_configuration_that_waits_for_a_rollback_to_end_is_the_reason_why_nothing_happens() -> None:
-    rollback = RollbackRequest("1", 1, LONG_AGO, OLD_PUSH, "ann", "bad", NOW, NOW)
+    rollback = RollbackRequest("1", 1, LONG_AGO, OLD_PUSH, "ann", "bad", NOW, config_at=NOW)
     stopped = decide(SERVING, read_all(AT_1), replace(DESIRED, generation=1, user_generation=1, rollback=rollback))
     detail = "to version 1 by ann since 2026-11-24 12:00 UTC: bad"
     assert stopped == Stop(Reason.ROLLED_BACK_BY, detail, already_reported=True)

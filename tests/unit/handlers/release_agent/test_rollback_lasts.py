@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.agents_file.loader import load_agents
 from core.definition import SECRETS
 from core.image_manifest import ImageFacts
 from core.intake.events import DesiredUpdate
-from core.model import Failure
+from core.model import Definition, Failure, Version
 from handlers import user_commands
+from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.resume_releases.run import resume_releases
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, REPOSITORY, App, app_with, live_app, push_and_release, rotate
@@ -93,7 +96,7 @@ async def test_the_definition_is_copied_also_when_the_version_itself_is_gone() -
 
 
 @in_virtual_time
-async def test_a_rotation_of_a_secret_that_the_version_does_not_use_makes_nothing() -> None:
+async def test_a_rotation_counts_for_the_secrets_of_the_version_and_not_for_those_of_agents_yaml() -> None:
     app = app_with("mode: auto")
     app.key_vault.put("other-key", "other")
     await deploy(app, "good")
@@ -105,12 +108,11 @@ async def test_a_rotation_of_a_secret_that_the_version_does_not_use_makes_nothin
     await roll_back(app)
     await app.released()
     await app.clock.sleep(300)
-    app.key_vault.put("other-key", "newer")
-    await user_commands.pause((AGENT,), "x", "ann", app.gateways)
-    await user_commands.unpause((AGENT,), "ann", app.gateways)
-    await rotate(app, "canary-3c2d")  # the same secret as before, with a new version
+    await rotate(app, "newer", "other-key")
+    assert await app.released() == "ALREADY_LIVE"
+    await rotate(app, "second")
     assert await app.released() == "LIVE"
-    assert (await live_environment(app))["KEY"] == "canary-3c2d"
+    assert (await live_environment(app))["KEY"] == "second"
 
 
 @in_virtual_time
@@ -301,3 +303,26 @@ async def test_a_secret_that_cannot_be_used_leaves_what_serves() -> None:
     await rotate(app, "third")
     assert await app.released() == "LIVE"
     assert await live_environment(app) == {"WORD": "good", "KEY": "third"}
+
+
+class RefusesOnce(InMemoryFoundry):
+    """The next create is refused by the rate limit."""
+
+    refused = True
+
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        if not self.refused:
+            self.refused = True
+            raise TransientError("Foundry", "429", "too many requests")
+        return await super().create_version(agent, definition, metadata)
+
+
+@in_virtual_time
+async def test_the_definition_is_copied_again_after_a_fault() -> None:
+    app = await after_bad_configuration()
+    app.foundry.__class__ = RefusesOnce
+    app.foundry.refused = False  # type: ignore[attr-defined]
+    await rotate(app, "second")
+    assert await app.released() == "LIVE"
+    assert await live_environment(app) == {"WORD": "good", "KEY": "second"}
+    assert app.foundry.refused  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ agents:
   hello-agent:
     repository: agents/hello
     env_from_vault: true
+    env: {WORD: one}
     release: {debounce: 0s}
 """
 TAGS = {"agent": AGENT, "env": "API_KEY"}
@@ -240,5 +241,7 @@ async def test_an_expiry_is_not_recorded_again_after_a_run_that_failed() -> None
     assert await app.released() == "LIVE"
     vault.error = TransientError("Key Vault", "503", "list")
     assert await daily_run(app) == ["ROTATION_CHECK_FAILED"]
-    vault.error = None
-    assert "SECRET_EXPIRES_SOON" not in await timer(app)
+    vault.error, vault.forbidden = PermanentError("Key Vault", "FORBIDDEN", "list", status=403), True
+    assert await timer(app) == ["ROTATION_CHECK_FAILED"]
+    vault.error, vault.forbidden = None, False
+    assert await daily_run(app) == []
