@@ -24,9 +24,9 @@ CHECK_COLOURS = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns, one line a row."""
-    from handlers.masking.visible import visible
+    from handlers.masking.visible import visible_line
 
-    cells = [[visible(cell) for cell in row] for row in rows]
+    cells = [[visible_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
     return "\n".join(lines)
@@ -34,9 +34,9 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 def join_lines(*lines: str) -> str:
     """Return the texts below one another, each in one line."""
-    from handlers.masking.visible import visible
+    from handlers.masking.visible import visible_line
 
-    return "\n".join(map(visible, lines))
+    return "\n".join(map(visible_line, lines))
 
 
 def subject(decision: Mapping[str, object]) -> str:

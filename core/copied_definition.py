@@ -43,6 +43,7 @@ def copy_definition(
         toolbox=copied.version.metadata.get(TOOLBOX, ""),
         refs={variable: ref for variable, (ref, _) in secrets.items()},
         copied_from=copied.version.number,
+        secret_ids=tuple(sorted({item.id for item in values.values()})) if names_every_secret(copied.version) else None,
     )
 
 

@@ -81,6 +81,8 @@ class ResolvedDefinition:
     """The version whose definition this is."""
     rollback_at: datetime | None = None
     """The time of the rollback that gave the definition."""
+    secret_ids: tuple[str, ...] | None = None
+    """``name@version`` of every secret whose value is in it; None for a version that exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,10 @@ def resolve(
     toolbox_version = toolbox.version if toolbox else ""
     refs = {variable: ref for variable, (ref, _) in secrets.items()}
     found = fingerprint(definition, values)
-    return ResolvedDefinition(definition, found, newest_versions(secrets), image, toolbox_version, refs=refs)
+    ids = tuple(sorted({secret.id for secret in values.values()}))
+    return ResolvedDefinition(
+        definition, found, newest_versions(secrets), image, toolbox_version, refs=refs, secret_ids=ids
+    )
 
 
 def unusable_secret(
@@ -184,7 +189,7 @@ def fingerprint(definition: Definition, secrets: Mapping[str, Secret]) -> str:
         "memory": definition.memory,
         "protocols": definition.protocols,
         "environment": {name: value for name, value in definition.environment.items() if isinstance(value, str)},
-        "secrets": {name: f"{secret.name}@{secret.version}" for name, secret in secrets.items()},
+        "secrets": {name: secret.id for name, secret in secrets.items()},
         "more": definition.more_definition,
     }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

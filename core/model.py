@@ -83,7 +83,7 @@ class Answer:
     origin: Origin = field(default="", compare=False)
     """Who gave the answer; empty where the answer does not say."""
     message: str = field(default="", compare=False)
-    """The service's own words, where it refused a session; an agent's words are never kept."""
+    """The service's own words, where it refused a session."""
     response_status: str = ""
     """The status that a response gives itself, as ``completed`` or ``failed``; empty over other protocols."""
     incomplete_reason: str = ""
@@ -112,6 +112,7 @@ class Failure:
 
     code: str
     message: str
+    """Foundry's words, and those of the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,11 @@ class Secret:
     expires_on: datetime | None = None
     not_before: datetime | None = None
     created_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Name and version, which fingerprints and release states have in place of the value."""
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)

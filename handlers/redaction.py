@@ -1,18 +1,29 @@
 """Keeps secrets that this process has read, and characters that act on a screen, out of every text that leaves it.
 
 Decisions are made on what came: ``redact``, and what is built on it, stands where a text goes out and nowhere before.
+Words of others (core/foreign_text.py) are shown only once the secrets that they may hold were read: see ``opened``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from core.foreign_text import LEFT_OUT, ForeignText, as_came
+from core.model import Answer, Failure
 from core.reasons import Reason
+from core.service_codes import is_public
 from handlers.masking.finder import Finder, Span, find_few
 from handlers.masking.parts import MIN_CHARS, parts_of
 from handlers.masking.spellings import readings, spellings_of
-from handlers.masking.visible import visible
+from handlers.masking.visible import visible, visible_line
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 MIN_SECRET_CHARS = MIN_CHARS
 MAX_SECRETS = 500
@@ -20,6 +31,8 @@ MAX_SECRETS = 500
 HIDDEN = "***"
 MAX_CODE_CHARS = 100
 """Of an error code or a version number in an answer."""
+MAX_FOREIGN_CHARS = 300
+"""Of a service's own message."""
 MAX_PASSES = 4
 """What stands on both sides of a masked value may, read together, be another one."""
 WORD = re.compile(r"[a-z]+([._-][a-z]+)*")
@@ -38,6 +51,8 @@ _names: set[str] = set()
 """Agents of agents.yaml: compared as well, in the field ``agent``."""
 _secrets: dict[str, frozenset[str]] = {}
 """Value -> what to find of it."""
+_values: dict[str, str] = {}
+"""``name@version`` of a secret that was read -> its value; of the newest reads."""
 _finder = Finder()
 
 
@@ -46,9 +61,14 @@ def keep_names(names: Iterable[str]) -> None:
     _names.update(names)
 
 
-def register_secret(value: str) -> None:
-    """Hide this value and its parts from now on."""
-    if len(value.strip()) < MIN_SECRET_CHARS or set(value) <= {"*"}:
+def register_secret(value: str, secret_id: str = "") -> None:
+    """Hide this value and its parts from now on; ``secret_id`` names the secret and the version that has it."""
+    if secret_id:
+        _values.pop(secret_id, None)
+        _values[secret_id] = value
+        if len(_values) > MAX_SECRETS:
+            del _values[next(iter(_values))]
+    if not _can_be_hidden(value):
         return
     known = _secrets.pop(value, None)
     if known is None:
@@ -57,6 +77,12 @@ def register_secret(value: str) -> None:
     _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:
         _finder.remove(_secrets.pop(next(iter(_secrets))))
+
+
+def is_registered(secret_id: str) -> bool:
+    """True for a secret that this process has read, and whose value is hidden as far as it can be."""
+    value = _values.get(secret_id)
+    return value is not None and (value in _secrets or not _can_be_hidden(value))
 
 
 def redact(text: str, more: Iterable[str] = ()) -> str:
@@ -75,7 +101,7 @@ def redact(text: str, more: Iterable[str] = ()) -> str:
 
 def redact_and_truncate(text: str, max_chars: int) -> str:
     """At most so many characters of a text in one line, without secrets and without control characters."""
-    return _truncated(visible(redact(text)), max_chars)
+    return visible_line(redact(text), max_chars)
 
 
 def redact_text(name: str, text: str, max_chars: int) -> str:
@@ -100,39 +126,57 @@ def redact_data(data: object, name: str = "") -> object:
     return redact(data) if isinstance(data, str) and not _is_own(name, data) else data
 
 
-class ServiceCode(str):
-    """A code or number that a service answered: compared as it came, shown without secrets.
+class ServiceCode(ForeignText):
+    """A code or number that a service or an agent answered: compared as it came, shown only where everybody knows it.
 
     A secret may be called like a code, and what follows from the code must not depend on that.
     """
 
-    __slots__ = ("_came",)
-    _came: str
+    __slots__ = ()
 
     def __new__(cls, code: str) -> ServiceCode:
         """The code as it is shown, which remembers how it came."""
-        shown = super().__new__(cls, redact_and_truncate(code, MAX_CODE_CHARS))
-        shown._came = code._came if isinstance(code, ServiceCode) else code
-        return shown
+        came = as_came(code)
+        shown = redact_and_truncate(came, MAX_CODE_CHARS) if is_public(came) else HIDDEN
+        return cast("ServiceCode", super().__new__(cls, came, shown))
 
-    def __eq__(self, other: object) -> bool:
-        return self._came == (other._came if isinstance(other, ServiceCode) else other)
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+def opened(text: str, max_chars: int = MAX_FOREIGN_CHARS) -> ForeignText:
+    """Words of others without secrets, to be shown: only where the secrets that they may hold have been read."""
+    came = as_came(text)
+    return ForeignText(came, redact_and_truncate(came, max_chars))
 
-    def __hash__(self) -> int:
-        return hash(self._came)
 
-    def casefold(self) -> str:
-        """The code as it came, to be compared without its case; never shown."""
-        return self._came.casefold()
+def foreign_failure(code: str, message: str) -> Failure:
+    """Why a version failed, in words of others."""
+    return Failure(ServiceCode(code), ForeignText(message))
+
+
+def foreign_answer(answer: Answer) -> Answer:
+    """An answer as a gateway returns it: what the agent or the service said is words of others."""
+    return replace(
+        answer,
+        text=ForeignText(answer.text),
+        message=ForeignText(answer.message),
+        code=ServiceCode(answer.code),
+        version=ServiceCode(answer.version) if answer.version is not None else None,
+        request_id=ServiceCode(answer.request_id),
+        response_status=ServiceCode(answer.response_status),
+        incomplete_reason=ServiceCode(answer.incomplete_reason),
+    )
+
+
+def open_words(record: T) -> T:
+    """A failure or an answer with the words of others in it opened."""
+    closed = {item.name: getattr(record, item.name) for item in fields(record)}
+    return replace(record, **{name: opened(text) for name, text in closed.items() if isinstance(text, ForeignText)})
 
 
 class RedactedErrors:
     """A context that replaces an error whose text, or whose causes' texts, hold a secret; other errors pass.
 
-    A traceback prints every error of the chain, and the worker exports it. Control characters count as a secret does.
+    A traceback prints every error of the chain, and the worker exports it. Control characters count as a secret does,
+    and so do words of others, which the cause of a gateway's error holds.
     """
 
     def __enter__(self) -> None:
@@ -140,12 +184,18 @@ class RedactedErrors:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Raise HiddenError in place of an error that holds a secret."""
-        if error is not None and kind is not None and any(_safe(text) != text for text in _texts(error)):
+        if error is None or kind is None:
+            return
+        if any(_safe(text) != text or LEFT_OUT in text for text in _texts(error)):
             raise HiddenError(f"{kind.__name__}: {_safe(str(error))}") from None
 
 
 class HiddenError(Exception):
     """The type and redacted text of an error that held a secret."""
+
+
+def _can_be_hidden(value: str) -> bool:
+    return len(value.strip()) >= MIN_SECRET_CHARS and not set(value) <= {"*"}
 
 
 def _is_own(name: str, text: str) -> bool:
@@ -154,10 +204,6 @@ def _is_own(name: str, text: str) -> bool:
         return text in _names
     match = OWN_FORMS[name].fullmatch(text) if name in OWN_FORMS else None
     return match is not None and (match.re is not HASH or match[1] not in _secrets)
-
-
-def _truncated(text: str, max_chars: int) -> str:
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def _safe(text: str) -> str:

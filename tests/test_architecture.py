@@ -27,6 +27,7 @@ LAYERS = (
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.rotation"}
     | {"core.image_reference", "core.text_encoding"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
+    {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
     {"core.secret_versions", "core.waits"},

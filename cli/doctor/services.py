@@ -14,6 +14,7 @@ from core.model import Push
 from core.prune.retention import near_limit
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
+from handlers.release_agent.read_secrets import read_secret
 
 MAX_ANSWER_SECONDS = 20.0
 POISON_QUEUES = ("events-poison", "releases-poison")
@@ -69,7 +70,7 @@ async def _key_vault(secret: str, gateways: Gateways) -> Check:
     """Check Key Vault; only the app needs to read secrets, so a refusal is not a fault."""
     check = "your access to Key Vault"
     try:
-        found = await gateways.key_vault.get_secret(secret, None)
+        found = await read_secret(gateways.key_vault, secret, None)
     except GatewayError as error:
         detail = explain(error).partition("\n")[0]
         return unknown(check, detail, "only the app needs to read secrets: see the checks of its identity")

@@ -32,7 +32,8 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import EndsListing
-from handlers.redaction import redact, register_secret
+from handlers.redaction import redact
+from handlers.release_agent.read_secrets import read_secret
 
 WORDS_OF_SERVICES = frozenset({"message"})
 """Of a version's failure: its container may have printed a secret that nobody may read any more."""
@@ -151,13 +152,12 @@ async def _secret_version(context: CommandContext, name: str, released: Mapping[
     """Return the id of the newest valid version; if this user may not read it, the last released one."""
     vault, now = context.gateways.key_vault, context.gateways.clock.now()
     try:
-        secret = await vault.get_secret(name, None)
+        secret = await read_secret(vault, name, None)
         is_later = isinstance(secret, Secret) and starts_later(secret, now)
         used = version_in_force(await vault.list_secret_versions(name), now) if is_later else None
     except GatewayError:
         return released.get(name, SecretUnavailable.FORBIDDEN.value)
     if isinstance(secret, Secret):
-        register_secret(secret.value.reveal())
         return used.version if used else secret.version
     return released.get(name, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
 from core.definition import UnresolvedDefinition
+from core.foreign_text import as_came
 from core.intake.registry_check import find_correction, is_fresh, next_registry_read
 from core.model import Push, Version
 from core.reasons import Reason, from_service
@@ -102,7 +103,7 @@ def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: d
     failure, push = version.failure, release.push
     if release.image_retried or failure is None or push is None or from_service(failure.code) is not Reason.IMAGE_ERROR:
         return None
-    text = f"{failure.code} {failure.message}"
+    text = f"{as_came(failure.code)} {as_came(failure.message)}"
     may_lag = MAY_LAG.search(text) is not None or STAYS.search(text) is None
     if not may_lag or spec.inspect == "never" or not is_fresh(push, spec, version.created_at):
         return None

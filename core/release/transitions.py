@@ -46,6 +46,7 @@ def started(
         push=push,
         fingerprint=definition.fingerprint,
         secrets=definition.secrets,
+        secret_ids=definition.secret_ids,
         tagged=_remembered_tags(state) if definition.tagged is None else definition.tagged,
         secret_due=first_start(definition) or (state.secret_due if definition.tagged is None else None),
         image=definition.definition.image,

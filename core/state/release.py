@@ -90,6 +90,8 @@ class ReleaseState:
     fingerprint: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Secret name -> version id that the definition was resolved with."""
+    secret_ids: tuple[str, ...] | None = None
+    """``name@version`` of every secret whose value the definition has; None where nobody noted them."""
     tagged: Mapping[str, TaggedSecret] = field(default_factory=dict)
     """Variable -> the secret whose tags gave it; no value."""
     image: str = ""
@@ -144,6 +146,11 @@ class ReleaseState:
     def is_open(self) -> bool:
         """True while a release is under way."""
         return self.phase is not Phase.ENDED
+
+    @property
+    def noted_secrets(self) -> tuple[str, ...] | None:
+        """The secrets whose values the version under release may repeat; None where they are not known."""
+        return self.secret_ids if self.fingerprint else ()
 
     @property
     def blob_state(self) -> str:

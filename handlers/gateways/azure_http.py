@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.request import getproxies
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from handlers.gateways.errors import PermanentError, TransientError
 
@@ -26,6 +29,25 @@ CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "retry_status": 0}
 renew the lease meanwhile; the release loop waits just as long, and renews."""
 NO_TRACE: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls and our own bookkeeping in storage would be most of a trace and say nothing."""
+
+SERVICE_REQUEST_ID = "x-ms-request-id"
+"""azure-core exports this header of an answer as it came, as ``az.service_request_id`` of its own spans."""
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+ANSWERED_BY_AGENTS = "/endpoint/protocols/"
+
+
+class NoForeignRequestId(SansIOHTTPPolicy[Any, Any]):
+    """Removes the request id of an answer, unless it has the form of one and no agent can have written it.
+
+    It stands in the place of the policy that logs requests: the one after which the span of a request ends.
+    """
+
+    def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:
+        """Remove the header before the span ends."""
+        headers: MutableMapping[str, str] = response.http_response.headers
+        found = headers.get(SERVICE_REQUEST_ID, "")
+        if found and (not UUID.fullmatch(found) or ANSWERED_BY_AGENTS in request.http_request.url):
+            del headers[SERVICE_REQUEST_ID]
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.foreign_text import LEFT_OUT, ForeignText
 from handlers.masking.visible import visible
-from handlers.redaction import ServiceCode, redact
+from handlers.redaction import HIDDEN, MAX_CODE_CHARS, opened, redact
 
 STORAGE = "storage"
 """The service of a GatewayError from the state store, the journal or the queue."""
@@ -14,15 +15,32 @@ TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
 class GatewayError(Exception):
     """How a service failed a request, in one line without any secret value.
 
-    ``code`` is the service's own code, or the HTTP status as text; it compares as it came.
+    ``code`` is the service's own code, or the HTTP status as text; it compares as it came. ``words`` are the service's.
     """
 
-    def __init__(self, service: str, code: str, message: str) -> None:
-        message = visible(redact(message))
-        self.code: str = ServiceCode(code)
-        super().__init__(f"{service}: {self.code}: {message}")
+    def __init__(self, service: str, code: str, message: str, words: str = "") -> None:
+        super().__init__(service, code, message)
         self.service = service
-        self.message = message
+        self.code: str = code if isinstance(code, ForeignText) else opened(code, MAX_CODE_CHARS)
+        self.words = words
+        self._request = visible(redact(message))
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.code}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """What was asked for, and the service's words as far as they may be shown."""
+        return f"{self._request}: {self.words}" if self.words else self._request
+
+    @property
+    def leaves_words_out(self) -> bool:
+        """True where a part of what the service said is not shown."""
+        return f"{self.code}" == HIDDEN or LEFT_OUT in self.message
+
+    def open_words(self) -> None:
+        """Show what the service said, without secrets: only where the secrets that it may hold have been read."""
+        self.code, self.words = opened(self.code, MAX_CODE_CHARS), opened(self.words)
 
 
 class TransientError(GatewayError):
@@ -33,18 +51,19 @@ class TransientError(GatewayError):
     answered 429. ``conflict``: it answered 409 and asks to retry, which may last for ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a caller must know of a fault
         self,
         service: str,
         code: str,
         message: str,
+        words: str = "",
         *,
         unclear: bool = False,
         retry_after: float | None = None,
         throttled: bool = False,
         conflict: bool = False,
     ) -> None:
-        super().__init__(service, code, message)
+        super().__init__(service, code, message, words)
         self.unclear = unclear
         self.throttled = throttled
         self.conflict = conflict
@@ -58,8 +77,15 @@ class PermanentError(GatewayError):
     """
 
     def __init__(
-        self, service: str, code: str, message: str, *, status: int | None = None, names_preview: bool = False
+        self,
+        service: str,
+        code: str,
+        message: str,
+        words: str = "",
+        *,
+        status: int | None = None,
+        names_preview: bool = False,
     ) -> None:
-        super().__init__(service, code, message)
+        super().__init__(service, code, message, words)
         self.status = status
         self.names_preview = names_preview

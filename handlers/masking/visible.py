@@ -10,6 +10,8 @@ MARKS = "\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\
 SEPARATORS = "\u2028\u2029"
 SURROGATES = "\ud800-\udfff"
 CONTROLS = re.compile(rf"[\x00-\x1f\x7f-\x9f{SOFT_HYPHEN}{MARKS}{SEPARATORS}{SURROGATES}]")
+MAX_LINE_CHARS = 2_000
+"""Of a line or a cell of a command's output; what is recorded is shorter already."""
 SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -21,6 +23,12 @@ def visible(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return CONTROLS.sub(lambda match: match[0] if match[0] in keep else _name(match[0]), text)
+
+
+def visible_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    """A text of others as it is shown: in one line, without characters that act on anything, and not endless."""
+    line = visible(text)
+    return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"
 
 
 def visible_json(text: str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.agents_file.spec import AgentSpec
-from core.definition import Note
 from core.intake.secret_check import apply_start
 from core.reasons import Reason
 from core.release import transitions
@@ -41,12 +40,12 @@ from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
 from core.release_outcome import seconds_since
-from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
@@ -75,12 +74,18 @@ class ReleaseContext:
     writer: FoundryWriter
     log: ReleaseLog
     closer: SessionCloser
+    words: ForeignWords
     rules: tuple[Rule, ...] = RULES
 
     async def save(self, state: ReleaseState) -> None:
         """Store the release state where it differs from what is stored."""
         if state != self.lease.state and not await self.lease.write(state):
             raise LeaseLostError
+
+    def prober(self, version: str, state: ReleaseState) -> Prober:
+        """A prober that reads the noted secrets, if need be, before it repeats what was answered."""
+        shown = partial(self.words.may_be_shown, state)
+        return Prober(self.spec.name, version, self.gateways.foundry, self.gateways.clock, self.closer, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +211,8 @@ async def _take_state(
         observed = observed.without(Read.DESIRED_DEFINITION)
     if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
         run.log.record(action.reason, state, desired)
-    _record_notes(getattr(action, "notes", ()), state, desired, run)
+    run.log.record_notes(getattr(action, "notes", ()), state, desired)
     return ActionResult(state, observed)
-
-
-def _record_notes(notes: tuple[Note, ...], state: ReleaseState, desired: DesiredState, run: ReleaseContext) -> None:
-    for note in notes:
-        run.log.record(note.reason, state, desired, note.detail)
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
@@ -226,7 +226,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
+    prober = run.prober(action.version, inputs.release)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
@@ -236,8 +236,8 @@ async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) ->
 
 async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     """A failed check is rolled back at once, with no other read than the one beside the intent."""
-    prober = Prober(run.spec.name, action.version, run.gateways.foundry, run.gateways.clock, run.closer)
-    both = gather_two(prober.check(run.spec.release.check), run.observer.rollback_versions(action.rollback_versions))
+    report_now = run.prober(action.version, inputs.release).check(run.spec.release.check)
+    both = gather_two(report_now, run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
     observed = replace(inputs.observed, versions=versions)
     if report.outcome is ProbeOutcome.INCONCLUSIVE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from core.agents_file.spec import Probe
 from core.model import Answer
@@ -20,26 +21,35 @@ from core.release.gates.answers import (
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry
-from handlers.redaction import redact_and_truncate
+from handlers.redaction import open_words
 from handlers.release_agent.session_closer import SessionCloser
 from handlers.retry import Backoff
 
 PAUSES = Backoff(first=0.5, longest=5.0)
 """A container that has just become active may need some time to come up."""
-MAX_MESSAGE_CHARS = 300
-"""Of the service's own words."""
 MAX_OVERSLEEP_SECONDS = 5.0
 """A timeout missed by more than this is ours: the process stood still, the agent did not."""
+
+
+Judge = Callable[[bool], Judgement]
+"""Judges the last answer once more, with words of others where the argument is True."""
 
 
 class Prober:
     """Asks one version of an agent, and ends the sessions that it opens or that a question opens.
 
-    With a ``closer``, its owner waits for the ends; without one the prober does.
+    With a ``closer``, its owner waits for the ends; without one the prober does. A report shows codes and words of
+    others where ``words_may_be_shown``, which is asked only before a report that is not PASSED.
     """
 
     def __init__(
-        self, agent: str, version: str, foundry: Foundry, clock: Clock, closer: SessionCloser | None = None
+        self,
+        agent: str,
+        version: str,
+        foundry: Foundry,
+        clock: Clock,
+        closer: SessionCloser | None = None,
+        words_may_be_shown: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._agent = agent
         self._version = version
@@ -47,17 +57,18 @@ class Prober:
         self._clock = clock
         self._closer = closer or SessionCloser(foundry)
         self._waits = closer is None
+        self._words_may_be_shown = words_may_be_shown
 
     async def verify(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask in a session that is pinned to the version."""
         opened: list[str] = []
 
-        async def open_session(within: float) -> Judgement:
+        async def open_session(within: float) -> Judge:
             session = await self._foundry.open_session(self._agent, self._version, within)
             if isinstance(session, Answer):
-                return _judge_no_session(session)
+                return partial(_judge_no_session, session)
             opened.append(session)
-            return Judgement(Verdict.PASSED)
+            return lambda _: Judgement(Verdict.PASSED)
 
         try:
             report = await self._until(open_session, max(probe.within.total_seconds() for probe in probes))
@@ -88,43 +99,58 @@ class Prober:
         return ProbeReport(ProbeOutcome.PASSED)
 
     async def _ask(self, probe: Probe, session: str | None) -> ProbeReport:
-        async def ask(within: float) -> Judgement:
+        async def ask(within: float) -> Judge:
             answer = await self._foundry.ask(self._agent, probe, session, within)
             if answer.session and answer.session != session:
                 self._closer.end(self._agent, answer.session)
-            return judge_answer(probe, answer, self._version)
+            return lambda is_open: judge_answer(probe, open_words(answer) if is_open else answer, self._version)
 
         return await self._until(ask, probe.within.total_seconds())
 
-    async def _until(self, ask: Callable[[float], Awaitable[Judgement]], within: float) -> ProbeReport:
+    async def _until(self, ask: Callable[[float], Awaitable[Judge]], within: float) -> ProbeReport:
         """Ask until that is useless, or ``within`` seconds have passed."""
         ends, failures = self._clock.monotonic() + within, 0
         while True:
-            judgement, retry_after = await self._try(ask, ends - self._clock.monotonic())
+            judge, retry_after = await self._try(ask, ends - self._clock.monotonic())
+            judgement = judge(False)
             ends = self._unless_overslept(ends, within)
             left = ends - self._clock.monotonic()
             if not may_ask_again(judgement) or left <= 0:
-                return report_at_timeout(judgement)
+                return await self._report(judge)
             failures += 1
             await self._clock.sleep(min(PAUSES.seconds(failures, self._clock, retry_after), left))
             ends = self._unless_overslept(ends, within)
             if self._clock.monotonic() >= ends:
-                return report_at_timeout(judgement)
+                return await self._report(judge)
 
     def _unless_overslept(self, ends: float, within: float) -> float:
         """When the time is up; it starts anew where this process stood still: no good version is held for that."""
         now = self._clock.monotonic()
         return now + within if now - ends > MAX_OVERSLEEP_SECONDS else ends
 
-    async def _try(self, ask: Callable[[float], Awaitable[Judgement]], within: float) -> tuple[Judgement, float]:
+    async def _report(self, judge: Judge) -> ProbeReport:
+        """The report of the last answer; one that is not PASSED says what was answered, where that may be shown."""
+        judgement = judge(False)
+        if judgement.verdict is not Verdict.PASSED and self._words_may_be_shown is not None:
+            judgement = judge(await self._words_may_be_shown())
+        return report_at_timeout(judgement)
+
+    async def _try(self, ask: Callable[[float], Awaitable[Judge]], within: float) -> tuple[Judge, float]:
         try:
             return await ask(within), 0.0
         except TransientError as error:
-            return Judgement(Verdict.NOT_ASKED, f"{error.code}: {error.message}"), error.retry_after or 0.0
+            return partial(_judge_no_answer, error), error.retry_after or 0.0
 
 
-def _judge_no_session(answer: Answer) -> Judgement:
+def _judge_no_answer(error: TransientError, is_open: bool) -> Judgement:
+    if is_open:
+        error.open_words()
+    return Judgement(Verdict.NOT_ASKED, f"{error.code}: {error.message}")
+
+
+def _judge_no_session(answer: Answer, is_open: bool) -> Judgement:
     """Judge the refusal of a session with the service's own words: no agent has answered yet."""
+    answer = open_words(answer) if is_open else answer
     refusal = judge_refusal(answer) or Judgement(Verdict.NOT_YET, f"answered {answer.status}")
-    words = f": {redact_and_truncate(answer.message, MAX_MESSAGE_CHARS)}" if answer.message else ""
+    words = f": {answer.message}" if answer.message else ""
     return replace(refusal, detail=f"{refusal.detail} without a session{words}")

@@ -20,11 +20,19 @@ from core.secret_versions import (
 from core.state.desired import NamedVersion
 from handlers.concurrency import gather_limited
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.interfaces import Gateways
+from handlers.gateways.interfaces import Gateways, KeyVault
 from handlers.redaction import register_secret
 
 MAX_SECRET_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all users of the vault."""
+
+
+async def read_secret(vault: KeyVault, name: str, version: str | None) -> Secret | SecretUnavailable:
+    """A secret, whose value is hidden from now on; raises TransientError or PermanentError."""
+    secret = await vault.get_secret(name, version)
+    if isinstance(secret, Secret):
+        register_secret(secret.value.reveal(), secret.id)
+    return secret
 
 
 class SecretReader:
@@ -77,7 +85,7 @@ class SecretReader:
 
         Raises TransientError or PermanentError.
         """
-        found = await self._get(name, None)
+        found = await read_secret(self._vault, name, None)
         if not isinstance(found, Secret):
             return None
         times = {item.version: item.created_at for item in await self._list(name) if item.created_at}
@@ -86,7 +94,7 @@ class SecretReader:
         return newest if is_newer else found.version
 
     async def _read(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        found = await self._get(name, version)
+        found = await read_secret(self._vault, name, version)
         return found if version is not None else await self._in_force(name, await self._not_older(name, found))
 
     async def _in_force(self, name: str, newest: Secret | SecretUnavailable) -> Secret | SecretUnavailable:
@@ -100,7 +108,7 @@ class SecretReader:
         listed = await self._list(name)
         used = version_in_force(listed, now)
         version = used.version if used else "" if listed else self._released.get(name, "")
-        older = await self._get(name, version) if version else newest
+        older = await read_secret(self._vault, name, version) if version else newest
         is_used = isinstance(older, Secret) and secret_problem(older, now) is None
         starts_at = next_start(listed, used, now) or newest.not_before
         self._later.append(LaterVersion(name, newest.version, starts_at, version if is_used else ""))
@@ -116,14 +124,8 @@ class SecretReader:
             case LaggingSecret() as lagging:
                 self._lagging.append(lagging)
             case ReadInstead(newer):
-                return await self._get(name, newer)
+                return await read_secret(self._vault, name, newer)
         return found
-
-    async def _get(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        secret = await self._vault.get_secret(name, version)
-        if isinstance(secret, Secret):
-            register_secret(secret.value.reveal())
-        return secret
 
     async def _list(self, name: str) -> Sequence[SecretVersion]:
         """The versions of a secret; none where the app may not list them."""

@@ -11,7 +11,6 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
     Action,
-    Check,
     ConfirmActive,
     Create,
     EndRelease,
@@ -21,7 +20,6 @@ from core.release.actions import (
     Pin,
     Read,
     Requeue,
-    RollBack,
     StartRelease,
     Stop,
 )
@@ -29,17 +27,19 @@ from core.release.decide import RULES, Rule, next_action
 from core.release.inputs import DecisionInput, Observed
 from core.release.message import ReleaseMessage
 from core.state.desired import DesiredState
-from core.state.release import Phase, ReleaseState
+from core.state.release import ReleaseState
 from core.timing import MAX_READ_AGE
 from handlers.concurrency import gather_two
-from handlers.gateways.errors import STORAGE, TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
+from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
+from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
+from handlers.release_agent.refusals import refusal_reason
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
@@ -90,7 +90,8 @@ async def reconcile(
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
             writer = FoundryWriter(spec.name, lease, gateways)
-            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, rules)
+            words = ForeignWords(gateways.key_vault, keeper)
+            run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
                 started = gateways.clock.now()
                 ended, desired = await _loop(run, prefetched)
@@ -196,6 +197,9 @@ async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> t
     inputs = DecisionInput(read.desired, state, read.observed)
     while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
+    if isinstance(action, EndRelease):
+        inputs = await run.words.with_failure(inputs)
+        action = next_action(inputs, run.spec, read.at, run.rules)
     return inputs, action
 
 
@@ -243,7 +247,8 @@ async def _after_error(
         waited = await _wait_out(run, progress, state, error)
         if waited is not None:
             return waited
-    reason, detail, now = _refusal(error, action, state), str(error), run.gateways.clock.now()
+    detail = await run.words.describe(error, state)
+    reason, now = refusal_reason(error, action, state), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:
         ended = transitions.answered_without_release(state, progress.desired, reason, now, detail)
     else:
@@ -268,17 +273,5 @@ async def _wait_out(
         return None
     delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
     end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)
-    return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, str(error)))
-
-
-def _refusal(error: GatewayError, action: Action, state: ReleaseState) -> Reason:
-    """The reason of a release that a service refused."""
-    if isinstance(error, PermanentError) and error.status in (401, 403):
-        return Reason.PREVIEW_REQUIRED if error.names_preview else Reason.FORBIDDEN
-    if isinstance(action, Create):
-        return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
-    if isinstance(error, TransientError) and isinstance(action, NeedsRead):
-        return Reason.TOOLBOX_REFUSED  # a conflict that lasts, of the one write beside the reads
-    if isinstance(action, Check | RollBack) or state.phase is Phase.TRAFFIC_MOVED:
-        return Reason.ROLLBACK_REFUSED
-    return Reason.ROUTE_REFUSED if isinstance(action, Pin | MoveTraffic) else Reason.REQUEST_REFUSED
+    detail = await run.words.describe(error, state)
+    return replace(progress, state=state, ended=run.log.stopped(end, state, progress.desired, detail))

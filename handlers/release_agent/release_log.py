@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from core.definition import Note
 from core.reasons import Reason
 from core.release.actions import ReplaceDesiredPush, Requeue, Stop
 from core.release.inputs import DecisionInput
@@ -75,6 +76,11 @@ class ReleaseLog:
         )
         self._when_stored(stored_with or state, line)
 
+    def record_notes(self, notes: Iterable[Note], state: ReleaseState, desired: DesiredState) -> None:
+        """What people must know about a definition."""
+        for note in notes:
+            self.record(note.reason, state, desired, note.detail)
+
     def _when_stored(self, state: ReleaseState, record: Callable[[], None]) -> None:
         stored = self.lease.state if self.lease else None
         self._waiting.append((None if state == stored else stored, record))
@@ -90,7 +96,9 @@ class ReleaseLog:
         self, ended: Stop | Requeue, state: ReleaseState, desired: DesiredState, detail: str = ""
     ) -> Stop | Requeue:
         """The loop ended without a release that ended; returns ``ended``."""
-        generation = max(state.observed_generation, desired.generation)
+        observed = state.observed_generation
+        # what follows a release that waits for its approval has a report of its own
+        generation = observed if ended.reason is Reason.APPROVAL_WAITING else max(observed, desired.generation)
         detail = detail or (ended.detail if isinstance(ended, Stop) else "")
         self.record(ended.reason, state, desired, detail, generation=generation)
         return ended

@@ -146,7 +146,11 @@ class DefinitionResolver:
         if isinstance(refs, UnresolvedDefinition):
             return refs
         secrets, toolbox = await gather_two(reader.read_all(refs), self._toolbox())
-        return toolbox if isinstance(toolbox, UnresolvedDefinition) else (secrets, toolbox, found)
+        if isinstance(toolbox, PermanentError):
+            if all(isinstance(secret, Secret) for _, secret in secrets.values()):
+                toolbox.open_words()
+            return _no_toolbox(toolbox)
+        return secrets, toolbox, found
 
     async def _from_vault(
         self, reader: SecretReader, remembered: Mapping[str, TaggedSecret]
@@ -185,17 +189,21 @@ class DefinitionResolver:
             return UnresolvedDefinition(Reason.IMAGE_GONE, push.digest)
         return UnresolvedDefinition(Reason[facts.reason], facts.detail) if facts.reason else facts
 
-    async def _toolbox(self) -> Toolbox | UnresolvedDefinition | None:
-        """The toolbox version with the spec's tools; asked again, it is the same version."""
+    async def _toolbox(self) -> Toolbox | PermanentError | None:
+        """The toolbox version with the spec's tools, or its refusal; asked again, it is the same version."""
         if not self._spec.tools:
             return None
         try:
             return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
         except PermanentError as error:
-            if error.names_preview:
-                return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(error))
-            reason = Reason.FORBIDDEN if error.status in (401, 403) else Reason.TOOLBOX_REFUSED
-            return UnresolvedDefinition(reason, str(error))
+            return error
+
+
+def _no_toolbox(refusal: PermanentError) -> UnresolvedDefinition:
+    if refusal.names_preview:
+        return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(refusal))
+    reason = Reason.FORBIDDEN if refusal.status in (401, 403) else Reason.TOOLBOX_REFUSED
+    return UnresolvedDefinition(reason, str(refusal))
 
 
 def _of_rollback(definition: Definition, at: datetime | None) -> Definition:

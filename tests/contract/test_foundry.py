@@ -337,6 +337,7 @@ async def test_a_403_that_names_a_preview_feature_keeps_the_words(
         await real.foundry.set_routing("hello", Routing.to("1"))
     for refused in (created.value, routed.value):
         assert (refused.code, refused.names_preview) == (code, names_preview)
+        refused.open_words()
         assert words in refused.message
 
 

@@ -11,6 +11,7 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.gateways.errors import TransientError
+from handlers.redaction import open_words
 from tests.contract.test_foundry import DEFINITION, FoundryUnderTest, InMemoryUnderTest, StandInUnderTest, real, tested
 from tests.support.local_clients import plan_faults
 
@@ -167,8 +168,9 @@ async def test_a_response_is_judged_by_its_own_status_and_its_text(
     await create_active_version(real)
     answer_with(real, {"response": members})
     probe = Probe(ask="ping", expect=".*")
-    judgement = judge_answer(probe, await real.foundry.ask("hello", probe, None, WITHIN), "1")
-    assert judgement.verdict is verdict
+    answer = await real.foundry.ask("hello", probe, None, WITHIN)
+    judgement = judge_answer(probe, open_words(answer), "1")
+    assert judgement.verdict is verdict is judge_answer(probe, answer, "1").verdict
     assert detail in judgement.detail
     assert "own words" not in judgement.detail
 

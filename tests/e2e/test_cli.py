@@ -157,12 +157,11 @@ def test_a_slow_command_reports_what_it_waits_for_and_ctrl_c_stops_it(running: S
 
 def test_a_prompt_takes_a_key_and_ctrl_c_stops_the_command(running: StackClient) -> None:
     code, shown = answer_prompt(running, b"n\n")
-    assert (code, shown.removesuffix("n").rstrip().rpartition("\n")[2]) == (0, "nothing was sent"), (
-        "keys may be echoed after it"
-    )
+    printed = [line for line in shown.splitlines() if line.strip() not in ("", "n")]  # keys may be echoed after the end
+    assert (code, printed[-1]) == (0, "nothing was sent")
     code, shown = answer_prompt(running, b"\x03")
     assert code == 130
-    assert shown.endswith("stopped; what was written stays, and the app continues with it")
+    assert "stopped; what was written stays, and the app continues with it" in shown
 
 
 def answer_prompt(running: StackClient, keys: bytes) -> tuple[int, str]:
@@ -174,13 +173,16 @@ def answer_prompt(running: StackClient, keys: bytes) -> tuple[int, str]:
         command, cwd=ROOT, env=environment(running, TERM="dumb"), stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
-        shown = b""
+        shown, quiet = b"", 0
         with suppress(OSError):  # a closed terminal raises it; until then, read, or the process would block on writing
             while True:
                 if select.select([ours], [], [], 0.5)[0]:
                     shown += os.read(ours, 1000)
-                elif QUESTION in shown:  # repeated: keys before Python waits for them are lost
-                    os.write(ours, keys)
+                elif QUESTION in shown:
+                    # repeated, as keys before Python waits for them are lost; rarely, as a second Ctrl-C kills its exit
+                    if quiet % 20 == 0:
+                        os.write(ours, keys)
+                    quiet += 1
         os.close(ours)
         process.wait(timeout=20)
     return process.returncode, shown.decode().strip()

@@ -35,7 +35,7 @@ VERSION = {
         "environment_variables": {"KEY": CANARY}, "protocol_versions": [{"protocol": "responses", "version": "2.0.0"}],
     },
     "metadata": {"slipway.fingerprint": "f"},
-    "error": {"code": "ImageError", "message": "cannot start"},
+    "error": {"code": "ImageError", "message": f"cannot start with {CANARY}"},
     "draft": False,
 }  # fmt: skip
 AGENT = {
@@ -73,6 +73,14 @@ RESPONSE = {
     "output": [{"type": "message", "content": [{"type": "output_text", "text": "pong"}]}],
     "agent_reference": {"type": "agent_reference", "name": "a", "version": "3"},
 }
+TALKING = RESPONSE | {
+    "status": "incomplete",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": CANARY}]}],
+    "error": {"code": CANARY, "message": CANARY},
+    "incomplete_details": {"reason": CANARY},
+    "agent_reference": {"type": "agent_reference", "name": "a", "version": CANARY},
+}
+"""An agent that repeats a secret wherever it can."""
 HTTP = ScriptedSession()
 
 
@@ -112,6 +120,7 @@ async def _call(call_and_answers: tuple[str, list[Answer]]) -> None:
     except GatewayError as error:
         assert CANARY not in str(error), "the secret is in the error"
         raise
+    assert CANARY not in f"{result}", "the words of others are shown"
     if isinstance(result, Version):
         assert int(result.number) >= 0, "versions must have an order"
     for version in result if isinstance(result, list) else []:
@@ -122,7 +131,9 @@ async def _call(call_and_answers: tuple[str, list[Answer]]) -> None:
 async def _ask(question: tuple[Probe, str | None, list[Answer]]) -> None:
     probe, session, answers = question
     HTTP.answers = list(answers)
-    judgement = judge_answer(probe, await FOUNDRY.ask("a", probe, session, 5.0), "3")
+    answer = await FOUNDRY.ask("a", probe, session, 5.0)
+    judgement = judge_answer(probe, answer, "3")
+    assert CANARY not in f"{judgement} {answer}", "the words of others are shown"
     assert len(report_at_timeout(judgement).detail) < 1_000, "the agent's answer is too long for the state store"
 
 
@@ -138,7 +149,7 @@ TARGETS = (
     Target(
         "answers",
         "an agent's answers to verify and check, up to their verdict",
-        st.tuples(st.sampled_from(PROBES), st.sampled_from([None, "s"]), script(RESPONSE, longest=1)),
+        st.tuples(st.sampled_from(PROBES), st.sampled_from([None, "s"]), script(RESPONSE, TALKING, longest=1)),
         _ask,
         (GatewayError,),
         share=10,

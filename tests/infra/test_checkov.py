@@ -16,7 +16,7 @@ CONFIG = ROOT / "infra" / "checkov.yaml"
 PLANTED = {
     "CKV_AZURE_3": ("storage.bicep", "supportsHttpsTrafficOnly: true", "supportsHttpsTrafficOnly: false"),
     "CKV_AZURE_14": ("function.bicep", "httpsOnly: true", "httpsOnly: false"),
-    "CKV_AZURE_110": ("vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false"),
+    "CKV_AZURE_44": ("storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'"),
     "CKV_AZURE_137": ("registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
 }
 pytestmark = pytest.mark.timeout(300)

@@ -198,6 +198,8 @@ async def test_a_refused_payload_keeps_the_words_and_the_request_id(replay: Repl
     with pytest.raises(PermanentError) as refused:
         await replay.foundry.ensure_toolbox("toolbox_draft_hosted_agent", [{"type": "reminder_preview"}])
     assert (refused.value.code, refused.value.status) == ("invalid_payload", 400)
+    assert "is not enabled for this subscription" not in str(refused.value)
+    refused.value.open_words()
     assert "is not enabled for this subscription" in refused.value.message
     assert refused.value.message.count("407869c5c0776075f7cfd649bab70b78") == 1
 

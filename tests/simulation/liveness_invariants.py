@@ -32,7 +32,9 @@ def check_end(history: History) -> None:
     _expect(was_touched or "DRIFT" not in history.journal.reasons(), "drift is reported though nobody changed anything")
     if newest is None:
         return
-    push = desired.newest_push or desired.push
+    # while an agent is paused, a push that was too young waits beside the desired one
+    waiting = [item.push for item in desired.waiting] if desired.pause is not None else []
+    push = max(waiting, key=lambda push: push.pushed_at) if waiting else desired.newest_push or desired.push
     _expect(
         push is not None and (push.tag, push.digest) == (newest.tag, newest.digest),
         f"the newest push is lost: desired is {push and (push.tag, push.digest)}",
@@ -48,7 +50,7 @@ def check_end(history: History) -> None:
         release.observed_generation == desired.generation or may_wait,
         f"generation {desired.generation} was never answered: the release is at {release.observed_generation}",
     )
-    if release.is_open or release.observed_generation != desired.generation:
+    if release.is_open or release.observed_generation != desired.generation or waiting:
         return
     if desired.newest_push is not None or desired.rollback is not None:
         _check_rollback(history)

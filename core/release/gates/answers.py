@@ -9,7 +9,19 @@ from enum import StrEnum
 import re2
 
 from core.agents_file.spec import Probe
+from core.foreign_text import as_came
 from core.model import Answer
+from core.service_codes import (
+    AGENT_SERVER,
+    DISABLED,
+    NOT_UP,
+    PREVIEW,
+    QUOTA,
+    SESSION_GONE,
+    STARTING,
+    is_service_code,
+    normalized,
+)
 
 AGAIN = frozenset({404, 408, 409, 423, 424, 425})
 """Statuses of a version that is still coming up; so are all from 500."""
@@ -17,42 +29,11 @@ NEVER_EXPECTED_WITH_A_CODE = AGAIN | {401, 403, 429, 502, 503, 504}
 """With these the service itself refuses requests: a probe that expects one needs proof that the agent gave it."""
 
 
-def _normalized(code: str) -> str:
-    """The code without case and separators: the service spells the same code in two ways."""
-    return re.sub(r"[\W_]", "", code.casefold())
-
-
-def _codes(*codes: str) -> frozenset[str]:
-    return frozenset(map(_normalized, codes))
-
-
-STARTING = _codes("AgentVersionNotReady", "agent_version_not_ready")
 STARTING_MESSAGE = re.compile(
     r"(?is)\b(still|currently|is) being (provisioned|deployed|swapped in)|\bbeing swapped in\b|\bstill provisioning\b"
     r"|\bversion\b.{0,80}\bis (still |currently )?(provisioning|not (yet )?(ready|provisioned))\b"
 )
 """``400 bad_request`` says it in words alone: deploy-hosted-agent-code.md of azure-ai-docs, Troubleshooting."""
-NOT_UP = _codes(
-    "session_not_ready", "ReadinessTimeout", "ProxyTimeout", "SandboxIdle", "AgentVersionProvisioningFailed"
-)
-"""The service says that the version's container does not answer: if that lasts, the version has failed."""
-QUOTA = _codes(
-    "QuotaExceeded",
-    "RegionalQuotaExceeded",
-    "rate_limit_exceeded",
-    "too_many_requests",
-    "RateLimitReached",
-    "insufficient_quota",
-)
-SESSION_GONE = _codes("SandboxNotFound")
-DISABLED = _codes("AgentDisabled")
-PREVIEW = _codes("preview_feature_required")
-AGENT_SERVER = _codes(
-    "invalid_request", "invalid_request_error", "invalid_mode", "invalid_parameters", "unsupported_parameter"
-)
-"""Codes with which Microsoft's server for agents refuses a question: azure-ai-agentserver-responses, _validation.py."""
-OF_THE_SERVICE = STARTING | NOT_UP | QUOTA | SESSION_GONE | DISABLED | PREVIEW
-"""Codes that no agent gives, so that a probe which expects an error status does not pass on them."""
 UNFINISHED = frozenset({"in_progress", "queued"})
 NOT_COMPLETED = frozenset({"incomplete", "cancelled"})
 
@@ -74,7 +55,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and its cause; the detail never quotes the agent, which may know secrets."""
+    """A verdict and its cause; the detail never quotes an agent's text, and shows codes as they may be shown."""
 
     verdict: Verdict
     detail: str = ""
@@ -115,16 +96,11 @@ def judge_answer(probe: Probe, answer: Answer, version: str) -> Judgement:
     return refusal or _judge_response(answer) or _judge_content(probe, answer)
 
 
-def is_service_code(code: str) -> bool:
-    """True for a code that no agent gives."""
-    return _normalized(code) in OF_THE_SERVICE
-
-
 def judge_refusal(answer: Answer) -> Judgement | None:
     """Judge an error in place of an answer; None where the agent answered the question."""
     if answer.status < 300:
         return None
-    code, detail, by_agent = _normalized(answer.code), _answered(answer), answer.origin == "agent"
+    code, detail, by_agent = normalized(answer.code), _answered(answer), answer.origin == "agent"
     if code in DISABLED:
         return Judgement(Verdict.DISABLED, detail)
     if code in STARTING or _says_starting(answer):
@@ -171,13 +147,14 @@ def _judge_response(answer: Answer) -> Judgement | None:
 
 def _judge_content(probe: Probe, answer: Answer) -> Judgement:
     """Judge what the agent answered; a response without text is wrong, whatever the probe expects."""
+    text = as_came(answer.text)
     if probe.post is not None and answer.status != probe.status:
         return Judgement(Verdict.WRONG, f"{_answered(answer)} in place of {probe.status}")
-    if probe.ask is not None and not answer.text:
+    if probe.ask is not None and not text:
         other = f", but with {answer.other_output}" if answer.other_output else ""
         return Judgement(Verdict.WRONG, f"answered with no text{other}")
-    if probe.expect is not None and not re2.search(probe.expect, answer.text):
-        return Judgement(Verdict.WRONG, f"answered {len(answer.text)} characters that do not match {probe.expect}")
+    if probe.expect is not None and not re2.search(probe.expect, text):
+        return Judgement(Verdict.WRONG, f"answered {len(text)} characters that do not match {probe.expect}")
     return Judgement(Verdict.PASSED)
 
 
@@ -192,7 +169,7 @@ def _is_expected_error(probe: Probe, answer: Answer) -> bool:
 
 def _says_starting(answer: Answer) -> bool:
     """True for a refusal whose words say that the version is still being provisioned."""
-    return answer.status < 500 and STARTING_MESSAGE.search(answer.message or answer.text) is not None
+    return answer.status < 500 and STARTING_MESSAGE.search(as_came(answer.message or answer.text)) is not None
 
 
 def _answered(answer: Answer) -> str:

@@ -13,9 +13,8 @@ from azure.core.exceptions import HttpResponseError
 
 from core.agents_file.spec import Probe
 from core.model import Answer, Origin
-from core.release.gates.answers import is_service_code
+from core.service_codes import is_service_code
 from handlers.gateways.foundry.errors import error_message, request_id
-from handlers.redaction import ServiceCode
 
 MAX_ANSWER_BYTES = 1_000_000
 CODE = re.compile(r"[A-Za-z][\w.:-]*")
@@ -49,7 +48,7 @@ def answer_head(status: int, headers: Mapping[str, str]) -> Answer:
     return Answer(
         status,
         code=_first_code(re.findall(r"\w+", headers.get(ADC_DETAILS, ""))),
-        version=ServiceCode(version) if version else None,
+        version=version or None,
         origin=_origin(headers),
         session=headers.get("x-agent-session-id", "").strip(),
         request_id=request_id(headers),
@@ -106,7 +105,7 @@ def _read_error(head: Answer, text: str) -> Answer:
 def _first_code(words: Iterable[str]) -> str:
     """The first code, unless a later one is surely the service's own."""
     codes = [word for word in words if CODE.fullmatch(word) and word.lower() not in NOT_A_CODE]
-    return ServiceCode(next(filter(is_service_code, codes), next(iter(codes), "")))
+    return next(filter(is_service_code, codes), next(iter(codes), ""))
 
 
 def _codes_in(error: object) -> Iterator[str]:
@@ -142,7 +141,7 @@ def _status(response: Mapping[str, Any], *, failed: bool) -> str:
     """The status that a response gives itself; one with an error and no status has failed."""
     status = response.get("status")
     if isinstance(status, str) and status:
-        return ServiceCode(status.strip().lower())
+        return status.strip().lower()
     return "failed" if failed else ""
 
 
@@ -183,7 +182,7 @@ def _other_output(response: Mapping[str, Any]) -> str:
 def _version(response: Mapping[str, Any]) -> str | None:
     reference = response.get("agent_reference")
     version = reference.get("version") if isinstance(reference, Mapping) else None
-    return ServiceCode(str(version)) if version else None
+    return str(version) if version else None
 
 
 def _json(text: str) -> object:

@@ -9,7 +9,7 @@ from core.agents_file.spec import Probe
 from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolbox, Version
 from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, connection_options
+from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, NoForeignRequestId, connection_options
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import invoke, mapping, toolboxes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
 
-OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 30}
+OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "http_logging_policy": NoForeignRequestId(), "read_timeout": 30}
 
 
 class AzureFoundry:

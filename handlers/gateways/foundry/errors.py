@@ -14,14 +14,13 @@ from azure.core.exceptions import (
     ServiceRequestTimeoutError,
 )
 
+from core.foreign_text import ForeignText
 from core.model import Definition, SecretValue
 from handlers.gateways.azure_http import RETRYABLE_STATUSES, retry_after
 from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
-from handlers.redaction import redact
+from handlers.redaction import ServiceCode, opened, redact
 
 SERVICE = "Foundry"
-MAX_MESSAGE_CHARS = 300
-"""Of the service's own message."""
 REQUEST_ID = re.compile(r"[0-9a-fA-F-]{16,40}")
 PREVIEW_WORDS = re.compile(r"(?i)preview_?feature|foundry-features|\bis in preview\b|\bpreview features?\b")
 RETRY_WORDS = re.compile(r"(?<!not )\b(retry|try again)\b|\bconcurren|\banother (operation|request|update)\b")
@@ -59,25 +58,28 @@ def _refusal(
     what: str, error: HttpResponseError, status: int, sent: Definition | None, *, is_write: bool
 ) -> GatewayError:
     """An answer with an error status; after a 4xx other than 408 the request took no effect."""
-    message, code = error_message(error), _code(error)
+    message, code = error_message(error), ServiceCode(_code(error))
     values = sent.environment.values() if sent else ()
     secrets = [value.reveal() for value in values if isinstance(value, SecretValue)]
-    shown = f"{what}: {redact(message, secrets)[:MAX_MESSAGE_CHARS]}{_request_id(error, message)}"
+    # the process that sends a definition has read its secrets, also those that are too short to be hidden everywhere
+    words = opened(redact(message, secrets)) if sent else ForeignText(message)
+    request = f"{what}{_request_id(error, message)}"
     conflict = status == 409 and asks_to_retry(message)
     if conflict or status in RETRYABLE_STATUSES or status >= 500:
         return TransientError(
             SERVICE,
             code,
-            shown,
+            request,
+            words,
             unclear=is_write and (status >= 500 or status == 408),
             retry_after=retry_after(error),
             throttled=status == 429,
             conflict=is_write and conflict,
         )
     if "Too many valid agent revisions" in message:
-        code = TOO_MANY_VERSIONS
+        code = ServiceCode(TOO_MANY_VERSIONS)
     names_preview = status == 403 and PREVIEW_WORDS.search(f"{code} {message}") is not None
-    return PermanentError(SERVICE, code, shown, status=status, names_preview=names_preview)
+    return PermanentError(SERVICE, code, request, words, status=status, names_preview=names_preview)
 
 
 def asks_to_retry(message: str) -> bool:
@@ -91,7 +93,7 @@ def asks_to_retry(message: str) -> bool:
 
 
 def _request_id(error: HttpResponseError, message: str) -> str:
-    """The id that Microsoft's support asks for, unless the message ends with it already."""
+    """The id that Microsoft's support asks for, unless the service's words end with it already."""
     found = request_id(getattr(error.response, "headers", None) or {})
     return f" [request id {found}]" if found and found not in message else ""
 

@@ -18,6 +18,7 @@ from handlers.gateways.azure_http import NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
 from handlers.gateways.foundry.errors import SERVICE, write_failed
+from handlers.redaction import foreign_answer
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -42,7 +43,7 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     except (AzureError, *UNREADABLE_ANSWER) as error:
         if not isinstance(error, HttpResponseError) or error.status_code is None:
             raise write_failed(what, error, None) from error
-        return refused_session(error, error.status_code)
+        return foreign_answer(refused_session(error, error.status_code))
 
 
 async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
@@ -52,13 +53,13 @@ async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | 
     try:
         async with asyncio.timeout(within), await client.send_request(request, stream=True, **options) as response:
             answer = answer_head(response.status_code, response.headers)
-            return read_answer(answer, await _body(response), probe)
+            return foreign_answer(read_answer(answer, await _body(response), probe))
     except (AzureError, TimeoutError, *UNREADABLE_ANSWER) as error:
         if answer is None:
             raise TransientError(SERVICE, "no answer", f"ask {agent}: {type(error).__name__}") from error
         if isinstance(error, TimeoutError):
-            return replace(answer, problem=f"and not to the end within {within:.0f} s")
-        return replace(answer, status=502 if answer.status < 300 else answer.status, code="cut off")
+            return foreign_answer(replace(answer, problem=f"and not to the end within {within:.0f} s"))
+        return foreign_answer(replace(answer, status=502 if answer.status < 300 else answer.status, code="cut off"))
 
 
 def _request(agent: str, probe: Probe, session: str | None) -> HttpRequest:

@@ -21,7 +21,7 @@ from core.model import (
     Version,
     is_version_number,
 )
-from handlers.redaction import ServiceCode, redact_and_truncate
+from handlers.redaction import foreign_failure
 
 DEFINITION_KEYS = {
     "kind", "cpu", "memory", "container_configuration", "image", "protocol_versions", "container_protocol_versions",
@@ -90,10 +90,7 @@ def dated_version(answer: tuple[Mapping[str, Any], datetime | None]) -> Version:
 
 def _failure(error: Mapping[str, Any]) -> Failure | None:
     """Why a version failed; the message may come from its container, which knows secrets."""
-    if not error:
-        return None
-    code, message = str(error.get("code", "")), str(error.get("message", ""))
-    return Failure(ServiceCode(code), redact_and_truncate(message, 300))
+    return foreign_failure(str(error.get("code", "")), str(error.get("message", ""))) if error else None
 
 
 def agent_of(body: Mapping[str, Any]) -> Agent:

@@ -27,6 +27,7 @@ from handlers.gateways.clock import Clock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.clock import NOON
 from handlers.gateways.interfaces import DeleteResult
+from handlers.redaction import foreign_answer, foreign_failure
 
 RESOURCE_TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 DELETED_TOOLBOX = ""
@@ -85,6 +86,8 @@ class InMemoryFoundry:
 
     def current(self, version: Version) -> Version:
         """The version with its status of this moment."""
+        if version.failure is not None:
+            version = replace(version, failure=foreign_failure(version.failure.code, version.failure.message))
         if version.status is not Status.CREATING:
             return version
         if self.clock.now() < version.created_at + timedelta(seconds=self.provisioning_of(version)):
@@ -156,26 +159,26 @@ class InMemoryFoundry:
         record = await self._record(agent)
         refusal = self._refusal(record, version)
         if refusal is not None:
-            return refusal
+            return foreign_answer(refusal)
         return self._new_session(record, version)
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         record = await self._record(agent)
         self.before_answer()
         if session is not None and session not in record.probe_sessions:
-            return Answer(404, code="SandboxNotFound")
+            return foreign_answer(Answer(404, code="SandboxNotFound"))
         live = record.routing.pinned or next(reversed(record.versions), "")
         number = record.probe_sessions[session] if session else live
         refusal = self._refusal(record, number)
         if refusal is not None:
-            return refusal
+            return foreign_answer(refusal)
         self.probes.append((agent, number, session is not None))
         image = record.versions[number].image
         texts = next((texts for part, texts in self.answers.items() if part in image), "pong")
         text = texts if isinstance(texts, str) else texts[0 if session else 1]
         answer = text if isinstance(text, Answer) else Answer(200, text, version=number)
         session = session or self._new_session(record, number)
-        return replace(answer, origin=answer.origin or "agent", session=session)
+        return foreign_answer(replace(answer, origin=answer.origin or "agent", session=session))
 
     async def end_session(self, agent: str, session: str) -> None:
         (await self._record(agent)).probe_sessions.pop(session, None)

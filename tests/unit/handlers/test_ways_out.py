@@ -27,7 +27,15 @@ from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.storage.journal import encode_line
 from handlers.masking.visible import CONTROLS, visible, visible_json
-from handlers.redaction import HiddenError, RedactedErrors, redact, redact_data, redact_fields, register_secret
+from handlers.redaction import (
+    HiddenError,
+    RedactedErrors,
+    open_words,
+    redact,
+    redact_data,
+    redact_fields,
+    register_secret,
+)
 from handlers.telemetry.decision_log import DecisionLog
 from local.demo.output import Output, as_text
 from local.demo.output import console as demo_console
@@ -92,7 +100,10 @@ def hidden_error(text: str) -> str:
 
 def failed_version(text: str) -> str:
     failure = version_of({"version": "1", "error": {"code": text, "message": text}}).failure
-    return f"{failure.code}: {failure.message}" if failure else ""
+    if failure is None:
+        return ""
+    shown = open_words(failure)
+    return f"{shown.code}: {shown.message}"
 
 
 def outcome(text: str) -> str:
