@@ -9,6 +9,7 @@ from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
 from core.prune.toolboxes import plan_toolbox
 from handlers.gateways.interfaces import Gateways
+from handlers.prune_versions.usual import worth_recording
 from handlers.telemetry.decision_log import DecisionLog
 
 
@@ -29,7 +30,8 @@ async def prune_toolbox(
         return
     toolbox = f"{spec.name}-tools"
     toolbox_versions = await gateways.foundry.list_toolbox_versions(toolbox)
-    for decision in plan_toolbox(toolbox_versions, kept, spec.keep, gateways.clock.now()):
+    plan = plan_toolbox(toolbox_versions, kept, spec.keep, gateways.clock.now())
+    for decision in worth_recording(plan, deletes=any(decision.deletes for decision in plan)):
         if decision.deletes and not dry_run:
             await gateways.foundry.delete_toolbox_version(toolbox, decision.version)
         decisions.record(decision.reason, version=decision.version, toolbox=toolbox)

@@ -21,6 +21,7 @@ from handlers.gateways.interfaces import Gateways, Lease
 from handlers.images_in_use import ImagesInUse
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions.prune_toolbox import prune_toolbox
+from handlers.prune_versions.usual import worth_recording
 from handlers.retry import with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
@@ -130,7 +131,7 @@ class _Pruner:
             self.log.record(Reason.PAUSED, f"by {pause.by}: nothing is deleted meanwhile")
             return
         if self.dry_run or not plan.deletions:
-            self._record(plan.decisions)
+            self._record(worth_recording(plan.decisions, deletes=bool(plan.deletions)))
             removed = {decision.version.number for decision in plan.deletions}
         else:
             plan, removed = await self._delete(), self.deleted

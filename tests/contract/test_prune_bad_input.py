@@ -226,7 +226,7 @@ async def test_a_clock_that_jumps_deletes_nothing_that_is_needed(app: App, secon
 
 async def test_nothing_is_deleted_if_the_agent_spec_keeps_everything(app: App) -> None:
     assert await prune(app, "{newest: 1000, tags: ['.*']}") == {"1", *STALE, LIVE}
-    assert set(reasons(app).values()) == {"KEPT_IN_RELEASE", "KEPT_RECENT", "KEPT_LIVE"}
+    assert reasons(app) == {}, "that the same versions stay every day is not news"
 
 
 async def test_ten_thousand_versions_are_read_by_page_and_the_oldest_are_deleted_first(app: App) -> None:

@@ -111,8 +111,8 @@ async def rotate(history: History, number: int) -> None:
     assert isinstance(history, SecretsHistory)
     random, vault = history.random, history.key_vault
     name = random.choice([SECRET, TAGGED])
-    if name in history.deleted or (history.is_kind and history.newest is None):
-        return  # before the first push an event is not remembered: the daily check finds what lags
+    if name in history.deleted or (history.is_kind and history.oracle.desired.push is None):
+        return  # before a push is desired an event is not remembered: the daily check finds what lags
     starts_in, lag = random.choice(STARTS), random.choice(LAGS)
     starts_at = history.clock.now() + timedelta(seconds=starts_in) if starts_in else None
     tags = TAGS if name == TAGGED and not history.variable_removed and random.random() < 0.4 else None
