@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo screenshots test check docs infra bench chaos soak fuzz scale audit sbom up lock clean azurite
+.PHONY: help install demo screenshots test check docs infra rehearse bench chaos soak fuzz scale audit sbom up lock clean azurite
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -44,6 +44,9 @@ docs: $(READY)  ## write the reason pages from core/reasons.yaml
 
 infra: $(READY)  ## test infra/ and its hooks; compile and evaluate if BICEP or ../shared/tools/bicep is a compiler
 	$(BIN)/pytest tests/infra $(ARGS)
+
+rehearse: $(READY)  ## bring deployments up and down as azd does, without Azure; needs a Bicep compiler as infra does
+	@$(BIN)/python -m local rehearse
 
 demo: $(READY)  ## show a push going live in half a minute, on local stand-ins
 	@$(BIN)/python -m local demo $(ARGS)

@@ -128,7 +128,7 @@ def _parse_lines(text: str, file: str, error_of_text: Exception) -> list[tuple[s
 def _explain(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
-    return "it is nested too deeply"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number with too many digits"
 
 
 def _events(document: Any, position: str) -> Iterator[FoundEvent]:

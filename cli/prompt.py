@@ -24,13 +24,18 @@ class PromptOptions:
     as_json: bool
 
 
+def can_ask(options: PromptOptions) -> bool:
+    """True if a user can answer."""
+    return not options.as_json and sys.stdin.isatty()
+
+
 def confirm(options: PromptOptions, progress: Progress, plan: str, question: str) -> bool:
     """Show the plan and ask; return True at once for ``--yes``. Raise UsageError if no user can answer."""
     from cli.output import join_lines, print_text
 
     if options.yes:
         return True
-    if options.as_json or not sys.stdin.isatty():
+    if not can_ask(options):
         raise UsageError("this needs a confirmation: add --yes, or see what would be done with --dry-run")
     # asyncio's own handler would only run after the answer
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)

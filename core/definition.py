@@ -242,6 +242,34 @@ def push_of_version(version: Version) -> Push | None:
     return Push(repository, digest, saved.get(TAG, ""), pushed_at, saved.get("slipway.event", ""))
 
 
+def definition_parts(definition: Definition) -> Mapping[str, str]:
+    """A hash of each part that is compared: variables may hold secrets, and these never leave the process."""
+    texts = {
+        "cpu": definition.cpu,
+        "memory": definition.memory,
+        "protocols": " ".join(f"{name} {version.removeprefix('v')}" for name, version in sorted(definition.protocols)),
+        **{
+            f"variable {name}": value.reveal() if isinstance(value, SecretValue) else value
+            for name, value in definition.environment.items()
+        },
+    }
+    return {name: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for name, text in texts.items()}
+
+
+def differing_parts(version: Version, definition: Definition) -> list[str]:
+    """What a version has that the definition does not ask for; metadata is a hint, which anybody can write.
+
+    The platform's own variables, and further keys of the definition, which Foundry fills in, are not compared.
+    """
+    if not version.parts or not definition.cpu:  # of one of the two only the image is known
+        return []
+    expected = {"image": definition.image, **definition_parts(definition)}
+    platform = tuple(f"variable {prefix}" for prefix in PLATFORM_PREFIXES)
+    actual = {"image": version.image, **{name: text for name, text in version.parts.items() if name in expected}}
+    more = [name for name in version.parts if name not in expected and not name.startswith(platform)]
+    return sorted([*more, *(name for name, text in expected.items() if actual.get(name) != text)])
+
+
 def own_variables(names: frozenset[str]) -> frozenset[str]:
     """The variables that an agent spec can set; the platform adds its own to a version."""
     return frozenset(name for name in names if not name.startswith(PLATFORM_PREFIXES))

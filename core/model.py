@@ -127,6 +127,8 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     draft: bool = False
+    parts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Hashes of what it was created from, see ``core.definition.definition_parts``; empty where that is not known."""
     read_at: datetime | None = field(default=None, compare=False)
     """The time of the read by the service's clock, as ``created_at`` is; None for a version from a list."""
 

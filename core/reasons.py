@@ -91,6 +91,7 @@ class Reason(StrEnum):
     SECRET_FORBIDDEN = "SECRET_FORBIDDEN", "error", "Key Vault refuses the app's identity", "Grant it Key Vault Secrets User on the vault (or open the firewall), then run slipway retry AGENT."
     NOT_AN_IMAGE = "NOT_AN_IMAGE", "info", "the push is a chart, a signature or another artifact, not an image", "Push it to a repository that no agent follows, or exclude its tags in agents.yaml."
     WRONG_PLATFORM = "WRONG_PLATFORM", "error", "the image does not run on linux/amd64", "Build with docker buildx build --platform linux/amd64 and push."
+    TAG_UNKNOWN = "TAG_UNKNOWN", "warning", "the registry does not have the tag that an event named", "Push the image under an allowed tag; if nobody deleted the tag, look for who may write events."
     IMAGE_GONE = "IMAGE_GONE", "error", "the registry does not have the digest", "Push a new build, and find what deletes images from the registry."
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE", "error", "the registry did not describe the image, and inspect is required", "Grant the app's identity read access to the registry, or set inspect: best-effort; then run slipway retry AGENT."
     ENV_AMBIGUOUS = "ENV_AMBIGUOUS", "error", "two tagged secrets set the same variable", "Remove the tag env from one of them, then run slipway retry AGENT."

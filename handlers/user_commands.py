@@ -26,10 +26,14 @@ from handlers.images_in_use import is_gone
 from handlers.telemetry.decision_log import DecisionLog
 
 
-async def approve(agent: str, by: str, gateways: Gateways, version: str | None = None) -> DesiredUpdate:
-    """Let the waiting version go live."""
+async def approve(
+    agent: str, by: str, gateways: Gateways, version: str | None = None, digest: str | None = None
+) -> DesiredUpdate:
+    """Let the waiting version go live, if it is the one that is named."""
     release = await gateways.state_store.get_release(agent)
-    return await _update(agent, lambda desired, now: decide.approve(desired, release, version, by, now), gateways)
+    return await _update(
+        agent, lambda desired, now: decide.approve(desired, release, version, by, now, digest), gateways
+    )
 
 
 async def hold(

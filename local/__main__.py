@@ -83,6 +83,14 @@ def run_demo(
     raise typer.Exit(main(picture))
 
 
+@app.command()
+def rehearse() -> None:
+    """Do what azd up and azd down do, hooks included, against a Resource Manager on this machine; print the rows."""
+    from local.rehearsal.run import main
+
+    raise typer.Exit(main())
+
+
 @app.command("push")
 def push_image(
     reference: Annotated[str, typer.Argument(help="REPOSITORY[:TAG]")],

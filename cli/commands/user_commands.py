@@ -56,13 +56,19 @@ def rollback(  # noqa: PLR0913, PLR0917 - one parameter an option
 def approve(
     agent: Agent,
     version: Annotated[str | None, typer.Option(help="The version that you mean; any other is refused.")] = None,
+    digest: Annotated[str | None, typer.Option(help="The image that you mean, sha256:…; any other is refused.")] = None,
     by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the waiting version go live."""
-    _run("approve", agent, local, as_json, watch, by=by, version=version)
+    """Let the waiting version go live. Asks, unless you name the version or its image."""
+    from cli.commands.approve import approve_named
+
+    named = {key: value for key, value in {"version": version, "digest": digest}.items() if value is not None}
+    run_and_print(
+        local, as_json, lambda context: approve_named(context, agent, named, by, watch=watch, as_json=as_json)
+    )
 
 
 def hold(

@@ -30,6 +30,9 @@ MAX_VARIABLE_CHARS = 255
 CPU_PATTERN = r"^(0\.[0-9]{0,2}[1-9][0-9]{0,2}|[1-9][0-9]{0,2}(\.[0-9]{1,3})?)$"
 PROTOCOL_VERSION_PATTERN = r"^v?[0-9]{1,9}(\.[0-9]{1,9}){0,2}(-[0-9A-Za-z.-]{1,64})?$"
 CONNECTION_PATTERN = r"^[A-Za-z0-9_.-]+\.(credentials\.[A-Za-z0-9_]+|target|metadata\.[A-Za-z0-9_]+)$"
+MAX_EXPRESSION_CHARS = 1_000
+MAX_RANGE_CHARS = 200
+"""The grammar of ranges backtracks: 16,000 spaces take seconds."""
 MAX_DURATION_DIGITS = 8
 DURATION_DIGITS = f"{{1,{MAX_DURATION_DIGITS}}}"
 DURATION_PATTERN = "^" + "".join(f"([0-9]{DURATION_DIGITS}{unit})?" for unit in "dhms") + "$"
@@ -88,8 +91,15 @@ def check_positive(duration: timedelta) -> timedelta:
     return duration
 
 
+def check_length(text: str, maximum: int) -> None:
+    """A text that somebody wrote by hand."""
+    if len(text) > maximum:
+        raise ValueError(f"{quote(text)} is too long; the maximum is {maximum:,} characters, and it has {len(text):,}")
+
+
 def check_expression(pattern: str) -> str:
     """An RE2 expression that compiles."""
+    check_length(pattern, MAX_EXPRESSION_CHARS)
     try:
         re2.compile(pattern, QUIET)
     except re2.error as error:
@@ -108,6 +118,7 @@ def check_group(pattern: str) -> str:
 
 def check_range(text: str) -> str:
     """A version range in npm's grammar."""
+    check_length(text, MAX_RANGE_CHARS)
     try:
         nodesemver.make_range(without_leading_zeros(text), loose=False)
     except ValueError as error:
@@ -206,9 +217,9 @@ Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1))
 ]
 PositiveDuration = Annotated[Duration, AfterValidator(check_positive)]
-Expression = Annotated[str, AfterValidator(check_expression)]
-Group = Annotated[str, AfterValidator(check_group)]
-Range = Annotated[str, AfterValidator(check_range)]
+Expression = Annotated[str, AfterValidator(check_expression), _schema("string", maxLength=MAX_EXPRESSION_CHARS)]
+Group = Annotated[str, AfterValidator(check_group), _schema("string", maxLength=MAX_EXPRESSION_CHARS)]
+Range = Annotated[str, AfterValidator(check_range), _schema("string", maxLength=MAX_RANGE_CHARS)]
 Variable = Annotated[
     str, AfterValidator(check_variable), _schema("string", pattern=VARIABLE_PATTERN, maxLength=MAX_VARIABLE_CHARS)
 ]

@@ -147,13 +147,15 @@ class ReleaseSpec(Value):
 class KeepSpec(Value):
     """Which versions pruning keeps; live, previous and candidate always stay."""
 
-    newest: int = Field(5, ge=0, description="how many active versions stay beside the live and the previous one")
+    newest: int = Field(
+        5, ge=0, le=1000, description="how many active versions stay beside the live and the previous one"
+    )
     min_age: Duration = Field(timedelta(days=14), description="versions younger than this stay")
     failed: Duration = Field(timedelta(days=2), description="failed versions younger than this stay")
     tags: tuple[Expression, ...] = Field((), strict=False, description="versions of an image with such a tag stay")
     foreign: bool = Field(default=True, description="whether versions that Slipway did not create stay")
     limit: int = Field(100, ge=2, le=1000, description="the maximum number of versions of the agent")
-    max_deletes: int = Field(50, ge=1, description="the maximum number of deletions in one run")
+    max_deletes: int = Field(50, ge=1, le=1000, description="the maximum number of deletions in one run")
 
     def keeps_tag(self, tag: str) -> bool:
         """Whether versions of an image with this tag stay."""

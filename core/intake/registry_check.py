@@ -146,6 +146,8 @@ def reject(
         return desired
     others = (item for item in desired.rejected if item.digest != push.digest)
     rejected = (RejectedDigest(push.digest, reason.value), *others)[:MAX_REJECTED_DIGESTS]
+    if reason is Reason.TAG_UNKNOWN:  # the digest may be that of another push, which may even be live
+        rejected = desired.rejected
     digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
     position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
     restored = _restore(desired, spec, position, observed_generation, now)

@@ -23,14 +23,28 @@ MAX_LIFTED_HOLDS = 100
 """Far more holds than an agent ever has; the oldest are forgotten first, and then count again."""
 
 
-def approve(desired: DesiredState, release: ReleaseState, version: str | None, by: str, now: datetime) -> DesiredUpdate:
-    """Approve the waiting version; ``version``, if given, must be that version."""
-    waiting = release.candidate if release.phase in (Phase.CONFIRMED, Phase.VERIFIED) else None
-    if waiting is None or version not in (None, waiting):
-        detail = f"version {waiting} waits" if waiting else "no version waits"
-        return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, detail)
+def approve(
+    desired: DesiredState,
+    release: ReleaseState,
+    version: str | None,
+    by: str,
+    now: datetime,
+    digest: str | None = None,
+) -> DesiredUpdate:
+    """Approve the waiting version; ``version`` and ``digest``, where given, must be its own."""
+    waiting, push = waiting_version(release), release.push
+    if waiting is None or push is None:
+        return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, "no version waits")
+    image = f"{push.tag} {push.digest}"
+    if version not in (None, waiting) or digest not in (None, push.digest):
+        return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, f"version {waiting} waits: {image}")
     approval = Approval(waiting, release.fingerprint, by, now, release.created_at.get(waiting))
-    return DesiredUpdate(replace(desired, approval=approval), Reason.APPROVED, f"version {waiting} by {by}")
+    return DesiredUpdate(replace(desired, approval=approval), Reason.APPROVED, f"version {waiting} ({image}) by {by}")
+
+
+def waiting_version(release: ReleaseState) -> str | None:
+    """The version that waits, or may soon wait, for an approval."""
+    return release.candidate if release.phase in (Phase.CONFIRMED, Phase.VERIFIED) else None
 
 
 def hold(

@@ -11,6 +11,7 @@ from core.definition import (
     FINGERPRINT,
     ResolvedDefinition,
     UnresolvedDefinition,
+    differing_parts,
     existing_definition,
     push_of_version,
 )
@@ -159,6 +160,17 @@ class DecisionInput:
         """True when the version's metadata says that it was made for the release under way."""
         same = version.metadata.get(FINGERPRINT) == self.release.fingerprint
         return same and DeletedVersion(version.number, version.created_at) != self.release.deleted_duplicate
+
+
+def is_as_asked_for(inputs: DecisionInput, version: Version) -> bool:
+    """True where a version is what the release asks for.
+
+    Without a definition to compare, a version counts that Slipway noted when it created it.
+    """
+    definition = inputs.observed.release_definition
+    if not isinstance(definition, ResolvedDefinition):
+        return version.number in inputs.release.fingerprints
+    return not differing_parts(version, definition.definition)
 
 
 def rollback_note(inputs: DecisionInput) -> str:

@@ -22,7 +22,7 @@ from core.release.actions import (
     StartRelease,
     UpdateState,
 )
-from core.release.inputs import DecisionInput, is_new, may_serve
+from core.release.inputs import DecisionInput, is_as_asked_for, is_new, may_serve
 from core.state import holds
 from core.state.release import Phase, ReleaseState
 
@@ -35,14 +35,29 @@ def adopt_existing_version(inputs: DecisionInput, spec: AgentSpec, now: datetime
         return needed
     listed = [item.number for item in inputs.version_list if inputs.is_for_this_release(item)]
     for number in [*listed, *_not_listed_yet(inputs)]:
-        if needed := inputs.needs_version(number):
-            return needed
-        version = inputs.version(number)
-        if version is None and is_new(inputs.release.created_at.get(number), now):
-            return Poll(Reason.CREATE, number)  # neither the list nor its own read shows it yet
-        if version is not None and may_serve(version):
-            return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, version))
+        if action := _adopt(inputs, number, now):
+            return action
     return None
+
+
+def _adopt(inputs: DecisionInput, number: str, now: datetime) -> Action | None:
+    if needed := inputs.needs_version(number):
+        return needed
+    version = inputs.version(number)
+    if version is None and is_new(inputs.release.created_at.get(number), now):
+        return Poll(Reason.CREATE, number)  # neither the list nor its own read shows it yet
+    return adopt_if_as_asked_for(inputs, version) if may_serve(version) else None
+
+
+def adopt_if_as_asked_for(inputs: DecisionInput, version: Version | None) -> Action | None:
+    """Adopt a version that is what the release asks for: its metadata alone may be anybody's."""
+    if version is None:
+        return None
+    if needed := inputs.needs(Read.RELEASE_DEFINITION):
+        return needed
+    if not is_as_asked_for(inputs, version):
+        return None
+    return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, version))
 
 
 def _not_listed_yet(inputs: DecisionInput) -> list[str]:

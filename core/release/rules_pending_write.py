@@ -10,6 +10,7 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, Poll, Read, UpdateState
 from core.release.inputs import DecisionInput
+from core.release.rules_candidate import adopt_if_as_asked_for
 from core.state.release import WriteKind
 from core.timing import CONSISTENCY_LAG
 
@@ -39,8 +40,8 @@ def unfinished_write(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> A
             return needed
         made = (item for item in inputs.version_list if inputs.is_for_this_release(item))
         version = next((item for item in made if int(item.number) > pending.highest_version), None)
-        if version is not None:
-            return UpdateState(Reason.ADOPT, transitions.has_candidate(inputs.release, version))
+        if action := adopt_if_as_asked_for(inputs, version):
+            return action
     if now - pending.noted_at < CONSISTENCY_LAG:
         return Poll(Reason.UNCLEAR_ANSWER)
     if needed := inputs.needs(Read.AGENT):

@@ -9,9 +9,10 @@ import re
 from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
+from core.agents_file.tag_policy import check_newer
 from core.definition import UnresolvedDefinition
 from core.foreign_text import as_came
-from core.intake.registry_check import find_correction, is_fresh, next_registry_read
+from core.intake.registry_check import find_correction, is_fresh, newest_allowed_push, next_registry_read
 from core.model import Push, Version
 from core.reasons import Reason, from_service
 from core.release import transitions
@@ -64,8 +65,8 @@ def image_not_readable_yet(inputs: DecisionInput, spec: AgentSpec, now: datetime
         return needed
     if not is_lagging(inputs, spec, now):
         return None
-    found = correction(inputs, spec)
-    if found is not None and found.push is not None and found.push.pushed_at > push.pushed_at:
+    found = correction(inputs, spec) or _older_push(inputs, spec)
+    if found is not None and found.push is not None and _is_first(found.push, inputs, spec):
         return found
     return Requeue(Reason.IMAGE_LAGS, next_registry_read(push, spec, now))
 
@@ -87,15 +88,16 @@ def push_rejected(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         return None
     if needed := inputs.needs(Read.DESIRED_DEFINITION):
         return needed
-    definition = inputs.observed.desired_definition
-    if not isinstance(definition, UnresolvedDefinition):
-        return None
-    if good is not None and good.push.digest == push.digest:
-        return None
     never_ran = desired.push_generation > inputs.release.observed_generation
-    if definition.reason in NOT_DEPLOYABLE or (definition.reason is Reason.IMAGE_GONE and never_ran):
+    definition = inputs.observed.desired_definition
+    rejecting = NOT_DEPLOYABLE | ({Reason.IMAGE_GONE} if never_ran else set())
+    rejecting = frozenset() if good is not None and good.push.digest == push.digest else rejecting
+    if isinstance(definition, UnresolvedDefinition) and definition.reason in rejecting:
         return ReplaceDesiredPush(definition.reason, definition.detail, desired.generation)
-    return None
+    if not _tag_is_unknown(inputs, spec):
+        return None
+    detail = f"{push.repository} has no tag {push.tag}"
+    return ReplaceDesiredPush(Reason.TAG_UNKNOWN, detail, desired.generation)
 
 
 def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: datetime) -> Action | None:
@@ -114,11 +116,12 @@ def failed_pull(release: ReleaseState, version: Version, spec: AgentSpec, now: d
 
 
 def is_lagging(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
-    """True where the registry was asked for a fresh image, and does not have it."""
+    """True where the registry was asked for a fresh image, and does not have it, or not its tag."""
     definition = inputs.observed.desired_definition
     is_read = Read.DESIRED_DEFINITION in inputs.observed.reads
     missing = is_read and isinstance(definition, UnresolvedDefinition) and definition.reason is Reason.IMAGE_GONE
     push = push_to_run(inputs.desired, inputs.release, now)
+    missing = missing or (push is not None and push.is_same(inputs.desired.push) and _tag_is_unknown(inputs, spec))
     return inputs.has_pending and missing and push is not None and is_fresh(push, spec, now)
 
 
@@ -129,6 +132,42 @@ def lag_read_due(desired: DesiredState, spec: AgentSpec, now: datetime) -> datet
     return next_registry_read(push, spec, now) if waits and push is not None else None
 
 
+def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Push | None:
+    """The push whose image the next release needs; None where nothing is created, or the registry is left out."""
+    if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
+        return None
+    return push_to_run(inputs.desired, inputs.release, now)
+
+
+def _tag_is_unknown(inputs: DecisionInput, spec: AgentSpec) -> bool:
+    """True where the registry has other tags of the repository, and not that of a push that never ran.
+
+    An event may name any tag; whoever writes events must not choose what the rules of agents.yaml leave out.
+    """
+    push, is_read = inputs.desired.push, Read.RECENT_TAGS in inputs.observed.reads
+    tags = inputs.observed.recent_tags if is_read else None
+    if push is None or not push.tag or not tags or not is_checked(inputs.desired, spec):
+        return False
+    asked = push.repository == spec.repository and inputs.desired.push_generation > inputs.release.observed_generation
+    return asked and all(tag.tag != push.tag for tag in tags)
+
+
+def _older_push(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
+    """While a tag is unknown: the newest push that the registry has, if it is newer than what runs."""
+    running, tags = inputs.release.push, inputs.observed.recent_tags or ()
+    newest = newest_allowed_push(spec, tags, inputs.desired.rejected_digests)
+    if newest is None or not _tag_is_unknown(inputs, spec) or check_newer(spec.tags, newest, running) is not None:
+        return None
+    detail = f"{newest.tag} is in the registry"
+    return ReplaceDesiredPush(Reason.MISSED_PUSH_FOUND, detail, inputs.desired.generation, newest)
+
+
+def _is_first(push: Push, inputs: DecisionInput, spec: AgentSpec) -> bool:
+    """True where a push need not wait for the desired one, whose image or tag the registry does not have yet."""
+    desired = inputs.desired.push
+    return desired is None or push.pushed_at > desired.pushed_at or _tag_is_unknown(inputs, spec)
+
+
 def correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | None:
     """What the registry says, where that is not the desired push."""
     desired, tags = inputs.desired, inputs.observed.recent_tags
@@ -136,10 +175,3 @@ def correction(inputs: DecisionInput, spec: AgentSpec) -> ReplaceDesiredPush | N
         return None
     found = find_correction(spec, desired, tags)
     return ReplaceDesiredPush(found.reason, found.detail, desired.generation, found.push) if found else None
-
-
-def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Push | None:
-    """The push whose image the next release needs; None where nothing is created, or the registry is left out."""
-    if not inputs.has_pending or spec.inspect == "never" or rollback_version(inputs.desired):
-        return None
-    return push_to_run(inputs.desired, inputs.release, now)

@@ -7,12 +7,12 @@ from typing import Any
 
 from core.agents_file.spec import Agents
 from core.events import ImagePushed, SecretChanged, parse_events
+from handlers.events.delivery_log import DeliveryLog
 from handlers.events.image_pushed import STEP, handle_push
 from handlers.events.secret_changed import handle_secret_change
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import redact_and_truncate
 from handlers.settings import Settings
-from handlers.telemetry.decision_log import DecisionLog
 
 MAX_ID_CHARS = 60
 """Of an event's id."""
@@ -24,7 +24,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     Returns for a mistake that no retry can correct. Raises TransientError or PermanentError where the state store or
     the queue refuses the event, so that it is delivered again.
     """
-    decisions = DecisionLog(gateways.journal, gateways.clock, {})
+    decisions = DeliveryLog(gateways.journal, gateways.clock)
     try:
         registry, vault = settings.registry_name, settings.key_vault_host
         for parsed in parse_events(event, registry, gateways.clock.now(), vault):
@@ -36,6 +36,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
                 image: dict[str, Any] = {"repository": parsed.repository, "tag": parsed.tag, "digest": parsed.digest}
                 decisions.record(parsed.reason, parsed.detail, step=STEP, event=parsed.event_id, **image)
     finally:
+        decisions.record_rest(STEP)
         await decisions.flush()
 
 

@@ -14,19 +14,27 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
+from handlers.gateways.answer_limits import LimitedTransport
 from handlers.gateways.errors import PermanentError, TransientError
 
 T = TypeVar("T")
 
 RETRYABLE_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
-UNREADABLE_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error)
+UNREADABLE_ANSWER = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error, TimeoutError),
+)
 """What is raised by reading an answer that breaks the contract: HTML, half an answer, a list, a missing key, a time
-beyond all calendars, endless nesting, a body that claims to be gzip."""
+beyond all calendars, endless nesting, a body that claims to be gzip, more bytes or seconds than an answer may have."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """A longer Retry-After is cut: nobody would resume a release that waits for years."""
 CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "retry_status": 0}
 """Seconds. SDKs do not repeat on a bad status: azure-core would sleep for as long as Retry-After says, and nobody would
 renew the lease meanwhile; the release loop waits just as long, and renews."""
+NO_REDIRECT: dict[str, Any] = {"permit_redirects": False}
+"""A redirected request would carry secrets, or a write, to another host; only registries redirect, to their blobs."""
+MAX_CALL_SECONDS = 35.0
+"""A call with its retries: a read timeout of the SDKs counts from the last byte, so that a drip would never end. A
+lease is renewed between two calls, and lasts as long."""
 NO_TRACE: dict[str, Any] = {"tracing_options": {"enabled": False}}
 """Polls and our own bookkeeping in storage would be most of a trace and say nothing."""
 
@@ -48,6 +56,11 @@ class NoForeignRequestId(SansIOHTTPPolicy[Any, Any]):
         found = headers.get(SERVICE_REQUEST_ID, "")
         if found and (not UUID.fullmatch(found) or ANSWERED_BY_AGENTS in request.http_request.url):
             del headers[SERVICE_REQUEST_ID]
+
+
+def limited(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a client, with a transport of its own that limits answers."""
+    return {**options, "transport": LimitedTransport(**options, **connection_options())}
 
 
 @cache

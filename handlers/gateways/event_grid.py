@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
-from handlers.gateways.azure_http import LazyClient, gateway_error
+from handlers.gateways.azure_http import NO_REDIRECT, LazyClient, gateway_error
 from handlers.gateways.interfaces import OutcomeEvent
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SERVICE = "Event Grid"
 PUBLISH_TIMEOUT_SECONDS = 10.0
 """For all attempts together: the release is over, and subscribers must not delay its queue message."""
-RETRY_OPTIONS: dict[str, Any] = {"retry_total": 1, "connection_timeout": 3, "read_timeout": 5}
+RETRY_OPTIONS: dict[str, Any] = {"retry_total": 1, "connection_timeout": 3, "read_timeout": 5, **NO_REDIRECT}
 """An event that arrives twice has the same id."""
 
 

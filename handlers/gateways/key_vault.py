@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,21 +14,28 @@ from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretUnavailable, SecretValue, SecretVersion
-from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, connection_options, gateway_error
+from handlers.gateways.azure_http import (
+    CLIENT_OPTIONS,
+    MAX_CALL_SECONDS,
+    NO_REDIRECT,
+    UNREADABLE_ANSWER,
+    gateway_error,
+    limited,
+)
 from handlers.gateways.errors import PermanentError
 
 SERVICE = "Key Vault"
-OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "read_timeout": 10}
+OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, **NO_REDIRECT, "read_timeout": 10}
 
 
 class AzureKeyVault:
     """See the KeyVault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, **OPTIONS, **connection_options())
+        self._client = SecretClient(url, credential, **limited(OPTIONS))
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
-        with _translate_errors(f"read secret {name}"):
+        async with _translate_errors(f"read secret {name}"):
             try:
                 return _secret(name, await self._client.get_secret(name, version))
             except ResourceNotFoundError:
@@ -40,7 +48,7 @@ class AzureKeyVault:
                 return SecretUnavailable.DISABLED if disabled else SecretUnavailable.FORBIDDEN
 
     async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
-        with _translate_errors(f"list versions of secret {name}"):
+        async with _translate_errors(f"list versions of secret {name}"):
             try:
                 listed = [item async for item in self._client.list_properties_of_secret_versions(name)]
             except ResourceNotFoundError:
@@ -49,7 +57,7 @@ class AzureKeyVault:
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
-        with _translate_errors("list secrets"):
+        async with _translate_errors("list secrets"):
             async for secret in self._client.list_properties_of_secrets():
                 variable = _variable_for(secret, agent)
                 if variable is None or not secret.name:
@@ -108,10 +116,11 @@ def _tagged_for(secret: SecretProperties) -> tuple[str, str | None]:
     return tags.get("agent", "").lower(), tags["env"]
 
 
-@contextmanager
-def _translate_errors(what: str) -> Iterator[None]:
+@asynccontextmanager
+async def _translate_errors(what: str) -> AsyncIterator[None]:
     try:
-        yield
+        async with asyncio.timeout(MAX_CALL_SECONDS):
+            yield
     except (AzureError, *UNREADABLE_ANSWER) as error:
         code = getattr(getattr(error, "error", None), "code", None)
         forbidden = isinstance(error, HttpResponseError) and error.status_code == 403

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,12 @@ from core.model import UNKNOWN_TIME
 from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
+    MAX_CALL_SECONDS,
     NO_TRACE,
     UNREADABLE_ANSWER,
     LazyClient,
-    connection_options,
     gateway_error,
+    limited,
 )
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import EndsListing
@@ -48,6 +50,8 @@ PAGE_SIZE, RECENT_TAGS = 100, 50
 MAX_MANIFESTS, MAX_DEPTH = 24, 4
 """Manifests read for one digest, and levels of indexes: whoever may push could otherwise keep us reading."""
 MAX_CONCURRENT = 8
+MAX_LIST_SECONDS = 300.0
+"""All tags of a repository, page by page: a registry that always names a next page would be read for ever."""
 BEYOND_LIMITS = f"names more than {MAX_MANIFESTS} manifests to read, or has more than {MAX_DEPTH} levels"
 
 
@@ -55,19 +59,19 @@ class AzureRegistry:
     """See the Registry protocol."""
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
-        self._client = LazyClient(_load_client, endpoint, credential, **OPTIONS, **connection_options())
+        self._client = LazyClient(_load_client, endpoint, credential, **limited(OPTIONS))
         self._tokens: dict[str, _Token] = {}
         """By repository and scope, which is what a token is for."""
         self.close = self._client.close
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         """Read the manifest and, until the platform is known, what it names; the client checks all against digests."""
-        with _gateway_errors(f"read {repository}@{digest[:19]}"):
+        async with _gateway_errors(f"read {repository}@{digest[:19]}"):
             return await self._facts(repository, digest, {digest}, 1)
 
     async def list_children(self, repository: str, digest: str) -> Sequence[str]:
         """Read the manifest and those of indexes within it; a manifest that is gone names nothing any more."""
-        with _gateway_errors(f"read {repository}@{digest[:19]}"):
+        async with _gateway_errors(f"read {repository}@{digest[:19]}"):
             children, unread = dict[str, bool](), [digest]
             for _ in range(MAX_DEPTH):
                 found = await gather_limited(MAX_CONCURRENT, (self._children(repository, name) for name in unread))
@@ -116,17 +120,19 @@ class AzureRegistry:
     async def _manifest(self, repository: str, digest: str) -> tuple[object, str]:
         """The manifest and its media type."""
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
-        media_types = [""]
+        responses: list[Any] = []
 
         def keep(response: Any) -> None:
             token.keep(response)
-            media_types.append(response.http_response.headers.get("Content-Type", ""))
+            responses.append(response.http_response)
 
         try:
             answer = await client.get_manifest(repository, digest, headers=token.headers, raw_response_hook=keep)
         except ValueError:
-            if media_types[-1].startswith(SCHEMA_1):
-                return {}, media_types[-1]  # its digest leaves its signatures out, which the client does not know
+            await responses[-1].close()  # the client leaves a manifest that it refuses to read on the wire
+            media_type = responses[-1].headers.get("Content-Type", "")
+            if media_type.startswith(SCHEMA_1):
+                return {}, media_type  # its digest leaves its signatures out, which the client does not know
             raise
         return answer.manifest, answer.media_type or ""
 
@@ -134,10 +140,11 @@ class AzureRegistry:
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
         stream = await client.download_blob(repository, digest, headers=token.headers, **NO_TRACE)
         data = bytearray()
-        async for chunk in stream:
-            data += chunk
-            if len(data) > MAX_CONFIG_BYTES:
-                raise ValueError("the configuration is larger than that of any image")
+        async with stream:
+            async for chunk in stream:
+                data += chunk
+                if len(data) > MAX_CONFIG_BYTES:
+                    raise ValueError("the configuration is larger than that of any image")
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
@@ -153,29 +160,32 @@ class AzureRegistry:
         if not tag or not is_full or any(item.tag == tag for item in tags):
             return tags
         client, token = await self._client.get(), self._token(repository, "metadata")
-        try:
-            found = await client.get_tag_properties(repository, tag, **token.options)
-            return [*tags, *_registry_tags([found])]
-        except (AzureError, *UNREADABLE_ANSWER) as error:
-            if _is_missing(error):
+        async with _gateway_errors(f"read {repository}:{tag[:60]}"):
+            try:
+                found = await client.get_tag_properties(repository, tag, **token.options)
+                return [*tags, *_registry_tags([found])]
+            except ResourceNotFoundError as error:
+                if not _is_missing(error):
+                    raise
                 return tags
-            raise gateway_error(SERVICE, f"read {repository}:{tag[:60]}", error) from error
 
     async def _list(self, repository: str, size: int, is_enough: EndsListing) -> tuple[list[RegistryTag], bool]:
         """The newest pages of tags; and whether there may be more."""
         client, token = await self._client.get(), self._token(repository, "metadata")
         options = {"order_by": "timedesc", "results_per_page": size, "cls": list, **NO_TRACE}
         tags: list[RegistryTag] = []
-        try:
-            async for page in client.list_tag_properties(repository, **options, **token.options).by_page():
-                entries = [entry async for entry in page]
-                found = _registry_tags(entries)
-                tags += found
-                if is_enough(found):
-                    return tags, len(entries) >= size
-        except (AzureError, *UNREADABLE_ANSWER) as error:
-            if not _is_missing(error):
-                raise gateway_error(SERVICE, f"list the tags of {repository}", error) from error
+        seconds = MAX_CALL_SECONDS if size == RECENT_TAGS else MAX_LIST_SECONDS
+        async with _gateway_errors(f"list the tags of {repository}", seconds):
+            try:
+                async for page in client.list_tag_properties(repository, **options, **token.options).by_page():
+                    entries = [entry async for entry in page]
+                    found = _registry_tags(entries)
+                    tags += found
+                    if is_enough(found):
+                        return tags, len(entries) >= size
+            except ResourceNotFoundError as error:
+                if not _is_missing(error):
+                    raise
         return tags, False
 
     def _token(self, repository: str, scope: str) -> _Token:
@@ -201,10 +211,11 @@ def _time(at: datetime | None) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
-@contextmanager
-def _gateway_errors(what: str) -> Iterator[None]:
+@asynccontextmanager
+async def _gateway_errors(what: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
     try:
-        yield
+        async with asyncio.timeout(seconds):
+            yield
     except (AzureError, *UNREADABLE_ANSWER) as error:
         raise gateway_error(SERVICE, what, error) from error
 

@@ -219,7 +219,8 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
     clock, release = run.gateways.clock, inputs.release
     await clock.sleep(CONFIRM_GAP_SECONDS)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)
-    follow_up = after_confirm(release, read.observed.versions[action.version], clock.now())
+    version, definition = read.observed.versions[action.version], inputs.observed.release_definition
+    follow_up = after_confirm(release, version, clock.now(), definition)
     if isinstance(follow_up, UpdateState):
         metrics.version_activated(run.spec.name, seconds_since(release.started_at, clock.now()))
     return ActionResult(release, inputs.observed, follow_up, read)

@@ -196,6 +196,7 @@ async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> t
     """The next action, once everything that it needs was read."""
     inputs = DecisionInput(read.desired, state, read.observed)
     while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
+        await run.keeper.keep()  # each read may take as long as a lease lasts
         inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     if isinstance(action, EndRelease):
         inputs = await run.words.with_failure(inputs)
@@ -243,10 +244,8 @@ async def _after_error(
     """Wait a transient fault out; a refusal ends the release. ``state`` is what is known after the error."""
     if error.service == STORAGE:
         raise error
-    if isinstance(error, TransientError):
-        waited = await _wait_out(run, progress, state, error)
-        if waited is not None:
-            return waited
+    if isinstance(error, TransientError) and (waited := await _wait_out(run, progress, state, error)):
+        return waited
     detail = await run.words.describe(error, state)
     reason, now = refusal_reason(error, action, state), run.gateways.clock.now()
     if DecisionInput(progress.desired, progress.state).has_pending:

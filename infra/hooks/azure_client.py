@@ -1,4 +1,7 @@
-"""Azure for a hook: Resource Manager, and the clients with which the app itself uses its registry and its storage."""
+"""Azure for a hook: Resource Manager, and the clients with which the app itself uses its registry and its storage.
+
+Clients are imported where they are used: those of storage take a second, and most hooks need none.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import asyncio
 import json
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from azure.containerregistry.aio import ContainerRegistryClient
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.identity.aio import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential
@@ -16,13 +18,12 @@ from azure.identity.aio import AzureCliCredential, AzureDeveloperCliCredential, 
 from cli.arm_client import NOT_JSON, ArmClient, Json
 from cli.errors import DENIED, ROLES, sign_in_failure
 from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, gateway_error
-from handlers.gateways.clock import SystemClock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
-from handlers.gateways.storage.account import StorageAccount, translate_errors
-from handlers.gateways.storage.journal import BlobJournal
-from handlers.gateways.storage.state_store import CONTAINER
 from handlers.settings import STORAGE_URIS
 from infra.hooks.findings import Finding, error
+
+if TYPE_CHECKING:
+    from handlers.gateways.storage.account import StorageAccount
 
 T = TypeVar("T")
 SUBSCRIPTIONS_API, RESOURCES_API = "2022-12-01", "2021-04-01"
@@ -92,6 +93,8 @@ class Azure:
         return self._run(self._repositories(self._env.get("REGISTRY_ENDPOINT") or f"https://{login_server}"))
 
     async def _repositories(self, endpoint: str) -> Sequence[str]:
+        from azure.containerregistry.aio import ContainerRegistryClient
+
         options = {**CLIENT_OPTIONS, **self._options}
         try:
             async with ContainerRegistryClient(endpoint, self._credential, **options) as client:
@@ -104,15 +107,19 @@ class Azure:
         self._run(self._send_event(json.dumps(event)))
 
     async def _send_event(self, text: str) -> None:
+        from handlers.gateways.storage.account import translate_errors
+
         with translate_errors("send to the queue events"):
-            async with self._storage().queue("events") as queue:
-                await queue.send_message(text)
+            await self._storage().queue("events").send_message(text)
 
     def desired_etags(self) -> Mapping[str, str]:
         """The blobs of every agent's desired state, as name and ETag; empty before the first push."""
         return self._run(self._desired_etags())
 
     async def _desired_etags(self) -> Mapping[str, str]:
+        from handlers.gateways.storage.account import translate_errors
+        from handlers.gateways.storage.state_store import CONTAINER
+
         container = self._storage().container(CONTAINER)
         with translate_errors("list the desired states"):
             try:
@@ -122,9 +129,14 @@ class Azure:
 
     def journal(self, day: datetime) -> Sequence[Mapping[str, object]]:
         """The journal of a day."""
+        from handlers.gateways.clock import SystemClock
+        from handlers.gateways.storage.journal import BlobJournal
+
         return self._run(BlobJournal(self._storage(), SystemClock()).read_day(day))
 
     def _storage(self) -> StorageAccount:
+        from handlers.gateways.storage.account import StorageAccount
+
         if self._account is None:
             name = self._env["AZURE_STORAGE_ACCOUNT_NAME"]
             hosts = (f"https://{name}.{service}.core.windows.net" for service in ("blob", "queue"))

@@ -26,7 +26,7 @@ from infra.hooks.findings import Finding, note, report
 from infra.hooks.prepackage import ROOT, read_agents_file
 
 WEB_API = "2024-11-01"
-MAX_INDEXING_SECONDS, MAX_ANSWER_SECONDS, POLL_INTERVAL_SECONDS = 300.0, 600.0, 10.0
+MAX_INDEXING_SECONDS, MAX_ANSWER_SECONDS, POLL_INTERVAL_SECONDS = 300.0, 600.0, 2.0
 """Storage may take ten minutes to accept a role that was just assigned."""
 Result = TypeVar("Result")
 

@@ -173,7 +173,7 @@ async def approval(scenario: Scenario) -> None:
     digest = await scenario.push(BILLING, "v2", "second", "APPROVAL_WAITING")
     await scenario.check(BILLING, ("version 1 is live while 2 waits", version_is_live("1")))
     began, position = datetime.now(UTC), scenario.driver.journal_position()
-    await scenario.driver.run_cli("approve", BILLING)
+    await scenario.driver.run_cli("approve", BILLING, "--digest", digest)
     await scenario.show_until_live(BILLING, began, position)
     await scenario.check(BILLING, ("version 2 is live after approval", version_is_live("2", digest)))
 

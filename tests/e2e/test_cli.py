@@ -69,7 +69,7 @@ def set_faults(running: StackClient, part: str, *faults: dict[str, Any]) -> None
 
 
 def test_the_commands_print_json(running: StackClient) -> None:
-    (refused,) = json.loads(slipway(running, "approve", AGENT, "--json", code=4))
+    (refused,) = json.loads(slipway(running, "approve", AGENT, "--version", "1", "--json", code=4))
     assert refused == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
     (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
     author = "app 00000000-0000-0000-0000-0000000000aa (principal-of-the-app)"

@@ -14,7 +14,7 @@ from handlers.release_agent.reconcile import handle_message
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.target import Target
 from tests.fuzz.values import VALUES, mutated, serialized, utf8
-from tests.support.builders import cloud_event, push_data, push_event, secret_event
+from tests.support.builders import REGISTRY, cloud_event, push_data, push_event, secret_event
 
 AGENTS = load_agents(b"""
 agents:
@@ -27,6 +27,7 @@ agents:
   letters: {repository: agents/hello, tags: {order: alphabetical, extract: "([a-z]*)"}, release: {mode: notify}}
 """)
 TAGS = ["v1", "1.2.3", "42", "v1.0.0-rc.1+build", "latest", "sha256-" + "a" * 64, "x.sig", "1" * 128, "\ud800", "é"]
+TAGS += ["2.999.999", "x" * 4_000, "../../x", "v1@sha256:x", "a\0b", "1.0.0\n", "\x1b]52;c;eA==\x07", "\u202ev1"]
 
 
 def _push(tag: str) -> dict[str, Any]:
@@ -39,6 +40,11 @@ EVENTS: list[Any] = [
     cloud_event(),
     secret_event(),
     [push_event(), secret_event(), cloud_event()],
+    push_event(eventTime="9999-12-31T23:59:59Z"),
+    push_event(topic=REGISTRY.replace("subscriptions/", "subscriptions/other-")),
+    push_event(topic="https://evil.example/?x=/demo"),
+    secret_event(data={"Id": "https://evil-vault.vault.azure.net/secrets/hello-key/0123456789abcdef"}),
+    [{}] * 100,
 ]
 MESSAGE = {"target": "pushed", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 

@@ -20,6 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from local.rehearsal.bicep import find_compiler
+
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = Path(__file__).with_name("expected_snapshots")
 APP, OTHER, TENANT = (f"00000000-0000-0000-0000-0000000000{digits}" for digits in ("01", "02", "ee"))
@@ -61,14 +63,7 @@ REQUESTS: Mapping[str, Values] = {
 """The documented deployments, as changes of the first one."""
 
 
-def find_compiler() -> str | None:
-    """``BICEP``, the compiler beside the checkout, or the one on the PATH, in this order."""
-    beside = ROOT.parent / "shared" / "tools" / "bicep"
-    return os.environ.get("BICEP") or (str(beside) if os.access(beside, os.X_OK) else shutil.which("bicep"))
-
-
 BICEP = find_compiler()
-MISSING = "no Bicep compiler found: set BICEP, or install bicep; the workflow has one"
 
 
 def bicep(*arguments: str) -> subprocess.CompletedProcess[str]:

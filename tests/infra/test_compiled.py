@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.snapshots import BICEP, MISSING, ROOT, bicep
+from local.rehearsal.bicep import MISSING
+from tests.infra.snapshots import BICEP, ROOT, bicep
 
 MAIN = ROOT / "infra/main.bicep"
 pytestmark = [pytest.mark.skipif(BICEP is None, reason=MISSING), pytest.mark.timeout(300)]

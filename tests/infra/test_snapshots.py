@@ -15,9 +15,10 @@ import pytest
 from handlers.settings import Settings
 from infra.hooks.deploy_request import from_env
 from infra.hooks.role_assignments import ROLES, role_assignments
+from local.rehearsal.bicep import MISSING
 from tests.infra import snapshots
 from tests.infra.checks import HOST_SETTINGS, UNSET_SETTINGS, variable_of
-from tests.infra.snapshots import APP, BASE, BICEP, EXPECTED, MISSING, REQUESTS, ROOT, RoleAssignment, Snapshot, Values
+from tests.infra.snapshots import APP, BASE, BICEP, EXPECTED, REQUESTS, ROOT, RoleAssignment, Snapshot, Values
 
 pytestmark = [pytest.mark.skipif(BICEP is None, reason=MISSING), pytest.mark.timeout(300)]
 NAMES = list(REQUESTS)

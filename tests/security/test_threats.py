@@ -19,7 +19,11 @@ from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
 from core.definition import metadata, resolve, secret_refs
 from core.image_manifest import ImageFacts
-from core.model import Answer, Definition, Push, Secret, SecretValue
+from core.intake.user_commands import approve
+from core.model import Answer, Definition, Push, Routing, Secret, SecretValue
+from core.reasons import Reason
+from core.state.desired import DesiredState
+from core.state.release import Phase, ReleaseState
 from handlers import user_commands
 from handlers.events.event_queued import handle_event
 from handlers.gateways.errors import GatewayError
@@ -32,10 +36,11 @@ from handlers.gateways.interfaces import Gateways
 from handlers.gateways.storage.state_store import RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
 from local.managed_identity import ManagedIdentity
+from tests.contract.hostile_service import ENDLESS, REDIRECT, STOLEN, hostile_gateways
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer as HttpAnswer
-from tests.support.builders import DIGEST, REGISTRY, push_data, push_event
+from tests.support.builders import DIGEST, REGISTRY, push_data, push_event, secret_event
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"
@@ -126,6 +131,39 @@ async def test_a_forged_event_cannot_choose_a_digest_that_its_tag_does_not_name(
     assert "TAG_MOVED" in cast("InMemoryJournal", gateways.journal).reasons()
 
 
+async def test_a_forged_event_cannot_name_a_tag_that_the_registry_does_not_have() -> None:
+    gateways, agents = gateways_with_secret(), load_agents(AGENTS_FILE.replace(b"ignore:", b"range: '^2', ignore:"))
+    registry, old = cast("InMemoryRegistry", gateways.registry), f"sha256:{'e' * 64}"
+    registry.push("agents/hello", "1.0.0", old, gateways.clock.now())
+    registry.push("agents/hello", "2.0.0", DIGEST, gateways.clock.now())
+    forged = push_event(eventTime="2026-01-01T00:00:00Z", data=push_data(tag="2.999.999", digest=old))
+    assert await deliver(forged, gateways, agents) == ["ACCEPTED"]
+    await reconcile(agents.agents["hello"], SETTINGS, gateways)
+    assert old not in str(deployed_images(gateways))
+
+
+async def test_a_forged_event_of_the_future_does_not_stop_real_pushes() -> None:
+    gateways = gateways_with_secret()
+    await deliver(push_event(eventTime="9999-12-31T23:59:59Z", data=push_data(tag="v9")), gateways)
+    gateways.clock.passed += 1  # type: ignore[attr-defined]
+    real = push_event(eventTime=gateways.clock.now().isoformat(), data=push_data(digest=f"sha256:{'b' * 64}"))
+    assert (await deliver(real, gateways))[-1] == "ACCEPTED"
+
+
+async def test_a_forged_event_of_another_vault_is_ignored() -> None:
+    gateways = gateways_with_secret()
+    data = {"Id": "https://evil-vault.vault.azure.net/secrets/hello-key/0123456789abcdef"}
+    settings = replace(SETTINGS, key_vault_host="demo-vault.vault.azure.net")
+    await handle_event(json.dumps(secret_event(data=data)), AGENTS, settings, gateways)
+    assert cast("InMemoryJournal", gateways.journal).reasons() == ["OTHER_VAULT"]
+
+
+async def test_a_flood_of_events_does_not_flood_the_journal() -> None:
+    gateways = gateways_with_secret()
+    await handle_event(json.dumps([{}] * 15_000), AGENTS, SETTINGS, gateways)
+    assert len(cast("InMemoryJournal", gateways.journal).lines) == 11
+
+
 def test_a_leaked_function_key_finds_no_http_function() -> None:
     source = inspect.getsource(function_app)
     kinds = {name.removeprefix("@app.") for name in re.findall(r"^@app\.\w+", source, re.MULTILINE)}
@@ -184,6 +222,48 @@ async def test_a_hostile_agents_yaml_cannot_stall_the_app_with_an_expression() -
     agents = load_agents(AGENTS_FILE.replace(b"-dev$", b"^(a+)+$"))
     gateways = gateways_with_secret()
     assert await deliver(push_event(data=push_data(tag="a" * 127 + "-")), gateways, agents) == ["ACCEPTED"]
+
+
+def test_a_hostile_agents_yaml_cannot_stall_the_app_with_a_range() -> None:
+    with pytest.raises(AgentsFileError, match="the maximum is 200 characters"):
+        load_agents(AGENTS_FILE.replace(b"ignore:", b"range: '>=1" + b" " * 100_000 + b"<2', ignore:"))
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_a_hostile_answer_of_a_service_does_not_fill_the_memory(kind: str, tmp_path: Path) -> None:
+    async with hostile_gateways(kind, tmp_path) as (gateways, _):
+        with pytest.raises(GatewayError):
+            await gateways.foundry.get_agent("hello")
+
+
+async def test_a_hostile_answer_of_a_service_does_not_redirect_a_write(tmp_path: Path) -> None:
+    async with hostile_gateways(REDIRECT, tmp_path) as (gateways, service):
+        with pytest.raises(GatewayError):
+            await gateways.writes["create a version"]()
+        assert STOLEN not in service.paths
+
+
+async def test_a_forged_version_is_not_adopted() -> None:
+    reference = gateways_with_secret()
+    await deliver(push_event(), reference)
+    assert await release(reference) == "LIVE"
+    ours = cast("InMemoryFoundry", reference.foundry).agents["hello"]
+    gateways, evil = gateways_with_secret(), {"KEY": "the value of somebody else", "TOKEN": "x"}
+    foundry = cast("InMemoryFoundry", gateways.foundry)
+    forged = replace(ours.definitions["1"], environment=evil)
+    await foundry.create_version("hello", forged, ours.versions["1"].metadata)
+    foundry.agents["hello"].routing = Routing.to("1")
+    await deliver(push_event(), gateways)
+    assert await release(gateways) == "LIVE"
+    assert foundry.agents["hello"].routing == Routing.to("2")
+
+
+def test_an_approval_is_not_of_an_image_that_was_pushed_after_the_review() -> None:
+    now, reviewed = services.CLOCK.now(), f"sha256:{'a' * 64}"
+    later = Push("agents/hello", f"sha256:{'b' * 64}", "v2", now, "event")
+    waiting = ReleaseState(push=later, candidate="2", phase=Phase.CONFIRMED, fingerprint="fp")
+    update = approve(DesiredState(), waiting, None, "ciso", now, reviewed)
+    assert (update.reason, update.desired.approval) == (Reason.NOTHING_TO_APPROVE, None)
 
 
 @pytest.mark.parametrize("lie", ["another body", "another digest"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import AzureError
 
 from core.model import Definition
-from handlers.gateways.azure_http import UNREADABLE_ANSWER
+from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, UNREADABLE_ANSWER
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.foundry.errors import SERVICE, read_failed, write_failed
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NO_RETRY: dict[str, Any] = {"retry_total": 0}
+ONCE: dict[str, Any] = {"retry_total": 0, **NO_REDIRECT}
 """azure-core repeats a POST on 500, 503, 504 and on any Retry-After: a second create is a second version."""
 PAGE_SIZE = 100
+MAX_PAGES = 50
+"""Five times the versions that Foundry keeps of an agent."""
 
 
 class FoundryCalls:
@@ -36,7 +39,7 @@ class FoundryCalls:
     async def read(self, what: str, send: Callable[[], Awaitable[Any]], convert: Callable[[Any], T]) -> T | None:
         """Read something; None where it does not exist."""
         await self._rate_limiter.wait_for_read(self._clock)
-        return await self._read(what, send, convert)
+        return await self._read(what, lambda: _in_time(send()), convert)
 
     async def read_pages(
         self, what: str, list_items: Callable[[], AsyncItemPaged[Any]], convert: Callable[[Any], T]
@@ -53,7 +56,8 @@ class FoundryCalls:
     ) -> T:
         """Send a write once; ``sent`` is the definition that a refusal may repeat, secrets included."""
         try:
-            return convert(await send())
+            async with asyncio.timeout(MAX_CALL_SECONDS):
+                return convert(await send())
         except (AzureError, *UNREADABLE_ANSWER) as error:
             failed = self._reported(write_failed(what, error, sent))
             if sent is None:
@@ -71,28 +75,38 @@ class FoundryCalls:
             raise self._reported(failed) from error
 
     async def _all_pages(self, what: str, paged: AsyncItemPaged[Any]) -> list[Any]:
-        """Raises PermanentError with the code PAGING_LOOP for a cursor that comes again.
+        """Raises PermanentError with the code PAGING_LOOP for a list that does not end.
 
         azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and ignores ``has_more``: against a server that
-        echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor.
+        echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor. Each page has its own
+        time.
         """
         found: list[Any] = []
         cursors: set[str] = set()
         pages = paged.by_page()
-        while True:
+        for _ in range(MAX_PAGES):
             await self._rate_limiter.wait_for_read(self._clock)
-            page = await anext(pages, None)
-            items = [item async for item in page] if page is not None else []
+            items = await _in_time(_next_page(pages))
             cursor: str | None = getattr(pages, "continuation_token", None)
             if not items:
-                break
+                return found
             if cursor in cursors:
                 raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the cursor {cursor} came twice")
             found += items
             cursors |= {cursor} if cursor else set()
-        return found
+        raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the list has more than {MAX_PAGES} pages")
 
     def _reported(self, failed: GatewayError) -> GatewayError:
         if isinstance(failed, TransientError) and failed.throttled:
             self._rate_limiter.record_refusal(self._clock.monotonic(), failed.retry_after)
         return failed
+
+
+async def _next_page(pages: Any) -> list[Any]:
+    page = await anext(pages, None)
+    return [item async for item in page] if page is not None else []
+
+
+async def _in_time(answer: Awaitable[T]) -> T:
+    async with asyncio.timeout(MAX_CALL_SECONDS):
+        return await answer

@@ -9,11 +9,11 @@ from core.agents_file.spec import Probe
 from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolbox, Version
 from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_TRACE, LazyClient, NoForeignRequestId, connection_options
+from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, LazyClient, NoForeignRequestId, limited
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import invoke, mapping, toolboxes
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, FoundryCalls
+from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
     from azure.core.credentials_async import AsyncTokenCredential
 
-OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, "http_logging_policy": NoForeignRequestId(), "read_timeout": 30}
+OPTIONS: dict[str, Any] = {
+    **CLIENT_OPTIONS,
+    **NO_REDIRECT,
+    "http_logging_policy": NoForeignRequestId(),
+    "read_timeout": 30,
+}
 
 
 class AzureFoundry:
@@ -37,7 +42,7 @@ class AzureFoundry:
     ) -> None:
         self._calls = FoundryCalls(rate_limiter or FoundryRateLimiter(), clock or SystemClock())
         self._endpoint = endpoint.rstrip("/")
-        self._client = LazyClient(_load_client, self._endpoint, credential, **OPTIONS, **connection_options())
+        self._client = LazyClient(_load_client, self._endpoint, credential, **limited(OPTIONS))
         self.close = self._client.close
 
     async def list_agents(self) -> Sequence[str]:
@@ -76,7 +81,7 @@ class AzureFoundry:
         what = f"create a version of {agent}"
         convert = mapping.numbered_version
         return await self._calls.send_once(
-            what, lambda: agents.create_version(agent, body, **NO_RETRY), convert, definition
+            what, lambda: agents.create_version(agent, body, **ONCE), convert, definition
         )
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
@@ -85,15 +90,13 @@ class AzureFoundry:
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
         body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
-        return await self._calls.send_once(
-            what, lambda: agents.update_details(agent, body, **NO_RETRY), mapping.routing_of
-        )
+        return await self._calls.send_once(what, lambda: agents.update_details(agent, body, **ONCE), mapping.routing_of)
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Never by force, which would end users' sessions; untraced, because pruning has a span for each version."""
         agents = (await self._client.get()).agents
         what = f"delete version {number} of {agent}"
-        return await self._delete(what, lambda: agents.delete_version(agent, number, **NO_RETRY, **NO_TRACE))
+        return await self._delete(what, lambda: agents.delete_version(agent, number, **ONCE, **NO_TRACE))
 
     async def open_session(self, agent: str, version: str, within: float) -> str | Answer:
         return await invoke.open_session(await self._client.get(), agent, version, within)
@@ -105,7 +108,7 @@ class AzureFoundry:
         """Delete the session; Foundry answers 204 also where it is gone already."""
         agents = (await self._client.get()).agents
         what = f"delete a session of {agent}"
-        await self._calls.send_once(what, lambda: agents.delete_session(agent, session, **NO_RETRY, **NO_TRACE), bool)
+        await self._calls.send_once(what, lambda: agents.delete_session(agent, session, **ONCE, **NO_TRACE), bool)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         return await toolboxes.ensure_toolbox(await self._client.get(), self._calls, self._endpoint, name, tools)
@@ -116,7 +119,7 @@ class AzureFoundry:
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         client = await self._client.get()
         what = f"delete version {version} of toolbox {name}"
-        return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **NO_RETRY))
+        return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **ONCE))
 
     async def _delete(self, what: str, send: Callable[[], Awaitable[object]]) -> DeleteResult:
         try:

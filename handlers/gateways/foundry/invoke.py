@@ -17,6 +17,7 @@ from core.model import Answer
 from handlers.gateways.azure_http import NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
+from handlers.gateways.foundry.calls import ONCE
 from handlers.gateways.foundry.errors import SERVICE, write_failed
 from handlers.redaction import foreign_answer
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 1_000_000
 MAX_CONNECT_SECONDS = 5.0
-NO_RETRY_OR_REDIRECT: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
-"""The caller decides on a retry by the answer; a redirect would send our token elsewhere."""
 
 
 async def open_session(client: AIProjectClient, agent: str, version: str, within: float) -> str | Answer:
@@ -35,11 +34,9 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
     what = f"open a session on version {version} of {agent}"
     try:
         async with asyncio.timeout(within):
-            options = {**NO_RETRY_OR_REDIRECT, **NO_TRACE, **_timeouts(within)}
+            options = {**ONCE, **NO_TRACE, **_timeouts(within)}
             session = await client.agents.create_session(agent, body, **options)
             return str(session["agent_session_id"])
-    except TimeoutError as error:
-        raise TransientError(SERVICE, "no answer", what) from error
     except (AzureError, *UNREADABLE_ANSWER) as error:
         if not isinstance(error, HttpResponseError) or error.status_code is None:
             raise write_failed(what, error, None) from error
@@ -49,12 +46,12 @@ async def open_session(client: AIProjectClient, agent: str, version: str, within
 async def ask(client: AIProjectClient, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
     """Send one probe over its protocol; a break within an answer is the agent's fault, not that of our network."""
     request, answer = _request(agent, probe, session), None
-    options = {**NO_RETRY_OR_REDIRECT, **_timeouts(within)}
+    options = {**ONCE, **_timeouts(within)}
     try:
         async with asyncio.timeout(within), await client.send_request(request, stream=True, **options) as response:
             answer = answer_head(response.status_code, response.headers)
             return foreign_answer(read_answer(answer, await _body(response), probe))
-    except (AzureError, TimeoutError, *UNREADABLE_ANSWER) as error:
+    except (AzureError, *UNREADABLE_ANSWER) as error:
         if answer is None:
             raise TransientError(SERVICE, "no answer", f"ask {agent}: {type(error).__name__}") from error
         if isinstance(error, TimeoutError):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from core.definition import definition_parts
 from core.model import (
     UNKNOWN_TIME,
     Agent,
@@ -42,6 +43,7 @@ def version_of(body: Mapping[str, Any]) -> Version:
         metadata={str(key): str(value) for key, value in (body.get("metadata") or {}).items()},
         failure=_failure(body.get("error") or {}),
         draft=bool(body.get("draft")),
+        parts=definition_parts(_definition_of(definition)),
     )
 
 
@@ -55,10 +57,13 @@ def numbered_version(body: Mapping[str, Any]) -> Version:
 
 def defined_version_of(body: Mapping[str, Any]) -> DefinedVersion:
     """A requested version with what it was created from; the service returns the values of variables in clear."""
-    definition = body.get("definition") or {}
+    return DefinedVersion(numbered_version(body), _definition_of(body.get("definition") or {}))
+
+
+def _definition_of(definition: Mapping[str, Any]) -> Definition:
     protocols = definition.get("protocol_versions") or definition.get("container_protocol_versions") or []
     variables = definition.get("environment_variables") or {}
-    found = Definition(
+    return Definition(
         image=_image_of(definition),
         cpu=str(definition.get("cpu") or ""),
         memory=str(definition.get("memory") or ""),
@@ -66,7 +71,6 @@ def defined_version_of(body: Mapping[str, Any]) -> DefinedVersion:
         environment={str(name): SecretValue(str(value)) for name, value in variables.items()},
         more_definition={key: value for key, value in definition.items() if key not in DEFINITION_KEYS},
     )
-    return DefinedVersion(numbered_version(body), found)
 
 
 def _image_of(definition: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import NO_TRACE
-from handlers.gateways.foundry.calls import NO_RETRY, PAGE_SIZE, FoundryCalls
+from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def ensure_toolbox(
     if version is None or not (tools_hash == version.tools_hash or version.tools == desired):
         body = {"tools": desired, "metadata": {TOOLS_HASH: tools_hash}}
         what = f"create a version of toolbox {name}"
-        version = await calls.send_once(what, lambda: client.toolboxes.create_version(name, body, **NO_RETRY), _version)
+        version = await calls.send_once(what, lambda: client.toolboxes.create_version(name, body, **ONCE), _version)
     return Toolbox(name, version.number, f"{project}/toolboxes/{name}/versions/{version.number}/mcp?api-version=v1")
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 from core.agents_file.spec import Probe
+from core.definition import definition_parts
 from core.model import (
     Agent,
     Answer,
@@ -147,6 +148,7 @@ class InMemoryFoundry:
             frozenset(definition.environment),
             dict(metadata),
             next((failure for part, failure in self.failures.items() if part in definition.image), None),
+            parts=definition_parts(definition),
         )
         record.versions[version.number], record.definitions[version.number] = version, definition
         return self.current(version)

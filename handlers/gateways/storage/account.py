@@ -13,11 +13,12 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from handlers.gateways.azure_http import UNREADABLE_ANSWER, connection_options, gateway_error
+from handlers.gateways.azure_http import NO_REDIRECT, UNREADABLE_ANSWER, connection_options, gateway_error
 from handlers.gateways.errors import STORAGE
 
 CLIENT_OPTIONS: dict[str, Any] = {
     "connection_timeout": 5, "read_timeout": 10, "retry_total": 3, "retry_connect": 2, "initial_backoff": 1,
+    **NO_REDIRECT,
 }  # fmt: skip
 """Seconds, and retries of requests that are safe to repeat; the storage SDK's own defaults wait for minutes."""
 

@@ -64,6 +64,7 @@ def test_every_event_of_a_file_is_found(text: str, events: list[dict[str, Any]])
         pytest.param('{"id": "x"}', "f has no eventType and no type", id="another object"),
         pytest.param('{"message": "no JSON"}', "holds a message that is not JSON", id="a broken message"),
         pytest.param("[" * 100_000, "nested too deeply", id="deep nesting"),
+        pytest.param(f"[{'9' * 5_000}]", "it has a number with too many digits", id="a huge number"),
     ],
 )
 def test_an_invalid_file_is_refused_with_the_position(text: str, why: str) -> None:

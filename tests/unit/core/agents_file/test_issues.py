@@ -181,6 +181,12 @@ def agent(body: str) -> str:
         ("keep: {newest: .nan}", "keep.newest", "is not a number in JSON"),
         ("keep: {limit: 5000}", "keep.limit", "write 1000 or less, not 5000"),
         ("keep: {limit: 1}", "keep.limit", "write 2 or more, not 1"),
+        ("keep: {newest: 1000000}", "keep.newest", "write 1000 or less, not 1000000"),
+        ("keep: {max_deletes: 1001}", "keep.max_deletes", "write 1000 or less, not 1001"),
+        (f"tags: {{range: '>=1.0.0{' ' * 16_000}<2'}}", "tags.range", "is too long; the maximum is 200 characters"),
+        (f"tags: {{allow: ['{'a' * 1_001}']}}", "tags.allow.0", "is too long; the maximum is 1,000 characters"),
+        (f"tags: {{extract: '({'a' * 1_000})'}}", "tags.extract", "is too long; the maximum is 1,000 characters"),
+        (f"keep: {{tags: ['{'a' * 100_000}']}}", "keep.tags.0", "the maximum is 1,000 characters, and it has 100,000"),
         ("keep: 3", "keep", "expected a map, found a number"),
         # the rest of what runs
         ("protocols: {}", "protocols", "is empty; write at least one, or remove the key"),

@@ -36,7 +36,8 @@ def test_an_approval_is_for_the_waiting_version() -> None:
 @pytest.mark.parametrize(
     ("release", "version", "detail"),
     [
-        pytest.param(WAITING, "1", "version 2 waits", id="another version waits"),
+        pytest.param(WAITING, "1", f"version 2 waits: v1 {PUSH.digest}", id="another version waits"),
+        pytest.param(replace(WAITING, push=None), "2", "no version waits", id="a release without an image"),
         pytest.param(replace(WAITING, phase=Phase.STARTED), None, "no version waits", id="not confirmed yet"),
         pytest.param(replace(WAITING, phase=Phase.ENDED), "2", "no version waits", id="over"),
     ],
@@ -47,6 +48,15 @@ def test_a_version_that_does_not_wait_cannot_be_approved(
     assert user_commands.approve(DESIRED, release, version, "ann", NOW) == DesiredUpdate(
         DESIRED, Reason.NOTHING_TO_APPROVE, detail
     )
+
+
+def test_an_approval_names_the_image_and_another_image_is_refused() -> None:
+    update = user_commands.approve(DESIRED, WAITING, None, "ann", NOW, PUSH.digest)
+    assert (update.reason, update.detail) == (Reason.APPROVED, f"version 2 (v1 {PUSH.digest}) by ann")
+    pushed_meanwhile = replace(WAITING, candidate="3", push=replace(PUSH, tag="v2", digest=f"sha256:{'b' * 64}"))
+    refused = user_commands.approve(DESIRED, pushed_meanwhile, None, "ann", NOW, PUSH.digest)
+    assert refused.reason is Reason.NOTHING_TO_APPROVE
+    assert refused.detail == f"version 3 waits: v2 sha256:{'b' * 64}"
 
 
 def test_a_hold_is_on_the_desired_or_the_named_image() -> None:

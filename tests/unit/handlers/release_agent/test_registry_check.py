@@ -604,3 +604,46 @@ def test_a_stored_time_that_cannot_be_true_does_not_overflow() -> None:
     agents, now = make().agents, datetime(2026, 1, 1, tzinfo=UTC)
     stored = Push(REPOSITORY, digest("a"), "v1", datetime.max.replace(tzinfo=UTC), "event")
     assert now < next_registry_read(stored, agents.agents[AGENT], now) <= now + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("letter", ["a", "b"], ids=["the image of an ignored tag", "the live image"])
+@in_virtual_time
+async def test_a_tag_that_only_an_event_names_is_not_believed(letter: str) -> None:
+    app = make('tags: {order: semver, range: ">=2.0.0 <3.0.0"}')
+    await push(app, "1.0.0", "a")
+    await live(app, "2.0.0", "b")
+    await app.clock.sleep(3600)
+    await tell(app, "2.999.999", letter, at=app.clock.now() - timedelta(minutes=10))
+    await settle(app)
+    assert await live_image(app) == "b"
+    assert app.foundry.create_count == 1
+    assert "TAG_UNKNOWN" in app.journal.reasons()
+    await push(app, "2.1.0", "c")
+    await settle(app)
+    assert await live_image(app) == "c", "the real push is newer than what runs"
+
+
+@in_virtual_time
+async def test_a_forged_tag_of_just_now_does_not_hold_up_a_real_push() -> None:
+    app = await live(make("tags: {order: semver}"), "2.0.0", "b")
+    began = app.clock.monotonic()
+    await tell(app, "2.999.999", "b")
+    await push(app, "2.1.0", "c")
+    await app.released()
+    assert await live_image(app) == "c"
+    assert app.clock.monotonic() - began < 60
+    await settle(app)
+    assert await live_image(app) == "c"
+
+
+@in_virtual_time
+async def test_a_tag_that_the_registry_lists_late_is_waited_for() -> None:
+    app = await live(make())
+    await tell(app, "v2", "b")
+    app.registry.images[REPOSITORY, digest("b")] = ImageFacts(amd64=digest("b"))
+    await app.released()
+    assert await live_image(app) == "a"
+    assert "IMAGE_LAGS" in app.journal.reasons()
+    store(app, "v2", "b")
+    await settle(app)
+    assert await live_image(app) == "b"
