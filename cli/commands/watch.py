@@ -19,6 +19,8 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 
 POLL_SECONDS = 1.0
+MAX_LAST_POLLS = 5
+"""The app journals the last decisions of a release after it has stored the end; a pause may be journalled long ago."""
 SUCCESSES = frozenset(
     {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.APPROVAL_WAITING, Reason.WOULD_RELEASE}
 )
@@ -41,7 +43,11 @@ async def watch(
                 ends[agent] = end
         if len(ends) < len(generations):
             await context.gateways.clock.sleep(POLL_SECONDS)
-    await printer.print_new()
+    for _ in range(MAX_LAST_POLLS):
+        await printer.print_new()
+        if all(printer.has_printed(agent, end) for agent, end in ends.items()):
+            break
+        await context.gateways.clock.sleep(POLL_SECONDS)
     code = DONE if SUCCESSES.issuperset(ends.values()) else BAD_RESULT
     return CommandResult(join_lines(*(f"{agent}: {end}" for agent, end in ends.items())), ends, code)
 
@@ -67,6 +73,7 @@ class DecisionPrinter:
     since: datetime
     as_json: bool
     _printed: set[str] = field(default_factory=set)
+    _reasons: set[tuple[str, str]] = field(default_factory=set)
     _position: Mapping[str, int] = field(default_factory=dict)
 
     async def print_new(self) -> None:
@@ -82,7 +89,12 @@ class DecisionPrinter:
                 key = json.dumps(decision, sort_keys=True) if is_ours else ""
                 if key and key not in self._printed:  # a retried append may have written a line twice
                     self._printed.add(key)
+                    self._reasons.add((str(decision["agent"]), str(decision.get("reason"))))
                     self._print(decision)
+
+    def has_printed(self, agent: str, reason: str) -> bool:
+        """True once a decision with the reason was printed for the agent."""
+        return (agent, reason) in self._reasons
 
     def _print(self, decision: Mapping[str, object]) -> None:
         if self.as_json:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from cli.commands.watch import watch
 from cli.exit_codes import BAD_RESULT, DONE
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.interfaces import NewLines
 from tests.support.app import AGENT, App
 from tests.unit.cli.support import context_of, make_live, run
 
@@ -44,3 +49,24 @@ async def test_a_held_release_exits_with_1(app: App) -> None:
     await app.released()
     result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
     assert (result.data, result.exit_code) == ({AGENT: "HELD"}, BAD_RESULT)
+
+
+class LateJournal(InMemoryJournal):
+    """Shows its lines a few seconds after the state store has the end of a release."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self.app, self.lines, self.shown_from = app, app.journal.lines, app.clock.now() + timedelta(seconds=3)
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        late = self.app.clock.now() < self.shown_from
+        return NewLines([], position) if late else await super().read_new(day, position)
+
+
+async def test_it_waits_for_the_last_lines_of_the_release(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    since = app.clock.now()
+    await app.pushed()
+    await app.released()
+    app.gateways = replace(app.gateways, journal=LateJournal(app))
+    await watch(context_of(app), {AGENT: 1}, since, as_json=True)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "LIVE"
