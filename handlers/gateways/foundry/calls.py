@@ -23,8 +23,8 @@ T = TypeVar("T")
 ONCE: dict[str, Any] = {"retry_total": 0, **NO_REDIRECT}
 """azure-core repeats a POST on 500, 503, 504 and on any Retry-After: a second create is a second version."""
 PAGE_SIZE = 100
-MAX_PAGES = 50
-"""Five times the versions that Foundry keeps of an agent."""
+MAX_PAGES = 150
+"""Of 100 items. Foundry keeps 1,000 versions of an agent, so that a longer list is one that does not end."""
 
 
 class FoundryCalls:

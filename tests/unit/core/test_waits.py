@@ -180,3 +180,9 @@ def test_an_open_release_waits_for_nothing() -> None:
     waiting = pushed(LIVE, 2, NOW)
     assert waits_until(waiting, replace(ANSWERED, phase=Phase.STARTED), SPEC, NOW) is None
     assert waits_until(LIVE, ANSWERED, SPEC, NOW) is None
+
+
+def test_a_secret_that_starts_before_the_push_is_old_enough_is_due_first() -> None:
+    waiting = pushed(LIVE, 2, NOW)
+    for starts, due in ((NOW + 9 * SECOND, NOW + 9 * SECOND), (NOW + 2 * AGE, NOW + AGE)):
+        assert waits_until(waiting, replace(ANSWERED, secret_due=starts), SPEC, NOW) == due

@@ -58,6 +58,8 @@ async def test_a_routing_that_stays_changed_enqueues_nothing_and_is_recorded_onc
 @in_virtual_time
 async def test_a_message_that_a_prune_turned_away_is_sent_again() -> None:
     app = app_with("mode: manual")
+    spec = app.agents.agents[AGENT]
+    app.agents.agents[AGENT] = spec.model_copy(update={"keep": spec.keep.model_copy(update={"newest": 0})})
     await push_and_release(app, "v1", "a")
     await user_commands.approve(AGENT, "ann", app.gateways)
     assert await app.released() == "LIVE"

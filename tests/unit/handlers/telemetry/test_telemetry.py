@@ -141,6 +141,8 @@ async def _pruned() -> None:
     app = PruneApp(kind=ScriptedFoundry)
     await release_versions(app, 4)
     app.foundry.agents[AGENT].versions_in_use = {"1"}
+    app.foundry.toolboxes[f"{AGENT}-tools"] += ["unused", "newest"]
+    app.clock.passed += 7200
     await prune_versions(app.agents, app.settings, app.gateways)
 
 
