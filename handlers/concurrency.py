@@ -18,11 +18,9 @@ async def gather_two(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
 
 async def gather_all(calls: Iterable[Awaitable[A]]) -> list[A]:
     """The results in the order of the calls; raises the first error in that order, once every call has ended."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return cast("list[A]", results)
+    futures = [asyncio.ensure_future(call) for call in calls]
+    await asyncio.gather(*futures, return_exceptions=True)
+    return [future.result() for future in futures]  # a call may return an error as its result
 
 
 async def gather_limited(limit: int, calls: Iterable[Awaitable[A]]) -> list[A]:

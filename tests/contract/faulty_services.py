@@ -18,6 +18,7 @@ from azure.storage.queue.aio import QueueServiceClient
 from handlers.gateways import key_vault, registry
 from handlers.gateways.foundry import client
 from handlers.gateways.foundry.client import AzureFoundry
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.key_vault import AzureKeyVault
 from handlers.gateways.registry import AzureRegistry
@@ -89,7 +90,8 @@ class FaultyServices:
         for stand_in in self.stand_ins.values():
             await stand_in.start(tls=self._authority.server())
         credential, project = AsyncLocalCredential(), f"{self.foundry.url}/api/projects/demo"
-        self._foundry = AzureFoundry(project, credential)
+        self._rate_limiter = FoundryRateLimiter()
+        self._foundry = AzureFoundry(project, credential, self._rate_limiter, self.clock)
         self._foundry._client.instance = AIProjectClient(project, credential, **client.OPTIONS, **self._transport())
         self._vault = AzureKeyVault(self.vault.url, credential)
         self._vault._client = SecretClient(self.vault.url, credential, **key_vault.OPTIONS, **self._transport())
@@ -97,14 +99,22 @@ class FaultyServices:
         self._images._client.instance = ContainerRegistryClient(
             self.registry.url, credential, **registry.OPTIONS, **self._transport()
         )
-        blob, queue = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))
+        blobs, queues = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
-            BlobServiceClient(blob, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
-            QueueServiceClient(queue, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
+            BlobServiceClient(blobs, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
+            QueueServiceClient(queues, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
         )
         state_store, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
+        queue = StorageReleaseQueue(account)
         return Gateways(
-            self._foundry, self._vault, state_store, journal, StorageReleaseQueue(account), self.clock, self._images
+            self._foundry,
+            self._vault,
+            state_store,
+            journal,
+            queue,
+            self.clock,
+            self._images,
+            rate_limiter=self._rate_limiter,
         )
 
     def _transport(self) -> dict[str, Any]:
@@ -162,6 +172,7 @@ class FaultyServices:
         """Undo everything since the snapshot."""
         await self.repair()
         self.forget_token()  # so that each case requests a token
+        vars(self._rate_limiter).update(vars(FoundryRateLimiter()))  # it remembers refusals of a time that is undone
         store, project = self.storage.store, self.foundry.project
         self.clock.passed = snapshot.passed
         project.agents = {agent.name: agent for agent in _copied(snapshot.agents)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.agents_file.spec import Agents
 from core.model import Push, Routing
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -59,7 +60,8 @@ async def test_a_routing_that_stays_changed_enqueues_nothing_and_is_recorded_onc
 async def test_a_message_that_a_prune_turned_away_is_sent_again() -> None:
     app = app_with("mode: manual")
     spec = app.agents.agents[AGENT]
-    app.agents.agents[AGENT] = spec.model_copy(update={"keep": spec.keep.model_copy(update={"newest": 0})})
+    keeps_none = spec.model_copy(update={"keep": spec.keep.model_copy(update={"newest": 0})})
+    app.agents = Agents(agents={AGENT: keeps_none})
     await push_and_release(app, "v1", "a")
     await user_commands.approve(AGENT, "ann", app.gateways)
     assert await app.released() == "LIVE"
