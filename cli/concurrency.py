@@ -42,13 +42,16 @@ def reading(names: list[str]) -> str:
 async def read_agents(
     context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
 ) -> AgentReads[T]:
-    """Read each agent, again where a service is busy; raise the first error only if no agent could be read."""
+    """Read each agent, again where a service is busy; raise the first error only if no agent could be read.
+
+    Other faults are not waited out: a person waits, and can ask again.
+    """
     found, unread = dict[str, T](), dict[str, GatewayError]()
 
     async def read_one(name: str) -> None:
         await context.gateways.rate_limiter.wait_for_room(context.gateways.clock)
         try:
-            found[name] = await with_retries(context.gateways.clock, lambda: read(name))
+            found[name] = await with_retries(context.gateways.clock, lambda: read(name), max_tries=1)
         except GatewayError as error:
             unread[name] = error
         if len(names) > 1:

@@ -35,11 +35,13 @@ MAX_TRIES = 4
 USUAL_TIME = timedelta(minutes=5)
 
 
-async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]], ends: datetime | None = None) -> T:
+async def with_retries(
+    clock: Clock, read: Callable[[], Awaitable[T]], ends: datetime | None = None, max_tries: int = MAX_TRIES
+) -> T:
     """The result of a read that no lease waits for; raises PermanentError at once.
 
-    Raises TransientError where the next try would come after ``ends``, by default in five minutes, and after four
-    tries; those that the service refused because of its rate do not count.
+    Raises TransientError where the next try would come after ``ends``, by default in five minutes, and after
+    ``max_tries``; those that the service refused because of its rate do not count.
     """
     ends = ends or clock.now() + USUAL_TIME
     failures = tries = 0
@@ -49,6 +51,6 @@ async def with_retries(clock: Clock, read: Callable[[], Awaitable[T]], ends: dat
         except TransientError as error:
             failures, tries = failures + 1, tries + (not error.throttled)
             pause = READS.seconds(failures, clock, error.retry_after)
-            if tries >= MAX_TRIES or clock.now() + timedelta(seconds=pause) > ends:
+            if tries >= max_tries or clock.now() + timedelta(seconds=pause) > ends:
                 raise
             await clock.sleep(pause)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.model import Agent, Version
     from core.state.desired import DesiredState, Hold
     from core.state.release import ReleaseState
+    from handlers.gateways.errors import GatewayError
 
 
 def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = False) -> None:
@@ -28,24 +29,29 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all."""
     from cli.concurrency import read_agents
     from cli.durations import format_time
+    from cli.errors import explain
     from cli.exit_codes import DONE, SERVICE_ERROR
-    from cli.output import join_lines
+    from cli.output import join_lines, print_error
     from core.ncrontab import Schedule
 
     names = context.select_agents(agent)
     next_prune = Schedule(context.settings.prune_schedule).next(context.gateways.clock.now())
-    reads = await read_agents(context, names, lambda name: _status(context, name, few=len(names) <= MAX_READ_IN_FULL))
+    few = len(names) <= MAX_READ_IN_FULL
+    refused: list[GatewayError] = []
+    reads = await read_agents(context, names, lambda name: _status(context, name, refused, few=few))
     statuses = list(reads.found.values())
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     lines = [line for status in statuses for line in _lines(status)]
     text = join_lines(*lines, *reads.notes, f"next prune {format_time(next_prune)}{dry_run}")
     data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
     data += [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
-    is_complete = not reads.unread and not any("not_read" in status for status in statuses)
-    return CommandResult(text, data, DONE if is_complete else SERVICE_ERROR)
+    if refused:
+        print_error(explain(refused[0]))
+    return CommandResult(text, data, SERVICE_ERROR if refused or reads.unread else DONE)
 
 
-async def _status(context: CommandContext, name: str, *, few: bool) -> dict[str, Any]:
+async def _status(context: CommandContext, name: str, refused: list[GatewayError], *, few: bool) -> dict[str, Any]:
+    """Return the status of an agent; where Foundry does not answer, ``refused`` gets the error."""
     from core.state.holds import active
     from handlers.concurrency import gather_two
     from handlers.gateways.errors import GatewayError
@@ -67,9 +73,12 @@ async def _status(context: CommandContext, name: str, *, few: bool) -> dict[str,
         return status
     try:
         agent, versions = await with_retries(
-            context.gateways.clock, lambda: gather_two(foundry.get_agent(name), foundry.list_versions(name))
+            context.gateways.clock,
+            lambda: gather_two(foundry.get_agent(name), foundry.list_versions(name)),
+            max_tries=1,
         )
     except GatewayError as error:
+        refused.append(error)
         return status | {"not_read": str(error)}
     limit_status = _version_limit_status(len(versions), keep)
     return status | {

@@ -30,7 +30,7 @@ class BusyFoundry(InMemoryFoundry):
         left = self.refused.get(agent, 0)
         if left:
             self.refused[agent] = left - 1
-            raise TransientError("foundry", "429", f"list versions of {agent}", retry_after=1.0)
+            raise TransientError("foundry", "429", f"list versions of {agent}", retry_after=1.0, throttled=True)
         return await super().list_versions(agent)
 
 
