@@ -185,7 +185,8 @@ async def test_a_list_that_fails_once_is_read_again_in_the_same_run(app: App, an
     app.services.foundry.faults = [Fault(LIST, "GET", times=1, **answer)]
     before = app.clock.passed
     assert await prune(app) == {"1", LIVE}
-    assert app.clock.passed - before == (7 if "headers" in answer else 1)
+    waited = app.clock.passed - before
+    assert (7 <= waited < 20) if "headers" in answer else waited == 1, "after a 429, reads go one after another too"
 
 
 async def test_a_list_with_a_retry_after_of_an_hour_is_left_to_the_next_run(app: App) -> None:

@@ -132,7 +132,7 @@ async def test_a_version(
     assert version.created_at > datetime(2026, 4, 1, tzinfo=UTC)
     if name == "18":
         assert version.variables == {"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"}
-        assert version.read_at is None
+        assert version.read_at == datetime(2026, 4, 17, 20, 13, 1, tzinfo=UTC)
 
 
 async def test_an_unpinned_question_is_answered_by_the_pinned_version_and_opens_a_session(replay: Replay) -> None:

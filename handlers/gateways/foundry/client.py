@@ -78,10 +78,9 @@ class AzureFoundry:
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         agents = (await self._client.get()).agents
         body = {"definition": mapping.definition_to(definition), "metadata": dict(metadata)}
-        what = f"create a version of {agent}"
-        convert = mapping.numbered_version
+        what, options = f"create a version of {agent}", {"cls": mapping.with_date, **ONCE}
         return await self._calls.send_once(
-            what, lambda: agents.create_version(agent, body, **ONCE), convert, definition
+            what, lambda: agents.create_version(agent, body, **options), mapping.dated_version, definition
         )
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
