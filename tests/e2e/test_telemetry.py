@@ -35,6 +35,9 @@ agents:
       check: {{ask: ping, expect: pong}}
   {MAX_LENGTH_NAME}:
     repository: agents/other
+  traced-agent:
+    repository: agents/traced
+    inspect: never  # the registry lists no tag of an event that a test wrote
 """
 STEPS = ["read", "create", "wait", "confirm", "verify", "move_traffic", "check"]
 MAX_ENVELOPES = 60
@@ -209,15 +212,15 @@ def test_a_release_has_metrics(running: StackClient, trace: list[Item]) -> None:
 
 
 def test_the_trace_of_an_event_is_continued(running: StackClient) -> None:
-    trace_id, digest = "ab" * 16, running.push(REPOSITORY, None, "traced")
+    trace_id, digest = "ab" * 16, running.push("agents/traced", None, "traced")
     event = {
         "id": "traced",
         "topic": "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerRegistry/registries/demo",
-        "subject": f"{REPOSITORY}:1.1.0",
+        "subject": "agents/traced:1.1.0",
         "eventType": "Microsoft.ContainerRegistry.ImagePushed",
         "eventTime": datetime.now().astimezone().isoformat(),
         "dataVersion": "1.0",
-        "data": {"target": {"repository": REPOSITORY, "digest": digest, "tag": "1.1.0"}},
+        "data": {"target": {"repository": "agents/traced", "digest": digest, "tag": "1.1.0"}},
     }
     traced = cloud_event(event) | {"traceparent": f"00-{trace_id}-{'cd' * 8}-01"}
     running.post("functions", "/runtime/webhooks/EventGrid?functionName=image_pushed", [traced])

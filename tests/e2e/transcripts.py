@@ -21,6 +21,8 @@ CANARY = "canary-51d0-of-a-stray-agent"
 ANY_LINES = "…"
 """A line of the page that matches any lines of output."""
 REPLACEMENTS = (
+    # the timer of every five minutes may run meanwhile
+    (re.compile(r"^[\d:]{8}  \S+  (REQUEUED|LEASE_TAKEN) .*\n", re.MULTILINE), ""),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?"), "<when>"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "<when>"),
     (re.compile(r"\b\d+ (?:s|min) ago\b"), "<age>"),
