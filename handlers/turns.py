@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from core.rotation import next_in_turn
+from core.turns import next_in_turn
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import StateStore
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.rotation import next_in_turn
+from core.turns import next_in_turn
 
 NAMES = {"d", "a", "c", "b"}
 
