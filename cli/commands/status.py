@@ -13,7 +13,7 @@ MAX_READ_IN_FULL = 25
 """Of more agents, Foundry is asked only for those of which the state store does not say what serves."""
 
 if TYPE_CHECKING:
-    from core.agents_file.spec import KeepSpec
+    from core.agents_file.spec import AgentSpec, KeepSpec
     from core.model import Agent, Version
     from core.state.desired import DesiredState, Hold
     from core.state.release import ReleaseState
@@ -64,6 +64,7 @@ async def _status(context: CommandContext, name: str, refused: list[GatewayError
         "agent": name,
         **_recorded_traffic(release),
         **_release(desired, release, now),
+        "waiting": _waiting(desired, context.agents.agents[name]),
         "holds": [_hold(hold) for hold in active(desired, release, now)],
         "versions": None,
         "version_limit": keep.limit,
@@ -145,6 +146,16 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
     }
 
 
+def _waiting(desired: DesiredState, spec: AgentSpec) -> list[dict[str, str]]:
+    """Return the pushes that are younger than ``min_push_age``, newest first, and when each is old enough."""
+    from core.waits import old_enough_at
+
+    return [
+        {"tag": item.push.tag, "digest": item.push.digest, "until": old_enough_at(item, spec).isoformat()}
+        for item in desired.waiting
+    ]
+
+
 def _rejection(desired: DesiredState) -> str | None:
     rejection = desired.last_rejection
     if rejection is None:
@@ -201,6 +212,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     waits = "waits for a newer push or slipway retry"
     notes += [f"  ROLLED_BACK_BY: {status['waits_for_rollback']}, {waits}"] if status["waits_for_rollback"] else []
     notes += [f"  paused {status['pause']}"] if status["pause"] else []
+    notes += [f"  {push['tag']} waits until {push['until'][:19]} (release.min_push_age)" for push in status["waiting"]]
     notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
     notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += [f"  as the state store has it; {status['not_read']}"] if "not_read" in status else []

@@ -142,11 +142,12 @@ async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState
 
 
 def _pushes(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
-    """Return the desired push, the last good one and the candidate's, each with its kind and a note."""
+    """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
     good = release.last_good.push if release.last_good else None
     candidate = release.push if release.is_open else None
     note = f", {release.phase}, version {release.candidate}"
     pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
+    pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
     return [(kind, push, text) for kind, push, text in pushes if push is not None]
 
 

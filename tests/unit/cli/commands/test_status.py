@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from cli.commands.digests import list_digests
 from cli.commands.prune import plan_and_prune
 from cli.commands.status import MAX_READ_IN_FULL, show_status
+from cli.commands.why import explain
 from cli.exit_codes import DONE, SERVICE_ERROR
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.loader import load_agents
@@ -14,7 +16,8 @@ from core.intake.events import apply_config
 from core.model import Version
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
-from tests.support.app import AGENT, REPOSITORY, App
+from tests.simulation.virtual_time import in_virtual_time
+from tests.support.app import AGENT, REPOSITORY, App, app_with
 from tests.unit.cli.support import DRY_RUN, context_of, make_live, run
 
 
@@ -120,3 +123,15 @@ async def test_of_many_agents_foundry_is_asked_only_where_the_state_store_does_n
     result = await show_status(context_of(app), None)
     assert [status["live"] for status in result.data] == [None, *["1"] * MAX_READ_IN_FULL]
     assert app.foundry.lists == 1, "the agent whose release has not begun"  # type: ignore[attr-defined]
+
+
+@in_virtual_time
+async def test_a_push_that_is_too_young_is_shown_with_the_time_at_which_it_goes_on() -> None:
+    app = app_with("min_push_age: 5m")
+    await app.pushed()
+    result = await show_status(context_of(app), AGENT)
+    (waiting,) = result.data[0]["waiting"]
+    assert (waiting["tag"], waiting["until"][:16]) == ("v1", "2026-11-24T12:05")
+    assert "  v1 waits until 2026-11-24T12:05:00 (release.min_push_age)" in result.text
+    explained = await explain(context_of(app), "v1", timedelta(days=1))
+    assert {"waiting"} == {entry["kind"] for entry in explained.data["state"]}
