@@ -27,9 +27,10 @@ class Storage:
         return {"blob": f"{blob}/{ACCOUNT}", "queue": f"{queue}/{ACCOUNT}"}
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and close the file."""
         await self.blobs.stop()
         await self.queues.stop()
+        self.store.close()
 
 
 def connection_string(endpoints: dict[str, str]) -> str:

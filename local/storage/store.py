@@ -71,6 +71,10 @@ class Store:
         )
         self._etags = itertools.count(int(clock() * 1e6))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     # Containers and blobs
 
     def create_container(self, name: str) -> None:

@@ -79,6 +79,8 @@ async def running(tmp_path: Path) -> AsyncIterator[list[StandIn]]:
     yield parts
     for part in parts:
         await part.stop()
+        if isinstance(part, Blobs):
+            part.store.close()
 
 
 async def status(part: StandIn, method: str, path: str, headers: dict[str, str], body: str | None = None) -> int:
