@@ -151,9 +151,9 @@ def test_a_slow_command_reports_what_it_waits_for_and_ctrl_c_stops_it(running: S
             line = process.stderr.readline()
         assert line == f"… reading {AGENT}\n"
         process.send_signal(signal.SIGINT)
-        out, rest = process.communicate(timeout=10)
+        out, rest = process.communicate(timeout=30)
     set_faults(running, "foundry")
-    assert process.returncode == 130
+    assert process.returncode == 130, "not the end of the slow request"
     assert rest == "stopped; what was written stays, and the app continues with it\n"
     assert out == ""
 
