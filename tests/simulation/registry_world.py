@@ -20,6 +20,7 @@ from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant, Rules
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, REPOSITORY, draw_behaviour
+from tests.simulation.seeds import without_logging
 from tests.simulation.virtual_time import run
 
 UNDEPLOYABLE = 50_000
@@ -65,7 +66,8 @@ def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: M
     history = History(seed, harsh=harsh, log=log, mutant=mutant)
     history.gateways = replace(history.gateways, registry=history.registry)
     history.hosts = [replace(host, registry=history.registry) for host in history.hosts]
-    run(_run(history))
+    with without_logging():
+        run(_run(history))
     return history
 
 

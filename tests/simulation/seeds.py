@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.simulation import actors
 from tests.simulation.faults import Log
 from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant
+from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.stories import STORIES
 from tests.simulation.virtual_time import run
 
@@ -17,7 +18,7 @@ from tests.simulation.virtual_time import run
 def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> History:
     """Run a history; raise InvariantError where an invariant does not hold."""
     history = History(seed, harsh=harsh, log=log, mutant=mutant)
-    with _without_logging():
+    with without_logging():
         run(_run(history))
     return history
 
@@ -37,8 +38,17 @@ def find_violation(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = Non
     return None
 
 
+def violates(simulate: Callable[..., History], seed: int, mutant: Mutant) -> bool:
+    """Return whether a history with the mutant violates an invariant; its own errors prove nothing, and are raised."""
+    try:
+        simulate(seed, mutant=mutant)
+    except InvariantError:
+        return True
+    return False
+
+
 @contextmanager
-def _without_logging() -> Iterator[None]:
+def without_logging() -> Iterator[None]:
     """The journal has every line; log records would take a quarter of the time."""
     logging.disable(logging.CRITICAL)
     try:

@@ -20,6 +20,7 @@ from tests.simulation.mutants import Override
 from tests.simulation.run import History, Mutant
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, REPOSITORY, SECRET, Behaviour
+from tests.simulation.seeds import without_logging
 from tests.simulation.virtual_time import START, run
 
 AGE, DEBOUNCE, LONGEST_QUIET = 60.0, 5.0, 50.0
@@ -33,7 +34,8 @@ LASTS = 600.0
 def simulate(seed: int, *, mutant: Mutant | None = None) -> History:
     """Run a history without faults; raise InvariantError where an invariant does not hold."""
     history = History(seed, harsh=0.0, mutant=mutant)
-    run(_run(history))
+    with without_logging():
+        run(_run(history))
     return history
 
 
