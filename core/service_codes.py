@@ -66,6 +66,6 @@ def is_service_code(code: str) -> bool:
 
 
 def is_public(code: str) -> bool:
-    """True for a code that says nothing secret, whoever gave it."""
+    """True for a code that says nothing secret, from any source."""
     number = code.isascii() and code.isdecimal() and len(code) <= MAX_PUBLIC_DIGITS
     return number or normalized(code) in PUBLIC

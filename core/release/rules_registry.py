@@ -142,7 +142,7 @@ def _push_to_check(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Pus
 def _tag_is_unknown(inputs: DecisionInput, spec: AgentSpec) -> bool:
     """True where the registry has other tags of the repository, and not that of a push that never ran.
 
-    An event may name any tag; whoever writes events must not choose what the rules of agents.yaml leave out.
+    An event may name any tag; a writer of events must not choose what the rules of agents.yaml leave out.
     """
     push, is_read = inputs.desired.push, Read.RECENT_TAGS in inputs.observed.reads
     tags = inputs.observed.recent_tags if is_read else None

@@ -1,4 +1,4 @@
-"""Records the images of agents that agents.yaml does not name: what runs must stay in the registry, whoever made it."""
+"""Records the images of agents that agents.yaml does not name: what runs must stay in the registry."""
 
 from __future__ import annotations
 

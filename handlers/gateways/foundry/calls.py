@@ -28,7 +28,7 @@ MAX_PAGES = 150
 
 
 class FoundryCalls:
-    """Sends requests and reports every 429 to the rate limiter, whoever asked; each method raises our two errors.
+    """Sends requests and reports every 429 to the rate limiter, for every caller; each method raises our two errors.
 
     After a 429, reads go one after another; a write follows a fresh read, and goes at once.
     """
