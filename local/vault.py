@@ -96,7 +96,7 @@ class Vault(StandIn):
             return None
         port = urlsplit(f"//{request.host}").port
         challenge = f'authorization="https://login.microsoftonline.com/local", resource="https://0.0.1:{port}"'
-        response = _error(401, "Unauthorized", "a bearer token is needed")
+        response = _error(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
         response.headers["WWW-Authenticate"] = f"Bearer {challenge}"
         return response
 
@@ -112,7 +112,7 @@ class Vault(StandIn):
             return _error(404, "SecretNotFound", f"a secret with (name/id) {name} was not found in this key vault")
         if not secret.enabled:
             inner = {"code": "SecretDisabled"}
-            return _error(403, "Forbidden", "operation get is not allowed on a disabled secret", inner)
+            return _error(403, "Forbidden", "Operation get is not allowed on a disabled secret.", inner)
         return web.json_response({"value": secret.value, **self._properties(name, secret, versioned=True)})
 
     async def _set(self, request: web.Request) -> web.Response:
@@ -164,8 +164,8 @@ class Vault(StandIn):
         return {
             "id": f"{self.url}/secrets/{name}" + (f"/{secret.version}" if versioned else ""),
             "attributes": {key: value for key, value in attributes.items() if value is not None},
-            "tags": secret.tags,
-            "contentType": secret.content_type,
+            **({"tags": secret.tags} if secret.tags else {}),
+            **({"contentType": secret.content_type} if secret.content_type else {}),
         }
 
     async def _set_local(self, request: web.Request) -> web.Response:
