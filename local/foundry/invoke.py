@@ -8,9 +8,11 @@ import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
+from local.foundry.processes import VersionProcesses, pinned_question
 from local.foundry.sessions import open_session, require_active
 from local.foundry.state import AgentState, FoundryError, Json, Project, VersionState
 
@@ -18,10 +20,15 @@ HUGE_LENGTH = 3_000_000
 """Characters of a ``huge`` answer."""
 
 
-async def respond(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
+async def respond(
+    request: web.Request, agent: AgentState, project: Project, processes: VersionProcesses | None
+) -> web.StreamResponse:
     """Handle the responses protocol: a body with ``input``, and perhaps a session."""
     body = await request.json()
     asked = _ask(agent, body.get("agent_session_id"), project)
+    if processes and asked.by_process:
+        question = pinned_question(body, agent.name, asked.version.number, asked.session)
+        return await processes.ask(request, asked.version, "/responses", question, asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
     if asked.answer.get("status", 200) != 200:
@@ -32,9 +39,14 @@ async def respond(request: web.Request, agent: AgentState, project: Project) -> 
     return web.json_response(response, headers=asked.headers)
 
 
-async def invoke(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
+async def invoke(
+    request: web.Request, agent: AgentState, project: Project, processes: VersionProcesses | None
+) -> web.StreamResponse:
     """Handle the invocations protocol: any body, any answer; the session is in the query."""
     asked = _ask(agent, request.query.get("agent_session_id"), project)
+    if processes and asked.by_process:
+        path = f"/invocations?{urlencode({**request.query, 'agent_session_id': asked.session})}"
+        return await processes.ask(request, asked.version, path, await request.read(), asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
     status, text = int(asked.answer.get("status", 200)), str(asked.answer.get("text", "pong"))
@@ -48,6 +60,13 @@ class Asked:
     version: VersionState
     session: str
     answer: Json
+    by_process: bool
+    """The version has a process, and no answer is configured in its place."""
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Headers of the service: the session and the version that it chose."""
+        return {"x-agent-session-id": self.session, "x-agent-version-resolved": self.version.number}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,14 +88,15 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
         session = str(open_session(agent, version.number, project.clock())["agent_session_id"])
     agent.sessions[session]["last_accessed_at"] = int(project.clock())
     configured = project.provisioning.answer.items()
-    answer: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), "pong")
+    found: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), None)
+    answer = "pong" if found is None else found
     if isinstance(answer, dict) and "unpinned" in answer:
         answer = answer.get("pinned", "pong") if pinned else answer["unpinned"]
     answer = answer if isinstance(answer, dict) else {"text": answer}
     if "code" in answer:
         headers = {"x-agent-session-id": session}
         raise FoundryError(int(answer.get("status", 400)), str(answer["code"]), str(answer.get("text", "")), headers)
-    return Asked(version, session, answer)
+    return Asked(version, session, answer, by_process=found is None and version.agent is not None)
 
 
 def _agent_error(asked: Asked) -> web.Response:
