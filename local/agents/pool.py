@@ -23,7 +23,6 @@ IDLE_SECONDS = 30.0
 MAX_RUNNING = 12
 MAX_STARTING = 6
 """Starts at the same time: each costs a processor for most of a second."""
-NOT_RUN = "up --no-run-agents starts a stack whose agents give configured answers"
 
 
 @dataclass(eq=False)
@@ -41,6 +40,8 @@ class Agent:
     """Questions that are being answered."""
     last_used: float = 0.0
     removed: bool = False
+    lacks_server: bool = False
+    """Microsoft's server cannot be installed here: configured answers stand in for the process."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -64,6 +65,7 @@ class AgentPool:
         self._starting = asyncio.Semaphore(MAX_STARTING)
         self._tasks: set[asyncio.Task[None]] = set()
         self._number = 0
+        self._installing: asyncio.Future[Path] | None = None
 
     def start(self) -> None:
         """Stop idle agents from now on; begin to install what agents need."""
@@ -100,7 +102,10 @@ class AgentPool:
             async with self.running(agent):
                 pass
             done(None)
-        except (ImageError, UnpackError, NotReadyError, ServerVenvError) as error:
+        except ServerVenvError:
+            agent.lacks_server = True
+            done(None)
+        except (ImageError, UnpackError, NotReadyError) as error:
             done(str(error))
         except (OSError, ValueError) as error:
             done(f"this machine cannot start it: {error}")
@@ -129,7 +134,7 @@ class AgentPool:
     async def _start(self, agent: Agent) -> AgentProcess:
         if agent.command is None or agent.removed:
             raise NotReadyError("the version is not there")
-        python = await self._python(self._report) if agent.command.needs_python else Path()
+        python = await self._server_python() if agent.command.needs_python else Path()
         await self.make_room()
         async with self._starting:
             port = free_port()
@@ -171,11 +176,17 @@ class AgentPool:
             await asyncio.sleep(1.0)
             await self.stop_idle()
 
+    async def _server_python(self) -> Path:
+        """Return the interpreter; it is installed once, and a failure holds until the stack is started again."""
+        if self._installing is None:
+            self._installing = asyncio.ensure_future(self._python(self._report))
+        return await asyncio.shield(self._installing)
+
     async def _install(self) -> None:
         try:
-            await self._python(self._report)
+            await self._server_python()
         except ServerVenvError as error:
-            self._report(f"{error}: agents that need it fail; {NOT_RUN}")
+            self._report(f"{error}; agents that need it give configured answers")
 
     def _background(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -96,7 +96,7 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
     if "code" in answer:
         headers = {"x-agent-session-id": session}
         raise FoundryError(int(answer.get("status", 400)), str(answer["code"]), str(answer.get("text", "")), headers)
-    return Asked(version, session, answer, by_process=found is None and version.agent is not None)
+    return Asked(version, session, answer, by_process=found is None and version.has_process)
 
 
 def _agent_error(asked: Asked) -> web.Response:

@@ -65,7 +65,12 @@ class VersionState:
     error: dict[str, str] | None = None
     deleted: bool = False
     agent: Agent | None = None
-    """Its process; without one the configured answers are given."""
+    """Its files and its process; without one the configured answers are given."""
+
+    @property
+    def has_process(self) -> bool:
+        """Whether a process answers."""
+        return self.agent is not None and not self.agent.lacks_server
 
     @property
     def match_text(self) -> str:
