@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from local.foundry import canned
 from local.foundry.processes import VersionProcesses, pinned_question
 from local.foundry.sessions import open_session, require_active
 from local.foundry.state import AgentState, FoundryError, Json, Project, VersionState
@@ -31,9 +32,10 @@ async def respond(
         return await processes.ask(request, asked.version, "/responses", question, asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    if asked.answer.get("status", 200) != 200:
-        return _agent_error(asked)
-    response = _response(agent.name, asked, project.clock())
+    if (status := int(asked.answer.get("status", 200))) != 200:
+        return _error(asked, status, canned.responses_error(status, asked.answer))
+    origin = canned.Origin(agent.name, asked.version.number, asked.session, int(project.clock()))
+    response = canned.response(origin, asked.answer)
     if body.get("stream"):
         return await _stream(request, response)
     return web.json_response(response, headers=asked.headers)
@@ -49,8 +51,11 @@ async def invoke(
         return await processes.ask(request, asked.version, path, await request.read(), asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    status, text = int(asked.answer.get("status", 200)), str(asked.answer.get("text", "pong"))
-    return web.Response(status=status, text=text, headers=asked.headers)
+    status = int(asked.answer.get("status", 200))
+    headers = asked.headers | {"x-agent-invocation-id": str(uuid.uuid4())}
+    if status >= 500 and "text" not in asked.answer:
+        return _error(asked, status, canned.invocations_error(), headers)
+    return web.Response(status=status, text=str(asked.answer.get("text", "pong")), headers=headers)
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,7 @@ class Asked:
     @property
     def headers(self) -> dict[str, str]:
         """Those of the service and of Microsoft's server for agents."""
-        return {
-            "x-agent-session-id": self.session,
-            "x-agent-version-resolved": self.version.number,
-            "x-platform-server": "azure-ai-agentserver-core/2.2.0 azure-ai-agentserver-responses/2.3.0",
-        }
+        return self.chosen | {"x-platform-server": canned.PLATFORM_SERVER}
 
 
 def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
@@ -99,17 +100,10 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
     return Asked(version, session, answer, by_process=found is None and version.has_process)
 
 
-def _agent_error(asked: Asked) -> web.Response:
-    """Return an error of the agent itself, as Microsoft's server for agents builds it."""
-    status = int(asked.answer["status"])
-    error = {
-        "message": str(asked.answer.get("text", "")),
-        "type": "server_error" if status >= 500 else "invalid_request_error",
-        "code": "server_error" if status >= 500 else "invalid_request",
-        "param": None,
-    }
-    headers = asked.headers | {"x-platform-error-source": "upstream" if status >= 500 else "user"}
-    return web.json_response({"error": error}, status=status, headers=headers)
+def _error(asked: Asked, status: int, error: Json, headers: dict[str, str] | None = None) -> web.Response:
+    """Return an error of the agent itself, as Microsoft's server for agents sends it."""
+    source = {"x-platform-error-source": "upstream" if status >= 500 else "user"}
+    return web.json_response({"error": error}, status=status, headers=(headers or asked.headers) | source)
 
 
 def _version(agent: AgentState, session: str | None) -> VersionState:
@@ -123,30 +117,6 @@ def _version(agent: AgentState, session: str | None) -> VersionState:
     if version is None:
         raise FoundryError(404, "not_found", "the version does not exist")
     return version
-
-
-def _response(name: str, asked: Asked, now: float) -> Json:
-    text = str(asked.answer.get("text", "pong"))
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
-    message = {"id": f"msg_{uuid.uuid4().hex}", "type": "message", "role": "assistant", "status": "completed"}
-    response_id = f"caresp_{uuid.uuid4().hex}"
-    origin: Json = {
-        "response_id": response_id,
-        "agent_reference": {"type": "agent_reference", "name": name, "version": asked.version.number},
-    }
-    response: Json = {
-        "id": response_id,
-        "object": "response",
-        "output": [message | {"content": content} | origin],
-        "created_at": int(now),
-        "status": "completed",
-        "completed_at": int(now),
-        **origin,
-        "model": "",
-        "agent_session_id": asked.session,
-        "background": False,
-    }
-    return response | dict(asked.answer.get("response") or {})
 
 
 async def _stream(request: web.Request, response: Json) -> web.StreamResponse:
