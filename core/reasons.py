@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Literal
 
@@ -21,6 +22,10 @@ class Reason(StrEnum):
         member._value_ = code
         member.severity, member.meaning, member.help = severity, meaning, help_
         return member
+
+    def help_for(self, agent: str | None) -> str:
+        """The help, with the agent's name in its commands; without an agent, AGENT stands for it."""
+        return re.sub(r"\bAGENT\b", lambda _: agent, self.help) if agent else self.help
 
     # fmt: off
     # Events
