@@ -146,5 +146,5 @@ def _track_response(received: int, accepted: int, errors: list[dict[str, Any]], 
 
 async def _live_metrics(request: web.Request) -> web.Response:
     """Answer that nobody watches, so that the app sends no samples."""
-    body = {"ETag": "", "Metrics": [], "DocumentStreams": [], "QuotaInfo": None}
+    body: dict[str, Any] = {"ETag": "", "Metrics": [], "DocumentStreams": [], "QuotaInfo": None}
     return web.json_response(body, headers={"x-ms-qps-subscribed": "false"})
