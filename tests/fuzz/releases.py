@@ -13,10 +13,12 @@ from core.model import Routing
 from core.state.desired import DesiredState
 from core.state.release import DeletedVersion, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.in_memory.journal import InMemoryJournal
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
 from handlers.release_agent.reconcile import reconcile
-from tests.fuzz.foundry import AGENT, FOUNDRY, HTTP, RESPONSE, SESSION, VERSION, VERSIONS
+from tests.fuzz.foundry import AGENT, CANARY, FOUNDRY, HTTP, RESPONSE, SESSION, VERSION, VERSIONS
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.records import AT, FULL_DESIRED, FULL_RELEASE, STORED
 from tests.fuzz.target import Target
@@ -39,12 +41,15 @@ async def _reconcile(data: Input) -> None:
     gateways = replace(in_memory_gateways(), foundry=FOUNDRY)
     state_store = cast("InMemoryStateStore", gateways.state_store)
     await _store(state_store, desired, release)
+    cast("InMemoryKeyVault", gateways.key_vault).put("hello-key", CANARY)
     HTTP.answers, HTTP.then = list(data[2]), LAST_ANSWER
     try:
         await reconcile(SPEC, SETTINGS, gateways)
     finally:
         HTTP.then = None
-    RELEASE_CODEC.encode(state_store.releases["hello"].state)
+        stored = RELEASE_CODEC.encode(state_store.releases["hello"].state).decode()
+        lines = cast("InMemoryJournal", gateways.journal).lines
+        assert CANARY not in f"{stored} {lines}", "a secret is in the state store or the journal"
 
 
 async def _store(state_store: InMemoryStateStore, desired: DesiredState, release: ReleaseState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,10 @@ from azure.core.pipeline.transport import AioHttpTransport
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from handlers.gateways.answer_limits import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES, LimitedResponse
 from tests.fuzz.values import CODES, VALUES, as_bytes, mutated, pick, serialized
 
+PIECE_BYTES = 65_536
 BREAKS: dict[str, type[Exception]] = {
     "reset": aiohttp.ClientOSError,
     "closed": aiohttp.ServerDisconnectedError,
@@ -87,7 +90,7 @@ class ScriptedSession:
 
 
 class _Response:
-    """The part of aiohttp's response that azure-core uses."""
+    """The part of aiohttp's response that azure-core uses, with the limits of ours."""
 
     def __init__(self, answer: Answer, method: str, url: str) -> None:
         self.status, self.reason, self.method, self.url = answer.status, "reason", method, url
@@ -95,10 +98,23 @@ class _Response:
         self._answer, self._left = answer, answer.body
         self.content = self
 
+    content_length = None
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        """The body, in pieces."""
+        for start in range(0, len(self._left), PIECE_BYTES):
+            yield self._left[start : start + PIECE_BYTES]
+
+    def at_eof(self) -> bool:
+        return True
+
     async def read(self, size: int = -1) -> bytes:
         if self._answer.breaks == "half":
             raise aiohttp.ClientPayloadError("half of it")
-        read, self._left = (self._left, b"") if size < 0 else (self._left[:size], self._left[size:])
+        if size < 0:
+            response: Any = self
+            return await LimitedResponse.read(response)
+        read, self._left = self._left[:size], self._left[size:]
         return read
 
     def close(self) -> None:
@@ -117,6 +133,7 @@ ERRORS = mutated(
 
 KINDS = ["good"] * 5 + ["wrong"] * 7 + ["error", "error", "raw", "break"]
 RAW = [b"<html>", b"", b"[", b"\x1f\x8b", b"\xff" * 9, b'<?xml version="1.0"?><a/>', b"\x00", b"null", b"1" * 5_000]
+RAW += [b"[" + b"{}," * MAX_ANSWER_VALUES + b"{}]", b'{"data": "' + b"x" * MAX_ANSWER_BYTES + b'"}']
 
 
 def answer(*bodies: Any) -> st.SearchStrategy[Answer]:
