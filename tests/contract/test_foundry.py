@@ -311,7 +311,8 @@ async def test_the_create_request_matches_the_wire_contract(real: StandInUnderTe
 
 async def test_moving_traffic_changes_only_the_selector(real: StandInUnderTest) -> None:
     await real.foundry.create_version("hello", DEFINITION, {})
-    before = dict(real.stand_in.project.agents["hello"].endpoint)
+    before = {"protocol_configuration": {"responses": {}}, "authorization_schemes": []}
+    real.stand_in.project.agents["hello"].endpoint |= before
     await real.foundry.set_routing("hello", Routing.to("1"))
     after = real.stand_in.project.agents["hello"].endpoint
     assert {key: value for key, value in after.items() if key != "version_selector"} == before
