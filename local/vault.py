@@ -18,6 +18,8 @@ from aiohttp import web
 
 from local.stand_in import StandIn
 
+VAULTS = "/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults"
+
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 PAGE_SIZE = 25
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
@@ -69,10 +71,9 @@ class Vault(StandIn):
 
     def _event(self, name: str, secret: SecretVersion) -> dict[str, Any]:
         """Return the event as Azure's schema page shows it, including the space at the end of ``ObjectName ``."""
-        vault_id = f"/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults/{self.vault}"
         return {
             "id": str(uuid.uuid4()),
-            "topic": vault_id,
+            "topic": f"{VAULTS}/{self.vault}",
             "subject": name,
             "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
