@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -168,6 +169,30 @@ async def follow_help(app: App, reason: str) -> None:
     elif "Nothing to do" not in Reason[reason].help:
         await app.push("v3", "b")
     await app.run_queue(wait=True)
+
+
+UNKNOWN_OF_FOUNDRY: list[dict[str, Any]] = [
+    {"date_behind_s": 1.0},
+    {"date_behind_s": -1.0},
+    {"service_metadata": {"enableVnextExperience": "false"}},
+    {"dedupe": True, "metadata_counts": False},
+    {"dedupe": True, "metadata_counts": True},
+]
+
+
+@pytest.mark.parametrize("behaviour", UNKNOWN_OF_FOUNDRY, ids=str)
+async def test_a_release_does_not_depend_on_what_foundry_does_in_either_way(
+    app: App, behaviour: dict[str, Any]
+) -> None:
+    project = app.services.foundry.project
+    usual = project.provisioning
+    project.provisioning = replace(usual, **behaviour)
+    try:
+        await app.push("v2", "b")
+        await app.run_queue(wait=True)
+        assert_live(app)
+    finally:
+        project.provisioning = usual
 
 
 REQUEST_ID = "c2a5a969a02572ead2f4bc3a59495aca"
