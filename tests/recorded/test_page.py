@@ -12,6 +12,8 @@ TEXT = PAGE.read_text()
 WAYS = re.compile(r"\b(recorded|documented|assumed|observed)\b", re.IGNORECASE)
 SOURCE = re.compile(r"\b(?:recorded|documented|assumed):\s+([A-Z](?:,\s+[A-Z])*)(?![a-zA-Z])")
 ABOUT_THE_PAGE = ("Assumed", "Where a stand-in differs", "Sources")
+BY_OTHER_TESTS = ("The container",)
+"""Microsoft's own server runs in a test of each of its contracts."""
 
 
 def paragraphs(section: str) -> list[str]:
@@ -26,7 +28,10 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-@pytest.mark.parametrize("heading", [heading for heading in sections() if heading not in ABOUT_THE_PAGE])
+HEADINGS = [heading for heading in sections() if heading not in ABOUT_THE_PAGE + BY_OTHER_TESTS]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
 def test_each_contract_says_how_it_is_known(heading: str) -> None:
     unmarked = [block for block in paragraphs(sections()[heading]) if not WAYS.search(block)]
     assert [block for block in unmarked if not block.startswith("A stand-in produces")] == []
