@@ -18,7 +18,7 @@ from tests.recorded.host_world import Step
 from tests.simulation.virtual_time import run
 
 FOLDER = Path(__file__).parents[3] / "shared" / "recorded" / "host"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"there are no traces in {FOLDER}")
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no traces in {FOLDER}")
 
 
 @dataclass(frozen=True)
