@@ -16,6 +16,7 @@ from azure.core.exceptions import AzureError
 from bench import (
     command_line,
     create_request,
+    estate,
     imports,
     journal,
     lists,
@@ -39,6 +40,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "overhead": overhead.rows,
     "many": many.rows,
     "prune": pruning.rows,
+    "estate": estate.rows,
     "journal": journal.rows,
     "lists": lists.rows,
     "safety": safety.rows,
