@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from core.agents_file.loader import AgentsFileError
+from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
 from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
@@ -35,6 +36,8 @@ from local.vault import SecretVersion, Vault
 
 IMAGE_EVENTS = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
 SECRET_EVENTS = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
+QUEUES = ("events", "events-poison", "releases", "releases-poison")
+"""Those of infra/modules/storage.bicep: a host creates no queue that it reads."""
 
 
 @dataclass
@@ -47,6 +50,8 @@ class Options:
     free_ports: bool = False
     functions: bool = True
     """False: start the Functions host elsewhere, with the settings under ``env`` in ``endpoints.json``."""
+    run_agents: bool = False
+    """True: agents are processes; False: all of them give configured answers."""
     retry_delay_factor: float = 0.01
     """Scales the delays between Event Grid's delivery attempts."""
 
@@ -74,6 +79,7 @@ class Stack:
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self.start_storage()
+        await self._create_queues()
         events = EventGrid(folder / "dead-letters", retry_delay_factor=self.options.retry_delay_factor)
         await self._start("eventgrid", events)
         self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
@@ -84,7 +90,8 @@ class Stack:
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
-        for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
+        pool = AgentPool(folder / "agents", self.report) if self.options.run_agents else None
+        for name, part in (("foundry", Foundry(registry_url=url, pool=pool)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)
         for name in secrets:
@@ -140,6 +147,12 @@ class Stack:
         arguments = ["local.storage", folder, *ports, "--cert", str(self.options.folder / "tls" / "server.pem")]
         self.endpoints |= await self.processes.start("storage", arguments, {**os.environ})
         self.report(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
+
+    async def _create_queues(self) -> None:
+        string = connection_string(self.endpoints)
+        async with QueueServiceClient.from_connection_string(string, connection_verify=self.endpoints["ca"]) as account:
+            for name in QUEUES:
+                await account.create_queue(name)
 
     def _port(self, name: str) -> int:
         """Return the port on which a part listens or will listen."""
