@@ -14,6 +14,7 @@ import pytest
 
 from local.event_grid import cloud_event
 from local.stack_client import StackClient, eventually, stack
+from tests.support.builders import REGISTRY
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -125,6 +126,13 @@ def trace(running: StackClient) -> list[Item]:
     return eventually(arrived, "the whole trace arrived")
 
 
+def test_requests_to_the_services_are_dependencies_in_the_trace(trace: list[Item], running: StackClient) -> None:
+    found = [item["data"]["baseData"] for item in spans(trace).values()]
+    for service in ("foundry", "vault"):
+        address = running.endpoints[service]
+        assert [span for span in found if str(span.get("data", "")).startswith(address)], service
+
+
 def test_every_step_is_in_one_tree_from_the_event_to_live(trace: list[Item]) -> None:
     by_id = spans(trace)
     (root,) = [item for item in by_id.values() if item["tags"].get("ai.operation.parentId") not in by_id]
@@ -215,7 +223,7 @@ def test_the_trace_of_an_event_is_continued(running: StackClient) -> None:
     trace_id, digest = "ab" * 16, running.push("agents/traced", None, "traced")
     event = {
         "id": "traced",
-        "topic": running.endpoints["env"]["REGISTRY_ID"],
+        "topic": REGISTRY,
         "subject": "agents/traced:1.1.0",
         "eventType": "Microsoft.ContainerRegistry.ImagePushed",
         "eventTime": datetime.now().astimezone().isoformat(),

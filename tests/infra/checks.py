@@ -39,6 +39,8 @@ HOST_SETTINGS = {
     "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
     "OTEL_SERVICE_NAME",
     "OTEL_TRACES_SAMPLER",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "AZURE_SDK_TRACING_IMPLEMENTATION",
 }
 """Settings of the Functions host and the worker."""
 UNSET_SETTINGS = {"AzureWebJobsStorage", "KEY_VAULT_HOST"}
@@ -142,7 +144,7 @@ def secrets(infra: Infra) -> Iterator[str]:
         yield from (f"{name} calls {call}" for call in re.findall(r"\b(list(?:Keys|Secrets|\w*Sas))\(", file.text))
         if re.search(r"AccountKey=|SharedAccess|\?sig=", file.text):
             yield f"{name} contains a key"
-    for output in set(infra.main.outputs) - {"KEY_VAULT_URL"}:
+    for output in set(infra.main.outputs) - {"KEY_VAULT_URL", "KEY_VAULT_ID"}:
         if re.search(r"KEY|PASSWORD|SECRET|SAS|CONNECTION", output):
             yield f"main.bicep has the output {output}"
 
