@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 80
-HOW = "\n## How\n"
+HOW, LATER = "\n## How\n", "- measured by themselves"
 Machine = Mapping[str, Any]
 
 
@@ -99,14 +99,23 @@ def page_with(text: str, rows: Sequence[Row], machine: Machine) -> str:
         line.split(" | ")[0].removeprefix("| "): line for line in numbers.splitlines()[2:] if line.startswith("| ")
     }
     methods = {line.removeprefix("- **").partition(".**")[0]: line for line in how.splitlines() if line}
-    names = ", ".join(row.name for row in rows)
-    later = f"- measured by themselves, {machine['date']}, load average {machine['load_average']}: {names}"
-    lines = [line for line in head.rstrip().splitlines() if not line.endswith(f": {names}")]
+    names = [row.name for row in rows]
+    lines = [line for line in (_without(line, names) for line in head.rstrip().splitlines()) if line != LATER]
+    later = f"{LATER}, {machine['date']}, load average {machine['load_average']}: {'; '.join(names)}"
     return _page(
         [*lines, *([] if lines[-1].startswith("- ") else [""]), later, ""],
         cells | {row.name: _cells(row) for row in rows},
         methods | {row.name: _how(row) for row in rows},
     )
+
+
+def _without(line: str, names: Sequence[str]) -> str:
+    """A line about rows measured by themselves without those that were measured again; LATER where none is left."""
+    if not line.startswith(LATER):
+        return line
+    run, _, earlier = line.rpartition(": ")
+    left = [name for name in earlier.split("; ") if name not in names]
+    return f"{run}: {'; '.join(left)}" if left else LATER
 
 
 def _page(head: Sequence[str], cells: Mapping[str, str], how: Mapping[str, str]) -> str:
