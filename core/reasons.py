@@ -123,6 +123,7 @@ class Reason(StrEnum):
     HELD = "HELD", "warning", "the desired image or definition is held", "Push a fixed build, or run slipway unhold AGENT."
     # Waits and stops
     APPROVAL_WAITING = "APPROVAL_WAITING", "warning", "mode is manual, and the version waits for approval", "Run slipway approve AGENT, or push a newer image."
+    WINDOW_CLOSED = "WINDOW_CLOSED", "info", "the version is proven, and waits until release.windows opens", "Nothing to do; the traffic moves when the window opens. To let the version go live now, run slipway approve AGENT."
     PAUSED = "PAUSED", "info", "a person paused the agent", "Run slipway resume AGENT."
     ROLLED_BACK_BY = "ROLLED_BACK_BY", "warning", "a person rolled the agent back, and a changed agents.yaml waits", "Push a newer image, or run slipway retry AGENT to release the desired image with today's agents.yaml."
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."

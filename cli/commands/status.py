@@ -65,6 +65,7 @@ async def _status(context: CommandContext, name: str, refused: list[GatewayError
         **_recorded_traffic(release),
         **_release(desired, release, now),
         "waiting": _waiting(desired, context.agents.agents[name]),
+        **_window(context.agents.agents[name], now),
         "holds": [_hold(hold) for hold in active(desired, release, now)],
         "versions": None,
         "version_limit": keep.limit,
@@ -123,7 +124,6 @@ def _traffic(agent: Agent | None, versions: Sequence[Version], release: ReleaseS
 
 def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dict[str, Any]:
     from cli.durations import format_time
-    from core.release_outcome import awaits_approval
 
     pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
     until = f" until {format_time(pause.until)}" if pause and pause.until else ""
@@ -136,7 +136,7 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
         "desired": desired.push.tag if desired.push else None,
         "digest": desired.push.digest if desired.push else None,
         "phase": str(release.phase),
-        "reason": "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason),
+        "reason": _reason(release),
         "detail": release.detail,
         "candidate": release.candidate if release.is_open else None,
         "not_before": waits_until.isoformat() if waits_until else None,
@@ -144,6 +144,22 @@ def _release(desired: DesiredState, release: ReleaseState, now: datetime) -> dic
         **_rollback(desired, release, now),
         "pause": f"by {pause.by}{until}: {pause.why}" if pause else None,
     }
+
+
+def _reason(release: ReleaseState) -> str:
+    from core.release_outcome import awaits_approval, awaits_window
+
+    if awaits_window(release):
+        return "WINDOW_CLOSED"
+    return "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason)
+
+
+def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
+    """Return when ``release.windows`` opens; None while it is open, and without windows."""
+    opening = spec.release.opens_at(now)
+    if opening is None:
+        return {"window_opens_at": None, "window_opens": None}
+    return {"window_opens_at": opening.isoformat(), "window_opens": spec.release.describe(opening, now)}
 
 
 def _waiting(desired: DesiredState, spec: AgentSpec) -> list[dict[str, str]]:
@@ -196,7 +212,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     live = f"version {status['live']} live" if status["live"] else "no version live"
     repository, _, digest = str(status["live_image"] or "").partition("@")
     image = f" ({repository.rpartition('/')[2]}@{digest[:19]})" if digest else ""
-    is_over = status["phase"] == "ended" or status["reason"] == "APPROVAL_WAITING"
+    is_over = status["phase"] == "ended" or status["reason"] in ("APPROVAL_WAITING", "WINDOW_CLOSED")
     limits = {"near": ", near the limit", "reached": ", limit reached"}
     limit = limits.get(status["version_limit_status"], "")
     parts = [
@@ -213,6 +229,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     notes += [f"  ROLLED_BACK_BY: {status['waits_for_rollback']}, {waits}"] if status["waits_for_rollback"] else []
     notes += [f"  paused {status['pause']}"] if status["pause"] else []
     notes += [f"  {push['tag']} waits until {push['until'][:19]} (release.min_push_age)" for push in status["waiting"]]
+    notes += [f"  window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += [f"  not before {status['not_before']}"] if status["not_before"] else []
     notes += ["  routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += [f"  as the state store has it; {status['not_read']}"] if "not_read" in status else []

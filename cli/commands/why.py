@@ -14,6 +14,7 @@ from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from core.agents_file.spec import AgentSpec
     from core.model import Push
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
@@ -59,7 +60,15 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
     digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
     found = await _with_same_release(journal, about)
     now = context.gateways.clock.now()
-    state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
+    specs = context.agents.agents
+    state = [
+        entry
+        for agent in agents
+        for entry in (
+            *_current_state(agent, *states[agent], subject, digests, now),
+            *_window_state(specs[agent], states[agent][1], subject, digests, now),
+        )
+    ]
     if not found and not state:
         days = max(1, back.days)
         reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
@@ -174,6 +183,20 @@ def _current_state(
             detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
             state.append({"agent": agent, "kind": "hold", "detail": detail})
     return state
+
+
+def _window_state(
+    spec: AgentSpec, release: ReleaseState, subject: str, digests: set[str], now: datetime
+) -> list[dict[str, Any]]:
+    """Return when the window opens for which the subject waits."""
+    from core.release_outcome import awaits_window
+
+    push, opening = release.push, spec.release.opens_at(now)
+    if push is None or opening is None or not awaits_window(release):
+        return []
+    if push.digest not in digests and not _is_about(_as_decision(push), subject):
+        return []
+    return [{"agent": spec.name, "kind": "window", "detail": f"closed, opens {spec.release.describe(opening, now)}"}]
 
 
 def _rollback_state(agent: str, desired: DesiredState, subject: str, digests: set[str]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
         "foundry_project_endpoint": snapshot.project,
         "poll_seconds": 2.0,
     }
-    assumptions, clock = Assumptions(), ManualClock(snapshot.at or datetime.now(UTC))
+    assumptions, clock = Assumptions(), ManualClock(arguments.at or snapshot.at or datetime.now(UTC))
     reads: Any = SnapshotGateways(snapshot, assumptions)
     source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
     gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
@@ -61,7 +61,7 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
     context.progress.activity = "reading state store, Foundry, Key Vault and registry"
     source = Source(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
     agents = _load(agents_file) if agents_file else context.agents
-    assumptions, clock = Assumptions(), ManualClock(gateways.clock.now())
+    assumptions, clock = Assumptions(), ManualClock(arguments.at or gateways.clock.now())
     recording = recording_gateways(source, clock, context.settings.foundry_project_endpoint, assumptions)
     return await _plan(arguments, recording, agents, context.settings, assumptions)
 

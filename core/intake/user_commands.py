@@ -103,6 +103,7 @@ def request_release(
     held = _may_hold(desired, release, now)
     lifted = [hold for hold in held if hold.digest == chosen.digest or hold.fingerprint == last]
     updated = _choose_push(_lift(desired, lifted), chosen, now)
+    updated = replace(updated, requested_generation=updated.generation)
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 

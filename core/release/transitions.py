@@ -24,6 +24,7 @@ from core.state.release import (
     WriteKind,
 )
 
+WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED})
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
 NEW_VERSION = timedelta(hours=1)
@@ -193,8 +194,13 @@ def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> b
 
 def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
     # a push whose image is not readable yet does not ask for the approval of the open release again
-    generation = state.observed_generation if reason is Reason.APPROVAL_WAITING else desired.generation
+    generation = state.observed_generation if reason in WAITS_OF_A_CANDIDATE else desired.generation
     return f"{generation} {reason} {state.candidate or ''}"
+
+
+def resumes(state: ReleaseState, at: datetime) -> ReleaseState:
+    """A message is about to be queued with which the release goes on once its window is open."""
+    return replace(state, resumes_at=at)
 
 
 def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:

@@ -176,6 +176,8 @@ async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseConte
     reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
     reported = reported or (isinstance(action, Stop) and action.already_reported)
     state = inputs.release if reported else transitions.reported(inputs.release, inputs.desired, action.reason)
+    if isinstance(action, Requeue) and action.reason is Reason.WINDOW_CLOSED:
+        state = transitions.resumes(state, action.until)
     await run.save(state)
     if not reported:
         if action.reason is Reason.APPROVAL_WAITING:
@@ -294,6 +296,6 @@ async def _after_write(
         kept = inputs.observed.with_routing(written.state.expected_routing)
     if written.created is not None:  # a read at once would say the same
         kept = kept.with_version(written.created.number, written.created)
-    detail = written.state.detail if isinstance(action, RollBack) else ""
+    detail = written.state.detail if isinstance(action, RollBack) else getattr(action, "detail", "")
     run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
     return ActionResult(written.state, kept, receipt_due=True)

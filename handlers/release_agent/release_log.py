@@ -7,6 +7,7 @@ from typing import Any
 
 from core.definition import Note
 from core.reasons import Reason
+from core.release import transitions
 from core.release.actions import ReplaceDesiredPush, Requeue, Stop
 from core.release.inputs import DecisionInput
 from core.release_outcome import seconds_since
@@ -97,10 +98,10 @@ class ReleaseLog:
     ) -> Stop | Requeue:
         """The loop ended without a release that ended; returns ``ended``."""
         observed = state.observed_generation
-        # what follows a release that waits for its approval has a report of its own
-        generation = observed if ended.reason is Reason.APPROVAL_WAITING else max(observed, desired.generation)
-        detail = detail or (ended.detail if isinstance(ended, Stop) else "")
-        self.record(ended.reason, state, desired, detail, generation=generation)
+        # what follows a release that waits for an approval or a window has a report of its own
+        waits = ended.reason in transitions.WAITS_OF_A_CANDIDATE
+        generation = observed if waits else max(observed, desired.generation)
+        self.record(ended.reason, state, desired, detail or ended.detail, generation=generation)
         return ended
 
     def lease_lost(self, desired: DesiredState) -> Stop:

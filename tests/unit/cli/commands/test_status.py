@@ -135,3 +135,19 @@ async def test_a_push_that_is_too_young_is_shown_with_the_time_at_which_it_goes_
     assert "  v1 waits until 2026-11-24T12:05:00 (release.min_push_age)" in result.text
     explained = await explain(context_of(app), "v1", timedelta(days=1))
     assert {"waiting"} == {entry["kind"] for entry in explained.data["state"]}
+
+
+@in_virtual_time
+async def test_a_closed_window_is_named_by_status_and_why() -> None:
+    app = app_with("windows: {zone: Europe/Berlin, allow: {days: wed, hours: 09:00-16:00}}")
+    await app.pushed("v1", "a")
+    await app.released()
+    result = await show_status(context_of(app), AGENT)
+    opens = "opens Wed 2026-11-25 09:00 Europe/Berlin (2026-11-25 08:00 UTC)"
+    assert ", WINDOW_CLOSED, candidate version 1" in result.text
+    assert f"  window closed, {opens}" in result.text
+    assert result.data[0]["window_opens_at"] == "2026-11-25T08:00:00+00:00"
+    assert f"now: {AGENT} window: closed, {opens}" in (await explain(context_of(app), "v1", timedelta(days=1))).text
+    assert "window" not in (await explain(context_of(app), "v9", timedelta(days=1))).text
+    await app.clock.sleep(24 * 3600)
+    assert "window closed" not in (await show_status(context_of(app), AGENT)).text
