@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from core.agents_file.loader import AgentsFileError
 from local.arm import Arm
@@ -35,6 +35,8 @@ from local.vault import SecretVersion, Vault
 
 IMAGE_EVENTS = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
 SECRET_EVENTS = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
+QUEUES = ("events", "events-poison", "releases", "releases-poison")
+"""Those of infra/modules/storage.bicep: a host creates no queue that it reads."""
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Stack:
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self.start_storage()
+        await self._create_queues()
         events = EventGrid(folder / "dead-letters", retry_delay_factor=self.options.retry_delay_factor)
         await self._start("eventgrid", events)
         self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
@@ -140,6 +143,12 @@ class Stack:
         arguments = ["local.storage", folder, *ports, "--cert", str(self.options.folder / "tls" / "server.pem")]
         self.endpoints |= await self.processes.start("storage", arguments, {**os.environ})
         self.report(f"{'storage':12} {self.endpoints['blob']} {self.endpoints['queue']}")
+
+    async def _create_queues(self) -> None:
+        string = connection_string(self.endpoints)
+        async with QueueServiceClient.from_connection_string(string, connection_verify=self.endpoints["ca"]) as account:
+            for name in QUEUES:
+                await account.create_queue(name)
 
     def _port(self, name: str) -> int:
         """Return the port on which a part listens or will listen."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.functions_host.indexing import load
+from local.stack import QUEUES
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}
@@ -29,6 +30,10 @@ TRIGGERS = {
 def test_every_trigger_is_indexed_with_its_binding() -> None:
     found = load(ROOT, SETTINGS)
     assert {f.name: (f.trigger, f.argument, f.queue, f.schedule) for f in found.values()} == TRIGGERS
+
+
+def test_the_stack_makes_the_queues_of_the_triggers() -> None:
+    assert sorted(QUEUES) == sorted(queue for _, _, queue, _ in TRIGGERS.values() if queue)
 
 
 def test_importing_the_app_imports_no_sdk_and_no_heavy_library() -> None:

@@ -31,6 +31,8 @@ class Function:
     call: Callable[..., Any]
     queue: str = ""
     schedule: str = ""
+    run_on_startup: bool = False
+    use_monitor: bool = True
 
 
 def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
@@ -59,6 +61,8 @@ def _function(builder: Any, env: Mapping[str, str]) -> Function:
         call=call,
         queue=_resolved(name, str(binding.get("queueName", "")), env),
         schedule=_resolved(name, str(binding.get("schedule", "")), env),
+        run_on_startup=bool(binding.get("runOnStartup", False)),
+        use_monitor=binding.get("useMonitor") is not False,
     )
 
 

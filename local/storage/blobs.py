@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from local.storage.leases import ACTIONS, allow_write
-from local.storage.service import ACCOUNT, StorageHandler, StorageService, element, http_date, xml
+from local.storage.service import ACCOUNT, StorageHandler, StorageService, element, http_date, page, xml
 from local.storage.store import Blob, StorageError
 
 MAX_BLOCKS = 50_000
@@ -43,13 +43,10 @@ class Blobs(StorageService):
 
     def _list(self, request: web.Request, container: str) -> web.Response:
         blobs = self.store.list_blobs(container, request.query.get("prefix", ""))
-        start, size = int(request.query.get("marker") or 0), int(request.query.get("maxresults") or 5000)
-        page, more = blobs[start : start + size], start + size < len(blobs)
-        elements = "".join(_blob_element(name, blob) for name, blob in page)
-        marker = str(start + size) if more else ""
+        listed, marker = page(request, blobs)
+        elements = "".join(_blob_element(name, blob) for name, blob in listed)
         return xml(
-            f'<EnumerationResults ContainerName="{container}"><Blobs>{elements}</Blobs>'
-            f"{element('NextMarker', marker)}</EnumerationResults>"
+            f'<EnumerationResults ContainerName="{container}"><Blobs>{elements}</Blobs>{marker}</EnumerationResults>'
         )
 
     async def _blob(self, request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
-from local.storage.service import ACCOUNT, StorageHandler, StorageService, element, http_date, xml
+from local.storage.service import ACCOUNT, StorageHandler, StorageService, element, http_date, page, xml
 from local.storage.store import Message, StorageError
 
 WEEK = 7 * 24 * 3600
@@ -21,14 +21,18 @@ class Queues(StorageService):
     name = "queues"
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes of queues, their messages, and one message."""
+        """Return the routes of the list of queues, of queues, their messages, and one message."""
         queue = f"/{ACCOUNT}/{{queue}}"
         return [
             self.clock_route(),
+            *(web.get(path, self._account) for path in (f"/{ACCOUNT}", f"/{ACCOUNT}/")),
             web.route("*", queue, self._queue),
             web.route("*", f"{queue}/messages", self._messages),
             web.route("*", f"{queue}/messages/{{message}}", self._message),
         ]
+
+    async def _account(self, request: web.Request) -> web.Response:
+        return await self.respond(request, self._list)
 
     async def _queue(self, request: web.Request) -> web.Response:
         return await self.respond(request, self._create if request.method == "PUT" else self._properties)
@@ -39,6 +43,16 @@ class Queues(StorageService):
 
     async def _message(self, request: web.Request) -> web.Response:
         return await self.respond(request, self._delete if request.method == "DELETE" else self._update)
+
+    def _list(self, request: web.Request) -> web.Response:
+        if request.query.get("comp") != "list":
+            raise StorageError(400, "InvalidQueryParameterValue")
+        names, marker = page(request, self.store.list_queues(request.query.get("prefix", "")))
+        queues = "".join(f"<Queue>{element('Name', name)}</Queue>" for name in names)
+        return xml(
+            f'<EnumerationResults ServiceEndpoint="{self.url}/{ACCOUNT}">'
+            f"<Queues>{queues}</Queues>{marker}</EnumerationResults>"
+        )
 
     def _create(self, request: web.Request) -> web.Response:
         self.store.create_queue(request.match_info["queue"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
+from typing import TypeVar
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from local.storage.store import StorageError, Store
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The emulator's account and key, which Microsoft publishes in the documentation of Azurite."""
+T = TypeVar("T")
 StorageHandler = Callable[[web.Request], Awaitable[web.Response] | web.Response]
 
 
@@ -59,13 +61,16 @@ class StorageService(StandIn):
             result = handler(request) if "Authorization" in request.headers else _not_signed_in(request)
             response = result if isinstance(result, web.Response) else await result
         except StorageError as error:
-            response = self._error(error)
+            response = self._error(error, request)
         response.headers.setdefault("x-ms-request-id", "local")
         response.headers.setdefault("x-ms-version", request.headers.get("x-ms-version", "2026-10-06"))
         return response
 
-    def _error(self, error: StorageError) -> web.Response:
-        response = xml(f"<Error>{element('Code', error.code)}{element('Message', error.code)}</Error>")
+    def _error(self, error: StorageError, request: web.Request) -> web.Response:
+        if request.method == "HEAD":  # with a content type, Azure's .NET SDK reads a body that HEAD does not have
+            response = web.Response()
+        else:
+            response = xml(f"<Error>{element('Code', error.code)}{element('Message', error.code)}</Error>")
         response.set_status(error.status)
         response.headers["x-ms-error-code"] = error.code
         return response
@@ -83,6 +88,12 @@ def http_date(seconds: float) -> str:
 def xml(text: str) -> web.Response:
     """Return an XML response."""
     return web.Response(text=f'<?xml version="1.0" encoding="utf-8"?>{text}', content_type="application/xml")
+
+
+def page(request: web.Request, items: Sequence[T]) -> tuple[Sequence[T], str]:
+    """Return the requested page of a list, and the element with the marker of the next page."""
+    start, size = int(request.query.get("marker") or 0), int(request.query.get("maxresults") or 5000)
+    return items[start : start + size], element("NextMarker", start + size if start + size < len(items) else "")
 
 
 def element(name: str, value: object) -> str:

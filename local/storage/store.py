@@ -124,6 +124,11 @@ class Store:
         """Create a queue; raise 409 if it exists."""
         self._insert("queues", name, "QueueAlreadyExists")
 
+    def list_queues(self, prefix: str) -> list[str]:
+        """Return the names of the queues, sorted."""
+        query = "SELECT name FROM queues WHERE substr(name, 1, ?)=? ORDER BY name"
+        return [name for (name,) in self._file.execute(query, (len(prefix), prefix))]
+
     def messages(self, queue: str) -> list[Message]:
         """Return the messages that have not expired, oldest first; raise 404 if the queue does not exist."""
         self._need("queues", queue, "QueueNotFound")
