@@ -103,7 +103,11 @@ class Prober:
             answer = await self._foundry.ask(self._agent, probe, session, within)
             if answer.session and answer.session != session:
                 self._closer.end(self._agent, answer.session)
-            return lambda is_open: judge_answer(probe, open_words(answer) if is_open else answer, self._version)
+
+            def judge(is_open: bool) -> Judgement:
+                return judge_answer(probe, open_words(answer) if is_open else answer, self._version, session)
+
+            return judge
 
         return await self._until(ask, probe.within.total_seconds())
 
