@@ -25,6 +25,7 @@ HIDDEN = "***"
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+    "container_log",
 )  # fmt: skip
 Decision = Mapping[str, object]
 
@@ -217,6 +218,14 @@ def _as_decision(push: Push) -> Decision:
     return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
 
 
+def _container_log(decision: Mapping[str, Any]) -> str:
+    """Return what the container of the version printed last, below a line that names it."""
+    from cli.output import join_lines
+
+    title = f"version {decision.get('version')} of {decision.get('agent')} printed:"
+    return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
+
+
 def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
     from cli.output import columns, join_lines, meaning, subject
 
@@ -231,6 +240,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
         for decision in decisions
     ]
     lines = [columns(rows)] if rows else []
+    lines += [_container_log(decision) for decision in decisions if decision.get("container_log")]
     hint = str(decisions[-1].get("help", "")) if decisions else ""
     notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
     notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]

@@ -133,6 +133,9 @@ class ReleaseSpec(Value):
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
     hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+    logs: bool = Field(
+        default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
+    )
     windows: WindowsSpec | None = Field(
         None, description="when traffic may move to a new version; without it at any time"
     )

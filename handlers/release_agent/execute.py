@@ -85,7 +85,8 @@ class ReleaseContext:
     def prober(self, version: str, state: ReleaseState) -> Prober:
         """A prober that reads the noted secrets, if need be, before it repeats what was answered."""
         shown = partial(self.words.may_be_shown, state)
-        return Prober(self.spec.name, version, self.gateways.foundry, self.gateways.clock, self.closer, shown)
+        foundry, clock, logs = self.gateways.foundry, self.gateways.clock, self.spec.release.logs
+        return Prober(self.spec.name, version, foundry, clock, self.closer, shown, reads_log=logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     prober = run.prober(action.version, inputs.release)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
+    run.log.container_log = report.log
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
     follow_up = after_verify(inputs, run.spec, report, run.gateways.clock.now())
@@ -242,6 +244,7 @@ async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> A
     report_now = run.prober(action.version, inputs.release).check(run.spec.release.check)
     both = gather_two(report_now, run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
+    run.log.container_log = report.log
     observed = replace(inputs.observed, versions=versions)
     if report.outcome is ProbeOutcome.INCONCLUSIVE:
         observed = await run.observer.agent_again(observed)
@@ -255,15 +258,10 @@ async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseCo
     release, observed = inputs.release, inputs.observed
     await run.save(release)
     run.log.record(REASONS[PruneForRoom], release, inputs.desired, f"{len(action.deletions)} versions may go")
-    deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions, _never_interrupted)
+    deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions)
     await deleter.delete_all(action.deletions)
     results = {**observed.prune_results, **deleter.results}
     return ActionResult(release, replace(observed.only(Read.RELEASE_DEFINITION), prune_results=results))
-
-
-async def _never_interrupted() -> bool:
-    """A release prunes for itself: a newer change supersedes it afterwards."""
-    return False
 
 
 async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:

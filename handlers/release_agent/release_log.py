@@ -19,6 +19,9 @@ from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
+FAILED_PROBE = frozenset({Reason.VERIFY_FAILED, Reason.CHECK_FAILED, Reason.CHECK_FAILED_NO_ROLLBACK_VERSION})
+"""The reasons whose line has the container's log."""
+
 
 class ReleaseLog:
     """What a release records; ``publish`` sends the events once the lease is released.
@@ -28,6 +31,8 @@ class ReleaseLog:
     """
 
     lease: Lease | None = None
+    container_log: str = ""
+    """What the container of the version that failed a probe printed; for the journal alone."""
 
     def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
@@ -74,6 +79,7 @@ class ReleaseLog:
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
             generation=generation or state.observed_generation,
+            journal_only={"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {},
         )
         self._when_stored(stored_with or state, line)
 

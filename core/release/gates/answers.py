@@ -83,6 +83,8 @@ class ProbeReport:
     detail: str = ""
     still_starting: bool = False
     """It failed because the service went on saying that the version is being provisioned."""
+    log: str = field(default="", compare=False)
+    """What the container printed last, where that was read; no decision depends on it."""
 
 
 def judge_answer(probe: Probe, answer: Answer, version: str, session: str | None = None) -> Judgement:
