@@ -100,7 +100,7 @@ def _next(agent: str, state: State, release: ReleaseState, starts: datetime | No
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    return known.help_for(agent) if known and not known.help.startswith("Nothing to do") else None
+    return known.help_for(agent, release.detail) if known and not known.help.startswith("Nothing to do") else None
 
 
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

@@ -23,9 +23,11 @@ class Reason(StrEnum):
         member.severity, member.meaning, member.help = severity, meaning, help_
         return member
 
-    def help_for(self, agent: str | None) -> str:
+    def help_for(self, agent: str | None, detail: str = "") -> str:
         """The help, with the agent's name in its commands; without an agent, AGENT stands for it."""
-        return re.sub(r"\bAGENT\b", lambda _: agent, self.help) if agent else self.help
+        by_detail = HELP_BY_DETAIL.get(self.value, ())
+        text = next((text for words, text in by_detail if re.search(words, detail)), self.help)
+        return re.sub(r"\bAGENT\b", lambda _: agent, text) if agent else text
 
     # fmt: off
     # Events
@@ -174,6 +176,24 @@ class Reason(StrEnum):
     CONFIG_CHANGED = "CONFIG_CHANGED", "info", "a deployment of agents.yaml changed what the agent runs", "Nothing to do; the release follows after release.debounce."
     # fmt: on
 
+
+HELP_BY_DETAIL = {
+    "IMAGE_ERROR": (
+        (
+            r"(?i)platform|architecture|exec format|no matching manifest|arm64|InvalidContainerImage",
+            "Build with docker buildx build --platform linux/amd64 and push.",
+        ),
+        (
+            r"(?i)pull|unauthori[sz]ed|forbidden|denied|manifest|not ?found",
+            "Grant the project's identity AcrPull or Repository Reader (see slipway doctor); then run slipway retry AGENT.",
+        ),
+        (
+            r"(?i)\bexit|crash|\bstart|readiness|entry ?point|out of memory|oom",
+            "Run the image with its variables on your machine, fix what stops it, and push the new build.",
+        ),
+    ),
+}
+"""By the code of a reason: words of its detail, and the help that goes with them, where they name the cause."""
 
 SERVICE_CODES = {
     "ImageError": Reason.IMAGE_ERROR,
