@@ -127,10 +127,15 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
             break
         await clock.sleep(max(0.0, message.due - clock.monotonic()))
         if (agent := message.agent) in agents.agents:
-            end = await reconcile(agents.agents[agent], settings, gateways)
-            decisions = _take_decisions(gateways) or [
-                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
-            ]
+            spec, now = agents.agents[agent], clock.now()
+            end = await reconcile(spec, settings, gateways)
+            opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
+            detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
+            if opening and not any(waiting.agent == agent for waiting in queue.waiting):
+                # the app has sent the message for the opening already
+                await queue.enqueue(agent, delay=(opening - now).total_seconds())
+            unchanged = {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
+            decisions = _take_decisions(gateways) or [unchanged | {"detail": detail}]
             rows += [_row(decision, gateways) for decision in decisions]
     return rows
 

@@ -18,7 +18,8 @@ from cli.plan.planner import plan_live, plan_offline
 from cli.plan.snapshot import read_snapshot, take_snapshot
 from core.agents_file.loader import load_agents
 from core.model import Routing
-from tests.support.app import AGENT, App
+from tests.simulation.virtual_time import in_virtual_time
+from tests.support.app import AGENT, App, app_with
 from tests.support.builders import push_data, push_event, secret_event
 from tests.unit.cli.support import context_of
 
@@ -240,3 +241,13 @@ def test_a_plan_of_another_time_shows_what_the_window_does_then(tmp_path: Path) 
     assert planned("2026-11-27T17:00") == friday
     with pytest.raises(UsageError, match="is not a time"):
         planned("tomorrow")
+
+
+@in_virtual_time
+async def test_a_plan_of_a_version_that_waits_names_the_opening() -> None:
+    app = app_with("windows: {allow: {days: wed, hours: 09:00-16:00}}")
+    await app.pushed("v1", "a")
+    await app.released()
+    result = await plan_live(context_of(app), PlanArguments(agent=AGENT), None)
+    assert reasons(result) == ["WINDOW_CLOSED", "TRAFFIC_MOVED", "LIVE"]
+    assert result.data["steps"][0]["detail"] == "opens Wed 2026-11-25 09:00 UTC"
