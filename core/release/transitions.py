@@ -200,7 +200,7 @@ def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> s
 
 
 def resumes(state: ReleaseState, at: datetime) -> ReleaseState:
-    """A message is about to be queued with which the release goes on once its window is open."""
+    """A message is queued with which the release goes on once its window is open."""
     return replace(state, resumes_at=at)
 
 
@@ -253,7 +253,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images and of secrets stays.
+    Only what is true of images, of secrets and of the queue stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
@@ -263,6 +263,7 @@ def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> 
         reason=Reason.AGENT_DELETED,
         holds=state.holds,
         image_facts=state.image_facts,
+        resumes_at=state.resumes_at,
         history=_with_history(state, Reason.AGENT_DELETED, now).history,
     )
 

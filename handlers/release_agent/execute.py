@@ -47,6 +47,7 @@ from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
+from handlers.release_agent.next_message import enqueue_opening
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
@@ -178,7 +179,7 @@ async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseConte
     reported = reported or (isinstance(action, Stop) and action.already_reported)
     state = inputs.release if reported else transitions.reported(inputs.release, inputs.desired, action.reason)
     if isinstance(action, Requeue) and action.reason is Reason.WINDOW_CLOSED:
-        state = transitions.resumes(state, action.until)
+        state, action = await enqueue_opening(run.spec.name, action, state, inputs.desired, run.gateways)
     await run.save(state)
     if not reported:
         if action.reason is Reason.APPROVAL_WAITING:
