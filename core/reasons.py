@@ -58,6 +58,7 @@ class Reason(StrEnum):
     CREATE = "CREATE", "info", "Foundry was asked for a version", "Nothing to do."
     MAKE_ROOM = "MAKE_ROOM", "info", "versions are pruned before a new one is created", "Nothing to do; if it happens often, lower keep.newest or keep.min_age."
     ADOPT = "ADOPT", "info", "a version with this fingerprint exists and becomes the candidate", "Nothing to do."
+    VERSION_NOT_ADOPTED = "VERSION_NOT_ADOPTED", "warning", "a version has this release's fingerprint and another definition", "Ask who created it."
     DELETE_DUPLICATE = "DELETE_DUPLICATE", "info", "an identical version that had failed was deleted", "Nothing to do; the version is created again."
     CONFIRM_PASSED = "CONFIRM_PASSED", "info", "two reads found the version active and as requested", "Nothing to do."
     TRAFFIC_MOVED = "TRAFFIC_MOVED", "info", "new sessions go to the version", "Nothing to do."

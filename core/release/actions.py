@@ -128,6 +128,8 @@ class Create:
     live_version: str | None
     routing_seen: Routing | None
     """The routing that this was decided on; with another one nothing is sent. None: there is no agent yet."""
+    notes: tuple[Note, ...] = ()
+    """What people must know about the versions that are there."""
 
 
 @dataclass(frozen=True, slots=True)

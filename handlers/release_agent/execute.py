@@ -134,6 +134,7 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
         case DeleteDuplicate():
             return await _delete_duplicate(action, inputs, run)
         case Create():
+            run.log.record_notes(action.notes, inputs.release, inputs.desired)
             return await _after_write(action, inputs, run, await run.writer.create(inputs, action))
         case Pin() | MoveTraffic():
             return await _after_write(action, inputs, run, await run.writer.set_routing(inputs.release, action))
