@@ -250,8 +250,7 @@ async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> A
     observed = replace(inputs.observed, versions=versions)
     if report.outcome is ProbeOutcome.INCONCLUSIVE:
         observed = await run.observer.agent_again(observed)
-    seen = replace(inputs, observed=observed)
-    follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
+    follow_up = after_check(replace(inputs, observed=observed), run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, next_action=follow_up)
 
 
