@@ -34,7 +34,7 @@ class SessionLogs:
         agent = self._project.agent(request.match_info["agent"])
         version = self._project.version(agent.name, request.match_info["version"])
         session = request.match_info["session_and_verb"].removesuffix(":logstream")
-        if session not in agent.sessions:
+        if not agent.has_session(session):
             raise FoundryError(404, "SandboxNotFound", "there is no such session")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(request)

@@ -101,7 +101,8 @@ class AgentState:
 
     name: str
     versions: dict[str, VersionState] = field(default_factory=dict)
-    endpoint: Json = field(default_factory=lambda: {"protocol_configuration": {"responses": {}}})
+    endpoint: Json = field(default_factory=dict)
+    """What was changed of the endpoint of a new agent."""
     enabled: bool = True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     sessions: dict[str, Json] = field(default_factory=dict)
