@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import tarfile
@@ -80,13 +79,17 @@ def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = N
         },
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
-    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
+    # Not compressed: the digest must not depend on the version of zlib.
+    layer_type = f"{OCI}.layer.v1.tar"
+    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", tar.getvalue(), layer_type)
 
 
-def _with_layer(config: bytes, config_type: str, layer: bytes) -> Artifact:
+def _with_layer(
+    config: bytes, config_type: str, layer: bytes, layer_type: str = f"{OCI}.layer.v1.tar+gzip"
+) -> Artifact:
     body = {
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
-        "layers": [{"mediaType": f"{OCI}.layer.v1.tar+gzip", "digest": digest_of(layer), "size": len(layer)}],
+        "layers": [{"mediaType": layer_type, "digest": digest_of(layer), "size": len(layer)}],
     }
     return _artifact(f"{OCI}.manifest.v1+json", body, [config, layer], [])
 
