@@ -28,10 +28,17 @@ SUCCESSES = frozenset(
 
 
 async def watch(
-    context: CommandContext, generations: Mapping[str, int], since: datetime, as_json: bool
+    context: CommandContext,
+    generations: Mapping[str, int],
+    since: datetime,
+    as_json: bool,
+    position: Mapping[str, int] | None = None,
 ) -> CommandResult:
-    """Return when each agent's release has ended or waits for an operator."""
-    printer, ends = DecisionPrinter(context, generations, since, as_json), dict[str, str]()
+    """Return when each agent's release has ended or waits for an operator.
+
+    ``position``: where the journal ended at ``since``; without it the whole day is read once.
+    """
+    printer, ends = DecisionPrinter(context, generations, since, as_json, position or {}), dict[str, str]()
     store = context.gateways.state_store
     context.progress.muted = True
     while waited := [agent for agent in generations if agent not in ends]:
@@ -72,9 +79,9 @@ class DecisionPrinter:
     agents: Mapping[str, int]
     since: datetime
     as_json: bool
+    _position: Mapping[str, int]
     _printed: set[str] = field(default_factory=set)
     _reasons: set[tuple[str, str]] = field(default_factory=set)
-    _position: Mapping[str, int] = field(default_factory=dict)
 
     async def print_new(self) -> None:
         """Print what the journal has received since; around midnight it is split over two days."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.state.release import ReleaseState
 
 MIN_DIGEST_DIGITS = 6
+USUAL_DELAY = timedelta(days=1)
+"""A release that nothing holds up has begun by then."""
 HIDDEN = "***"
 """In place of a secret (handlers.redaction)."""
 KEYS = (
@@ -57,7 +59,7 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
         lambda decision: _is_about(decision, subject) or _is_masked(decision, named), {*_as_stored(subject), *named}
     )
     digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
-    found = await _with_same_release(journal, about)
+    found = await _with_same_release(journal, about, _longest_wait(context))
     now = context.gateways.clock.now()
     state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
     if not found and not state:
@@ -118,7 +120,13 @@ def _is_masked(decision: Decision, digests: set[str]) -> bool:
     return HIDDEN in str(decision.get("tag") or "") and decision.get("digest") in digests
 
 
-async def _with_same_release(journal: JournalReader, about: list[Decision]) -> list[Decision]:
+def _longest_wait(context: CommandContext) -> timedelta:
+    """Return how long before the first decision that names its image a release may have been asked for."""
+    waits = (spec.release.longest_debounce for spec in context.agents.agents.values())
+    return max(waits, default=timedelta()) + USUAL_DELAY
+
+
+async def _with_same_release(journal: JournalReader, about: list[Decision], longest_wait: timedelta) -> list[Decision]:
     """Add the decisions of the same releases that name no image: by an operator or a timer."""
     with_agent = [decision for decision in about if decision.get("agent")]
     generations = {(item["agent"], item["generation"]) for item in with_agent if item.get("generation")}
@@ -131,7 +139,19 @@ async def _with_same_release(journal: JournalReader, about: list[Decision]) -> l
         return (agent, decision.get("generation")) in generations or (agent, decision.get("version")) in versions
 
     agents = {str(agent) for agent, _ in generations | versions}
-    return unique_decisions([*about, *(await journal.read(belongs, agents) if agents else [])])
+    if not agents:
+        return about
+    later = replace(journal, since=max(journal.since, _time_of(about[0], journal.since) - longest_wait))
+    return unique_decisions([*about, *await later.read(belongs, agents)])
+
+
+def _time_of(decision: Decision, default: datetime) -> datetime:
+    """Return when it was recorded; a person may have written the line."""
+    try:
+        at = datetime.fromisoformat(str(decision["at"]))
+    except ValueError:
+        return default
+    return at if at.tzinfo else default
 
 
 async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:

@@ -155,6 +155,9 @@ class Journal(Protocol):
     async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
         """The lines of a day, oldest first; with ``containing`` those alone whose JSON has one of the texts."""
 
+    async def end(self, day: datetime) -> Mapping[str, int]:
+        """The position after the last line that a day has by now."""
+
     async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
         """The lines that a day has received since a position; an empty position is the start of every day."""
 

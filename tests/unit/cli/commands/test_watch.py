@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from cli.commands import user_commands
 from cli.commands.watch import watch
 from cli.exit_codes import BAD_RESULT, DONE
 from handlers.gateways.in_memory.journal import InMemoryJournal
@@ -70,3 +71,27 @@ async def test_it_waits_for_the_last_lines_of_the_release(app: App, capsys: pyte
     app.gateways = replace(app.gateways, journal=LateJournal(app))
     await watch(context_of(app), {AGENT: 1}, since, as_json=True)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "LIVE"
+
+
+class CountedJournal(InMemoryJournal):
+    """Counts the lines that are read."""
+
+    read = 0
+
+    async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
+        new = await super().read_new(day, position)
+        self.read += len(new.lines)
+        return new
+
+
+async def test_it_reads_only_what_the_journal_receives_after_the_command(app: App) -> None:
+    await make_live(app, "a")
+    await run(app, "pause", why="lunch")
+    journal = CountedJournal()
+    journal.lines = [*app.journal.lines]
+    app.gateways = replace(app.gateways, journal=journal)
+    result = await user_commands.apply(
+        context_of(app), "request_release", AGENT, {"by": None}, watch=True, as_json=True
+    )
+    assert result.data == {AGENT: "PAUSED"}
+    assert journal.read == len(journal.lines) - len(app.journal.lines) == 1
