@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,17 +81,23 @@ def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = N
         },
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
-    # Not compressed: the digest must not depend on the version of zlib.
-    layer_type = f"{OCI}.layer.v1.tar"
-    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", tar.getvalue(), layer_type)
+    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", _gzip(tar.getvalue()))
 
 
-def _with_layer(
-    config: bytes, config_type: str, layer: bytes, layer_type: str = f"{OCI}.layer.v1.tar+gzip"
-) -> Artifact:
+def _gzip(data: bytes) -> bytes:
+    """Wrap data as gzip in stored blocks (RFC 1951, 3.2.4): its digest does not depend on the version of zlib."""
+    chunks = [data[start : start + 0xFFFF] for start in range(0, len(data), 0xFFFF)]
+    blocks = [
+        struct.pack("<BHH", number == len(chunks), len(chunk), len(chunk) ^ 0xFFFF) + chunk
+        for number, chunk in enumerate(chunks, 1)
+    ]
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + b"".join(blocks) + struct.pack("<II", zlib.crc32(data), len(data))
+
+
+def _with_layer(config: bytes, config_type: str, layer: bytes) -> Artifact:
     body = {
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
-        "layers": [{"mediaType": layer_type, "digest": digest_of(layer), "size": len(layer)}],
+        "layers": [{"mediaType": f"{OCI}.layer.v1.tar+gzip", "digest": digest_of(layer), "size": len(layer)}],
     }
     return _artifact(f"{OCI}.manifest.v1+json", body, [config, layer], [])
 
