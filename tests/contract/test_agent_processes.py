@@ -408,7 +408,7 @@ async def test_a_deleted_version_leaves_nothing_and_few_agents_run_at_once(proje
 
 async def test_nothing_is_left_when_the_process_above_is_killed(tmp_path: Path) -> None:
     guard = Path(__file__).parents[2] / "local" / "agents" / "guard.py"
-    agent = "import os, time\nif os.fork() == 0: os.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(600)"
+    agent = "import os, time\nif os.fork() == 0: os.setsid()\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(600)"
     above = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE); time.sleep(600)"
     guarded = [sys.executable, "-IS", str(guard), sys.executable, "-c", agent]
     process = await asyncio.create_subprocess_exec(
