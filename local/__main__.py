@@ -42,13 +42,22 @@ def up(
     deliver: Annotated[Literal["queue", "straight"], typer.Option(help="How Event Grid delivers events.")] = "queue",
     functions: Annotated[bool, typer.Option(help="Start the Functions host; without it, start your own.")] = True,
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
+    dispatcher: Annotated[
+        Path | None,
+        typer.Option(envvar="LOCAL_DISPATCHER", exists=True, dir_okay=False, help="Azure's own dispatchers to use."),
+    ] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: remove --no-functions")
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where
         raise typer.Exit(1)
-    options = Options(folder.resolve(), agents.resolve(), deliver, free_ports=ports == 0, functions=functions)
+    options = Options(
+        *(folder.resolve(), agents.resolve(), deliver),
+        free_ports=ports == 0,
+        functions=functions,
+        dispatcher=dispatcher and dispatcher.resolve(),
+    )
     raise typer.Exit(asyncio.run(_up(options)))
 
 

@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from local.functions_host.indexing import load
-from local.functions_host.invoker import Invoker
-from local.functions_host.queue_listener import QueueListener, queue_service
-from local.functions_host.server import FunctionsHost
-from local.functions_host.timer_listener import TimerListener
-
-
-async def _serve(app: Path, port: int, folder: Path, only: list[str]) -> None:
-    functions = {key: function for key, function in load(app, os.environ).items() if not only or function.name in only}
-    settings = json.loads((app / "host.json").read_text()).get("extensions", {}).get("queues", {})
-    invoker = Invoker()
-    host = FunctionsHost(functions, invoker)
-    print(json.dumps({"functions": await host.start(port)}), flush=True)
-    service, credential = queue_service(os.environ)
-    queues = [QueueListener(function, service, settings, invoker) for function in functions.values() if function.queue]
-    timers = [TimerListener(function, folder, invoker) for function in functions.values() if function.schedule]
-    tasks = [asyncio.create_task(queue.run()) for queue in queues]
-    tasks += [asyncio.create_task(timer.run()) for timer in timers]
-    stopping = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
-    await stopping.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await host.stop()
-    await service.close()
-    if credential is not None:
-        await credential.close()
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def main(
@@ -48,10 +18,32 @@ def main(
     port: int = 0,
     folder: Path = Path(".local"),
     only: Annotated[list[str] | None, typer.Option(help="Serve only this function, as instances on Flex do.")] = None,
+    dispatcher: Annotated[
+        Path | None,
+        typer.Option(envvar="LOCAL_DISPATCHER", exists=True, dir_okay=False, help="Azure's own dispatchers to use."),
+    ] = None,
 ) -> None:
     """Serve the app in the folder APP and print the address as one line of JSON."""
-    sys.path.insert(0, str(app.resolve()))
-    asyncio.run(_serve(app.resolve(), port, folder, only or []))
+    search_app_last(app.resolve())
+    from local.functions_host.host import Options, serve  # it imports core, which must come from the new path
+
+    _run(serve(Options(app.resolve(), port, folder, tuple(only or ()), dispatcher and dispatcher.resolve())))
+
+
+def search_app_last(app: Path) -> None:
+    """Search the app after the installed packages, as the worker does, and then the checkout, which Azure lacks."""
+    rest = [entry for entry in sys.path if Path(entry).resolve() not in (app, CHECKOUT)]
+    sys.path[:] = [*rest, *dict.fromkeys((str(app), str(CHECKOUT)))]
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run on the event loop of the worker, which is uvloop from Python 3.13 on."""
+    if sys.version_info >= (3, 13) and sys.platform != "win32":
+        import uvloop
+
+        uvloop.run(main)
+    else:
+        asyncio.run(main)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def on_message(message: func.QueueMessage) -> None:
 def on_time(timer: func.TimerRequest) -> None:
     print("time", timer.past_due, flush=True)
 """
+TRIGGER = 'arg_name="event")\nasync def on_event(event: str)'
 BLOCKING_APP = """
 import asyncio
 import azure.functions as func
@@ -218,8 +219,8 @@ async def test_a_timer_runs_on_its_schedule(host: Host) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (("event: str", "az_event: str"), "parameters ['az_event'] are not its binding"),
-        (('arg_name="event"', 'arg_name="az_event"'), "letters and digits only"),
+        (("event: str", "az_event: str"), "'az_event'"),
+        ((TRIGGER, TRIGGER.replace("event", "az_event").replace("on_az_event", "on_event")), "letters and digits only"),
         (("%EVERY%", "%NOWHERE%"), "the setting NOWHERE of its binding is not set"),
     ],
 )

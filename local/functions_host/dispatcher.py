@@ -1,0 +1,150 @@
+"""Azure's own dispatchers in front of the app: a program polls queues, answers Event Grid and keeps timers.
+
+The program is the code that the Functions host runs (the WebJobs SDK and its extensions). It is called as
+``PROGRAM functions.json host.json URL``, sends each invocation as ``POST URL/NAME``, and prints that it has started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+from local.functions_host.indexing import Function
+from local.functions_host.invoker import Invoker
+from local.functions_host.server import FunctionsHost
+from local.storage.account import connection_string
+
+STARTED = b"started"
+"""The end of the line that the program prints when it takes work."""
+STORAGE = "AzureWebJobsStorage"
+NOT_FORWARDED = frozenset({"host", "content-length", "transfer-encoding", "connection", "date", "server"})
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h"""
+LIBC = ctypes.CDLL(None)
+
+
+class DispatcherEndedError(Exception):
+    """The program did not start, or ended by itself."""
+
+
+class DispatchedHost(FunctionsHost):
+    """The host's HTTP server with the program behind it."""
+
+    def __init__(
+        self, functions: dict[str, Function], invoker: Invoker, program: Path, host_json: Path, folder: Path
+    ) -> None:
+        super().__init__(functions, invoker)
+        self._program, self._host_json, self._folder = program, host_json, folder
+        self._process: Process | None = None
+        self._address = ""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route of the program's invocations, and the host's own."""
+        invoke = web.post("/_local/invoke/{function}", self._invoke)
+        return [invoke, web.post("/admin/host/drain", self._forward), *super().routes()]
+
+    async def started(self) -> None:
+        """Start the program and wait until it takes work; raise DispatcherEndedError."""
+        timers, functions = self._folder / "timers", self._folder / "functions.json"
+        timers.mkdir(parents=True, exist_ok=True)
+        functions.write_text(json.dumps([_description(function) for function in self._functions.values()]))
+        port = _free_port()
+        self._address = f"http://127.0.0.1:{port}"
+        self._process = await asyncio.create_subprocess_exec(
+            *(self._program, functions, self._host_json, f"{self.url}/_local/invoke"),
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=_environment(os.environ) | {"PORT": str(port), "TIMERS": str(timers)},
+            preexec_fn=_end_with_parent,
+        )
+        while not (line := await self._line(self._process)).rstrip().endswith(STARTED):
+            if not line:
+                raise DispatcherEndedError(f"{self._program} did not start")
+
+    async def run(self) -> None:
+        """Print what the program prints until cancelled, then stop it; raise DispatcherEndedError if it ends."""
+        assert self._process is not None  # noqa: S101 - started() ran
+        try:
+            while await self._line(self._process):
+                pass
+            raise DispatcherEndedError(f"{self._program} ended with {await self._process.wait()}")
+        finally:
+            if self._process.returncode is None:
+                self._process.send_signal(signal.SIGTERM)  # it takes nothing more, and waits for what runs
+                await asyncio.gather(self._process.communicate())
+
+    async def _line(self, process: Process) -> bytes:
+        line = await process.stdout.readline() if process.stdout else b""
+        sys.stderr.write(line.decode(errors="replace"))
+        sys.stderr.flush()
+        return line
+
+    async def _invoke(self, request: web.Request) -> web.Response:
+        """Run a function; any status but 2xx makes the invocation a failed one."""
+        function = self._functions[request.match_info["function"].lower()]
+        body = await request.json()
+        data = body["data"]
+        payload = data if isinstance(data, str) else json.dumps(data)  # a timer's state is an object
+        metadata = {name[:1].upper() + name[1:]: value for name, value in body.get("metadata", {}).items()}
+        if await self._invoker.run(function, payload, metadata):
+            return web.Response()
+        return web.Response(status=500, text=f"{function.name} failed")
+
+    async def _event_grid(self, request: web.Request) -> web.Response:
+        return await self._forward(request)
+
+    async def _forward(self, request: web.Request) -> web.Response:
+        """Let the program answer; like Azure's front end, 503 while it does not."""
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in NOT_FORWARDED}
+        try:
+            async with (
+                ClientSession(auto_decompress=False, timeout=ClientTimeout(total=None)) as session,
+                session.request(
+                    request.method, self._address + request.path_qs, headers=headers, data=await request.read()
+                ) as answer,
+            ):
+                kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_FORWARDED}
+                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        except ClientError:
+            return web.Response(status=503)
+
+
+def _description(function: Function) -> dict[str, Any]:
+    """Describe a function as the program reads it."""
+    described = {"name": function.name, "type": function.trigger}
+    if function.queue:
+        described |= {"queueName": function.queue, "connection": STORAGE}
+    if function.schedule:
+        described["schedule"] = function.schedule
+    return described
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the program's environment: it signs in to storage with the account's key, and has the machine's clock."""
+    rest = {name: value for name, value in env.items() if not name.startswith(STORAGE) and name != "LD_PRELOAD"}
+    string = env.get(STORAGE) or connection_string(
+        {part: env[f"{STORAGE}__{part}ServiceUri"] for part in ("blob", "queue")}
+    )
+    return {"LOG_LEVEL": "Warning", **rest, STORAGE: string}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill the program when the host is killed: on Azure both are on the machine that is lost."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
