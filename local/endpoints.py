@@ -76,7 +76,9 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
 def _telemetry(url: str) -> dict[str, str]:
     """Return settings that send all telemetry to the stand-in, and nothing off the machine."""
     return {
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url}",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": (
+            f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url};LiveEndpoint={url}"
+        ),
         "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
         "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
         "OTEL_SERVICE_NAME": "slipway",

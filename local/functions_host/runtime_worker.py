@@ -53,9 +53,7 @@ PROTOCOL = SimpleNamespace(
 async def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
     """Return the app's functions by name in lower case; raise IndexingError. A process can load one app, once."""
     await initialize(app)
-    answer = await runtime.functions_metadata_request(_request("metadata"))
-    functions = [_function(metadata, env) for metadata in answer.function_metadata_results or ()]
-    return {function.name.lower(): function for function in functions}
+    return await functions(env)
 
 
 async def initialize(app: Path) -> Any:
@@ -68,6 +66,13 @@ async def initialize(app: Path) -> Any:
     if answer.result.status != SUCCESS:
         raise IndexingError(answer.result.exception.message)
     return answer
+
+
+async def functions(env: Mapping[str, str]) -> dict[str, Function]:
+    """Return the functions of the app that was indexed."""
+    answer = await runtime.functions_metadata_request(_request("metadata"))
+    found = [_function(metadata, env) for metadata in answer.function_metadata_results or ()]
+    return {function.name.lower(): function for function in found}
 
 
 async def invoke(
