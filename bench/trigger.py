@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from bench.apps import app_with_empty_function
 from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError, start_testbed
+from local.registry.events import PROVIDER
 from local.stack_client import host
 
 WARM_UP = 50
 EVENT = {
     "id": "00000000-0000-0000-0000-000000000000",
-    "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo",
+    "topic": f"{PROVIDER}/registries/demo",
     "subject": "agents/hello:v1",
     "eventType": "Microsoft.ContainerRegistry.ImagePushed",
     "eventTime": "2026-01-01T00:00:00.0000000Z",

@@ -29,11 +29,11 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 SECRET_ID = re.compile(r"https?://([^/\s]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
 REGISTRY_ID = re.compile(
-    r"/?subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.containerregistry/registries/([^/]+)/?"
+    r"subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.containerregistry/registries/([^/]+)"
 )
-"""In lower case: Azure writes resource ids in any case of letters."""
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 MAX_QUOTED_CHARS = 60
+MAX_TOPIC_CHARS = 200
 UNREADABLE = object()
 """An event that is not JSON."""
 
@@ -78,13 +78,16 @@ ParsedEvent = ImagePushed | SecretChanged | Ignored
 Json = Mapping[str, object]
 
 
-def parse_events(payload: str, registry: str, received_at: datetime, vault: str = "") -> tuple[ParsedEvent, ...]:
+def parse_events(
+    payload: str, registry: str, received_at: datetime, vault: str = "", *, registry_id: str = "", vault_id: str = ""
+) -> tuple[ParsedEvent, ...]:
     """Every event of a delivery; never raises, and a malformed event does not affect the others.
 
     ``registry`` is the resource name that a topic must end with, ``vault`` the host that a secret must be in, if it is
-    given. ``received_at`` replaces a time that is unreadable or not believable.
+    given. The topic must be ``registry_id`` or ``vault_id``, where that is given. ``received_at`` replaces a time that
+    is unreadable or not believable.
     """
-    ours = _Ours(registry.lower(), vault.lower(), received_at)
+    ours = _Ours(registry.lower(), _resource_id(registry_id), vault.lower(), _resource_id(vault_id), received_at)
     return tuple(_event(event, ours) for event in _bodies(repair_text(payload)))
 
 
@@ -93,8 +96,15 @@ class _Ours:
     """What an event is compared with."""
 
     registry: str
+    registry_id: str
     vault: str
+    vault_id: str
     received_at: datetime
+
+
+def _resource_id(text: str) -> str:
+    """A resource id as it is compared: Azure writes ids in any case of letters."""
+    return text.lower().strip("/")
 
 
 def _bodies(payload: str) -> Iterable[object]:
@@ -144,14 +154,14 @@ def _event(body: object, ours: _Ours) -> ParsedEvent:
 
 def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     data = _data(body)
-    topic = _text(body, "topic") or _text(body, "source")
     target = data.get("target")
     if not isinstance(target, dict) or not _text(target, "repository"):
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.target.repository is missing")
     repository, tag, digest = (_text(target, key) for key in ("repository", "tag", "digest"))
-    reason = _not_ours(data, topic, ours.registry) or _not_deployable(repository, tag, digest)
+    reason = _not_ours(data, _topic(body), ours) or _not_deployable(repository, tag, digest)
     if reason is not None:
         detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
+        detail = _quote(_topic(body), MAX_TOPIC_CHARS) if reason is Reason.OTHER_REGISTRY else detail
         known_digest = digest if DIGEST.fullmatch(digest) else ""
         return Ignored(event_id, reason, detail, _quote(repository), _quote(tag), known_digest)
     push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
@@ -170,13 +180,22 @@ def _event_time(body: Json, data: Json, received_at: datetime) -> datetime:
     return at if at <= received_at + MAX_CLOCK_SKEW else received_at
 
 
-def _not_ours(data: Json, topic: str, registry: str) -> Reason | None:
-    resource_id = topic.lower()
-    names = resource_id.split("/")
-    if "connectedregistries" in names or data.get("connectedRegistry") or data.get("connectedregistry"):
+def _topic(body: Json) -> str:
+    """The id of the resource that the event comes from: ``source`` in CloudEvents."""
+    return _text(body, "topic") or _text(body, "source")
+
+
+def _not_ours(data: Json, topic: str, ours: _Ours) -> Reason | None:
+    resource_id = _resource_id(topic)
+    if (
+        "connectedregistries" in resource_id.split("/")
+        or data.get("connectedRegistry")
+        or data.get("connectedregistry")
+    ):
         return Reason.CONNECTED_REGISTRY
     match = REGISTRY_ID.fullmatch(resource_id)
-    return None if match is not None and match[1] == registry else Reason.OTHER_REGISTRY
+    is_ours = match is not None and match[1] == ours.registry and resource_id == (ours.registry_id or resource_id)
+    return None if is_ours else Reason.OTHER_REGISTRY
 
 
 def _not_deployable(repository: str, tag: str, digest: str) -> Reason | None:
@@ -207,6 +226,9 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     host = host.lower().removesuffix(":443")
     if ours.vault and host != ours.vault:
         return Ignored(event_id, Reason.OTHER_VAULT, _quote(host))
+    topic = _topic(body)
+    if topic and ours.vault_id and _resource_id(topic) != ours.vault_id:
+        return Ignored(event_id, Reason.OTHER_VAULT, _quote(topic, MAX_TOPIC_CHARS))
     vault = host.partition(".")[0]
     at = _event_time(body, data, ours.received_at)
     return SecretChanged(vault, name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data), at)
@@ -229,8 +251,8 @@ def _text(body: Json, key: str) -> str:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _quote(text: str) -> str:
-    return "".join(char for char in text[:MAX_QUOTED_CHARS] if char.isprintable())
+def _quote(text: str, max_chars: int = MAX_QUOTED_CHARS) -> str:
+    return "".join(char for char in text[:max_chars] if char.isprintable())
 
 
 def event_time(text: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Literal
 
@@ -22,14 +23,18 @@ class Reason(StrEnum):
         member.severity, member.meaning, member.help = severity, meaning, help_
         return member
 
+    def help_for(self, agent: str | None) -> str:
+        """The help, with the agent's name in its commands; without an agent, AGENT stands for it."""
+        return re.sub(r"\bAGENT\b", lambda _: agent, self.help) if agent else self.help
+
     # fmt: off
     # Events
     ACCEPTED = "ACCEPTED", "info", "the agent should run this push from now on", "Nothing to do; the release follows."
     SAME_PUSH = "SAME_PUSH", "info", "the agent should run this push already", "Nothing to do for a repeated event; to release the push again, run slipway retry AGENT."
     NOT_NEWER = "NOT_NEWER", "info", "the tag is not newer than the desired one", "Push a newer tag, change tags.order in agents.yaml, or run slipway release AGENT --image REPOSITORY:TAG."
     NOT_FOLLOWED = "NOT_FOLLOWED", "info", "no agent follows the repository", "Add an agent with this repository to agents.yaml, if the image should run."
-    OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME, if this is your registry."
-    OTHER_VAULT = "OTHER_VAULT", "info", "the event is from another vault", "Check KEY_VAULT_URL and KEY_VAULT_HOST, if this is your vault."
+    OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME and REGISTRY_ID, if this is your registry."
+    OTHER_VAULT = "OTHER_VAULT", "info", "the event is from another vault", "Check KEY_VAULT_URL, KEY_VAULT_HOST and KEY_VAULT_ID, if this is your vault."
     CONNECTED_REGISTRY = "CONNECTED_REGISTRY", "info", "the event is from a connected registry", "Nothing to do; the parent registry sends its own event."
     OTHER_EVENT_TYPE = "OTHER_EVENT_TYPE", "info", "Slipway does not act on this type of event", "Filter the event subscription to ImagePushed, to save the delivery."
     UNTAGGED_PUSH = "UNTAGGED_PUSH", "info", "a manifest was pushed without a tag", "Push with a tag, unless the manifest is a part of an index."

@@ -34,7 +34,7 @@ def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str
     data = {
         "agent": agent,
         "reason": reason.value,
-        "help": reason.help,
+        "help": reason.help_for(agent),
         "detail": detail,
         "version": release.candidate,
         "previous_version": release.routing_at_start.pinned if release.routing_at_start else None,
@@ -57,7 +57,7 @@ def prune_event(agent: str, versions: list[str], at: str) -> OutcomeEvent:
 def secret_event(agent: str, changed: SecretChanged) -> OutcomeEvent:
     """The event for a new version of a secret that is only reported: ``release.on_secret_change: notify``."""
     reason = Reason.SECRET_CHANGE_REPORTED
-    data = {"agent": agent, "reason": reason.value, "help": reason.help, "secret": changed.name}
+    data = {"agent": agent, "reason": reason.value, "help": reason.help_for(agent), "secret": changed.name}
     event_id = f"{agent}/secret/{changed.name}/{changed.version}"
     return _event(SECRET_CHANGED, agent, event_id, redact_fields(data, MAX_DETAIL_CHARS))
 

@@ -50,7 +50,13 @@ class Settings:
         "Vault's host in events of secrets; those of other vaults are ignored",
         "that of `KEY_VAULT_URL`",
     )
+    key_vault_id: str = _setting(
+        "KEY_VAULT_ID", "Vault's resource id; events of secrets with another topic are ignored", ""
+    )
     registry_name: str = _setting("REGISTRY_NAME", "Registry's resource name; events from other registries are ignored")
+    registry_id: str = _setting(
+        "REGISTRY_ID", "Registry's resource id; events of a registry of this name elsewhere are ignored", ""
+    )
     registry_login_server: str = _setting(
         "REGISTRY_LOGIN_SERVER", "Host that images are pulled from", "`<REGISTRY_NAME>.azurecr.io`"
     )
@@ -89,7 +95,7 @@ class Settings:
         if "FOUNDRY_PROJECT_ENDPOINT" in given:
             given.pop("AZURE_AI_PROJECT_ENDPOINT", None)
         given_or_implied = _implied(given) | given
-        if mistakes := [*_missing(given_or_implied), *find_mistakes(given)]:
+        if mistakes := [*_missing(given_or_implied), *find_mistakes(given)] or _contradictions(given):
             raise ConfigError("\n".join(mistakes))
         server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME']}.azurecr.io").lower()
         derived = {"REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
@@ -113,6 +119,17 @@ def _vault_host(given: Mapping[str, str]) -> str:
     """The host that events name; unknown, and then empty, where the vault's address is that of a stand-in or proxy."""
     host = urlsplit(given["KEY_VAULT_URL"]).hostname or ""
     return given.get("KEY_VAULT_HOST", host if ".vault." in host else "").lower()
+
+
+def _contradictions(given: Mapping[str, str]) -> list[str]:
+    """A sentence for each id of another resource than the one that is used: its events would all be ignored."""
+    used = {"REGISTRY": given["REGISTRY_NAME"], "KEY_VAULT": _vault_host(given).partition(".")[0]}
+    ids = {name: given.get(f"{name}_ID", "").rstrip("/").rpartition("/")[2] for name in used}
+    return [
+        f"{name}_ID names {ids[name]!r}, but the app uses {in_use!r}; azd provision sets it"
+        for name, in_use in used.items()
+        if in_use and ids[name] and ids[name].lower() != in_use.lower()
+    ]
 
 
 def _implied(given: Mapping[str, str]) -> dict[str, str]:

@@ -131,6 +131,13 @@ def _registry_name(value: str) -> str | None:
     return f"must be the registry's resource name, letters and digits only; {_shown(value)}"
 
 
+def _resource_id(kind: str) -> Check:
+    """The id of a resource of this kind, in any case of letters."""
+    pattern = f"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(kind)}/[^/]+/?"
+    example = f"/subscriptions/<subscription>/resourceGroups/<group>/providers/{kind}/<name>"
+    return _text(f"(?i){pattern}", f"a resource id, such as {example}")
+
+
 def _host_name(example: str, domain: str) -> Check:
     """A host name, in Azure of this domain; a port may follow."""
 
@@ -224,9 +231,11 @@ CHECKS: Mapping[str, Check] = {
     "FOUNDRY_PROJECT_ENDPOINT": _project,
     "AZURE_AI_PROJECT_ENDPOINT": _project,
     "KEY_VAULT_URL": _bare_address("https://<vault>.vault.azure.net", ".vault.azure.net"),
+    "KEY_VAULT_ID": _resource_id("Microsoft.KeyVault/vaults"),
     "KEY_VAULT_HOST": _host_name("demo.vault.azure.net", ".vault.azure.net"),
     "REGISTRY_ENDPOINT": _bare_address("https://<registry>.azurecr.io", ".azurecr.io"),
     "REGISTRY_NAME": _registry_name,
+    "REGISTRY_ID": _resource_id("Microsoft.ContainerRegistry/registries"),
     "REGISTRY_LOGIN_SERVER": _host_name("demo.azurecr.io", ".azurecr.io"),
     "AGENTS_FILE": lambda _: None,
     "AzureWebJobsStorage": _storage,

@@ -377,7 +377,9 @@ module app 'modules/function.bicep' = {
     settings: {
       FOUNDRY_PROJECT_ENDPOINT: foundry.outputs.endpoint
       KEY_VAULT_URL: vaultSource.outputs.address
+      KEY_VAULT_ID: vaultSource.outputs.id
       REGISTRY_NAME: registryName
+      REGISTRY_ID: registrySource.outputs.id
       REGISTRY_LOGIN_SERVER: registrySource.outputs.address
       REGISTRY_ENDPOINT: 'https://${registrySource.outputs.address}'
       AGENTS_FILE: 'agents.yaml'
@@ -429,6 +431,8 @@ output SERVICE_SLIPWAY_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
 output KEY_VAULT_URL string = vaultSource.outputs.address
+output KEY_VAULT_ID string = vaultSource.outputs.id
+output REGISTRY_ID string = registrySource.outputs.id
 output REGISTRY_LOGIN_SERVER string = registrySource.outputs.address
 // for the command line: source <(azd env get-values)
 output AzureWebJobsStorage__accountName string = storage.outputs.name

@@ -18,6 +18,8 @@ from aiohttp import web
 
 from local.stand_in import StandIn
 
+VAULTS = "/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults"
+
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 PAGE_SIZE = 25
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
@@ -69,10 +71,9 @@ class Vault(StandIn):
 
     def _event(self, name: str, secret: SecretVersion) -> dict[str, Any]:
         """Return the event as Azure's schema page shows it, including the space at the end of ``ObjectName ``."""
-        vault_id = f"/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults/{self.vault}"
         return {
             "id": str(uuid.uuid4()),
-            "topic": vault_id,
+            "topic": f"{VAULTS}/{self.vault}",
             "subject": name,
             "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
@@ -95,7 +96,7 @@ class Vault(StandIn):
             return None
         port = urlsplit(f"//{request.host}").port
         challenge = f'authorization="https://login.microsoftonline.com/local", resource="https://0.0.1:{port}"'
-        response = _error(401, "Unauthorized", "a bearer token is needed")
+        response = _error(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
         response.headers["WWW-Authenticate"] = f"Bearer {challenge}"
         return response
 
@@ -111,7 +112,7 @@ class Vault(StandIn):
             return _error(404, "SecretNotFound", f"a secret with (name/id) {name} was not found in this key vault")
         if not secret.enabled:
             inner = {"code": "SecretDisabled"}
-            return _error(403, "Forbidden", "operation get is not allowed on a disabled secret", inner)
+            return _error(403, "Forbidden", "Operation get is not allowed on a disabled secret.", inner)
         return web.json_response({"value": secret.value, **self._properties(name, secret, versioned=True)})
 
     async def _set(self, request: web.Request) -> web.Response:
@@ -163,8 +164,8 @@ class Vault(StandIn):
         return {
             "id": f"{self.url}/secrets/{name}" + (f"/{secret.version}" if versioned else ""),
             "attributes": {key: value for key, value in attributes.items() if value is not None},
-            "tags": secret.tags,
-            "contentType": secret.content_type,
+            **({"tags": secret.tags} if secret.tags else {}),
+            **({"contentType": secret.content_type} if secret.content_type else {}),
         }
 
     async def _set_local(self, request: web.Request) -> web.Response:

@@ -90,7 +90,8 @@ async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intr
     name = existing.agent.name
     spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
     update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
-    text = "\n".join([intro, join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help}")])
+    outcome = join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help_for(name)}")
+    text = "\n".join([intro, outcome])
     data = {"agents_yaml": existing.entry, "adopted": True, "version": existing.live.number}
     return CommandResult(text, data)
 

@@ -156,7 +156,8 @@ def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
     if event.kind == RELEASE:
         return row
     settings, now = context.settings, context.gateways.clock.now()
-    (parsed,) = parse_events(json.dumps(event.body), settings.registry_name, now, settings.key_vault_host)
+    ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
+    (parsed,) = parse_events(json.dumps(event.body), settings.registry_name, now, settings.key_vault_host, **ids)
     return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

@@ -180,4 +180,5 @@ def _text(updates: Mapping[str, DesiredUpdate]) -> str:
     from cli.output import join_lines
 
     lines = [f"{agent}: {update.reason} {update.detail}".rstrip() for agent, update in updates.items()]
-    return join_lines(*lines, *sorted({f"  {update.reason.help}" for update in updates.values()}))
+    only = next(iter(updates)) if len(updates) == 1 else None
+    return join_lines(*lines, *sorted({f"  {update.reason.help_for(only)}" for update in updates.values()}))

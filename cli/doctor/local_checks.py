@@ -57,6 +57,14 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
         return None, [failed("settings", line, fix) for line in str(error).splitlines()]
 
 
+def check_sources(settings: Settings) -> list[Check]:
+    """Check that events of a registry or a vault of the same name elsewhere are ignored."""
+    ids = {"REGISTRY_ID": settings.registry_id, "KEY_VAULT_ID": settings.key_vault_id}
+    missing = " and ".join(name for name, value in ids.items() if not value)
+    detail = f"without {missing} only names are compared, not subscriptions"
+    return [unknown("sources of events", detail, "azd provision")] if missing else []
+
+
 def check_agents_file(settings: Settings) -> tuple[Agents | None, list[Check]]:
     """Return the agents, or a failed check for each error in the file."""
     try:

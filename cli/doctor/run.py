@@ -46,6 +46,7 @@ async def _checks(options: Options) -> list[Check]:
     results = [local_checks.check_python(), local_checks.check_sdks(), *of_settings]
     if settings is None:
         return results
+    results += local_checks.check_sources(settings)
     agents, of_agents = local_checks.check_agents_file(settings)
     results += of_agents
     progress = Progress()

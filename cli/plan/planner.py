@@ -129,7 +129,7 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
         if (agent := message.agent) in agents.agents:
             end = await reconcile(agents.agents[agent], settings, gateways)
             decisions = _take_decisions(gateways) or [
-                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help}
+                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
             ]
             rows += [_row(decision, gateways) for decision in decisions]
     return rows

@@ -26,8 +26,9 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     """
     decisions = DeliveryLog(gateways.journal, gateways.clock)
     try:
-        registry, vault = settings.registry_name, settings.key_vault_host
-        for parsed in parse_events(event, registry, gateways.clock.now(), vault):
+        registry, vault, now = settings.registry_name, settings.key_vault_host, gateways.clock.now()
+        ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
+        for parsed in parse_events(event, registry, now, vault, **ids):
             if isinstance(parsed, ImagePushed):
                 await handle_push(_with_safe_label(parsed), agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):

@@ -16,9 +16,9 @@ MAX_JOURNAL_VALUE_CHARS = 100_000
 """Of a field for the journal alone: a queue message has 64 KiB at most."""
 
 
-def reason_fields(reason: Reason) -> dict[str, object]:
+def reason_fields(reason: Reason, agent: str | None = None) -> dict[str, object]:
     """The fields of a line that follow from its reason."""
-    return {"reason": reason.value, "severity": reason.severity, "help": reason.help}
+    return {"reason": reason.value, "severity": reason.severity, "help": reason.help_for(agent)}
 
 
 class DecisionLog:
@@ -44,7 +44,9 @@ class DecisionLog:
     ) -> Callable[[], None]:
         """Write one decision down, with its time and span; the result records it."""
         at = self._clock.now().isoformat()
-        named = {"at": at, **reason_fields(reason), "detail": detail, **self._common, **fields}
+        about = {**self._common, **fields}
+        agent = str(about.get("agent") or "")
+        named = {"at": at, **reason_fields(reason, agent), "detail": detail, **about}
         given = {name: value for name, value in named.items() if value not in ("", None)}
         line = redact_fields(given, otel.MAX_VALUE_CHARS)
         more = {name: redact(str(value))[:MAX_JOURNAL_VALUE_CHARS] for name, value in (journal_only or {}).items()}

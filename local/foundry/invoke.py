@@ -67,7 +67,7 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
     require_active(version, project)
     if session is None:
         session = str(open_session(agent, version.number, project.clock())["agent_session_id"])
-    agent.sessions[session]["last_accessed_at"] = int(project.clock())
+    agent.asked_at[session] = project.clock()
     configured = project.provisioning.answer.items()
     answer: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), "pong")
     if isinstance(answer, dict) and "unpinned" in answer:
@@ -93,7 +93,7 @@ def _agent_error(asked: Asked) -> web.Response:
 
 
 def _version(agent: AgentState, session: str | None) -> VersionState:
-    if session is not None and session not in agent.sessions:
+    if session is not None and not agent.has_session(session):
         raise FoundryError(404, "SandboxNotFound", "there is no such session")
     version = (
         agent.versions.get(agent.sessions[session]["version_indicator"]["agent_version"])
@@ -110,15 +110,18 @@ def _response(name: str, asked: Asked, now: float) -> Json:
     content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
     message = {"id": f"msg_{uuid.uuid4().hex}", "type": "message", "role": "assistant", "status": "completed"}
     response_id = f"caresp_{uuid.uuid4().hex}"
+    origin: Json = {
+        "response_id": response_id,
+        "agent_reference": {"type": "agent_reference", "name": name, "version": asked.version.number},
+    }
     response: Json = {
         "id": response_id,
         "object": "response",
-        "output": [message | {"content": content}],
+        "output": [message | {"content": content} | origin],
         "created_at": int(now),
-        "agent_reference": {"type": "agent_reference", "name": name, "version": asked.version.number},
         "status": "completed",
         "completed_at": int(now),
-        "response_id": response_id,
+        **origin,
         "model": "",
         "agent_session_id": asked.session,
         "background": False,

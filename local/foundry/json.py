@@ -6,7 +6,7 @@ import uuid
 
 from aiohttp import web
 
-from local.foundry.state import LATEST, AgentState, Json, VersionState
+from local.foundry.state import LATEST, AgentState, Json, Project, VersionState
 
 
 def page(request: web.Request, items: list[Json], *, key: str = "id") -> web.Response:
@@ -35,7 +35,7 @@ FOLLOWS_LATEST: Json = {
 """The endpoint of an agent that was never pinned."""
 
 
-def agent_json(agent: AgentState, now: float) -> Json:
+def agent_json(agent: AgentState, project: Project) -> Json:
     """Return an agent."""
     latest = agent.latest
     return {
@@ -44,15 +44,19 @@ def agent_json(agent: AgentState, now: float) -> Json:
         "name": agent.name,
         "state": "enabled" if agent.enabled else "disabled",
         "configuration_state": "enabled",
-        "versions": {"latest": version_json(agent.name, latest, now)} if latest else {},
+        "versions": {"latest": version_json(agent.name, latest, project)} if latest else {},
         "agent_endpoint": FOLLOWS_LATEST | agent.endpoint,
-        "instance_identity": _identity(agent.name),
+        **_identities(agent.name),
     }
 
 
-def version_json(name: str, version: VersionState, now: float) -> Json:
-    """Return a version; it has an ``error`` once it failed."""
-    status = version.status(now)
+def version_json(name: str, version: VersionState, project: Project) -> Json:
+    """Return a version; it has an ``error`` once it failed.
+
+    The service's own metadata may differ between two answers about the same version.
+    """
+    status, service_metadata = version.status(project.clock()), project.provisioning.service_metadata
+    metadata = {key: service_metadata.get(key, value) for key, value in version.metadata.items()}
     body: Json = {
         "object": "agent.version",
         "id": f"{name}:{version.number}",
@@ -60,15 +64,27 @@ def version_json(name: str, version: VersionState, now: float) -> Json:
         "version": version.number,
         "description": "",
         "created_at": int(version.created_at),
-        "metadata": version.metadata,
+        "metadata": metadata,
         "status": status,
         "definition": {"container_protocol_versions": [], **version.definition},
-        "instance_identity": _identity(name),
-        "agent_guid": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+        **_identities(name),
+        "agent_guid": _guid(name),
     }
     return body | ({"error": version.error} if status == "failed" else {})
 
 
-def _identity(name: str) -> Json:
-    principal = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
-    return {"principal_id": principal, "client_id": principal}
+def _identities(name: str) -> Json:
+    """Return the identity of an agent, which all its versions have, and the blueprint that it was made from."""
+    principal, blueprint = (str(uuid.uuid5(uuid.NAMESPACE_DNS, part)) for part in (name, f"blueprint of {name}"))
+    return {
+        "instance_identity": {"principal_id": principal, "client_id": principal},
+        "blueprint": {"principal_id": blueprint, "client_id": _guid(blueprint)},
+        "blueprint_reference": {
+            "type": "ManagedAgentIdentityBlueprint",
+            "blueprint_id": f"{name}-{_guid(name)[:5]}",
+        },
+    }
+
+
+def _guid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))

@@ -58,16 +58,16 @@ class Foundry(StandIn):
     def _wrap(self, handler: Handler) -> Handler:
         async def wrapped(request: web.Request) -> web.StreamResponse:
             request_id = uuid.uuid4().hex
-            if not request.headers.get("Authorization", "").startswith("Bearer "):
-                return _error(FoundryError(401, "Unauthorized", "a bearer token is needed"), request_id)
             try:
+                _require_token(request)
                 response = await handler(request)
             except FoundryError as error:
                 response = _error(error, request_id)
             response.headers.setdefault("X-Request-ID", request_id)
             response.headers["apim-request-id"] = str(uuid.UUID(request_id))
-            # the same clock as in created_at of versions
-            response.headers["Date"] = formatdate(self.project.clock(), usegmt=True)
+            # the clock of created_at, or one that is behind it
+            date = self.project.clock() - self.project.provisioning.date_behind_s
+            response.headers["Date"] = formatdate(date, usegmt=True)
             return response
 
         return wrapped
@@ -150,10 +150,15 @@ class Foundry(StandIn):
         return await invoke(request, self._agent(request), self.project)
 
     def _agent_json(self, agent: AgentState) -> Json:
-        return agent_json(agent, self.project.clock())
+        return agent_json(agent, self.project)
 
     def _version_json(self, name: str, version: VersionState) -> Json:
-        return version_json(name, version, self.project.clock())
+        return version_json(name, version, self.project)
+
+
+def _require_token(request: web.Request) -> None:
+    if not request.headers.get("Authorization", "").startswith("Bearer "):
+        raise FoundryError(401, "Unauthorized", "a bearer token is needed")
 
 
 def _error(error: FoundryError, request_id: str) -> web.Response:
@@ -161,6 +166,7 @@ def _error(error: FoundryError, request_id: str) -> web.Response:
     body: Json = {
         "code": error.code,
         "message": f"{error.message} [Request ID: {request_id}]",
+        **({"param": error.param} if error.param else {}),
         "type": "error" if error.status == 404 else "invalid_request_error",
         "details": [],
         "additionalInfo": {"request_id": request_id},

@@ -62,7 +62,7 @@ class Sessions:
         return web.Response(status=204)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        self._agent(request).sessions.pop(request.match_info["session"], None)
+        self._agent(request).deleted_sessions.add(request.match_info["session"])
         return web.Response(status=204)
 
 

@@ -22,9 +22,12 @@ IDLE_SECONDS = 900.0
 class FoundryError(Exception):
     """An error response of the service."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None, param: str = ""
+    ) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+        self.status, self.code, self.message = status, code, message
+        self.headers, self.param = headers or {}, param
 
 
 @dataclass
@@ -38,6 +41,12 @@ class Provisioning:
     """An identical definition returns the latest version, if that has it."""
     metadata_counts: bool = False
     """Other metadata makes another version."""
+    service_metadata: dict[str, str] = field(default_factory=lambda: {"enableVnextExperience": "true"})
+    """What the service adds to the metadata of a version; answers show these values in place of stored ones."""
+    date_behind_s: float = 0.0
+    """Seconds by which the clock of the ``Date`` header is behind that of ``created_at``."""
+    disabled_tools: list[str] = field(default_factory=list)
+    """Types of tools that the subscription may not use."""
     limit: int = 1000
     not_ready: str = "agent_version_not_ready"
     """How a version that is not active refuses: with this code, ``bad_request`` and words alone, or ``header``."""
@@ -83,15 +92,31 @@ class AgentState:
     enabled: bool = True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     sessions: dict[str, Json] = field(default_factory=dict)
-    """Session id -> the session's JSON, without its status."""
+    """Session id -> the session's JSON, without its status; deleted ones stay listed."""
+    deleted_sessions: set[str] = field(default_factory=set)
+    asked_at: dict[str, float] = field(default_factory=dict)
+    """Session id -> time of its newest question; ``last_accessed_at`` does not move."""
 
     def session(self, key: str, now: float) -> Json:
         """Return a session's JSON; after its version's idle timeout it is idle and blocks no deletion."""
         session = self.sessions[key]
+        return session | {"status": self._session_status(key, session, now)}
+
+    def _session_status(self, key: str, session: Json, now: float) -> str:
         version = self.versions.get(session["version_indicator"]["agent_version"])
-        configured = (version.definition.get("session_configuration") or {}) if version else {}
-        idle = now - session.get("last_accessed_at", now) >= float(configured.get("idle_timeout_seconds", IDLE_SECONDS))
-        return session | {"status": "idle" if idle or "stopped_at" in session else "active"}
+        if key in self.deleted_sessions:
+            return "deleted"
+        if version is None or "stopped_at" in session:
+            return "idle"
+        configured = version.definition.get("session_configuration") or {}
+        used_at = self.asked_at.get(key) or session.get("created_at", now)
+        return "idle" if now - used_at >= float(configured.get("idle_timeout_seconds", IDLE_SECONDS)) else "active"
+
+    def has_session(self, key: str) -> bool:
+        """Return whether questions may be asked in this session."""
+        session = self.sessions.get(key)
+        is_bound = session is not None and session["version_indicator"]["agent_version"] in self.versions
+        return is_bound and key not in self.deleted_sessions
 
     def has_active_session(self, now: float, number: str | None = None) -> bool:
         """Return whether a session is active, on the given version or on any."""
@@ -137,6 +162,7 @@ class Project:
     def create(self, name: str, definition: Json, metadata: dict[str, str], image_error: str | None) -> VersionState:
         """Create a version, or return the latest one if its definition is identical, as the service does."""
         self._check(name, definition, metadata)
+        metadata = self.provisioning.service_metadata | metadata
         agent = self.agents.setdefault(name, AgentState(name))
         if agent.latest and self.provisioning.dedupe and self._is_identical(agent.latest, definition, metadata):
             return agent.latest
@@ -177,17 +203,12 @@ class Project:
         agent, version = self.agent(name), self.version(name, number)
         if agent.has_active_session(self.clock(), number) and not force:
             raise FoundryError(409, "conflict", f"version {number} has active sessions")
-        agent.sessions = {
-            key: session
-            for key, session in agent.sessions.items()
-            if session["version_indicator"]["agent_version"] != number
-        }
         del agent.versions[version.number]
 
 
 def image_of(definition: Json) -> str:
-    """Return the image that a definition names."""
-    return str((definition.get("container_configuration") or {}).get("image") or "")
+    """Return the image that a definition names, as it is sent or as versions of April 2026 have it."""
+    return str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or "")
 
 
 def merge_patch(old: Json, new: Json) -> Json:

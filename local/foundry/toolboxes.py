@@ -24,6 +24,7 @@ class Toolboxes:
         return [
             web.get(toolbox, wrap(self._get)),
             web.patch(toolbox, wrap(self._update)),
+            web.delete(toolbox, wrap(self._delete)),
             web.post(versions, wrap(self._create)),
             web.get(versions, wrap(self._list)),
             web.get(f"{versions}/{{version}}", wrap(self._get_version)),
@@ -33,7 +34,7 @@ class Toolboxes:
     def _toolbox(self, request: web.Request) -> Json:
         name = request.match_info["toolbox"]
         if name not in self._project.toolboxes:
-            raise FoundryError(404, "not_found", f"toolbox {name} does not exist")
+            raise FoundryError(404, "not_found", f"Toolbox '{name}' not found")
         return self._project.toolboxes[name]
 
     def _version(self, request: web.Request) -> Json:
@@ -46,6 +47,7 @@ class Toolboxes:
 
     async def _create(self, request: web.Request) -> web.Response:
         name, body = request.match_info["toolbox"], await request.json()
+        self._check_tools(body.get("tools") or [])
         toolbox = self._project.toolboxes.setdefault(name, {"versions": [], "last_number": 0, "default": None})
         toolbox["last_number"] += 1
         version: Json = {
@@ -54,12 +56,18 @@ class Toolboxes:
             "name": name,
             "version": str(toolbox["last_number"]),
             "metadata": body.get("metadata") or {},
-            "description": "",
+            "description": body.get("description") or "",
             "tools": body.get("tools") or [],
             "created_at": int(self._project.clock()),
         }
         toolbox["versions"].append(version)
         return web.json_response(version)
+
+    def _check_tools(self, tools: list[Json]) -> None:
+        for index, tool in enumerate(tools):
+            if tool.get("type") in self._project.provisioning.disabled_tools:
+                message = f"Tool type '{tool['type']}' is not enabled for this subscription."
+                raise FoundryError(400, "invalid_payload", message, param=f"tools[{index}].type")
 
     async def _list(self, request: web.Request) -> web.Response:
         return page(request, self._toolbox(request)["versions"])
@@ -73,6 +81,11 @@ class Toolboxes:
             raise FoundryError(400, "invalid_request", f"the toolbox has no version {default}")
         toolbox["default"] = default
         return web.json_response(_toolbox_json(request.match_info["toolbox"], toolbox))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._toolbox(request)
+        del self._project.toolboxes[request.match_info["toolbox"]]
+        return web.Response(status=204)
 
     async def _get_version(self, request: web.Request) -> web.Response:
         return web.json_response(self._version(request))

@@ -50,7 +50,8 @@ class AcrApi:
         if scheme == "Bearer" and token in self._access:
             return await handler(request)
         host, scope = request.host, _scope(request.path)
-        bearer = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{scope}",error="invalid_token"'
+        bearer = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{scope}"'
+        bearer += ',error="invalid_token"' if token else ""
         body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
         return web.json_response(body, status=401, headers={"WWW-Authenticate": bearer})
 

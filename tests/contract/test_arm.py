@@ -224,6 +224,8 @@ async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(docto
 
 def test_the_local_checks(tmp_path: Path) -> None:
     assert local_checks.check_python().status == "ok"
+    (check,) = local_checks.check_sources(replace(SETTINGS, registry_id="", key_vault_id="/x"))
+    assert (check.status, check.detail) == ("unknown", "without REGISTRY_ID only names are compared, not subscriptions")
     assert local_checks.check_sdks().status == "ok"
     lock = tmp_path / "requirements.txt"
     lock.write_text("azure-identity==0.1.0 \\\n")

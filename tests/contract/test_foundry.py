@@ -69,7 +69,8 @@ class FoundryUnderTest:
     def open_session(self, agent: str, number: str) -> None:
         raise NotImplementedError
 
-    def count_metadata(self) -> None:
+    def count_metadata(self, counts: bool = True) -> None:
+        """Other metadata makes another version, or does not."""
         raise NotImplementedError
 
 
@@ -82,8 +83,8 @@ class InMemoryUnderTest(FoundryUnderTest):
     def open_session(self, agent: str, number: str) -> None:
         self.foundry.agents[agent].versions_in_use.add(number)
 
-    def count_metadata(self) -> None:
-        self.foundry.deduplicates_by = "metadata"
+    def count_metadata(self, counts: bool = True) -> None:
+        self.foundry.deduplicates_by = "metadata" if counts else "definition"
 
 
 @dataclass
@@ -98,8 +99,8 @@ class StandInUnderTest(FoundryUnderTest):
     def open_session(self, agent: str, number: str) -> None:
         sessions.open_session(self.stand_in.project.agents[agent], number, self.clock.now().timestamp())
 
-    def count_metadata(self) -> None:
-        self.stand_in.project.provisioning.metadata_counts = True
+    def count_metadata(self, counts: bool = True) -> None:
+        self.stand_in.project.provisioning.metadata_counts = counts
 
 
 @pytest.fixture
@@ -114,12 +115,19 @@ async def real(tmp_path: Path) -> AsyncIterator[StandInUnderTest]:
     await stand_in.stop()
 
 
+@pytest.fixture(params=[False, True], ids=["definitions alone", "metadata counts"])
+def metadata_counts(request: pytest.FixtureRequest) -> bool:
+    """Whether other metadata makes another version: for the kind ``hosted`` nobody has recorded it."""
+    return bool(request.param)
+
+
 @pytest.fixture(params=["in-memory", "stand-in"])
-async def tested(request: pytest.FixtureRequest, real: StandInUnderTest) -> FoundryUnderTest:
-    if request.param == "in-memory":
-        clock = ManualClock()
-        return InMemoryUnderTest(InMemoryFoundry(clock, provisioning=20), clock)
-    return real
+async def tested(request: pytest.FixtureRequest, real: StandInUnderTest, metadata_counts: bool) -> FoundryUnderTest:
+    clock = ManualClock()
+    tested: FoundryUnderTest = InMemoryUnderTest(InMemoryFoundry(clock, provisioning=20), clock)
+    tested = tested if request.param == "in-memory" else real
+    tested.count_metadata(metadata_counts)
+    return tested
 
 
 async def test_a_missing_agent_or_version_is_none(tested: FoundryUnderTest) -> None:
@@ -139,7 +147,7 @@ async def test_a_version_is_first_creating_and_then_active(tested: FoundryUnderT
     created = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     assert (created.number, created.status, created.image) == ("1", Status.CREATING, IMAGE)
     assert created.variables == {"MODE", "KEY"}
-    assert created.metadata == {"slipway.tag": "v1"}
+    assert created.metadata["slipway.tag"] == "v1"
     assert created.created_at == tested.clock.now()
     tested.clock.passed += 21
     found = await tested.foundry.get_version("hello", "1")
@@ -151,7 +159,7 @@ async def test_the_definition_of_a_version_has_its_values_each_as_a_secret(teste
     await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
     found = await tested.foundry.get_definition("hello", "1")
     assert found is not None
-    assert (found.version.number, found.version.metadata) == ("1", {"slipway.tag": "v1"})
+    assert (found.version.number, found.version.metadata["slipway.tag"]) == ("1", "v1")
     values = {name: SecretValue(value) for name, value in (("MODE", "fast"), ("KEY", SECRET))}
     assert found.definition == replace(DEFINITION, environment=values)
     assert SECRET not in repr(found)
@@ -166,10 +174,13 @@ async def test_a_failed_version_has_a_failure(tested: FoundryUnderTest) -> None:
     assert (found.status, found.failure) == (Status.FAILED, Failure("ImageError", "manifest unknown"))
 
 
-async def test_creating_an_identical_definition_returns_the_existing_version(tested: FoundryUnderTest) -> None:
+async def test_creating_an_identical_definition_returns_the_latest_version(
+    tested: FoundryUnderTest, metadata_counts: bool
+) -> None:
     first = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
-    again = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})
-    assert again == first
+    assert await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"}) == first
+    other = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})
+    assert other.number == ("2" if metadata_counts else "1")
 
 
 async def test_only_the_latest_version_comes_back_for_an_identical_definition(tested: FoundryUnderTest) -> None:
@@ -178,11 +189,39 @@ async def test_only_the_latest_version_comes_back_for_an_identical_definition(te
     assert [version.number for version in await tested.foundry.list_versions("hello")] == ["1", "2", "3"]
 
 
-async def test_other_metadata_may_make_another_version(tested: FoundryUnderTest) -> None:
-    tested.count_metadata()
-    first = await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
-    assert await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"}) == first
-    assert (await tested.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v2"})).number == "2"
+async def test_the_service_adds_metadata_whose_value_differs_between_answers(real: StandInUnderTest) -> None:
+    await real.foundry.create_version("hello", DEFINITION, {"slipway.tag": "v1"})
+    found = []
+    for value in ("true", "false"):
+        real.stand_in.project.provisioning.service_metadata = {"enableVnextExperience": value}
+        version = await real.foundry.get_version("hello", "1")
+        found.append(version.metadata if version else {})
+    assert found == [{"slipway.tag": "v1", "enableVnextExperience": value} for value in ("true", "false")]
+
+
+async def test_a_version_may_be_created_a_second_after_its_answer(real: StandInUnderTest) -> None:
+    real.stand_in.project.provisioning.date_behind_s = 1
+    created = await real.foundry.create_version("hello", DEFINITION, {})
+    assert created.read_at is not None
+    assert (created.created_at - created.read_at).total_seconds() == 1
+
+
+async def test_a_version_in_the_shape_of_april_2026_is_read_as_a_newer_one(real: StandInUnderTest) -> None:
+    definition = {
+        "kind": "hosted",
+        "image": IMAGE,
+        "container_protocol_versions": [{"protocol": "responses", "version": "2.0.0"}],
+        "cpu": "1",
+        "memory": "2Gi",
+        "environment_variables": {"MODE": "fast", "KEY": SECRET},
+        "session_configuration": {"idle_timeout_seconds": 900},
+    }
+    real.stand_in.project.create("hello", definition, {}, None)
+    first = await real.foundry.get_definition("hello", "1")
+    second = await real.foundry.create_version("hello", DEFINITION, {})
+    assert first is not None
+    assert (first.version.image, first.definition.protocols) == (IMAGE, (("responses", "2.0.0"),))
+    assert (second.number, second.parts) == ("2", first.version.parts)
 
 
 async def test_a_new_agent_follows_its_newest_version_until_its_traffic_is_moved(tested: FoundryUnderTest) -> None:

@@ -12,10 +12,18 @@ from core.model import Answer
 from core.release.gates.answers import Verdict, judge_answer
 from handlers.gateways.errors import TransientError
 from handlers.redaction import open_words
-from tests.contract.test_foundry import DEFINITION, FoundryUnderTest, InMemoryUnderTest, StandInUnderTest, real, tested
+from tests.contract.test_foundry import (
+    DEFINITION,
+    FoundryUnderTest,
+    InMemoryUnderTest,
+    StandInUnderTest,
+    metadata_counts,
+    real,
+    tested,
+)
 from tests.support.local_clients import plan_faults
 
-__all__ = ["real", "tested"]
+__all__ = ["metadata_counts", "real", "tested"]
 
 ASK = Probe(ask="ping", expect="pong")
 POST = Probe(post={"q": "ping"}, expect="pong")

@@ -141,6 +141,8 @@ def test_a_state_of_a_newer_version_is_not_overwritten(running: StackClient) -> 
 
 def test_a_slow_command_reports_what_it_waits_for_and_ctrl_c_stops_it(running: StackClient) -> None:
     set_faults(running, "foundry", {"path": "/agents/", "delay_s": 20})
+    # a suite that a shell started in the background ignores Ctrl-C, and so does a child, unless a handler is set
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "cli", "status"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(running), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -125,10 +125,9 @@ def test_the_smoke_check_of_a_deployment_is_handled_and_changes_nothing(running:
     assert isinstance(agents, Agents)
     event_id, now = f"smoke-{uuid.uuid4()}", datetime.now(UTC)
     env = {"AZURE_STORAGE_ACCOUNT_NAME": "local", **running.endpoints["env"]}
-    registry = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
     with Azure(env, AsyncLocalCredential(), connection_verify=running.endpoints["ca"]) as azure:
         before = azure.desired_etags()
-        azure.send_event(smoke.event(agents, registry, event_id, now))
+        azure.send_event(smoke.event(agents, env["REGISTRY_ID"], event_id, now))
         lines = eventually(lambda: smoke.answers(azure.journal(now), event_id), "the decision is in the journal")
         after = azure.desired_etags()
     assert {finding.level for finding in smoke.judge(lines, before, after, 1)} == {"ok"}

@@ -215,7 +215,7 @@ def test_the_trace_of_an_event_is_continued(running: StackClient) -> None:
     trace_id, digest = "ab" * 16, running.push("agents/traced", None, "traced")
     event = {
         "id": "traced",
-        "topic": "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerRegistry/registries/demo",
+        "topic": running.endpoints["env"]["REGISTRY_ID"],
         "subject": "agents/traced:1.1.0",
         "eventType": "Microsoft.ContainerRegistry.ImagePushed",
         "eventTime": datetime.now().astimezone().isoformat(),

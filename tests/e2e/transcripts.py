@@ -25,7 +25,8 @@ REPLACEMENTS = (
     (re.compile(r"^[\d:]{8}  \S+  (REQUEUED|LEASE_TAKEN) .*\n", re.MULTILINE), ""),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?"), "<when>"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "<when>"),
-    (re.compile(r"\b\d+ (?:s|min) ago\b"), "<age>"),
+    (re.compile(r"\b\d+ (?:s|min) ago\b *"), "<age> "),  # with the padding of a column
+    (re.compile(r"\bSINCE +"), "SINCE "),
     (re.compile(r"(?<=Python)( +)3\.\d+"), r"\1<python>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<host>"),
 )

@@ -40,7 +40,7 @@ from tests.contract.hostile_service import ENDLESS, REDIRECT, STOLEN, hostile_ga
 from tests.fuzz import services
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer as HttpAnswer
-from tests.support.builders import DIGEST, REGISTRY, push_data, push_event, secret_event
+from tests.support.builders import DIGEST, REGISTRY, VAULT, push_data, push_event, secret_event
 
 PAGE = Path(__file__).resolve().parents[2] / "SECURITY.md"
 CANARY = "canary-51b2-of-the-vault"
@@ -156,6 +156,17 @@ async def test_a_forged_event_of_another_vault_is_ignored() -> None:
     settings = replace(SETTINGS, key_vault_host="demo-vault.vault.azure.net")
     await handle_event(json.dumps(secret_event(data=data)), AGENTS, settings, gateways)
     assert cast("InMemoryJournal", gateways.journal).reasons() == ["OTHER_VAULT"]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [(push_event(topic=REGISTRY.replace("local", "x")), "OTHER_REGISTRY"), (secret_event(topic="x"), "OTHER_VAULT")],
+)
+async def test_an_event_of_another_subscription_is_ignored(event: dict[str, Any], reason: str) -> None:
+    gateways = gateways_with_secret()
+    settings = replace(SETTINGS, registry_id=REGISTRY, key_vault_id=VAULT)
+    await handle_event(json.dumps(event), AGENTS, settings, gateways)
+    assert cast("InMemoryJournal", gateways.journal).reasons() == [reason]
 
 
 async def test_a_flood_of_events_does_not_flood_the_journal() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 DIGEST = f"sha256:{'a' * 64}"
-REGISTRY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/demo"
-VAULT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/demo-vault"
+REGISTRY = "/subscriptions/local/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries/demo"
+VAULT = "/subscriptions/local/resourceGroups/local/providers/Microsoft.KeyVault/vaults/demo-vault"
 
 
 def push_event(**changes: Any) -> dict[str, Any]:

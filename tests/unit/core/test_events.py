@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION, Ignored, ImagePushed, ParsedEvent, SecretChanged, parse_events
 from core.model import Push
 from core.reasons import Reason
-from tests.support.builders import DIGEST, REGISTRY, cloud_event, push_data, push_event, secret_event
+from tests.support.builders import DIGEST, REGISTRY, VAULT, cloud_event, push_data, push_event, secret_event
 
 RECEIVED = datetime(2026, 11, 24, 13, tzinfo=UTC)
 PUSHED_AT = datetime(2026, 11, 24, 12, 0, 0, 123456, UTC)
@@ -248,6 +248,69 @@ def test_a_rotation_of_another_vault_is_ignored(host: str, vault: str, ours: boo
     assert isinstance(parsed, SecretChanged) == ours
     if isinstance(parsed, Ignored):
         assert (parsed.reason, parsed.detail) == (Reason.OTHER_VAULT, host)
+
+
+ELSEWHERE = [
+    pytest.param("/subscriptions/other/", "/subscriptions/local/", id="another subscription"),
+    pytest.param("/resourceGroups/other/", "/resourceGroups/local/", id="another group"),
+]
+
+
+@pytest.mark.parametrize("event", [push_event, cloud_event])
+@pytest.mark.parametrize(("other", "ours"), ELSEWHERE)
+def test_a_push_to_a_registry_of_the_same_name_elsewhere_is_ignored(event: Any, other: str, ours: str) -> None:
+    topic = REGISTRY.replace(ours, other)
+    key = "topic" if event is push_event else "source"
+    for odd in (topic, topic.upper(), f"{topic}/"):
+        text = json.dumps(event(**{key: odd}))
+        (parsed,) = parse_events(text, "demo", RECEIVED, registry_id=REGISTRY)
+        assert isinstance(parsed, Ignored)
+        assert (parsed.reason, parsed.detail) == (Reason.OTHER_REGISTRY, odd)
+        assert parse_events(text, "demo", RECEIVED) == (ImagePushed(PUSH),)
+
+
+@pytest.mark.parametrize("registry_id", [REGISTRY, REGISTRY.upper(), f"{REGISTRY}/", REGISTRY.lower()])
+@pytest.mark.parametrize("topic", [REGISTRY, REGISTRY.upper(), f"{REGISTRY}/", REGISTRY.removeprefix("/")])
+def test_a_push_to_the_registry_with_this_id_counts(topic: str, registry_id: str) -> None:
+    for event in (push_event(topic=topic), cloud_event(source=topic)):
+        assert parse_events(json.dumps(event), "demo", RECEIVED, registry_id=registry_id) == (ImagePushed(PUSH),)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [
+        (f"{REGISTRY}/replications/westeurope", Reason.OTHER_REGISTRY),
+        (f"{REGISTRY}/connectedRegistries/demo", Reason.CONNECTED_REGISTRY),
+        (f"https://evil.example{REGISTRY}", Reason.OTHER_REGISTRY),
+        (f"{REGISTRY}?{REGISTRY}", Reason.OTHER_REGISTRY),
+        (f"{REGISTRY}\x00", Reason.OTHER_REGISTRY),
+        ("/", Reason.OTHER_REGISTRY),
+        (None, Reason.OTHER_REGISTRY),
+        ([REGISTRY], Reason.OTHER_REGISTRY),
+    ],
+)
+def test_a_push_with_an_odd_topic_is_ignored(topic: Any, reason: Reason) -> None:
+    (parsed,) = parse_events(json.dumps(push_event(topic=topic)), "demo", RECEIVED, registry_id=REGISTRY)
+    assert isinstance(parsed, Ignored)
+    assert parsed.reason is reason
+
+
+@pytest.mark.parametrize(("other", "ours"), ELSEWHERE)
+def test_a_rotation_with_the_topic_of_a_vault_elsewhere_is_ignored(other: str, ours: str) -> None:
+    topic = VAULT.replace(ours, other)
+    as_cloud_event = {"topic": None, "eventType": None, "type": SECRET_NEW_VERSION}
+    for event in (secret_event(topic=topic), secret_event(source=topic, **as_cloud_event)):
+        (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED, vault_id=VAULT)
+        assert isinstance(parsed, Ignored)
+        assert (parsed.reason, parsed.detail) == (Reason.OTHER_VAULT, topic)
+        (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED)
+        assert isinstance(parsed, SecretChanged)
+
+
+@pytest.mark.parametrize("topic", [VAULT, VAULT.upper(), f"{VAULT}/", None, "", 7])
+def test_a_rotation_with_the_topic_of_our_vault_or_none_counts(topic: Any) -> None:
+    (parsed,) = parse_events(json.dumps(secret_event(topic=topic)), "demo", RECEIVED, vault_id=VAULT)
+    assert isinstance(parsed, SecretChanged)
 
 
 def test_a_rotation_is_read_from_the_identifier() -> None:

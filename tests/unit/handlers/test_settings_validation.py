@@ -70,6 +70,41 @@ def test_one_error_lists_all_mistakes() -> None:
     assert len(mistakes(dict.fromkeys(CHECKS, "'"))) == len(CHECKS) - 1  # only one of the endpoint's two names counts
 
 
+IDS = "/subscriptions/s/resourceGroups/g/providers"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "mistake"),
+    [
+        ("REGISTRY_ID", f"{IDS}/Microsoft.ContainerRegistry/registries/demo", ""),
+        ("REGISTRY_ID", f"{IDS}/microsoft.containerregistry/Registries/DEMO/", ""),
+        (
+            "REGISTRY_ID",
+            f"{IDS}/Microsoft.ContainerRegistry/registries/other",
+            "names 'other', but the app uses 'Demo'",
+        ),
+        ("REGISTRY_ID", "demo", "must be a resource id, such as /subscriptions/"),
+        ("REGISTRY_ID", f"{IDS}/Microsoft.KeyVault/vaults/demo", "must be a resource id"),
+        ("REGISTRY_ID", f"{IDS}/Microsoft.ContainerRegistry/registries/demo/replications/x", "must be a resource id"),
+        ("KEY_VAULT_ID", f"{IDS}/Microsoft.KeyVault/vaults/V", ""),
+        ("KEY_VAULT_ID", f"{IDS}/Microsoft.KeyVault/vaults/w", "names 'w', but the app uses 'v'"),
+        ("KEY_VAULT_ID", "https://v.vault.azure.net", "must be a resource id"),
+    ],
+)
+def test_a_resource_id_is_that_of_the_resource_in_use(name: str, value: str, mistake: str) -> None:
+    env = GIVEN | {name: value}
+    if not mistake:
+        assert getattr(Settings.from_env(env), name.lower()) == value
+        return
+    (found,) = mistakes(env)
+    assert found.startswith(f"{name} {mistake}")
+
+
+def test_the_id_of_a_vault_behind_a_proxy_is_not_compared_with_the_proxy() -> None:
+    env = GIVEN | {"KEY_VAULT_URL": "https://proxy.corp", "KEY_VAULT_ID": f"{IDS}/Microsoft.KeyVault/vaults/w"}
+    assert Settings.from_env(env).key_vault_host == ""
+
+
 PROJECT = "such as https://<resource>.services.ai.azure.com/api/projects/<project>"
 HTTPS = "must be an https address, such as https://"
 

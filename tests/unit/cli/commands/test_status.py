@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from cli.commands.digests import list_digests
@@ -10,6 +11,7 @@ from cli.commands.prune import plan_and_prune
 from cli.commands.status import MAX_READ_IN_FULL, show_status
 from cli.commands.why import explain
 from cli.exit_codes import DONE, SERVICE_ERROR
+from cli.release_status import release_status
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.loader import load_agents
 from core.intake.events import apply_config
@@ -51,9 +53,14 @@ async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: Ap
     (status,) = result.data
     assert (status["live"], status["versions"], status["version_limit_status"]) == ("1", 1, "ok")
     assert status["next_prune"][:10] == "2026-11-25"
-    assert "a rumour" in status["holds"][0]
-    assert "until 2026-11-25" in status["holds"][0]
-    assert "paused by ann until 2026-11-24 13:" in result.text
+    (hold,) = status["holds"]
+    assert (hold["detail"], hold["by"], hold["until"][:10]) == ("a rumour", "ann", "2026-11-25")
+    assert (status["pause"]["why"], status["pause"]["until"][:13]) == ("lunch", "2026-11-24T13")
+    assert "  paused by ann 0 s ago until 2026-11-24 13:" in result.text
+    assert result.text.splitlines()[:2] == [
+        "AGENT        LIVE    DESIRED  STATE  SINCE      VERSIONS",
+        "hello-agent  1 (v1)  v1       LIVE   1 min ago  1 of 100",
+    ]
     assert status["live_image"].endswith("a" * 64)
 
 
@@ -61,7 +68,8 @@ async def test_it_shows_a_rollback_and_what_waits_for_its_end(app: App) -> None:
     await make_live(app, "a", "b")
     await run(app, "request_rollback", why="orders are lost")
     (asked,) = (await show_status(context_of(app), AGENT)).data
-    assert asked["rolled_back"] == "to v1 by ann 0 s ago (not finished): orders are lost"
+    assert (asked["rolled_back"]["version"], asked["rolled_back"]["is_done"]) == ("1", False)
+    assert asked["state"] == "queued"
     assert await app.released() == "LIVE"
     app.clock.passed += 2 * 3600
     result = await show_status(context_of(app), AGENT)
@@ -97,7 +105,8 @@ async def test_an_agent_that_foundry_does_not_answer_for_is_shown_as_the_state_s
     assert (first["agent"], first["live"], first["desired"], first["versions"]) == (AGENT, "1", "v1", None)
     assert "429" in first["not_read"]
     assert "not_read" not in second
-    assert f"{AGENT}: version 1 live (hello@sha256:aaaaaaaaaaaa), desired v1, LIVE\n" in result.text
+    row = next(line for line in result.text.splitlines() if line.startswith(AGENT))
+    assert row.split() == [AGENT, "1", "(v1)", "v1", "LIVE", "1", "min", "ago", "not", "read"]
 
 
 async def test_a_plan_that_cannot_be_made_hides_no_other() -> None:
@@ -132,6 +141,33 @@ async def test_a_push_that_is_too_young_is_shown_with_the_time_at_which_it_goes_
     result = await show_status(context_of(app), AGENT)
     (waiting,) = result.data[0]["waiting"]
     assert (waiting["tag"], waiting["until"][:16]) == ("v1", "2026-11-24T12:05")
-    assert "  v1 waits until 2026-11-24T12:05:00 (release.min_push_age)" in result.text
+    assert "  v1 waits until 2026-11-24 12:05:00 UTC (release.min_push_age)" in result.text
+    assert (result.data[0]["state"], result.data[0]["state_tag"]) == ("NOT_DUE", "v1")
     explained = await explain(context_of(app), "v1", timedelta(days=1))
     assert {"waiting"} == {entry["kind"] for entry in explained.data["state"]}
+
+
+@in_virtual_time
+async def test_the_state_says_what_is_waited_for_and_the_command_that_ends_the_wait() -> None:
+    app = app_with("mode: manual")
+    await app.pushed()
+    (queued,) = (await show_status(context_of(app), AGENT)).data
+    assert (queued["state"], queued["state_tag"], queued["next"]) == ("queued", "v1", None)
+    await app.released()
+    (waits,) = (await show_status(context_of(app), AGENT)).data
+    assert waits["state"] == "APPROVAL_WAITING"
+    assert waits["next"] == f"Run slipway approve {AGENT} --version 1, or push a newer image."
+    await run(app, "pause", why="lunch", until="1h")
+    result = await show_status(context_of(app), AGENT)
+    assert (result.data[0]["state"], result.data[0]["next"]) == ("PAUSED", f"Run slipway resume {AGENT}.")
+    assert result.text.splitlines()[1].split()[:5] == [AGENT, "1", "(v1)", "v1", "PAUSED"]
+
+
+async def test_an_end_that_is_not_of_the_desired_push_names_its_own_tag(app: App) -> None:
+    await make_live(app, "a")
+    desired = await app.state_store.get_desired(AGENT)
+    release = replace(await app.state_store.get_release(AGENT), reason="VERIFY_FAILED", detail="said nonsense")
+    assert desired.push is not None
+    newer = replace(desired, push=replace(desired.push, tag="v2", digest=f"sha256:{'b' * 64}"))
+    shown = release_status(AGENT, newer, release, app.agents.agents[AGENT], app.clock.now())
+    assert (shown["desired"], shown["state"], shown["state_tag"]) == ("v2", "VERIFY_FAILED", "v1")

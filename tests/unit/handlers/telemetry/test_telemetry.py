@@ -187,7 +187,10 @@ def test_every_line_has_the_severity_and_help_of_its_reason(exported: Exported) 
     _run()
     for line in exported.lines:
         reason = Reason[line["slipway.reason"]]
-        assert (line["slipway.severity"], line["slipway.help"]) == (reason.severity, reason.help)
+        assert (line["slipway.severity"], line["slipway.help"]) == (
+            reason.severity,
+            reason.help_for(line.get("slipway.agent")),
+        )
         assert line["slipway.step"]
 
 

@@ -1,0 +1,125 @@
+"""What ``slipway status`` says of an agent's release, from the state store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.agents_file.spec import AgentSpec
+from core.reasons import Reason
+from core.release_outcome import awaits_approval
+from core.state.desired import DesiredState, Hold, Pause
+from core.state.holds import active
+from core.state.release import ReleaseState
+from core.state.rollbacks import is_done
+from core.waits import old_enough_at
+
+QUEUED = "queued"
+"""The state of an agent whose release was requested and has not begun."""
+
+
+class State(NamedTuple):
+    """A reason code, a phase of the release, or QUEUED; since when, and the tag of the push that it is about."""
+
+    name: str
+    since: datetime | None
+    tag: str | None
+
+
+def release_status(
+    agent: str, desired: DesiredState, release: ReleaseState, spec: AgentSpec, now: datetime
+) -> dict[str, Any]:
+    """Return the desired push, the state of its release, and what keeps it back, as JSON has it."""
+    state = current_state(desired, release, now)
+    pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
+    starts = _not_before(desired, release, now)
+    old_enough = {item.push.digest: old_enough_at(item, spec) for item in desired.waiting}
+    return {
+        "desired": desired.push.tag if desired.push else None,
+        "digest": desired.push.digest if desired.push else None,
+        "state": state.name,
+        "state_tag": state.tag,
+        "since": _time(state.since),
+        "phase": str(release.phase),
+        "reason": "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason),
+        "detail": release.detail,
+        "next": _next(agent, state, release, starts or min(old_enough.values(), default=None)),
+        "candidate": release.candidate if release.is_open else None,
+        "not_before": _time(starts),
+        "rejected": _rejected(desired),
+        "rolled_back": _rolled_back(desired, release),
+        "pause": _as_json(pause) if pause else None,
+        "holds": [_as_json(hold) for hold in active(desired, release, now)],
+        "waiting": [
+            {"tag": item.push.tag, "digest": item.push.digest, "until": old_enough[item.push.digest].isoformat()}
+            for item in desired.waiting
+        ],
+    }
+
+
+def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -> State:
+    """Return what the agent's newest release does, waits for, or ended with."""
+    is_asked = desired.asked_generation > release.observed_generation and desired.push is not None
+    push = desired.push if is_asked and not release.is_open else release.push
+    tag = push.tag if push else None
+    pause = desired.pause
+    if pause is not None and pause.is_active(now) and (is_asked or release.is_open):
+        return State(Reason.PAUSED.value, pause.since, tag)
+    if release.is_open:
+        waits = awaits_approval(release)
+        return State(Reason.APPROVAL_WAITING.value if waits else release.phase.value, release.started_at, tag)
+    if is_asked:
+        waits = _not_before(desired, release, now) is not None
+        return State(Reason.NOT_DUE.value if waits else QUEUED, desired.updated_at, tag)
+    if desired.waiting:
+        return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
+    if not release.reason:
+        return State(Reason.NO_PUSH_YET.value, None, None)
+    return State(release.reason, release.history[-1].at if release.history else None, tag)
+
+
+def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
+    """Return what a person can do, with the command; None where nothing is to be done."""
+    if state.name == Reason.APPROVAL_WAITING:
+        return f"Run slipway approve {agent} --version {release.candidate}, or push a newer image."
+    if state.name == Reason.NOT_DUE and starts:
+        return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
+    known = Reason.__members__.get(state.name)
+    return known.help_for(agent) if known and not known.help.startswith("Nothing to do") else None
+
+
+def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
+    waits = desired.generation > release.observed_generation and desired.not_before is not None
+    return desired.not_before if waits and desired.not_before and desired.not_before > now else None
+
+
+def _rejected(desired: DesiredState) -> dict[str, Any] | None:
+    rejection = desired.last_rejection
+    if rejection is None:
+        return None
+    push = rejection.push
+    image = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    return {"reason": rejection.reason, **image, "detail": rejection.detail, "at": _time(rejection.at)}
+
+
+def _rolled_back(desired: DesiredState, release: ReleaseState) -> dict[str, Any] | None:
+    rollback = desired.rollback
+    if rollback is None:
+        return None
+    return {
+        "version": rollback.version,
+        "by": rollback.by,
+        "why": rollback.why,
+        "at": _time(rollback.at),
+        "is_done": is_done(rollback, release),
+        "config_waits_since": _time(rollback.config_at),
+    }
+
+
+def _as_json(value: Pause | Hold) -> dict[str, Any]:
+    return {key: _time(item) if isinstance(item, datetime) else item for key, item in asdict(value).items()}
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
