@@ -22,12 +22,18 @@ def main(
         Path | None,
         typer.Option(envvar="LOCAL_DISPATCHER", exists=True, dir_okay=False, help="Azure's own dispatchers to use."),
     ] = None,
+    stop_seconds: Annotated[float, typer.Option(help="How long a stop waits for what runs.")] = 10.0,
 ) -> None:
     """Serve the app in the folder APP and print the address as one line of JSON."""
-    search_app_last(app.resolve())
-    from local.functions_host.host import Options, serve  # it imports core, which must come from the new path
+    app = app.resolve()
+    search_app_last(app)
+    from local.functions_host.host import Options, StartError, serve  # they import core, found by the new path
 
-    _run(serve(Options(app.resolve(), port, folder, tuple(only or ()), dispatcher and dispatcher.resolve())))
+    options = Options(app, port, folder, tuple(only or ()), dispatcher and dispatcher.resolve(), stop_seconds)
+    try:
+        _run(serve(options))
+    except StartError as error:
+        raise SystemExit(f"functions: {error}") from error
 
 
 def search_app_last(app: Path) -> None:

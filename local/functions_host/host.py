@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from local.functions_host.dispatcher import DispatchedHost
-from local.functions_host.indexing import Function
+from local.functions_host import host_json
+from local.functions_host.dispatch import Dispatch
+from local.functions_host.dispatcher import DispatchedHost, Dispatcher, DispatcherError
+from local.functions_host.indexing import Function, IndexingError
 from local.functions_host.invoker import Invoker
-from local.functions_host.queue_listener import QueueListener, queue_service
+from local.functions_host.queue_storage import azure_queues
 from local.functions_host.server import FunctionsHost
-from local.functions_host.timer_listener import TimerListener
-
-STOP_SECONDS = 10.0
-"""Seconds that a stop waits for what runs. Azure's host waits longer, but here a user waits after Ctrl-C."""
+from local.functions_host.timer_store import TimerFiles
+from local.functions_host.triggers import Triggers, queue_listeners, timer_listeners
 
 
 @dataclass(frozen=True)
@@ -33,31 +33,35 @@ class Options:
     folder: Path
     only: tuple[str, ...]
     dispatcher: Path | None
+    stop_seconds: float
 
 
-class Listener(Protocol):
-    """Takes work for functions."""
-
-    async def run(self) -> None:
-        """Run until cancelled."""
+StartError = (host_json.HostJsonError, IndexingError, DispatcherError)
+"""What keeps the host from starting."""
+Parts = tuple[FunctionsHost, Triggers]
+"""The HTTP server, and what takes work beside it."""
 
 
 async def serve(options: Options) -> None:
-    """Serve the app until SIGINT or SIGTERM; raise what a listener raises."""
+    """Serve the app until SIGINT or SIGTERM; raise HostJsonError or IndexingError."""
     found = await _load(options.app)
     functions = {key: function for key, function in found.items() if not options.only or function.name in options.only}
     invoker = Invoker()
-    async with AsyncExitStack() as clean:
-        host, listeners = await _host(functions, invoker, options, clean)
+    opened = _own(functions, invoker, options)
+    if options.dispatcher:
+        opened = _dispatched(functions, invoker, Dispatcher(options.dispatcher, options.app, options.folder))
+    async with opened as (host, triggers):
         print(json.dumps({"functions": await host.start(options.port)}), flush=True)
-        running = {asyncio.create_task(listener.run()) for listener in listeners}
-        ended = await _wait_for_end(running)
-        stopping = asyncio.create_task(_stop(running, invoker, host))
-        await asyncio.wait({stopping}, timeout=STOP_SECONDS)
-        if not stopping.done():
+        triggers.start()
+        stopping = asyncio.Event()
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+        await stopping.wait()
+        draining = asyncio.create_task(_drain(triggers, invoker))
+        await asyncio.wait({draining}, timeout=options.stop_seconds)
+        if not draining.done():
             os._exit(0)  # Azure then kills the worker: no `finally` of a function runs
-    for task in ended:
-        task.result()
+        await host.stop()
 
 
 async def _load(app: Path) -> dict[str, Function]:
@@ -72,38 +76,25 @@ async def _load(app: Path) -> dict[str, Function]:
     return indexing.load(app, os.environ)
 
 
-async def _host(
-    functions: dict[str, Function], invoker: Invoker, options: Options, clean: AsyncExitStack
-) -> tuple[FunctionsHost, Sequence[Listener]]:
-    """Return the HTTP server, and what takes work beside it: Azure's dispatchers, or listeners of this host."""
-    if options.dispatcher:
-        host = DispatchedHost(functions, invoker, options.dispatcher, options.app / "host.json", options.folder)
-        return host, [host]
-    settings = json.loads((options.app / "host.json").read_text()).get("extensions", {}).get("queues", {})
-    service, credential = queue_service(os.environ)
-    clean.push_async_callback(service.close)
-    if credential is not None:
-        clean.push_async_callback(credential.close)
-    queues = [QueueListener(function, service, settings, invoker) for function in functions.values() if function.queue]
-    timers = [TimerListener(function, options.folder, invoker) for function in functions.values() if function.schedule]
-    return FunctionsHost(functions, invoker), [*queues, *timers]
+@asynccontextmanager
+async def _own(functions: dict[str, Function], invoker: Invoker, options: Options) -> AsyncIterator[Parts]:
+    """Listen as Azure's dispatchers do."""
+    settings = host_json.load(options.app / "host.json", os.environ)
+    dispatch = Dispatch(invoker.run, settings.function_timeout)
+    async with azure_queues(os.environ) as open_queue:
+        queues = queue_listeners(functions.values(), open_queue, settings, dispatch, random.uniform)
+        timers = timer_listeners(functions.values(), TimerFiles(options.folder / "timers"), dispatch)
+        triggers = Triggers([*queues, *timers])
+        yield FunctionsHost(functions, invoker, dispatch, triggers), triggers
 
 
-async def _wait_for_end(listeners: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait for a signal, or for a listener to end; return the listeners that ended."""
-    stopped = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stopped.set)
-    waiting = asyncio.create_task(stopped.wait())
-    await asyncio.wait({waiting, *listeners}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    return {task for task in listeners if task.done()}
+@asynccontextmanager
+async def _dispatched(functions: dict[str, Function], invoker: Invoker, dispatcher: Dispatcher) -> AsyncIterator[Parts]:
+    """Let Azure's own dispatchers listen; they read ``host.json`` and keep ``functionTimeout`` themselves."""
+    triggers = Triggers([dispatcher])
+    yield DispatchedHost(functions, invoker, triggers, dispatcher), triggers
 
 
-async def _stop(listeners: set[asyncio.Task[None]], invoker: Invoker, host: FunctionsHost) -> None:
-    """Take nothing more, wait for what runs, then close the server, as Azure's host does."""
-    for task in listeners:
-        task.cancel()
-    await asyncio.gather(*listeners, return_exceptions=True)
-    await invoker.idle()
-    await host.stop()
+async def _drain(triggers: Triggers, invoker: Invoker) -> None:
+    await triggers.drain()
+    await invoker.idle()  # runs that Event Grid or the admin API began

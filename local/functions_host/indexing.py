@@ -38,6 +38,8 @@ class Function:
     """Runs it with the trigger's text and, if it has any, metadata."""
     queue: str = ""
     schedule: str = ""
+    run_on_startup: bool = False
+    use_monitor: bool = True
 
 
 def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
@@ -75,6 +77,8 @@ def indexed_function(
         call=call,
         queue=_resolved(name, str(binding.get("queueName", "")), env),
         schedule=_resolved(name, str(binding.get("schedule", "")), env),
+        run_on_startup=bool(binding.get("runOnStartup", False)),
+        use_monitor=binding.get("useMonitor") is not False,
     )
 
 

@@ -1,144 +1,199 @@
-"""Queue triggers: messages in batches, hidden while they run; after five attempts they go to the poison queue.
+"""A queue trigger: polls, runs the function for each message, and does with the message what queue_rules decides.
 
-What becomes of a message follows QueueProcessor and QueueServiceClientProvider of Azure's WebJobs extension
-(azure-sdk-for-net, sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues).
+The order of the requests is that of QueueListener, QueueProcessor and QueueServiceClientProvider of azure-sdk-for-net
+(sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues).
 """
 
 from __future__ import annotations
 
 import asyncio
-import binascii
-from base64 import b64decode
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.identity.aio import DefaultAzureCredential
-from azure.storage.queue import QueueMessage
-from azure.storage.queue.aio import QueueClient, QueueServiceClient
-
+from local.functions_host.dispatch import Dispatch
+from local.functions_host.host_json import HostSettings
 from local.functions_host.indexing import Function
-from local.functions_host.invoker import Invoker
+from local.functions_host.queue_rules import (
+    POISON,
+    RENEWAL_INTERVAL,
+    VISIBILITY_TIMEOUT,
+    Backoff,
+    MessageRules,
+    Step,
+    decoded,
+    is_poison_queue,
+)
+from local.functions_host.queue_storage import Message, Queue
+from local.functions_host.storage_retry import Random, StorageError, with_retries
 
-UNTRACED: dict[str, Any] = {"tracing_options": {"enabled": False}}
-"""The real host is another process, so its polls are not in the app's telemetry."""
-VISIBILITY_TIMEOUT = 600
-"""Seconds that a message stays hidden while it runs, renewed at half of them, as in the real host."""
-MIN_POLL_INTERVAL = 0.1
-POISON = "-poison"
-RETRIES: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2}
-"""Seconds. The real host is a .NET process, whose storage SDK first retries after 0.8 s; Python's waits 15 s."""
-
-
-def queue_service(env: Mapping[str, str]) -> tuple[QueueServiceClient, DefaultAzureCredential | None]:
-    """Return a client of the host's storage, from a connection string or with the app's identity."""
-    if env.get("AzureWebJobsStorage"):
-        return QueueServiceClient.from_connection_string(env["AzureWebJobsStorage"], **RETRIES), None
-    credential = DefaultAzureCredential()
-    return QueueServiceClient(env["AzureWebJobsStorage__queueServiceUri"], credential=credential, **RETRIES), credential
-
-
-def seconds(text: str) -> float:
-    """Parse ``hh:mm:ss`` of host.json."""
-    hours, minutes, rest = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+T = TypeVar("T")
 
 
 class QueueListener:
     """The trigger of one queue."""
 
     def __init__(
-        self, function: Function, service: QueueServiceClient, settings: Mapping[str, Any], invoker: Invoker
+        self,
+        function: Function,
+        open_queue: Callable[[str], Queue],
+        settings: HostSettings,
+        dispatch: Dispatch,
+        random: Random,
     ) -> None:
         self._function = function
-        self._invoker = invoker
-        self._queue = service.get_queue_client(function.queue)
-        self._poison = None if function.queue.endswith(POISON) else service.get_queue_client(function.queue + POISON)
-        self._batch = int(settings.get("batchSize", 16))
-        self._new_batch_threshold = int(settings.get("newBatchThreshold", self._batch // 2))
-        self._max_attempts = int(settings.get("maxDequeueCount", 5))
-        self._retry_delay = seconds(settings.get("visibilityTimeout", "00:00:00"))
-        self._max_poll_interval = seconds(settings.get("maxPollingInterval", "00:01:00"))
+        self._settings = settings
+        self._dispatch = dispatch
+        self._random = random
+        self._queue = open_queue(function.queue)
+        self._poison = None if is_poison_queue(function.queue) else open_queue(function.queue + POISON)
+        self._rules = MessageRules(settings.max_dequeue_count, is_poison_queue=self._poison is None)
+        self._backoff = Backoff(settings.max_polling_interval, random)
         self._running: set[asyncio.Task[None]] = set()
+        self._queue_exists = self._stopping = False
+        self._wake = asyncio.Event()
+        self.on_poisoned: Callable[[str], None] = lambda _: None
+        """Gets the name of the poison queue when a message was added to it."""
 
     async def run(self) -> None:
-        """Poll until cancelled, more slowly while the queue is empty."""
-        interval = MIN_POLL_INTERVAL
-        try:
-            while True:
-                started = await self._start_batch() if len(self._running) <= self._new_batch_threshold else 0
-                interval = MIN_POLL_INTERVAL if started else min(self._max_poll_interval, interval * 1.5)
-                await asyncio.sleep(interval)
-        finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+        """Poll until stopped, at once after a batch and more slowly while the queue is empty; then await what runs."""
+        while not self._stopping:
+            pause = await self._poll()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            self._wake.clear()
+        if self._running:
+            await asyncio.wait(self._running)
 
-    async def _start_batch(self) -> int:
-        started = 0
-        try:
-            async for message in self._queue.receive_messages(
-                max_messages=self._batch, visibility_timeout=VISIBILITY_TIMEOUT, **UNTRACED
-            ):
-                started += 1
-                task = asyncio.create_task(self._handle(message))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-                if started >= self._batch:
-                    break
-        except ResourceNotFoundError:
-            await _create(self._queue)
-        except AzureError as error:
-            print(f"functions: the queue {self._function.queue} cannot be read: {type(error).__name__}", flush=True)
-        return started
+    def stop(self) -> None:
+        """Poll no more."""
+        self._stopping = True
+        self._wake.set()
 
-    async def _handle(self, message: QueueMessage) -> None:
-        """Run the function for a message that it can take; every other message goes to the poison queue at once."""
-        encoded, tries = str(message.content), message.dequeue_count or 0
-        try:
-            content = b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            print(f"functions: a message of {self._function.queue} is not base64", flush=True)
-            await self._give_up(message)
-            return
-        if tries > self._max_attempts:  # the process was killed during each of the earlier tries
-            await self._give_up(message)
-        elif await self._run(message, content, tries):
-            await self._queue.delete_message(message, **UNTRACED)
-        elif tries >= self._max_attempts:
-            await self._give_up(message)
-        elif self._poison is not None:  # a message of a poison queue stays hidden for the rest of its ten minutes
-            await self._queue.update_message(message, visibility_timeout=int(self._retry_delay), **UNTRACED)
+    def poll_now(self, queue: str) -> None:
+        """End the pause if a message was added to this queue."""
+        if queue == self._function.queue:
+            self._wake.set()
 
-    async def _run(self, message: QueueMessage, content: bytes, tries: int) -> bool:
-        renewing = asyncio.create_task(self._renew(message))
+    async def _poll(self) -> float:
+        """Start what one request returns, wait until more may run, and return the pause before the next poll."""
+        messages = await self._receive()
+        if not messages:
+            return self._backoff.pause()
+        self._backoff.found()
+        for message, content in messages:
+            task = asyncio.create_task(self._handle(message, content))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        while len(self._running) > self._settings.new_batch_threshold:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        return 0.0
+
+    async def _receive(self) -> list[tuple[Message, bytes]]:
+        """Return messages and their contents; a missing queue costs one request and is never created."""
+        try:
+            self._queue_exists = self._queue_exists or await self._send(self._queue.exists)
+            if not self._queue_exists:
+                return []
+            received = await self._send(partial(self._queue.receive, self._settings.batch_size, VISIBILITY_TIMEOUT))
+            contents = [(message, decoded(message.text)) for message in received]
+            for message, content in contents:
+                if content is None:
+                    print(f"functions: a message of {self._queue.name} is not base64", flush=True)
+                    await self._take(self._rules.on_undecodable(), message)
+        except StorageError as error:
+            if not error.is_temporary:
+                self._dispatch.end(f"the queue {self._queue.name} cannot be read: {error}")
+            print(f"functions: the queue {self._queue.name} cannot be read: {error}", flush=True)
+            return []
+        return [(message, content) for message, content in contents if content is not None]
+
+    async def _handle(self, message: Message, content: bytes) -> None:
+        step = self._rules.on_receipt(message.dequeue_count)
+        try:
+            if step is Step.RUN:
+                succeeded = await self._run(message, content)
+                step = self._rules.on_end(message.dequeue_count, succeeded=succeeded)
+            await self._take(step, message)
+        except StorageError as error:
+            self._dispatch.end(f"a message of the queue {self._queue.name} cannot be completed: {error}")
+
+    async def _run(self, message: Message, content: bytes) -> bool:
         try:
             text = content.decode()
         except UnicodeDecodeError:  # the host cannot bind it to a text: a failed try
+            print(f"functions: a message of {self._queue.name} is not UTF-8", flush=True)
             return False
-        else:
-            return await self._invoker.run(self._function, text, {"Id": message.id, "DequeueCount": tries})
+        ended = asyncio.Event()
+        renewing = asyncio.create_task(self._renew(message, ended))
+        try:
+            return await self._dispatch.run(self._function, text, metadata(message, text))
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            ended.set()
+            await renewing  # so that a renewal under way leaves its receipt
 
-    async def _renew(self, message: QueueMessage) -> None:
+    async def _renew(self, message: Message, ended: asyncio.Event) -> None:
+        """Keep the message hidden while it runs; end when another client has it."""
         while True:
-            await asyncio.sleep(VISIBILITY_TIMEOUT / 2)
-            renewed = await self._queue.update_message(message, visibility_timeout=VISIBILITY_TIMEOUT, **UNTRACED)
-            message.pop_receipt = renewed.pop_receipt
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEWAL_INTERVAL):
+                    await ended.wait()
+            if ended.is_set():
+                return
+            try:
+                message.receipt = await self._send(partial(self._queue.hide, message, VISIBILITY_TIMEOUT))
+            except StorageError as error:
+                if error.is_lost_receipt:
+                    return
+                self._dispatch.end(f"a message of the queue {self._queue.name} cannot be kept hidden: {error}")
 
-    async def _give_up(self, message: QueueMessage) -> None:
-        """Move the message as it came to the poison queue; a poison queue has none, so its messages stay there."""
-        if self._poison is None:
-            return
-        await _create(self._poison)
-        await self._poison.send_message(message.content, **UNTRACED)
-        await self._queue.delete_message(message, **UNTRACED)
+    async def _take(self, step: Step, message: Message) -> None:
+        """Take a step that ends this try."""
+        if step is Step.POISON and self._poison is not None:
+            await self._add_to_poison_queue(self._poison, message.text)
+        if step in (Step.POISON, Step.DELETE):
+            await self._unless_lost(partial(self._queue.delete, message))
+        if step is Step.RELEASE:
+            await self._unless_lost(partial(self._queue.hide, message, int(self._settings.visibility_timeout)))
+
+    async def _add_to_poison_queue(self, poison: Queue, text: str) -> None:
+        """Add the text as it came; create the queue if it is missing."""
+        try:
+            await self._send(partial(poison.add, text))
+        except StorageError as error:
+            if error.status != 404:
+                raise
+            await self._send(poison.create)
+            await self._send(partial(poison.add, text))
+        self.on_poisoned(poison.name)
+
+    async def _unless_lost(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Send a request about a message that may be gone, or with another client."""
+        try:
+            await self._send(call)
+        except StorageError as error:
+            if not error.is_lost_receipt:
+                raise
+
+    async def _send(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await with_retries(call, self._random)
 
 
-async def _create(queue: QueueClient) -> None:
+def metadata(message: Message, text: str) -> dict[str, Any]:
+    """Return the trigger's metadata: seven fields, and the properties of a message that is a JSON object."""
     try:
-        await queue.create_queue(**UNTRACED)
-    except ResourceExistsError:
-        return
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return (content if isinstance(content, dict) else {}) | {
+        "Id": message.id,
+        "DequeueCount": message.dequeue_count,
+        "PopReceipt": message.receipt,
+        "InsertionTime": message.inserted_at.isoformat(),
+        "ExpirationTime": message.expires_at.isoformat(),
+        "NextVisibleTime": message.visible_at.isoformat(),
+        "QueueTrigger": text,
+    }

@@ -6,15 +6,15 @@ Lacks: keys, scaling, the admin routes that nothing here calls, input and output
 from __future__ import annotations
 
 import asyncio
-import json
 
 from aiohttp import web
 
+from local.functions_host import event_grid
+from local.functions_host.dispatch import Dispatch
 from local.functions_host.indexing import Function
 from local.functions_host.invoker import Invoker
+from local.functions_host.triggers import Triggers
 from local.stand_in import StandIn
-
-VALIDATION = "subscriptionvalidation"
 
 
 class FunctionsHost(StandIn):
@@ -22,11 +22,19 @@ class FunctionsHost(StandIn):
 
     name = "functions"
 
-    def __init__(self, functions: dict[str, Function], invoker: Invoker) -> None:
+    def __init__(
+        self,
+        functions: dict[str, Function],
+        invoker: Invoker,
+        dispatch: Dispatch | None = None,
+        triggers: Triggers | None = None,
+    ) -> None:
         super().__init__()
         self._functions = functions
+        self._event_functions = {item.name: item for item in functions.values() if item.trigger == "eventGridTrigger"}
         self._invoker = invoker
-        self._background: set[asyncio.Task[bool]] = set()
+        self._dispatch = dispatch or Dispatch(invoker.run, None)
+        self._triggers = triggers or Triggers([])
 
     def routes(self) -> list[web.RouteDef]:
         """Return the Event Grid extension's endpoint and the admin API."""
@@ -34,35 +42,37 @@ class FunctionsHost(StandIn):
             web.route("*", "/runtime/webhooks/{extension:(?i:eventgrid)}", self._event_grid),
             web.get("/_local/invocations", self._invocations),
             web.get("/admin/host/status", self._status),
+            web.post("/admin/host/drain", self._drain),
+            web.get("/admin/host/drain/status", self._drain_status),
             web.get("/admin/functions", self._list),
             web.post("/admin/functions/{function}", self._run),
         ]
 
     async def _event_grid(self, request: web.Request) -> web.Response:
-        name = request.query.get("functionName", "")
-        function = self._functions.get(name.lower())
-        if function is None or function.trigger != "eventGridTrigger":
-            return web.Response(status=404, text=f"cannot find function: '{name}'")
-        event_type = request.headers.get("aeg-event-type", "").lower()
-        body = await request.json()
-        events = body if isinstance(body, list) else [body]
-        if event_type == VALIDATION:
-            data = events[0]["data"]
-            code = (json.loads(data) if isinstance(data, str) else data)["validationCode"]
-            return web.json_response({"validationResponse": code})
-        if event_type == "unsubscribe":
-            return web.Response(status=202)
-        if event_type != "notification":
-            return web.Response(status=400)
-        succeeded = await asyncio.gather(*(self._invoker.run(function, json.dumps(event)) for event in events))
-        error = f"Exception while executing function: Functions.{function.name}"
-        return web.Response(status=202) if all(succeeded) else web.Response(status=500, text=error)
+        kind = request.headers.get("aeg-event-type", "")
+        decision = event_grid.before_body(request.method, request.query, kind, self._event_functions)
+        if isinstance(decision, event_grid.Answer):
+            return _response(decision)
+        decided = event_grid.with_body(decision, kind, await request.read())
+        if isinstance(decided, event_grid.Answer):
+            return _response(decided)
+        function = self._event_functions[decided.name]
+        succeeded = await asyncio.gather(*(self._dispatch.run(function, event) for event in decided.events))
+        return _response(event_grid.after_runs(function.name, succeeded))
 
     async def _invocations(self, _: web.Request) -> web.Response:
         return web.json_response(list(self._invoker.invocations))
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response({"state": "Running"})
+
+    async def _drain(self, _: web.Request) -> web.Response:
+        await self._triggers.drain()
+        return web.Response(status=202)
+
+    async def _drain_status(self, _: web.Request) -> web.Response:
+        running = "Completed" if self._triggers.idle else "InProgress"
+        return web.json_response({"state": running if self._triggers.draining else "Disabled"})
 
     async def _list(self, _: web.Request) -> web.Response:
         functions = self._functions.values()
@@ -74,7 +84,11 @@ class FunctionsHost(StandIn):
             return web.Response(status=404)
         body = await request.json()
         payload = '{"IsPastDue": false}' if function.schedule else str(body.get("input", ""))  # a timer has no input
-        task = asyncio.create_task(self._invoker.run(function, payload))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._dispatch.start(function, payload)
         return web.Response(status=202)
+
+
+def _response(answer: event_grid.Answer) -> web.Response:
+    if not answer.text:
+        return web.Response(status=answer.status, headers=answer.headers)
+    return web.Response(status=answer.status, text=answer.text, headers=answer.headers)
