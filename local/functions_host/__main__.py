@@ -22,7 +22,9 @@ def main(
         Path | None,
         typer.Option(envvar="LOCAL_DISPATCHER", exists=True, dir_okay=False, help="Azure's own dispatchers to use."),
     ] = None,
-    stop_seconds: Annotated[float, typer.Option(help="How long a stop waits for what runs.")] = 10.0,
+    stop_seconds: Annotated[
+        float, typer.Option(envvar="LOCAL_STOP_SECONDS", help="How long a stop waits for what runs.")
+    ] = 10.0,
 ) -> None:
     """Serve the app in the folder APP and print the address as one line of JSON."""
     app = app.resolve()
