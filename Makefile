@@ -65,10 +65,11 @@ lock: $(READY)  ## write the lock files from the .in files
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 	cd infra/hooks && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	cd local/agents && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	cd tests/infra && ../../$(BIN)/uv pip compile -q --no-strip-extras --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 
 clean:  ## delete everything that the other targets create
-	rm -rf $(VENV) build node_modules .local .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-agents* build node_modules .local .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements-dev.txt local/bootstrap_venv.py
 	@$(PYTHON) local/bootstrap_venv.py $(VENV) requirements-dev.txt

@@ -41,6 +41,7 @@ def up(
     agents: Annotated[Path, typer.Option(help="The agents.yaml to use.")] = ROOT / "agents.yaml",
     deliver: Annotated[Literal["queue", "straight"], typer.Option(help="How Event Grid delivers events.")] = "queue",
     functions: Annotated[bool, typer.Option(help="Start the Functions host; without it, start your own.")] = True,
+    run_agents: Annotated[bool, typer.Option(help="Run images; without it, agents give configured answers.")] = True,
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
     dispatcher: Annotated[
         Path | None,
@@ -53,9 +54,7 @@ def up(
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where
         raise typer.Exit(1)
     options = Options(
-        *(folder.resolve(), agents.resolve(), deliver),
-        free_ports=ports == 0,
-        functions=functions,
+        *(folder.resolve(), agents.resolve(), deliver, ports == 0, functions, run_agents),
         dispatcher=dispatcher and dispatcher.resolve(),
     )
     raise typer.Exit(asyncio.run(_up(options)))

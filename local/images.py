@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urljoin
 
@@ -16,6 +18,7 @@ from local.registry.repository import digest_of
 
 Kind = Literal["image", "arm64", "index", "chart", "signature", "cache"]
 OCI = "application/vnd.oci.image"
+SAMPLE_AGENT = Path(__file__).parent / "agents" / "sample" / "main.py"
 
 
 @dataclass
@@ -33,8 +36,8 @@ class Artifact:
         return {"mediaType": self.media_type, "digest": digest_of(self.manifest), "size": len(self.manifest)}
 
 
-def build(kind: Kind, salt: str) -> Artifact:
-    """Build an artifact; the same kind and salt always give the same digest."""
+def build(kind: Kind, salt: str, variables: Mapping[str, str] | None = None) -> Artifact:
+    """Build an artifact; the same arguments always give the same digest. ``variables`` are those of an image."""
     if kind == "index":
         children = [_image("amd64", salt), _image("arm64", salt)]
         manifests = [
@@ -48,7 +51,7 @@ def build(kind: Kind, salt: str) -> Artifact:
         return _cache(salt)
     if kind == "signature":
         return _with_layer(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
-    return _image("arm64" if kind == "arm64" else "amd64", salt)
+    return _image("arm64" if kind == "arm64" else "amd64", salt, variables)
 
 
 def _cache(salt: str) -> Artifact:
@@ -60,17 +63,21 @@ def _cache(salt: str) -> Artifact:
     return _artifact(f"{OCI}.index.v1+json", {"manifests": entries}, list(blobs.values()), [])
 
 
-def _image(architecture: str, salt: str) -> Artifact:
+def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = None) -> Artifact:
+    """An agent on Microsoft's server for agents, for a Python that has this server."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        data = f"print({salt!r})\n".encode()
-        entry = tarfile.TarInfo("app/main.py")
-        entry.size = len(data)
-        archive.addfile(entry, io.BytesIO(data))
+        for name, data in (("app/main.py", SAMPLE_AGENT.read_bytes()), ("app/salt", salt.encode())):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
     config = {
         "os": "linux",
         "architecture": architecture,
-        "config": {"Cmd": ["python", "/app/main.py"]},
+        "config": {
+            "Cmd": ["python", "/app/main.py"],
+            "Env": [f"{name}={value}" for name, value in (variables or {}).items()],
+        },
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
     return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
@@ -89,9 +96,17 @@ def _artifact(media_type: str, body: dict[str, Any], blobs: list[bytes], childre
     return Artifact(media_type, manifest, blobs, children)
 
 
-async def push(registry: str, repository: str, tag: str | None, *, salt: str = "", kind: Kind = "image") -> str:
+async def push(
+    registry: str,
+    repository: str,
+    tag: str | None,
+    *,
+    salt: str = "",
+    kind: Kind = "image",
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Push a tiny artifact over HTTP to ``host:port`` and return its digest; without a tag, push by digest."""
-    return await push_artifact(registry, repository, tag, build(kind, salt))
+    return await push_artifact(registry, repository, tag, build(kind, salt, variables))
 
 
 async def push_artifact(registry: str, repository: str, tag: str | None, artifact: Artifact) -> str:

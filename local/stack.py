@@ -17,6 +17,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from core.agents_file.loader import AgentsFileError
+from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
 from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
@@ -49,6 +50,8 @@ class Options:
     free_ports: bool = False
     functions: bool = True
     """False: start the Functions host elsewhere, with the settings under ``env`` in ``endpoints.json``."""
+    run_agents: bool = False
+    """True: agents are processes; False: all of them give configured answers."""
     dispatcher: Path | None = None
     """Azure's own dispatchers, instead of the queue and timer triggers of the local Functions host."""
     retry_delay_factor: float = 0.01
@@ -89,7 +92,8 @@ class Stack:
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
-        for name, part in (("foundry", Foundry(registry_url=url)), ("vault", vault), ("arm", arm)):
+        pool = AgentPool(folder / "agents", self.report) if self.options.run_agents else None
+        for name, part in (("foundry", Foundry(registry_url=url, pool=pool)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)
         for name in secrets:

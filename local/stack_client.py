@@ -103,8 +103,8 @@ def eventually(read: Callable[[], T | None], description: str, timeout: float = 
 
 @contextmanager
 def stack(folder: Path, *arguments: str) -> Iterator[StackClient]:
-    """Run ``python -m local up`` in a folder of its own until the block ends."""
-    command = ["local", "up", "--ports", "0", "--folder", str(folder), *arguments]
+    """Run ``python -m local up`` in a folder of its own until the block ends; ``--run-agents`` starts processes."""
+    command = ["local", "up", "--ports", "0", "--folder", str(folder), "--no-run-agents", *arguments]
     ready = folder / "endpoints.json"
     with _process(command, os.environ, folder / "up.log", ready.exists):
         yield StackClient(json.loads(ready.read_text()), folder)

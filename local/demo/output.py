@@ -36,11 +36,13 @@ class Output:
     assertions: list[CheckedAssertion] = field(default_factory=list)
     scenes: int = 0
 
-    def opening(self, start_seconds: float, registry: str) -> None:
-        """Print what runs and how long the start took."""
+    def opening(self, start_seconds: float, registry: str, why_no_processes: str) -> None:
+        """Print what runs, how long the start took, and what agents are."""
         self.console.print("\n[bold]Slipway[/] · from a push to production, on this machine, through the real SDKs\n")
         parts = "registry, Event Grid, Functions, Foundry, Key Vault, storage"
         self.console.print(f"  [dim]{parts}: up in {start_seconds:.1f} s\n  push images to {registry}[/]")
+        agents = "agents are real processes on Microsoft's azure-ai-agentserver"
+        self.console.print(f"  [dim]{as_text(why_no_processes or agents)}[/]")
 
     def scene(self, title: str) -> None:
         """Print the title of the next scene."""

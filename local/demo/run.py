@@ -7,6 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+from rich.status import Status
+
+from local.agents.server_venv import ServerVenvError, server_python
 from local.demo.output import Output, as_text, console
 from local.demo.scenario import SCENES, Scenario
 from local.demo.stack_driver import StackDriver
@@ -22,7 +26,7 @@ async def demo(svg: Path | None = None) -> int:
     """Run the demo and return 0 only if every assertion held; ``svg`` is a file for a picture of the screen."""
     output = Output(console(record=svg is not None))
     with tempfile.TemporaryDirectory(prefix="slipway-demo-") as folder:
-        options = Options(Path(folder), AGENTS, free_ports=True)
+        options = Options(Path(folder), AGENTS, free_ports=True, run_agents=True)
         stack = Stack(options, report=lambda _: None)
         try:
             return await _run(stack, output, svg)
@@ -35,10 +39,10 @@ async def demo(svg: Path | None = None) -> int:
 
 async def _run(stack: Stack, output: Output, svg: Path | None) -> int:
     began = time.monotonic()
-    with output.console.status("starting the stand-ins for Azure"):
-        await stack.up()
-    output.opening(time.monotonic() - began, stack.endpoints["registry"])
-    driver = StackDriver(stack.endpoints)
+    with output.console.status("starting the stand-ins for Azure") as status:
+        _, why_not = await asyncio.gather(stack.up(), _install_server(output.console, status))
+    output.opening(time.monotonic() - began, stack.endpoints["registry"], why_not)
+    driver = StackDriver(stack.endpoints, runs_agents=not why_not)
     try:
         await play(driver, output)
     finally:
@@ -47,6 +51,20 @@ async def _run(stack: Stack, output: Output, svg: Path | None) -> int:
     if svg is not None:
         output.console.save_svg(str(svg), title="make demo")
     return 0 if all_true else 1
+
+
+async def _install_server(console: Console, status: Status) -> str:
+    """Install Microsoft's server for agents if it is missing; return why that is impossible, or an empty text."""
+
+    def report(text: str) -> None:
+        console.print(f"[dim]{as_text(text)}[/]")
+        status.update(text)
+
+    try:
+        await server_python(report)
+    except ServerVenvError as error:
+        return str(error)
+    return ""
 
 
 async def play(driver: StackDriver, output: Output) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,10 @@ from local.demo.stack_driver import JournalLine, StackDriver
 from local.images import Kind
 
 HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
+BROKEN = {"SAMPLE_EXIT": "the model file is missing"}
+WRONG = {"SAMPLE_ANSWER": "I am not sure"}
+FLAKY = {"SAMPLE_ANSWER_LATER": "Internal error"}
+"""Variables of an image with which its agent misbehaves (local/agents/sample/main.py)."""
 HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN"})
 EXPLANATIONS = {
     "ACCEPTED": "the push event arrived: this image should run now",
@@ -41,11 +45,19 @@ class Scenario:
     driver: StackDriver
     output: Output
 
-    async def push(self, agent: str, tag: str | None, salt: str, last_reason: str, kind: Kind = "image") -> str:
-        """Push an image, show the decisions up to ``last_reason``, and return the digest."""
+    async def push(
+        self,
+        agent: str,
+        tag: str | None,
+        salt: str,
+        last_reason: str,
+        kind: Kind = "image",
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
+        """Push an image with variables, show the decisions up to ``last_reason``, and return the digest."""
         began, position = datetime.now(UTC), self.driver.journal_position()
         repository = f"agents/{agent.removesuffix('-agent')}"
-        digest = await self.driver.push(repository, tag, salt, kind)
+        digest = await self.driver.push(repository, tag, salt, kind, variables)
         name = f"{repository}:{tag if len(tag) < 20 else tag[:14] + '…'}" if tag else f"{repository} (no tag)"
         self.output.step(0.0, "push", f"{name}  {digest[:19]}…")
 
@@ -85,6 +97,11 @@ class Scenario:
             shown, holds = assertion(snapshot)
             self.output.assertion(agent, description, shown, holds)
 
+    async def check_secret(self, agent: str, variable: str, secret: str) -> None:
+        """Check that the agent has the newest value of a secret: it signs a random text with it."""
+        shown, holds = await self.driver.proves(agent, variable, secret)
+        self.output.assertion(agent, "it has the secret's value: proven, not printed", shown, holds)
+
 
 Scene = Callable[[Scenario], Awaitable[None]]
 
@@ -98,6 +115,7 @@ async def first_push(scenario: Scenario) -> None:
         ("version 1 is live, by digest", version_is_live("1", digest)),
         ("it has its secret", has_variable("HELLO_KEY")),
     )
+    await scenario.check_secret(HELLO, "HELLO_KEY", "hello-key")
 
 
 async def same_image(scenario: Scenario) -> None:
@@ -126,14 +144,13 @@ async def rotated_secret(scenario: Scenario) -> None:
     await scenario.check(
         HELLO, ("version 3 is live", version_is_live("3")), ("exactly one version was added", has_versions(3))
     )
+    await scenario.check_secret(HELLO, "HELLO_KEY", "hello-key")
 
 
 async def broken_image(scenario: Scenario) -> None:
     """Push an image whose container exits; the live version stays."""
     scenario.output.scene("An image that cannot start does not affect users")
-    error = {"code": "ImageError", "message": "the container exited with code 1 before /readiness answered"}
-    await scenario.driver.configure("foundry", "provisioning", {"fail": {"v3-broken": error}})
-    await scenario.push(HELLO, "v3-broken", "three", "IMAGE_ERROR")
+    await scenario.push(HELLO, "v3-broken", "three", "IMAGE_ERROR", variables=BROKEN)
     await scenario.check(
         HELLO, ("version 3 is still live", version_is_live("3")), ("version 4 has failed", version_failed("4"))
     )
@@ -151,18 +168,16 @@ async def skipped_pushes(scenario: Scenario) -> None:
 async def wrong_answer(scenario: Scenario) -> None:
     """Push an image that fails its probe before it gets traffic."""
     scenario.output.scene("A version with a wrong answer never gets traffic")
-    answers = {"v2-wrong": "I am not sure", "v3-flaky": {"pinned": "pong", "unpinned": "Internal error"}}
-    await scenario.driver.configure("foundry", "provisioning", {"answer": answers})
-    await scenario.push(CAREFUL, "v2-wrong", "wrong", "VERIFY_FAILED")
+    await scenario.push(CAREFUL, "v2-wrong", "wrong", "VERIFY_FAILED", variables=WRONG)
     await scenario.check(CAREFUL, ("version 1 is still live", version_is_live("1")))
 
 
 async def rollback(scenario: Scenario) -> None:
-    """Push an image that fails its probe with traffic: it is rolled back and held, then fixed by a newer push."""
+    """Push an image that answers wrongly from its second question on: it is rolled back and held, then replaced."""
     scenario.output.scene("A version that fails with traffic is rolled back and held")
-    await scenario.push(CAREFUL, "v3-flaky", "flaky", "CHECK_FAILED")
+    await scenario.push(CAREFUL, "v3-flaky", "flaky", "CHECK_FAILED", variables=FLAKY)
     await scenario.check(CAREFUL, ("version 1 is live again", version_is_live("1")))
-    await scenario.push(CAREFUL, "v3-again", "flaky", "HELD")
+    await scenario.push(CAREFUL, "v3-again", "flaky", "HELD", variables=FLAKY)
     digest = await scenario.push(CAREFUL, "v4", "fixed", "LIVE")
     await scenario.check(CAREFUL, ("a newer push went live", version_is_live("4", digest)))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import sys
+import uuid
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +27,7 @@ from local.images import Kind, push
 from local.storage.account import connection_string
 
 JournalLine = dict[str, Any]
+TOKEN = {"Authorization": "Bearer local"}
 POLL_INTERVAL = 0.05
 DEFAULT_TIMEOUT = 30.0
 """Seconds after which an expected decision counts as missing."""
@@ -55,8 +59,9 @@ class AgentSnapshot:
 class StackDriver:
     """Client of one running stack."""
 
-    def __init__(self, endpoints: dict[str, Any]) -> None:
+    def __init__(self, endpoints: dict[str, Any], *, runs_agents: bool = False) -> None:
         self.endpoints = endpoints
+        self.runs_agents = runs_agents
         self._lines: list[JournalLine] = []
         self._http = ClientSession(connector=TCPConnector(ssl=False))
         verify = {"connection_verify": endpoints["ca"]}
@@ -67,9 +72,36 @@ class StackDriver:
         """Close every connection."""
         await asyncio.gather(self._http.close(), self._journal.close(), self._project.close())
 
-    async def push(self, repository: str, tag: str | None, salt: str, kind: Kind = "image") -> str:
-        """Push a real image and return its digest."""
-        return await push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind)
+    async def push(
+        self,
+        repository: str,
+        tag: str | None,
+        salt: str,
+        kind: Kind = "image",
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
+        """Push a real image and return its digest; ``variables`` of the image make its agent misbehave."""
+        if variables and not self.runs_agents:
+            await self.configure("foundry", "provisioning", _configured(str(tag), variables))
+        return await push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind, variables=variables)
+
+    async def proves(self, agent: str, variable: str, secret: str) -> tuple[str, bool]:
+        """Ask an agent to prove that a variable has the newest value of a secret, which neither side prints."""
+        nonce = uuid.uuid4().hex
+        async with self._http.get(f"{self.endpoints['vault']}/secrets/{secret}/", headers=TOKEN) as response:
+            value = str((await response.json())["value"])
+        base = f"{self.endpoints['env']['FOUNDRY_PROJECT_ENDPOINT']}/agents/{agent}/endpoint"
+        question = {"input": f"prove {variable} {nonce}", "store": False}
+        async with self._http.post(f"{base}/protocols/openai/responses", json=question, headers=TOKEN) as response:
+            answer = await response.json()
+            server = response.headers.get("x-platform-server", "").partition(" ")[0]
+        session = answer.get("agent_session_id", "")
+        async with self._http.delete(f"{base}/sessions/{session}", headers=TOKEN):  # an open session keeps its version
+            pass
+        expected = hmac.new(value.encode(), nonce.encode(), hashlib.sha256).hexdigest()
+        if not self.runs_agents:
+            return "not asked: no process", True
+        return f"{expected[:8]}… by {server.rpartition('/')[0]}", expected in json.dumps(answer)
 
     async def configure(self, part: str, path: str, body: object) -> None:
         """Change how a stand-in behaves."""
@@ -127,6 +159,15 @@ class StackDriver:
         numbers = [str(item["version"]) async for item in self._project.agents.list_versions(name, order="asc")]
         versions = await asyncio.gather(*(self._project.agents.get_version(name, number) for number in numbers))
         return AgentSnapshot(live, {str(version["version"]): _snapshot(version.as_dict()) for version in versions})
+
+
+def _configured(tag: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the stand-in must do in place of an agent with these variables."""
+    if "SAMPLE_EXIT" in variables:
+        message = f"the container exited with code 1 before /readiness answered: {variables['SAMPLE_EXIT']}"
+        return {"fail": {tag: {"code": "ImageError", "message": message}}}
+    first = variables.get("SAMPLE_ANSWER", "pong")
+    return {"answer": {tag: {"pinned": first, "unpinned": variables.get("SAMPLE_ANSWER_LATER", first)}}}
 
 
 def _snapshot(version: dict[str, Any]) -> VersionSnapshot:

@@ -8,9 +8,12 @@ import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
+from local.foundry import canned
+from local.foundry.processes import VersionProcesses, pinned_question
 from local.foundry.sessions import open_session, require_active
 from local.foundry.state import AgentState, FoundryError, Json, Project, VersionState
 
@@ -18,27 +21,41 @@ HUGE_LENGTH = 3_000_000
 """Characters of a ``huge`` answer."""
 
 
-async def respond(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
+async def respond(
+    request: web.Request, agent: AgentState, project: Project, processes: VersionProcesses | None
+) -> web.StreamResponse:
     """Handle the responses protocol: a body with ``input``, and perhaps a session."""
     body = await request.json()
     asked = _ask(agent, body.get("agent_session_id"), project)
+    if processes and asked.by_process:
+        question = pinned_question(body, agent.name, asked.version.number, asked.session)
+        return await processes.ask(request, asked.version, "/responses", question, asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    if asked.answer.get("status", 200) != 200:
-        return _agent_error(asked)
-    response = _response(agent.name, asked, project.clock())
+    if (status := int(asked.answer.get("status", 200))) != 200:
+        return _error(asked, status, canned.responses_error(status, asked.answer))
+    origin = canned.Origin(agent.name, asked.version.number, asked.session, int(project.clock()))
+    response = canned.response(origin, asked.answer)
     if body.get("stream"):
         return await _stream(request, response)
     return web.json_response(response, headers=asked.headers)
 
 
-async def invoke(request: web.Request, agent: AgentState, project: Project) -> web.StreamResponse:
+async def invoke(
+    request: web.Request, agent: AgentState, project: Project, processes: VersionProcesses | None
+) -> web.StreamResponse:
     """Handle the invocations protocol: any body, any answer; the session is in the query."""
     asked = _ask(agent, request.query.get("agent_session_id"), project)
+    if processes and asked.by_process:
+        path = f"/invocations?{urlencode({**request.query, 'agent_session_id': asked.session})}"
+        return await processes.ask(request, asked.version, path, await request.read(), asked.chosen)
     if malformed := MALFORMED.get(str(asked.answer.get("odd"))):
         return await malformed(request)
-    status, text = int(asked.answer.get("status", 200)), str(asked.answer.get("text", "pong"))
-    return web.Response(status=status, text=text, headers=asked.headers)
+    status = int(asked.answer.get("status", 200))
+    headers = asked.headers | {"x-agent-invocation-id": str(uuid.uuid4())}
+    if status >= 500 and "text" not in asked.answer:
+        return _error(asked, status, canned.invocations_error(), headers)
+    return web.Response(status=status, text=str(asked.answer.get("text", "pong")), headers=headers)
 
 
 @dataclass(frozen=True)
@@ -48,15 +65,18 @@ class Asked:
     version: VersionState
     session: str
     answer: Json
+    by_process: bool
+    """The version has a process, and no answer is configured in its place."""
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Headers of the service: the session and the version that it chose."""
+        return {"x-agent-session-id": self.session, "x-agent-version-resolved": self.version.number}
 
     @property
     def headers(self) -> dict[str, str]:
         """Those of the service and of Microsoft's server for agents."""
-        return {
-            "x-agent-session-id": self.session,
-            "x-agent-version-resolved": self.version.number,
-            "x-platform-server": "azure-ai-agentserver-core/2.2.0 azure-ai-agentserver-responses/2.3.0",
-        }
+        return self.chosen | {"x-platform-server": canned.PLATFORM_SERVER}
 
 
 def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
@@ -69,27 +89,21 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
         session = str(open_session(agent, version.number, project.clock())["agent_session_id"])
     agent.asked_at[session] = project.clock()
     configured = project.provisioning.answer.items()
-    answer: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), "pong")
+    found: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), None)
+    answer = "pong" if found is None else found
     if isinstance(answer, dict) and "unpinned" in answer:
         answer = answer.get("pinned", "pong") if pinned else answer["unpinned"]
     answer = answer if isinstance(answer, dict) else {"text": answer}
     if "code" in answer:
         headers = {"x-agent-session-id": session}
         raise FoundryError(int(answer.get("status", 400)), str(answer["code"]), str(answer.get("text", "")), headers)
-    return Asked(version, session, answer)
+    return Asked(version, session, answer, by_process=found is None and version.has_process)
 
 
-def _agent_error(asked: Asked) -> web.Response:
-    """Return an error of the agent itself, as Microsoft's server for agents builds it."""
-    status = int(asked.answer["status"])
-    error = {
-        "message": str(asked.answer.get("text", "")),
-        "type": "server_error" if status >= 500 else "invalid_request_error",
-        "code": "server_error" if status >= 500 else "invalid_request",
-        "param": None,
-    }
-    headers = asked.headers | {"x-platform-error-source": "upstream" if status >= 500 else "user"}
-    return web.json_response({"error": error}, status=status, headers=headers)
+def _error(asked: Asked, status: int, error: Json, headers: dict[str, str] | None = None) -> web.Response:
+    """Return an error of the agent itself, as Microsoft's server for agents sends it."""
+    source = {"x-platform-error-source": "upstream" if status >= 500 else "user"}
+    return web.json_response({"error": error}, status=status, headers=(headers or asked.headers) | source)
 
 
 def _version(agent: AgentState, session: str | None) -> VersionState:
@@ -103,30 +117,6 @@ def _version(agent: AgentState, session: str | None) -> VersionState:
     if version is None:
         raise FoundryError(404, "not_found", "the version does not exist")
     return version
-
-
-def _response(name: str, asked: Asked, now: float) -> Json:
-    text = str(asked.answer.get("text", "pong"))
-    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
-    message = {"id": f"msg_{uuid.uuid4().hex}", "type": "message", "role": "assistant", "status": "completed"}
-    response_id = f"caresp_{uuid.uuid4().hex}"
-    origin: Json = {
-        "response_id": response_id,
-        "agent_reference": {"type": "agent_reference", "name": name, "version": asked.version.number},
-    }
-    response: Json = {
-        "id": response_id,
-        "object": "response",
-        "output": [message | {"content": content} | origin],
-        "created_at": int(now),
-        "status": "completed",
-        "completed_at": int(now),
-        **origin,
-        "model": "",
-        "agent_session_id": asked.session,
-        "background": False,
-    }
-    return response | dict(asked.answer.get("response") or {})
 
 
 async def _stream(request: web.Request, response: Json) -> web.StreamResponse:

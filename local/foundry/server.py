@@ -1,7 +1,7 @@
 """Microsoft Foundry's hosted agents, as azure-ai-projects 2.10.0 calls them (docs/reference/wire.md).
 
 Lacks: other kinds of agents, drafts, conversations, protocols other than responses and invocations, permissions, and
-real containers: an agent gives the answer that is configured.
+containers: an agent is a process of this machine, or gives the answer that is configured.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from email.utils import formatdate
 
 from aiohttp import web
 
+from local.agents.pool import AgentPool
 from local.foundry.invoke import invoke, respond
 from local.foundry.json import agent_json, page, version_json
-from local.foundry.pull import pull_error
+from local.foundry.processes import VersionProcesses
+from local.foundry.pull import PullError, pull
+from local.foundry.session_logs import SessionLogs
 from local.foundry.sessions import Sessions
 from local.foundry.state import LATEST, AgentState, FoundryError, Json, Project, VersionState, image_of, merge_patch
 from local.foundry.toolboxes import Toolboxes
@@ -26,14 +29,33 @@ BASE = "/api/projects/{project}"
 
 
 class Foundry(StandIn):
-    """A project; images must exist in the registry at ``registry_url``, or with None may be anything."""
+    """A project; images must exist in the registry at ``registry_url``, or with None may be anything.
+
+    With a pool, images that name a program are started; without one, agents give configured answers.
+    """
 
     name = "foundry"
 
-    def __init__(self, registry_url: str | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        registry_url: str | None = None,
+        clock: Callable[[], float] = time.time,
+        pool: AgentPool | None = None,
+    ) -> None:
         super().__init__()
         self.project = Project(clock)
         self._registry_url = registry_url
+        self._processes = VersionProcesses(self.project, pool, lambda: self.url) if pool is not None else None
+
+    async def started(self) -> None:
+        """Begin to start agents."""
+        if self._processes:
+            self._processes.pool.start()
+
+    async def stopped(self) -> None:
+        """Stop every agent."""
+        if self._processes:
+            await self._processes.pool.close()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the operations that Slipway, its tests and users' scripts call."""
@@ -52,6 +74,7 @@ class Foundry(StandIn):
             web.post(f"{agent}/endpoint/protocols/openai/responses", self._wrap(self._respond)),
             web.post(f"{agent}/endpoint/protocols/invocations", self._wrap(self._invoke)),
             *Sessions(self.project).routes(agent, self._wrap),
+            *SessionLogs(self.project).routes(agent, self._wrap),
             *Toolboxes(self.project).routes(f"{BASE}/toolboxes", self._wrap),
         ]
 
@@ -106,6 +129,7 @@ class Foundry(StandIn):
         if agent.has_active_session(self.project.clock()) and request.query.get("force") != "true":
             raise FoundryError(409, "conflict", "Agent has active sessions")
         del self.project.agents[agent.name]
+        await self._stop(list(agent.versions.values()))
         return web.json_response({"object": "agent.deleted", "name": agent.name, "deleted": True})
 
     async def _enable_or_disable(self, request: web.Request) -> web.Response:
@@ -118,9 +142,15 @@ class Foundry(StandIn):
     async def _create_version(self, request: web.Request) -> web.Response:
         body = await request.json()
         definition = body.get("definition") or {}
-        image_error = await pull_error(self._registry_url, image_of(definition))
-        version = self.project.create(request.match_info["agent"], definition, body.get("metadata") or {}, image_error)
-        return web.json_response(self._version_json(request.match_info["agent"], version))
+        name, image, image_error = request.match_info["agent"], None, None
+        try:
+            image = await pull(self._registry_url, image_of(definition))
+        except PullError as error:
+            image_error = str(error)
+        version = self.project.create(name, definition, body.get("metadata") or {}, image_error)
+        if self._processes:
+            self._processes.provision(name, version, image)
+        return web.json_response(self._version_json(name, version))
 
     async def _get_version(self, request: web.Request) -> web.Response:
         name = request.match_info["agent"]
@@ -137,17 +167,23 @@ class Foundry(StandIn):
 
     async def _delete_version(self, request: web.Request) -> web.Response:
         name, number = request.match_info["agent"], request.match_info["version"]
+        version = self.project.version(name, number)
         self.project.delete(name, number, force=request.query.get("force") == "true")
+        await self._stop([version])
         body = {"object": "agent.version.deleted", "name": name, "version": number, "deleted": True}
         return web.json_response(body)
 
     # Invocations
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        return await respond(request, self._agent(request), self.project)
+        return await respond(request, self._agent(request), self.project, self._processes)
 
     async def _invoke(self, request: web.Request) -> web.StreamResponse:
-        return await invoke(request, self._agent(request), self.project)
+        return await invoke(request, self._agent(request), self.project, self._processes)
+
+    async def _stop(self, versions: list[VersionState]) -> None:
+        if self._processes:
+            await self._processes.remove(versions)
 
     def _agent_json(self, agent: AgentState) -> Json:
         return agent_json(agent, self.project)

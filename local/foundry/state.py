@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.agents.pool import Agent
+
 Json = dict[str, Any]
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -48,6 +50,8 @@ class Provisioning:
     disabled_tools: list[str] = field(default_factory=list)
     """Types of tools that the subscription may not use."""
     limit: int = 1000
+    ready_within_s: float = 30.0
+    """Seconds in which the process of a version must be ready."""
     not_ready: str = "agent_version_not_ready"
     """How a version that is not active refuses: with this code, ``bad_request`` and words alone, or ``header``."""
     fail: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -69,6 +73,13 @@ class VersionState:
     ready_at: float
     error: dict[str, str] | None = None
     deleted: bool = False
+    agent: Agent | None = None
+    """Its files and its process; without one the configured answers are given."""
+
+    @property
+    def has_process(self) -> bool:
+        """Whether a process answers."""
+        return self.agent is not None and not self.agent.lacks_server
 
     @property
     def match_text(self) -> str:
