@@ -253,21 +253,40 @@ def definition_parts(definition: Definition) -> Mapping[str, str]:
             for name, value in definition.environment.items()
         },
     }
-    return {name: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for name, text in texts.items()}
+    return {name: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32] for name, text in texts.items()}
 
 
 def differing_parts(version: Version, definition: Definition) -> list[str]:
-    """What a version has that the definition does not ask for; metadata is a hint, which anybody can write.
+    """What a version has that the definition does not ask for; metadata is a hint, which anybody can write."""
+    return changed_parts(version, _all_parts(definition))
+
+
+def plain_parts(definition: Definition) -> tuple[tuple[str, str], ...]:
+    """Each part with its hash, which may be stored; with an empty text for each secret."""
+    values = definition.environment.items()
+    secrets = {f"variable {name}": "" for name, value in values if isinstance(value, SecretValue)}
+    parts = _all_parts(definition)
+    return tuple(sorted({**parts, **secrets}.items())) if parts else ()
+
+
+def _all_parts(definition: Definition) -> Mapping[str, str]:
+    """The image and a hash of each part; none where only the image is known."""
+    return {"image": definition.image, **definition_parts(definition)} if definition.cpu else {}
+
+
+def changed_parts(version: Version, expected: Mapping[str, str]) -> list[str]:
+    """The parts of a version that are not as expected; an empty text expects any value.
 
     The platform's own variables, and further keys of the definition, which Foundry fills in, are not compared.
     """
-    if not version.parts or not definition.cpu:  # of one of the two only the image is known
+    if not version.parts or not expected:  # of one of the two only the image is known
         return []
-    expected = {"image": definition.image, **definition_parts(definition)}
+    actual = {"image": version.image, **version.parts}
     platform = tuple(f"variable {prefix}" for prefix in PLATFORM_PREFIXES)
-    actual = {"image": version.image, **{name: text for name, text in version.parts.items() if name in expected}}
-    more = [name for name in version.parts if name not in expected and not name.startswith(platform)]
-    return sorted([*more, *(name for name, text in expected.items() if actual.get(name) != text)])
+    more = [name for name in actual if name not in expected and not name.startswith(platform)]
+    return sorted(
+        [*more, *(name for name, text in expected.items() if name not in actual or text not in ("", actual[name]))]
+    )
 
 
 def own_variables(names: frozenset[str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from core.definition import changed_parts
 from core.model import Agent, Status, Version
 from core.state.release import ReleaseState
 from core.timing import CONSISTENCY_LAG
@@ -65,6 +66,7 @@ def _routing_drift(release: ReleaseState, agent: Agent) -> dict[str, str]:
 def _version_drift(release: ReleaseState, live: Version | None) -> dict[str, str]:
     number = release.last_good.version if release.last_good else ""
     status = "gone" if live is None else str(live.status)
-    if status == Status.ACTIVE:
-        return {}
-    return {f"version {number} {status}": f"version {number}, which was live, is {status}"}
+    if live is None or status != Status.ACTIVE:
+        return {f"version {number} {status}": f"version {number}, which was live, is {status}"}
+    changed = ", ".join(changed_parts(live, dict(release.last_good.parts) if release.last_good else {}))
+    return {f"definition {changed}": f"version {number} is not as Slipway released it: {changed}"} if changed else {}

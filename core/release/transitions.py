@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.definition import ResolvedDefinition
+from core.definition import ResolvedDefinition, plain_parts
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
@@ -54,6 +54,7 @@ def started(
         rollback_at=definition.rollback_at,
         image_facts=_with_image(state, push, definition),
         variables=frozenset(definition.definition.environment),
+        parts=plain_parts(definition.definition),
         phase=Phase.STARTED,
         reason="",
         detail="",
@@ -227,7 +228,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
-    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at)
+    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

@@ -60,6 +60,8 @@ class GoodVersion:
     """Variable -> the secret whose tags gave it; no value."""
     rollback_at: datetime | None = None
     """The time of the rollback that gave its definition."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """What it was created from, see ``core.definition.plain_parts``; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class ReleaseState:
     """The time of the rollback that gave the definition."""
     variables: frozenset[str] = frozenset()
     """Names of the environment variables that the candidate must have."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """The definition as it may be stored, see ``core.definition.plain_parts``."""
     phase: Phase = Phase.ENDED
     reason: str = ""
     detail: str = ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from core.definition import definition_parts, plain_parts
 from core.drift import find_drift, find_gone_images, images_to_look_for, is_watched
 from core.image_manifest import ImageFacts
-from core.model import Agent, Routing, Status, TrafficRule, Version
+from core.model import Agent, Definition, Routing, SecretValue, Status, TrafficRule, Version
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
 from core.timing import CONSISTENCY_LAG
 from tests.unit.core.release.test_decide import NOW, SERVING, version
@@ -28,6 +30,60 @@ CHANGES = [
     pytest.param(replace(AGENT, identity=None), LIVE, [], id="an unknown identity"),
     pytest.param(replace(AGENT, enabled=False), LIVE, ["disabled"], id="disabled"),
 ]
+
+
+DEFINITION = Definition(
+    "demo.azurecr.io/a@sha256:1",
+    "1",
+    "2Gi",
+    (("responses", "2.0.0"),),
+    {"UPSTREAM": "https://a", "KEY": SecretValue("k")},
+)
+
+
+def released_as(definition: Definition, environment: dict[str, str], **changes: Any) -> dict[str, str]:
+    """The drift of a live version that Foundry shows with another definition than it was released with."""
+    assert RELEASE.last_good is not None
+    good = replace(RELEASE.last_good, parts=plain_parts(definition))
+    shown = replace(
+        DEFINITION, environment={name: SecretValue(value) for name, value in environment.items()}, **changes
+    )
+    live = replace(LIVE, image=shown.image, parts=definition_parts(shown))
+    return find_drift(replace(RELEASE, last_good=good), AGENT, live)
+
+
+SAME = {"UPSTREAM": "https://a", "KEY": "k"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "changes", "names"),
+    [
+        pytest.param(SAME, {}, "", id="the same"),
+        pytest.param({**SAME, "KEY": "rotated"}, {}, "", id="a secret is not compared: its hash is not stored"),
+        pytest.param({**SAME, "FOUNDRY_X": "1"}, {}, "", id="a variable of the platform"),
+        pytest.param({**SAME, "UPSTREAM": "https://evil"}, {}, "variable UPSTREAM", id="a value"),
+        pytest.param({**SAME, "MORE": "1"}, {}, "variable MORE", id="one more variable"),
+        pytest.param({"UPSTREAM": "https://a"}, {}, "variable KEY", id="no secret"),
+        pytest.param(SAME, {"cpu": "2", "memory": "4Gi"}, "cpu, memory", id="another size"),
+        pytest.param(SAME, {"image": "evil.azurecr.io/a@sha256:2"}, "image", id="another image"),
+    ],
+)
+def test_a_live_version_is_compared_by_its_definition(
+    environment: dict[str, str], changes: dict[str, Any], names: str
+) -> None:
+    drift = released_as(DEFINITION, environment, **changes)
+    expected = {f"definition {names}": f"version 1 is not as Slipway released it: {names}"} if names else {}
+    assert drift == expected
+
+
+def test_a_version_whose_definition_is_not_known_is_not_compared() -> None:
+    assert released_as(Definition("x", "", "", (), {"UPSTREAM": ""}), SAME) == {}
+
+
+def test_no_hash_of_a_secret_is_stored() -> None:
+    parts = dict(plain_parts(DEFINITION))
+    assert parts["variable KEY"] == ""
+    assert parts["variable UPSTREAM"] == definition_parts(DEFINITION)["variable UPSTREAM"]
 
 
 @pytest.mark.parametrize(("agent", "live", "names"), CHANGES)

@@ -369,6 +369,21 @@ async def test_drift_is_reported_once_and_never_corrected(app: App) -> None:
     assert app.journal.reasons().count("DRIFT") == 2
 
 
+async def test_a_live_version_that_became_another_one_is_drift_whatever_its_metadata_says(app: App) -> None:
+    await app.pushed()
+    await app.released()
+    app.clock.passed += 300
+    versions = app.foundry.agents[AGENT].versions
+    made = versions["1"]
+    await resume_releases(app.agents, app.gateways)
+    assert "DRIFT" not in app.journal.reasons()
+    versions["1"] = replace(made, image=f"demo.azurecr.io/other@sha256:{'e' * 64}", parts={**made.parts, "cpu": "x"})
+    for _ in range(2):
+        await resume_releases(app.agents, app.gateways)
+    (line,) = [line for line in app.journal.lines if line["reason"] == "DRIFT"]
+    assert line["detail"] == "version 1 is not as Slipway released it: cpu, image"
+
+
 async def test_drift_is_not_reported_during_a_release(app: App) -> None:
     await app.pushed()
     await app.released()

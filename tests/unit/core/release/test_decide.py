@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.agents_file.spec import AgentSpec
-from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
+from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition, plain_parts
 from core.model import UNKNOWN_TIME, Agent, Definition, Failure, Push, Routing, Status, TrafficRule, Version
 from core.reasons import Reason
 from core.release import transitions
@@ -563,7 +563,7 @@ def test_an_agent_with_no_active_version_needs_no_pin() -> None:
 def test_the_start_of_a_release_records_the_routing_and_the_definition() -> None:
     decided = decide(SERVING, read_all(AT_1, version("1")))
     assert isinstance(decided, StartRelease)
-    assert decided.state == replace(STARTED, image=IMAGE)
+    assert decided.state == replace(STARTED, image=IMAGE, parts=plain_parts(DEFINITION))
 
 
 def test_a_newer_push_supersedes_the_open_release() -> None:
