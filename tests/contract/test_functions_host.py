@@ -68,7 +68,7 @@ async def on_message(message: func.QueueMessage) -> None:
     later = message.insertion_time < message.expiration_time, message.insertion_time < message.time_next_visible
     print("fields", *later, bool(message.pop_receipt), bool(message.id and message.dequeue_count), flush=True)
 """
-WITHIN = 20.0
+WITHIN = 60.0
 QUIET = {
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
