@@ -1,4 +1,4 @@
-"""What the Event Grid web-hook answers, decided without I/O.
+"""What the Event Grid web-hook answers.
 
 It follows EventGridExtensionConfigProvider.ConvertAsync of azure-sdk-for-net
 (sdk/eventgrid/Microsoft.Azure.WebJobs.Extensions.EventGrid). The HTTP method matters for OPTIONS only. JSON is read
@@ -7,9 +7,11 @@ strictly, where Newtonsoft also takes single quotes, comments and a comma before
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from multidict import MultiMapping
 
@@ -30,8 +32,38 @@ class Answer:
 class Deliver:
     """The function runs once for each of these texts, all at once."""
 
-    name: str
     events: tuple[str, ...]
+
+
+class Request(Protocol):
+    """What the web-hook reads of a request; the names of headers are case-blind."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+
+    @property
+    def query(self) -> MultiMapping[str]:
+        """The query's parameters."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+
+    async def read(self) -> bytes:
+        """Return the body."""
+
+
+async def respond(request: Request, names: Collection[str], run: Callable[[str, str], Awaitable[bool]]) -> Answer:
+    """Answer a request; ``run`` gets a function's name and an event, and returns whether the run succeeded."""
+    event_type = request.headers.get("aeg-event-type", "")
+    decision = before_body(request.method, request.query, event_type, names)
+    if isinstance(decision, Answer):
+        return decision
+    delivered = with_body(event_type, await request.read())
+    if isinstance(delivered, Answer):
+        return delivered
+    return after_runs(decision, await asyncio.gather(*(run(decision, event) for event in delivered.events)))
 
 
 def before_body(method: str, query: MultiMapping[str], event_type: str, names: Collection[str]) -> Answer | str:
@@ -50,7 +82,7 @@ def before_body(method: str, query: MultiMapping[str], event_type: str, names: C
     return name if kind in ("notification", "subscriptionvalidation") else Answer(400)
 
 
-def with_body(name: str, event_type: str, body: bytes) -> Answer | Deliver:
+def with_body(event_type: str, body: bytes) -> Answer | Deliver:
     """Return the answer to a validation, or the events; a body that the host cannot read is an exception in it: 500."""
     try:
         content = json.loads(body)
@@ -60,7 +92,7 @@ def with_body(name: str, event_type: str, body: bytes) -> Answer | Deliver:
     if not all(isinstance(event, dict) for event in events):
         return Answer(500)
     if event_type.strip().lower() == "notification":
-        return Deliver(name, tuple(json.dumps(event, indent=2, ensure_ascii=False) for event in events))
+        return Deliver(tuple(json.dumps(event, indent=2, ensure_ascii=False) for event in events))
     data = events[0].get("data") if events else None
     code = data.get("validationCode") if isinstance(data, dict) else None
     if code is None:

@@ -49,7 +49,7 @@ class MessageRules:
         return Step.LEAVE if self.is_poison_queue else Step.POISON
 
     def on_receipt(self, dequeue_count: int) -> Step:
-        """Return the step for a received message; too many deliveries mean that the process died in each run."""
+        """Return the step for a received message; too many deliveries mean that the process was killed in each."""
         if dequeue_count <= self.max_dequeue_count:
             return Step.RUN
         return Step.LEAVE if self.is_poison_queue else Step.POISON

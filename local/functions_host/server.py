@@ -5,8 +5,6 @@ Lacks: keys, scaling, the admin routes that nothing here calls, input and output
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from local.functions_host import event_grid
@@ -49,16 +47,13 @@ class FunctionsHost(StandIn):
         ]
 
     async def _event_grid(self, request: web.Request) -> web.Response:
-        kind = request.headers.get("aeg-event-type", "")
-        decision = event_grid.before_body(request.method, request.query, kind, self._event_functions)
-        if isinstance(decision, event_grid.Answer):
-            return _response(decision)
-        decided = event_grid.with_body(decision, kind, await request.read())
-        if isinstance(decided, event_grid.Answer):
-            return _response(decided)
-        function = self._event_functions[decided.name]
-        succeeded = await asyncio.gather(*(self._dispatch.run(function, event) for event in decided.events))
-        return _response(event_grid.after_runs(function.name, succeeded))
+        async def run(name: str, event: str) -> bool:
+            return await self._dispatch.run(self._event_functions[name], event)
+
+        answer = await event_grid.respond(request, self._event_functions, run)
+        if not answer.text:
+            return web.Response(status=answer.status, headers=answer.headers)
+        return web.Response(status=answer.status, text=answer.text, headers=answer.headers)
 
     async def _invocations(self, _: web.Request) -> web.Response:
         return web.json_response(list(self._invoker.invocations))
@@ -86,9 +81,3 @@ class FunctionsHost(StandIn):
         payload = '{"IsPastDue": false}' if function.schedule else str(body.get("input", ""))  # a timer has no input
         self._dispatch.start(function, payload)
         return web.Response(status=202)
-
-
-def _response(answer: event_grid.Answer) -> web.Response:
-    if not answer.text:
-        return web.Response(status=answer.status, headers=answer.headers)
-    return web.Response(status=answer.status, text=answer.text, headers=answer.headers)

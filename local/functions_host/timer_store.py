@@ -36,7 +36,7 @@ class TimerFiles:
         self._owner = uuid.uuid4().hex
 
     def read(self, name: str) -> Status | None:
-        """Return None as well for a file that is no status."""
+        """Return None as well for a file that does not contain a status."""
         try:
             return Status.from_json(json.loads(self._file(name, "json").read_text()))
         except (OSError, ValueError, KeyError, TypeError):

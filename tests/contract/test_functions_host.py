@@ -59,7 +59,16 @@ async def on_message(message: str) -> None:
     await asyncio.Event().wait()
 """
 """An app whose function never returns, like a release while a version starts."""
-WITHIN = 20.0
+METADATA_APP = """
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.queue_trigger(arg_name="message", queue_name="described", connection="AzureWebJobsStorage")
+async def on_message(message: func.QueueMessage) -> None:
+    later = message.insertion_time < message.expiration_time, message.insertion_time < message.time_next_visible
+    print("fields", *later, bool(message.pop_receipt), bool(message.id and message.dequeue_count), flush=True)
+"""
+WITHIN = 60.0
 QUIET = {
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
@@ -140,6 +149,57 @@ async def test_event_grid_gets_the_answers_of_the_real_host(host: Host) -> None:
     assert (await host.post([], "Unsubscribe"))[0] == 202
     assert (await host.post([], ""))[0] == 400
     assert await host.post([], "Notification", "nobody") == (404, "cannot find function: 'nobody'")
+
+
+async def test_the_web_hook_answers_a_handshake_and_a_wrong_name(host: Host) -> None:
+    url, names = f"{host.url}/runtime/webhooks/eventgrid", ({"functionName": "on_event"}, {"functionName": "ON_EVENT"})
+    async with ClientSession() as session:
+        async with session.options(url, params=names[0]) as answer:
+            assert (answer.status, answer.headers["WebHook-Allowed-Origin"]) == (200, "eventgrid.azure.net")
+        async with session.post(url, params=names[0], headers={"aeg-event-type": "Unsubscribe"}, data=b"{") as answer:
+            assert answer.status == 202
+        async with session.post(url, params=names[0], headers={"aeg-event-type": "Notification"}, data=b"{") as answer:
+            assert (answer.status, await answer.text()) == (500, "")
+        async with session.post(url, params=names[1]) as answer:
+            assert (answer.status, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+
+
+async def test_a_message_comes_with_its_times_and_its_receipt(
+    tmp_path: Path, storage_servers: Callable[[str], str]
+) -> None:
+    process = await start(tmp_path, METADATA_APP, storage_servers("stand-in"))
+    host = Host("", process, storage_servers("stand-in"))
+    try:
+        async with host.queue("described") as queue:
+            await create(queue)
+            await queue.send_message('{"a": 1}')
+            fields = (await host.line("fields ")).split()[1:]
+    finally:
+        process.kill()
+        await process.communicate()
+    assert fields == ["True"] * 4
+
+
+async def test_a_drained_host_takes_nothing_more_and_stays_up(host: Host) -> None:
+    async with ClientSession() as session, host.queue("work") as work:
+        async with session.get(f"{host.url}/admin/host/drain/status") as answer:
+            assert await answer.json() == {"state": "Disabled"}
+        async with session.post(f"{host.url}/admin/host/drain") as answer:
+            assert answer.status == 202
+        async with session.get(f"{host.url}/admin/host/drain/status") as answer:
+            assert await answer.json() == {"state": "Completed"}
+        await work.send_message("late")
+        assert (await host.post([{"id": 1}], "Notification"))[0] == 202, "it still answers Event Grid"
+        assert [message.dequeue_count for message in await work.peek_messages()] == [0]
+        await work.clear_messages()  # the other tests share the account
+
+
+async def test_a_host_with_a_setting_out_of_range_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text(json.dumps({"extensions": {"queues": {"batchSize": 33}}}))
+    process = await start(tmp_path, APP, "none", EVERY="* * * * * *")
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (1, b"")
+    assert errors.decode() == "functions: extensions.queues.batchSize is '33'; write a whole number from 1 to 32\n"
 
 
 async def test_a_message_that_is_not_base64_is_poisoned_at_once_and_its_neighbours_run(host: Host) -> None:

@@ -19,7 +19,7 @@ import pytest
 from aiohttp import ClientSession
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHIN = 30.0
+WITHIN = 60.0
 APP = """
 import asyncio, json, sys
 import azure.functions as func
