@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import adopt, digests, doctor, plan, prune, replay, snapshot, status, user_commands, validate, why
+from cli.commands import (
+    adopt,
+    digests,
+    doctor,
+    plan,
+    prune,
+    replay,
+    snapshot,
+    status,
+    user_commands,
+    validate,
+    versions,
+    why,
+)
 from cli.exit_codes import INTERRUPTED
 
 HELP = """See what Slipway does and why, and command it.
@@ -23,6 +36,7 @@ COMMANDS = (
     snapshot.snapshot,
     why.why,
     status.status,
+    versions.versions,
     digests.digests,
     doctor.doctor,
     user_commands.release,

@@ -12,8 +12,6 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
-from local.registry.events import PROVIDER
-from local.vault import VAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {
@@ -54,9 +52,8 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
         "KEY_VAULT_URL": endpoints["vault"],
         "KEY_VAULT_HOST": "demo-vault.vault.azure.net",
-        "KEY_VAULT_ID": f"{VAULTS}/demo-vault",
+        # neither REGISTRY_ID nor KEY_VAULT_ID: an event that a person writes by hand may name any subscription
         "REGISTRY_NAME": "demo",
-        "REGISTRY_ID": f"{PROVIDER}/registries/demo",
         "REGISTRY_LOGIN_SERVER": "demo.azurecr.io",
         "REGISTRY_ENDPOINT": endpoints["registry_tls"],
         "AGENTS_FILE": str(agents.resolve()),

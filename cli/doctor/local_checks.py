@@ -58,7 +58,9 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
 
 
 def check_sources(settings: Settings) -> list[Check]:
-    """Check that events of a registry or a vault of the same name elsewhere are ignored."""
+    """Check that events of a registry or a vault of the same name elsewhere are ignored; a stand-in has no id."""
+    if settings.registry_endpoint != f"https://{settings.registry_login_server}":
+        return []
     ids = {"REGISTRY_ID": settings.registry_id, "KEY_VAULT_ID": settings.key_vault_id}
     missing = " and ".join(name for name, value in ids.items() if not value)
     detail = f"without {missing} only names are compared, not subscriptions"

@@ -14,7 +14,7 @@ from core.events import IMAGE_PUSHED
 from handlers.settings import Settings
 
 REGISTRIES = "/subscriptions/plan/resourceGroups/plan/providers/Microsoft.ContainerRegistry/registries"
-"""The start of the topic of an imagined event: only the registry's name is known here."""
+"""The start of the topic of an imagined event where only the registry's name is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def image_as_event(
     target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
     body = {
         "id": "plan",
-        "topic": f"{REGISTRIES}/{settings.registry_name}",
+        "topic": settings.registry_id or f"{REGISTRIES}/{settings.registry_name}",
         "subject": f"{push.repository}:{push.tag}",
         "eventType": IMAGE_PUSHED,
         "eventTime": now.isoformat(),

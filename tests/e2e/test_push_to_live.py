@@ -18,6 +18,7 @@ from infra.hooks.prepackage import read_agents_file
 from local.credentials import AsyncLocalCredential
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
+from tests.support.builders import REGISTRY
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -127,7 +128,7 @@ def test_the_smoke_check_of_a_deployment_is_handled_and_changes_nothing(running:
     env = {"AZURE_STORAGE_ACCOUNT_NAME": "local", **running.endpoints["env"]}
     with Azure(env, AsyncLocalCredential(), connection_verify=running.endpoints["ca"]) as azure:
         before = azure.desired_etags()
-        azure.send_event(smoke.event(agents, env["REGISTRY_ID"], event_id, now))
+        azure.send_event(smoke.event(agents, REGISTRY, event_id, now))
         lines = eventually(lambda: smoke.answers(azure.journal(now), event_id), "the decision is in the journal")
         after = azure.desired_etags()
     assert {finding.level for finding in smoke.judge(lines, before, after, 1)} == {"ok"}

@@ -14,6 +14,7 @@ import pytest
 
 from local.event_grid import cloud_event
 from local.stack_client import StackClient, eventually, stack
+from tests.support.builders import REGISTRY
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -215,7 +216,7 @@ def test_the_trace_of_an_event_is_continued(running: StackClient) -> None:
     trace_id, digest = "ab" * 16, running.push("agents/traced", None, "traced")
     event = {
         "id": "traced",
-        "topic": running.endpoints["env"]["REGISTRY_ID"],
+        "topic": REGISTRY,
         "subject": "agents/traced:1.1.0",
         "eventType": "Microsoft.ContainerRegistry.ImagePushed",
         "eventTime": datetime.now().astimezone().isoformat(),

@@ -27,8 +27,9 @@ REPLACEMENTS = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?"), "<when>"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "<when>"),
     (re.compile(r"\b\d+ (?:s|min) ago\b *"), "<age> "),  # with the padding of a column
-    (re.compile(r"\bSINCE +"), "SINCE "),
+    (re.compile(r"\b(SINCE|CREATED) +"), r"\1 "),
     (re.compile(r"(?<=Python)( +)3\.\d+"), r"\1<python>"),
+    (re.compile(r"\bsha256:[0-9a-f]{6,64}"), "<digest>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<host>"),
 )
 

@@ -142,7 +142,7 @@ def secrets(infra: Infra) -> Iterator[str]:
         yield from (f"{name} calls {call}" for call in re.findall(r"\b(list(?:Keys|Secrets|\w*Sas))\(", file.text))
         if re.search(r"AccountKey=|SharedAccess|\?sig=", file.text):
             yield f"{name} contains a key"
-    for output in set(infra.main.outputs) - {"KEY_VAULT_URL"}:
+    for output in set(infra.main.outputs) - {"KEY_VAULT_URL", "KEY_VAULT_ID"}:
         if re.search(r"KEY|PASSWORD|SECRET|SAS|CONNECTION", output):
             yield f"main.bicep has the output {output}"
 

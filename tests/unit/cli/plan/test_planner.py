@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cli.plan.snapshot import read_snapshot, take_snapshot
 from core.agents_file.loader import load_agents
 from core.model import Routing
 from tests.support.app import AGENT, App
-from tests.support.builders import push_data, push_event, secret_event
+from tests.support.builders import REGISTRY, push_data, push_event, secret_event
 from tests.unit.cli.support import context_of
 
 AGENTS = """
@@ -158,6 +159,13 @@ async def test_a_live_plan_reads_and_changes_nothing(app: App) -> None:
         )
     )
     assert (after, len(app.foundry.toolboxes), app.foundry.create_count) == (before, toolboxes, 1)
+
+
+async def test_a_planned_image_comes_from_the_registry_of_the_settings(app: App) -> None:
+    app.settings = replace(app.settings, registry_id=REGISTRY)
+    app.registry.push("agents/hello", "v1", f"sha256:{'a' * 64}", app.clock.now())
+    result = await plan_live(context_of(app), PlanArguments.parse([AGENT], "agents/hello:v1"), None)
+    assert reasons(result)[0] == "ACCEPTED"
 
 
 async def snapshot_of_a_live_agent(folder: Path) -> tuple[App, Path]:

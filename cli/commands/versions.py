@@ -1,0 +1,70 @@
+"""``slipway versions``: lists an agent's versions, and why each one stays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import AsJson, Local
+from cli.runner import CommandContext, CommandResult, run_and_print, unknown_agent
+
+if TYPE_CHECKING:
+    from core.prune.retention import PruneDecision
+
+HEADINGS = ("VERSION", "TAG", "CREATED", "STATUS", "NEXT PRUNE")
+Row = dict[str, Any]
+
+
+def versions(
+    agent: Annotated[str, typer.Argument(help="The agent, as agents.yaml names it.")],
+    local: Local = False,
+    as_json: AsJson = False,
+) -> None:
+    """List an agent's versions, the newest first. Also the tag and age of each, and why it stays or goes."""
+    run_and_print(local, as_json, lambda context: list_versions(context, agent))
+
+
+async def list_versions(context: CommandContext, agent: str) -> CommandResult:
+    """Return one row per version; raise UsageError for an unknown agent, GatewayError if one read fails."""
+    from cli.concurrency import read_agents
+    from core.prune.retention import version_number
+    from handlers.prune_versions.run import plan_versions
+
+    if agent not in context.agents.agents:
+        raise unknown_agent(agent, context.agents)
+    spec = context.agents.agents[agent]
+    reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
+    newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
+    rows = [_row(decision) for decision in newest_first]
+    return CommandResult(_text(rows, context.gateways.clock.now()) if rows else f"{agent} has no versions", rows)
+
+
+def _row(decision: PruneDecision) -> Row:
+    from core.definition import push_of_version
+    from core.prune.retention import Delete
+
+    version, push = decision.version, push_of_version(decision.version)
+    return {
+        "version": version.number,
+        "tag": push.tag if push and push.tag else None,
+        "image": version.image,
+        "created_at": version.created_at.isoformat(),
+        "status": version.status.value,
+        "reason": decision.reason.value,
+        "meaning": decision.reason.meaning,
+        "delete": isinstance(decision, Delete),
+    }
+
+
+def _text(rows: list[Row], now: datetime) -> str:
+    from cli.durations import format_age
+    from cli.output import columns
+
+    ages = [format_age(now - datetime.fromisoformat(row["created_at"])) for row in rows]
+    cells = [
+        (row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}")
+        for row, age in zip(rows, ages, strict=True)
+    ]
+    return columns([HEADINGS, *cells])
