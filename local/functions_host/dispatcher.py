@@ -121,9 +121,10 @@ class DispatchedHost(FunctionsHost):
         data = body["data"]
         payload = data if isinstance(data, str) else json.dumps(data)  # a timer's state is an object
         metadata = {name[:1].upper() + name[1:]: value for name, value in body.get("metadata", {}).items()}
-        if await self._invoker.run(function, payload, metadata):
-            return web.Response()
-        return web.Response(status=500, text=f"{function.name} failed")
+        succeeded = await self._invoker.run(function, payload, metadata)
+        response = web.Response() if succeeded else web.Response(status=500, text=f"{function.name} failed")
+        response.force_close()  # Azure's worker has no connection for each invocation at once
+        return response
 
     async def _event_grid(self, request: web.Request) -> web.Response:
         return await self._forward(request)
