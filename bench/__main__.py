@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 from azure.core.exceptions import AzureError
 
-from bench import command_line, create_request, imports, many, overhead, pruning, safety, telemetry, trigger
+from bench import (
+    command_line,
+    create_request,
+    estate,
+    imports,
+    journal,
+    lists,
+    many,
+    overhead,
+    pruning,
+    safety,
+    telemetry,
+    trigger,
+)
 from bench.machine import describe_machine
 from bench.report import Row, document, page, table
 from bench.testbed import Effort, NotMeasuredError
@@ -27,6 +40,9 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "overhead": overhead.rows,
     "many": many.rows,
     "prune": pruning.rows,
+    "estate": estate.rows,
+    "journal": journal.rows,
+    "lists": lists.rows,
     "safety": safety.rows,
     "command line": command_line.rows,
 }

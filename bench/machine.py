@@ -30,6 +30,12 @@ def resident_memory(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def peak_memory(pid: int) -> float:
+    """The most resident memory that a process has had, in MiB; 0 once it has ended."""
+    line = next((line for line in _proc(pid, "status").splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(line.split()[1]) / 1024
+
+
 def processor_time(pid: int) -> float:
     """Seconds of processor time that a process has used."""
     fields = _proc(pid, "stat").rpartition(")")[2].split()

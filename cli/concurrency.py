@@ -34,7 +34,7 @@ class AgentReads(Generic[T]):
         return [*lines, f"not read either: {', '.join(others)}"] if others else lines
 
 
-def reading(names: list[str]) -> str:
+def reading(names: Sequence[str]) -> str:
     """Return the progress line for reading these agents."""
     return f"reading {names[0]}" if len(names) == 1 else f"reading {len(names)} agents"
 
@@ -42,10 +42,17 @@ def reading(names: list[str]) -> str:
 async def read_agents(
     context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
 ) -> AgentReads[T]:
-    """Read each agent, again where a service is busy; raise the first error only if no agent could be read.
+    """Read each agent; raise the first error only if no agent could be read."""
+    reads = await try_to_read_agents(context, names, read)
+    if reads.unread and not reads.found:
+        raise next(iter(reads.unread.values()))
+    return reads
 
-    Other faults are not waited out: a person waits, and can ask again.
-    """
+
+async def try_to_read_agents(
+    context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
+) -> AgentReads[T]:
+    """Read each agent, again where a service is busy; other faults are not waited out: a person can ask again."""
     found, unread = dict[str, T](), dict[str, GatewayError]()
 
     async def read_one(name: str) -> None:
@@ -55,12 +62,11 @@ async def read_agents(
         except GatewayError as error:
             unread[name] = error
         if len(names) > 1:
-            context.progress.activity = f"{reading(list(names))}: {len(found) + len(unread)} done"
+            context.progress.activity = f"{reading(names)}: {len(found) + len(unread)} done"
 
-    context.progress.activity = reading(list(names))
+    if names:
+        context.progress.activity = reading(names)
     await read_each(names, read_one)
-    if unread and not found:
-        raise next(iter(unread.values()))
     return AgentReads({name: found[name] for name in names if name in found}, unread)
 
 

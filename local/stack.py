@@ -127,6 +127,7 @@ class Stack:
         """Make the folder private, lock it, check that the ports are free, and remove what an earlier stack left.
 
         Foundry, the vault and the registry begin empty, so storage does too: its state names versions of theirs.
+        On Azure the timers' statuses and leases are in it.
         """
         try:
             folder = make_private(self.options.folder)
@@ -138,7 +139,7 @@ class Stack:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
             raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
         (folder / "endpoints.json").unlink(missing_ok=True)
-        for state in ("storage", "dead-letters"):
+        for state in ("storage", "dead-letters", "timers"):
             shutil.rmtree(folder / state, ignore_errors=True)
         return folder
 

@@ -134,14 +134,16 @@ class Vault(StandIn):
 
     async def _list(self, request: web.Request) -> web.Response:
         newest = [(name, versions[-1]) for name, versions in sorted(self.secrets.items())]
-        return self._page(request, [self._properties(name, secret) for name, secret in newest])
+        return self._page(request, newest)
 
     async def _versions(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         versions = self.secrets.get(name.lower(), [])
-        return self._page(request, [self._properties(name, secret, versioned=True) for secret in versions])
+        return self._page(request, [(name, secret) for secret in versions], versioned=True)
 
-    def _page(self, request: web.Request, items: list[dict[str, Any]]) -> web.Response:
+    def _page(
+        self, request: web.Request, items: list[tuple[str, SecretVersion]], *, versioned: bool = False
+    ) -> web.Response:
         if (challenge := self._challenge(request)) is not None:
             return challenge
         size = int(request.query.get("maxresults", PAGE_SIZE))
@@ -149,7 +151,8 @@ class Vault(StandIn):
         more = start + size < len(items)
         query = {**request.query, "$skiptoken": str(start + size), "maxresults": str(size)}
         link = str(request.url.with_query(query)) if more else None
-        return web.json_response({"value": items[start : start + size], "nextLink": link})
+        shown = [self._properties(name, secret, versioned=versioned) for name, secret in items[start : start + size]]
+        return web.json_response({"value": shown, "nextLink": link})
 
     def _properties(self, name: str, secret: SecretVersion, *, versioned: bool = False) -> dict[str, Any]:
         attributes = {

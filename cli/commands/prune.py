@@ -95,6 +95,10 @@ class RecordingJournal:
         """Return a day of the journal."""
         return await self._journal.read_day(day, containing)
 
+    async def end(self, day: datetime) -> Mapping[str, int]:
+        """Return the position after the last line of a day."""
+        return await self._journal.end(day)
+
     async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
         """Return what a day has received since."""
         return await self._journal.read_new(day, position)

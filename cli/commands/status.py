@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.options import AsJson, Local, OptionalAgent
@@ -12,11 +13,14 @@ MAX_READ_IN_FULL = 25
 """Of more agents, Foundry is asked only for those of which the state store does not say what serves."""
 
 if TYPE_CHECKING:
-    from core.agents_file.spec import KeepSpec
+    from cli.concurrency import AgentReads
+    from core.agents_file.spec import AgentSpec, KeepSpec
     from core.model import Agent, Version
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
-    from handlers.gateways.errors import GatewayError
+
+    States = tuple[DesiredState, ReleaseState]
+    Serving = tuple[Agent | None, Sequence[Version]]
 
 
 def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = False) -> None:
@@ -25,7 +29,7 @@ def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = 
 
 
 async def show_status(context: CommandContext, agent: str | None) -> CommandResult:
-    """Return the status of one agent or all."""
+    """Return the status of one agent or all; where Foundry does not answer, as the state store has it."""
     from cli.concurrency import read_agents
     from cli.durations import format_time
     from cli.errors import explain
@@ -33,58 +37,64 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     from cli.output import join_lines, print_error
     from cli.status_text import status_text
     from core.ncrontab import Schedule
+    from handlers.concurrency import gather_two
 
-    names = context.select_agents(agent)
-    now = context.gateways.clock.now()
+    names, store, now = context.select_agents(agent), context.gateways.state_store, context.gateways.clock.now()
     next_prune = Schedule(context.settings.prune_schedule).next(now)
-    few = len(names) <= MAX_READ_IN_FULL
-    refused: list[GatewayError] = []
-    reads = await read_agents(context, names, lambda name: _status(context, name, refused, few=few))
-    statuses = list(reads.found.values())
+    reads = await read_agents(context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name)))
+    serving = await _read_serving(context, reads.found)
+    statuses = [
+        _status(spec := context.agents.agents[name], desired, release, now) | _serving(spec, release, serving)
+        for name, (desired, release) in reads.found.items()
+    ]
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     prune = f"next prune {format_time(next_prune)}{dry_run}"
     text = "\n".join([status_text(statuses, now), join_lines(*reads.notes, prune)])
     data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
     data += [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
-    if refused:
-        print_error(explain(refused[0]))
-    return CommandResult(text, data, SERVICE_ERROR if refused or reads.unread else DONE)
+    if serving.unread:
+        print_error(explain(next(iter(serving.unread.values()))))
+    return CommandResult(text, data, SERVICE_ERROR if serving.unread or reads.unread else DONE)
 
 
-async def _status(context: CommandContext, name: str, refused: list[GatewayError], *, few: bool) -> dict[str, Any]:
-    """Return the status of an agent; where Foundry does not answer, ``refused`` gets the error."""
-    from cli.release_status import release_status
+async def _read_serving(context: CommandContext, states: Mapping[str, States]) -> AgentReads[Serving]:
+    """Read agents and versions from Foundry: of few agents all, of many those whose state does not say what serves."""
+    from cli.concurrency import try_to_read_agents
     from handlers.concurrency import gather_two
-    from handlers.gateways.errors import GatewayError
-    from handlers.retry import with_retries
 
-    state_store, foundry, now = context.gateways.state_store, context.gateways.foundry, context.gateways.clock.now()
-    desired, release = await gather_two(state_store.get_desired(name), state_store.get_release(name))
-    keep = context.agents.agents[name].keep
-    status = {
-        "agent": name,
-        **_recorded_traffic(release),
-        **release_status(name, desired, release, context.agents.agents[name], now),
-        "versions": None,
-        "version_limit": keep.limit,
-        "version_limit_status": None,
-    }
-    if not few and _is_settled(desired, release):
-        return status
-    try:
-        agent, versions = await with_retries(
-            context.gateways.clock,
-            lambda: gather_two(foundry.get_agent(name), foundry.list_versions(name)),
-            max_tries=1,
-        )
-    except GatewayError as error:
-        refused.append(error)
-        return status | {"not_read": str(error)}
-    limit_status = _version_limit_status(len(versions), keep)
-    return status | {
+    few, foundry = len(states) <= MAX_READ_IN_FULL, context.gateways.foundry
+    return await try_to_read_agents(
+        context,
+        [name for name, state in states.items() if few or not _is_settled(*state)],
+        lambda name: gather_two(foundry.get_agent(name), foundry.list_versions(name)),
+    )
+
+
+def _serving(spec: AgentSpec, release: ReleaseState, serving: AgentReads[Serving]) -> dict[str, Any]:
+    """Return what Foundry said of an agent, or why it said nothing."""
+    if error := serving.unread.get(spec.name):
+        return {"not_read": str(error)}
+    if spec.name not in serving.found:
+        return {}
+    agent, versions = serving.found[spec.name]
+    return {
         **_traffic(agent, versions, release),
         "versions": len(versions),
-        "version_limit_status": limit_status,
+        "version_limit_status": _version_limit_status(len(versions), spec.keep),
+    }
+
+
+def _status(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: datetime) -> dict[str, Any]:
+    """Return the status of an agent as the state store has it."""
+    from cli.release_status import release_status
+
+    return {
+        "agent": spec.name,
+        **_recorded_traffic(release),
+        **release_status(spec.name, desired, release, spec, now),
+        "versions": None,
+        "version_limit": spec.keep.limit,
+        "version_limit_status": None,
     }
 
 

@@ -129,6 +129,7 @@ async def apply(
     parsed["by"] = await context.author(arguments.get("by"))
     context.progress.activity = "writing the desired state"
     since, command = context.gateways.clock.now(), getattr(user_commands, function)
+    journal_end = await context.gateways.journal.end(since) if watch else {}
     if function in ON_SEVERAL_AGENTS:
         updates = list(await command(tuple(names), gateways=context.gateways, **parsed))
     else:
@@ -141,7 +142,7 @@ async def apply(
 
         if not as_json:
             print_text(_text(by_agent))
-        return await watch_releases(context, generations, since, as_json)
+        return await watch_releases(context, generations, since, as_json, journal_end)
     data = [{"agent": name, "reason": update.reason, "detail": update.detail} for name, update in by_agent.items()]
     return CommandResult(_text(by_agent), data, _exit_code(by_agent))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,16 +14,20 @@ from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from core.agents_file.spec import AgentSpec
     from core.model import Push
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
 
 MIN_DIGEST_DIGITS = 6
+USUAL_DELAY = timedelta(days=1)
+"""A release that nothing holds up has begun by then."""
 HIDDEN = "***"
 """In place of a secret (handlers.redaction)."""
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+    "container_log",
 )  # fmt: skip
 Decision = Mapping[str, object]
 
@@ -57,9 +61,17 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
         lambda decision: _is_about(decision, subject) or _is_masked(decision, named), {*_as_stored(subject), *named}
     )
     digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
-    found = await _with_same_release(journal, about)
+    found = await _with_same_release(journal, about, _longest_wait(context))
     now = context.gateways.clock.now()
-    state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
+    specs = context.agents.agents
+    state = [
+        entry
+        for agent in agents
+        for entry in (
+            *_current_state(agent, *states[agent], subject, digests, now),
+            *_window_state(specs[agent], states[agent][1], subject, digests, now),
+        )
+    ]
     if not found and not state:
         days = max(1, back.days)
         reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
@@ -118,7 +130,13 @@ def _is_masked(decision: Decision, digests: set[str]) -> bool:
     return HIDDEN in str(decision.get("tag") or "") and decision.get("digest") in digests
 
 
-async def _with_same_release(journal: JournalReader, about: list[Decision]) -> list[Decision]:
+def _longest_wait(context: CommandContext) -> timedelta:
+    """Return how long before the first decision that names its image a release may have been asked for."""
+    waits = (spec.release.longest_debounce for spec in context.agents.agents.values())
+    return max(waits, default=timedelta()) + USUAL_DELAY
+
+
+async def _with_same_release(journal: JournalReader, about: list[Decision], longest_wait: timedelta) -> list[Decision]:
     """Add the decisions of the same releases that name no image: by an operator or a timer."""
     with_agent = [decision for decision in about if decision.get("agent")]
     generations = {(item["agent"], item["generation"]) for item in with_agent if item.get("generation")}
@@ -131,7 +149,19 @@ async def _with_same_release(journal: JournalReader, about: list[Decision]) -> l
         return (agent, decision.get("generation")) in generations or (agent, decision.get("version")) in versions
 
     agents = {str(agent) for agent, _ in generations | versions}
-    return unique_decisions([*about, *(await journal.read(belongs, agents) if agents else [])])
+    if not agents:
+        return about
+    later = replace(journal, since=max(journal.since, _time_of(about[0], journal.since) - longest_wait))
+    return unique_decisions([*about, *await later.read(belongs, agents)])
+
+
+def _time_of(decision: Decision, default: datetime) -> datetime:
+    """Return when it was recorded; a person may have written the line."""
+    try:
+        at = datetime.fromisoformat(str(decision["at"]))
+    except ValueError:
+        return default
+    return at if at.tzinfo else default
 
 
 async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:
@@ -176,6 +206,20 @@ def _current_state(
     return state
 
 
+def _window_state(
+    spec: AgentSpec, release: ReleaseState, subject: str, digests: set[str], now: datetime
+) -> list[dict[str, Any]]:
+    """Return when the window opens for which the subject waits."""
+    from core.release_outcome import awaits_window
+
+    push, opening = release.push, spec.release.opens_at(now)
+    if push is None or opening is None or not awaits_window(release):
+        return []
+    if push.digest not in digests and not _is_about(_as_decision(push), subject):
+        return []
+    return [{"agent": spec.name, "kind": "window", "detail": f"closed, opens {spec.release.describe(opening, now)}"}]
+
+
 def _rollback_state(agent: str, desired: DesiredState, subject: str, digests: set[str]) -> list[dict[str, Any]]:
     """Return the rollback in force, where it is to the subject or away from it."""
     from core.state.rollbacks import describe
@@ -194,6 +238,14 @@ def _as_decision(push: Push) -> Decision:
     return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
 
 
+def _container_log(decision: Mapping[str, Any]) -> str:
+    """Return what the container of the version printed last, below a line that names it."""
+    from cli.output import join_lines
+
+    title = f"version {decision.get('version')} of {decision.get('agent')} printed:"
+    return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
+
+
 def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
     from cli.output import columns, join_lines, meaning, subject
 
@@ -208,6 +260,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
         for decision in decisions
     ]
     lines = [columns(rows)] if rows else []
+    lines += [_container_log(decision) for decision in decisions if decision.get("container_log")]
     hint = str(decisions[-1].get("help", "")) if decisions else ""
     notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
     notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
 from local.functions_host.indexing import Function
@@ -21,6 +22,19 @@ def end_process(reason: str) -> NoReturn:
     print(f"functions: the host ends: {reason}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(EXIT_CODE)
+
+
+def watched(work: Coroutine[Any, Any, None], end: End) -> asyncio.Task[None]:
+    """Start work of the host; an exception that nothing in it expects ends the process, as in the real host."""
+
+    def end_on_error(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            end("".join(traceback.format_exception(error)))
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(end_on_error)
+    return task
 
 
 class Dispatch:

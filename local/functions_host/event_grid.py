@@ -86,7 +86,7 @@ def with_body(event_type: str, body: bytes) -> Answer | Deliver:
     """Return the answer to a validation, or the events; a body that the host cannot read is an exception in it: 500."""
     try:
         content = json.loads(body)
-    except ValueError:  # UnicodeDecodeError included
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return Answer(500)
     events = content if isinstance(content, list) else [content]
     if not all(isinstance(event, dict) for event in events):

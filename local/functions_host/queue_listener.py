@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from local.functions_host.dispatch import Dispatch
+from local.functions_host.dispatch import Dispatch, watched
 from local.functions_host.host_json import HostSettings
 from local.functions_host.indexing import Function
 from local.functions_host.queue_rules import (
@@ -85,7 +85,7 @@ class QueueListener:
             return self._backoff.pause()
         self._backoff.found()
         for message, content in messages:
-            task = asyncio.create_task(self._handle(message, content))
+            task = watched(self._handle(message, content), self._dispatch.end)
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         while len(self._running) > self._settings.new_batch_threshold:
@@ -186,7 +186,7 @@ def metadata(message: Message, text: str) -> dict[str, Any]:
     """Return the trigger's metadata: seven fields, and the properties of a message that is a JSON object."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return (content if isinstance(content, dict) else {}) | {
         "Id": message.id,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from local.functions_host.dispatch import Dispatch
+from local.functions_host.dispatch import Dispatch, End, end_process, watched
 from local.functions_host.host_json import HostSettings
 from local.functions_host.indexing import Function
 from local.functions_host.queue_listener import QueueListener
@@ -29,14 +29,15 @@ class Listener(Protocol):
 class Triggers:
     """The listeners of a host."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    def __init__(self, listeners: Sequence[Listener], end: End = end_process) -> None:
         self._listeners = listeners
+        self._end = end
         self._tasks: list[asyncio.Task[None]] = []
         self.draining = False
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [asyncio.create_task(listener.run()) for listener in self._listeners]
+        self._tasks = [watched(listener.run(), self._end) for listener in self._listeners]
 
     @property
     def idle(self) -> bool:

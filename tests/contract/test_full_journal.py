@@ -11,7 +11,7 @@ import pytest
 
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.storage.account import StorageAccount
-from handlers.gateways.storage.journal import BlobJournal
+from handlers.gateways.storage.journal import MAX_BLOCK_BYTES, BlobJournal
 from local.storage.account import Storage, connection_string
 from local.storage.blobs import MAX_BLOCKS
 
@@ -76,3 +76,38 @@ async def test_a_part_that_ends_within_a_line_is_read_again_from_that_line(
     again = await journal.read_new(DAY, new.position)
     assert [line["number"] for line in again.lines] == [1]
     assert (await journal.read_new(DAY, again.position)).lines == []
+
+
+async def test_lines_of_one_append_are_all_read_where_a_part_is_full_between_them(
+    server: tuple[Storage, StorageAccount],
+) -> None:
+    storage, account = server
+    journal = BlobJournal(account, ManualClock(DAY))
+    await journal.append({"number": -1})
+    name = "journal/2026-11-28.jsonl"
+    full = replace(storage.store.need_blob("slipway", name), blocks=MAX_BLOCKS - 1)
+    storage.store.save("slipway", name, full)
+    await journal.append(*({"number": number, "text": "x" * (MAX_BLOCK_BYTES // 2)} for number in range(5)))
+    lines = await journal.read_day(DAY)
+    assert [line["number"] for line in lines] == [-1, 0, 1, 2, 3, 4]
+    position, read = dict[str, int](), list[object]()
+    for _ in range(3):
+        new = await journal.read_new(DAY, position)
+        position, read = dict(new.position), [*read, *(line["number"] for line in new.lines)]
+    assert read == [-1, 0, 1, 2, 3, 4]
+
+
+async def test_a_full_part_that_ends_within_a_line_hides_no_line_of_the_next(
+    server: tuple[Storage, StorageAccount],
+) -> None:
+    storage, account = server
+    journal = BlobJournal(account, ManualClock(DAY))
+    await journal.append({"number": 0})
+    name = "journal/2026-11-28.jsonl"
+    blob = storage.store.need_blob("slipway", name)
+    storage.store.save("slipway", name, replace(blob, data=blob.data + b'{"number": 1', blocks=MAX_BLOCKS))
+    position = await journal.end(DAY)
+    await journal.append({"number": 2})
+    assert await journal.read_day(DAY) == [{"number": 0}, {"unreadable": '{"number": 1'}, {"number": 2}]
+    assert (await journal.read_new(DAY, position)).lines == [{"number": 2}]
+    assert [line["number"] for line in (await journal.read_new(DAY, {})).lines] == [0, 2]

@@ -173,6 +173,7 @@ async def test_the_journal_gives_the_lines_that_have_a_text_and_those_that_are_n
     await storage.journal.append({"number": 0, "tag": 'a"b'}, {"number": 1, "tag": "c"})
     first = await storage.journal.read_new(today, {})
     assert [line["number"] for line in first.lines] == [0, 1]
+    assert await storage.journal.end(today) == first.position
     await storage.journal.append({"number": 2, "tag": "a"})
     assert [line["number"] for line in (await storage.journal.read_new(today, first.position)).lines] == [2]
     for texts, numbers in ((['a"b'], [0]), (["c", "x"], [1]), (["x"], []), ([], [0, 1, 2])):

@@ -163,6 +163,7 @@ STORAGE: Calls = {
     "read_marker": lambda: STATE_STORE.read_marker("deployed"),
     "write_marker": lambda: STATE_STORE.write_marker("deployed", "0" * 64),
     "read_day": lambda: JOURNAL.read_day(AT),
+    "end": lambda: JOURNAL.end(AT),
     "read_new": lambda: JOURNAL.read_new(AT, {}),
     "append": lambda: JOURNAL.append({"reason": "LIVE"}),
     "enqueue": lambda: QUEUE.enqueue("a"),
@@ -193,6 +194,7 @@ BLOBS = answer(*STORED, VALUE)
 STORAGE_ANSWERS = dict.fromkeys(STORAGE, BLOBS) | {
     "list_agents": _listing() | BLOBS,
     "read_day": _journal() | answer(LINES),
+    "end": _journal() | answer(LINES),
     "read_new": _journal() | answer(LINES),
 }
 """Call -> storage's answers to it."""

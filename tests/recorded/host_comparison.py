@@ -32,6 +32,8 @@ class Tolerance:
     seconds: float = PATIENCE
     polls: bool = True
     """Compare the number of polls."""
+    span: bool = False
+    """Compare the time from the first run to the last: ours must not take longer."""
     pauses: bool = False
     """Compare each pause between two polls: Azure's is random by a fifth, and ours here has no chance in it."""
     ends_itself: bool = False
@@ -53,6 +55,8 @@ def differences(theirs: list[Step], ours: list[Step], tolerance: Tolerance) -> I
     yield from _order(theirs, ours)
     if tolerance.polls:
         yield from _polls(theirs, ours)
+    if tolerance.span and _span(ours) > _span(theirs) + DELAY:
+        yield f"all runs begin within {_span(theirs):.2f} s, ours within {_span(ours):.2f} s"
     if tolerance.pauses:
         yield from _pauses(theirs, ours)
 
@@ -196,3 +200,8 @@ def _pauses(theirs: list[Step], ours: list[Step]) -> Iterator[str]:
 def _pause_list(steps: list[Step], queue: str) -> list[float]:
     polls = [step["ms"] / 1000 for step in steps if step.get("request", "").startswith(f"GET /{queue}/messages?")]
     return [after - before for before, after in pairwise(polls)]
+
+
+def _span(steps: list[Step]) -> float:
+    begins = [step["ms"] / 1000 for step in steps if step.get("what") == "begin"]
+    return float(begins[-1] - begins[0])

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, quantiles
 
 from tests.scale.fleet import MAX_CONCURRENT_RELEASES, Fleet, Load, Measured
+from tests.scale.hours import HOUR_HEADINGS, HourRow, measure_hour
 from tests.scale.timers import TIMER_HEADINGS, TimerRow, measure_timers
 from tests.simulation.virtual_time import run
 
@@ -75,9 +76,8 @@ def with_budgets(loads: Sequence[Load], *budgets: float) -> list[Load]:
     return [replace(load, read_budget=budget) for load in loads for budget in (budgets or (NO_BUDGET, DEFAULT_BUDGET))]
 
 
-def table(rows: Sequence[Row | TimerRow]) -> str:
+def table(rows: Sequence[Row | TimerRow | HourRow], headings: Sequence[str]) -> str:
     """Return the rows as a Markdown table."""
-    headings = TIMER_HEADINGS if isinstance(rows[0], TimerRow) else HEADINGS
     lines = [f"| {' | '.join(headings)} |", f"|{'--:|' * len(headings)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
 
@@ -98,7 +98,10 @@ request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_C
 * `GiB-s/h`: of instances with 2 GiB, while anything runs on them.
 * The timers run with the default budget, over agents that are live and need nothing, each with five versions. A run of
   `resume_releases` may take a minute, and one of `prune_versions` as long as Foundry needs for two reads an agent; the
-  columns with `÷` are shares of that.
+  columns with `÷` are shares of that. What a run leaves to the next one it reports.
+* An hour: every agent is live, `resume_releases` runs every five minutes, and pushes come at a steady pace, each to one
+  agent. `storage/h` and `Foundry/h` are all requests of the app; `decisions/h` are lines of the journal, each of which
+  telemetry gets too; `live` are the pushes that went live within the hour.
 """
 
 
@@ -107,8 +110,10 @@ def page(tables: dict[str, str]) -> str:
     return INTRODUCTION + "".join(f"\n## {title}\n\n{text}\n" for title, text in tables.items())
 
 
-TIMERS = "The timers at rest"
+TIMERS, HOURS = "The timers at rest", "An hour"
+HOUR_SIZES = [(agents, pushes) for agents in (200, 400, 1000, 3000) for pushes in (0, 60, 120)]
 TIMER_SIZES = [(agents, limit) for agents in (200, 1000, 3000) for limit in (5.0, 100.0)]
+TIMER_SIZES += [(3000, 1.0)]
 CHAPTERS: dict[str, list[Load]] = {
     "Foundry accepts 5 requests a second": with_budgets(GROWING),
     "Foundry has no limit": with_budgets(UNLIMITED, NO_BUDGET, DEFAULT_BUDGET, 2.0),
@@ -124,13 +129,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="WORD", default="", help="the chapters with this word, such as timers")
     options, tables = parser.parse_args(arguments), dict[str, str]()
     with ProcessPoolExecutor(options.cores) as pool:
-        for title in (title for title in (*CHAPTERS, TIMERS) if options.only.lower() in title.lower()):
-            rows = pool.map(measure_timers, TIMER_SIZES) if title == TIMERS else pool.map(measure, CHAPTERS[title])
-            tables[title] = table(list(rows))
+        for title in (title for title in (*CHAPTERS, TIMERS, HOURS) if options.only.lower() in title.lower()):
+            tables[title] = chapter(title, pool)
             print(f"\n{title}\n\n{tables[title]}", flush=True)  # noqa: T201 - a person waits for it
-    if options.write and not options.only:
-        PAGE.write_text(page(tables))
+    if options.write:
+        PAGE.write_text(page(written(PAGE.read_text()) | tables))
     return 0
+
+
+def chapter(title: str, pool: Executor) -> str:
+    """Measure a chapter and return its table."""
+    if title == TIMERS:
+        return table(list(pool.map(measure_timers, TIMER_SIZES)), TIMER_HEADINGS)
+    if title == HOURS:
+        return table(list(pool.map(measure_hour, HOUR_SIZES)), HOUR_HEADINGS)
+    return table(list(pool.map(measure, CHAPTERS[title])), HEADINGS)
+
+
+def written(text: str) -> dict[str, str]:
+    """Return the tables that the page has: all is in virtual time, so that a chapter can be measured by itself."""
+    chapters = (part.partition("\n\n") for part in text.split("\n## ")[1:])
+    return {title: body.strip() for title, _, body in chapters if title in {*CHAPTERS, TIMERS, HOURS}}
 
 
 if __name__ == "__main__":

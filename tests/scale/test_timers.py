@@ -11,6 +11,7 @@ import pytest
 
 from core.model import Routing
 from core.reasons import Reason
+from handlers.prune_versions import run as prune_run
 from handlers.resume_releases import drift_report, missed_pushes
 from tests.scale.fleet import RESUME_EVERY
 from tests.scale.timers import TimerFleet
@@ -81,3 +82,23 @@ async def test_where_foundry_is_slower_than_a_run_is_long_the_run_says_so_and_th
     assert set(fleet.times(Reason.DRIFT)) == set(fleet.agents.agents)
     assert all("left to the next run" in str(line["detail"]) for line in fleet.lines(Reason.DRIFT_UNKNOWN))
     assert fleet.lines(Reason.DRIFT_UNKNOWN)
+
+
+@in_virtual_time
+async def test_three_thousand_agents_at_one_read_a_second_are_reached_in_turn_and_what_is_left_is_reported() -> None:
+    fleet = TimerFleet(3000, foundry_limit=1.0)
+    await fleet.settle()
+    await asyncio.sleep(RESUME_EVERY)
+    assert await fleet.resume() <= 75
+    (left,) = fleet.lines(Reason.DRIFT_UNKNOWN)
+    assert "left to the next run" in str(left["detail"])
+    pruned = set[str]()
+    for _ in range(2):
+        fleet.journal.lines.clear()
+        assert await fleet.prune() <= prune_run.MAX_RUN_TIME.total_seconds() + 60
+        stopped = {line["agent"] for line in fleet.lines(Reason.PRUNE_STOPPED)}
+        done = set(fleet.times(Reason.IMAGES_IN_USE))
+        assert stopped | done == set(fleet.agents.agents), "each agent is pruned, or reported"
+        assert not pruned & done, "the next run goes on where this one stopped"
+        assert len(done) >= 300
+        pruned |= done

@@ -17,6 +17,7 @@ from core.state.desired import DesiredState
 from core.state.release import GoodVersion, ReleaseState
 from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.in_memory.state_store import ReleaseRecord
+from handlers.prune_versions import run as prune_versions_run
 from handlers.prune_versions.run import prune_versions
 from handlers.resume_releases.run import resume_releases
 from tests.scale.fleet import RESUME_EVERY, SETTINGS, Fleet, Load, digest_of
@@ -25,8 +26,9 @@ from tests.simulation.virtual_time import START, run
 
 REGISTRY_SECONDS = 0.1
 MAX_RESUME_SECONDS = 60.0
+MAX_PRUNE_SECONDS = prune_versions_run.MAX_RUN_TIME.total_seconds()
 TIMER_HEADINGS = ("agents", "Foundry takes", "resume_releases", "÷ 60 s", "429", "drift unknown",
-                  "prune_versions", "÷ 2 reads an agent", "not pruned")  # fmt: skip
+                  "left, said so", "prune_versions", "÷ 2 reads an agent", "not pruned, said so")  # fmt: skip
 
 
 class TimerFleet(Fleet):
@@ -98,17 +100,19 @@ class TimerRow:
     """Reads of the quiet run that Foundry refused."""
     unknown: int
     """Agents of which the quiet run could not read whether they drifted."""
+    left: bool
+    """Whether the quiet run reported that it left agents to the next one."""
     prune_seconds: float
     stopped: int
-    """Agents that were not pruned."""
+    """Agents that were not pruned, each with a line."""
 
     def cells(self) -> list[str]:
         """Return the cells in the order of the headings."""
-        bound = 2 * self.agents / self.foundry_limit
+        bound = min(2 * self.agents / self.foundry_limit, MAX_PRUNE_SECONDS)
         return [
             f"{self.agents:,}", f"{self.foundry_limit:g}/s",
             f"{self.resume_seconds:.0f} s", f"{self.resume_seconds / MAX_RESUME_SECONDS:.2f}",
-            str(self.refused), str(self.unknown),
+            str(self.refused), str(self.unknown), "yes" if self.left else "none",
             f"{self.prune_seconds:.0f} s", f"{self.prune_seconds / bound:.2f}", str(self.stopped),
         ]  # fmt: skip
 
@@ -125,8 +129,10 @@ def measure_timers(size: tuple[int, float]) -> TimerRow:
         refused = fleet.measured.foundry["429"] - before
         await asyncio.sleep(RESUME_EVERY)
         prune_seconds = await fleet.prune()
-        unknown, stopped = len(fleet.lines(Reason.DRIFT_UNKNOWN)), len(fleet.lines(Reason.PRUNE_STOPPED))
-        return TimerRow(agents, foundry_limit, resume_seconds, refused, unknown, prune_seconds, stopped)
+        unread, stopped = fleet.lines(Reason.DRIFT_UNKNOWN), len(fleet.lines(Reason.PRUNE_STOPPED))
+        unknown = len([line for line in unread if "agent" in line])
+        left = len(unread) > unknown
+        return TimerRow(agents, foundry_limit, resume_seconds, refused, unknown, left, prune_seconds, stopped)
 
     agents, foundry_limit = size
     logging.disable(logging.CRITICAL)

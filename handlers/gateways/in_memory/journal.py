@@ -28,6 +28,9 @@ class InMemoryJournal:
         texts = [_as_json(text)[1:-1] for text in containing]
         return [line for line in lines if not texts or any(text in _as_json(line) for text in texts)]
 
+    async def end(self, day: datetime) -> Mapping[str, int]:
+        return {f"{day:%Y-%m-%d}": len(await self.read_day(day))}
+
     async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
         name, lines = f"{day:%Y-%m-%d}", await self.read_day(day)
         return NewLines(lines[position.get(name, 0) :], {**position, name: len(lines)})

@@ -80,6 +80,10 @@ class BlobJournal:
                 ]
         return lines
 
+    async def end(self, day: datetime) -> Mapping[str, int]:
+        with translate_errors("read the journal"):
+            return await self._parts(day)
+
     async def read_new(self, day: datetime, position: Mapping[str, int]) -> NewLines:
         lines, reached = list[Mapping[str, object]](), dict(position)
         with translate_errors("read the journal"):

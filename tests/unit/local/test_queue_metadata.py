@@ -23,7 +23,7 @@ SEVEN = {
 
 @pytest.mark.parametrize(
     ("text", "properties"),
-    [("x", {}), ("[1]", {}), ('{"a": 1, "b": {"c": 2}, "Id": "other"}', {"a": 1, "b": {"c": 2}})],
+    [("x", {}), ("[1]", {}), ("[" * 40_000, {}), ('{"a": 1, "b": {"c": 2}, "Id": "other"}', {"a": 1, "b": {"c": 2}})],
 )
 def test_a_message_has_seven_fields_and_the_properties_of_its_json(text: str, properties: dict[str, object]) -> None:
     assert metadata(MESSAGE, text) == SEVEN | properties | {"QueueTrigger": text}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from cli.commands.why import explain
 from cli.exit_codes import NOTHING_TO_DO
+from handlers.gateways.in_memory.journal import InMemoryJournal
 from tests.support.app import AGENT, App
 from tests.unit.cli.support import context_of, make_live, run
 
@@ -62,3 +68,41 @@ async def test_it_names_a_variable_that_a_release_dropped(app: App) -> None:
     result = await explain(context_of(app), "sha256:bbbbbbbb", DAY)
     (line,) = [line for line in result.text.splitlines() if "VARIABLE_REMOVED" in line]
     assert "KEY: agents.yaml does not set it any more" in line
+
+
+class ReadDays(InMemoryJournal):
+    """Counts the days that are read."""
+
+    days = 0
+
+    async def read_day(self, day: datetime, containing: Collection[str] = ()) -> Sequence[Mapping[str, object]]:
+        self.days += 1
+        return await super().read_day(day, containing)
+
+
+def line(at: datetime, reason: str, generation: int, **fields: Any) -> dict[str, object]:
+    return {"at": at.isoformat(), "agent": AGENT, "reason": reason, "generation": generation, **fields}
+
+
+async def test_what_belongs_to_a_release_is_looked_for_from_shortly_before_its_image_was_named(app: App) -> None:
+    journal, image = ReadDays(), {"digest": f"sha256:{'a' * 64}", "tag": "v1"}
+    app.gateways = replace(app.gateways, journal=journal)
+    now = app.clock.now()
+    first = now - timedelta(days=2)
+    await journal.append(
+        line(now - timedelta(days=20), "CONFIG_CHANGED", 1),
+        line(first - timedelta(hours=23), "SECRET_ROTATED", 1),
+        line(first, "CREATE", 1, version="1", **image),
+        line(now, "LIVE", 1, version="1"),
+    )
+    decisions = (await explain(context_of(app), "v1", timedelta(days=30))).data["decisions"]
+    assert [decision["reason"] for decision in decisions] == ["SECRET_ROTATED", "CREATE", "LIVE"]
+    assert journal.days == 31 + 4
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-11-24T12:00:00"])
+async def test_a_line_that_a_person_wrote_with_another_time_hides_none(app: App, at: str) -> None:
+    await make_live(app, "a")
+    await app.journal.append({"at": at, "agent": AGENT, "tag": "v1", "reason": "NOTE", "generation": 9})
+    decisions = (await explain(context_of(app), "v1", DAY)).data["decisions"]
+    assert "LIVE" in [decision["reason"] for decision in decisions]
