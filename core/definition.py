@@ -12,18 +12,12 @@ from core.agents_file.fields import check_variable
 from core.agents_file.spec import AgentSpec, SecretRef
 from core.events import event_time
 from core.image_manifest import ImageFacts
-from core.model import (
-    Definition,
-    Push,
-    Secret,
-    SecretUnavailable,
-    SecretValue,
-    TaggedSecret,
-    Toolbox,
-    Version,
-)
+from core.image_reference import DIGEST
+from core.image_reference import TAG as TAG_GRAMMAR
+from core.model import Definition, Push, Secret, SecretUnavailable, SecretValue, TaggedSecret, Toolbox, Version
 from core.reasons import Reason
 from core.secret_versions import LaggingSecret, LaterVersion, has_expired, starts_later
+from core.timing import MAX_CLOCK_SKEW
 
 SCHEMA = 1
 """Raised when the same spec and push would give another definition than before."""
@@ -231,15 +225,25 @@ def existing_definition(version: Version) -> ResolvedDefinition:
     return ResolvedDefinition(definition, version.metadata.get(FINGERPRINT) or f"version {version.number}", {})
 
 
-def push_of_version(version: Version) -> Push | None:
-    """The push that a version was created for, from its metadata and image; None if neither has a digest."""
-    saved = version.metadata
-    repository, _, digest = version.image.partition("/")[2].partition("@")
-    repository, digest = saved.get("slipway.repository", repository), saved.get("slipway.digest", digest)
+def push_of_version(version: Version, images: Mapping[str, ImageFacts] | None = None) -> Push | None:
+    """The push that a version was created for, from its image and metadata; None if neither has a digest.
+
+    Metadata can be anybody's. The image's repository counts, and the image's digest where ``images`` knows that the
+    digest in the metadata is another image. A push is not after its version, whatever the metadata says.
+    """
+    saved, (repository, _, digest) = version.metadata, version.image.partition("/")[2].partition("@")
+    named, tag = saved.get("slipway.digest", digest), saved.get(TAG, "")
+    facts = (images or {}).get(named)
+    is_other = named != digest and facts is not None and facts.amd64 != digest
+    repository = repository if digest else saved.get("slipway.repository", repository)
+    digest = digest if digest and (is_other or not DIGEST.fullmatch(named)) else named
     if not repository or not digest:
         return None
-    pushed_at = event_time(saved.get("slipway.pushed_at", "")) or version.created_at
-    return Push(repository, digest, saved.get(TAG, ""), pushed_at, saved.get("slipway.event", ""))
+    at = event_time(saved.get("slipway.pushed_at", "")) or version.created_at
+    pushed_at = at if at <= version.created_at + MAX_CLOCK_SKEW else version.created_at
+    return Push(
+        repository, digest, tag if TAG_GRAMMAR.fullmatch(tag) else "", pushed_at, saved.get("slipway.event", "")
+    )
 
 
 def definition_parts(definition: Definition) -> Mapping[str, str]:

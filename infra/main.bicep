@@ -299,9 +299,7 @@ module registrySource 'modules/source.bicep' = {
     assignRoles: assignRoles
     deliverToQueue: eventDelivery == 'queue'
   }
-  dependsOn: [
-    registry
-  ]
+  dependsOn: [registry]
 }
 
 // The vault and its events for new secret versions
@@ -337,9 +335,7 @@ module vaultSource 'modules/source.bicep' = {
     assignRoles: assignRoles
     deliverToQueue: eventDelivery == 'queue'
   }
-  dependsOn: [
-    vault
-  ]
+  dependsOn: [vault]
 }
 
 // The app

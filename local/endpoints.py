@@ -77,11 +77,14 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
 def _telemetry(url: str) -> dict[str, str]:
     """Return settings that send all telemetry to the stand-in, and nothing off the machine."""
     return {
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url}",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={uuid.UUID(int=1)};IngestionEndpoint={url};"
+        f"LiveEndpoint={url}",
         "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "true",
         "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
         "OTEL_SERVICE_NAME": "slipway",
         "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "azure_sdk",
+        "AZURE_SDK_TRACING_IMPLEMENTATION": "opentelemetry",
         "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
         "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",

@@ -103,6 +103,7 @@ def request_release(
     held = _may_hold(desired, release, now)
     lifted = [hold for hold in held if hold.digest == chosen.digest or hold.fingerprint == last]
     updated = _choose_push(_lift(desired, lifted), chosen, now)
+    updated = replace(updated, requested_generation=updated.generation)
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 
@@ -149,7 +150,7 @@ def request_rollback(
     release: ReleaseState = NO_RELEASE,
 ) -> DesiredUpdate:
     """Make an earlier version live again, as it is, and hold the live one: its image, if ``to`` has another image."""
-    push, live_push = push_of_version(to), push_of_version(live) if live else None
+    push, live_push = (push_of_version(item, release.image_facts) if item else None for item in (to, live))
     fingerprint, digest = existing_definition(to).fingerprint, push.digest if push else ""
     live_digest = live_push.digest if live_push and push and live_push.digest != digest else ""
     held = _may_hold(desired, release, now)

@@ -48,6 +48,7 @@ class Requeue:
 
     reason: Reason
     until: datetime
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Create:
     live_version: str | None
     routing_seen: Routing | None
     """The routing that this was decided on; with another one nothing is sent. None: there is no agent yet."""
+    notes: tuple[Note, ...] = ()
+    """What people must know about the versions that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class MoveTraffic:
     step: ClassVar[str] = "move_traffic"
     version: str
     routing_seen: Routing | None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

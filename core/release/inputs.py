@@ -152,7 +152,8 @@ class DecisionInput:
 
     def hold_on(self, version: Version, now: datetime) -> Hold | None:
         """The hold on a version: on its definition, or on its image."""
-        held, push = active(self.desired, self.release, now), push_of_version(version)
+        held = active(self.desired, self.release, now)
+        push = push_of_version(version, self.release.image_facts)
         by_fingerprint = of_fingerprint(held, existing_definition(version).fingerprint)
         return by_fingerprint or of_digest(held, push.digest if push else "")
 

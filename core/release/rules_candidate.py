@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.definition import UnresolvedDefinition
+from core.definition import Note, ResolvedDefinition, UnresolvedDefinition, differing_parts
 from core.intake.registry_check import is_fresh, next_registry_read
 from core.model import UNKNOWN_TIME, Status, Version
 from core.reasons import Reason, from_service
@@ -25,6 +25,9 @@ from core.release.actions import (
 from core.release.inputs import DecisionInput, is_as_asked_for, is_new, may_serve
 from core.state import holds
 from core.state.release import Phase, ReleaseState
+
+MAX_NAMED_PARTS = 5
+"""Of a version that differs, and of such versions: their variables are anybody's text."""
 
 
 def adopt_existing_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
@@ -93,7 +96,20 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return Create(0, None, None)
     known = [int(item.number) for item in inputs.version_list]
     known += [int(agent.latest.number)] if agent.latest else []
-    return Create(max(known, default=0), agent.live, agent.routing)
+    return Create(max(known, default=0), agent.live, agent.routing, _not_adopted(inputs, definition))
+
+
+def _not_adopted(inputs: DecisionInput, asked: ResolvedDefinition) -> tuple[Note, ...]:
+    """A note for each version that says by its metadata that it is the release's, and is not; once a release."""
+    if inputs.release.create_count:
+        return ()
+    listed = (inputs.version(item.number) for item in inputs.version_list if inputs.is_for_this_release(item))
+    serving = [item for item in listed if item is not None and may_serve(item)]
+    differing = ((item.number, differing_parts(item, asked.definition)) for item in serving)
+    return tuple(
+        Note(Reason.VERSION_NOT_ADOPTED, f"version {number} differs in {', '.join(parts[:MAX_NAMED_PARTS])}")
+        for number, parts in differing
+    )[:MAX_NAMED_PARTS]
 
 
 def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.request import getproxies
@@ -40,6 +40,9 @@ NO_TRACE: dict[str, Any] = {"tracing_options": {"enabled": False}}
 
 SERVICE_REQUEST_ID = "x-ms-request-id"
 """azure-core exports this header of an answer as it came, as ``az.service_request_id`` of its own spans."""
+REQUEST_IDS = ("X-Request-ID", "apim-request-id", SERVICE_REQUEST_ID, "X-Ms-Correlation-Request-Id")
+"""Of Foundry, its gateway, Key Vault or storage, and the registry (docs/reference/wire.md)."""
+REQUEST_ID = re.compile(r"[0-9a-fA-F-]{16,40}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 ANSWERED_BY_AGENTS = "/endpoint/protocols/"
 
@@ -94,9 +97,26 @@ class LazyClient(Generic[T]):
             await client.__aexit__()  # the registry's close() leaves connections of the token exchange open
 
 
+def answer_headers(error: Exception) -> Mapping[str, str]:
+    """The headers of the answer that an SDK's error is about; none where there was no answer."""
+    return getattr(getattr(error, "response", None), "headers", None) or {}
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The service's id of an answer; empty where it has none, or only texts that cannot be an id."""
+    found = (headers.get(name, "") for name in REQUEST_IDS)
+    return next((text for text in found if REQUEST_ID.fullmatch(text)), "")
+
+
+def with_request_id(what: str, error: Exception) -> str:
+    """What was asked for, with the id of the answer: support asks for it, and it is shown where words are left out."""
+    found = request_id(answer_headers(error))
+    return f"{what} [request id {found}]" if found else what
+
+
 def retry_after(error: HttpResponseError) -> float | None:
     """Seconds that the service asks us to wait, where it gives a number; an hour at most."""
-    text = getattr(error.response, "headers", {}).get("Retry-After", "")
+    text = answer_headers(error).get("Retry-After", "")
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else None
 
 
@@ -107,6 +127,7 @@ def gateway_error(
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if isinstance(error, ResourceNotFoundError):
         status = 404  # azure-eventgrid 4.22.1 leaves it out
+    what = with_request_id(what, error)
     if not isinstance(error, HttpResponseError) or status is None or status < 300:
         return TransientError(service, "no answer", f"{what}: {type(error).__name__}", unclear=unclear)
     if status in RETRYABLE_STATUSES:

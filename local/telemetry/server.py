@@ -1,6 +1,6 @@
 """Application Insights' ingestion endpoint: keeps envelopes and serves them as JSON, as a stream and as a page.
 
-Lacks: live metrics, sampling hints, and errors other than for invalid envelopes.
+Lacks: a viewer of live metrics, sampling hints, and errors other than for invalid envelopes.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Telemetry(StandIn):
         return [
             web.post("/v2.1/track", self._track),
             web.post("/v2/track", self._track),
+            web.post("/QuickPulseService.svc/{action:ping|post}", _live_metrics),
             web.get("/_local/items", self._list),
             web.get("/_local/stream", self._stream),
             *page_files.routes(),
@@ -141,3 +142,9 @@ def _is_envelope(item: Any) -> bool:
 def _track_response(received: int, accepted: int, errors: list[dict[str, Any]], status: int) -> web.Response:
     """Respond as learn.microsoft.com/azure/azure-monitor/app/api-custom-events-metrics: 206 for partial success."""
     return web.json_response({"itemsReceived": received, "itemsAccepted": accepted, "errors": errors}, status=status)
+
+
+async def _live_metrics(request: web.Request) -> web.Response:
+    """Answer that nobody watches, so that the app sends no samples."""
+    body: dict[str, Any] = {"ETag": "", "Metrics": [], "DocumentStreams": [], "QuotaInfo": None}
+    return web.json_response(body, headers={"x-ms-qps-subscribed": "false"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import re
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -17,12 +18,13 @@ from azure.ai.projects.aio import AIProjectClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
-from core.model import Definition, Failure, Routing, SecretValue, Status
+from core.model import Answer, Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.interfaces import DeleteResult, Foundry
+from handlers.redaction import open_words
 from local.foundry import sessions
 from local.foundry.server import Foundry as StandIn
 from local.tls import Authority
@@ -311,7 +313,8 @@ async def test_the_create_request_matches_the_wire_contract(real: StandInUnderTe
 
 async def test_moving_traffic_changes_only_the_selector(real: StandInUnderTest) -> None:
     await real.foundry.create_version("hello", DEFINITION, {})
-    before = dict(real.stand_in.project.agents["hello"].endpoint)
+    before = {"protocol_configuration": {"responses": {}}, "authorization_schemes": []}
+    real.stand_in.project.agents["hello"].endpoint |= before
     await real.foundry.set_routing("hello", Routing.to("1"))
     after = real.stand_in.project.agents["hello"].endpoint
     assert {key: value for key, value in after.items() if key != "version_selector"} == before
@@ -402,10 +405,25 @@ async def test_an_error_keeps_the_id_of_the_request(real: StandInUnderTest) -> N
         await plan_faults(real.url, {"path": "/agents/", "headers": headers, **error(400, "bad_request", "no")})
         with pytest.raises(PermanentError, match=found):
             await real.foundry.get_agent("hello")
-    await plan_faults(real.url, {"path": "/agents/", "headers": {"X-Request-ID": "not an id"}, "status": 400})
-    with pytest.raises(PermanentError) as refused:
+    headers = {"X-Request-ID": "not an id", "apim-request-id": found}
+    await plan_faults(real.url, {"path": "/agents/", "headers": headers, "status": 400})
+    with pytest.raises(PermanentError, match=found) as refused:
         await real.foundry.get_agent("hello")
     assert "not an id" not in str(refused.value)
+
+
+async def test_the_id_of_a_request_is_shown_once_also_where_words_are_left_out(real: StandInUnderTest) -> None:
+    with pytest.raises(PermanentError) as refused:
+        await real.foundry.create_version("hello", replace(DEFINITION, cpu="3"), {})
+    with pytest.raises(PermanentError) as closed:
+        await real.foundry.set_routing("nobody", Routing.to("1"))
+    found = await real.foundry.open_session("nobody", "1", 2.0)
+    assert isinstance(found, Answer)
+    assert "Request ID" not in open_words(found).message
+    for failed in (refused.value, closed.value):
+        assert len(re.findall(r"(?i)request id", str(failed))) == 1
+    closed.value.open_words()
+    assert len(re.findall(r"(?i)request id", str(closed.value))) == 1
 
 
 async def test_a_read_is_retried_and_then_raises_a_transient_error(real: StandInUnderTest) -> None:

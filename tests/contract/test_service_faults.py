@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from core.reasons import Reason
+from local.stand_in import Fault
 from tests.contract.fault_table import (
     AFTER_EFFECT,
     CALLS,
@@ -25,7 +27,7 @@ from tests.contract.fault_table import (
     expected_reason,
 )
 from tests.contract.faulty_app import AGENT, CANARY, App, restored, started_app
-from tests.contract.faulty_services import Snapshot
+from tests.contract.faulty_services import CONTAINER, Snapshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -167,3 +169,47 @@ async def follow_help(app: App, reason: str) -> None:
     elif "Nothing to do" not in Reason[reason].help:
         await app.push("v3", "b")
     await app.run_queue(wait=True)
+
+
+UNKNOWN_OF_FOUNDRY: list[dict[str, Any]] = [
+    {"date_behind_s": 1.0},
+    {"date_behind_s": -1.0},
+    {"service_metadata": {"enableVnextExperience": "false"}},
+    {"dedupe": True, "metadata_counts": False},
+    {"dedupe": True, "metadata_counts": True},
+]
+
+
+@pytest.mark.parametrize("behaviour", UNKNOWN_OF_FOUNDRY, ids=str)
+async def test_a_release_does_not_depend_on_what_foundry_does_in_either_way(
+    app: App, behaviour: dict[str, Any]
+) -> None:
+    project = app.services.foundry.project
+    usual = project.provisioning
+    project.provisioning = replace(usual, **behaviour)
+    try:
+        await app.push("v2", "b")
+        await app.run_queue(wait=True)
+        assert_live(app)
+    finally:
+        project.provisioning = usual
+
+
+REQUEST_ID = "c2a5a969a02572ead2f4bc3a59495aca"
+WITH_A_CODE = {"error": {"code": "invalid_payload", "message": f"not so [Request ID: {REQUEST_ID}]"}}
+
+
+@pytest.mark.parametrize("body", [WITH_A_CODE, {}, "<p>no</p>"], ids=["with a code", "without a code", "a page"])
+@pytest.mark.parametrize("path", [r"POST /agents/hello-agent/versions", r"GET /agents/hello-agent\?"])
+async def test_the_id_of_a_refused_request_is_recorded_once(app: App, path: str, body: Any) -> None:
+    method, _, path = path.partition(" ")
+    fault = Fault(path, method, status=400, headers={"X-Request-ID": REQUEST_ID}, body=body)
+    app.services.fail("foundry", fault)
+    await app.push("v2", "b")
+    await app.run_queue(wait=False)
+    (problem,) = app.telemetry.problems()
+    journal = [blob.data.decode() for name, blob in app.services.storage.store.list_blobs(CONTAINER, "journal/")]
+    lines = [line for text in journal for line in text.splitlines() if problem["reason"] in line]
+    assert lines
+    for text in (str(problem["detail"]), *lines):
+        assert text.count(REQUEST_ID) == 1

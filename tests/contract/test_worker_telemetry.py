@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from local.arm import CLIENT
 from local.endpoints import PORTS, environment
+from local.managed_identity import IDENTITY_HEADER, ManagedIdentity
 from local.telemetry.server import Telemetry
+from local.tls import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = "ab" * 16
@@ -41,7 +44,11 @@ async def invoke(folder: Path, **settings: str) -> tuple[int, str]:
 
 def settings(url: str) -> dict[str, str]:
     every = environment(dict.fromkeys((*PORTS, "ca"), url), ROOT / "agents.yaml")
-    return {key: value for key, value in every.items() if key.startswith(("APPLICATIONINSIGHTS", "OTEL", "PYTHON"))}
+    return {
+        key: value
+        for key, value in every.items()
+        if key.startswith(("APPLICATIONINSIGHTS", "AZURE_SDK", "OTEL", "PYTHON"))
+    }
 
 
 async def test_a_decision_arrives_once_and_in_the_trace_of_the_host(tmp_path: Path, insights: Telemetry) -> None:
@@ -54,6 +61,30 @@ async def test_a_decision_arrives_once_and_in_the_trace_of_the_host(tmp_path: Pa
     assert {item["tags"]["ai.operation.id"] for item in (*decisions, *spans)} == {TRACE}
     capabilities = json.loads(output.splitlines()[0])["capabilities"]
     assert capabilities.get("WorkerOpenTelemetryEnabled"), "without it the host exports too"
+
+
+async def test_telemetry_is_sent_with_a_token_of_the_app_s_identity_over_tls_and_to_nobody_else(tmp_path: Path) -> None:
+    authority, insights, identity = Authority(tmp_path), Telemetry(), ManagedIdentity()
+    address, lookups = await insights.start(tls=authority.server()), tmp_path / "lookups"
+    entra = {
+        **settings(address),
+        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"ClientId={CLIENT};Authorization=AAD",
+        "IDENTITY_ENDPOINT": f"{await identity.start()}/msi/token",
+        "IDENTITY_HEADER": IDENTITY_HEADER,
+        "REQUESTS_CA_BUNDLE": str(authority.ca),
+        "PYTHONPATH": f"{ROOT / 'tests/support/lookups'}:{ROOT}",
+        "HOST_LOOKUPS": str(lookups),
+    }
+    exit_code, output = await invoke(tmp_path, **entra)
+    await insights.stop()
+    await identity.stop()
+    assert exit_code == 0, output
+    sent = [line for line in insights.requests if "/track" in line["path"]]
+    assert sent
+    assert all("Authorization" in line["headers"] for line in insights.requests), "live metrics too"
+    assert identity.requests
+    assert all("monitor.azure.com" in line["path"] for line in identity.requests)
+    assert set(lookups.read_text().split()) == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("connection", ["InstrumentationKey=not-a-guid", "nonsense", ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from local.endpoints import ROOT
 
@@ -26,8 +27,13 @@ EXPECTED = (
 )
 
 
-def test_every_check_of_the_demo_passes_and_its_log_is_readable() -> None:
+LOOPBACK = {"", "127.0.0.1", "::1", "localhost"}
+
+
+def test_every_check_of_the_demo_passes_its_log_is_readable_and_nothing_leaves_the_machine(tmp_path: Path) -> None:
+    lookups = tmp_path / "lookups"
     environment = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "COLUMNS")}
+    environment |= {"PYTHONPATH": str(ROOT / "tests/support/lookups"), "HOST_LOOKUPS": str(lookups)}
     command = [sys.executable, "-m", "local", "demo"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,3 +43,6 @@ def test_every_check_of_the_demo_passes_and_its_log_is_readable() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert not [code for code in EXPECTED if code not in done.stdout]
     assert "NO  " not in done.stdout
+    hosts = set(lookups.read_text().splitlines())
+    assert "127.0.0.1" in hosts, "nothing was recorded"
+    assert hosts <= LOOPBACK

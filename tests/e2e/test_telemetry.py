@@ -126,6 +126,13 @@ def trace(running: StackClient) -> list[Item]:
     return eventually(arrived, "the whole trace arrived")
 
 
+def test_requests_to_the_services_are_dependencies_in_the_trace(trace: list[Item], running: StackClient) -> None:
+    found = [item["data"]["baseData"] for item in spans(trace).values()]
+    for service in ("foundry", "vault"):
+        address = running.endpoints[service]
+        assert [span for span in found if str(span.get("data", "")).startswith(address)], service
+
+
 def test_every_step_is_in_one_tree_from_the_event_to_live(trace: list[Item]) -> None:
     by_id = spans(trace)
     (root,) = [item for item in by_id.values() if item["tags"].get("ai.operation.parentId") not in by_id]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from azure.keyvault.secrets.aio import SecretClient
+from openai import AsyncOpenAI
 
 from core.agents_file.spec import Probe
 from core.image_manifest import RegistryTag
@@ -27,10 +28,10 @@ from local.stand_in import StandIn
 from local.tls import Authority
 from tests.contract.test_foundry import LocalFoundry
 from tests.contract.test_registry_gateway import LocalRegistry
+from tests.recorded.exchanges import Json, exchange, exchanges, needs_recordings
 from tests.support.local_clients import AsyncLocalCredential, client_options
 
-FOLDER = Path(__file__).parents[3] / "shared" / "recorded"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"there are no recordings in {FOLDER}")
+pytestmark = needs_recordings
 
 AGENT, WITHIN = "sanitized-hosted-agent-name", 5.0
 IMAGE = "sanitizedregistry.azurecr.io/sanitized/sessions-agent:latest"
@@ -45,13 +46,11 @@ class Recording(StandIn):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: list[dict[str, Any]] = []
+        self.answers: list[Json] = []
 
-    def play(self, *names: str) -> None:
-        """Take the answers from these files."""
-        for name in names:
-            (path,) = FOLDER.glob(f"{name}_*.json")
-            self.answers.append(json.loads(path.read_text())["response"])
+    def play(self, *numbers: str) -> None:
+        """Take the answers of these exchanges."""
+        self.answers = [exchange(number).response for number in numbers]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the token exchange of the registry, and one route for everything else."""
@@ -69,13 +68,13 @@ class Recording(StandIn):
 
 @dataclass
 class Replay:
-    """The gateways with clients for the recording."""
+    """The clients of the recording: our gateways, and OpenAI's client for evaluations."""
 
     recording: Recording
     foundry: LocalFoundry
     registry: LocalRegistry
     vault: AzureKeyVault
-    sent: list[str] = field(default_factory=list)
+    openai: AsyncOpenAI
 
     def methods(self) -> list[str]:
         """The methods of the requests so far."""
@@ -90,10 +89,26 @@ async def replay(tmp_path: Path) -> AsyncIterator[Replay]:
     options = {"verify_challenge_resource": False, **client_options(authority.ca)}
     vault._client = SecretClient(url, AsyncLocalCredential(), **options)
     foundry, registry = LocalFoundry(f"{url}/api/projects/p", authority.ca), LocalRegistry(url, authority.ca)
-    yield Replay(recording, foundry, registry, vault)
-    for gateway in (foundry, registry, vault):
+    openai = AsyncOpenAI(base_url=f"{await recording.start()}/api/projects/p/openai/v1", api_key="local")
+    yield Replay(recording, foundry, registry, vault, openai)
+    for gateway in (foundry, registry, vault, openai):
         await gateway.close()
     await recording.stop()
+
+
+Check = Callable[[Replay], Awaitable[None]]
+CHECKS: list[tuple[tuple[str, ...], Check]] = []
+"""The numbers of the exchanges whose answers are replayed, in this order, and what becomes of them."""
+
+
+def replays(*numbers: str) -> Callable[[Check], Check]:
+    """Enter a check in the table."""
+
+    def enter(check: Check) -> Check:
+        CHECKS.append((numbers, check))
+        return check
+
+    return enter
 
 
 def create(replay: Replay) -> Awaitable[Version]:
@@ -104,39 +119,42 @@ def get(replay: Replay) -> Awaitable[Version | None]:
     return replay.foundry.get_version(AGENT, "31")
 
 
-VERSIONS: list[Any] = [
-    pytest.param("01", create, "31", Status.CREATING, IMAGE, id="01 create: creating"),
-    pytest.param("02", get, "31", Status.CREATING, IMAGE, id="02 get: creating"),
-    pytest.param("03", get, "31", Status.ACTIVE, IMAGE, id="03 get: active"),
-    pytest.param("10", create, "12", Status.ACTIVE, "", id="10 create: the latest version came back"),
-    pytest.param("11", create, "12", Status.ACTIVE, "", id="11 create: the same version, other metadata"),
-    pytest.param("13", create, "2", Status.ACTIVE, "", id="13 create: other metadata is another version"),
-    pytest.param("18", create, "1", Status.ACTIVE, "Sanitized", id="18 create: active at once, image in its old place"),
-]
+Read = Callable[[Replay], Awaitable[Version | None]]
+VERSIONS: tuple[tuple[str, Read, str, Status, str], ...] = (
+    ("01", create, "31", Status.CREATING, IMAGE),
+    ("02", get, "31", Status.CREATING, IMAGE),
+    ("03", get, "31", Status.ACTIVE, IMAGE),
+    ("10", create, "12", Status.ACTIVE, ""),
+    ("11", create, "12", Status.ACTIVE, ""),
+    ("13", create, "2", Status.ACTIVE, ""),
+    ("18", create, "1", Status.ACTIVE, "Sanitized"),
+)
 
 
-@pytest.mark.parametrize(("name", "call", "number", "status", "image"), VERSIONS)
-async def test_a_version(
-    replay: Replay,
-    name: str,
-    call: Callable[[Replay], Awaitable[Version | None]],
-    number: str,
-    status: Status,
-    image: str,
-) -> None:
-    replay.recording.play(name)
-    version = await call(replay)
-    assert version is not None
-    assert (version.number, version.status, version.image, version.failure) == (number, status, image, None)
-    assert version.is_release
-    assert version.created_at > datetime(2026, 4, 1, tzinfo=UTC)
-    if name == "18":
-        assert version.variables == {"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"}
-        assert version.read_at == datetime(2026, 4, 17, 20, 13, 1, tzinfo=UTC)
+def version_check(call: Read, number: str, status: Status, image: str) -> Check:
+    async def a_version(replay: Replay) -> None:
+        version = await call(replay)
+        assert version is not None
+        assert (version.number, version.status, version.image, version.failure) == (number, status, image, None)
+        assert version.is_release
+        assert version.created_at > datetime(2026, 4, 1, tzinfo=UTC)
+
+    return a_version
 
 
-async def test_an_unpinned_question_is_answered_by_the_pinned_version_and_opens_a_session(replay: Replay) -> None:
-    replay.recording.play("04")
+CHECKS += [((name,), version_check(call, number, status, image)) for name, call, number, status, image in VERSIONS]
+
+
+@replays("18")
+async def a_version_that_was_created_after_its_answer(replay: Replay) -> None:
+    version = await create(replay)
+    assert version.variables == {"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"}
+    assert version.read_at == datetime(2026, 4, 17, 20, 13, 1, tzinfo=UTC)
+    assert version.created_at == datetime(2026, 4, 17, 20, 13, 2, tzinfo=UTC)
+
+
+@replays("04")
+async def an_unpinned_question_is_answered_by_the_pinned_version_and_opens_a_session(replay: Replay) -> None:
     answer = await replay.foundry.ask(AGENT, Probe(ask="Good morning!", expect="x"), None, WITHIN)
     assert (answer.status, answer.text, answer.version) == (200, "Echo: Good morning!", "21")
     assert (answer.origin, answer.response_status) == ("agent", "completed")
@@ -145,8 +163,8 @@ async def test_an_unpinned_question_is_answered_by_the_pinned_version_and_opens_
     assert judge_answer(Probe(ask="Good morning!", expect="^Echo"), answer, "31").verdict is Verdict.NOT_YET
 
 
-async def test_a_list_ends_at_the_empty_page_after_the_last(replay: Replay) -> None:
-    replay.recording.play("05", "09")
+@replays("05", "09")
+async def a_list_ends_at_the_empty_page_after_the_last(replay: Replay) -> None:
     versions = await replay.foundry.list_versions(AGENT)
     numbers = [int(version.number) for version in versions]
     assert numbers == sorted(numbers)
@@ -155,46 +173,46 @@ async def test_a_list_ends_at_the_empty_page_after_the_last(replay: Replay) -> N
     assert replay.methods() == ["GET", "GET"]
 
 
-async def test_a_session_is_opened_and_ended(replay: Replay) -> None:
-    replay.recording.play("06", "08")
+@replays("06", "08")
+async def a_session_is_opened_and_ended(replay: Replay) -> None:
     session = await replay.foundry.open_session(AGENT, "21", WITHIN)
     assert session == "9cfbf0b166bd3cc600CpdH2kCbUF21dlYaDKp3zbQ35OHWdtLG"
     await replay.foundry.end_session(AGENT, session)
     assert replay.methods() == ["POST", "DELETE"]
 
 
-async def test_the_routing_after_a_patch(replay: Replay) -> None:
-    replay.recording.play("07", "19")
+@replays("07", "19")
+async def the_routing_after_a_patch(replay: Replay) -> None:
     assert await replay.foundry.set_routing(AGENT, Routing.to("21")) == Routing.to("21")
     partial = await replay.foundry.set_routing(AGENT, Routing.to("1"))
     assert [(rule.version, rule.percent) for rule in partial.rules] == [("1", 74)]
     assert partial.pinned is None
 
 
-async def test_an_agent_that_was_never_pinned_follows_its_latest_version(replay: Replay) -> None:
-    replay.recording.play("12")
+@replays("12")
+async def an_agent_that_was_never_pinned_follows_its_latest_version(replay: Replay) -> None:
     agent = await replay.foundry.get_agent("cs-e2e-tests-client2")
     assert agent is not None
     assert (agent.routing.follows_latest, agent.live, agent.enabled) == (True, "1", True)
     assert agent.identity == "00054b9b-ffb6-4c60-b5f7-e008ca711fff"
 
 
-async def test_what_is_not_found_is_none(replay: Replay) -> None:
-    replay.recording.play("14")
+@replays("14")
+async def what_is_not_found_is_none(replay: Replay) -> None:
     assert await replay.foundry.get_agent(AGENT) is None
     assert await replay.foundry.get_version(AGENT, "1") is None
     assert await replay.foundry.delete_version(AGENT, "1") is DeleteResult.GONE
 
 
-async def test_a_toolbox_that_is_not_found_has_no_versions(replay: Replay) -> None:
-    replay.recording.play("15")
+@replays("15")
+async def a_toolbox_that_is_not_found_has_no_versions(replay: Replay) -> None:
     assert list(await replay.foundry.list_toolbox_versions("toolbox_draft_hosted_agent")) == []
     deleted = await replay.foundry.delete_toolbox_version("toolbox_draft_hosted_agent", "1")
     assert deleted is DeleteResult.GONE
 
 
-async def test_a_refused_payload_keeps_the_words_and_the_request_id(replay: Replay) -> None:
-    replay.recording.play("09", "16")
+@replays("09", "16")
+async def a_refused_payload_keeps_the_words_and_the_request_id(replay: Replay) -> None:
     with pytest.raises(PermanentError) as refused:
         await replay.foundry.ensure_toolbox("toolbox_draft_hosted_agent", [{"type": "reminder_preview"}])
     assert (refused.value.code, refused.value.status) == ("invalid_payload", 400)
@@ -204,28 +222,30 @@ async def test_a_refused_payload_keeps_the_words_and_the_request_id(replay: Repl
     assert refused.value.message.count("407869c5c0776075f7cfd649bab70b78") == 1
 
 
-async def test_a_version_is_deleted(replay: Replay) -> None:
-    replay.recording.play("17")
+@replays("17")
+async def a_version_is_deleted(replay: Replay) -> None:
     assert await replay.foundry.delete_version("java-hosted-agent-sample-sessions-test", "1") is DeleteResult.DELETED
 
 
-async def test_a_toolbox_version_is_created_and_listed_without_a_default(replay: Replay) -> None:
-    replay.recording.play("09", "20")
+@replays("09", "20")
+async def a_toolbox_version_is_created(replay: Replay) -> None:
     toolbox = await replay.foundry.ensure_toolbox("toolbox_with_mcp_tool", [{"type": "mcp"}])
     assert (toolbox.name, toolbox.version) == ("toolbox_with_mcp_tool", "1")
-    replay.recording.answers.clear()
-    replay.recording.play("21", "09")
+
+
+@replays("21", "09")
+async def a_toolbox_without_versions_in_its_list(replay: Replay) -> None:
     assert list(await replay.foundry.list_toolbox_versions("toolbox_with_mcp_tool")) == []
 
 
-async def test_a_disabled_secret_after_the_challenge(replay: Replay) -> None:
-    replay.recording.play("30", "31")
+@replays("30", "31")
+async def a_disabled_secret_after_the_challenge(replay: Replay) -> None:
     assert await replay.vault.get_secret("search-key", None) is SecretUnavailable.DISABLED
     assert replay.methods() == ["GET", "GET"]
 
 
-async def test_the_tags_of_a_repository_after_the_challenge(replay: Replay) -> None:
-    replay.recording.play("40", "41")
+@replays("40", "41")
+async def the_tags_of_a_repository_after_the_challenge(replay: Replay) -> None:
     digest = "sha256:6e8b6f026e0b9c419ea0fd02d3905dd0952ad1feea67543f525c73a0a790fefb"
     assert list(await replay.registry.list_tags("repo605d41ad")) == [
         RegistryTag("tag605d41ad1", digest, datetime(2023, 2, 19, 0, 34, 1, 909293, tzinfo=UTC)),
@@ -233,7 +253,86 @@ async def test_the_tags_of_a_repository_after_the_challenge(replay: Replay) -> N
     ]
 
 
-def test_every_recording_of_foundry_vault_and_registry_is_replayed() -> None:
-    played = Path(__file__).read_text()
-    numbers = {path.name[:2] for path in FOLDER.glob("[0-9][0-9]_*.json") if path.name < "50"}
-    assert {number for number in numbers if f'"{number}"' not in played} == set()
+EVAL, RUN = "eval_fdda3d1f8c09428faab0a43073de72f7", "evalrun_dc8e945b63614fa485f3f2351b54e3d4"
+
+
+async def creates_an_evaluation(replay: Replay, number: str, criteria: list[str]) -> None:
+    sent = exchange(number).request["body"]
+    created = await replay.openai.evals.create(**sent)
+    assert replay.recording.requests[-1]["body"] == sent
+    assert (created.object, created.id[:5], created.name) == ("eval", "eval_", sent["name"])
+    assert [criterion.name for criterion in created.testing_criteria] == criteria
+
+
+@replays("50")
+async def an_evaluation_by_evaluators_is_created(replay: Replay) -> None:
+    await creates_an_evaluation(replay, "50", ["violence", "f1", "coherence"])
+
+
+@replays("51")
+async def an_evaluation_by_graders_is_created(replay: Replay) -> None:
+    names = ["label_grader", "text_check_grader", "string_check_grader", "score"]
+    await creates_an_evaluation(replay, "51", names)
+
+
+@replays("52", "53", "54")
+async def a_run_is_in_progress_until_it_is_completed(replay: Replay) -> None:
+    sent = exchange("52").request["body"]
+    created: Any = await replay.openai.evals.runs.create(EVAL, **sent)
+    assert replay.recording.requests[-1]["body"] == sent
+    assert (created.id, created.status, created.report_url) == (RUN, "in_progress", None)
+    running: Any = await replay.openai.evals.runs.retrieve(RUN, eval_id=EVAL)
+    assert (running.status, running.error, running.result_counts.total) == ("in_progress", None, 0)
+    run: Any = await replay.openai.evals.runs.retrieve(RUN, eval_id=EVAL)
+    counts = run.result_counts
+    assert (run.status, counts.total, counts.passed, counts.failed, counts.errored) == ("completed", 4, 0, 4, 0)
+    results = [(found.testing_criteria, found.passed, found.failed) for found in run.per_testing_criteria_results]
+    assert results == [("violence", 4, 0), ("f1", 0, 4), ("coherence", 4, 0)]
+
+
+@replays("58", "59")
+async def a_run_that_asks_the_agent_itself(replay: Replay) -> None:
+    sent = exchange("58").request["body"]
+    created = await replay.openai.evals.runs.create("eval_0c222b50ca9c494badfed4b921c953b3", **sent)
+    assert replay.recording.requests[-1]["body"] == sent
+    assert created.status == "in_progress"
+    run = await replay.openai.evals.runs.retrieve(created.id, eval_id=created.eval_id)
+    assert (run.status, run.result_counts.total, run.result_counts.passed) == ("completed", 2, 2)
+
+
+async def verdicts(replay: Replay) -> list[dict[str, bool]]:
+    """The results of each row, by criterion."""
+    items = [item async for item in replay.openai.evals.runs.output_items.list(RUN, eval_id=EVAL)]
+    assert all(item.status == "completed" for item in items), "whether or not the row passed"
+    assert replay.methods() == ["GET"]
+    return [{result.name: result.passed for result in item.results} for item in items]
+
+
+@replays("55")
+async def the_results_of_evaluators(replay: Replay) -> None:
+    assert await verdicts(replay) == [{"violence": True, "f1": False, "coherence": True}] * 2
+
+
+@replays("57")
+async def the_results_of_graders(replay: Replay) -> None:
+    names = {"label_grader": True, "text_check_grader": False, "string_check_grader": True, "score": True}
+    assert await verdicts(replay) == [names]
+
+
+@replays("56")
+async def an_evaluation_is_deleted_although_the_answer_denies_it(replay: Replay) -> None:
+    answer = await replay.openai.evals.delete(EVAL)
+    assert (answer.object, answer.deleted) == ("eval.deleted", False)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "check"), CHECKS, ids=[f"{' '.join(numbers)} {check.__name__}" for numbers, check in CHECKS]
+)
+async def test_a_recorded_answer(replay: Replay, numbers: tuple[str, ...], check: Check) -> None:
+    replay.recording.play(*numbers)
+    await check(replay)
+
+
+def test_every_recorded_answer_is_replayed() -> None:
+    replayed = {number for numbers, _ in CHECKS for number in numbers}
+    assert {exchange.number for exchange in exchanges()} == replayed

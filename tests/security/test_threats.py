@@ -267,6 +267,9 @@ async def test_a_forged_version_is_not_adopted() -> None:
     await deliver(push_event(), gateways)
     assert await release(gateways) == "LIVE"
     assert foundry.agents["hello"].routing == Routing.to("2")
+    journal = cast("InMemoryJournal", gateways.journal)
+    lines = [line["detail"] for line in journal.lines if line["reason"] == "VERSION_NOT_ADOPTED"]
+    assert lines == ["version 1 differs in variable KEY, variable TOKEN"]
 
 
 def test_an_approval_is_not_of_an_image_that_was_pushed_after_the_review() -> None:

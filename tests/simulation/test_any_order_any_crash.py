@@ -19,10 +19,11 @@ def test_no_history_without_faults_violates_an_invariant() -> None:
     assert not [violation for seed in range(20) if (violation := seeds.find_violation(seed, harsh=0.0))]
 
 
-def test_histories_have_crashes_and_creates() -> None:
+def test_histories_have_crashes_and_creates_and_each_rule_for_identical_definitions() -> None:
     histories = [seeds.simulate(seed) for seed in range(20)]
     assert sum(history.crashes for history in histories) > 20
     assert sum(history.foundry.create_count for history in histories) > 20
+    assert {history.foundry.deduplicates_by for history in histories} == {"definition", "metadata", "never"}
 
 
 def test_a_seed_is_replayed_step_by_step(capsys: pytest.CaptureFixture[str]) -> None:

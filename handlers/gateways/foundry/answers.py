@@ -14,7 +14,8 @@ from azure.core.exceptions import HttpResponseError
 from core.agents_file.spec import Probe
 from core.model import Answer, Origin
 from core.service_codes import is_service_code
-from handlers.gateways.foundry.errors import error_message, request_id
+from handlers.gateways.azure_http import answer_headers, request_id
+from handlers.gateways.foundry.errors import error_message
 
 MAX_ANSWER_BYTES = 1_000_000
 CODE = re.compile(r"[A-Za-z][\w.:-]*")
@@ -81,8 +82,7 @@ def read_answer(head: Answer, body: bytes | None, probe: Probe) -> Answer:
 
 def refused_session(error: HttpResponseError, status: int) -> Answer:
     """The service's refusal of a session, with its words: no agent has written them."""
-    headers: Mapping[str, str] = getattr(error.response, "headers", None) or {}
-    head = answer_head(status, headers)
+    head = answer_head(status, answer_headers(error))
     answer = _read_error(head, _body_text(error))
     return replace(answer, text="", message=error_message(error), origin=answer.origin or "service")
 
@@ -126,11 +126,13 @@ def _read_response(head: Answer, text: str) -> Answer:
     error, details = body.get("error"), body.get("incomplete_details")
     failed = isinstance(error, Mapping) and bool(error)
     reason = str(details.get("reason") or "") if isinstance(details, Mapping) else ""
+    version = None if head.version else _version(body)
     answer = replace(
         _with_session(head, body),
         code=_first_code(_codes_in(error)),
         text=_output_text(body),
-        version=head.version or _version(body),
+        version=head.version or version,
+        version_from_body=version is not None,
         response_status=_status(body, failed=failed),
         incomplete_reason=_first_code([reason]),
     )

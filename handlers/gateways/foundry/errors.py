@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import ClientConnectorError
@@ -16,12 +15,17 @@ from azure.core.exceptions import (
 
 from core.foreign_text import ForeignText
 from core.model import Definition, SecretValue
-from handlers.gateways.azure_http import RETRYABLE_STATUSES, retry_after
+from handlers.gateways.azure_http import (
+    RETRYABLE_STATUSES,
+    answer_headers,
+    request_id,
+    retry_after,
+    with_request_id,
+)
 from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 from handlers.redaction import ServiceCode, opened, redact
 
 SERVICE = "Foundry"
-REQUEST_ID = re.compile(r"[0-9a-fA-F-]{16,40}")
 PREVIEW_WORDS = re.compile(r"(?i)preview_?feature|foundry-features|\bis in preview\b|\bpreview features?\b")
 RETRY_WORDS = re.compile(r"(?<!not )\b(retry|try again)\b|\bconcurren|\banother (operation|request|update)\b")
 
@@ -51,7 +55,8 @@ def _gateway_error(what: str, error: Exception, sent: Definition | None, *, is_w
         return _refusal(what, error, error.status_code, sent, is_write=is_write)
     if _never_sent(error):
         return TransientError(SERVICE, "unreachable", f"{what}: {type(error).__name__}")
-    return TransientError(SERVICE, "no answer", f"{what}: the answer was lost or is not readable", unclear=is_write)
+    request = with_request_id(what, error)
+    return TransientError(SERVICE, "no answer", f"{request}: the answer was lost or is not readable", unclear=is_write)
 
 
 def _refusal(
@@ -63,7 +68,7 @@ def _refusal(
     secrets = [value.reveal() for value in values if isinstance(value, SecretValue)]
     # the process that sends a definition has read its secrets, also those that are too short to be hidden everywhere
     words = opened(redact(message, secrets)) if sent else ForeignText(message)
-    request = f"{what}{_request_id(error, message)}"
+    request = with_request_id(what, error)
     conflict = status == 409 and asks_to_retry(message)
     if conflict or status in RETRYABLE_STATUSES or status >= 500:
         return TransientError(
@@ -92,18 +97,6 @@ def asks_to_retry(message: str) -> bool:
     return RETRY_WORDS.search(text) is not None and "session" not in text
 
 
-def _request_id(error: HttpResponseError, message: str) -> str:
-    """The id that Microsoft's support asks for, unless the service's words end with it already."""
-    found = request_id(getattr(error.response, "headers", None) or {})
-    return f" [request id {found}]" if found and found not in message else ""
-
-
-def request_id(headers: Mapping[str, str]) -> str:
-    """The service's id of an answer; empty where it has none, or a text that cannot be one."""
-    found = headers.get("X-Request-ID") or headers.get("apim-request-id") or ""
-    return found if REQUEST_ID.fullmatch(found) else ""
-
-
 def _never_sent(error: Exception) -> bool:
     """No token, or no connection: azure-core's aio transport gives a break *after* sending the same type."""
     if isinstance(error, ClientAuthenticationError | ServiceRequestTimeoutError):
@@ -117,9 +110,11 @@ def _code(error: HttpResponseError) -> str:
 
 
 def error_message(error: HttpResponseError) -> str:
-    """The service's own words."""
+    """The service's own words, without the request's id at their end: that is shown also where words are left out."""
     found = getattr(error.error, "message", None) or getattr(_model(error), "message", None)
-    return str(found or error.reason or "no message").encode("utf-8", "replace").decode()
+    text = str(found or error.reason or "no message").encode("utf-8", "replace").decode()
+    found_id = request_id(answer_headers(error))
+    return text.removesuffix(f"[Request ID: {found_id}]").rstrip() if found_id else text
 
 
 def _model(error: HttpResponseError) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from core.agents_file.spec import AgentSpec, SecretRef
-from core.definition import ResolvedDefinition, UnresolvedDefinition, metadata, resolve, secret_refs
-from core.model import Push, Secret, SecretUnavailable, SecretValue, Toolbox
+from core.definition import ResolvedDefinition, UnresolvedDefinition, metadata, push_of_version, resolve, secret_refs
+from core.image_manifest import ImageFacts
+from core.model import Push, Secret, SecretUnavailable, SecretValue, Status, Toolbox, Version
 from core.reasons import Reason
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -133,6 +134,51 @@ def test_metadata_keeps_the_services_limits() -> None:
     assert all(len(key) <= 64 and 0 < len(value) <= 512 for key, value in pairs.items())
     assert (pairs["slipway.previous"], pairs["slipway.attempt"], pairs["slipway.toolbox"]) == ("7", "2", "3")
     assert not {"slipway.previous", "slipway.toolbox"} & set(metadata(PUSH, replace(result, toolbox=""), None, 1))
+
+
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+
+
+def made_for(image: str, **saved: str) -> Version:
+    pairs = {f"slipway.{key}": value for key, value in saved.items()}
+    return Version("7", Status.ACTIVE, NOW, image, frozenset(), pairs)
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        pytest.param({}, Push("agents/hello", A, "", NOW, ""), id="no metadata"),
+        pytest.param({"digest": B, "tag": "v1"}, Push("agents/hello", B, "v1", NOW, ""), id="the index of the image"),
+        pytest.param({"digest": "latest"}, Push("agents/hello", A, "", NOW, ""), id="not a digest"),
+        pytest.param({"repository": "agents/other"}, Push("agents/hello", A, "", NOW, ""), id="another repository"),
+        pytest.param({"tag": "v1 \x1b]52;"}, Push("agents/hello", A, "", NOW, ""), id="not a tag"),
+        pytest.param(
+            {"pushed_at": "9998-01-01T00:00:00Z"}, Push("agents/hello", A, "", NOW, ""), id="after the version"
+        ),
+        pytest.param({"pushed_at": "soon"}, Push("agents/hello", A, "", NOW, ""), id="not a time"),
+    ],
+)
+def test_the_image_counts_where_metadata_says_what_cannot_be(saved: dict[str, str], expected: Push) -> None:
+    assert push_of_version(made_for(f"demo.azurecr.io/agents/hello@{A}", **saved)) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "digest"),
+    [(None, B), (ImageFacts(amd64=A), B), (ImageFacts(amd64=B), A), (ImageFacts(amd64=C), A), (ImageFacts(), A)],
+)
+def test_a_digest_in_metadata_that_is_known_to_be_another_image_does_not_count(
+    facts: ImageFacts | None, digest: str
+) -> None:
+    version = made_for(f"demo.azurecr.io/agents/hello@{A}", digest=B)
+    push = push_of_version(version, {B: facts} if facts else {})
+    assert push is not None
+    assert push.digest == digest
+
+
+def test_an_image_without_a_digest_has_only_its_metadata() -> None:
+    assert push_of_version(made_for("demo.azurecr.io/agents/hello:v1")) is None
+    push = push_of_version(made_for("demo.azurecr.io/hello:v1", repository="agents/hello", digest=A))
+    assert push == Push("agents/hello", A, "", NOW, "")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,19 @@ def test_a_version_with_another_definition_is_not_adopted() -> None:
     assert isinstance(decide(STARTED, read_all(AT_1, version("1"), OTHER), ANSWERED), Create)
 
 
+def test_a_version_that_is_not_adopted_is_named_once_a_release() -> None:
+    also = replace(OTHER, number="3", image="other")
+    created = decide(STARTED, read_all(AT_1, version("1"), OTHER, also), ANSWERED)
+    assert isinstance(created, Create)
+    assert [(note.reason, note.detail) for note in created.notes] == [
+        (Reason.VERSION_NOT_ADOPTED, "version 3 differs in image, variable UPSTREAM"),
+        (Reason.VERSION_NOT_ADOPTED, "version 2 differs in variable UPSTREAM"),
+    ]
+    again = decide(replace(STARTED, create_count=1), read_all(AT_1, version("1"), OTHER), ANSWERED)
+    assert isinstance(again, Create)
+    assert again.notes == ()
+
+
 def test_the_definition_is_read_before_a_version_is_adopted() -> None:
     observed = read_all(AT_1, version("1"), OURS).without(Read.RELEASE_DEFINITION)
     assert decide(STARTED, observed, ANSWERED) == needs_read(Read.RELEASE_DEFINITION)
