@@ -52,6 +52,8 @@ class Options:
     """False: start the Functions host elsewhere, with the settings under ``env`` in ``endpoints.json``."""
     run_agents: bool = False
     """True: agents are processes; False: all of them give configured answers."""
+    dispatcher: Path | None = None
+    """Azure's own dispatchers, instead of the queue and timer triggers of the local Functions host."""
     retry_delay_factor: float = 0.01
     """Scales the delays between Event Grid's delivery attempts."""
 
@@ -171,6 +173,7 @@ class Stack:
         arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]
         environment = {**os.environ, **self.endpoints["env"]}
         arguments += ["--folder", str(self.options.folder)]
+        arguments += ["--dispatcher", str(self.options.dispatcher)] if self.options.dispatcher else []
         self.endpoints |= await self.processes.start("functions", arguments, environment)
         self.report(f"{'functions':12} {self.endpoints['functions']}")
 
