@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,7 +27,7 @@ from bench import (
     trigger,
 )
 from bench.machine import describe_machine
-from bench.report import Row, document, page, table
+from bench.report import Row, document, page, page_with, table
 from bench.testbed import Effort, NotMeasuredError
 from local.endpoints import ROOT
 
@@ -71,7 +70,7 @@ def main(
     if not as_json:
         print(table(rows))
     if write:
-        Path(PAGE).write_text(page(rows, machine))
+        PAGE.write_text(page_with(PAGE.read_text(), rows, machine) if only else page(rows, machine))
     raise typer.Exit(int(any(row.value is None for row in rows)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cli.exit_codes import UsageError
 
@@ -15,6 +15,15 @@ def parse_duration(text: str) -> timedelta:
         return fields.parse_duration(text)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def parse_time(text: str) -> datetime:
+    """Return a time in ISO 8601; in UTC where it has no offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a time; write 2026-12-24T18:00+01:00, or 2026-12-24T17:00 for UTC") from None
+    return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
 
 
 def format_age(age: timedelta) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
-from core.release_outcome import awaits_approval
+from core.release_outcome import awaits_approval, awaits_window
 from core.state.desired import DesiredState, Hold, Pause
 from core.state.holds import active
 from core.state.release import ReleaseState
@@ -42,11 +42,12 @@ def release_status(
         "state_tag": state.tag,
         "since": _time(state.since),
         "phase": str(release.phase),
-        "reason": "APPROVAL_WAITING" if awaits_approval(release) else str(release.reason),
+        "reason": (_gate(release) or release.reason),
         "detail": release.detail,
         "next": _next(agent, state, release, starts or min(old_enough.values(), default=None)),
         "candidate": release.candidate if release.is_open else None,
         "not_before": _time(starts),
+        **_window(spec, now),
         "rejected": _rejected(desired),
         "rolled_back": _rolled_back(desired, release),
         "pause": _as_json(pause) if pause else None,
@@ -67,8 +68,7 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
     if pause is not None and pause.is_active(now) and (is_asked or release.is_open):
         return State(Reason.PAUSED.value, pause.since, tag)
     if release.is_open:
-        waits = awaits_approval(release)
-        return State(Reason.APPROVAL_WAITING.value if waits else release.phase.value, release.started_at, tag)
+        return State(_gate(release) or release.phase.value, release.started_at, tag)
     if is_asked:
         waits = _not_before(desired, release, now) is not None
         return State(Reason.NOT_DUE.value if waits else QUEUED, desired.updated_at, tag)
@@ -79,6 +79,20 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
     return State(release.reason, release.history[-1].at if release.history else None, tag)
 
 
+def _gate(release: ReleaseState) -> str:
+    """Return the reason of the gate that an open release waits at; empty where it waits at none."""
+    if awaits_window(release):
+        return Reason.WINDOW_CLOSED.value
+    return Reason.APPROVAL_WAITING.value if awaits_approval(release) else ""
+
+
+def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
+    """Return when ``release.windows`` opens; None while it is open, and without windows."""
+    opening = spec.release.opens_at(now)
+    shown = spec.release.describe(opening, now) if opening else None
+    return {"window_opens_at": _time(opening), "window_opens": shown}
+
+
 def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
     """Return what a person can do, with the command; None where nothing is to be done."""
     if state.name == Reason.APPROVAL_WAITING:
@@ -86,7 +100,7 @@ def _next(agent: str, state: State, release: ReleaseState, starts: datetime | No
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    return known.help_for(agent) if known and not known.help.startswith("Nothing to do") else None
+    return known.help_for(agent, release.detail) if known and not known.help.startswith("Nothing to do") else None
 
 
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

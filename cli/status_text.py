@@ -50,6 +50,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
     notes += [_pause(status["pause"], now)] if status["pause"] else []
     notes += [f"{push['tag']} waits until {_clock(push['until'])} (release.min_push_age)" for push in status["waiting"]]
+    notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
     notes += [f"as the state store has it; {status['not_read']}"] if "not_read" in status else []

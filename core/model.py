@@ -78,6 +78,8 @@ class Answer:
     """The error code, of an error status or of a response that says that it failed."""
     version: str | None = None
     """The version that answered, if the answer names it."""
+    version_from_body: bool = field(default=False, compare=False)
+    """The body names the version, and no header of the service."""
     problem: str = ""
     """Why the answer cannot be read: too large, cut off, not text."""
     origin: Origin = field(default="", compare=False)

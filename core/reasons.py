@@ -23,9 +23,11 @@ class Reason(StrEnum):
         member.severity, member.meaning, member.help = severity, meaning, help_
         return member
 
-    def help_for(self, agent: str | None) -> str:
+    def help_for(self, agent: str | None, detail: str = "") -> str:
         """The help, with the agent's name in its commands; without an agent, AGENT stands for it."""
-        return re.sub(r"\bAGENT\b", lambda _: agent, self.help) if agent else self.help
+        by_detail = HELP_BY_DETAIL.get(self.value, ())
+        text = next((text for words, text in by_detail if re.search(words, detail)), self.help)
+        return re.sub(r"\bAGENT\b", lambda _: agent, text) if agent else text
 
     # fmt: off
     # Events
@@ -129,6 +131,7 @@ class Reason(StrEnum):
     HELD = "HELD", "warning", "the desired image or definition is held", "Push a fixed build, or run slipway unhold AGENT."
     # Waits and stops
     APPROVAL_WAITING = "APPROVAL_WAITING", "warning", "mode is manual, and the version waits for approval", "Run slipway approve AGENT, or push a newer image."
+    WINDOW_CLOSED = "WINDOW_CLOSED", "info", "the version is proven, and waits until release.windows opens", "Nothing to do; the traffic moves when the window opens. To let the version go live now, run slipway approve AGENT."
     PAUSED = "PAUSED", "info", "a person paused the agent", "Run slipway resume AGENT."
     ROLLED_BACK_BY = "ROLLED_BACK_BY", "warning", "a person rolled the agent back, and a changed agents.yaml waits", "Push a newer image, or run slipway retry AGENT to release the desired image with today's agents.yaml."
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."
@@ -174,6 +177,24 @@ class Reason(StrEnum):
     CONFIG_CHANGED = "CONFIG_CHANGED", "info", "a deployment of agents.yaml changed what the agent runs", "Nothing to do; the release follows after release.debounce."
     # fmt: on
 
+
+HELP_BY_DETAIL = {
+    "IMAGE_ERROR": (
+        (
+            r"(?i)platform|architecture|exec format|no matching manifest|arm64|InvalidContainerImage",
+            "Build with docker buildx build --platform linux/amd64 and push.",
+        ),
+        (
+            r"(?i)pull|unauthori[sz]ed|forbidden|denied|manifest|not ?found",
+            "Grant the project's identity AcrPull or Repository Reader (see slipway doctor); then run slipway retry AGENT.",
+        ),
+        (
+            r"(?i)\bexit|crash|\bstart|readiness|entry ?point|out of memory|oom",
+            "Run the image with its variables on your machine, fix what stops it, and push the new build.",
+        ),
+    ),
+}
+"""By the code of a reason: words of its detail, and the help that goes with them, where they name the cause."""
 
 SERVICE_CODES = {
     "ImageError": Reason.IMAGE_ERROR,

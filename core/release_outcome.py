@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from core.reasons import Reason
 from core.state.desired import DesiredState
-from core.state.release import HistoryEntry, ReleaseState
+from core.state.release import HistoryEntry, Phase, ReleaseState
 
 
 class ReleaseOutcome(StrEnum):
@@ -57,14 +57,25 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
 
 def awaits_approval(release: ReleaseState) -> bool:
     """True while the open release waits for a person, which it reports once."""
-    waits = f" {Reason.APPROVAL_WAITING} {release.candidate or ''}"
-    return release.is_open and any(key.endswith(waits) for key in release.reported)
+    return release.is_open and _has_reported(release, Reason.APPROVAL_WAITING) and not awaits_window(release)
+
+
+def awaits_window(release: ReleaseState) -> bool:
+    """True once the open release has waited for its window, until its traffic moves."""
+    return release.phase in (Phase.CONFIRMED, Phase.VERIFIED) and _has_reported(release, Reason.WINDOW_CLOSED)
+
+
+def _has_reported(release: ReleaseState, reason: Reason) -> bool:
+    """True where the reason was reported for the candidate."""
+    return any(key.endswith(f" {reason} {release.candidate or ''}") for key in release.reported)
 
 
 def unfinished_since(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
-    """Since when a release should have ended; None if none is due, or if it waits for a person."""
+    """Since when a release should have ended; None if none is due, or if it waits for a person or its window."""
     if (desired.pause is not None and desired.pause.is_active(now)) or awaits_approval(release):
         return None
+    if awaits_window(release) and release.resumes_at is not None:
+        return release.resumes_at if release.resumes_at <= now else None
     if release.is_open:
         return release.started_at
     observed = release.observed_generation

@@ -16,6 +16,9 @@ MAX_WRITE_SECONDS = 35.0
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far a time of somebody else may be ahead of ours: a later one would be newer than every real push."""
 
+MAX_MESSAGE_DELAY = timedelta(days=6)
+"""A storage queue keeps a message for a week: one that it hides for so long is lost when it is due."""
+
 FIRST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """No image and no event is older."""
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,16 @@ class Backoff:
 READS = Backoff(first=1.0, longest=16.0)
 MAX_TRIES = 4
 USUAL_TIME = timedelta(minutes=5)
+
+
+async def both_with_retries(
+    clock: Clock,
+    first: Callable[[], Awaitable[T]],
+    second: Callable[[], Awaitable[U]],
+    ends: datetime,
+) -> tuple[T, U]:
+    """Both results of reads that are repeated each by itself: a service may always refuse one of two."""
+    return await gather_two(with_retries(clock, first, ends), with_retries(clock, second, ends))
 
 
 async def with_retries(

@@ -36,6 +36,11 @@ class AgentSnapshot:
     agent: Agent | None
 
 
+async def _never_interrupted() -> bool:
+    """A release prunes for itself: a newer change supersedes it afterwards."""
+    return False
+
+
 @dataclass
 class VersionDeleter:
     """The deletions of one agent under its lease; ``results`` has the reason for each version that is done."""
@@ -45,7 +50,7 @@ class VersionDeleter:
     lease_keeper: LeaseKeeper
     gateways: Gateways
     decisions: DecisionLog
-    is_interrupted: Callable[[], Awaitable[bool]]
+    is_interrupted: Callable[[], Awaitable[bool]] = _never_interrupted
     """True when a release waits for the lease."""
     results: dict[str, Reason] = field(default_factory=dict)
     _waiting: deque[Delete] = field(default_factory=deque)

@@ -43,13 +43,20 @@ def up(
     functions: Annotated[bool, typer.Option(help="Start the Functions host; without it, start your own.")] = True,
     run_agents: Annotated[bool, typer.Option(help="Run images; without it, agents give configured answers.")] = True,
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
+    dispatcher: Annotated[
+        Path | None,
+        typer.Option(envvar="LOCAL_DISPATCHER", exists=True, dir_okay=False, help="Azure's own dispatchers to use."),
+    ] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: remove --no-functions")
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where
         raise typer.Exit(1)
-    options = Options(folder.resolve(), agents.resolve(), deliver, ports == 0, functions, run_agents)
+    options = Options(
+        *(folder.resolve(), agents.resolve(), deliver, ports == 0, functions, run_agents),
+        dispatcher=dispatcher and dispatcher.resolve(),
+    )
     raise typer.Exit(asyncio.run(_up(options)))
 
 

@@ -63,11 +63,11 @@ class Processes:
         raise PartExitedError(f"{waits[done.pop()]} exited unexpectedly")
 
     async def down(self) -> None:
-        """End all processes, the newest first."""
+        """End all processes, the newest first: a host that stops still needs storage for the work that it finishes."""
         for process in reversed(self._running.values()):
             if process.returncode is None:
                 process.terminate()
-        await asyncio.gather(*(process.wait() for process in self._running.values()))
+            await process.wait()
         await asyncio.gather(*self._copying)
 
 

@@ -52,6 +52,8 @@ class Options:
     """False: start the Functions host elsewhere, with the settings under ``env`` in ``endpoints.json``."""
     run_agents: bool = False
     """True: agents are processes; False: all of them give configured answers."""
+    dispatcher: Path | None = None
+    """Azure's own dispatchers, instead of the queue and timer triggers of the local Functions host."""
     retry_delay_factor: float = 0.01
     """Scales the delays between Event Grid's delivery attempts."""
 
@@ -90,7 +92,7 @@ class Stack:
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
-        pool = AgentPool(folder / "agents", self.report) if self.options.run_agents else None
+        pool = AgentPool(folder / "agent-files", self.report) if self.options.run_agents else None
         for name, part in (("foundry", Foundry(registry_url=url, pool=pool)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)
@@ -171,6 +173,7 @@ class Stack:
         arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]
         environment = {**os.environ, **self.endpoints["env"]}
         arguments += ["--folder", str(self.options.folder)]
+        arguments += ["--dispatcher", str(self.options.dispatcher)] if self.options.dispatcher else []
         self.endpoints |= await self.processes.start("functions", arguments, environment)
         self.report(f"{'functions':12} {self.endpoints['functions']}")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -61,9 +63,29 @@ def test_host_json_matches_its_page() -> None:
         assert f"| `queues.{name}` | `{value}` |" in page
 
 
+INDEX = """
+import asyncio, json, os, pathlib
+from local.functions_host import runtime_worker
+found = asyncio.run(runtime_worker.load(pathlib.Path.cwd(), os.environ)).values()
+print(json.dumps({f.name: (f.trigger, f.argument, f.queue, f.schedule) for f in found}))
+"""
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the worker's library is for Python 3.13 and newer")
 def test_the_workers_own_library_indexes_the_app() -> None:
-    command = [sys.executable, "-m", "tests.support.worker_index", str(ROOT)]  # a process can index an app only once
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    command = [sys.executable, "-c", INDEX]  # a process can index an app only once
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | SETTINGS)
     assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout.splitlines()[-1])) == set(TRIGGERS)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {name: tuple(values) for name, values in found.items()} == TRIGGERS
+
+
+def test_no_installed_distribution_brings_a_package_of_the_app() -> None:
+    """The worker searches the app last, so a distribution with such a name would replace the app's own package."""
+    installed = packages_distributions()
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
+    names = {re.sub(r"[-_.]+", "-", name).lower() for names in installed.values() for name in names}
+    assert len(names & pinned) > 50, "the pinned distributions are installed"
+    assert not {"core", "handlers", "function_app"} & {
+        package for package, names in installed.items() if names != ["slipway"]
+    }

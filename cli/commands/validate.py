@@ -22,15 +22,19 @@ def validate(
 
 def _validate(file: Path, as_json: bool) -> int:
     """Return 0 for a file without errors; warnings do not count."""
+    from datetime import UTC, datetime
+
     from cli.output import join_lines, print_error, print_json, print_text
-    from core.agents_file.loader import AgentsFileError, load_agents, warnings
+    from core.agents_file.loader import AgentsFileError, load_agents, past_freezes, warnings
 
     errors: list[str] = []
     names: list[str] = []
     warned: tuple[str, ...] = ()
     try:
-        agents = load_agents(file.read_bytes())
+        data = file.read_bytes()
+        agents = load_agents(data)
         names, warned = sorted(agents.agents), warnings(agents)
+        errors = [f"{file}: {issue}" for issue in past_freezes(data, datetime.now(UTC))]
     except OSError as error:
         errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:

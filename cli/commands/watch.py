@@ -13,7 +13,7 @@ from cli.output import columns, join_lines, meaning, print_json, print_text, sub
 from cli.runner import CommandContext, CommandResult
 from core.reasons import Reason
 from core.release.inputs import rollback_version
-from core.release_outcome import awaits_approval
+from core.release_outcome import awaits_approval, awaits_window
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
@@ -22,7 +22,10 @@ POLL_SECONDS = 1.0
 MAX_LAST_POLLS = 5
 """The app journals the last decisions of a release after it has stored the end; a pause may be journalled long ago."""
 SUCCESSES = frozenset(
-    {Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE, Reason.APPROVAL_WAITING, Reason.WOULD_RELEASE}
+    {
+        *(Reason.LIVE, Reason.CHECK_INCONCLUSIVE, Reason.ALREADY_LIVE),
+        *(Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.WOULD_RELEASE),
+    }
 )
 """A pipeline may continue after these: the version is live, or the agent spec asks for no more."""
 
@@ -34,7 +37,7 @@ async def watch(
     as_json: bool,
     position: Mapping[str, int] | None = None,
 ) -> CommandResult:
-    """Return when each agent's release has ended or waits for an operator.
+    """Return when each agent's release has ended or waits for an operator or its window.
 
     ``position``: where the journal ended at ``since``; without it the whole day is read once.
     """
@@ -66,6 +69,9 @@ def _end(desired: DesiredState, release: ReleaseState, generation: int, now: dat
     approved = desired.approval is not None and desired.approval.version == release.candidate
     if awaits_approval(release) and not approved:
         return Reason.APPROVAL_WAITING.value
+    is_closed = release.resumes_at is not None and now < release.resumes_at
+    if release.observed_generation >= generation and awaits_window(release) and is_closed and not approved:
+        return Reason.WINDOW_CLOSED.value
     if desired.pause is not None and desired.pause.is_active(now) and rollback_version(desired) is None:
         return Reason.PAUSED.value
     return None

@@ -14,6 +14,7 @@ from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from core.agents_file.spec import AgentSpec
     from core.model import Push
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
@@ -26,6 +27,7 @@ HIDDEN = "***"
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+    "container_log",
 )  # fmt: skip
 Decision = Mapping[str, object]
 
@@ -61,7 +63,15 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
     digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
     found = await _with_same_release(journal, about, _longest_wait(context))
     now = context.gateways.clock.now()
-    state = [entry for agent in agents for entry in _current_state(agent, *states[agent], subject, digests, now)]
+    specs = context.agents.agents
+    state = [
+        entry
+        for agent in agents
+        for entry in (
+            *_current_state(agent, *states[agent], subject, digests, now),
+            *_window_state(specs[agent], states[agent][1], subject, digests, now),
+        )
+    ]
     if not found and not state:
         days = max(1, back.days)
         reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
@@ -196,6 +206,20 @@ def _current_state(
     return state
 
 
+def _window_state(
+    spec: AgentSpec, release: ReleaseState, subject: str, digests: set[str], now: datetime
+) -> list[dict[str, Any]]:
+    """Return when the window opens for which the subject waits."""
+    from core.release_outcome import awaits_window
+
+    push, opening = release.push, spec.release.opens_at(now)
+    if push is None or opening is None or not awaits_window(release):
+        return []
+    if push.digest not in digests and not _is_about(_as_decision(push), subject):
+        return []
+    return [{"agent": spec.name, "kind": "window", "detail": f"closed, opens {spec.release.describe(opening, now)}"}]
+
+
 def _rollback_state(agent: str, desired: DesiredState, subject: str, digests: set[str]) -> list[dict[str, Any]]:
     """Return the rollback in force, where it is to the subject or away from it."""
     from core.state.rollbacks import describe
@@ -214,6 +238,14 @@ def _as_decision(push: Push) -> Decision:
     return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
 
 
+def _container_log(decision: Mapping[str, Any]) -> str:
+    """Return what the container of the version printed last, below a line that names it."""
+    from cli.output import join_lines
+
+    title = f"version {decision.get('version')} of {decision.get('agent')} printed:"
+    return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
+
+
 def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
     from cli.output import columns, join_lines, meaning, subject
 
@@ -228,6 +260,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
         for decision in decisions
     ]
     lines = [columns(rows)] if rows else []
+    lines += [_container_log(decision) for decision in decisions if decision.get("container_log")]
     hint = str(decisions[-1].get("help", "")) if decisions else ""
     notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
     notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]

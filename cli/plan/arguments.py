@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from cli import event_files
@@ -19,22 +20,23 @@ REGISTRIES = "/subscriptions/plan/resourceGroups/plan/providers/Microsoft.Contai
 
 @dataclass(frozen=True, slots=True)
 class PlanArguments:
-    """Events, or an agent with or without an image."""
+    """Events, or an agent with or without an image, and the time of the plan, where that is not now."""
 
     events: tuple[FoundEvent, ...] = ()
     agent: str | None = None
     image: str | None = None
+    at: datetime | None = None
 
     @classmethod
-    def parse(cls, words: list[str], image: str | None) -> PlanArguments:
+    def parse(cls, words: list[str], image: str | None, at: datetime | None = None) -> PlanArguments:
         """Read the events of the files; a single word that is not a file name is an agent."""
         (first, *more) = words
         is_file = more or first == event_files.INPUT or Path(first).exists() or "." in first or "/" in first
         if not is_file:
-            return cls(agent=first, image=image)
+            return cls(agent=first, image=image, at=at)
         if image:
             raise UsageError("--image needs an agent: slipway plan AGENT --image REF")
-        return cls(events=tuple(event_files.read_files(words)))
+        return cls(events=tuple(event_files.read_files(words)), at=at)
 
 
 async def image_as_event(

@@ -44,7 +44,7 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
         "foundry_project_endpoint": snapshot.project,
         "poll_seconds": 2.0,
     }
-    assumptions, clock = Assumptions(), ManualClock(snapshot.at or datetime.now(UTC))
+    assumptions, clock = Assumptions(), ManualClock(arguments.at or snapshot.at or datetime.now(UTC))
     reads: Any = SnapshotGateways(snapshot, assumptions)
     source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
     gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
@@ -61,7 +61,7 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
     context.progress.activity = "reading state store, Foundry, Key Vault and registry"
     source = Source(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
     agents = _load(agents_file) if agents_file else context.agents
-    assumptions, clock = Assumptions(), ManualClock(gateways.clock.now())
+    assumptions, clock = Assumptions(), ManualClock(arguments.at or gateways.clock.now())
     recording = recording_gateways(source, clock, context.settings.foundry_project_endpoint, assumptions)
     return await _plan(arguments, recording, agents, context.settings, assumptions)
 
@@ -127,10 +127,15 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
             break
         await clock.sleep(max(0.0, message.due - clock.monotonic()))
         if (agent := message.agent) in agents.agents:
-            end = await reconcile(agents.agents[agent], settings, gateways)
-            decisions = _take_decisions(gateways) or [
-                {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
-            ]
+            spec, now = agents.agents[agent], clock.now()
+            end = await reconcile(spec, settings, gateways)
+            opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
+            detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
+            if opening and not any(waiting.agent == agent for waiting in queue.waiting):
+                # the app has sent the message for the opening already
+                await queue.enqueue(agent, delay=(opening - now).total_seconds())
+            unchanged = {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
+            decisions = _take_decisions(gateways) or [unchanged | {"detail": detail}]
             rows += [_row(decision, gateways) for decision in decisions]
     return rows
 

@@ -7,9 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from core.agents_file.fields import NAME_PATTERN
+from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
 
-MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, KeepSpec)
+ONE_OR_MORE = (
+    *(("ReleaseSpec", key) for key in ("verify", "check")),
+    *(("WindowsSpec", key) for key in ("allow", "deny", "freezes")),
+)
+"""Keys whose list may be written as its only item."""
+MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, WindowsSpec, KeepSpec)
 """Models that defaults and agent may fill together, so that no key of them is required in either place."""
 
 
@@ -48,11 +54,11 @@ def _definitions() -> dict[str, Any]:
                 shown["default"] = format_duration(field.default)
             elif "$ref" in shown:
                 del shown["default"]  # each key of the referenced model has its own default
-    for key in ("verify", "check"):
-        probes = definitions["ReleaseSpec"]["properties"][key]
-        probe, default = probes.pop("items"), probes.pop("default")
-        del probes["type"]
-        probes |= {"anyOf": [probe, {"type": "array", "items": probe}], "default": default}
+    for name, key in ONE_OR_MORE:
+        items = definitions[name]["properties"][key]
+        item, default = items.pop("items"), items.pop("default")
+        del items["type"]
+        items |= {"anyOf": [item, {"type": "array", "items": item}], "default": default}
     del agent["properties"]["name"]  # the name of an agent is the key above its spec
     agent["properties"]["env"]["additionalProperties"] = False
     return dict(sorted(definitions.items()))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages
+from core.agents_file import messages, release_windows
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
 
-__all__ = ["AgentsFileError", "load_agents", "warnings"]
+__all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
+WINDOWS = ("release", "windows")
 
 
 def load_agents(data: bytes) -> Agents:
@@ -120,7 +122,24 @@ def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any
         spec = AgentSpec.model_validate(merged)
     except ValidationError as failure:
         return issues + [_issue(document, home, error) for error in failure.errors()]
-    return issues or spec
+    return [*issues, *_window_issues(document, home, spec)] or spec
+
+
+def past_freezes(data: bytes, now: datetime) -> list[Issue]:
+    """The freezes that are over, each once; the file is valid all the same."""
+    document = _document(data)
+    found = set[Issue]()
+    for name, spec in load_agents(data).agents.items():
+        windows = spec.release.windows
+        over = release_windows.past_freezes(windows, now) if windows else ()
+        found |= {_located(document, ("agents", name), (*WINDOWS, *keys), message) for keys, message in over}
+    return sorted(found, key=lambda issue: issue.line)
+
+
+def _window_issues(document: Document, home: KeyPath, spec: AgentSpec) -> list[Issue]:
+    windows = spec.release.windows
+    found = release_windows.find_issues(windows) if windows else ()
+    return [_located(document, home, (*WINDOWS, *keys), message) for keys, message in found]
 
 
 def _merge(defaults: Any, own: Any) -> Any:
@@ -136,17 +155,27 @@ def _issue(document: Document, home: KeyPath, error: ErrorDetails) -> Issue:
     keys = keys[:-1] if keys[-1] == "[key]" else keys
     keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
-    in_file = _without_added_index(document, home, in_file)
-    if _depth(document, ("defaults",), in_file) > _depth(document, home, in_file):
-        home = ("defaults",)
-    path = (*home, *in_file)
+    path = _path(document, home, _without_added_index(document, home, in_file))
     return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
 
 
+def _located(document: Document, home: KeyPath, keys: KeyPath, message: str) -> Issue:
+    path = _path(document, home, _without_added_index(document, home, keys))
+    return Issue(path, document.line(*path), message)
+
+
+def _path(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:
+    """Where the value is: in the agent, or in the defaults."""
+    in_defaults = _depth(document, ("defaults",), keys) > _depth(document, home, keys)
+    return (*(("defaults",) if in_defaults else home), *keys)
+
+
 def _without_added_index(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:
-    """The path in the file, where a single probe may stand without a list around it."""
-    listed = any((*root, *keys[:3]) in document.lines for root in (home, ("defaults",)))
-    return keys[:2] + keys[3:] if keys[:1] == ("release",) and keys[2:3] == ("0",) and not listed else keys
+    """The path in the file, where a single probe or window may stand without a list around it."""
+    index = 3 if keys[:2] == WINDOWS else 2
+    listed = any((*root, *keys[: index + 1]) in document.lines for root in (home, ("defaults",)))
+    added = keys[:1] == ("release",) and keys[index : index + 1] == ("0",) and not listed
+    return keys[:index] + keys[index + 1 :] if added else keys
 
 
 def _depth(document: Document, home: KeyPath, keys: KeyPath) -> int:

@@ -70,7 +70,7 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
         return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or AGENT_KEYS.get(path, ()))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
-    if kind in ("value_error", "incomplete"):
+    if kind in ("value_error", "incomplete", "days"):
         return str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
     if kind == "string_pattern_mismatch":
         return PATTERN_MESSAGES.get(keys[-1]) or PATTERN_MESSAGES[keys[0]]

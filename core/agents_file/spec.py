@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import re2
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.agents_file.fields import (
@@ -29,12 +29,8 @@ from core.agents_file.fields import (
     Tool,
     Variable,
 )
-
-
-class Value(BaseModel):
-    """A frozen value that rejects unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from core.agents_file.release_windows import WindowsSpec, describe, time_windows
+from core.agents_file.value import Value
 
 
 class TagSpec(Value):
@@ -137,11 +133,26 @@ class ReleaseSpec(Value):
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
     hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+    logs: bool = Field(
+        default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
+    )
+    windows: WindowsSpec | None = Field(
+        None, description="when traffic may move to a new version; without it at any time"
+    )
 
     @property
     def longest_debounce(self) -> timedelta:
         """How long changes that keep coming may postpone a release."""
         return 10 * self.debounce if self.debounce_at_most is None else self.debounce_at_most
+
+    def opens_at(self, now: datetime) -> datetime | None:
+        """When the windows open next; None while they are open, and without windows."""
+        opening = time_windows(self.windows).next_opening(now) if self.windows else None
+        return opening if opening is not None and opening > now else None
+
+    def describe(self, opening: datetime, now: datetime) -> str:
+        """The opening of the windows, for people."""
+        return describe(self.windows, opening, now) if self.windows else ""
 
 
 class KeepSpec(Value):

@@ -185,10 +185,12 @@ def _restore(
     repeats = _never_ran(desired, len(undone) - 1, observed_generation) and user_generation < generation
     if rollback and (rollback.generation > observed_generation or (repeats and asked == rollback.generation)):
         rollback = replace(rollback, generation=generation)
+    requested = desired.requested_generation
     return replace(
         desired,
         generation=generation,
         user_generation=user_generation,
+        requested_generation=generation if repeats and asked == requested else requested,
         push=entry.push,
         push_generation=entry.push_generation,
         newest_push=entry.newest_push,

@@ -48,6 +48,7 @@ class Requeue:
 
     reason: Reason
     until: datetime
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class MoveTraffic:
     step: ClassVar[str] = "move_traffic"
     version: str
     routing_seen: Routing | None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

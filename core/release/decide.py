@@ -22,7 +22,7 @@ from core.release import (
     rules_version_limit,
 )
 from core.release.actions import Action
-from core.release.gates import approval, confirm, verify
+from core.release.gates import approval, confirm, verify, window
 from core.release.inputs import DecisionInput
 from core.state.rollbacks import under_way_first
 
@@ -68,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     verify.verify,
     approval.approval,
     rules_traffic.already_routed,
+    window.window,
     rules_traffic.move_traffic,
 )
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.release.actions import Read
 from core.release.gates.approval import is_approved
+from core.release.gates.window import is_let_through
 from core.release.inputs import DecisionInput
 from core.release.rules_registry import correction, is_lagging
-from core.release_outcome import awaits_approval
+from core.release_outcome import awaits_approval, awaits_window
 from core.waits import quiet_until
 
 
@@ -26,15 +27,20 @@ def without_what_follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) 
 def _follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
     """True for a change in its quiet time, for a rotated secret, and for a push whose image is not readable yet.
 
-    A release that waits for an approval has nothing to go on with: there the last two are waited for.
+    A release that waits for an approval, or for its window, has nothing to go on with: there the last two are waited
+    for. Nor does a version whose secrets were rotated while it waited for its window go live.
     """
     desired, release = inputs.desired, inputs.release
     observed = release.observed_generation
     if not release.is_open or desired.asked_generation <= observed:
         return False
+    waited, is_open = awaits_window(release), spec.release.opens_at(now) is None
+    if waited and is_open and not inputs.has_pending_user_change:
+        return False
     if quiet_until(desired, observed, spec, now) is not None:
         return True
-    if awaits_approval(release) and not is_approved(inputs):
+    is_closed = waited and not is_open and not is_let_through(inputs)
+    if is_closed or (awaits_approval(release) and not is_approved(inputs)):
         return False
     return not inputs.has_pending_user_change or _push_lags(inputs, spec, now)
 

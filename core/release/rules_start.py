@@ -31,6 +31,7 @@ from core.release.inputs import (
     rollback_version,
 )
 from core.release.variables import removed_variables
+from core.release_outcome import awaits_window
 from core.state import holds
 from core.state.desired import Hold
 from core.state.release import GoodVersion, ReleaseState
@@ -253,14 +254,15 @@ def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease | UpdateS
 def _starts(inputs: DecisionInput, spec: AgentSpec) -> bool:
     """False while the release under way was superseded too often.
 
-    Not in mode ``manual``: there the one under way may wait for its approval for ever. Nor where somebody moved the
-    traffic: only the newer change may move it again. Nor for a rollback: what a person takes back goes at once.
+    Not in mode ``manual``: there the one under way may wait for its approval for ever. Nor while it waits for its
+    window. Nor where somebody moved the traffic: only the newer change may move it again. Nor for a rollback: what a
+    person takes back goes at once.
     """
     release = inputs.release
     if rollback_version(inputs.desired) is not None:
         return inputs.has_pending
     finish_first = release.is_open and release.supersede_count >= MAX_SUPERSEDES_IN_A_ROW
-    finish_first = finish_first and not inputs.routing_changed_outside
+    finish_first = finish_first and not inputs.routing_changed_outside and not awaits_window(release)
     return inputs.has_pending and not (finish_first and spec.release.mode != "manual")
 
 

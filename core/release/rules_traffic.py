@@ -8,7 +8,7 @@ from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, Check, EndRelease, MoveTraffic, Poll, Read, UpdateState
-from core.release.gates import check
+from core.release.gates import check, window
 from core.release.inputs import DecisionInput, rollback_note
 from core.state.release import Phase, WriteKind
 from core.timing import CONSISTENCY_LAG
@@ -58,4 +58,5 @@ def already_routed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
 def move_traffic(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
     """Send new sessions to the candidate; an agent that does not show yet came with its first version."""
     agent = inputs.agent
-    return MoveTraffic(inputs.release.candidate or "", agent.routing) if agent else Poll(Reason.CREATE)
+    detail = window.note(inputs, spec, now)
+    return MoveTraffic(inputs.release.candidate or "", agent.routing, detail) if agent else Poll(Reason.CREATE)

@@ -24,6 +24,7 @@ from core.state.release import (
     WriteKind,
 )
 
+WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED})
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
 NEW_VERSION = timedelta(hours=1)
@@ -194,8 +195,13 @@ def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> b
 
 def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
     # a push whose image is not readable yet does not ask for the approval of the open release again
-    generation = state.observed_generation if reason is Reason.APPROVAL_WAITING else desired.generation
+    generation = state.observed_generation if reason in WAITS_OF_A_CANDIDATE else desired.generation
     return f"{generation} {reason} {state.candidate or ''}"
+
+
+def resumes(state: ReleaseState, at: datetime) -> ReleaseState:
+    """A message is queued with which the release goes on once its window is open."""
+    return replace(state, resumes_at=at)
 
 
 def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") -> ReleaseState:
@@ -247,7 +253,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images and of secrets stays.
+    Only what is true of images, of secrets and of the queue stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
@@ -257,6 +263,7 @@ def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> 
         reason=Reason.AGENT_DELETED,
         holds=state.holds,
         image_facts=state.image_facts,
+        resumes_at=state.resumes_at,
         history=_with_history(state, Reason.AGENT_DELETED, now).history,
     )
 

@@ -213,6 +213,8 @@ class DesiredState:
     """A fresh push that the registry does not show yet, while it names an older one: it may lag, and is asked again."""
     named_secrets: Mapping[str, NamedVersion] = field(default_factory=dict)
     """Secret name in lower case -> the version that an event named last."""
+    requested_generation: int = 0
+    """The generation of an operator's last release: it waits for no window."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

@@ -138,6 +138,8 @@ class ReleaseState:
     """Version number -> the fingerprint that it was created for: a list may not show a new version yet."""
     secret_due: datetime | None = None
     """When a version of a secret starts that the last definition could not use yet: the agent is released again."""
+    resumes_at: datetime | None = None
+    """When the message is due with which a release goes on that waits for its window."""
     supersede_count: int = 0
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0

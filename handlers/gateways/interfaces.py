@@ -89,6 +89,9 @@ class Foundry(Protocol):
     async def end_session(self, agent: str, session: str) -> None:
         """Delete the session: it would block the deletion of its version, and it counts towards the quota."""
 
+    async def session_log(self, agent: str, version: str, session: str, within: float) -> str:
+        """What the session's container printed last, a line each, in words of others; takes at most so many seconds."""
+
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         """The newest toolbox version if it has exactly these tools, else a new version that has."""
 

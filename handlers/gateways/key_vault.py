@@ -60,7 +60,7 @@ class AzureKeyVault:
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
         async with _translate_errors("list secrets", MAX_LIST_SECONDS):
-            async for secret in self._client.list_properties_of_secrets():
+            async for secret in self._all_secrets():
                 variable = _variable_for(secret, agent)
                 if variable is None or not secret.name:
                     continue
@@ -70,8 +70,22 @@ class AzureKeyVault:
                 found[variable] = secret.name
         return found
 
+    async def _all_secrets(self) -> AsyncIterator[SecretProperties]:
+        """Every secret, page by page; each page may take as long as a call."""
+        pages = self._client.list_properties_of_secrets().by_page()
+        while (page := await _next_page(pages)) is not None:
+            async for secret in page:
+                yield secret
+
     async def close(self) -> None:
         await self._client.close()
+
+
+async def _next_page(
+    pages: AsyncIterator[AsyncIterator[SecretProperties]],
+) -> AsyncIterator[SecretProperties] | None:
+    async with asyncio.timeout(MAX_CALL_SECONDS):
+        return await anext(pages, None)
 
 
 def _secret(name: str, answer: KeyVaultSecret) -> Secret:

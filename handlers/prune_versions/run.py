@@ -25,7 +25,7 @@ from handlers.prune_versions.prune_toolbox import prune_toolbox
 from handlers.prune_versions.unmanaged_agents import report_unmanaged
 from handlers.prune_versions.usual import worth_recording
 from handlers.registry_tags import RegistryTags
-from handlers.retry import with_retries
+from handlers.retry import both_with_retries, with_retries
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -61,10 +61,18 @@ class PrunePlan:
         return [decision for decision in self.decisions if isinstance(decision, Delete)]
 
 
-async def plan_versions(spec: AgentSpec, gateways: Gateways, tags: RegistryTags | None = None) -> PrunePlan:
-    """What would be deleted now, and why the rest stays; reads every page first, and any error means no plan."""
-    foundry, store, name = gateways.foundry, gateways.state_store, spec.name
-    reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
+async def plan_versions(
+    spec: AgentSpec, gateways: Gateways, tags: RegistryTags | None = None, ends: datetime | None = None
+) -> PrunePlan:
+    """What would be deleted now, and why the rest stays; reads every page first, and any error means no plan.
+
+    ``ends``: until when a read of Foundry is repeated; without it none is.
+    """
+    foundry, store, name, clock = gateways.foundry, gateways.state_store, spec.name, gateways.clock
+    if ends is None:
+        reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
+    else:
+        reads = both_with_retries(clock, lambda: foundry.get_agent(name), lambda: foundry.list_versions(name), ends)
     states = gather_two(store.get_desired(name), store.get_release(name))
     (agent, versions), (desired, release) = await gather_two(reads, states)
     if agent is None:
@@ -150,7 +158,8 @@ class _Pruner:
     async def prune(self) -> None:
         """Plan, delete, and record; raises TransientError or PermanentError."""
         spec, gateways = self.spec, self.gateways
-        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways, self.tags), self.ends)
+        ends = self.ends
+        plan = await with_retries(gateways.clock, lambda: plan_versions(spec, gateways, self.tags, ends), ends)
         metrics.version_counts(spec.name, plan.versions, spec.keep.limit)
         pause = plan.desired.pause if plan.deletions else None
         if pause is not None and pause.is_active(gateways.clock.now()):

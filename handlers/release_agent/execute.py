@@ -47,6 +47,7 @@ from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
+from handlers.release_agent.next_message import enqueue_opening
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.prober import Prober
@@ -85,7 +86,8 @@ class ReleaseContext:
     def prober(self, version: str, state: ReleaseState) -> Prober:
         """A prober that reads the noted secrets, if need be, before it repeats what was answered."""
         shown = partial(self.words.may_be_shown, state)
-        return Prober(self.spec.name, version, self.gateways.foundry, self.gateways.clock, self.closer, shown)
+        foundry, clock, logs = self.gateways.foundry, self.gateways.clock, self.spec.release.logs
+        return Prober(self.spec.name, version, foundry, clock, self.closer, shown, reads_log=logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseConte
     reported = transitions.is_reported(inputs.release, inputs.desired, action.reason)
     reported = reported or (isinstance(action, Stop) and action.already_reported)
     state = inputs.release if reported else transitions.reported(inputs.release, inputs.desired, action.reason)
+    if isinstance(action, Requeue) and action.reason is Reason.WINDOW_CLOSED:
+        state, action = await enqueue_opening(run.spec.name, action, state, inputs.desired, run.gateways)
     await run.save(state)
     if not reported:
         if action.reason is Reason.APPROVAL_WAITING:
@@ -230,6 +234,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     prober = run.prober(action.version, inputs.release)
     report = await run.keeper.during(prober.verify(run.spec.release.verify))
+    run.log.container_log = report.log
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while
     follow_up = after_verify(inputs, run.spec, report, run.gateways.clock.now())
@@ -241,11 +246,11 @@ async def _check(action: Check, inputs: DecisionInput, run: ReleaseContext) -> A
     report_now = run.prober(action.version, inputs.release).check(run.spec.release.check)
     both = gather_two(report_now, run.observer.rollback_versions(action.rollback_versions))
     report, versions = await run.keeper.during(both)
+    run.log.container_log = report.log
     observed = replace(inputs.observed, versions=versions)
     if report.outcome is ProbeOutcome.INCONCLUSIVE:
         observed = await run.observer.agent_again(observed)
-    seen = replace(inputs, observed=observed)
-    follow_up = after_check(seen, run.spec, report, run.gateways.clock.now())
+    follow_up = after_check(replace(inputs, observed=observed), run.spec, report, run.gateways.clock.now())
     return ActionResult(inputs.release, next_action=follow_up)
 
 
@@ -254,15 +259,10 @@ async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseCo
     release, observed = inputs.release, inputs.observed
     await run.save(release)
     run.log.record(REASONS[PruneForRoom], release, inputs.desired, f"{len(action.deletions)} versions may go")
-    deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions, _never_interrupted)
+    deleter = VersionDeleter(run.spec, release, run.keeper, run.gateways, run.log.decisions)
     await deleter.delete_all(action.deletions)
     results = {**observed.prune_results, **deleter.results}
     return ActionResult(release, replace(observed.only(Read.RELEASE_DEFINITION), prune_results=results))
-
-
-async def _never_interrupted() -> bool:
-    """A release prunes for itself: a newer change supersedes it afterwards."""
-    return False
 
 
 async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
@@ -295,6 +295,6 @@ async def _after_write(
         kept = inputs.observed.with_routing(written.state.expected_routing)
     if written.created is not None:  # a read at once would say the same
         kept = kept.with_version(written.created.number, written.created)
-    detail = written.state.detail if isinstance(action, RollBack) else ""
+    detail = written.state.detail if isinstance(action, RollBack) else getattr(action, "detail", "")
     run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
     return ActionResult(written.state, kept, receipt_due=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
+from core.release import transitions
 from core.release.actions import Requeue, Stop
 from core.release.rules_secrets import next_message_due
 from core.state.desired import DesiredState
@@ -16,6 +17,16 @@ from handlers.gateways.interfaces import Gateways
 from handlers.telemetry import otel
 
 REQUEUE_DELAY = timedelta(seconds=60)
+
+
+async def enqueue_opening(
+    agent: str, action: Requeue, state: ReleaseState, desired: DesiredState, gateways: Gateways
+) -> tuple[ReleaseState, Stop]:
+    """Enqueue for the opening of a window; the state that says so is stored afterwards, so that no crash loses it."""
+    delay = max(0.0, (action.until - gateways.clock.now()).total_seconds())
+    traceparent = desired.newest_traceparent or otel.current_traceparent()
+    await gateways.release_queue.enqueue(agent, delay=delay, traceparent=traceparent)
+    return transitions.resumes(state, action.until), Stop(action.reason, action.detail)
 
 
 async def enqueue_next(

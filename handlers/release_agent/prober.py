@@ -22,6 +22,7 @@ from handlers.gateways.clock import Clock
 from handlers.gateways.errors import TransientError
 from handlers.gateways.interfaces import Foundry
 from handlers.redaction import open_words
+from handlers.release_agent.container_log import read_container_log
 from handlers.release_agent.session_closer import SessionCloser
 from handlers.retry import Backoff
 
@@ -39,7 +40,8 @@ class Prober:
     """Asks one version of an agent, and ends the sessions that it opens or that a question opens.
 
     With a ``closer``, its owner waits for the ends; without one the prober does. A report shows codes and words of
-    others where ``words_may_be_shown``, which is asked only before a report that is not PASSED.
+    others where ``words_may_be_shown``, which is asked only before a report that is not PASSED. With ``reads_log`` the
+    report of a failure has what the container printed last, read before its session ends.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Prober:
         clock: Clock,
         closer: SessionCloser | None = None,
         words_may_be_shown: Callable[[], Awaitable[bool]] | None = None,
+        *,
+        reads_log: bool = False,
     ) -> None:
         self._agent = agent
         self._version = version
@@ -58,6 +62,9 @@ class Prober:
         self._closer = closer or SessionCloser(foundry)
         self._waits = closer is None
         self._words_may_be_shown = words_may_be_shown
+        self._reads_log = reads_log
+        self._last_session = ""
+        """The session of the last question, where it is still needed for its log."""
 
     async def verify(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask in a session that is pinned to the version."""
@@ -72,20 +79,38 @@ class Prober:
 
         try:
             report = await self._until(open_session, max(probe.within.total_seconds() for probe in probes))
-            return await self._ask_all(probes, opened[0]) if opened else report
+            report = await self._ask_all(probes, opened[0]) if opened else report
+            return await self._with_log(report, opened[0] if opened else "")
         finally:
             for session in opened:
                 self._closer.end(self._agent, session)
-            if self._waits:
-                await self._closer.wait()
+            await self._end_sessions()
 
     async def check(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask the version that has the traffic."""
         try:
-            return await self._ask_all(probes, None)
+            report = await self._ask_all(probes, None)
+            return await self._with_log(report, self._last_session)
         finally:
-            if self._waits:
-                await self._closer.wait()
+            await self._end_sessions()
+
+    async def _with_log(self, report: ProbeReport, session: str) -> ProbeReport:
+        if not (self._reads_log and session and report.outcome is ProbeOutcome.FAILED):
+            return report
+        shown = self._words_may_be_shown
+        return replace(report, log=await read_container_log(self._foundry, self._agent, self._version, session, shown))
+
+    def _session_opened(self, session: str) -> None:
+        """A question opened this session: it is ended at once, unless its log may be needed."""
+        ended = self._last_session if self._reads_log else session
+        self._last_session = session if self._reads_log else ""
+        if ended:
+            self._closer.end(self._agent, ended)
+
+    async def _end_sessions(self) -> None:
+        self._session_opened("")
+        if self._waits:
+            await self._closer.wait()
 
     async def _ask_all(self, probes: tuple[Probe, ...], session: str | None) -> ProbeReport:
         for number, probe in enumerate(probes, 1):
@@ -102,8 +127,12 @@ class Prober:
         async def ask(within: float) -> Judge:
             answer = await self._foundry.ask(self._agent, probe, session, within)
             if answer.session and answer.session != session:
-                self._closer.end(self._agent, answer.session)
-            return lambda is_open: judge_answer(probe, open_words(answer) if is_open else answer, self._version)
+                self._session_opened(answer.session)
+
+            def judge(is_open: bool) -> Judgement:
+                return judge_answer(probe, open_words(answer) if is_open else answer, self._version, session)
+
+            return judge
 
         return await self._until(ask, probe.within.total_seconds())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.definition import Note
 from core.reasons import Reason
+from core.release import transitions
 from core.release.actions import ReplaceDesiredPush, Requeue, Stop
 from core.release.inputs import DecisionInput
 from core.release_outcome import seconds_since
@@ -18,6 +19,9 @@ from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
+FAILED_PROBE = frozenset({Reason.VERIFY_FAILED, Reason.CHECK_FAILED, Reason.CHECK_FAILED_NO_ROLLBACK_VERSION})
+"""The reasons whose line has the container's log."""
+
 
 class ReleaseLog:
     """What a release records; ``publish`` sends the events once the lease is released.
@@ -27,6 +31,8 @@ class ReleaseLog:
     """
 
     lease: Lease | None = None
+    container_log: str = ""
+    """What the container of the version that failed a probe printed; for the journal alone."""
 
     def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
@@ -73,6 +79,7 @@ class ReleaseLog:
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
             generation=generation or state.observed_generation,
+            journal_only={"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {},
         )
         self._when_stored(stored_with or state, line)
 
@@ -97,10 +104,10 @@ class ReleaseLog:
     ) -> Stop | Requeue:
         """The loop ended without a release that ended; returns ``ended``."""
         observed = state.observed_generation
-        # what follows a release that waits for its approval has a report of its own
-        generation = observed if ended.reason is Reason.APPROVAL_WAITING else max(observed, desired.generation)
-        detail = detail or (ended.detail if isinstance(ended, Stop) else "")
-        self.record(ended.reason, state, desired, detail, generation=generation)
+        # what follows a release that waits for an approval or a window has a report of its own
+        waits = ended.reason in transitions.WAITS_OF_A_CANDIDATE
+        generation = observed if waits else max(observed, desired.generation)
+        self.record(ended.reason, state, desired, detail or ended.detail, generation=generation)
         return ended
 
     def lease_lost(self, desired: DesiredState) -> Stop:

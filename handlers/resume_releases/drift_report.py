@@ -7,14 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.drift import IMAGE, find_drift, is_watched
-from core.model import Agent, Version
 from core.reasons import Reason
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited, gather_two
+from handlers.concurrency import gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentStates
-from handlers.retry import with_retries
+from handlers.retry import both_with_retries
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 from handlers.turns import Turns
@@ -66,10 +65,12 @@ async def _check(agent: str, states: AgentStates, ends: datetime, decisions: Dec
     number = release.last_good.version if release.last_good else ""
     foundry = gateways.foundry
 
-    async def read() -> tuple[Agent | None, Version | None]:
-        return await gather_two(foundry.get_agent(agent), foundry.get_version(agent, number))
-
-    drift = find_drift(release, *await with_retries(gateways.clock, read, ends))
+    drift = find_drift(
+        release,
+        *await both_with_retries(
+            gateways.clock, lambda: foundry.get_agent(agent), lambda: foundry.get_version(agent, number), ends
+        ),
+    )
     gone_images = tuple(name for name in release.reported_drift if name.startswith(f"{IMAGE} "))
     names = (*drift, *gone_images)
     if names != release.reported_drift and await store_reported_drift(agent, release, names, gateways):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from core.agents_file.spec import Agents
 from core.reasons import Reason
+from core.release.gates import window
 from core.waits import waits_until
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
@@ -86,10 +87,10 @@ async def _requeue(agent: str, agents: Agents, decisions: DecisionLog, gateways:
     if agent not in agents.agents:
         decisions.record(Reason.AGENT_UNKNOWN, agent=agent)
         return None
-    desired = await gateways.state_store.get_desired(agent)
-    if desired.waiting or desired.not_before:
+    desired, spec = await gateways.state_store.get_desired(agent), agents.agents[agent]
+    if desired.waiting or desired.not_before or spec.release.windows:
         release, now = await gateways.state_store.get_release(agent), gateways.clock.now()
-        if until := waits_until(desired, release, agents.agents[agent], now):
+        if until := waits_until(desired, release, spec, now) or window.waits_until(desired, release, spec, now):
             return until
     traceparent = desired.newest_traceparent or otel.current_traceparent()  # of its push, where there is one
     await gateways.release_queue.enqueue(agent, traceparent=traceparent)

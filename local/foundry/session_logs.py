@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -43,10 +44,11 @@ class SessionLogs:
 
     async def _follow(self, request: web.Request, response: web.StreamResponse, version: VersionState) -> None:
         """Send what was printed and what is, until the client leaves; a minute of silence is said."""
+        configured = self._configured(version)
         last: LogLine | None = None
         silent = 0.0
         while request.transport is not None and not request.transport.is_closing():
-            lines = list(version.agent.lines) if version.agent is not None else []
+            lines = list(version.agent.lines) if version.agent is not None else configured
             start = next((index + 1 for index in range(len(lines) - 1, -1, -1) if lines[index] is last), 0)
             for line in lines[start:]:
                 await _send(response, line)
@@ -56,9 +58,20 @@ class SessionLogs:
                 silent = 0.0
             await asyncio.sleep(FOLLOW_INTERVAL)
 
+    def _configured(self, version: VersionState) -> list[LogLine]:
+        """Return what a version without a process is said to have printed."""
+        logs = self._project.provisioning.logs.items()
+        found = next((lines for pattern, lines in logs if re.search(pattern, version.match_text)), [])
+        return [_line("stdout", message) for message in found]
+
 
 def _status(message: str) -> LogLine:
-    return LogLine(datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), "status", message)
+    return _line("status", message)
+
+
+def _line(stream: str, message: str) -> LogLine:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return LogLine(at, stream, message)
 
 
 async def _send(response: web.StreamResponse, line: LogLine) -> None:

@@ -60,6 +60,8 @@ class Provisioning:
     """Regular expression for digest or tag -> the agent's answer: text, ``{"text", "status"}``, ``{"response"}`` with
     members of the response, ``{"odd"}`` (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}``,
     each with one of these. With ``{"status", "code"}`` the service answers in place of the agent."""
+    logs: dict[str, list[str]] = field(default_factory=dict)
+    """Regular expression for digest or tag -> the lines that a version without a process has printed."""
 
 
 @dataclass

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+
+from local.functions_host.classic_worker import invocable
 
 ARGUMENT_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}")
 """Azure/azure-functions-host, Utility.cs: the host drops a function whose argument has an underscore."""
@@ -21,6 +23,10 @@ class IndexingError(Exception):
     """The real host would not load the app, or would drop one of its functions."""
 
 
+class FunctionError(Exception):
+    """A function failed in the worker's library; the text is its traceback."""
+
+
 @dataclass(frozen=True)
 class Function:
     """A function as the host knows it."""
@@ -28,7 +34,8 @@ class Function:
     name: str
     trigger: str
     argument: str
-    call: Callable[..., Any]
+    call: Callable[..., Awaitable[None]]
+    """Runs it with the trigger's text and, if it has any, metadata."""
     queue: str = ""
     schedule: str = ""
     run_on_startup: bool = False
@@ -36,7 +43,7 @@ class Function:
 
 
 def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
-    """Return the app's functions by name in lower case; raise IndexingError."""
+    """Return the app's functions by name in lower case, as the classic worker finds them; raise IndexingError."""
     module = importlib.import_module("function_app")
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
@@ -46,18 +53,27 @@ def load(app: Path, env: Mapping[str, str]) -> dict[str, Function]:
 
 
 def _function(builder: Any, env: Mapping[str, str]) -> Function:
-    name, trigger = builder.get_function_name(), builder.get_trigger()
-    if trigger is None or not ARGUMENT_NAME.fullmatch(trigger.name):
-        raise IndexingError(f"{name}: a trigger's argument may have letters and digits only")
-    call = builder.get_user_function()
+    name, trigger, call = builder.get_function_name(), builder.get_trigger(), builder.get_user_function()
+    if trigger is None:
+        raise IndexingError(f"{name}: a function needs a trigger")
+    binding = trigger.get_dict_repr()
+    function = indexed_function(name, binding, call, env)
     parameters = set(inspect.signature(call).parameters) - {"context"}
     if parameters != {trigger.name}:
         raise IndexingError(f"{name}: parameters {sorted(parameters)} are not its binding {trigger.name!r}")
-    binding = trigger.get_dict_repr()
+    return replace(function, call=invocable(call, function.trigger, function.argument))
+
+
+def indexed_function(
+    name: str, binding: Mapping[str, Any], call: Callable[..., Awaitable[None]], env: Mapping[str, str]
+) -> Function:
+    """Return the function of a trigger's binding, with the settings that it names; raise IndexingError."""
+    if not ARGUMENT_NAME.fullmatch(binding["name"]):
+        raise IndexingError(f"{name}: a trigger's argument may have letters and digits only")
     return Function(
         name=name,
         trigger=str(binding["type"]),
-        argument=trigger.name,
+        argument=str(binding["name"]),
         call=call,
         queue=_resolved(name, str(binding.get("queueName", "")), env),
         schedule=_resolved(name, str(binding.get("schedule", "")), env),

@@ -135,7 +135,8 @@ async def _errors() -> AsyncIterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        code = str(getattr(error, "error_code", None) or type(error).__name__)
+        code = getattr(error, "error_code", None) or type(error).__name__
+        code = str(getattr(code, "value", code))  # the SDK's codes are members of an enumeration
         status = error.status_code or 0
         raise StorageError(status if status >= 300 else 0, code) from error  # 2xx: half an answer came
     except AzureError as error:

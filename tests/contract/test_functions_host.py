@@ -44,6 +44,7 @@ def on_time(timer: func.TimerRequest) -> None:
 def line(text: str) -> None:
     print(text + "\\n", end="", flush=True)  # in one write: another thread may print too
 """
+TRIGGER = 'arg_name="event")\nasync def on_event(event: str)'
 BLOCKING_APP = """
 import asyncio
 import azure.functions as func
@@ -67,7 +68,7 @@ async def on_message(message: func.QueueMessage) -> None:
     later = message.insertion_time < message.expiration_time, message.insertion_time < message.time_next_visible
     print("fields", *later, bool(message.pop_receipt), bool(message.id and message.dequeue_count), flush=True)
 """
-WITHIN = 20.0
+WITHIN = 60.0
 QUIET = {
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
@@ -198,7 +199,8 @@ async def test_a_host_with_a_setting_out_of_range_does_not_start(tmp_path: Path)
     process = await start(tmp_path, APP, "none", EVERY="* * * * * *")
     output, errors = await process.communicate()
     assert (process.returncode, output) == (1, b"")
-    assert errors.decode() == "functions: extensions.queues.batchSize is '33'; write a whole number from 1 to 32\n"
+    *_, line = errors.decode().splitlines()  # before it there may be a warning of the worker's library
+    assert line == "functions: extensions.queues.batchSize is '33'; write a whole number from 1 to 32"
 
 
 async def test_a_message_that_is_not_base64_is_poisoned_at_once_and_its_neighbours_run(host: Host) -> None:
@@ -280,8 +282,8 @@ async def test_a_timer_runs_on_its_schedule(host: Host) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (("event: str", "az_event: str"), "parameters ['az_event'] are not its binding"),
-        (('arg_name="event"', 'arg_name="az_event"'), "letters and digits only"),
+        (("event: str", "az_event: str"), "'az_event'"),
+        ((TRIGGER, TRIGGER.replace("event", "az_event").replace("on_az_event", "on_event")), "letters and digits only"),
         (("%EVERY%", "%NOWHERE%"), "the setting NOWHERE of its binding is not set"),
     ],
 )

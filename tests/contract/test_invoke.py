@@ -117,6 +117,28 @@ async def test_an_error_counts_against_the_agent_only_if_the_agent_gave_it(
     assert judge_answer(probe, await real.foundry.ask("hello", probe, None, WITHIN), "1").verdict is verdict
 
 
+@pytest.mark.parametrize("probe", [ASK, POST], ids=["responses", "invocations"])
+async def test_the_header_names_the_version_that_answered_over_both_protocols(
+    real: StandInUnderTest, probe: Probe
+) -> None:
+    await create_active_version(real)
+    body = {"output": [{"content": [{"text": "pong"}]}], "agent_reference": {"version": "1"}}
+    for header, verdict in (("7", Verdict.NOT_YET), ("1", Verdict.PASSED)):
+        headers = {"x-agent-version-resolved": header}
+        await plan_faults(real.url, {"path": "/endpoint/", "status": 200, "headers": headers, "body": body})
+        judgement = judge_answer(probe, await real.foundry.ask("hello", probe, None, WITHIN), "1")
+        assert judgement.verdict is verdict
+        assert judgement.detail in ("", "version 7 answered in place of 1")
+
+
+async def test_a_body_that_names_a_version_is_known_as_such(real: StandInUnderTest) -> None:
+    await create_active_version(real)
+    body = {"output": [{"content": [{"text": "pong"}]}], "agent_reference": {"version": "9"}}
+    await plan_faults(real.url, {"path": "/endpoint/", "status": 200, "body": body})
+    answer = await real.foundry.ask("hello", ASK, None, WITHIN)
+    assert (answer.version, answer.version_from_body) == ("9", True)
+
+
 @pytest.mark.parametrize("status", [422, 500])
 async def test_a_probe_may_expect_an_error_of_the_agent(real: StandInUnderTest, status: int) -> None:
     await create_active_version(real)

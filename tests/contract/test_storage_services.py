@@ -9,6 +9,8 @@ import pytest
 from aiohttp import ClientSession
 from azure.storage.queue import QueueServiceClient
 
+from local.functions_host.queue_storage import azure_queues
+from local.functions_host.storage_retry import LOST, StorageError
 from tests.support.storage_servers import SERVERS
 
 
@@ -34,3 +36,22 @@ def test_the_queues_of_an_account_are_listed_in_pages(storage_servers: Callable[
         assert [queue.name for queue in account.list_queues(prefix, results_per_page=2)] == names
         assert prefix + "-a" in {queue.name for queue in account.list_queues()}
         assert list(account.list_queues("nobody")) == []
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_receipt_that_another_client_replaced_is_a_lost_message(
+    storage_servers: Callable[[str], str], kind: str
+) -> None:
+    """The host then drops the message quietly; any other error of a completion ends the process."""
+    async with azure_queues({"AzureWebJobsStorage": storage_servers(kind)}) as open_queue:
+        queue = open_queue(f"q{uuid.uuid4().hex[:8]}")
+        await queue.create()
+        await queue.add("text")
+        (message,) = await queue.receive(1, 60)
+        await queue.hide(message, 60)
+        with pytest.raises(StorageError) as raised:
+            await queue.delete(message)
+        assert raised.value.code in LOST
+        with pytest.raises(StorageError) as raised:
+            await queue.hide(message, 60)
+        assert raised.value.code in LOST

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -70,14 +71,26 @@ def matches(printed: str, shown: str) -> bool:
     return re.fullmatch(pattern, normalize(printed) + "\n" if normalize(printed) else "") is not None
 
 
+SLIPWAY = f"""#!{sys.executable}
+import sys
+from cli.__main__ import main
+sys.exit(main())
+"""
+"""The console script of the interpreter that runs the tests."""
+
+
 class Shell:
     """Runs commands in a folder, with the checkout on the path and signed in to the stack."""
 
     def __init__(self, running: StackClient, folder: Path) -> None:
         self._folder = folder
+        scripts = folder / "bin"
+        scripts.mkdir(exist_ok=True)
+        (scripts / "slipway").write_text(SLIPWAY)
+        (scripts / "slipway").chmod(0o755)
         self._environment = {
             **running.endpoints["env"],
-            "PATH": f"{ROOT}/.venv/bin:/usr/bin:/bin",
+            "PATH": f"{scripts}:{Path(sys.executable).parent}:/usr/bin:/bin",
             "PYTHONPATH": str(ROOT),
             "SLIPWAY_LOCAL": str(running.folder),
             "USER": "ann",

@@ -85,11 +85,15 @@ class Fleet:
         self.agents: Agents = _agents(load.agents)
         self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
         self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
-        self._rate_limit = RateLimit(self.clock, load.foundry_limit)
+        self._rate_limit = self.rate_limit()
         self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
         self.instances = [self._instance() for _ in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
+
+    def rate_limit(self) -> RateLimit:
+        """What Foundry accepts."""
+        return RateLimit(self.clock, self.load.foundry_limit)
 
     def _instance(self) -> Gateways:
         def storage(target: object) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from bench.journal import bytes_watched, explain
 from bench.lists import rotation_requests, tag_requests, variable_requests
+from bench.report import Row, page, page_with
 from tests.scale.hours import measure_hour
 
 
@@ -41,3 +42,14 @@ def test_what_pushes_cost_does_not_depend_on_the_number_of_agents() -> None:
     few, many = (costs[agents, 30].storage - costs[agents, 0].storage for agents in (50, 100))
     assert 0.8 < few / many < 1.25
     assert costs[100, 30].live >= 25
+
+
+def test_a_row_that_is_measured_by_itself_replaces_its_line_and_no_other() -> None:
+    machine = {"date": "today", "load_average": 1.0, "cores": 2}
+    first, second = Row("first", "one", "s", 1.0, method="A"), Row("second", "two", "s", 2.0, method="B")
+    written = page([first, second], machine)
+    again = page_with(written, [Row("first", "one", "s", 3.0, method="C")], machine)
+    later = "\n- measured by themselves, today, load average 1.0: first\n"
+    assert later in again
+    assert again.replace(later, "\n").replace("3.00", "1.00").replace("C.", "A.") == written
+    assert page_with(again, [Row("first", "one", "s", 3.0, method="C")], machine) == again

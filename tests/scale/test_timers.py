@@ -14,10 +14,28 @@ from core.reasons import Reason
 from handlers.prune_versions import run as prune_run
 from handlers.resume_releases import drift_report, missed_pushes
 from tests.scale.fleet import RESUME_EVERY
+from tests.scale.meter import RateLimit
 from tests.scale.timers import TimerFleet
 from tests.simulation.virtual_time import in_virtual_time
 
 EVENT_TIME = timedelta(minutes=2)
+
+
+class EverySecondRefused(RateLimit):
+    """Refuses every second request, at any rate."""
+
+    requests = 0
+
+    def take(self) -> float:
+        self.requests += 1
+        return float(self.requests % 2)
+
+
+class RefusingFleet(TimerFleet):
+    """A fleet whose Foundry is not well."""
+
+    def rate_limit(self) -> RateLimit:
+        return EverySecondRefused(self.clock, None)
 
 
 @pytest.mark.parametrize(("agents", "foundry_limit", "seconds"), [(41, 5.0, 60), (1000, 5.0, 60), (1000, None, 15)])
@@ -102,3 +120,23 @@ async def test_three_thousand_agents_at_one_read_a_second_are_reached_in_turn_an
         assert not pruned & done, "the next run goes on where this one stopped"
         assert len(done) >= 300
         pruned |= done
+
+
+@in_virtual_time
+async def test_an_hour_in_which_foundry_refuses_every_second_read_hides_no_drift_and_no_agent() -> None:
+    fleet = RefusingFleet(40, foundry_limit=None)
+    await fleet.settle()
+    for name in fleet.agents.agents:
+        fleet.foundry.agents[name].routing = Routing.to("1")
+    for _ in range(12):
+        await asyncio.sleep(RESUME_EVERY)
+        assert await fleet.resume() <= 90
+    assert set(fleet.times(Reason.DRIFT)) == set(fleet.agents.agents)
+    reached = set[object]()
+    for _ in range(2):
+        fleet.journal.lines.clear()
+        assert await fleet.prune() <= prune_run.MAX_RUN_TIME.total_seconds() + 60
+        done = set(fleet.times(Reason.IMAGES_IN_USE))
+        assert done | {line["agent"] for line in fleet.lines(Reason.PRUNE_STOPPED)} == set(fleet.agents.agents)
+        reached |= done
+    assert reached == set(fleet.agents.agents)

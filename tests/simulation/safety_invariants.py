@@ -261,8 +261,27 @@ def _check_promotion(oracle: Oracle, release: ReleaseState, version: str) -> Non
         oracle.fail(f"version {version} was promoted, but never gave the expected answer")
     if spec.mode == "notify":
         oracle.fail(f"version {version} was promoted in mode notify")
+    _check_window(oracle, release, version)
     _check_user_commands(oracle, release, version)
     _check_standing_rollback(oracle, version)
+
+
+def _check_window(oracle: Oracle, release: ReleaseState, version: str) -> None:
+    """Traffic moves while the window is open, unless a person asked for it."""
+    now = oracle.foundry.clock.now()
+    opening = oracle.spec.release.opens_at(now - timedelta(seconds=MAX_ROUTING_AGE + MAX_DELAY) - MAX_SKEW)
+    if opening is None or opening <= now + MAX_SKEW:
+        return
+    for desired in oracle.recent_desired():
+        approval = desired.approval
+        is_approved = approval is not None and (approval.version, approval.fingerprint) == (
+            version,
+            release.fingerprint,
+        )
+        is_requested = desired.requested_generation == release.observed_generation
+        if rollback_version(desired) is not None or is_requested or is_approved:
+            return
+    oracle.fail(f"version {version} was promoted outside of its window")
 
 
 def _check_standing_rollback(oracle: Oracle, version: str) -> None:

@@ -53,6 +53,8 @@ class Scene:
     env_from_vault: bool = False
     variable: str = "one"
     """The value of an environment variable, which a configuration change may alter."""
+    windows: str = ""
+    """``release.windows``, where there are some."""
 
     @property
     def agents(self) -> Agents:
@@ -88,7 +90,8 @@ def _agents(scene: Scene) -> Agents:
     probes = [f"{gate}: {PROBE}" for gate, is_set in (("verify", scene.verify), ("check", scene.check)) if is_set]
     times = {"min_push_age": scene.min_push_age, "hold_for": scene.hold_for, "provision_within": scene.provision_within}
     ages = ", ".join(["debounce: 5s", *(f"{name}: {time}" for name, time in times.items())])
-    release = ", ".join([f"mode: {scene.mode}, {ages}", *probes])
+    windows = [f"windows: {scene.windows}"] if scene.windows else []
+    release = ", ".join([f"mode: {scene.mode}, {ages}", *probes, *windows])
     return load_agents(
         f"""
 agents:

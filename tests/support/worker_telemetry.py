@@ -9,11 +9,11 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import azure_functions_runtime as runtime
+from opentelemetry import context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tests.support.worker_index import Message, functions, initialize
+from local.functions_host import runtime_worker
 
 APP = """
 import azure.functions as func
@@ -32,28 +32,17 @@ async def release_agent(message: str) -> None:
 TRACE = "ab" * 16
 
 
-async def invoke(folder: Path) -> int:
-    """Index and invoke; return 0 if the function succeeded."""
+async def invoke(folder: Path) -> None:
+    """Index and invoke, with a trace that the host began."""
     (folder / "function_app.py").write_text(APP)
-    runtime.start_threadpool_executor()
-    capabilities = dict(getattr(await initialize(str(folder)), "capabilities", {}))
-    (function,) = await functions()
-    request = Message(
-        invocation_id="one",
-        function_id=function.function_id,
-        input_data=[Message(_oneof="data", name="message", data=Message(_oneof="string", string="{}"))],
-        trigger_metadata={},
-        trace_context=Message(trace_parent=f"00-{TRACE}-{'cd' * 8}-01", trace_state="", attributes={}),
-        retry_context=Message(retry_count=0, max_retry_count=0, exception=Message()),
-    )
-    invoked = Message(invocation_request=request)
-    answer = await runtime.invocation_request(SimpleNamespace(name="v", request=invoked, properties=None))
-    runtime.stop_threadpool_executor()
-    sys.stdout.write(json.dumps({"capabilities": capabilities, "status": answer.result.status}) + "\n")
-    return 0 if answer.result.status == 1 else 1
+    capabilities = dict(getattr(await runtime_worker.initialize(folder), "capabilities", {}))
+    (function,) = (await runtime_worker.functions({})).values()
+    context.attach(TraceContextTextMapPropagator().extract({"traceparent": f"00-{TRACE}-{'cd' * 8}-01"}))
+    await function.call("{}")
+    sys.stdout.write(json.dumps({"capabilities": capabilities}) + "\n")
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     sys.path.insert(0, str(folder))
-    sys.exit(asyncio.run(invoke(folder)))
+    asyncio.run(invoke(folder))

@@ -83,17 +83,32 @@ class ProbeReport:
     detail: str = ""
     still_starting: bool = False
     """It failed because the service went on saying that the version is being provisioned."""
+    log: str = field(default="", compare=False)
+    """What the container printed last, where that was read; no decision depends on it."""
 
 
-def judge_answer(probe: Probe, answer: Answer, version: str) -> Judgement:
-    """Judge the answer to a probe of this version."""
-    if answer.version is not None and answer.version != version:
-        detail = f"version {answer.version} answered in place of {version}"
+def judge_answer(probe: Probe, answer: Answer, version: str, session: str | None = None) -> Judgement:
+    """Judge the answer to a probe of this version, asked in its session or, without one, of the live traffic."""
+    if detail := _answered_elsewhere(answer, version, session):
         return Judgement(Verdict.NOT_YET, detail, unknown_at_timeout=True)
     if answer.problem:
         return Judgement(Verdict.WRONG, f"{_answered(answer)}, {answer.problem}")
     refusal = None if _is_expected_error(probe, answer) else judge_refusal(answer)
     return refusal or _judge_response(answer) or _judge_content(probe, answer)
+
+
+def _answered_elsewhere(answer: Answer, version: str, session: str | None) -> str:
+    """Which other version answered; empty where this one did, or nothing names another.
+
+    A session is bound to its version. So its id proves more than a body, in which an agent may write any version, and
+    the service's own header (x-agent-version-resolved) more than both.
+    """
+    in_session = bool(session) and answer.session == session
+    if answer.version is not None and not (answer.version_from_body and in_session):
+        return "" if answer.version == version else f"version {answer.version} answered in place of {version}"
+    if session and answer.session and not in_session:
+        return f"another session answered in place of that of version {version}"
+    return ""
 
 
 def judge_refusal(answer: Answer) -> Judgement | None:

@@ -126,11 +126,13 @@ def _read_response(head: Answer, text: str) -> Answer:
     error, details = body.get("error"), body.get("incomplete_details")
     failed = isinstance(error, Mapping) and bool(error)
     reason = str(details.get("reason") or "") if isinstance(details, Mapping) else ""
+    version = None if head.version else _version(body)
     answer = replace(
         _with_session(head, body),
         code=_first_code(_codes_in(error)),
         text=_output_text(body),
-        version=head.version or _version(body),
+        version=head.version or version,
+        version_from_body=version is not None,
         response_status=_status(body, failed=failed),
         incomplete_reason=_first_code([reason]),
     )

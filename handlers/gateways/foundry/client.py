@@ -12,7 +12,7 @@ from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, LazyClient, NoForeignRequestId, limited
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.foundry import invoke, mapping, toolboxes
+from handlers.gateways.foundry import invoke, mapping, session_logs, toolboxes
 from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -108,6 +108,9 @@ class AzureFoundry:
         agents = (await self._client.get()).agents
         what = f"delete a session of {agent}"
         await self._calls.send_once(what, lambda: agents.delete_session(agent, session, **ONCE, **NO_TRACE), bool)
+
+    async def session_log(self, agent: str, version: str, session: str, within: float) -> str:
+        return await session_logs.read_session_log(await self._client.get(), agent, version, session, within)
 
     async def ensure_toolbox(self, name: str, tools: Sequence[Mapping[str, object]]) -> Toolbox:
         return await toolboxes.ensure_toolbox(await self._client.get(), self._calls, self._endpoint, name, tools)

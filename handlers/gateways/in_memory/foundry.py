@@ -11,6 +11,7 @@ from typing import Literal
 
 from core.agents_file.spec import Probe
 from core.definition import definition_parts
+from core.foreign_text import ForeignText
 from core.model import (
     Agent,
     Answer,
@@ -70,6 +71,8 @@ class InMemoryFoundry:
         """Part of an image name -> why its versions fail."""
         self.answers: dict[str, str | tuple[str | Answer, str | Answer]] = {}
         """Part of an image name -> its answer to a probe, or two: in a session, and with traffic."""
+        self.logs: dict[str, str] = {}
+        """Part of an image name -> what its container printed."""
         self.deduplicates_by: Literal["definition", "metadata", "never"] = "definition"
         """The latest version comes back for an identical definition: always, with equal metadata only, or never."""
         self.before_answer: Callable[[], None] = lambda: None
@@ -187,6 +190,14 @@ class InMemoryFoundry:
 
     async def end_session(self, agent: str, session: str) -> None:
         (await self._record(agent)).probe_sessions.pop(session, None)
+
+    async def session_log(self, agent: str, version: str, session: str, within: float) -> str:
+        record = await self._record(agent)
+        number = record.probe_sessions.get(session)
+        if number is None:
+            raise PermanentError("Foundry", "404", "there is no such session", status=404)
+        image = record.versions[number].image
+        return ForeignText(next((log for part, log in self.logs.items() if part in image), ""))
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         record = await self._record(agent)

@@ -8,11 +8,9 @@ from contextlib import suppress
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from core.release.message import ReleaseMessage
+from core.timing import MAX_MESSAGE_DELAY
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
-
-MAX_DELAY_SECONDS = 7 * 24 * 3600
-"""A storage queue hides a message for at most a week."""
 
 
 class StorageReleaseQueue:
@@ -34,7 +32,7 @@ class StorageReleaseQueue:
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
         text = ReleaseMessage(agent, traceparent).to_json()
-        hidden = min(math.ceil(delay), MAX_DELAY_SECONDS)
+        hidden = math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
         with translate_errors("send to the queue releases"):
             try:
                 await self._queue.send_message(text, visibility_timeout=hidden)

@@ -3,6 +3,7 @@
 const SLIPWAY_SPAN = /^(push|rotation|missed_push|release|prune)(\..*)?$/;
 export const WAIT_LABELS = new Map([
   ["APPROVAL_WAITING", "waits for approval"],
+  ["WINDOW_CLOSED", "waits for its window"],
   ["PAUSED", "is paused"],
   ["NOT_DUE", "waits for more pushes"],
   ["TIME_BUDGET_SPENT", "continues with the next message"],

@@ -171,3 +171,19 @@ async def test_an_end_that_is_not_of_the_desired_push_names_its_own_tag(app: App
     newer = replace(desired, push=replace(desired.push, tag="v2", digest=f"sha256:{'b' * 64}"))
     shown = release_status(AGENT, newer, release, app.agents.agents[AGENT], app.clock.now())
     assert (shown["desired"], shown["state"], shown["state_tag"]) == ("v2", "VERIFY_FAILED", "v1")
+
+
+@in_virtual_time
+async def test_a_closed_window_is_named_by_status_and_why() -> None:
+    app = app_with("windows: {zone: Europe/Berlin, allow: {days: wed, hours: 09:00-16:00}}")
+    await app.pushed("v1", "a")
+    await app.released()
+    result = await show_status(context_of(app), AGENT)
+    opens = "opens Wed 2026-11-25 09:00 Europe/Berlin (2026-11-25 08:00 UTC)"
+    assert (result.data[0]["state"], result.data[0]["reason"]) == ("WINDOW_CLOSED", "WINDOW_CLOSED")
+    assert f"  window closed, {opens}" in result.text
+    assert result.data[0]["window_opens_at"] == "2026-11-25T08:00:00+00:00"
+    assert f"now: {AGENT} window: closed, {opens}" in (await explain(context_of(app), "v1", timedelta(days=1))).text
+    assert "window" not in (await explain(context_of(app), "v9", timedelta(days=1))).text
+    await app.clock.sleep(24 * 3600)
+    assert "window closed" not in (await show_status(context_of(app), AGENT)).text

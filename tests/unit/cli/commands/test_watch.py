@@ -14,7 +14,8 @@ from cli.commands.watch import watch
 from cli.exit_codes import BAD_RESULT, DONE
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.interfaces import NewLines
-from tests.support.app import AGENT, App
+from tests.simulation.virtual_time import in_virtual_time
+from tests.support.app import AGENT, App, app_with
 from tests.unit.cli.support import context_of, make_live, run
 
 
@@ -71,6 +72,15 @@ async def test_it_waits_for_the_last_lines_of_the_release(app: App, capsys: pyte
     app.gateways = replace(app.gateways, journal=LateJournal(app))
     await watch(context_of(app), {AGENT: 1}, since, as_json=True)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "LIVE"
+
+
+@in_virtual_time
+async def test_it_ends_when_the_version_waits_for_its_window() -> None:
+    app = app_with("windows: {allow: {days: mon}}")
+    await app.pushed()
+    await app.released()
+    result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
+    assert (result.data, result.exit_code) == ({AGENT: "WINDOW_CLOSED"}, DONE)
 
 
 class CountedJournal(InMemoryJournal):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli.durations import parse_time
 from cli.event_files import parse_text
 from cli.exit_codes import UsageError
 from cli.plan.arguments import PlanArguments
@@ -18,7 +19,8 @@ from cli.plan.planner import plan_live, plan_offline
 from cli.plan.snapshot import read_snapshot, take_snapshot
 from core.agents_file.loader import load_agents
 from core.model import Routing
-from tests.support.app import AGENT, App
+from tests.simulation.virtual_time import in_virtual_time
+from tests.support.app import AGENT, App, app_with
 from tests.support.builders import REGISTRY, push_data, push_event, secret_event
 from tests.unit.cli.support import context_of
 
@@ -224,3 +226,36 @@ async def test_a_snapshot_has_the_version_that_is_valid_now() -> None:
     app.key_vault.put("hello-key", "canary-later", not_before=app.clock.now() + timedelta(days=1))
     taken = await take_snapshot(context_of(app), None)
     assert taken.data["secrets"] == {"hello-key": valid}
+
+
+def test_a_plan_of_another_time_shows_what_the_window_does_then(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.json").write_text('{"at": "2026-11-24T12:00:00Z"}')
+    windows = "{zone: Europe/Berlin, allow: {days: mon-fri, hours: 09:00-16:00}}"
+    text = f"agents: {{hello-agent: {{repository: agents/hello, release: {{windows: {windows}}}}}}}"
+    (tmp_path / "agents.yaml").write_text(text)
+
+    def planned(at: str | None) -> list[dict[str, Any]]:
+        arguments = PlanArguments.parse([str(tmp_path / "events.json")], None, parse_time(at) if at else None)
+        result = plan_offline(arguments, tmp_path / "snapshot.json", tmp_path / "agents.yaml", registry=None)
+        steps: list[dict[str, Any]] = result.data["steps"]
+        return steps
+
+    (tmp_path / "events.json").write_text(json.dumps([push_event()]))
+    assert "WINDOW_CLOSED" not in [step["reason"] for step in planned(None)]
+    friday = planned("2026-11-27T18:00+01:00")
+    assert [step["reason"] for step in friday][-3:] == ["WINDOW_CLOSED", "TRAFFIC_MOVED", "LIVE"]
+    assert friday[-3]["detail"] == "opens Mon 2026-11-30 09:00 Europe/Berlin (2026-11-30 08:00 UTC)"
+    assert friday[-1]["after_s"] == (2 * 24 + 15) * 3600
+    assert planned("2026-11-27T17:00") == friday
+    with pytest.raises(UsageError, match="is not a time"):
+        planned("tomorrow")
+
+
+@in_virtual_time
+async def test_a_plan_of_a_version_that_waits_names_the_opening() -> None:
+    app = app_with("windows: {allow: {days: wed, hours: 09:00-16:00}}")
+    await app.pushed("v1", "a")
+    await app.released()
+    result = await plan_live(context_of(app), PlanArguments(agent=AGENT), None)
+    assert reasons(result) == ["WINDOW_CLOSED", "TRAFFIC_MOVED", "LIVE"]
+    assert result.data["steps"][0]["detail"] == "opens Wed 2026-11-25 09:00 UTC"

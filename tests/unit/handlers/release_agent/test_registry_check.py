@@ -647,3 +647,17 @@ async def test_a_tag_that_the_registry_lists_late_is_waited_for() -> None:
     store(app, "v2", "b")
     await settle(app)
     assert await live_image(app) == "b"
+
+
+@in_virtual_time
+async def test_a_rejected_push_does_not_make_an_operators_release_wait_for_its_window() -> None:
+    app = make(release_keys="windows: {allow: {days: mon}}")
+    await push(app, "v1", "a")
+    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await push(app, "cache", "c", NOT_AN_IMAGE)
+    await settle(app)
+    assert await live_image(app) == "a"
+    await push(app, "v2", "b")
+    await settle(app)
+    assert await live_image(app) == "a"
+    assert app.journal.reasons()[-1] == "WINDOW_CLOSED"

@@ -170,6 +170,37 @@ class ScriptedFoundry(InMemoryFoundry):
         raise TransientError("Foundry", "unreachable", "delete a session")
 
 
+IN_S, IN_T = Answer(200, "pong", session="s"), Answer(200, "pong", session="t")
+ELSEWHERE = [
+    pytest.param(IN_S, Verdict.PASSED, "", id="in the session"),
+    pytest.param(IN_T, Verdict.NOT_YET, "another session answered in place of that of version 2", id="in another one"),
+    pytest.param(replace(IN_T, version="2"), Verdict.PASSED, "", id="another session of the version"),
+    pytest.param(
+        replace(IN_S, version="9", version_from_body=True),
+        Verdict.PASSED,
+        "",
+        id="a body does not count in the session",
+    ),
+    pytest.param(
+        replace(IN_S, version="9"), Verdict.NOT_YET, "version 9 answered in place of 2", id="a header counts more"
+    ),
+    pytest.param(
+        replace(IN_T, version="9", version_from_body=True),
+        Verdict.NOT_YET,
+        "version 9 answered in place of 2",
+        id="a body counts elsewhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "verdict", "detail"), ELSEWHERE)
+def test_a_session_proves_more_than_a_body_and_a_header_more_than_both(
+    answer: Answer, verdict: Verdict, detail: str
+) -> None:
+    judgement = judge_answer(ASK, answer, "2", "s")
+    assert (judgement.verdict, judgement.detail, judgement.unknown_at_timeout) == (verdict, detail, bool(detail))
+
+
 PONG, WRONG, DOWN = Answer(200, "pong"), Answer(200, "no"), Answer(503)
 STARTING = Answer(400, "Agent version is still being provisioned", code="bad_request")
 UNKNOWN, OTHER_VERSION = Answer(400, code="unheard_of"), Answer(200, "pong", version="1")

@@ -1,0 +1,26 @@
+"""``slipway validate``: exit code and lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from cli.commands.validate import validate
+from cli.exit_codes import DONE, WRONG_INPUT
+
+FREEZE = "agents:\n  a:\n    repository: r\n    release: {windows: {freezes: {start: %s-12-18, end: %s-12-24}}}\n"
+
+
+@pytest.mark.parametrize(("year", "code"), [("2025", WRONG_INPUT), ("2925", DONE)])
+def test_a_freeze_that_is_over_is_a_mistake(
+    year: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(FREEZE % (year, year))
+    with pytest.raises(typer.Exit) as ended:
+        validate(file, schema=False, as_json=False)
+    assert ended.value.exit_code == code
+    issue = f"{file}: agents.a.release.windows.freezes, line 4: ended 2025-12-25 00:00 UTC; remove it"
+    assert capsys.readouterr().err.replace("\n", "") == (issue if code else "")
