@@ -57,7 +57,7 @@ def seconds_since(moment: datetime | None, now: datetime) -> float | None:
 
 def awaits_approval(release: ReleaseState) -> bool:
     """True while the open release waits for a person, which it reports once."""
-    return release.is_open and _has_reported(release, Reason.APPROVAL_WAITING)
+    return release.is_open and _has_reported(release, Reason.APPROVAL_WAITING) and not awaits_window(release)
 
 
 def awaits_window(release: ReleaseState) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
+import struct
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,17 @@ def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = N
         },
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
-    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", gzip.compress(tar.getvalue(), mtime=0))
+    return _with_layer(json.dumps(config).encode(), f"{OCI}.config.v1+json", _gzip(tar.getvalue()))
+
+
+def _gzip(data: bytes) -> bytes:
+    """Wrap data as gzip in stored blocks (RFC 1951, 3.2.4): its digest does not depend on the version of zlib."""
+    chunks = [data[start : start + 0xFFFF] for start in range(0, len(data), 0xFFFF)]
+    blocks = [
+        struct.pack("<BHH", number == len(chunks), len(chunk), len(chunk) ^ 0xFFFF) + chunk
+        for number, chunk in enumerate(chunks, 1)
+    ]
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + b"".join(blocks) + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def _with_layer(config: bytes, config_type: str, layer: bytes) -> Artifact:

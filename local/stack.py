@@ -92,7 +92,7 @@ class Stack:
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
-        pool = AgentPool(folder / "agents", self.report) if self.options.run_agents else None
+        pool = AgentPool(folder / "agent-files", self.report) if self.options.run_agents else None
         for name, part in (("foundry", Foundry(registry_url=url, pool=pool)), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)

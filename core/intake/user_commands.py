@@ -11,6 +11,7 @@ from core.definition import existing_definition, push_of_version
 from core.intake.events import DesiredUpdate, user_change, with_push
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
+from core.release_outcome import awaits_window
 from core.state import holds
 from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
 from core.state.release import GoodVersion, Phase, ReleaseState
@@ -31,7 +32,10 @@ def approve(
     now: datetime,
     digest: str | None = None,
 ) -> DesiredUpdate:
-    """Approve the waiting version; ``version`` and ``digest``, where given, must be its own."""
+    """Approve the waiting version; ``version`` and ``digest``, where given, must be its own.
+
+    The approval of a version that waits for its window lets it through.
+    """
     waiting, push = waiting_version(release), release.push
     if waiting is None or push is None:
         return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, "no version waits")
@@ -39,7 +43,9 @@ def approve(
     if version not in (None, waiting) or digest not in (None, push.digest):
         return DesiredUpdate(desired, Reason.NOTHING_TO_APPROVE, f"version {waiting} waits: {image}")
     approval = Approval(waiting, release.fingerprint, by, now, release.created_at.get(waiting))
-    return DesiredUpdate(replace(desired, approval=approval), Reason.APPROVED, f"version {waiting} ({image}) by {by}")
+    requested = release.observed_generation if awaits_window(release) else desired.requested_generation
+    approved = replace(desired, approval=approval, requested_generation=requested)
+    return DesiredUpdate(approved, Reason.APPROVED, f"version {waiting} ({image}) by {by}")
 
 
 def waiting_version(release: ReleaseState) -> str | None:

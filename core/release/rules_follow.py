@@ -8,6 +8,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.release.actions import Read
 from core.release.gates.approval import is_approved
+from core.release.gates.window import is_let_through
 from core.release.inputs import DecisionInput
 from core.release.rules_registry import correction, is_lagging
 from core.release_outcome import awaits_approval, awaits_window
@@ -38,7 +39,8 @@ def _follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
         return False
     if quiet_until(desired, observed, spec, now) is not None:
         return True
-    if (awaits_approval(release) or (waited and not is_open)) and not is_approved(inputs):
+    is_closed = waited and not is_open and not is_let_through(inputs)
+    if is_closed or (awaits_approval(release) and not is_approved(inputs)):
         return False
     return not inputs.has_pending_user_change or _push_lags(inputs, spec, now)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +63,7 @@ async def agent(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     foundry = Foundry(registry.url, pool=pool)
     await foundry.start()
     foundry.project.provisioning.seconds = 0
+    foundry.project.provisioning.ready_within_s = 100
     async with ClientSession(headers={"Authorization": "Bearer t"}) as session:
         agent = Agent(foundry, session, is_process, pool)
         await create(agent, registry, AGENT)
@@ -188,18 +191,22 @@ async def test_a_pinned_session_is_the_session_of_the_answer(agent: Agent) -> No
     assert asked.headers["x-agent-session-id"] == response["agent_session_id"] == session
 
 
-async def test_the_image_of_local_push_proves_its_secret_and_is_ready_soon(tmp_path: Path) -> None:
+async def test_the_image_of_local_push_answers_and_proves_what_it_has(tmp_path: Path) -> None:
     await install()
     registry, pool = Registry("demo"), AgentPool(tmp_path / "agents")
     await registry.start()
     foundry = Foundry(registry.url, pool=pool)
     await foundry.start()
+    foundry.project.provisioning.ready_within_s = 100
     async with ClientSession(headers={"Authorization": "Bearer t"}) as session:
         agent = Agent(foundry, session, is_process=True)
         await create(agent, registry, SAMPLE_AGENT)
         _, ping = await agent.respond("ping", {})
+        _, proof = await agent.respond("prove FOUNDRY_AGENT_NAME nonce", {})
         _, missing = await agent.respond("prove KEY nonce", {})
     assert ping["output"][0]["content"][0]["text"] == "pong"
+    expected = hmac.new(b"hello", b"nonce", hashlib.sha256).hexdigest()
+    assert proof["output"][0]["content"][0]["text"] == expected
     assert missing["output"][0]["content"][0]["text"] == "not set"
     await foundry.stop()
     await registry.stop()

@@ -10,6 +10,7 @@ import signal
 import sys
 import tarfile
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from aiohttp import ClientSession
 
 from local.agents.pool import AgentPool
+from local.agents.process import AgentProcess, LogLine, NotReadyError, free_port
 from local.agents.unpack import Layer, UnpackError, unpack
 from local.foundry.server import Foundry
 from local.images import Artifact, push_artifact
@@ -77,6 +79,14 @@ class Project:
         assert version["error"]["code"] == "ImageError"
         return str(version["error"]["message"])
 
+    async def printed(self, number: str = "1") -> list[str]:
+        """Return what a version's process printed, once it printed anything."""
+        agent = self.foundry.project.agents["hello"].versions[number].agent
+        assert agent is not None
+        while not agent.lines:
+            await asyncio.sleep(0.02)
+        return [line.message for line in agent.lines]
+
     async def ask(self, body: str) -> tuple[int, str]:
         async with self.session.post(f"{self.base}/endpoint/protocols/invocations", data=body) as answer:
             return answer.status, await answer.text()
@@ -93,6 +103,7 @@ async def project(tmp_path: Path) -> AsyncIterator[Project]:
     foundry = Foundry(registry.url, pool=pool)
     await foundry.start()
     foundry.project.provisioning.seconds = 0
+    foundry.project.provisioning.ready_within_s = 100
     async with ClientSession(headers={"Authorization": "Bearer t"}) as session:
         yield Project(foundry, registry, pool, session, now)
     await foundry.stop()
@@ -108,9 +119,7 @@ async def test_a_program_is_active_answers_with_its_variables_and_is_reached_ove
     assert status == 200
     assert text.startswith("/invocations?agent_session_id=")
     assert text.endswith(" hello")
-    printed = project.foundry.project.agents["hello"].versions["1"].agent
-    assert printed is not None
-    line = printed.lines[0].message
+    line = (await project.printed())[0]
     assert line.startswith("started hello")
     names = set(re.findall(r"'(\w+)'", line)) - {"LC_CTYPE"}  # Python's own
     injected = {"FOUNDRY_AGENT_ID", "FOUNDRY_AGENT_NAME", "FOUNDRY_AGENT_VERSION", "FOUNDRY_PROJECT_ENDPOINT", "PORT"}
@@ -134,9 +143,7 @@ async def test_later_layers_replace_and_remove_files(project: Project) -> None:
         file_entry("app/main.py", source.encode()),
     )
     await project.outcome(await project.create(image(zipped(first), second)))
-    agent = project.foundry.project.agents["hello"].versions["1"].agent
-    assert agent is not None
-    assert sorted(re.findall(r"'([^']*)'", agent.lines[0].message)) == ["b", "main.py", "old"]
+    assert sorted(re.findall(r"'([^']*)'", (await project.printed())[0])) == ["b", "main.py", "old"]
 
 
 async def test_an_absolute_link_stays_in_the_image(project: Project) -> None:
@@ -258,31 +265,51 @@ async def test_a_program_that_exits_gives_its_code_and_its_last_output(project: 
     assert killed == "the container exited with code 137 before /readiness answered; it printed nothing"
 
 
-async def test_a_program_that_is_never_ready_fails_and_names_the_port_on_which_it_listens(project: Project) -> None:
-    project.foundry.project.provisioning.ready_within_s = 1.5
-    message = await project.failure(image(program(SERVER + "print('here'); serve(0)")))
-    assert "did not answer 200 within 1.5 s" in message
+async def test_a_program_that_is_never_ready_fails_and_names_the_port_on_which_it_listens(tmp_path: Path) -> None:
+    elsewhere = "server = http.server.HTTPServer(('127.0.0.1', 0), Handler)\nprint('here')\nserver.serve_forever()"
+    message = await never_ready(tmp_path, SERVER + elsewhere)
+    assert "did not answer 200 within 0.1 s" in message
     assert ("; it listens on port " in message) == Path("/proc").exists()
-    never = SERVER.replace("200 if", "503 if") + "print('busy'); serve()"
-    message = await project.failure(image(program(never)))
-    assert message.endswith("did not answer 200 within 1.5 s; its last output: busy")
+    assert message.endswith("; its last output: here")
+    assert "listens" not in await never_ready(tmp_path, SERVER.replace("200 if", "503 if") + "print('busy'); serve()")
+
+
+async def never_ready(folder: Path, source: str) -> str:
+    """Start a program, wait until it prints, and return why it is not ready."""
+    lines: deque[LogLine] = deque()
+    port, command = free_port(), [sys.executable, "-c", source]
+    process = await AgentProcess.start(command, folder, {"PORT": str(port), "PYTHONUNBUFFERED": "1"}, port, lines)
+    while not lines:
+        await asyncio.sleep(0.02)
+    with pytest.raises(NotReadyError) as refused:
+        await process.wait_until_ready(0.1)
+    assert process.exited
+    return str(refused.value)
+
+
+async def test_a_version_whose_process_is_not_ready_in_time_has_failed(project: Project) -> None:
+    project.foundry.project.provisioning.ready_within_s = 0.1
+    assert "did not answer 200 within 0.1 s" in await project.failure(image(program("import time; time.sleep(600)")))
 
 
 FORK = """
 import os, sys, time
+printed, prints = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         print("child", os.getpid(), flush=True)
+        os.write(prints, b"1")
         {child}
     os._exit(0)
+os.read(printed, 1)
 {parent}
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux has subreapers")
 async def test_what_a_program_forks_ends_with_it(project: Project) -> None:
-    source = FORK.format(child="time.sleep(600)", parent="time.sleep(0.5); sys.exit(4)")
+    source = FORK.format(child="time.sleep(600)", parent="sys.exit(4)")
     message = await project.failure(image(program(source)))
     assert message.startswith("the container exited with code 4")
     assert not Path(f"/proc/{message.rpartition(' ')[2]}").exists()
@@ -291,7 +318,7 @@ async def test_what_a_program_forks_ends_with_it(project: Project) -> None:
     assert (await project.outcome(number))["status"] == "active"
     agent = project.foundry.project.agents["hello"].versions[number].agent
     assert agent is not None
-    child = agent.lines[0].message.rpartition(" ")[2]
+    child = (await project.printed(number))[0].rpartition(" ")[2]
     assert Path(f"/proc/{child}").exists()
     project.now[0] += project.pool.idle_seconds
     await project.pool.stop_idle()
@@ -381,7 +408,7 @@ async def test_a_deleted_version_leaves_nothing_and_few_agents_run_at_once(proje
 
 async def test_nothing_is_left_when_the_process_above_is_killed(tmp_path: Path) -> None:
     guard = Path(__file__).parents[2] / "local" / "agents" / "guard.py"
-    agent = "import os, time\nif os.fork() == 0: os.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(600)"
+    agent = "import os, time\nif os.fork() == 0: os.setsid()\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(600)"
     above = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE); time.sleep(600)"
     guarded = [sys.executable, "-IS", str(guard), sys.executable, "-c", agent]
     process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,6 @@
 """window: traffic moves to a new version only while ``release.windows`` is open.
 
-A rollback, an operator's release and an approved version go through at any time.
+A rollback, an operator's release and a version that was approved while it waited here go through at any time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release.actions import Action, Requeue, Stop
-from core.release.gates.approval import is_approved
 from core.release.inputs import DecisionInput, rollback_version
 from core.release_outcome import awaits_window
 from core.state.desired import DesiredState
@@ -34,9 +33,9 @@ def window(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | No
 
 
 def is_let_through(inputs: DecisionInput) -> bool:
-    """True for what an operator asked to have live: a rollback, a release, the approved version."""
+    """True for what an operator asked to have live now: a rollback, a release, the version that waits here."""
     desired, observed = inputs.desired, inputs.release.observed_generation
-    return rollback_version(desired) is not None or desired.requested_generation == observed or is_approved(inputs)
+    return rollback_version(desired) is not None or desired.requested_generation == observed
 
 
 def note(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from core.agents_file.loader import load_agents
 from core.reasons import Reason
-from core.release_outcome import unfinished_since
+from core.release_outcome import awaits_approval, unfinished_since
 from core.timing import MAX_MESSAGE_DELAY
 from handlers import user_commands
 from handlers.resume_releases.run import resume_releases
@@ -154,12 +154,29 @@ async def test_an_operator_s_release_goes_through_and_is_recorded() -> None:
 
 @pytest.mark.parametrize("mode", ["auto", "manual"])
 @in_virtual_time
-async def test_an_approved_version_goes_through(mode: str) -> None:
+async def test_a_version_that_is_approved_while_its_window_is_closed_goes_through(mode: str) -> None:
     app = app_with(f"mode: {mode}, {IN_BUSINESS_HOURS}")
     await push_and_release(app, "v1", "a")
-    assert app.journal.reasons()[-1] == ("WINDOW_CLOSED" if mode == "auto" else "APPROVAL_WAITING")
+    if mode == "manual":
+        assert app.journal.reasons()[-1] == "APPROVAL_WAITING"
+        await user_commands.approve(AGENT, "ann", app.gateways)
+        assert await app.released() == "", "the approval is of the version, not of the time"
+        state, desired = await app.state_store.get_release(AGENT), await app.state_store.get_desired(AGENT)
+        assert not awaits_approval(state)
+        assert unfinished_since(desired, state, WEDNESDAY_9) == WEDNESDAY_9, "a lost message is sent again"
+    assert app.journal.reasons()[-1] == "WINDOW_CLOSED"
     update = await user_commands.approve(AGENT, "ann", app.gateways)
     assert update.reason is Reason.APPROVED
+    assert await app.released() == "LIVE"
+
+
+@in_virtual_time
+async def test_an_approved_version_goes_live_when_its_window_opens() -> None:
+    app = app_with(f"mode: manual, {IN_BUSINESS_HOURS}")
+    await push_and_release(app, "v1", "a")
+    await user_commands.approve(AGENT, "ann", app.gateways)
+    await app.released()
+    await sleep_until(app, WEDNESDAY_9)
     assert await app.released() == "LIVE"
 
 
