@@ -26,8 +26,6 @@ from handlers.gateways.errors import PermanentError
 
 SERVICE = "Key Vault"
 OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, **NO_REDIRECT, "read_timeout": 10}
-MAX_LIST_SECONDS = 300.0
-"""All secrets, 25 a page: 10,000 secrets are 400 requests, one after the other."""
 
 
 class AzureKeyVault:
@@ -59,8 +57,8 @@ class AzureKeyVault:
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
-        async with _translate_errors("list secrets", MAX_LIST_SECONDS):
-            async for secret in self._all_secrets():
+        async with _translate_errors("list secrets"):
+            async for secret in self._client.list_properties_of_secrets():
                 variable = _variable_for(secret, agent)
                 if variable is None or not secret.name:
                     continue
@@ -70,22 +68,8 @@ class AzureKeyVault:
                 found[variable] = secret.name
         return found
 
-    async def _all_secrets(self) -> AsyncIterator[SecretProperties]:
-        """Every secret, page by page; each page may take as long as a call."""
-        pages = self._client.list_properties_of_secrets().by_page()
-        while (page := await _next_page(pages)) is not None:
-            async for secret in page:
-                yield secret
-
     async def close(self) -> None:
         await self._client.close()
-
-
-async def _next_page(
-    pages: AsyncIterator[AsyncIterator[SecretProperties]],
-) -> AsyncIterator[SecretProperties] | None:
-    async with asyncio.timeout(MAX_CALL_SECONDS):
-        return await anext(pages, None)
 
 
 def _secret(name: str, answer: KeyVaultSecret) -> Secret:
@@ -133,9 +117,9 @@ def _tagged_for(secret: SecretProperties) -> tuple[str, str | None]:
 
 
 @asynccontextmanager
-async def _translate_errors(what: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
+async def _translate_errors(what: str) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(MAX_CALL_SECONDS):
             yield
     except (AzureError, *UNREADABLE_ANSWER) as error:
         code = getattr(getattr(error, "error", None), "code", None)

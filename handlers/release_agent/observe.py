@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,9 +17,6 @@ from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.registry_tags import RegistryTags
 from handlers.release_agent.resolve_definition import DefinitionResolver
-
-MAX_PREFETCH_SECONDS = 40.0
-"""Of a lease of 60 s; a single call takes 35 s at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +43,7 @@ class Observer:
         self._gateways = gateways
 
     async def prefetch(self) -> Prefetch | None:
-        """What a release needs, read while its lease is asked for; None where storage does not answer.
-
-        What takes as long as a lease lasts is left to the loop, which renews the lease meanwhile.
-        """
+        """What a release needs, read while its lease is asked for; None where storage does not answer."""
         at, store = self._gateways.clock.now(), self._gateways.state_store
         try:
             desired, release = await gather_two(store.get_desired(self._agent), store.get_release(self._agent))
@@ -62,9 +55,8 @@ class Observer:
             return states
         needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS}))
         try:
-            async with asyncio.timeout(MAX_PREFETCH_SECONDS):
-                return replace(states, observed=await self.read(DecisionInput(desired, release), needed, at))
-        except (GatewayError, TimeoutError):
+            return replace(states, observed=await self.read(DecisionInput(desired, release), needed, at))
+        except GatewayError:
             return states  # the loop reads it again, and waits the fault out
 
     async def read(self, inputs: DecisionInput, needed: NeedsRead, now: datetime) -> Observed:

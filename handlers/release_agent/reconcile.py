@@ -197,10 +197,7 @@ async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> t
     inputs = DecisionInput(read.desired, state, read.observed)
     while isinstance(action := next_action(inputs, run.spec, read.at, run.rules), NeedsRead):
         await run.keeper.keep()  # each read may take as long as a lease lasts
-        reads = run.observer.read(inputs, action, read.at)
-        if run.spec.env_from_vault:  # the secrets of a large vault take longer
-            reads = run.keeper.during(reads)
-        inputs = replace(inputs, observed=await reads)
+        inputs = replace(inputs, observed=await run.observer.read(inputs, action, read.at))
     if isinstance(action, EndRelease):
         inputs = await run.words.with_failure(inputs)
         action = next_action(inputs, run.spec, read.at, run.rules)
