@@ -156,3 +156,8 @@ agents:
 """
     (issue,) = past_freezes(file, NOW)
     assert str(issue) == "defaults.release.windows.freezes.0, line 2: ended 2026-01-05 00:00 UTC; remove it"
+
+
+def test_windows_are_read_from_their_own_values() -> None:
+    spec = release("{allow: {days: mon-fri, hours: 09:00-17:00}, freezes: {start: 2099-12-20, end: 2099-12-31}}")
+    assert ReleaseSpec.model_validate(spec.model_dump()) == spec
