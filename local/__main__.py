@@ -36,12 +36,13 @@ Folder = Annotated[
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0913, PLR0917 - each is an option
     folder: Folder = Path(".local"),
     agents: Annotated[Path, typer.Option(help="The agents.yaml to use.")] = ROOT / "agents.yaml",
     deliver: Annotated[Literal["queue", "straight"], typer.Option(help="How Event Grid delivers events.")] = "queue",
     functions: Annotated[bool, typer.Option(help="Start the Functions host; without it, start your own.")] = True,
     run_agents: Annotated[bool, typer.Option(help="Run images; without it, agents give configured answers.")] = True,
+    keep: Annotated[bool, typer.Option(help="Continue where the last stack with --keep stopped.")] = False,
     ports: Annotated[int | None, typer.Option(help="0: use any free ports instead of the documented ones.")] = None,
     dispatcher: Annotated[
         Path | None,
@@ -56,6 +57,7 @@ def up(
     options = Options(
         *(folder.resolve(), agents.resolve(), deliver, ports == 0, functions, run_agents),
         dispatcher=dispatcher and dispatcher.resolve(),
+        keep=keep,
     )
     raise typer.Exit(asyncio.run(_up(options)))
 

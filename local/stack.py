@@ -7,16 +7,18 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from core.agents_file.loader import AgentsFileError
+from local import kept_state
 from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
@@ -24,6 +26,7 @@ from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
 from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
+from local.kept_state import StandIns
 from local.managed_identity import ManagedIdentity
 from local.private_files import SharedFolderError, make_private, write_private
 from local.processes import PartExitedError, Processes
@@ -54,6 +57,8 @@ class Options:
     """True: agents are processes; False: all of them give configured answers."""
     dispatcher: Path | None = None
     """Azure's own dispatchers, instead of the queue and timer triggers of the local Functions host."""
+    keep: bool = False
+    """True: continue with what the last stack with ``keep`` left, and leave it to the next one."""
     retry_delay_factor: float = 0.01
     """Scales the delays between Event Grid's delivery attempts."""
 
@@ -69,6 +74,7 @@ class Stack:
     """The stand-ins in this process, by name."""
     processes: Processes = field(init=False)
     _lock: FolderLock = field(init=False)
+    _stand_ins: StandIns | None = None
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.options.folder)
@@ -78,6 +84,7 @@ class Stack:
         """Start everything; raise PartExitedError if a part does not start or a port is in use."""
         secrets = self._secret_names()
         folder = self._prepare_folder()
+        kept = self._clear(folder)
         tls = Authority(folder / "tls")
         self.endpoints["ca"] = str(tls.ca)
         await self.start_storage()
@@ -86,18 +93,24 @@ class Stack:
         await self._start("eventgrid", events)
         self.endpoints["eventgrid_tls"] = await events.start(self._port("eventgrid_tls"), tls.server())
         await self._start("identity", ManagedIdentity())
-        await self._start("telemetry", Telemetry())
+        telemetry = Telemetry()
+        await self._start("telemetry", telemetry)
         registry = Registry("demo", on_event=events.publish)
         url = await self._start("registry", registry)
         self.endpoints["registry"] = url.removeprefix("http://")
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
         pool = AgentPool(folder / "agent-files", self.report) if self.options.run_agents else None
-        for name, part in (("foundry", Foundry(registry_url=url, pool=pool)), ("vault", vault), ("arm", arm)):
+        foundry = Foundry(registry_url=url, pool=pool)
+        for name, part in (("foundry", foundry), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)
+        self._stand_ins = StandIns(foundry, registry, vault, telemetry)
+        if kept:
+            await kept_state.restore(kept, self._stand_ins)
         for name in secrets:
-            await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
+            if name.lower() not in vault.secrets:
+                await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         if self.options.functions:
             await self._start_functions()
@@ -113,6 +126,8 @@ class Stack:
         if "env" in self.endpoints:  # if not, the file belongs to another stack
             (self.options.folder / "endpoints.json").unlink(missing_ok=True)
         await self.processes.down()
+        if self.options.keep and "env" in self.endpoints and self._stand_ins is not None:
+            kept_state.save(self.options.folder, self._stand_ins)
         for part in reversed(self.parts.values()):
             await part.stop()
         self._lock.release()
@@ -124,11 +139,7 @@ class Stack:
             raise PartExitedError(error.text_for(str(self.options.agents))) from error
 
     def _prepare_folder(self) -> Path:
-        """Make the folder private, lock it, check that the ports are free, and remove what an earlier stack left.
-
-        Foundry, the vault and the registry begin empty, so storage does too: its state names versions of theirs.
-        On Azure the timers' statuses and leases are in it.
-        """
+        """Make the folder private, lock it, and check that the ports are free."""
         try:
             folder = make_private(self.options.folder)
             self._lock.acquire()
@@ -139,9 +150,22 @@ class Stack:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
             raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
         (folder / "endpoints.json").unlink(missing_ok=True)
+        return folder
+
+    def _clear(self, folder: Path) -> dict[str, Any] | None:
+        """Remove what an earlier stack left, or return the state of its stand-ins to continue with.
+
+        The state of the app in storage names versions of Foundry's, images of the registry's and secrets of the
+        vault's: all of them go on, or all begin empty. On Azure the timers' statuses and leases are in storage.
+        """
+        kept = kept_state.take(folder)
+        if self.options.keep and kept is not None:
+            return kept
+        if self.options.keep:
+            self.report("nothing was kept: no stack with --keep has stopped in this folder; this one begins afresh")
         for state in ("storage", "dead-letters", "timers"):
             shutil.rmtree(folder / state, ignore_errors=True)
-        return folder
+        return None
 
     async def start_storage(self) -> None:
         """Start the storage account; after a kill it continues with the same state and addresses."""
@@ -155,7 +179,8 @@ class Stack:
         string = connection_string(self.endpoints)
         async with QueueServiceClient.from_connection_string(string, connection_verify=self.endpoints["ca"]) as account:
             for name in QUEUES:
-                await account.create_queue(name)
+                with suppress(ResourceExistsError):  # of a stack that is continued
+                    await account.create_queue(name)
 
     def _port(self, name: str) -> int:
         """Return the port on which a part listens or will listen."""

@@ -36,10 +36,23 @@ class VersionProcesses:
                 version.error = {"code": "ImageError", "message": problem}
             version.ready_at = max(earliest, self._project.clock())
 
-        named = version.definition.get("environment_variables") or {}
-        variables = {str(key): str(value) for key, value in named.items()} | self._injected(name, version)
         within = self._project.provisioning.ready_within_s
-        version.agent = self.pool.provision(f"{name}-{version.number}", image, variables, within, done)
+        version.agent = self.pool.provision(
+            f"{name}-{version.number}", image, self._variables(name, version), within, done
+        )
+
+    def restart(self, name: str, version: VersionState, image: PulledImage | None) -> None:
+        """Give a version of an earlier stack its process back; it was ready once, and stays active."""
+        if image is None or version.error or not has_command(image.config):
+            return
+        within = self._project.provisioning.ready_within_s
+        version.agent = self.pool.provision(
+            f"{name}-{version.number}", image, self._variables(name, version), within, lambda _: None
+        )
+
+    def _variables(self, name: str, version: VersionState) -> dict[str, str]:
+        named = version.definition.get("environment_variables") or {}
+        return {str(key): str(value) for key, value in named.items()} | self._injected(name, version)
 
     def _injected(self, name: str, version: VersionState) -> dict[str, str]:
         """Return what the platform sets; without FOUNDRY_HOSTING_ENVIRONMENT the server needs no Foundry storage."""

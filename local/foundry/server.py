@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 
@@ -51,6 +52,15 @@ class Foundry(StandIn):
         """Begin to start agents."""
         if self._processes:
             self._processes.pool.start()
+
+    async def restart_agents(self) -> None:
+        """Give the versions of an earlier stack their processes back."""
+        if self._processes is None:
+            return
+        for name, agent in self.project.agents.items():
+            for version in agent.versions.values():
+                with suppress(PullError):  # a purged image: the version stays, and has no process
+                    self._processes.restart(name, version, await pull(self._registry_url, image_of(version.definition)))
 
     async def stopped(self) -> None:
         """Stop every agent."""

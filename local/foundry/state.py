@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +103,8 @@ class AgentState:
     endpoint: Json = field(default_factory=dict)
     """What was changed of the endpoint of a new agent."""
     enabled: bool = True
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    last_number: int = 0
+    """Of the newest version, also after its deletion: numbers are not used again."""
     sessions: dict[str, Json] = field(default_factory=dict)
     """Session id -> the session's JSON, without its status; deleted ones stay listed."""
     deleted_sessions: set[str] = field(default_factory=set)
@@ -183,7 +183,8 @@ class Project:
         if len(agent.versions) >= self.provisioning.limit:
             raise FoundryError(400, "UserError", "Too many valid agent revisions. Delete older versions first.")
         now = self.clock()
-        number = str(next(agent.numbers))
+        agent.last_number += 1
+        number = str(agent.last_number)
         version = VersionState(number, definition, metadata, now, now + self.provisioning.seconds)
         failures = self.provisioning.fail.items()
         failure = next((failure for pattern, failure in failures if re.search(pattern, version.match_text)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -192,7 +191,6 @@ def _copied(agents: Iterable[AgentState]) -> list[AgentState]:
             agent,
             versions={number: replace(version) for number, version in agent.versions.items()},
             endpoint=copy.deepcopy(agent.endpoint),
-            numbers=itertools.count(len(agent.versions) + 1),
         )
         for agent in agents
     ]

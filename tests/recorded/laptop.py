@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ class Laptop:
         ready_at = created_at if ready else NOW + 1
         state = VersionState(number, definition, version["metadata"], created_at, ready_at)
         agent.versions[number] = state
-        agent.numbers = itertools.count(int(number) + 1)
+        agent.last_number = int(number)
         return state
 
     def put_hosted(self, name: str, *numbers: str) -> AgentState:

@@ -6,7 +6,6 @@ and for one there that does not occur.
 
 from __future__ import annotations
 
-import itertools
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -55,7 +54,7 @@ class Asked:
 
 
 def first_of_new_numbers(laptop: Laptop, body: Json) -> None:
-    laptop.agent(body["name"]).numbers = itertools.count(int(body["version"]))
+    laptop.agent(body["name"]).last_number = int(body["version"]) - 1
 
 
 def active_at_once(laptop: Laptop, _: Json) -> None:
