@@ -35,8 +35,9 @@ KEPT_LOCAL = (
     *("APPLICATIONINSIGHTS_SDKSTATS_DISABLED", "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"),
 )
 """Settings of the laptop: Foundry's address is made from a name, and Azure itself sets those of the identity."""
-NOT_LOCAL = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
-"""The telemetry stand-in listens without TLS, where the exporter refuses to send a token."""
+NOT_LOCAL = ("APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "REGISTRY_ID", "KEY_VAULT_ID")
+"""The telemetry stand-in listens without TLS, where the exporter refuses to send a token. One app answers the smoke
+events of all rows, whose registries are in different groups."""
 
 
 class Machine:
@@ -93,7 +94,7 @@ class Machine:
         if not self.app_settings:
             local = environment(self._stack.endpoints, ROOT / "agents.yaml")
             kept = {name: local[name] for name in KEPT_LOCAL}
-            self.app_settings = {name: value for name, value in settings.items() if name != NOT_LOCAL}
+            self.app_settings = {name: value for name, value in settings.items() if name not in NOT_LOCAL}
             arguments = ["local.functions_host", "--app", str(ROOT), "--folder", str(self._folder)]
             here = machine(self._azd, "", "")
             await self._processes.start("app", arguments, {**here, **self.app_settings, **kept})
