@@ -24,12 +24,12 @@ AGENT, REPOSITORY = "support-agent", "agents/support"
 
 
 def status(running: StackClient) -> tuple[str | None, str | None]:
-    """The live version and its tag, as the command line says."""
+    """The live version and its tag, as the command line says; a first version has the traffic before it is released."""
     environment = {**os.environ, **running.endpoints["env"]}
     command = [sys.executable, "-m", "cli", "status", AGENT, "--json"]
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True).stdout
     (shown,) = json.loads(printed)
-    return shown["live"], shown["live_tag"]
+    return (shown["live"], shown["live_tag"]) if shown["state"] == "LIVE" else (None, None)
 
 
 def search_key(running: StackClient) -> str | None:
