@@ -94,14 +94,13 @@ class StackDriver:
         question = {"input": f"prove {variable} {nonce}", "store": False}
         async with self._http.post(f"{base}/protocols/openai/responses", json=question, headers=TOKEN) as response:
             answer = await response.json()
-            server = response.headers.get("x-platform-server", "").partition(" ")[0]
         session = answer.get("agent_session_id", "")
         async with self._http.delete(f"{base}/sessions/{session}", headers=TOKEN):  # an open session keeps its version
             pass
         expected = hmac.new(value.encode(), nonce.encode(), hashlib.sha256).hexdigest()
         if not self.runs_agents:
             return "not asked: no process", True
-        return f"{expected[:8]}… by {server.rpartition('/')[0]}", expected in json.dumps(answer)
+        return f"{expected[:8]}…", expected in json.dumps(answer)
 
     async def configure(self, part: str, path: str, body: object) -> None:
         """Change how a stand-in behaves."""
