@@ -16,8 +16,6 @@ T = TypeVar("T")
 RENEW_BELOW_SECONDS = 40.0
 """A lease of 60 s is renewed every 20 s."""
 MAX_SLEEP_SECONDS = 20.0
-SHORT_WORK_SECONDS = 5.0
-"""Work that ends within this needs no renewal, and no clock beside it."""
 FAULTS = Backoff(first=1.0, longest=32.0)
 MAX_FAULTS_IN_A_ROW = 6
 """Then the message goes back to the queue."""
@@ -53,8 +51,6 @@ class LeaseKeeper:
         """The result of work that takes long; it is cancelled when the lease is lost."""
         task = asyncio.ensure_future(work)
         try:
-            await self.keep()
-            await asyncio.wait({task}, timeout=SHORT_WORK_SECONDS)  # most work ends before a lease can
             while not task.done():
                 await self.keep()
                 await self._wait_for(task, MAX_SLEEP_SECONDS)
