@@ -12,7 +12,8 @@ from cli.exit_codes import BAD_RESULT, DONE
 from cli.output import columns, join_lines, meaning, print_json, print_text, subject
 from cli.runner import CommandContext, CommandResult
 from core.reasons import Reason
-from core.release.inputs import rollback_version
+from core.release.gates import window
+from core.release.inputs import DecisionInput, rollback_version
 from core.release_outcome import awaits_approval, awaits_window
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -69,8 +70,9 @@ def _end(desired: DesiredState, release: ReleaseState, generation: int, now: dat
     approved = desired.approval is not None and desired.approval.version == release.candidate
     if awaits_approval(release) and not approved:
         return Reason.APPROVAL_WAITING.value
-    is_closed = release.resumes_at is not None and now < release.resumes_at
-    if release.observed_generation >= generation and awaits_window(release) and is_closed and not approved:
+    is_closed = awaits_window(release) and release.resumes_at is not None and now < release.resumes_at
+    is_let_through = window.is_let_through(DecisionInput(desired, release))
+    if release.observed_generation >= generation and is_closed and not is_let_through:
         return Reason.WINDOW_CLOSED.value
     if desired.pause is not None and desired.pause.is_active(now) and rollback_version(desired) is None:
         return Reason.PAUSED.value

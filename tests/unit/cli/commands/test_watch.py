@@ -94,6 +94,21 @@ class CountedJournal(InMemoryJournal):
         return new
 
 
+@in_virtual_time
+async def test_an_approved_version_that_waits_for_its_window_ends_the_watch_until_it_is_let_through() -> None:
+    app = app_with("mode: manual, windows: {allow: {days: mon}}")
+    await app.pushed()
+    await app.released()
+    await run(app, "approve")
+    await app.released()
+    result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
+    assert (result.data, result.exit_code) == ({AGENT: "WINDOW_CLOSED"}, DONE)
+    await run(app, "approve")
+    await app.released()
+    result = await watch(context_of(app), {AGENT: 1}, app.clock.now(), as_json=True)
+    assert (result.data, result.exit_code) == ({AGENT: "LIVE"}, DONE)
+
+
 async def test_it_reads_only_what_the_journal_receives_after_the_command(app: App) -> None:
     await make_live(app, "a")
     await run(app, "pause", why="lunch")
