@@ -1,6 +1,6 @@
 """Weekly windows and dated freezes in one time zone: whether they are open at an instant, and when they open next.
 
-The wall clock of the zone decides. An hour that the clock skips in spring opens and closes nothing; an hour that it
+The local time of the zone decides. An hour that the clock skips in spring opens and closes nothing; an hour that it
 shows twice in autumn counts twice. A week has 10,080 minutes, and a set of them is an integer with a bit for each.
 """
 
@@ -61,7 +61,7 @@ class TimeWindows:
             at = opening
 
     def local(self, at: datetime) -> str:
-        """The instant as the zone's wall clock shows it."""
+        """The instant in the zone's local time."""
         local = at.astimezone(load_zone(self.zone))
         return f"{DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} {self.zone}"
 
@@ -82,12 +82,12 @@ def minute_name(minutes: int) -> str:
 
 
 def earliest(local: datetime, zone: str) -> datetime:
-    """The first instant at which the zone's wall clock may show this time."""
+    """The first instant at which this may be the zone's local time."""
     return min(_readings(local, zone))
 
 
 def latest(local: datetime, zone: str) -> datetime:
-    """The last instant at which the zone's wall clock may show this time."""
+    """The last instant at which this may be the zone's local time."""
     return max(_readings(local, zone))
 
 
@@ -105,7 +105,7 @@ def load_zone(name: str) -> ZoneInfo:
 
 
 def _readings(local: datetime, zone: str) -> Iterator[datetime]:
-    """Both instants of a time that the wall clock shows twice, or skips."""
+    """Both instants of a local time that comes twice, or is skipped."""
     for fold in (0, 1):
         yield local.replace(tzinfo=load_zone(zone), fold=fold).astimezone(UTC)
 
@@ -115,7 +115,7 @@ def _is_open_minute(windows: TimeWindows, at: datetime) -> bool:
 
 
 def _next_open_minute(windows: TimeWindows, at: datetime) -> datetime | None:
-    """Goes from one change of the zone's offset to the next: between two of them the wall clock runs evenly."""
+    """Goes from one change of the zone's offset to the next: between two of them the local time runs evenly."""
     if not windows.open_minutes:
         return None
     while not _is_open_minute(windows, at):

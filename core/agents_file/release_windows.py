@@ -192,7 +192,7 @@ def time_windows(spec: WindowsSpec) -> TimeWindows:
 
 
 def describe(spec: WindowsSpec, opening: datetime, now: datetime) -> str:
-    """An opening by the wall clock and in UTC, with the freeze that is in force."""
+    """An opening in local time and in UTC, with the freeze that is in force."""
     windows = time_windows(spec)
     freeze = windows.freeze_at(now)
     why = f", after a freeze{f' for {freeze.why}' if freeze.why else ''}" if freeze else ""

@@ -1,4 +1,4 @@
-"""Which program of an image is started, as this machine can start it: there is no container around it."""
+"""Which program of an image is started, as this machine can start it, without a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows follow the wall clock of their zone, over midnight and over both changes of its offset."""
+"""Windows follow the local time of their zone, over midnight and over both changes of its offset."""
 
 from __future__ import annotations
 
