@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,48 +52,48 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def _rotation_row(agents: int, sizes: Sequence[int]) -> Row:
-    counts = {size: asyncio.run(rotation_requests(agents, size)) for size in sizes}
-    return Row(
+    return _requests_row(
+        {size: asyncio.run(rotation_requests(agents, size)) for size in sizes},
+        "secrets",
+        sizes[0],
         name=f"rotation, vault of {sizes[0]:,}",
         description=f"requests to the vault for a rotation of a secret that none of {agents} agents uses",
-        unit="requests",
-        value=counts[sizes[0]],
         target=math.ceil(sizes[0] / SECRET_PAGE),
         bound=1,
         bound_description="the versions of the secret, once for all agents with env_from_vault",
-        method=METHOD,
-        details={f"{size:,} secrets": count for size, count in counts.items()},
     )
 
 
 def _variables_row(sizes: Sequence[int]) -> Row:
-    counts = {size: asyncio.run(variable_requests(size)) for size in sizes}
-    return Row(
+    return _requests_row(
+        {size: asyncio.run(variable_requests(size)) for size in sizes},
+        "secrets",
+        sizes[-1],
         name=f"env_from_vault, vault of {sizes[-1]:,}",
         description="requests to the vault for the variables of a release",
-        unit="requests",
-        value=counts[sizes[-1]],
         target=math.ceil(sizes[-1] / SECRET_PAGE) + 1,
         bound=math.ceil(sizes[-1] / SECRET_PAGE),
         bound_description=f"{SECRET_PAGE} secrets a page, which is the most that Key Vault gives",
-        method=METHOD,
-        details={f"{size:,} secrets": count for size, count in counts.items()},
     )
 
 
 def _tags_row(sizes: Sequence[int]) -> Row:
-    counts = {size: asyncio.run(tag_requests(size)) for size in sizes}
-    return Row(
+    return _requests_row(
+        {size: asyncio.run(tag_requests(size)) for size in sizes},
+        "tags",
+        sizes[0],
         name=f"tags, repository of {sizes[0]:,}",
         description="requests to the registry for all tags",
-        unit="requests",
-        value=counts[sizes[0]],
         target=sizes[0] / PAGE_SIZE + 1,
         bound=sizes[0] / PAGE_SIZE,
         bound_description=f"{PAGE_SIZE} tags a page",
-        method=METHOD,
-        details={f"{size:,} tags": count for size, count in counts.items()},
     )
+
+
+def _requests_row(counts: Mapping[int, int], things: str, size: int, **row: Any) -> Row:
+    """A row about the requests at one size, with those at the other sizes as details."""
+    details = {f"{number:,} {things}": count for number, count in counts.items()}
+    return Row(unit="requests", value=counts[size], method=METHOD, details=details, **row)
 
 
 def _newest_tags_row(size: int) -> Row:

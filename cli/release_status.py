@@ -27,9 +27,7 @@ class State(NamedTuple):
     tag: str | None
 
 
-def release_status(
-    agent: str, desired: DesiredState, release: ReleaseState, spec: AgentSpec, now: datetime
-) -> dict[str, Any]:
+def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec, now: datetime) -> dict[str, Any]:
     """Return the desired push, the state of its release, and what keeps it back, as JSON has it."""
     state = current_state(desired, release, now)
     pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
@@ -42,9 +40,9 @@ def release_status(
         "state_tag": state.tag,
         "since": _time(state.since),
         "phase": str(release.phase),
-        "reason": (_gate(release) or release.reason),
+        "reason": _gate(release) or release.reason,
         "detail": release.detail,
-        "next": _next(agent, state, release, starts or min(old_enough.values(), default=None)),
+        "next": _next(spec.name, state, release, starts or min(old_enough.values(), default=None)),
         "candidate": release.candidate if release.is_open else None,
         "not_before": _time(starts),
         **_window(spec, now),

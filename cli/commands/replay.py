@@ -149,15 +149,14 @@ def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
     """Return the event as data; with the reason, if the app is certain to ignore it."""
     from cli.durations import format_time
     from cli.event_files import RELEASE
-    from core.events import Ignored, parse_events
+    from core.events import Ignored
+    from handlers.events.event_queued import parse_delivery
 
     at = format_time(event.occurred_at) if event.occurred_at.year < NO_TIME_YEAR else ""
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
     if event.kind == RELEASE:
         return row
-    settings, now = context.settings, context.gateways.clock.now()
-    ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
-    (parsed,) = parse_events(json.dumps(event.body), settings.registry_name, now, settings.key_vault_host, **ids)
+    (parsed,) = parse_delivery(json.dumps(event.body), context.settings, context.gateways.clock.now())
     return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

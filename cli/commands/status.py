@@ -91,7 +91,7 @@ def _status(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: 
     return {
         "agent": spec.name,
         **_recorded_traffic(release),
-        **release_status(spec.name, desired, release, spec, now),
+        **release_status(desired, release, spec, now),
         "versions": None,
         "version_limit": spec.keep.limit,
         "version_limit_status": None,

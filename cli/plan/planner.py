@@ -20,9 +20,9 @@ from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
-from core.events import ImagePushed, parse_events
+from core.events import ImagePushed
 from core.reasons import Reason
-from handlers.events.event_queued import handle_event
+from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
 from handlers.settings import Settings
@@ -49,7 +49,7 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
     source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
     gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
     for event in arguments.events:  # a snapshot cannot know the tags of later pushes
-        for parsed in parse_events(json.dumps(event.body), name, clock.now()):
+        for parsed in parse_delivery(json.dumps(event.body), settings, clock.now()):
             if isinstance(parsed, ImagePushed):
                 gateways.registry.imagine(parsed.push)
     return asyncio.run(_plan(arguments, gateways, agents, settings, assumptions))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from core.agents_file.spec import Agents
-from core.events import ImagePushed, SecretChanged, parse_events
+from core.events import ImagePushed, ParsedEvent, SecretChanged, parse_events
 from handlers.events.delivery_log import DeliveryLog
 from handlers.events.image_pushed import STEP, handle_push
 from handlers.events.secret_changed import handle_secret_change
@@ -18,6 +19,12 @@ MAX_ID_CHARS = 60
 """Of an event's id."""
 
 
+def parse_delivery(event: str, settings: Settings, now: datetime) -> tuple[ParsedEvent, ...]:
+    """Every event of a delivery that came ``now``, compared with the app's registry and vault."""
+    ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
+    return parse_events(event, settings.registry_name, now, settings.key_vault_host, **ids)
+
+
 async def handle_event(event: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
     """Handle one delivery: an event, or an array of events.
 
@@ -26,9 +33,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     """
     decisions = DeliveryLog(gateways.journal, gateways.clock)
     try:
-        registry, vault, now = settings.registry_name, settings.key_vault_host, gateways.clock.now()
-        ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
-        for parsed in parse_events(event, registry, now, vault, **ids):
+        for parsed in parse_delivery(event, settings, gateways.clock.now()):
             if isinstance(parsed, ImagePushed):
                 await handle_push(_with_safe_label(parsed), agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):

@@ -27,28 +27,29 @@ class VersionProcesses:
 
     def provision(self, name: str, version: VersionState, image: PulledImage | None) -> None:
         """Start a new version; it is creating until its process was ready once, or cannot be."""
-        if image is None or version.error or version.agent or not has_command(image.config):
-            return
-        earliest, version.ready_at = version.ready_at, math.inf
+        earliest = version.ready_at
 
         def done(problem: str | None) -> None:
             if problem is not None:
                 version.error = {"code": "ImageError", "message": problem}
             version.ready_at = max(earliest, self._project.clock())
 
-        within = self._project.provisioning.ready_within_s
-        version.agent = self.pool.provision(
-            f"{name}-{version.number}", image, self._variables(name, version), within, done
-        )
+        if self._start(name, version, image, done):
+            version.ready_at = math.inf
 
     def restart(self, name: str, version: VersionState, image: PulledImage | None) -> None:
         """Give a version of an earlier stack its process back; it was ready once, and stays active."""
-        if image is None or version.error or not has_command(image.config):
-            return
-        within = self._project.provisioning.ready_within_s
-        version.agent = self.pool.provision(
-            f"{name}-{version.number}", image, self._variables(name, version), within, lambda _: None
-        )
+        self._start(name, version, image, lambda _: None)
+
+    def _start(
+        self, name: str, version: VersionState, image: PulledImage | None, done: Callable[[str | None], None]
+    ) -> bool:
+        """Start the program that the image names, and return whether there is one to start."""
+        if image is None or version.error or version.agent or not has_command(image.config):
+            return False
+        variables, within = self._variables(name, version), self._project.provisioning.ready_within_s
+        version.agent = self.pool.provision(f"{name}-{version.number}", image, variables, within, done)
+        return True
 
     def _variables(self, name: str, version: VersionState) -> dict[str, str]:
         named = version.definition.get("environment_variables") or {}

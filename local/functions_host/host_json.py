@@ -103,6 +103,13 @@ def seconds(text: str) -> float:
     return -total if sign else total
 
 
+def _seconds(name: str, text: str, alternative: str = "") -> float:
+    try:
+        return seconds(text.strip())
+    except ValueError as error:
+        raise HostJsonError(f"{name} is {text!r}; write a time as hh:mm:ss{alternative}") from error
+
+
 def _flat(content: Mapping[str, Any], path: str) -> dict[str, str]:
     """Return values by their path in lower case, as .NET's configuration does."""
     flat: dict[str, str] = {}
@@ -131,10 +138,7 @@ def _span(
     text = queues.get(name.lower())
     if text is None:
         return default
-    try:
-        value = seconds(text.strip())
-    except ValueError as error:
-        raise HostJsonError(f"extensions.queues.{name} is {text!r}; write a time as hh:mm:ss") from error
+    value = _seconds(f"extensions.queues.{name}", text)
     if value < low:
         raise HostJsonError(f"extensions.queues.{name} is {text!r}; write at least {low:g} seconds, as hh:mm:ss")
     if value > high:
@@ -147,10 +151,7 @@ def _function_timeout(text: str) -> float | None:
         return DEFAULT_FUNCTION_TIMEOUT_SECONDS
     if text.strip() == NO_TIMEOUT:
         return None
-    try:
-        value = seconds(text.strip())
-    except ValueError as error:
-        raise HostJsonError(f"functionTimeout is {text!r}; write a time as hh:mm:ss, or -1 for none") from error
+    value = _seconds("functionTimeout", text, ", or -1 for none")
     if value < MIN_FUNCTION_TIMEOUT_SECONDS:
         raise HostJsonError(f"functionTimeout is {text!r}; write at least 00:00:01, or -1 for none")
     return value

@@ -169,7 +169,7 @@ async def test_an_end_that_is_not_of_the_desired_push_names_its_own_tag(app: App
     release = replace(await app.state_store.get_release(AGENT), reason="VERIFY_FAILED", detail="said nonsense")
     assert desired.push is not None
     newer = replace(desired, push=replace(desired.push, tag="v2", digest=f"sha256:{'b' * 64}"))
-    shown = release_status(AGENT, newer, release, app.agents.agents[AGENT], app.clock.now())
+    shown = release_status(newer, release, app.agents.agents[AGENT], app.clock.now())
     assert (shown["desired"], shown["state"], shown["state_tag"]) == ("v2", "VERIFY_FAILED", "v1")
 
 
