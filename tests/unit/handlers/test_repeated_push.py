@@ -6,18 +6,20 @@ from dataclasses import replace
 
 from core.state.desired import DesiredState, Hold
 from handlers.gateways.in_memory.clock import ManualClock
-from tests.support.app import AGENT, App, app_with
+from tests.support.app import AGENT, App
 
 
 async def test_it_goes_live_once_the_app_may_read_the_secret() -> None:
-    app = app_with("mode: auto")
+    app = App(clock=ManualClock())
     app.key_vault.forbidden = True
     await app.pushed()
     assert await app.released() == "SECRET_FORBIDDEN"
     app.key_vault.forbidden = False
-    await app.pushed()  # a redelivered event: the clock has not moved
+    pushed_at = app.clock.now()
+    await app.pushed()  # a redelivered event has the time of the first
+    assert app.clock.now() == pushed_at
     assert await app.released() == "SECRET_FORBIDDEN"
-    await app.clock.sleep(60)
+    app.clock.passed += 60
     await app.pushed()
     assert await app.released() == "LIVE"
 
