@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.agents_file.spec import AgentSpec
-from core.intake.events import DesiredUpdate, displace
+from core.intake.events import DesiredUpdate, displace, not_in_the_future
 from core.model import Push
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of
@@ -14,11 +14,20 @@ from core.state import holds
 from core.state.desired import DesiredState, Hold
 from core.state.release import ReleaseState
 
+MAX_TIME_DIFFERENCE = timedelta(seconds=5)
+"""One push may have two times so far apart: that of its event and that of the registry's tag."""
 
-def is_repeated(update: DesiredUpdate, push: Push) -> bool:
-    """True for a later push of the image and tag that is desired; a redelivered event has the time of the first."""
+
+def is_repeated(update: DesiredUpdate, push: Push, now: datetime) -> bool:
+    """True for a later push of the image and tag that is desired; a redelivered event has the time of the first.
+
+    A time in the future was corrected when the event came first: there the ids of the events decide.
+    """
     known = update.desired.newest_known_push
-    return update.reason is Reason.SAME_PUSH and known is not None and push.pushed_at > known.pushed_at
+    if update.reason is not Reason.SAME_PUSH or known is None:
+        return False
+    is_redelivered = not_in_the_future(push, now) != push and push.event_id == known.event_id
+    return push.pushed_at - known.pushed_at > MAX_TIME_DIFFERENCE and not is_redelivered
 
 
 def apply_repeated_push(
@@ -31,14 +40,15 @@ def apply_repeated_push(
 ) -> DesiredUpdate:
     """Release the image again where its last release failed, as ``slipway retry`` does; a hold stays in force."""
     unchanged = DesiredUpdate(desired, Reason.SAME_PUSH)
-    if not push.is_same(desired.newest_known_push) or not is_repeated(unchanged, push):
+    if not push.is_same(desired.newest_known_push) or not is_repeated(unchanged, push, now):
         return unchanged
     if hold := _hold_on(desired, release, push, now):
         until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold.until else ""
         return DesiredUpdate(desired, Reason.HELD, f"{hold.reason} by {hold.by or 'Slipway'}{until}: {hold.detail}")
     if not push.is_same(desired.push) or not _has_failed(desired, release):
         return unchanged
-    again = replace(displace(desired, spec, push, now), traceparent=traceparent, not_before=None)
+    believed = not_in_the_future(push, now)
+    again = replace(displace(desired, spec, believed, now), traceparent=traceparent, not_before=None)
     return DesiredUpdate(again, Reason.ACCEPTED, f"pushed again after {release.reason}")
 
 

@@ -54,7 +54,7 @@ async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> De
         gateways,
         dry_run=pushed.dry_run,
     )
-    if not is_repeated(update, push):
+    if not is_repeated(update, push, gateways.clock.now()):
         return update
     release = await gateways.state_store.get_release(spec.name)
 

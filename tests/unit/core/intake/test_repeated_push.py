@@ -52,9 +52,26 @@ def test_it_changes_nothing_where_nothing_failed(release: ReleaseState) -> None:
     assert (update.desired, update.reason) == (DESIRED, Reason.SAME_PUSH)
 
 
-@pytest.mark.parametrize("push", [PUSH, replace(AGAIN, tag="v2")], ids=["redelivered", "another push came meanwhile"])
+@pytest.mark.parametrize(
+    "push",
+    [
+        pytest.param(PUSH, id="redelivered"),
+        pytest.param(
+            replace(PUSH, pushed_at=NOW + timedelta(days=9)), id="redelivered, and its time in the future was corrected"
+        ),
+        pytest.param(replace(AGAIN, pushed_at=PUSH.pushed_at + timedelta(seconds=1)), id="the registry's time of it"),
+        pytest.param(replace(AGAIN, tag="v2"), id="another push came meanwhile"),
+    ],
+)
 def test_only_a_later_push_of_the_desired_image_counts(push: Push) -> None:
     assert apply_repeated_push(DESIRED, RELEASE, SPEC, push, None, NOW).reason is Reason.SAME_PUSH
+
+
+def test_a_time_in_the_future_counts_as_now() -> None:
+    push = apply_repeated_push(
+        DESIRED, RELEASE, SPEC, replace(AGAIN, pushed_at=NOW + timedelta(days=9)), None, NOW
+    ).desired.push
+    assert push == AGAIN
 
 
 def test_the_newest_push_behind_the_choice_of_a_person_changes_nothing() -> None:
