@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { tone } from "./store.js";
 import { duration, timestamp } from "./time.js";
+import { releaseId } from "./trace.js";
 
 const MARKS = { good: "✓", bad: "✕", warn: "!", on: "→", calm: "·" };
 const SHOWN = new Set(["at", "agent", "reason", "severity", "repository", "tag", "detail", "help"]);
@@ -86,7 +87,7 @@ function after(record, since) {
 }
 
 function toTrace(record) {
-  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(record.trace)}`, "aria-label": `Trace of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "trace");
+  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(releaseId(record))}`, "aria-label": `Release of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "release");
 }
 
 function properties(about) {
