@@ -43,8 +43,7 @@ def apply_repeated_push(
     if not push.is_same(desired.newest_known_push) or not is_repeated(unchanged, push, now):
         return unchanged
     if hold := _hold_on(desired, release, push, now):
-        until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold.until else ""
-        return DesiredUpdate(desired, Reason.HELD, f"{hold.reason} by {hold.by or 'Slipway'}{until}: {hold.detail}")
+        return DesiredUpdate(desired, Reason.HELD, holds.describe(hold))
     if not push.is_same(desired.push) or not _has_failed(desired, release):
         return unchanged
     believed = not_in_the_future(push, now)

@@ -61,7 +61,7 @@ async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> De
     def repeat(desired: DesiredState, now: datetime) -> DesiredUpdate:
         return apply_repeated_push(desired, release, spec, push, traceparent, now)
 
-    repeated = repeat(update.desired, gateways.clock.now())
+    repeated = repeat(update.desired, gateways.clock.now())  # decided first: what changes nothing is queued once
     if repeated.reason is not Reason.ACCEPTED:
         return repeated
     return await update_and_enqueue(spec.name, repeat, gateways, dry_run=pushed.dry_run)

@@ -1,7 +1,7 @@
 // What runs where: a row per agent, and a column per project where there are several.
 
 import { h, keyed, setText } from "./dom.js";
-import { STATES, hasWords, query } from "./filter.js";
+import { STATES, matches, query } from "./filter.js";
 import { badge } from "./lines.js";
 import { tone } from "./store.js";
 import { ago, clock } from "./time.js";
@@ -23,7 +23,7 @@ export class Board {
   /** Show the rows; return how many of how many. */
   show({ filter = {} }) {
     const all = this.store.board;
-    const shown = all.filter((row) => matches(row, filter));
+    const shown = all.filter((row) => matches(row, filter, textOf));
     const projects = [...new Set(shown.map((row) => row.project))].sort();
     this.#showCounts(all, filter);
     this.table.hidden = shown.length === 0;
@@ -103,10 +103,6 @@ function note(row) {
   return h("div", { class: "notes" }, lines.map((line) => h("p", {}, line)), row.next ? h("p", { class: "quiet next" }, row.next) : null);
 }
 
-function matches(row, { agent, state, reason, words }) {
-  if (agent && row.agent !== agent) return false;
-  if (state && tone(row.about) !== state) return false;
-  if (reason && row.state !== reason) return false;
-  row.words ??= JSON.stringify(Object.values(row)).toLowerCase();
-  return hasWords(row.words, words);
+function textOf(row) {
+  return JSON.stringify(Object.values(row));
 }

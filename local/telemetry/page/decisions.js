@@ -1,9 +1,8 @@
 // All decisions, newest first, filtered; new ones stay hidden while a person reads.
 
 import { h, keyed, setText } from "./dom.js";
-import { hasWords } from "./filter.js";
+import { matches } from "./filter.js";
 import { decisionLine } from "./lines.js";
-import { tone } from "./store.js";
 
 const PAGE = 150;
 
@@ -33,7 +32,7 @@ export class Decisions {
     this.filterKey = filterKey;
     this.filter = filter;
     if (!this.#isReading()) this.#upTo = this.store.serial;
-    const all = this.store.decisions.filter((line) => matches(line, filter));
+    const all = this.store.decisions.filter((line) => matches(line, filter, textOf));
     const shown = all.filter((line) => line.key <= this.#upTo).reverse();
     this.#updateCounts(shown.length, all.length - shown.length);
     if (reset) setText(this.spoken, `${shown.length} decisions`);
@@ -73,11 +72,6 @@ export class Decisions {
   }
 }
 
-function matches(line, { agent, state, reason, words }) {
-  if (state && tone(line.about) !== state) return false;
-  if (agent && line.about.agent !== agent) return false;
-  if (reason && line.about.reason !== reason) return false;
-  if (!words) return true;
-  line.words ??= Object.values(line.about).join("\n").toLowerCase();
-  return hasWords(line.words, words);
+function textOf({ about }) {
+  return Object.values(about).join("\n");
 }

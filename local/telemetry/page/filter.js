@@ -71,6 +71,17 @@ export function query(filter) {
   return text && `?${text}`;
 }
 
+/** Whether a decision or a row of the board passes; `text` gives what its words are looked for in, once. */
+export function matches(item, { agent, state, reason, words }, text) {
+  const { about } = item;
+  if (agent && about.agent !== agent) return false;
+  if (state && tone(about) !== state) return false;
+  if (reason && about.reason !== reason) return false;
+  if (!words) return true;
+  item.words ??= text(item).toLowerCase();
+  return hasWords(item.words, words);
+}
+
 /** Whether every word is somewhere in the text. */
 export function hasWords(text, words) {
   return !words || words.toLowerCase().split(/\s+/).every((word) => text.includes(word));

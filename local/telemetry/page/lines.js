@@ -39,7 +39,7 @@ export function decisionLine(record, { since = null, open = false, onOpen = () =
     h("span", { class: "why" }, badge(about, `reason-${record.key}`)),
     h("span", { class: "who" }, about.agent ?? "–"),
     h("span", { class: "what" }, subject(about)),
-    h("span", { class: "open" }, since === null && record.trace ? toTrace(record) : null, more),
+    h("span", { class: "open" }, since === null && record.trace ? toRelease(record) : null, more),
     rest,
   );
 }
@@ -86,7 +86,7 @@ function after(record, since) {
   ];
 }
 
-function toTrace(record) {
+function toRelease(record) {
   return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(releaseId(record))}`, "aria-label": `Release of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "release");
 }
 
