@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
+    {"core.remedies"},
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns"}
     | {"core.image_reference", "core.text_encoding", "core.time_windows"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},

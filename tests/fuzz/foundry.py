@@ -93,7 +93,7 @@ class ScriptedFoundry(AzureFoundry):
 
 
 FOUNDRY = ScriptedFoundry(FoundryRateLimiter(float("inf")))
-"""Without a rate: after a 429 in an earlier input, a later one would wait by the real clock, which stands still here."""
+"""Without a rate: after a 429 in an earlier input, a later one would wait by the real clock, which stands here."""
 CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "agent": (lambda: FOUNDRY.get_agent("a"), [AGENT]),
     "version": (lambda: FOUNDRY.get_version("a", "3"), [VERSION]),
