@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
+from core.target import DEFAULT_PROJECT, project_of
 
 if TYPE_CHECKING:
     from cli.output import Progress
@@ -40,6 +41,15 @@ class CommandContext:
         from cli.author import NO_TOKEN, author
 
         return author(await self.sign_in.identity() if self.sign_in else NO_TOKEN, note)
+
+    def endpoint_of(self, target: str) -> str:
+        """Return the endpoint of the project that a target is in."""
+        project = project_of(target)
+        if project == DEFAULT_PROJECT:
+            return self.settings.foundry_project_endpoint
+        if project not in self.agents.projects:
+            raise UsageError(f"agents.yaml has no project {project}")
+        return self.agents.projects[project]
 
     def select_agents(self, agent: str | None) -> list[str]:
         """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
