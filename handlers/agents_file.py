@@ -23,7 +23,9 @@ def load_agents_file(settings: Settings) -> Agents:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
     for name, endpoint in agents.projects.items():
         if endpoint.lower() == settings.foundry_project_endpoint.lower():
-            raise ConfigError(f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages")
+            raise ConfigError(
+                f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
+            )
     return agents
 
 
