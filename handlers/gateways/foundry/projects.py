@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from core.agents_file.spec import Probe
+from core.evaluation import EvaluationRun, ServiceCriterion
 from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolbox, Version
 from core.prune.toolboxes import ToolboxVersion
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
@@ -114,3 +115,20 @@ class FoundryProjects:
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         foundry, toolbox = self._of(name)
         return await foundry.delete_toolbox_version(toolbox, version)
+
+    # evaluations judge rows that are sent with them, so that the settings' project can judge those of every target
+
+    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
+        return await self._default.create_evaluation(name, criteria)
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        return await self._default.start_run(evaluation, name, rows)
+
+    async def find_run(self, evaluation: str, name: str) -> str | None:
+        return await self._default.find_run(evaluation, name)
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        return await self._default.get_run(evaluation, run)
+
+    async def delete_evaluation(self, evaluation: str) -> None:
+        await self._default.delete_evaluation(evaluation)
