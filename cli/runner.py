@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
-from core.target import DEFAULT_PROJECT, project_of
 
 if TYPE_CHECKING:
     from cli.output import Progress
@@ -44,6 +43,8 @@ class CommandContext:
 
     def endpoint_of(self, target: str) -> str:
         """Return the endpoint of the project that a target is in."""
+        from core.target import DEFAULT_PROJECT, project_of
+
         project = project_of(target)
         if project == DEFAULT_PROJECT:
             return self.settings.foundry_project_endpoint

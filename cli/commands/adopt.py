@@ -13,7 +13,6 @@ from cli.exit_codes import NOTHING_TO_DO, UsageError
 from cli.options import AsJson, By, DryRun, Local, Yes
 from cli.prompt import PromptOptions, confirm
 from cli.runner import CommandContext, CommandResult, run_and_print
-from core.target import agent_of, project_of
 
 if TYPE_CHECKING:
     from core.agents_file.spec import AgentSpec
@@ -50,6 +49,8 @@ class ExistingAgent:
 
 async def show_and_adopt(context: CommandContext, agent: str, by: str | None, options: PromptOptions) -> CommandResult:
     """Print the entry, ask, and write the state; the agent itself does not change."""
+    from core.target import agent_of, project_of
+
     in_file = agent in context.agents.agents
     if not in_file and agent != agent_of(agent):
         raise UsageError(f"add {agent_of(agent)} with a stage in {project_of(agent)} to agents.yaml first")
@@ -71,6 +72,7 @@ async def show_and_adopt(context: CommandContext, agent: str, by: str | None, op
 
 async def _read(context: CommandContext, name: str) -> ExistingAgent:
     from core.definition import push_of_version
+    from core.target import agent_of
 
     agent = await context.gateways.foundry.get_agent(name)
     if agent is None or agent.live is None:
@@ -128,6 +130,7 @@ async def _read_definition(context: CommandContext, agent: str, version: str) ->
     from azure.core.exceptions import AzureError
     from azure.identity.aio import DefaultAzureCredential
 
+    from core.target import agent_of
     from handlers.gateways.errors import TransientError
 
     async with (
