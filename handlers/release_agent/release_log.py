@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from core.definition import Note
+from core.model import Push
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import ReplaceDesiredPush, Requeue, Stop
@@ -57,9 +58,10 @@ class ReleaseLog:
 
         ``stored_with``: the state by which the decision is stored, where that is not the state that it is about.
         """
-        push, now = state.push, self._gateways.clock.now()
+        is_newer = generation > state.observed_generation and desired.push is not None
+        push, now = desired.push if is_newer else state.push, self._gateways.clock.now()
         about: dict[str, Any] = {
-            "version": state.candidate or (state.last_good.version if state.last_good else None),
+            "version": _version_of(push, state),
             "repository": push.repository if push else None,
             "tag": push.tag if push else None,
             "digest": push.digest if push else None,
@@ -165,3 +167,11 @@ class ReleaseLog:
     async def publish(self) -> None:
         """Publish the outcome events."""
         await outcome_events.publish(self._events, self.decisions, self._gateways)
+
+
+def _version_of(push: Push | None, state: ReleaseState) -> str | None:
+    """The version that runs the image, or will; None where none was made: what serves is another image's."""
+    good = state.last_good
+    if push is None or push.is_same(state.push):
+        return state.candidate or (good.version if good and (push is None or push.is_same(good.push)) else None)
+    return None
