@@ -35,6 +35,20 @@ def agents() -> Agents:
     return load_agents_file(settings())
 
 
+async def _agents(message: str = "") -> Agents:
+    """The agents; a file that cannot be loaded is recorded, with what waits for it, before it is raised."""
+    from handlers.settings import ConfigError
+
+    env = settings()
+    try:
+        return agents()
+    except ConfigError as error:
+        from handlers.events.broken_config import record_broken_config
+
+        await record_broken_config(str(error), message, env, gateways())
+        raise
+
+
 @cache
 def credential() -> DefaultAzureCredential:
     """The one credential of the process."""
@@ -105,7 +119,7 @@ async def event_queued(message: str) -> None:
     from handlers.events.event_queued import handle_event
 
     with RedactedErrors():
-        await handle_event(message, agents(), settings(), gateways())
+        await handle_event(message, await _agents(message), settings(), gateways())
 
 
 image_pushed = secret_changed = event_queued
@@ -116,7 +130,7 @@ async def release_agent(message: str) -> None:
     from handlers.release_agent.reconcile import handle_message
 
     with RedactedErrors():
-        await handle_message(message, agents(), settings(), gateways())
+        await handle_message(message, await _agents(message), settings(), gateways())
 
 
 async def release_poisoned(message: str) -> None:
@@ -134,7 +148,7 @@ async def prune_versions() -> None:
     from handlers.prune_versions.run import prune_versions
 
     with RedactedErrors():
-        await prune_versions(agents(), settings(), gateways())
+        await prune_versions(await _agents(), settings(), gateways())
 
 
 async def resume_releases() -> None:
@@ -142,7 +156,7 @@ async def resume_releases() -> None:
     from handlers.resume_releases.run import resume_releases
 
     with RedactedErrors():
-        await resume_releases(agents(), gateways())
+        await resume_releases(await _agents(), gateways())
 
 
 async def _poisoned(queue: str, message: str) -> None:

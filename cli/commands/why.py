@@ -1,4 +1,4 @@
-"""``slipway why``: lists the decisions about an image or an event, from the journal, and the current state."""
+"""``slipway why``: lists the decisions about an image, an event or an agent, and the current state."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.exit_codes import DONE, NOTHING_TO_DO
+from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
 from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
+from cli.why_problems import open_problems, with_message
 
 if TYPE_CHECKING:
-    from core.agents_file.spec import AgentSpec
-    from core.model import Push
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
 
-MIN_DIGEST_DIGITS = 6
 USUAL_DELAY = timedelta(days=1)
 """A release that nothing holds up has begun by then."""
+MAX_SHOWN = 60
+"""Decisions in the text; an agent has thousands."""
 HIDDEN = "***"
 """In place of a secret (handlers.redaction)."""
 KEYS = (
@@ -34,51 +34,68 @@ Decision = Mapping[str, object]
 
 def why(
     subject: Annotated[
-        str, typer.Argument(help="A digest or its first digits, a tag, REPOSITORY:TAG, or an event's id.")
-    ],
+        str | None,
+        typer.Argument(help="A digest or its first digits, a tag, REPOSITORY:TAG, an event's id, or an agent."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Only what is about this agent of agents.yaml.")] = None,
     since: Annotated[str, typer.Option(help="How much of the journal to read: 12h, 30d.")] = "30d",
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the decisions about an image or an event. Also for an event that no agent follows."""
+    """List the decisions about an image, an event or an agent. Also for an event that no agent follows."""
     from cli.durations import parse_duration
 
+    named = subject or agent
+    if not named:
+        raise UsageError("name a digest, a tag, REPOSITORY:TAG, an event's id or an agent")
     back = parse_duration(since)
-    run_and_print(local, as_json, lambda context: explain(context, subject, back))
+    run_and_print(local, as_json, lambda context: explain(context, named, back, agent))
 
 
-async def explain(context: CommandContext, subject: str, back: timedelta) -> CommandResult:
+async def explain(context: CommandContext, subject: str, back: timedelta, agent: str | None = None) -> CommandResult:
     """Return each decision about the subject, oldest first, and what each agent's state has of it now."""
     from cli.concurrency import read_each
+    from cli.why_state import Subject, current_state
 
     context.progress.activity = "reading the state store"
-    agents = sorted(context.agents.agents)
-    states = dict(zip(agents, await read_each(agents, lambda agent: _read_state(context, agent)), strict=True))
-    pushes = [push for desired, release in states.values() for _, push, _ in _pushes(desired, release)]
-    named = {push.digest for push in pushes if _is_about(_as_decision(push), subject)}
-    journal = JournalReader(context, context.gateways.clock.now() - back)
-    about = await journal.read(
-        lambda decision: _is_about(decision, subject) or _is_masked(decision, named), {*_as_stored(subject), *named}
-    )
-    digests = named | {str(decision["digest"]) for decision in about if decision.get("digest")}
-    found = await _with_same_release(journal, about, _longest_wait(context))
-    now = context.gateways.clock.now()
     specs = context.agents.agents
-    state = [
-        entry
-        for agent in agents
-        for entry in (
-            *_current_state(agent, *states[agent], subject, digests, now),
-            *_window_state(specs[agent], states[agent][1], subject, digests, now),
+    names = context.select_agents(agent or (subject if subject in specs else None))
+    states = dict(zip(names, await read_each(names, lambda name: _read_state(context, name)), strict=True))
+    asked = Subject(subject, specs[subject].repository if subject in specs else "").with_pushes(states)
+    journal, now = JournalReader(context, context.gateways.clock.now() - back), context.gateways.clock.now()
+    about = [
+        with_message(decision)
+        for decision in await journal.read(
+            lambda decision: asked.is_about(with_message(decision)) or _is_masked(decision, asked.digests),
+            {*asked.as_stored, *asked.digests},
         )
     ]
+    asked = asked.with_digests(str(decision["digest"]) for decision in about if decision.get("digest"))
+    found = await _with_same_release(journal, about, _longest_wait(context))
+    found = [decision for decision in found if agent is None or decision.get("agent", agent) == agent]
+    state = [entry for name in names for entry in current_state(specs[name], *states[name], asked, now)]
     if not found and not state:
-        days = max(1, back.days)
-        reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
-        text = f"nothing is known about {subject} in the last {days} days: {reason}"
-        return CommandResult(text, {"decisions": [], "state": []}, NOTHING_TO_DO)
+        text = (
+            f"nothing is known about {subject} in the last {max(1, back.days)} days: {await _where_it_may_be(context)}"
+        )
+        return CommandResult(text, {"decisions": [], "state": [], "problems": []}, NOTHING_TO_DO)
     decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
-    return CommandResult(_text(decisions, state), {"decisions": decisions, "state": state}, DONE)
+    problems = open_problems(decisions)
+    return CommandResult(
+        _text(decisions, state, problems), {"decisions": decisions, "state": state, "problems": problems}, DONE
+    )
+
+
+async def _where_it_may_be(context: CommandContext) -> str:
+    """Return why the journal may know nothing: the event waits, or never came."""
+    from handlers.gateways.errors import GatewayError
+
+    never = "no event about it reached the app, or REGISTRY_NAME is wrong; slipway doctor checks both"
+    try:
+        waiting = await context.gateways.release_queue.count_messages("events")
+    except GatewayError:
+        return never
+    return f"{waiting} events wait in the queue, or are tried again within a minute; or {never}" if waiting else never
 
 
 @dataclass
@@ -110,22 +127,7 @@ def unique_decisions(decisions: Iterable[Decision]) -> list[Decision]:
     return sorted(unique.values(), key=lambda decision: str(decision.get("at", "")))
 
 
-def _as_stored(subject: str) -> set[str]:
-    """Return texts of which a decision about the subject has at least one."""
-    tag = subject.rpartition(":")[2]  # of REPOSITORY:TAG, and the digits of a digest
-    return {subject, tag} if tag else {subject}
-
-
-def _is_about(decision: Decision, subject: str) -> bool:
-    digest, digits = str(decision.get("digest") or ""), subject.removeprefix("sha256:")
-    if subject in (decision.get("event"), decision.get("tag"), digest):
-        return True
-    if subject == f"{decision.get('repository')}:{decision.get('tag')}":
-        return True
-    return len(digits) >= MIN_DIGEST_DIGITS and digest.removeprefix("sha256:").startswith(digits)
-
-
-def _is_masked(decision: Decision, digests: set[str]) -> bool:
+def _is_masked(decision: Decision, digests: Collection[str]) -> bool:
     """True for one of these images under a tag that held a secret: the journal masks it, the state store does not."""
     return HIDDEN in str(decision.get("tag") or "") and decision.get("digest") in digests
 
@@ -171,73 +173,6 @@ async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState
     return await gather_two(store.get_desired(agent), store.get_release(agent))
 
 
-def _pushes(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
-    """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
-    good = release.last_good.push if release.last_good else None
-    candidate = release.push if release.is_open else None
-    note = f", {release.phase}, version {release.candidate}"
-    pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
-    pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
-    return [(kind, push, text) for kind, push, text in pushes if push is not None]
-
-
-def _current_state(
-    agent: str, desired: DesiredState, release: ReleaseState, subject: str, digests: set[str], now: datetime
-) -> list[dict[str, Any]]:
-    """Return the agent's desired push, last good push, candidate and holds that concern the subject."""
-    from cli.durations import format_time
-    from core.state.holds import active
-
-    state = [
-        {"agent": agent, "kind": kind, "detail": f"{push.repository}:{push.tag} {push.digest[:19]}{note}"}
-        for kind, push, note in _pushes(desired, release)
-        if push.digest in digests or _is_about(_as_decision(push), subject)
-    ]
-    if (rejection := desired.last_rejection) and (
-        rejection.push.digest in digests or _is_about(_as_decision(rejection.push), subject)
-    ):
-        state.append({"agent": agent, "kind": "rejected", "detail": f"{rejection.reason}: {rejection.detail}"})
-    state += _rollback_state(agent, desired, subject, digests)
-    for hold in active(desired, release, now):
-        if hold.digest and (hold.digest in digests or _is_about({"digest": hold.digest}, subject)):
-            until = f"until {format_time(hold.until)}" if hold.until else "until removed"
-            detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
-            state.append({"agent": agent, "kind": "hold", "detail": detail})
-    return state
-
-
-def _window_state(
-    spec: AgentSpec, release: ReleaseState, subject: str, digests: set[str], now: datetime
-) -> list[dict[str, Any]]:
-    """Return when the window opens for which the subject waits."""
-    from core.release_outcome import awaits_window
-
-    push, opening = release.push, spec.release.opens_at(now)
-    if push is None or opening is None or not awaits_window(release):
-        return []
-    if push.digest not in digests and not _is_about(_as_decision(push), subject):
-        return []
-    return [{"agent": spec.name, "kind": "window", "detail": f"closed, opens {spec.release.describe(opening, now)}"}]
-
-
-def _rollback_state(agent: str, desired: DesiredState, subject: str, digests: set[str]) -> list[dict[str, Any]]:
-    """Return the rollback in force, where it is to the subject or away from it."""
-    from core.state.rollbacks import describe
-
-    rollback = desired.rollback
-    if rollback is None:
-        return []
-    held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
-    about = [*held, *([_as_decision(rollback.push)] if rollback.push else [])]
-    if not any(item["digest"] in digests or _is_about(item, subject) for item in about):
-        return []
-    return [{"agent": agent, "kind": "rolled_back", "detail": describe(rollback)}]
-
-
-def _as_decision(push: Push) -> Decision:
-    return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
-
-
 def _container_log(decision: Mapping[str, Any]) -> str:
     """Return what the container of the version printed last, below a line that names it."""
     from cli.output import join_lines
@@ -246,9 +181,10 @@ def _container_log(decision: Mapping[str, Any]) -> str:
     return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
 
 
-def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
+def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]], problems: list[dict[str, Any]]) -> str:
     from cli.output import columns, join_lines, meaning, subject
 
+    shown = decisions[-MAX_SHOWN:]
     rows = [
         (
             str(decision.get("at", ""))[:19].replace("T", " "),
@@ -257,12 +193,13 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
             subject(decision),
             meaning(decision),
         )
-        for decision in decisions
+        for decision in shown
     ]
-    lines = [columns(rows)] if rows else []
-    lines += [_container_log(decision) for decision in decisions if decision.get("container_log")]
-    hint = str(decisions[-1].get("help", "")) if decisions else ""
-    notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
+    left_out = len(decisions) - len(shown)
+    lines = [f"{left_out} earlier decisions are not shown; --json has them"] if left_out else []
+    lines += [columns(rows)] if rows else []
+    lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
+    notes = [f"  {problem['reason']}: {problem['help']}" for problem in problems if problem.get("help")]
     notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
     lines += [join_lines(*notes)] if notes else []
     return "\n".join(lines)

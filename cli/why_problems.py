@@ -1,0 +1,66 @@
+"""Which decisions still need a person, and what a poisoned message was about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Decision = Mapping[str, object]
+OVER = frozenset(
+    ("LIVE", "ALREADY_LIVE", "BEGIN", "ACCEPTED", "UNPAUSED", "HOLD_REMOVED", "APPROVED", "RELEASE_REQUESTED")
+)
+"""After one of these an agent's earlier problem is history: a release began, went live, or a person acted."""
+
+
+def open_problems(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+    """Return, for each agent and each event without an agent, its last decision that is more than information.
+
+    Decisions come oldest first. PAUSED is information, and needs a person all the same.
+    """
+    problems: dict[str, dict[str, Any]] = {}
+    for decision in decisions:
+        about, event = str(decision.get("agent") or ""), f"event {decision.get('event') or ''}"
+        if needs_a_person(decision):
+            problems[about or event] = _problem(decision)
+            continue
+        problems.pop(event, None)
+        if decision.get("reason") in OVER:
+            problems.pop(about, None)
+    return list(problems.values())
+
+
+def needs_a_person(decision: Decision) -> bool:
+    """True for a decision that is a warning or an error, or that waits for a person."""
+    return decision.get("severity") in ("warning", "error") or decision.get("reason") == "PAUSED"
+
+
+def _problem(decision: Decision) -> dict[str, Any]:
+    from core.reasons import Reason
+
+    known = Reason.__members__.get(str(decision.get("reason")))
+    names = {key: str(decision[key]) for key in ("agent", "repository", "tag", "version") if decision.get(key)}
+    image = f"{names['repository']}:{names['tag']}" if {"repository", "tag"} <= names.keys() else ""
+    about = {"image": image, "version": names.get("version", "")}
+    remedy = known.remedy_for(names.get("agent"), str(decision.get("detail") or ""), **about) if known else ""
+    kept = ("at", "agent", "event", "reason", "severity", "detail", "help")
+    return {key: decision[key] for key in kept if key in decision} | {"remedy": remedy or None}
+
+
+def with_message(decision: Decision) -> Decision:
+    """Return the decision; that about a poisoned message with what the message was about."""
+    if decision.get("reason") != "POISONED" or not isinstance(decision.get("message"), str):
+        return decision
+    from cli.event_files import RELEASE, parse_text
+    from cli.exit_codes import UsageError
+
+    try:
+        (event, *_) = parse_text(str(decision["message"]), "the message")
+    except UsageError:
+        return decision
+    if event.kind == RELEASE:
+        return {"agent": event.id, **decision}
+    data = event.body.get("data")
+    target = data.get("target") if isinstance(data, dict) else None
+    names = ("repository", "tag", "digest")
+    image = {name: target[name] for name in names if isinstance(target, dict) and isinstance(target.get(name), str)}
+    return {"event": event.id, **image, **decision}

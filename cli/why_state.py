@@ -1,0 +1,180 @@
+"""What the state store has of the subject of ``slipway why``: pushes, the release, and what keeps it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cli.durations import format_age, format_time
+from cli.release_status import release_status
+from core.agents_file.spec import AgentSpec
+from core.model import Push
+from core.reasons import Reason
+from core.release_outcome import awaits_window
+from core.state.desired import DesiredState
+from core.state.holds import active
+from core.state.release import ReleaseState
+from core.state.rollbacks import describe
+
+MIN_DIGEST_DIGITS = 6
+Decision = Mapping[str, object]
+Entry = dict[str, Any]
+States = Mapping[str, tuple[DesiredState, ReleaseState]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the user asked about: text of any kind, and the digests that it turned out to mean."""
+
+    text: str
+    repository: str = ""
+    """Where the text is an agent's name: the repository that it follows."""
+    digests: frozenset[str] = frozenset()
+
+    @property
+    def as_stored(self) -> set[str]:
+        """Texts of which a decision about the subject has at least one."""
+        tag = self.text.rpartition(":")[2]  # of REPOSITORY:TAG, and the digits of a digest
+        of_agent = {self.repository, Reason.CONFIG_INVALID.value} if self.repository else set()
+        return {text for text in (self.text, tag, *of_agent) if text}
+
+    def with_digests(self, digests: Iterable[str]) -> Subject:
+        """Also about these images."""
+        return replace(self, digests=self.digests | set(digests))
+
+    def with_pushes(self, states: States) -> Subject:
+        """Also about the images of the pushes that it names."""
+        pushes = [push for desired, release in states.values() for _, push, _ in pushes_of(desired, release)]
+        return self.with_digests(push.digest for push in pushes if self.is_about(as_decision(push)))
+
+    def is_about(self, decision: Decision) -> bool:
+        """True where the decision names the subject."""
+        digest, digits = str(decision.get("digest") or ""), self.text.removeprefix("sha256:")
+        if self.text in (decision.get("event"), decision.get("tag"), digest, decision.get("agent")):
+            return True
+        if self.text == f"{decision.get('repository')}:{decision.get('tag')}" or self._concerns_agent(decision):
+            return True
+        return len(digits) >= MIN_DIGEST_DIGITS and digest.removeprefix("sha256:").startswith(digits)
+
+    def _concerns_agent(self, decision: Decision) -> bool:
+        """True for an event of the agent's repository that failed, and for an agents.yaml that is wrong."""
+        if not self.repository or decision.get("agent"):
+            return False
+        is_wrong_file = decision.get("reason") == Reason.CONFIG_INVALID and not decision.get("event")
+        is_undecided = decision.get("reason") in (Reason.CONFIG_INVALID, Reason.POISONED)
+        return is_wrong_file or (is_undecided and decision.get("repository") == self.repository)
+
+    def includes(self, push: Push) -> bool:
+        """True where the push is of the subject."""
+        return push.digest in self.digests or self.is_about(as_decision(push))
+
+
+def as_decision(push: Push) -> Decision:
+    """Return the push under the names of a decision's fields."""
+    return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
+
+
+def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
+    """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
+    good = release.last_good.push if release.last_good else None
+    candidate = release.push if release.is_open else None
+    note = f", {release.phase}, version {release.candidate}"
+    pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
+    pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
+    return [(kind, push, text) for kind, push, text in pushes if push is not None]
+
+
+def current_state(
+    spec: AgentSpec, desired: DesiredState, release: ReleaseState, subject: Subject, now: datetime
+) -> list[Entry]:
+    """Return what of the agent's state concerns the subject."""
+    is_agent = subject.text == spec.name
+    pushes = [item for item in pushes_of(desired, release) if is_agent or subject.includes(item[1])]
+    entries = [
+        _entry(kind, f"{push.repository}:{push.tag} {push.digest[:19]}{note}", **_image(push))
+        for kind, push, note in pushes
+    ]
+    entries += _rejected(desired, subject, is_agent=is_agent)
+    entries += _rolled_back(desired, subject, is_agent=is_agent)
+    entries += _holds(desired, release, subject, is_agent=is_agent, now=now)
+    is_next = is_agent or any(kind in ("desired", "candidate", "waiting") for kind, _, _ in pushes)
+    if is_next:
+        entries += [*_pause(desired, now), *_window(spec, release, now), *_release(spec, desired, release, now)]
+    return [{"agent": spec.name, **entry} for entry in entries]
+
+
+def _entry(kind: str, detail: str, **fields: object) -> Entry:
+    return {"kind": kind, "detail": detail, **fields}
+
+
+def _image(push: Push) -> Entry:
+    return {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+
+
+def _rejected(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:
+    rejection = desired.last_rejection
+    if rejection is None or not (is_agent or subject.includes(rejection.push)):
+        return []
+    detail = f"{rejection.reason}: {rejection.detail}"
+    return [_entry("rejected", detail, reason=rejection.reason, **_image(rejection.push))]
+
+
+def _holds(
+    desired: DesiredState, release: ReleaseState, subject: Subject, *, is_agent: bool, now: datetime
+) -> list[Entry]:
+    entries = []
+    for hold in active(desired, release, now):
+        is_named = hold.digest and (hold.digest in subject.digests or subject.is_about({"digest": hold.digest}))
+        is_definition = hold.fingerprint == release.fingerprint and release.push and subject.includes(release.push)
+        if is_agent or is_named or (hold.fingerprint and is_definition):
+            until = f"until {format_time(hold.until)}" if hold.until else "until removed"
+            detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
+            fields = {"digest": hold.digest, "by": hold.by, "why": hold.detail, "until": _time(hold.until)}
+            entries.append(_entry("hold", detail, reason=hold.reason, **fields))
+    return entries
+
+
+def _pause(desired: DesiredState, now: datetime) -> list[Entry]:
+    pause = desired.pause
+    if pause is None or not pause.is_active(now):
+        return []
+    until = f" until {format_time(pause.until)}" if pause.until else ""
+    detail = f"by {pause.by} {format_age(now - pause.since)}{until}: {pause.why}"
+    return [_entry("pause", detail, by=pause.by, why=pause.why, since=_time(pause.since), until=_time(pause.until))]
+
+
+def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry]:
+    """Return when the window opens for which the release waits."""
+    opening = spec.release.opens_at(now)
+    if release.push is None or opening is None or not awaits_window(release):
+        return []
+    return [_entry("window", f"closed, opens {spec.release.describe(opening, now)}", opens_at=_time(opening))]
+
+
+def _release(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: datetime) -> list[Entry]:
+    """Return the state of the newest release, with the command that helps, unless it is live and settled."""
+    status = release_status(desired, release, spec, now)
+    if status["state"] in (Reason.LIVE, Reason.ALREADY_LIVE, Reason.NO_PUSH_YET):
+        return []
+    since = f" {format_age(now - datetime.fromisoformat(status['since']))}" if status["since"] else ""
+    words = [f"{status['state']}{since}", status["detail"] if status["state"] == release.reason else "", status["next"]]
+    fields = {key: status[key] for key in ("state", "since", "not_before", "remedy")}
+    return [_entry("release", ": ".join(word for word in words if word), **fields)]
+
+
+def _rolled_back(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:
+    """Return the rollback in force, where it is to the subject or away from it."""
+    rollback = desired.rollback
+    if rollback is None:
+        return []
+    held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
+    about = [*held, *([as_decision(rollback.push)] if rollback.push else [])]
+    if not is_agent and not any(item["digest"] in subject.digests or subject.is_about(item) for item in about):
+        return []
+    return [_entry("rolled_back", describe(rollback), version=rollback.version, by=rollback.by, why=rollback.why)]
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
