@@ -75,8 +75,25 @@ class FoundEvent:
 
 
 def read_files(files: Iterable[str]) -> list[FoundEvent]:
-    """Return every event of the files, in their order; raise UsageError for a file that has none."""
-    return [event for file in files for event in parse_text(_read(file), "the input" if file == INPUT else file)]
+    """Return every event of the files, in their order; raise UsageError for a file that has none.
+
+    A folder stands for the JSON files at any depth of it: Event Grid writes dead letters six folders deep.
+    """
+    return [
+        event
+        for named in files
+        for file in _files_of(named)
+        for event in parse_text(_read(file), "the input" if file == INPUT else file)
+    ]
+
+
+def _files_of(named: str) -> list[str]:
+    if named == INPUT or not Path(named).is_dir():
+        return [named]
+    found = sorted(str(path) for path in Path(named).rglob("*.json") if path.is_file())
+    if not found:
+        raise UsageError(f"{named} has no JSON file")
+    return found
 
 
 def deduplicate_and_sort(events: Sequence[FoundEvent]) -> list[FoundEvent]:

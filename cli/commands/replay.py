@@ -26,7 +26,8 @@ NO_TIME_YEAR = 9999
 
 def replay(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Dead letters, poisoned or stored events; - reads the input.")
+        list[str] | None,
+        typer.Argument(help="Files or folders of dead letters or other events; - reads the input."),
     ] = None,
     poisoned_since: Annotated[
         str | None, typer.Option(help="Take poisoned messages from the journal instead of files: 12h, 7d.")

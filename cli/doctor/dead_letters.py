@@ -44,7 +44,7 @@ async def _container(arm: ArmClient, account: str, container: str) -> Check:
     if not count:
         return ok(check, "none")
     fetch = f"az storage blob download-batch --account-name {name} --auth-mode login -s {container} -d dead-letters"
-    return failed(check, f"{count} blobs", f"{fetch}; then slipway replay dead-letters/**/*.json --dry-run")
+    return failed(check, f"{count} blobs", f"mkdir -p dead-letters && {fetch} && slipway replay dead-letters --dry-run")
 
 
 async def _count(endpoint: str, container: str) -> int:

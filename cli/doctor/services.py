@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from cli.doctor import secret_expiries
+from cli.doctor import activity, secret_expiries, targets
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.errors import explain
 from core.agents_file.spec import Agents, SecretRef
@@ -37,6 +37,8 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
     for name in sorted(agents.agents):
         results += await _agent(name, agents, gateways)
+    results += await targets.checks(agents, gateways)
+    results += await activity.checks(gateways)
     return results + await secret_expiries.checks(agents, gateways)
 
 

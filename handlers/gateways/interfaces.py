@@ -191,6 +191,9 @@ class ReleaseQueue(Protocol):
     async def count_messages(self, queue: str) -> int:
         """About how many messages a queue has, hidden messages too; 0 where the queue does not exist."""
 
+    async def oldest_message(self, queue: str) -> datetime | None:
+        """Since when the first message of a queue waits to be taken; None where none does: a hidden one is not seen."""
+
 
 class Lease(Protocol):
     """The right to be the one writer of an agent's release state, with the state that it protects."""

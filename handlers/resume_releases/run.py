@@ -23,6 +23,8 @@ from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog, reason_fields
 
 STEP = "resume"
+HEARTBEAT = "heartbeat"
+"""The marker with the time of the last complete run, for `slipway doctor`."""
 UNFINISHED = frozenset({"open", "due"})
 MAX_CONCURRENT = 8
 
@@ -61,6 +63,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
         otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()
+        await gateways.state_store.write_marker(HEARTBEAT, gateways.clock.now().isoformat())
 
     async def check_drift() -> None:
         at_rest = sorted(set(agents.agents) - at_work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -53,6 +54,12 @@ class InMemoryReleaseQueue:
             raise self.error
         messages = {"releases": self.waiting, "releases-poison": self.poison}.get(queue, ())
         return len(messages) + self.stuck.get(queue, 0)
+
+    async def oldest_message(self, queue: str) -> datetime | None:
+        if self.error is not None:
+            raise self.error
+        due = self.waiting[0].due - self.clock.monotonic() if queue == "releases" and self.waiting else 1.0
+        return self.clock.now() + timedelta(seconds=due) if due <= 0 else None
 
     def take(self) -> Message | None:
         """Remove and return the earliest message; None while none is due."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from datetime import datetime
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
@@ -28,6 +29,14 @@ class StorageReleaseQueue:
             except ResourceNotFoundError:
                 return 0
         return int(properties.approximate_message_count or 0)
+
+    async def oldest_message(self, queue: str) -> datetime | None:
+        with translate_errors(f"peek at {queue}"):
+            try:
+                messages = await self._account.queue(queue).peek_messages(max_messages=1, **NO_TRACE)
+            except ResourceNotFoundError:
+                return None
+        return next((message.inserted_on for message in messages), None)
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""

@@ -107,3 +107,14 @@ def test_events_are_deduplicated_and_sorted_by_time() -> None:
 def test_the_same_id_from_another_source_is_another_event() -> None:
     other = push_event(topic="/registries/other")
     assert len(deduplicate_and_sort(parse_text(json.dumps([PUSH, other]), "f"))) == 2
+
+
+def test_a_folder_stands_for_the_files_in_it_at_any_depth(tmp_path: Path) -> None:
+    deep = tmp_path / "topic" / "subscription" / "2026" / "11" / "24" / "12"
+    deep.mkdir(parents=True)
+    (deep / "letter.json").write_text(json.dumps(push_event(id="deep-1")))
+    (tmp_path / "first.json").write_text(json.dumps(push_event(id="first-1")))
+    assert [event.id for event in read_files([str(tmp_path)])] == ["first-1", "deep-1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty has no JSON file"):
+        read_files([str(tmp_path / "empty")])

@@ -1,0 +1,80 @@
+"""Checks that the app works: its heartbeat, the oldest messages of its queues, and failures that nothing has ended."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from cli.commands.why import unique_decisions
+from cli.doctor.result import Check, failed, ok, unknown
+from cli.durations import format_age
+from cli.errors import explain
+from cli.why_problems import open_problems, with_message
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.run import HEARTBEAT
+
+QUEUES = ("events", "releases")
+MAX_AGE = timedelta(minutes=10)
+"""Of a message that nothing holds back. The timer runs every five minutes: within it the heartbeat comes once."""
+RECENT = timedelta(hours=24)
+IS_RUNNING = 'az functionapp list --query "[].{name:name, state:state}" --output table'
+
+
+async def checks(gateways: Gateways) -> list[Check]:
+    """Check heartbeat, queues and journal; what cannot be read is unknown."""
+    ages = [await _queue(queue, gateways) for queue in QUEUES]
+    return [await _heartbeat(gateways), *ages, *await _failures(gateways)]
+
+
+async def _heartbeat(gateways: Gateways) -> Check:
+    check = "heartbeat of the app"
+    try:
+        at = _time(await gateways.state_store.read_marker(HEARTBEAT))
+    except GatewayError as error:
+        return unknown(check, explain(error).partition("\n")[0])
+    if at is None:
+        return unknown(check, "none yet: the timer runs every five minutes", IS_RUNNING)
+    age = gateways.clock.now() - at
+    return ok(check, format_age(age)) if age <= MAX_AGE else failed(check, f"the last {format_age(age)}", IS_RUNNING)
+
+
+async def _queue(queue: str, gateways: Gateways) -> Check:
+    check = f"oldest message of {queue}"
+    try:
+        oldest = await gateways.release_queue.oldest_message(queue)
+    except GatewayError as error:
+        return unknown(check, explain(error).partition("\n")[0], "get Storage Queue Data Reader on the storage account")
+    if oldest is None:
+        return ok(check, "none waits")
+    age = gateways.clock.now() - oldest
+    return ok(check, format_age(age)) if age <= MAX_AGE else failed(check, f"came {format_age(age)}", IS_RUNNING)
+
+
+async def _failures(gateways: Gateways) -> list[Check]:
+    """One check for each failure of the last day that nothing has ended."""
+    now = gateways.clock.now()
+    since, check = now - RECENT, "failures of 24 hours"
+    try:
+        days = [await gateways.journal.read_day(day) for day in dict.fromkeys((since, now))]
+    except GatewayError as error:
+        return [unknown(check, explain(error).partition("\n")[0])]
+    lines = [line for day in days for line in day if str(line.get("at", "")) >= since.isoformat()]
+    problems = open_problems([with_message(line) for line in unique_decisions(lines)])
+    found = [problem for problem in problems if problem["remedy"] or problem.get("severity") == "error"]
+    results = []
+    for problem in found:
+        about = problem.get("agent") or problem.get("event") or "app"
+        at = _time(str(problem.get("at", "")))
+        age = f" {format_age(now - at)}" if at else ""
+        detail = ": ".join(text for text in (f"{problem['reason']}{age}", str(problem.get("detail") or "")) if text)
+        results.append(failed(f"{about}: last failure", detail, problem["remedy"] or str(problem.get("help") or "")))
+    return results or [ok(check, "none that lasts")]
+
+
+def _time(text: str) -> datetime | None:
+    """Return the time; None where a person wrote something else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
