@@ -58,6 +58,14 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
     }
 
 
+def with_drift(status: dict[str, Any]) -> dict[str, Any]:
+    """Return the status; with the command that takes moved traffic back, where nothing else is to be done first."""
+    if not status["routing_changed_outside"] or status["remedy"]:
+        return status
+    drift, agent = Reason.DRIFT, status["agent"]
+    return status | {"next": drift.help_for(agent), "remedy": drift.remedy_for(agent)}
+
+
 def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -> State:
     """Return what the agent's newest release does, waits for, or ended with."""
     is_asked = desired.asked_generation > release.observed_generation and desired.push is not None

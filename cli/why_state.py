@@ -156,7 +156,8 @@ def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry
 def _release(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: datetime) -> list[Entry]:
     """Return the state of the newest release, with the command that helps, unless it is live and settled."""
     status = release_status(desired, release, spec, now)
-    if status["state"] in (Reason.LIVE, Reason.ALREADY_LIVE, Reason.NO_PUSH_YET):
+    is_shown = status["state"] == Reason.NOT_DUE and desired.waiting  # with the pushes that wait
+    if is_shown or status["state"] in (Reason.LIVE, Reason.ALREADY_LIVE, Reason.NO_PUSH_YET):
         return []
     since = f" {format_age(now - datetime.fromisoformat(status['since']))}" if status["since"] else ""
     words = [f"{status['state']}{since}", status["detail"] if status["state"] == release.reason else "", status["next"]]

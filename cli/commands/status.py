@@ -35,6 +35,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     from cli.errors import explain
     from cli.exit_codes import DONE, SERVICE_ERROR
     from cli.output import join_lines, print_error
+    from cli.release_status import with_drift
     from cli.status_text import status_text
     from core.ncrontab import Schedule
     from handlers.concurrency import gather_two
@@ -44,8 +45,9 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     reads = await read_agents(context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name)))
     serving = await _read_serving(context, reads.found)
     statuses = [
-        _status(spec := context.agents.agents[name], desired, release, now) | _serving(spec, release, serving)
+        with_drift(_status(spec, desired, release, now) | _serving(spec, release, serving))
         for name, (desired, release) in reads.found.items()
+        for spec in [context.agents.agents[name]]
     ]
     dry_run = " (dry run: PRUNE_DRY_RUN is set)" if context.settings.prune_dry_run else ""
     prune = f"next prune {format_time(next_prune)}{dry_run}"

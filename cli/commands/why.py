@@ -200,6 +200,8 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]], problems
     lines += [columns(rows)] if rows else []
     lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
     notes = [f"  {problem['reason']}: {problem['help']}" for problem in problems if problem.get("help")]
+    hint = str(decisions[-1].get("help", "")) if decisions and not notes else ""
+    notes += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
     notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
     lines += [join_lines(*notes)] if notes else []
     return "\n".join(lines)
