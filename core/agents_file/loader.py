@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages, release_windows
+from core.agents_file import evaluation, messages, release_windows
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -19,17 +19,23 @@ __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
-WINDOWS = ("release", "windows")
+WINDOWS, EVALUATE = ("release", "windows"), ("release", "evaluate")
+ReadFile = Callable[[str], bytes]
+"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
-def load_agents(data: bytes) -> Agents:
-    """The agents of a file; raises AgentsFileError with every issue at once."""
+def _no_files(name: str) -> bytes:
+    raise FileNotFoundError(0, "no file is read here", name)
+
+
+def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
+    """The agents of a file, and their datasets; raises AgentsFileError with every issue at once."""
     document = _document(data)
     defaults = _map_at(document, "defaults")
     agents: dict[str, AgentSpec] = {}
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     for name, body in _map_at(document, "agents").items():
-        spec = _agent(document, name, defaults, body)
+        spec = _agent(document, name, defaults, body, read_file)
         if isinstance(spec, AgentSpec):
             agents[name] = spec
         else:
@@ -109,7 +115,9 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
                 yield _issue(document, ("defaults",), error)
 
 
-def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentSpec | list[Issue]:
+def _agent(
+    document: Document, name: str, defaults: Mapping[str, Any], body: Any, read_file: ReadFile
+) -> AgentSpec | list[Issue]:
     home = ("agents", name)
     if not isinstance(body, dict):
         message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
@@ -122,14 +130,31 @@ def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any
         spec = AgentSpec.model_validate(merged)
     except ValidationError as failure:
         return issues + [_issue(document, home, error) for error in failure.errors()]
-    return [*issues, *_window_issues(document, home, spec)] or spec
+    spec, in_dataset = _with_dataset(spec, read_file)
+    found = [*issues, *_window_issues(document, home, spec)]
+    return found + [_located(document, home, (*EVALUATE, *keys), message) for keys, message in in_dataset] or spec
 
 
-def past_freezes(data: bytes, now: datetime) -> list[Issue]:
+def _with_dataset(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with the rows of its dataset, and what is wrong in ``release.evaluate`` and in the dataset."""
+    asked = spec.release.evaluate
+    if asked is None:
+        return spec, []
+    issues: list[tuple[KeyPath, str]] = [*evaluation.find_issues(asked)]
+    try:
+        filled, problems = asked.with_dataset(read_file(asked.dataset))
+    except OSError as error:
+        filled, problems = asked, (f"cannot be read: {error.strerror}",)
+    release = spec.release.model_copy(update={"evaluate": filled})
+    issues += [(("dataset",), f"{asked.dataset} {problem}") for problem in problems]
+    return spec.model_copy(update={"release": release}), issues
+
+
+def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
     document = _document(data)
     found = set[Issue]()
-    for name, spec in load_agents(data).agents.items():
+    for name, spec in agents.agents.items():
         windows = spec.release.windows
         over = release_windows.past_freezes(windows, now) if windows else ()
         found |= {_located(document, ("agents", name), (*WINDOWS, *keys), message) for keys, message in over}

@@ -89,6 +89,7 @@ class UpdateState:
     already_reported: bool = False
     reported_at_end: bool = False
     """The release is about to end with this reason, which is reported then."""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,14 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Ask the candidate a dataset while it has no traffic, or read how far the run is that grades its answers."""
+
+    step: ClassVar[str] = "evaluate"
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Ask the agent while the candidate has its traffic."""
 
@@ -196,7 +205,7 @@ class RollBack:
 
 
 FoundryWrite = Create | Pin | MoveTraffic | RollBack
-Probe = ConfirmActive | Verify | Check
+Probe = ConfirmActive | Verify | Evaluate | Check
 FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
 Action = (
     NeedsRead
