@@ -101,7 +101,7 @@ def _properties(schemas: Any, value: Any, _: Any) -> bool:
     return not isinstance(value, dict) or all(_allows(schemas[key], value[key]) for key in schemas.keys() & value)
 
 
-def _size(kind: type, is_enough: Callable[[int, int], bool]) -> Callable[[Any, Any, Any], bool]:
+def _size(kind: type[str] | type[list[Any]], is_enough: Callable[[int, int], bool]) -> Callable[[Any, Any, Any], bool]:
     return lambda limit, value, _: not isinstance(value, kind) or is_enough(len(value), limit)
 
 

@@ -54,11 +54,11 @@ def grade_run(
         by_criterion.get(score.criterion, []).append(score)
     if not all(_is_whole(scores, first + second) for scores in by_criterion.values()):
         return None
-    graded = [
-        (_service_score(spec, name, scores, range(first)), _service_score(spec, name, scores, range(first, first + second)))
-        for name, scores in by_criterion.items()
-    ]
-    return tuple(own for own, _ in graded), tuple(live for _, live in graded) if second else ()
+    own, live = (
+        tuple(_service_score(spec, name, scores, rows) for name, scores in by_criterion.items())
+        for rows in (range(first), range(first, first + second))
+    )
+    return own, live if second else ()
 
 
 def compare(

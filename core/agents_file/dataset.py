@@ -56,12 +56,12 @@ def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ..
             continue
         try:
             row = _parse(line, text)
-            canonical = json.dumps(_values(row), sort_keys=True)
-            if first_lines.setdefault(canonical, line) != line:
-                raise ValueError(f"repeats line {first_lines[canonical]}")
-            rows.append(row)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
+            continue
+        first = first_lines.setdefault(json.dumps(_values(row), sort_keys=True), line)
+        problems += [f"line {line}: repeats line {first}"] if first != line else []
+        rows.append(row)
     return tuple(rows), tuple(_few(problems) or _of_all(rows))
 
 
@@ -91,9 +91,7 @@ def _parse(line: int, text: bytes) -> EvaluationRow:
         raise ValueError("is not UTF-8 text") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
-    if not isinstance(values, dict):
-        raise ValueError('is not an object such as {"ask": "ping", "expect": "pong"}')
-    for problem in _problems(values):
+    if problem := next(_problems(values), ""):
         raise ValueError(problem)
     contains = values.get("contains") or ()
     values["contains"] = (contains,) if isinstance(contains, str) else tuple(contains)
@@ -111,7 +109,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"has {name}, which is not JSON")
 
 
-def _problems(values: Mapping[str, Any]) -> Iterator[str]:
+def _problems(values: Any) -> Iterator[str]:
+    if not isinstance(values, dict):
+        yield 'is not an object such as {"ask": "ping", "expect": "pong"}'
+        return
     for key in (key for key in values if key not in KEYS):
         similar = get_close_matches(key.lower(), KEYS, n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"valid keys are {', '.join(KEYS)}"

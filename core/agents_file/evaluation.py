@@ -58,7 +58,7 @@ class CriterionSpec(Value):
 
     pass_rate: float | None = Field(None, ge=0, le=1, description="the share of the rows that must pass, from 0 to 1")
     mean: float | None = Field(None, ge=0, le=5, description="the mean of the scores that must be reached")
-    at_most: PositiveDuration | None = Field(None, description="with `latency_p95`: how long 95 % of the answers may take")
+    at_most: PositiveDuration | None = Field(None, description="with `latency_p95`: how long 95 % of answers may take")
     operation: Literal["eq", "ne", "like", "ilike"] = Field(
         "eq", description="with `string_check`: how the answer is compared with `reference`"
     )
@@ -72,12 +72,12 @@ class EvaluateSpec(Value):
     """A dataset, and how well a version must answer it."""
 
     dataset: Annotated[str, AfterValidator(check_dataset)] = Field(
-        description="a file of JSON lines beside agents.yaml: `ask` or `post`; `expect`, `contains`, `schema`, `reference`"
+        description="a file of JSON lines beside agents.yaml: questions, and what their answers must have"
     )
     criteria: Mapping[str, CriterionSpec] = Field(
         min_length=1, description="what is graded, by `expect`, `contains`, `schema`, `latency_p95` or Foundry's names"
     )
-    judge: str | None = Field(None, min_length=1, description="the deployment of the model that Foundry's evaluators ask")
+    judge: str | None = Field(None, min_length=1, description="the deployment of the model that evaluators ask")
     no_worse_than: Literal["live"] | None = Field(None, description="compare each score with that of the live version")
     margin: float = Field(0.0, ge=0, le=1, description="how much worse than the live version a score may be")
     rows_at_once: int = Field(4, ge=1, le=20, description="how many rows are asked at the same time")

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.definition import Note
 from core.model import Push, Routing
 from core.prune.retention import Delete
@@ -182,6 +183,7 @@ class Evaluate:
 
     step: ClassVar[str] = "evaluate"
     version: str
+    spec: EvaluateSpec
 
 
 @dataclass(frozen=True, slots=True)

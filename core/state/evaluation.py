@@ -29,10 +29,10 @@ class CriterionResult:
     is_passed: bool = True
 
     def __str__(self) -> str:
+        limit = f"{'at most' if self.unit else 'threshold'} {_number(self.threshold)}{self.unit}"
         live = "" if self.live is None else f", live {_number(self.live)}"
-        word = "at most" if self.unit else "threshold"
         verdict = "" if self.is_passed else "failed: "
-        return f"{verdict}{self.criterion} {_number(self.value)}{self.unit} ({word} {_number(self.threshold)}{self.unit}{live})"
+        return f"{verdict}{self.criterion} {_number(self.value)}{self.unit} ({limit}{live})"
 
 
 def _number(value: float) -> str:

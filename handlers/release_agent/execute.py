@@ -74,7 +74,7 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
         case Verify():
             return await _verify(action, inputs, run)
         case Evaluate():
-            return await evaluate(inputs, run)
+            return await evaluate(inputs, action.spec, run)
         case Check():
             return await _check(action, inputs, run)
         case PruneForRoom():

@@ -41,13 +41,9 @@ def evaluate(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | 
     if evaluation is not None and abs(now - evaluation.started_at) >= asked.within:
         state = inconclusive(release, evaluation, f"no result within {asked.within.total_seconds():.0f} s", now)
         return UpdateState(Reason.EVALUATION_INCONCLUSIVE, state, already_reported=True)
-    return _next_step(inputs, evaluation, now)
-
-
-def _next_step(inputs: DecisionInput, evaluation: Evaluation | None, now: datetime) -> Action:
     if evaluation is None and (needed := inputs.needs(Read.AGENT)):
         return needed
-    return Evaluate(inputs.release.candidate or "")
+    return Evaluate(release.candidate or "", asked)
 
 
 def evaluation_of(release: ReleaseState, spec: EvaluateSpec) -> Evaluation | None:
