@@ -35,7 +35,7 @@ class Row(Protocol):
         """A body over the invocations protocol."""
 
 
-async def ask_rows(
+async def ask_rows(  # noqa: PLR0913 - whom to ask what, by what means and how long
     agent: str,
     version: str,
     rows: Sequence[Row],
@@ -117,7 +117,7 @@ class _RowAsker:
             elif asked.report.outcome is ProbeOutcome.FAILED and self._has_time():
                 self._answers[index] = RowAnswer(None, asked.seconds, asked.report.detail)
             else:
-                self._problem = self._problem or f"row {index + 1}: {asked.report.detail}"
+                self._stop(f"row {index + 1}: {asked.report.detail}")
 
     def _longest(self) -> float:
         """Seconds for the next answer, or the next session."""
@@ -125,7 +125,11 @@ class _RowAsker:
 
     def _has_time(self) -> bool:
         """False once the time for all rows is up, which says nothing about the version."""
-        if self._clock.monotonic() < self._ends:
-            return True
-        self._problem = self._problem or TIME_IS_UP
-        return False
+        has_time = self._clock.monotonic() < self._ends
+        if not has_time:
+            self._stop(TIME_IS_UP)
+        return has_time
+
+    def _stop(self, problem: str) -> None:
+        """Begin no row any more; the first problem is reported."""
+        self._problem = self._problem or problem
