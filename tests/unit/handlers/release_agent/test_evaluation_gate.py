@@ -14,7 +14,7 @@ from core.reasons import Reason
 from handlers import user_commands
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
-from tests.simulation.virtual_time import in_virtual_time
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.app import AGENT, WITH_RELEASE, App, push_and_release
 
 ROWS = [
@@ -34,10 +34,10 @@ def spec(criteria: str, more: str = "") -> str:
     return f"evaluate: {{dataset: rows.jsonl, criteria: {{{criteria}}}, {judge}{more}}}"
 
 
-def app_with(criteria: str = EXPECT, more: str = "", rows: list[dict[str, Any]] = ROWS, kind: Any = InMemoryFoundry) -> App:
+def app_with(
+    criteria: str = EXPECT, more: str = "", rows: list[dict[str, Any]] = ROWS, kind: Any = InMemoryFoundry
+) -> App:
     agents = load_agents((WITH_RELEASE % spec(criteria, more)).encode(), lambda name: lines(rows))
-    from tests.simulation.virtual_time import VirtualClock
-
     app = App(clock=VirtualClock(), agents=agents, kind=kind)
     app.foundry.answers["a" * 64] = "Paris and Madrid"
     return app
@@ -76,7 +76,6 @@ async def test_a_version_that_answers_worse_is_refused_with_its_scores_and_witho
     assert await app.live() == "1"
     release = await app.state_store.get_release(AGENT)
     assert [hold.reason for hold in release.holds] == ["EVALUATION_FAILED"]
-    assert await push_and_release(app, "v2", "b") == "HELD"
 
 
 @in_virtual_time
@@ -109,12 +108,10 @@ async def test_a_version_is_compared_with_the_live_one_on_the_same_rows() -> Non
 @in_virtual_time
 async def test_a_live_version_without_scores_answers_the_same_rows() -> None:
     app = app_with()
-    live = app.agents
     app.agents = load_agents((WITH_RELEASE % "mode: auto").encode())
     await push_and_release(app, "v1", "a")
     criteria = f"{EXPECT.replace('0.9', '0.4')}, {JUDGED}"
     app.agents = app_with(criteria, "no_worse_than: live").agents
-    assert live != app.agents
     app.foundry.answers["b" * 64] = "Paris"
     app.foundry.judge = lambda _, row: (4.0 if "Madrid" in row["response"] else 3.8, True)
     assert await push_and_release(app, "v2", "b") == "EVALUATION_FAILED"
@@ -189,7 +186,6 @@ class Failing(InMemoryFoundry):
 async def test_a_run_whose_start_has_an_unclear_answer_is_looked_for(is_started: bool) -> None:
     app = app_with(JUDGED, kind=Failing)
     app.foundry.error, app.foundry.is_started = TransientError("Foundry", "503", "start", unclear=True), is_started
-    app.clock.call_later = None
 
     async def recover(evaluation: str, name: str) -> str | None:
         app.foundry.error = None
@@ -229,7 +225,7 @@ async def test_a_rollback_is_not_evaluated() -> None:
     app.foundry.answers["b" * 64] = "Paris and Madrid"
     assert await push_and_release(app, "v2", "b") == "LIVE"
     app.foundry.answers["a" * 64] = "nothing"
-    await user_commands.roll_back(AGENT, "1", "ann", "worse", app.gateways)
+    await user_commands.request_rollback(AGENT, "worse", "ann", app.gateways, "1")
     assert await app.released() == "LIVE"
     assert await app.live() == "1"
     assert app.journal.reasons().count(Reason.EVALUATION_PASSED) == 2
