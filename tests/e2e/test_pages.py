@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -25,7 +26,8 @@ FENCE = re.compile(
 )
 DONE_BY_THE_TEST = re.compile(r"^(?:make |source \.venv/).*$", re.MULTILINE)
 """The test has started a stack, and has the checkout on its path."""
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+PRINTS = re.compile(r"# prints: (.*)$", re.MULTILINE)
+PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 SHOP = "  shop-agent:\n    repository: agents/shop\n"
 
 
@@ -64,15 +66,19 @@ def put_live(running: StackClient, agent: str, *references: str) -> None:
 
 def live_image(running: StackClient, agent: str) -> str:
     with suppress(ResourceNotFoundError), running.foundry() as project:
-        (rule,) = project.agents.get(agent).agent_endpoint.version_selector.version_selection_rules
-        return str(
-            project.agents.get_version(agent, rule.agent_version)["definition"]["container_configuration"]["image"]
-        )
+        endpoint: Any = project.agents.get(agent).agent_endpoint
+        (rule,) = endpoint.version_selector.version_selection_rules
+        version: Any = project.agents.get_version(agent, rule.agent_version)
+        return str(version["definition"]["container_configuration"]["image"])
     return ""
 
 
+def put_secret(running: StackClient, name: str) -> None:
+    running.put("vault", f"/_local/secrets/{name}", {"value": "made-up-value"})
+
+
 def put_orders_live(running: StackClient) -> None:
-    running.put("vault", "/_local/secrets/orders-api-key", {"value": "made-up-value"})
+    put_secret(running, "orders-api-key")
     put_live(running, "orders-assistant", "orders/assistant:v1")
 
 
@@ -84,6 +90,7 @@ BEFORE: dict[str, Callable[[StackClient], None]] = {
     "nothing-happened.md": lambda running: put_live(running, "hello-agent", "agents/hello:v1"),
     "private-registry.md": lambda running: put_live(running, "hello-agent", "agents/hello:v1"),
     "several-teams.md": put_orders_live,
+    "tutorial.md": lambda running: put_secret(running, "greeter-key"),
 }
 """What a page assumes to have happened."""
 
@@ -98,16 +105,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_works_in_order(page: Path, running: StackClient) -> None:
-    files = [block for block in blocks(page) if block.title]
-    agents = [block.text for block in blocks(page) if block.kind == "yaml" and block.text.startswith("defaults:")]
-    (running.folder / "agents.yaml").write_text(agents[0] if agents else (ROOT / "agents.yaml").read_text() + SHOP)
-    for file in files:
-        (running.folder / file.title).write_text(file.text)
-    BEFORE.get(page.name, lambda _: None)(running)
+    (running.folder / "agents.yaml").write_text((ROOT / "agents.yaml").read_text() + SHOP)
+    for block in blocks(page):
+        if block.title:
+            name = "agents.yaml" if block.title.endswith("agents.yaml") else block.title
+            (running.folder / name).write_text(block.text)
+    if before := BEFORE.get(page.name):
+        before(running)
     shell = Shell(running, running.folder)
     for command in commands(page):
         output = shell.run(f"set -e\n{command}")
         assert "(exit code" not in output, f"{command}\n{output}"
+        assert all(expected in output for expected in PRINTS.findall(command)), output
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
