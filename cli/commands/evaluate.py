@@ -188,9 +188,9 @@ def _text(data: dict[str, Any]) -> str:
 
 
 def _cells(score: dict[str, Any]) -> tuple[str, ...]:
-    def text(value: float | None) -> str:
-        return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") + score["unit"]
+    from cli.scores import score_text
 
-    limit = f"{'at most' if score['unit'] else 'at least'} {text(score['threshold'])}"
+    unit = score["unit"]
+    limit = f"{'at most' if unit else 'at least'} {score_text(score['threshold'], unit)}"
     verdict = "passed" if score["is_passed"] else "failed"
-    return score["criterion"], text(score["value"]), limit, text(score["live"]), verdict
+    return score["criterion"], score_text(score["value"], unit), limit, score_text(score["live"], unit), verdict
