@@ -42,12 +42,10 @@ def unsupported(schema: object) -> str:
 
 
 def _problems(schema: object) -> Iterator[str]:
-    if isinstance(schema, bool):
-        return
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict | bool):
         yield "is not a JSON Schema, which is an object"
-        return
-    for keyword, value in schema.items():
+    keywords = schema if isinstance(schema, dict) else {}
+    for keyword, value in keywords.items():
         if keyword in NOTES:
             continue
         if keyword not in VALID:

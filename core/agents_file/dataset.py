@@ -19,6 +19,7 @@ MAX_BYTES = 1_000_000
 MAX_ROWS = 1_000
 MAX_PROBLEMS = 10
 """More are counted, not listed."""
+EXAMPLE = '{"ask": "ping", "expect": "pong"}'
 KEYS = ("ask", "post", "expect", "contains", "schema", "reference")
 
 
@@ -67,7 +68,7 @@ def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ..
 
 def _of_all(rows: list[EvaluationRow]) -> Iterator[str]:
     if not rows:
-        yield 'is empty; write a row such as {"ask": "ping", "expect": "pong"} on each line'
+        yield f"is empty; write a row such as {EXAMPLE} on each line"
     if len(rows) > MAX_ROWS:
         yield f"has {len(rows):,} rows; the maximum is {MAX_ROWS:,}"
 
@@ -91,7 +92,8 @@ def _parse(line: int, text: bytes) -> EvaluationRow:
         raise ValueError("is not UTF-8 text") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
-    if problem := next(_problems(values), ""):
+    problems = _problems(values) if isinstance(values, dict) else iter([f"is not an object such as {EXAMPLE}"])
+    if problem := next(problems, ""):
         raise ValueError(problem)
     contains = values.get("contains") or ()
     values["contains"] = (contains,) if isinstance(contains, str) else tuple(contains)
@@ -109,10 +111,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"has {name}, which is not JSON")
 
 
-def _problems(values: Any) -> Iterator[str]:
-    if not isinstance(values, dict):
-        yield 'is not an object such as {"ask": "ping", "expect": "pong"}'
-        return
+def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for key in (key for key in values if key not in KEYS):
         similar = get_close_matches(key.lower(), KEYS, n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"valid keys are {', '.join(KEYS)}"

@@ -34,10 +34,8 @@ def spec(criteria: str, more: str = "") -> str:
     return f"evaluate: {{dataset: rows.jsonl, criteria: {{{criteria}}}, {judge}{more}}}"
 
 
-def app_with(
-    criteria: str = EXPECT, more: str = "", rows: list[dict[str, Any]] = ROWS, kind: Any = InMemoryFoundry
-) -> App:
-    agents = load_agents((WITH_RELEASE % spec(criteria, more)).encode(), lambda name: lines(rows))
+def app_with(criteria: str = EXPECT, more: str = "", kind: Any = InMemoryFoundry) -> App:
+    agents = load_agents((WITH_RELEASE % spec(criteria, more)).encode(), lambda name: lines(ROWS))
     app = App(clock=VirtualClock(), agents=agents, kind=kind)
     app.foundry.answers["a" * 64] = "Paris and Madrid"
     return app
@@ -61,7 +59,8 @@ async def test_a_version_that_answers_well_goes_live_with_its_scores() -> None:
     (score,) = json.loads(str(line["scores"]))
     assert (score["criterion"], score["value"], score["threshold"], score["is_passed"]) == ("expect", 1.0, 0.9, True)
     good = (await app.state_store.get_release(AGENT)).last_good
-    assert good is not None and [score.value for score in good.scores] == [1.0]
+    assert good is not None
+    assert [score.value for score in good.scores] == [1.0]
     assert app.foundry.run_count == 0, "Slipway grades expect itself"
     assert not app.foundry.agents[AGENT].probe_sessions
 
