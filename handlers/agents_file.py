@@ -21,9 +21,15 @@ def load_agents_file(settings: Settings) -> Agents:
         _, read = _load(path, changed_at)
         if any(file.stat().st_mtime_ns != at for file, at in read.items()):
             _load.cache_clear()
-        return _load(path, changed_at)[0]
+        agents, _ = _load(path, changed_at)
     except OSError as error:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+    for name, endpoint in agents.projects.items():
+        if endpoint.lower() == settings.foundry_project_endpoint.lower():
+            raise ConfigError(
+                f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
+            )
+    return agents
 
 
 @lru_cache(maxsize=2)
@@ -40,5 +46,5 @@ def _load(path: Path, _changed_at: int) -> tuple[Agents, dict[Path, int]]:
         agents = load_agents(path.read_bytes(), read_file)
     except AgentsFileError as error:
         raise ConfigError(str(error)) from error
-    keep_names(agents.agents)
+    keep_names(spec.agent for spec in agents.agents.values())
     return agents, read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -167,51 +167,52 @@ async def test_after_three_attempts_the_release_ends_without_a_hold_until_a_pers
 
 
 class Failing(InMemoryFoundry):
-    """Fails as a test says."""
+    """Fails to start runs as a test says, until a run is looked for."""
 
     error: Exception | None = None
     is_started = False
 
-    async def start_run(self, evaluation: str, name: str, rows: Any) -> str:
-        if self.error is None or self.is_started:
-            await super().start_run(evaluation, name, rows)
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        run_id = await super().start_run(evaluation, name, rows) if self.is_started or self.error is None else ""
         if self.error is not None:
             raise self.error
-        return await self.find_run(evaluation, name) or ""
+        return run_id
+
+    async def find_run(self, evaluation: str, name: str) -> str | None:
+        self.error = None
+        return await super().find_run(evaluation, name)
+
+
+def failing_app(error: Exception, *, is_started: bool = False) -> tuple[App, Failing]:
+    app = app_with(JUDGED, kind=Failing)
+    assert isinstance(app.foundry, Failing)
+    app.foundry.error, app.foundry.is_started = error, is_started
+    return app, app.foundry
 
 
 @in_virtual_time
 @pytest.mark.parametrize("is_started", [True, False])
 async def test_a_run_whose_start_has_an_unclear_answer_is_looked_for(is_started: bool) -> None:
-    app = app_with(JUDGED, kind=Failing)
-    app.foundry.error, app.foundry.is_started = TransientError("Foundry", "503", "start", unclear=True), is_started
-
-    async def recover(evaluation: str, name: str) -> str | None:
-        app.foundry.error = None
-        return await InMemoryFoundry.find_run(app.foundry, evaluation, name)
-
-    app.foundry.find_run = recover
+    app, foundry = failing_app(TransientError("Foundry", "503", "start", unclear=True), is_started=is_started)
     assert await push_and_release(app, "v1", "a") == "LIVE"
-    assert app.foundry.run_count == 1
+    assert foundry.run_count == 1
 
 
 @in_virtual_time
 async def test_a_refused_run_is_tried_again_after_the_time_that_the_service_asks_for() -> None:
-    app = app_with(JUDGED, kind=Failing)
-    app.foundry.error = TransientError("Foundry", "429", "start", throttled=True, retry_after=900)
+    app, foundry = failing_app(TransientError("Foundry", "429", "start", throttled=True, retry_after=900))
     assert await push_and_release(app, "v1", "a") == ""
     detail = "attempt 1 of 3: Foundry refuses evaluations now: 429"
     assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == detail
     assert app.release_queue.sent[-1][1] == 900
-    app.foundry.error = None
+    foundry.error = None
     await app.clock.sleep(901)
     assert await app.released() == "LIVE"
 
 
 @in_virtual_time
 async def test_a_judge_that_does_not_exist_ends_the_release_without_a_hold() -> None:
-    app = app_with(JUDGED, kind=Failing)
-    app.foundry.error = PermanentError("Foundry", "DeploymentNotFound", "start a run", status=404)
+    app, _ = failing_app(PermanentError("Foundry", "DeploymentNotFound", "start a run", status=404))
     assert await push_and_release(app, "v1", "a") == "EVALUATION_INCONCLUSIVE"
     assert "DeploymentNotFound" in str(line_of(app, "EVALUATION_INCONCLUSIVE")["detail"])
     assert not (await app.state_store.get_release(AGENT)).holds
