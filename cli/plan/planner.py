@@ -24,7 +24,7 @@ from core.events import ImagePushed
 from core.reasons import Reason
 from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.reconcile import release_target
 from handlers.settings import Settings
 
 MAX_PASSES = 20
@@ -128,7 +128,7 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
         await clock.sleep(max(0.0, message.due - clock.monotonic()))
         if (agent := message.agent) in agents.agents:
             spec, now = agents.agents[agent], clock.now()
-            end = await reconcile(spec, settings, gateways)
+            end = await release_target(spec, agents, settings, gateways)
             opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
             detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
             if opening and not any(waiting.agent == agent for waiting in queue.waiting):

@@ -234,7 +234,12 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
-    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
+    before = state.last_good
+    same_image = before is not None and before.push.digest == state.push.digest
+    since = before.since if before is not None and same_image else now
+    good = GoodVersion(
+        state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts, since
+    )
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

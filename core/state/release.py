@@ -62,6 +62,8 @@ class GoodVersion:
     """The time of the rollback that gave its definition."""
     parts: tuple[tuple[str, str], ...] = ()
     """What it was created from, see ``core.definition.plain_parts``; empty where that is not known."""
+    since: datetime | None = None
+    """Since when its image is the good one, without interruption."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from handlers.release_agent.refusals import refusal_reason
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
+from handlers.release_agent.stages import take_promotion, wake_next_stage
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -59,7 +60,7 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
-        await reconcile(spec, settings, gateways, parsed.traceparent)
+        await release_target(spec, agents, settings, gateways, parsed.traceparent)
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
@@ -67,6 +68,18 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()
+
+
+async def release_target(
+    spec: AgentSpec, agents: Agents, settings: Settings, gateways: Gateways, traceparent: str | None = None
+) -> Reason:
+    """Take what the stage before lets through, release it, and wake the stage after."""
+    if not await take_promotion(spec, gateways):
+        return Reason.NO_PUSH_YET
+    reason = await reconcile(spec, settings, gateways, traceparent)
+    if reason is Reason.LIVE:
+        await wake_next_stage(spec, agents, gateways)
+    return reason
 
 
 async def reconcile(
@@ -89,7 +102,7 @@ async def reconcile(
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
-            writer = FoundryWriter(spec.name, lease, gateways)
+            writer = FoundryWriter(spec, lease, gateways)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
