@@ -56,11 +56,13 @@ NO_SLOT = "Foundry refuses requests (429), and other releases are before this on
 
 
 async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Continue the release that the message names; a message that names none is recorded and done with."""
+    """Continue the release that the message names, and wake the next stage; one that names none is only recorded."""
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
-        await release_target(spec, agents, settings, gateways, parsed.traceparent)
+        if await take_promotion(spec, gateways):
+            ended = await reconcile(spec, settings, gateways, parsed.traceparent)
+            await wake_next_stage(spec, ended, agents, gateways)
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
@@ -68,18 +70,6 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     else:
         decisions.record(Reason.MALFORMED_MESSAGE, 'expected {"target": …}')
     await decisions.flush()
-
-
-async def release_target(
-    spec: AgentSpec, agents: Agents, settings: Settings, gateways: Gateways, traceparent: str | None = None
-) -> Reason:
-    """Take what the stage before lets through, release it, and wake the stage after."""
-    if not await take_promotion(spec, gateways):
-        return Reason.NO_PUSH_YET
-    reason = await reconcile(spec, settings, gateways, traceparent)
-    if reason is Reason.LIVE:
-        await wake_next_stage(spec, agents, gateways)
-    return reason
 
 
 async def reconcile(

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, next_stage
 from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
+from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from handlers.concurrency import gather_all, gather_two
@@ -73,7 +74,9 @@ async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> 
     await decisions.flush()
 
 
-async def wake_next_stage(spec: AgentSpec, agents: Agents, gateways: Gateways) -> None:
-    """The image of this target is good: the targets of the next stage may take it, or begin to wait."""
+async def wake_next_stage(spec: AgentSpec, ended: Reason, agents: Agents, gateways: Gateways) -> None:
+    """A release that went live made its image the good one: the targets of the next stage may take it, or wait."""
+    if ended is not Reason.LIVE:
+        return
     wake = partial(gateways.release_queue.enqueue, traceparent=otel.current_traceparent())
     await gather_all([wake(name) for name in next_stage(agents, spec.name)])
