@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.fields import DURATION_PATTERN, NAME_PATTERN
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
@@ -17,7 +18,7 @@ ONE_OR_MORE = (
     *(("WindowsSpec", key) for key in ("allow", "deny", "freezes")),
 )
 """Keys whose list may be written as its only item."""
-MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, WindowsSpec, KeepSpec)
+MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, EvaluateSpec, CriterionSpec, WindowsSpec, KeepSpec)
 """Models that defaults and agent may fill together, so that no key of them is required in either place."""
 
 

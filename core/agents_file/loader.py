@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages, release_windows, stages
+from core.agents_file import evaluation, messages, release_windows, stages
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -20,13 +20,19 @@ __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
-WINDOWS = ("release", "windows")
+WINDOWS, EVALUATE = ("release", "windows"), ("release", "evaluate")
 Homes = tuple[KeyPath, ...]
 """Where the keys of a target stand, in the order in which they count: its stage, its agent, the defaults."""
+ReadFile = Callable[[str], bytes]
+"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
-def load_agents(data: bytes) -> Agents:
-    """The targets of a file; raises AgentsFileError with every issue at once."""
+def _no_files(name: str) -> bytes:
+    raise FileNotFoundError(0, "no file is read here", name)
+
+
+def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
+    """The targets of a file, and their datasets; raises AgentsFileError with every issue at once."""
     document = _document(data)
     defaults, projects = _map_at(document, "defaults"), dict[str, str]()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
@@ -37,6 +43,10 @@ def load_agents(data: bytes) -> Agents:
     for name, body in _map_at(document, "agents").items():
         found, wrong = _specs(document, name, defaults, body, projects)
         issues += wrong
+        for number, (home, stage, spec) in enumerate(found):
+            filled, in_dataset = _with_dataset(spec, read_file)
+            issues += [_located(document, home, (*EVALUATE, *keys), message) for keys, message in in_dataset]
+            found[number] = home, stage, filled
         for target in stages.targets([(stage, spec) for _, stage, spec in found]):
             agents[target.name] = target
             homes[target.name] = found[target.place.number - 1][0]
@@ -163,11 +173,25 @@ def _with_env(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def past_freezes(data: bytes, now: datetime) -> list[Issue]:
+def _with_dataset(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with the rows of its dataset, and what is wrong in ``release.evaluate`` and in the dataset."""
+    asked = spec.release.evaluate
+    if asked is None:
+        return spec, []
+    issues: list[tuple[KeyPath, str]] = [*evaluation.find_issues(asked)]
+    try:
+        filled, problems = asked.with_dataset(read_file(asked.dataset))
+    except OSError as error:
+        filled, problems = asked, (f"cannot be read: {error.strerror}",)
+    release = spec.release.model_copy(update={"evaluate": filled})
+    issues += [(("dataset",), f"{asked.dataset} {problem}") for problem in problems]
+    return spec.model_copy(update={"release": release}), issues
+
+
+def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
     document = _document(data)
     found = set[Issue]()
-    agents = load_agents(data)
     for name, spec in agents.agents.items():
         windows = spec.release.windows
         over = release_windows.past_freezes(windows, now) if windows else ()

@@ -11,6 +11,7 @@ import re2
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.agents_file.fields import (
     ConnectionField,
     Cpu,
@@ -133,8 +134,11 @@ class ReleaseSpec(Value):
         timedelta(minutes=10), description="the maximum time until a version is active"
     )
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
+    evaluate: EvaluateSpec | None = Field(
+        None, description="a dataset that the version must answer well before it gets traffic"
+    )
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
-    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a gate is held")
     logs: bool = Field(
         default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
     )

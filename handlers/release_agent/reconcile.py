@@ -33,13 +33,14 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
+from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.refusals import refusal_reason
+from handlers.release_agent.release_context import ActionResult, ReleaseContext
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
