@@ -185,11 +185,16 @@ async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState
 
 def _pushes(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
     """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
+    from cli.durations import format_time
+
     good = release.last_good.push if release.last_good else None
     candidate = release.push if release.is_open else None
     note = f", {release.phase}, version {release.candidate}"
     pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
     pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
+    if (stage := desired.stage_wait) and stage.reason == "STAGE_WAITING":
+        since, until = format_time(stage.since), format_time(stage.until)
+        pushes.append(("waiting", stage.push, f", good in the stage before since {since}, goes on at {until}"))
     return [(kind, push, text) for kind, push, text in pushes if push is not None]
 
 
