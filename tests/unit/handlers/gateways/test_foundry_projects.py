@@ -155,7 +155,7 @@ def test_the_settings_project_has_one_name(tmp_path) -> None:  # type: ignore[no
 
 @pytest.mark.parametrize(("target", "project"), [("hello-agent", "default"), ("hello-agent@eu", "eu")])
 async def test_rows_and_answers_stay_in_the_project_of_their_target(target: str, project: str) -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     foundry = app.gateways.foundry
     evaluation = await foundry.create_evaluation(target, "2", [ServiceCriterion("a", "builtin.coherence", "gpt")])
     run = await foundry.start_run(evaluation, "slipway", [{"query": "q", "response": "r"}])
