@@ -15,7 +15,7 @@ from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects")
 PROJECT_KEYS = ("endpoint",)
-STAGE_KEYS = ("project", "projects")
+STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
 REFERENCE_KEYS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
 """The keys of a variable's value in its two map forms, by the name that pydantic puts into an error's location."""

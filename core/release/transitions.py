@@ -239,7 +239,10 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
+    before = state.last_good
+    same_image = before is not None and before.push.digest == state.push.digest
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
+    good = replace(good, since=before.since if before is not None and same_image else now)
     if state.evaluation is not None and state.evaluation.version == state.candidate:
         good = replace(good, scores=state.evaluation.scores, scores_key=state.evaluation.key)
     again = state.last_good is not None and state.last_good.version == good.version

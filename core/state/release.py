@@ -71,6 +71,8 @@ class GoodVersion:
     scores: tuple[Score, ...] = ()
     """How well it answered the dataset that ``scores_key`` names, see ``Evaluation.key``."""
     scores_key: str = ""
+    since: datetime | None = None
+    """Since when its image is the good one, without interruption."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,8 @@ async def _start_run(
         problem = "the secrets that the answers may repeat could not be read, so that they cannot be left out"
         return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)
     masked = [{key: redact(text) for key, text in row.items()} for row in rows]
-    name = f"slipway {run.spec.name} {evaluation.version}"
     try:
-        service_id = await foundry.create_evaluation(name, asked.service_criteria())
+        service_id = await foundry.create_evaluation(run.spec.name, evaluation.version, asked.service_criteria())
         await run.keeper.keep()
         evaluation = replace(evaluation, service_id=service_id, sent_at=clock.now())
         intent = replace(release, evaluation=evaluation)
