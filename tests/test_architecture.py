@@ -32,7 +32,7 @@ LAYERS = (
     {"core.agents_file", "core.events", "core.state"},
     {"core.secret_versions", "core.waits"},
     {"core.definition", "core.release_outcome", "core.secret_expiry"},
-    {"core.copied_definition", "core.drift"},
+    {"core.copied_definition", "core.drift", "core.commit_status"},
     {"core.prune", "core.intake", "core.vault_variables"},
     {"core.release"},
     {"handlers.masking"},

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.agents_file.fields import NAME_PATTERN
+from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
 
@@ -38,6 +39,7 @@ def schema() -> dict[str, Any]:
                 "propertyNames": {"pattern": NAME_PATTERN},
                 "additionalProperties": agent,
             },
+            "github": {"$ref": "#/$defs/GitHubSpec", "description": "shows releases on the commits of their images"},
         },
         "$defs": _definitions(),
     }
@@ -45,7 +47,7 @@ def schema() -> dict[str, Any]:
 
 def _definitions() -> dict[str, Any]:
     agent = AgentSpec.model_json_schema()
-    definitions = {**agent.pop("$defs"), "AgentSpec": agent}
+    definitions = {**agent.pop("$defs"), "AgentSpec": agent, "GitHubSpec": GitHubSpec.model_json_schema()}
     for model in MERGED_MODELS:
         definitions[model.__name__].pop("required", None)
         for key, field in model.model_fields.items():

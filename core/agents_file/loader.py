@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.agents_file import messages, release_windows
+from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -34,10 +35,12 @@ def load_agents(data: bytes) -> Agents:
             agents[name] = spec
         else:
             issues += spec
+    github, github_issues = _github(document)
+    issues += github_issues
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, lines=document.lines)
+    return Agents.model_construct(agents=agents, github=github, lines=document.lines)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -125,6 +128,19 @@ def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any
     return [*issues, *_window_issues(document, home, spec)] or spec
 
 
+def _github(document: Document) -> tuple[GitHubSpec | None, list[Issue]]:
+    """The key ``github``, where the file has it."""
+    if not isinstance(document.value, dict) or "github" not in document.value:
+        return None, []
+    try:
+        return GitHubSpec.model_validate(document.value["github"]), []
+    except ValidationError as failure:
+        keys = [("github", *map(str, error["loc"])) for error in failure.errors()]
+        return None, [
+            _issue_at(document, path, path, error) for path, error in zip(keys, failure.errors(), strict=True)
+        ]
+
+
 def past_freezes(data: bytes, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
     document = _document(data)
@@ -156,6 +172,10 @@ def _issue(document: Document, home: KeyPath, error: ErrorDetails) -> Issue:
     keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     path = _path(document, home, _without_added_index(document, home, in_file))
+    return _issue_at(document, path, keys, error)
+
+
+def _issue_at(document: Document, path: KeyPath, keys: KeyPath, error: ErrorDetails) -> Issue:
     return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
 
 

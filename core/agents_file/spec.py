@@ -29,6 +29,7 @@ from core.agents_file.fields import (
     Tool,
     Variable,
 )
+from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
 from core.agents_file.value import Value
 
@@ -202,6 +203,8 @@ class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    github: GitHubSpec | None = None
+    """None: releases are not shown on GitHub."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
 
