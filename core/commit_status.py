@@ -8,12 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of
+from core.source_commit import SourceCommit
 
 MAX_AGE = timedelta(hours=12)
-"""How long a message waits for GitHub; a status that comes later tells nobody anything."""
+"""How long a message waits for GitHub; a later status would be history."""
+MAX_DESCRIPTION_CHARS = 140
+"""GitHub's limit (https://docs.github.com/en/rest/deployments/statuses)."""
 MAX_STATUSES = 10
 """Of one message: Slipway's own have three at most."""
 STEPS = frozenset({Reason.ADOPT, Reason.CREATE, Reason.CONFIRM_PASSED, Reason.TRAFFIC_MOVED})
@@ -68,6 +72,34 @@ class CommitStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitDeployment:
+    """A release as GitHub has it: a deployment of a commit, whose environment is the target."""
+
+    repository: str
+    """Owner and name."""
+    revision: str
+    target: str
+    generation: int
+    digest: str
+
+    @property
+    def payload(self) -> dict[str, dict[str, object]]:
+        """What a deployment carries so that it is found again: one for each release."""
+        return {"slipway": {"target": self.target, "generation": self.generation, "digest": self.digest}}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStatus:
+    """A status as GitHub shows it: a reason code with its meaning, and a link; no text of others."""
+
+    state: CommitState
+    description: str
+    log_url: str = ""
+    deactivates_others: bool = True
+    """Earlier successful deployments of the target become inactive."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommitStatusMessage:
     """A message of the queue ``commit-statuses``: statuses of one release, in their order."""
 
@@ -97,13 +129,42 @@ class CommitStatusMessage:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
+    def joined_with(self, later: CommitStatusMessage) -> list[CommitStatusMessage]:
+        """A message with the statuses of both, where they are of the same release; else both messages."""
+        if replace(later, statuses=self.statuses, traceparent=self.traceparent) != self:
+            return [self, later]
+        known = {status.state for status in self.statuses}
+        return [replace(self, statuses=self.statuses + tuple(new for new in later.statuses if new.state not in known))]
+
     def again(self) -> CommitStatusMessage:
         """The same after one more try."""
         return replace(self, tries=self.tries + 1)
 
     def is_too_old(self, now: datetime) -> bool:
-        """True where nobody waits for these statuses any more."""
+        """True once GitHub has not taken the statuses for so long that they are given up."""
         return now - self.statuses[0].at > MAX_AGE
+
+    def deployment(self, commit: SourceCommit) -> CommitDeployment:
+        """The deployment of the release, at its commit."""
+        return CommitDeployment(commit.repository, commit.revision, self.target, self.generation, self.digest)
+
+    def shown(self, log_url: str | None, live: str | None) -> list[ShownStatus]:
+        """The statuses as GitHub shows them; ``live`` is the version that the target runs now, where it is known.
+
+        A success that comes late, after a newer release went live, is inactive at once and deactivates nothing.
+        """
+        shown = [self._shown(status, log_url, live) for status in self.statuses]
+        replaced = next((item for item in shown if not item.deactivates_others), None)
+        return [*shown, replace(replaced, state=CommitState.INACTIVE)] if replaced else shown
+
+    def _shown(self, status: CommitStatus, log_url: str | None, live: str | None) -> ShownStatus:
+        values = {"target": self.target, "digest": self.digest, "version": status.version, "reason": status.reason}
+        link = log_url or ""
+        for name, value in values.items():
+            link = link.replace(f"{{{name}}}", quote(value, safe=""))
+        description = f"{status.reason}: {status.reason.meaning}"[:MAX_DESCRIPTION_CHARS]
+        is_live = status.state is not CommitState.SUCCESS or live in (None, status.version)
+        return ShownStatus(status.state, description, link, is_live)
 
 
 def _message(body: dict[str, Any]) -> CommitStatusMessage | None:
@@ -126,18 +187,18 @@ def _status(item: dict[str, Any]) -> CommitStatus:
     return CommitStatus(CommitState(item["state"]), Reason[item["reason"]], at, str(item.get("version", ""))[:20])
 
 
-def creates_deployment(statuses: Collection[CommitStatus]) -> bool:
-    """False where all that is known is that nothing was released."""
+def creates_deployment(statuses: Collection[ShownStatus]) -> bool:
+    """False where nothing was released: GitHub then needs no deployment."""
     return any(status.state is not CommitState.INACTIVE for status in statuses)
 
 
-def missing_statuses(existing: Collection[str], wanted: Sequence[CommitStatus]) -> list[CommitStatus]:
+def missing_statuses(existing: Collection[str], wanted: Sequence[ShownStatus]) -> list[ShownStatus]:
     """The statuses that a deployment still gets: each state once, none that comes before one that it has.
 
     Messages are delivered twice, and in any order.
     """
     reached = max((ORDER[CommitState(state)] for state in existing if state in ORDER), default=-1)
-    missing = list[CommitStatus]()
+    missing = list[ShownStatus]()
     for status in sorted(wanted, key=lambda item: ORDER[item.state]):
         if ORDER[status.state] > reached:
             missing.append(status)

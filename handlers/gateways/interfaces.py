@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core.agents_file.spec import Probe
+from core.commit_status import CommitDeployment, CommitState, CommitStatusMessage, ShownStatus
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
@@ -27,6 +28,7 @@ from core.model import (
     Routing,
     Secret,
     SecretUnavailable,
+    SecretValue,
     SecretVersion,
     Toolbox,
     Version,
@@ -175,7 +177,39 @@ class ReleaseQueue(Protocol):
         """About how many messages a queue has, hidden messages too; 0 where the queue does not exist."""
 
 
-class Lease(Protocol):
+class CommitStatusQueue(Protocol):
+    """The queue ``commit-statuses``. Each method raises TransientError or PermanentError."""
+
+    async def enqueue(self, message: CommitStatusMessage, *, delay: float = 0) -> None:
+        """Queue the statuses, hidden for a delay in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubApp:
+    """Who signs in on GitHub, and where."""
+
+    app_id: str
+    private_key: SecretValue
+    api: str
+
+
+class GitHub(Protocol):
+    """Deployments on GitHub. Each method raises TransientError or PermanentError."""
+
+    async def ensure_statuses(
+        self, app: GitHubApp, deployment: CommitDeployment, statuses: Sequence[ShownStatus]
+    ) -> Sequence[CommitState]:
+        """Give the deployment, which is created where it is missing, the statuses that it lacks; returns these."""
+
+
+class Lock(Protocol):
+    """The right to be alone with a name, for at most 60 s."""
+
+    async def release(self) -> None:
+        """Let the next holder in; never raises, since a lock expires by itself."""
+
+
+class Lease(Lock, Protocol):
     """The right to be the one writer of an agent's release state, with the state that it protects."""
 
     @property
@@ -194,9 +228,6 @@ class Lease(Protocol):
 
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""
-
-    async def release(self) -> None:
-        """Let the next holder in; never raises, since a lease expires by itself."""
 
 
 class StateStore(Protocol):
@@ -222,6 +253,9 @@ class StateStore(Protocol):
 
     async def write_marker(self, name: str, value: str) -> None:
         """Store a short text under a name."""
+
+    async def lock(self, name: str) -> Lock | None:
+        """Be alone with a name of a marker, or None while somebody else is."""
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents in one of the states (open, due, ended), by one listing."""
@@ -258,5 +292,7 @@ class Gateways:
     registry: Registry
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
+    commit_statuses: CommitStatusQueue | None = None
+    """None where releases only are imagined."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses."""

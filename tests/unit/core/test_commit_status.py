@@ -15,12 +15,14 @@ from core.commit_status import (
     CommitState,
     CommitStatus,
     CommitStatusMessage,
+    ShownStatus,
     creates_deployment,
     missing_statuses,
     state_of_end,
     state_of_step,
 )
 from core.reasons import Reason
+from core.source_commit import SourceCommit
 
 AT = datetime(2026, 11, 29, 6, tzinfo=UTC)
 QUEUED, IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = CommitState
@@ -28,6 +30,10 @@ QUEUED, IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = CommitState
 
 def status(state: CommitState, reason: Reason = Reason.LIVE) -> CommitStatus:
     return CommitStatus(state, reason, AT, "7")
+
+
+def shown(state: CommitState) -> ShownStatus:
+    return ShownStatus(state, "LIVE: text")
 
 
 MESSAGE = CommitStatusMessage(
@@ -75,15 +81,15 @@ def test_an_end_has_a_state(reason: Reason, state: CommitState | None) -> None:
 
 
 def test_what_released_nothing_creates_no_deployment() -> None:
-    assert not creates_deployment([status(INACTIVE)])
-    assert creates_deployment([status(QUEUED), status(INACTIVE)])
+    assert not creates_deployment([shown(INACTIVE)])
+    assert creates_deployment([shown(QUEUED), shown(INACTIVE)])
 
 
 def test_every_order_of_deliveries_ends_in_the_same_state() -> None:
     for order in permutations((QUEUED, IN_PROGRESS, SUCCESS, SUCCESS)):
         existing = list[str]()
         for state in order:
-            existing += [item.state for item in missing_statuses(existing, [status(state)])]
+            existing += [item.state for item in missing_statuses(existing, [shown(state)])]
         assert existing[-1] == SUCCESS
         assert len(existing) == len(set(existing))
 
@@ -103,7 +109,7 @@ def test_every_order_of_deliveries_ends_in_the_same_state() -> None:
 def test_a_deployment_gets_each_state_once_and_none_that_comes_before(
     existing: list[str], wanted: list[CommitState], missing: list[CommitState]
 ) -> None:
-    assert [item.state for item in missing_statuses(existing, [status(state) for state in wanted])] == missing
+    assert [item.state for item in missing_statuses(existing, [shown(state) for state in wanted])] == missing
 
 
 def test_a_message_is_read_as_it_was_written() -> None:
@@ -113,6 +119,46 @@ def test_a_message_is_read_as_it_was_written() -> None:
     assert CommitStatusMessage.from_json(json.dumps(json.loads(again.to_json()) | {"more": 1})) == again
     plain = replace(MESSAGE, traceparent=None)
     assert CommitStatusMessage.from_json(plain.to_json()) == plain
+
+
+def test_messages_of_one_release_are_joined() -> None:
+    later = replace(MESSAGE, statuses=(status(IN_PROGRESS), status(SUCCESS)), traceparent=None)
+    (joined,) = MESSAGE.joined_with(later)
+    assert [item.state for item in joined.statuses] == [QUEUED, IN_PROGRESS, SUCCESS]
+    assert joined.traceparent == MESSAGE.traceparent
+    other = replace(later, generation=4)
+    assert MESSAGE.joined_with(other) == [MESSAGE, other]
+
+
+def test_a_status_shows_its_reason_and_a_link() -> None:
+    link = "https://logs.contoso.com/?q={target}/{version}/{reason}/{digest}/{target}"
+    queued, _ = MESSAGE.shown(link, None)
+    target = "support-agent%40prod-eu"
+    assert queued.log_url == f"https://logs.contoso.com/?q={target}/7/BEGIN/sha256%3A{'a' * 64}/{target}"
+    assert queued.description.startswith("BEGIN: ")
+    assert {len(item.description) <= 140 for item in MESSAGE.shown(None, None)} == {True}
+    assert MESSAGE.shown(None, None)[0].log_url == ""
+
+
+@pytest.mark.parametrize("live", [None, "7"])
+def test_a_success_replaces_what_was_live(live: str | None) -> None:
+    (success,) = replace(MESSAGE, statuses=(status(SUCCESS),)).shown(None, live)
+    assert (success.state, success.deactivates_others) == (SUCCESS, True)
+
+
+def test_a_success_that_is_replaced_already_deactivates_nothing() -> None:
+    success, inactive = replace(MESSAGE, statuses=(status(SUCCESS),)).shown(None, "8")
+    assert [(item.state, item.deactivates_others) for item in (success, inactive)] == [
+        (SUCCESS, False),
+        (INACTIVE, False),
+    ]
+
+
+def test_a_deployment_names_its_release() -> None:
+    deployment = MESSAGE.deployment(SourceCommit("github.com/contoso/support", "a" * 40))
+    assert (deployment.repository, deployment.revision) == ("contoso/support", "a" * 40)
+    release = {"target": MESSAGE.target, "generation": 3, "digest": MESSAGE.digest}
+    assert deployment.payload == {"slipway": release}
 
 
 def test_a_message_gets_too_old() -> None:

@@ -1,0 +1,48 @@
+"""Sends the statuses that a release gives the commit of its image to the queue of the function that reports them."""
+
+from __future__ import annotations
+
+from core.commit_status import CommitState, CommitStatus, CommitStatusMessage
+from core.reasons import Reason
+from core.state.release import ReleaseState
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.interfaces import Gateways
+from handlers.telemetry import otel
+
+
+class CommitReporter:
+    """The statuses of one run of a release; they are sent together, and none of them delays the release."""
+
+    def __init__(self, target: str, gateways: Gateways, *, enabled: bool) -> None:
+        self._target, self._clock = target, gateways.clock
+        self._queue = gateways.commit_statuses if enabled else None
+        self._unsent: list[CommitStatusMessage] = []
+
+    def add(self, state: CommitState | None, reason: Reason, release: ReleaseState) -> None:
+        """Note the status that a decision leads to; None where it leads to none."""
+        push = release.push
+        if state is None or push is None or self._queue is None:
+            return
+        facts = release.image_facts.get(push.digest)
+        message = CommitStatusMessage(
+            self._target,
+            push.repository,
+            push.digest,
+            release.observed_generation,
+            (CommitStatus(state, reason, self._clock.now(), release.candidate or ""),),
+            facts.source if facts else "",
+            facts.revision if facts else "",
+            traceparent=otel.current_traceparent(),
+        )
+        last = self._unsent.pop() if self._unsent else None
+        self._unsent += last.joined_with(message) if last else [message]
+
+    async def send(self) -> str:
+        """Send what is not sent yet; returns why the queue did not accept it, an empty text where it did."""
+        while self._unsent and self._queue is not None:
+            try:
+                await self._queue.enqueue(self._unsent[0])
+            except GatewayError as error:
+                return str(error)
+            del self._unsent[0]
+        return ""
