@@ -109,7 +109,7 @@ class Reason(StrEnum):
     VERSION_LIMIT = "VERSION_LIMIT", "error", "the agent has as many versions as it may have, and all must stay", "Loosen the setting in keep that the detail names, or raise keep.limit; deploy, then run slipway retry AGENT."
     CREATE_REFUSED = "CREATE_REFUSED", "error", "Foundry refused the definition", "Correct the agent in agents.yaml as the detail says and deploy; the release follows."
     ROUTE_REFUSED = "ROUTE_REFUSED", "error", "Foundry refused to move the traffic", "Remove the cause that the detail names, then run slipway retry AGENT."
-    REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refused a read", "Check FOUNDRY_PROJECT_ENDPOINT and KEY_VAULT_URL, then run slipway retry AGENT."
+    REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refused a read", "Check FOUNDRY_PROJECT_ENDPOINT, the projects of agents.yaml and KEY_VAULT_URL, then run slipway retry AGENT."
     PREVIEW_REQUIRED = "PREVIEW_REQUIRED", "error", "Foundry refused a preview feature", "Remove the feature that the detail names from agents.yaml and deploy, or ask Microsoft to enable it and run slipway retry AGENT."
     FORBIDDEN = "FORBIDDEN", "error", "the app's identity lacks a permission", "Grant it Foundry User on the project, then run slipway retry AGENT."
     IMAGE_ERROR = "IMAGE_ERROR", "error", "Foundry cannot pull or start the image", "Grant the project's identity AcrPull or Repository Reader, enable ARM token authentication on the registry, build for linux/amd64; then run slipway retry AGENT."

@@ -18,9 +18,15 @@ def load_agents_file(settings: Settings) -> Agents:
         changed_at = path.stat().st_mtime_ns
         if not path.is_file():
             raise ConfigError(f"AGENTS_FILE: {path} is not a file; name the file itself, such as agents.yaml")
-        return _load(path, changed_at)
+        agents = _load(path, changed_at)
     except OSError as error:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+    for name, endpoint in agents.projects.items():
+        if endpoint.lower() == settings.foundry_project_endpoint.lower():
+            raise ConfigError(
+                f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
+            )
+    return agents
 
 
 @lru_cache(maxsize=2)
@@ -30,4 +36,5 @@ def _load(path: Path, _changed_at: int) -> Agents:
     except AgentsFileError as error:
         raise ConfigError(str(error)) from error
     keep_names(agents.agents)
+    keep_names(spec.agent for spec in agents.agents.values())
     return agents

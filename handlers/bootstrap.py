@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from azure.identity.aio import DefaultAzureCredential
 
     from core.agents_file.spec import Agents
-    from handlers.gateways.interfaces import Gateways, GitHub
+    from handlers.gateways.commit_statuses import GitHub
+    from handlers.gateways.interfaces import Gateways
     from handlers.gateways.storage.account import StorageAccount
     from handlers.settings import Settings
 
@@ -59,6 +60,7 @@ def gateways() -> Gateways:
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.event_grid import EventGridPublisher
     from handlers.gateways.foundry.client import AzureFoundry
+    from handlers.gateways.foundry.projects import FoundryProjects
     from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.key_vault import AzureKeyVault
@@ -71,8 +73,14 @@ def gateways() -> Gateways:
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
     rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second)
+    limiters = cache(lambda _project: FoundryRateLimiter(env.foundry_reads_per_second))
+
+    def connect(name: str, endpoint: str) -> AzureFoundry:
+        return AzureFoundry(endpoint, credential(), limiters(name), clock)
+
+    default = AzureFoundry(project, credential(), rate_limiter, clock)
     return Gateways(
-        foundry=AzureFoundry(project, credential(), rate_limiter, clock),
+        foundry=FoundryProjects(default, lambda: agents().projects, connect),
         key_vault=AzureKeyVault(env.key_vault_url, credential()),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
@@ -82,6 +90,7 @@ def gateways() -> Gateways:
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         commit_statuses=StorageCommitStatusQueue(account),
         rate_limiter=rate_limiter,
+        project_limiter=limiters,
     )
 
 

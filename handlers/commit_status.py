@@ -14,8 +14,9 @@ from core.commit_status import CommitStatusMessage
 from core.model import Secret
 from core.reasons import Reason
 from core.source_commit import SourceCommit, source_commit
+from handlers.gateways.commit_statuses import GitHub, GitHubApp
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.interfaces import Gateways, GitHub, GitHubApp
+from handlers.gateways.interfaces import Gateways
 from handlers.redaction import register_secret
 from handlers.retry import Backoff
 from handlers.settings import Settings

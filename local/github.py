@@ -1,7 +1,7 @@
 """The few routes of GitHub's REST API that show releases: sign-in as a GitHub App, deployments, their statuses.
 
 ``GET /_local/deployments`` shows what was made; ``PUT /_local/github`` names repositories without the App and
-commits that were never pushed. Lacks: everything else of GitHub; a rate limit comes from a fault. Every repository exists.
+commits that were never pushed. Lacks: everything else of GitHub, and its rate limits. Every repository exists.
 Shapes: https://docs.github.com/en/rest/deployments and https://docs.github.com/en/rest/apps/apps
 """
 

@@ -24,8 +24,8 @@ MAY_IMPORT = {
     "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns"}
-    | {"core.image_reference", "core.text_encoding", "core.time_windows"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns", "core.target"}
+    | {"core.evaluation", "core.image_reference", "core.text_encoding", "core.time_windows"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch", "core.source_commit"},
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},

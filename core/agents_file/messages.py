@@ -14,7 +14,10 @@ from core.agents_file.fields import quote, truncate
 from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
-TOP_LEVEL_KEYS = ("defaults", "agents", "github")
+TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
+PROJECT_KEYS = ("endpoint",)
+STAGE_KEYS = ("project", "projects")
+"""Beside the keys of an agent."""
 REFERENCE_KEYS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
 """The keys of a variable's value in its two map forms, by the name that pydantic puts into an error's location."""
 
@@ -29,10 +32,13 @@ def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tu
 
 
 AGENT_KEYS = _keys_by_path(AgentSpec)
+AGENT_KEYS[()] += ("stages",)
 """The keys of each map of an agent, by its path in the agent."""
 GITHUB_KEYS = tuple(GitHubSpec.model_fields)
 KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "at the top level": TOP_LEVEL_KEYS,
+    "under a project": PROJECT_KEYS,
+    "under a stage": STAGE_KEYS,
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
     "under github": GITHUB_KEYS,

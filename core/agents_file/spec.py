@@ -32,6 +32,7 @@ from core.agents_file.fields import (
 from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
 from core.agents_file.value import Value
+from core.target import agent_of, project_of, target_of
 
 
 class TagSpec(Value):
@@ -175,9 +176,10 @@ class KeepSpec(Value):
 
 
 class AgentSpec(Value):
-    """What agents.yaml says about one agent."""
+    """What agents.yaml says about one target: an agent in one project."""
 
     name: Name
+    """The target's name: that of the agent in Foundry, and of the project, unless that is the settings' one."""
     repository: Repository = Field(description="the repository to follow, without registry and tag")
     tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
     image: Literal["index", "amd64"] = Field(
@@ -198,15 +200,34 @@ class AgentSpec(Value):
     release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
     keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
 
+    def at(self, project: str) -> AgentSpec:
+        """The same in this project."""
+        return self.model_copy(update={"name": target_of(self.name, project)})
+
+    @property
+    def agent(self) -> str:
+        """The agent's name in Foundry, and in the tags of secrets."""
+        return agent_of(self.name)
+
+    @property
+    def toolbox(self) -> str:
+        """The toolbox with the agent's tools, in the target's project."""
+        return target_of(f"{self.agent}-tools", project_of(self.name))
+
 
 class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    """Target -> what the file says about it."""
+    projects: Mapping[str, str] = {}
+    """Project beside that of the settings -> its endpoint."""
     github: GitHubSpec | None = None
     """None: releases are not shown on GitHub."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
+    homes: Mapping[str, tuple[tuple[str, ...], ...]] = Field({}, repr=False)
+    """Target -> where its keys stand: in its stage, in the agent, in the defaults; the first of them counts."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

@@ -26,8 +26,8 @@ from handlers.gateways.azure_http import (
     connection_options,
 )
 from handlers.gateways.clock import Clock
+from handlers.gateways.commit_statuses import GitHubApp
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.interfaces import GitHubApp
 from handlers.redaction import register_secret
 
 SERVICE = "GitHub"

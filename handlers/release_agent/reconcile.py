@@ -92,7 +92,7 @@ async def reconcile(
                 await log.flush()
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
-            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
+            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
             writer = FoundryWriter(spec.name, lease, gateways)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
@@ -140,7 +140,7 @@ async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop 
     clock, log = run.gateways.clock, run.log
     started, progress = clock.now(), Progress(run.lease.state, prefetched=prefetched)
     try:
-        async with run.gateways.rate_limiter.slot(clock, run.keeper.sleep) as has_slot:
+        async with run.gateways.limiter_of(run.spec.name).slot(clock, run.keeper.sleep) as has_slot:
             if not has_slot:
                 end = Requeue(Reason.SERVICE_UNAVAILABLE, clock.now())
                 return log.stopped(end, progress.state, progress.desired, NO_SLOT), progress.desired

@@ -12,8 +12,8 @@ from core.commit_status import (
     creates_deployment,
     missing_statuses,
 )
+from handlers.gateways.commit_statuses import GitHubApp
 from handlers.gateways.errors import GatewayError
-from handlers.gateways.interfaces import GitHubApp
 
 
 class InMemoryCommitStatusQueue:

@@ -115,7 +115,7 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 4
+    assert len(found) == 5
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
         assert load_agents(text.encode()).agents
