@@ -133,8 +133,7 @@ class CommitStatusMessage:
         """A message with the statuses of both, where they are of the same release; else both messages."""
         if replace(later, statuses=self.statuses, traceparent=self.traceparent) != self:
             return [self, later]
-        known = {status.state for status in self.statuses}
-        return [replace(self, statuses=self.statuses + tuple(new for new in later.statuses if new.state not in known))]
+        return [replace(self, statuses=self.statuses + later.statuses)]
 
     def again(self) -> CommitStatusMessage:
         """The same after one more try."""

@@ -41,7 +41,7 @@ LAYERS = (
     {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
     {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"}
-    | {"handlers.registry_tags"},
+    | {"handlers.registry_tags", "handlers.commit_status"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},
     {"handlers.bootstrap"},
     {"function_app"},

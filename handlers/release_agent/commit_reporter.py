@@ -17,12 +17,17 @@ class CommitReporter:
         self._target, self._clock = target, gateways.clock
         self._queue = gateways.commit_statuses if enabled else None
         self._unsent: list[CommitStatusMessage] = []
+        self._known: set[tuple[str, int, CommitState]] = set()
 
     def add(self, state: CommitState | None, reason: Reason, release: ReleaseState) -> None:
         """Note the status that a decision leads to; None where it leads to none."""
         push = release.push
         if state is None or push is None or self._queue is None:
             return
+        known = (push.digest, release.observed_generation, state)
+        if known in self._known:
+            return
+        self._known.add(known)
         facts = release.image_facts.get(push.digest)
         message = CommitStatusMessage(
             self._target,
