@@ -129,11 +129,11 @@ class CommitStatusMessage:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
-    def joined_with(self, later: CommitStatusMessage) -> list[CommitStatusMessage]:
-        """A message with the statuses of both, where they are of the same release; else both messages."""
+    def joined_with(self, later: CommitStatusMessage) -> CommitStatusMessage | None:
+        """A message with the statuses of both; None where they are not of the same release."""
         if replace(later, statuses=self.statuses, traceparent=self.traceparent) != self:
-            return [self, later]
-        return [replace(self, statuses=self.statuses + later.statuses)]
+            return None
+        return replace(self, statuses=self.statuses + later.statuses)
 
     def again(self) -> CommitStatusMessage:
         """The same after one more try."""
@@ -141,7 +141,7 @@ class CommitStatusMessage:
 
     def is_too_old(self, now: datetime) -> bool:
         """True once GitHub has not taken the statuses for so long that they are given up."""
-        return now - self.statuses[0].at > MAX_AGE
+        return now - self.statuses[-1].at > MAX_AGE
 
     def deployment(self, commit: SourceCommit) -> CommitDeployment:
         """The deployment of the release, at its commit."""

@@ -16,7 +16,7 @@ from core.reasons import Reason
 from core.source_commit import SourceCommit, source_commit
 from handlers.gateways.commit_statuses import GitHub, GitHubApp
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.interfaces import Gateways
+from handlers.gateways.interfaces import Gateways, Lock
 from handlers.redaction import register_secret
 from handlers.retry import Backoff
 from handlers.settings import Settings
@@ -25,8 +25,8 @@ from handlers.telemetry.decision_log import DecisionLog
 
 STEP = "commit_status"
 PAUSES = Backoff(first=30.0, longest=600.0)
-LOCKED_SECONDS = 15.0
-"""Until the next try, while another instance sets a status of the same target."""
+LOCK_TRIES, LOCKED_SECONDS = 5, 15.0
+"""While another instance sets a status of the target: tries, a second apart, and seconds until the next delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,22 @@ class _StatusSetter:
             return Report(Reason.COMMIT_UNKNOWN)
         if not spec.allows(commit):
             return Report(Reason.REPOSITORY_NOT_ALLOWED, commit.source)
-        lock = await self._gateways.state_store.lock(f"commit-status-{self._message.target}")
+        lock = await self._lock()
         if lock is None:
             return Report(Reason.LEASE_TAKEN, "another instance sets a status of this target", LOCKED_SECONDS)
         try:
             return await self._set(spec, commit)
         finally:
             await lock.release()
+
+    async def _lock(self) -> Lock | None:
+        """Two messages could each find no deployment yet, and make one."""
+        for number in range(LOCK_TRIES):
+            if number:
+                await self._gateways.clock.sleep(1.0)
+            if lock := await self._gateways.state_store.lock(f"commit-status-{self._message.target}"):
+                return lock
+        return None
 
     async def _commit(self) -> SourceCommit | None:
         """The commit that the release knows, or that the registry does: of an index that of its linux/amd64 image."""

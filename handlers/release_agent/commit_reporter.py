@@ -11,11 +11,15 @@ from handlers.telemetry import otel
 
 
 class CommitReporter:
-    """The statuses of one run of a release; they are sent together, and none of them delays the release."""
+    """The statuses of one run of a release.
+
+    Each message has all of them so far: whichever arrives first sets them in their order.
+    """
 
     def __init__(self, target: str, gateways: Gateways, *, enabled: bool) -> None:
         self._target, self._clock = target, gateways.clock
         self._queue = gateways.commit_statuses if enabled else None
+        self._last: CommitStatusMessage | None = None
         self._unsent: list[CommitStatusMessage] = []
         self._known: set[tuple[str, int, CommitState]] = set()
 
@@ -39,15 +43,19 @@ class CommitReporter:
             facts.revision if facts else "",
             traceparent=otel.current_traceparent(),
         )
-        last = self._unsent.pop() if self._unsent else None
-        self._unsent += last.joined_with(message) if last else [message]
+        joined = self._last.joined_with(message) if self._last else None
+        if joined is not None and self._unsent[-1:] == [self._last]:
+            self._unsent.pop()
+        self._last = joined or message
+        self._unsent.append(self._last)
 
     async def send(self) -> str:
         """Send what is not sent yet; returns why the queue did not accept it, an empty text where it did."""
         while self._unsent and self._queue is not None:
+            message = self._unsent.pop(0)
             try:
-                await self._queue.enqueue(self._unsent[0])
+                await self._queue.enqueue(message)
             except GatewayError as error:
+                self._unsent.insert(0, message)
                 return str(error)
-            del self._unsent[0]
         return ""
