@@ -76,8 +76,10 @@ class GitHubSpec(Value):
     """The GitHub App that shows releases as deployments, and the repositories where it may."""
 
     app_id: AppId = Field(description="the App's id, or its client id")
-    private_key: SecretName = Field(description="the secret in Key Vault that holds the App's private key")
-    repositories: AllowList = Field(description="repositories whose commits are shown: `owner/name`, or `owner/*`")
+    private_key: SecretName = Field(description="the secret in Key Vault that holds the App's private key in PEM")
+    repositories: AllowList = Field(
+        description="repositories whose commits may be marked: `owner/name`, or `owner/*` for all of an owner"
+    )
     api: ApiAddress = Field(DOT_COM, description="the REST API; `https://<host>/api/v3` of an Enterprise Server")
     log_url: LogAddress | None = Field(
         None,

@@ -121,7 +121,8 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
         return f"unknown key here; it belongs {homes}"
     if similar := _most_similar(key, valid):
         return f"unknown key; did you mean {similar}?"
-    if similar := _most_similar(key, (known for keys in KEYS_BY_HOME.values() for known in keys)):
+    others = (known for home, keys in KEYS_BY_HOME.items() if home != "under github" for known in keys)
+    if similar := _most_similar(key, others):
         return f"unknown key here; did you mean {similar}, {_homes_of(similar)}?"
     return f"unknown key; valid keys here: {', '.join(valid)}"
 
