@@ -160,9 +160,9 @@ class _Evaluation:
         from core.evaluation import RunStatus
 
         self._context.progress.activity = "waiting for the evaluation in Foundry"
-        name = f"slipway {self._spec.name} {version}"
-        evaluation = await self._foundry.create_evaluation(name, self._asked.service_criteria())
-        run_id = await self._foundry.start_run(evaluation, name, rows)
+        agent = self._spec.name
+        evaluation = await self._foundry.create_evaluation(agent, version, self._asked.service_criteria())
+        run_id = await self._foundry.start_run(evaluation, f"version {version}", rows)
         while True:
             run = await self._foundry.get_run(evaluation, run_id)
             if run is not None and run.status is not RunStatus.RUNNING:

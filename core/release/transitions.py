@@ -24,7 +24,9 @@ from core.state.release import (
     WriteKind,
 )
 
-WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING})
+WAITS_OF_A_CANDIDATE = frozenset(
+    {Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING, Reason.EVALUATION_INCONCLUSIVE}
+)
 EVALUATED_AGAIN = frozenset({Reason.EVALUATION_FAILED, Reason.EVALUATION_INCONCLUSIVE})
 """After these a release of the same version, which a person asks for, evaluates it once more."""
 HELD_BY_SLIPWAY = "slipway"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.evaluation import RunStatus, ServiceCriterion
 from handlers.agents_file import load_agents_file
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.foundry.projects import FoundryProjects
@@ -150,3 +151,18 @@ def test_the_settings_project_has_one_name(tmp_path) -> None:  # type: ignore[no
     )
     with pytest.raises(ConfigError, match="eu is FOUNDRY_PROJECT_ENDPOINT too"):
         load_agents_file(replace(settings, agents_file=str(file)))
+
+
+@pytest.mark.parametrize(("target", "project"), [("hello-agent", "default"), ("hello-agent@eu", "eu")])
+async def test_rows_and_answers_stay_in_the_project_of_their_target(target: str, project: str) -> None:
+    app = ProjectsApp(AGENTS)
+    foundry = app.gateways.foundry
+    evaluation = await foundry.create_evaluation(target, "2", [ServiceCriterion("a", "builtin.coherence", "gpt")])
+    run = await foundry.start_run(evaluation, "slipway", [{"query": "q", "response": "r"}])
+    assert [name for name, found in app.foundries.items() if found.evaluations] == [project]
+    assert await foundry.find_run(evaluation, "slipway") == run
+    found = await foundry.get_run(evaluation, run)
+    assert found is not None
+    assert found.status is RunStatus.RUNNING
+    await foundry.delete_evaluation(evaluation)
+    assert not app.foundries[project].evaluations
