@@ -50,6 +50,8 @@ REMEDIES = {
     "VERIFY_FAILED": "slipway retry AGENT",
     "VERIFY_FORBIDDEN": "slipway retry AGENT",
     "VERIFY_INCONCLUSIVE": "slipway retry AGENT",
+    "EVALUATION_FAILED": "slipway retry AGENT",
+    "EVALUATION_INCONCLUSIVE": "slipway retry AGENT",
     "CHECK_FAILED": "slipway retry AGENT",
     "CHECK_FAILED_NO_ROLLBACK_VERSION": "slipway rollback AGENT --to VERSION --why REASON",
     "CHECK_INCONCLUSIVE": "slipway retry AGENT",

@@ -106,6 +106,9 @@ def push_image(
     reference: Annotated[str, typer.Argument(help="REPOSITORY[:TAG]")],
     salt: Annotated[str, typer.Option(help="Any text; a different text gives a different digest.")] = "",
     kind: Kind = "image",
+    label: Annotated[
+        list[str] | None, typer.Option(help="A label of the image, as NAME=VALUE; may be repeated.")
+    ] = None,
     folder: Folder = Path(".local"),
 ) -> None:
     """Build a tiny real image and push it to the local registry."""
@@ -114,7 +117,8 @@ def push_image(
         raise typer.BadParameter(f"{reference}: a tag cannot contain a colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
     _note_time(folder)
-    print(_run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+    labels = dict(text.partition("=")[::2] for text in label or [])
+    print(_run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels)))
 
 
 @app.command("answer")
@@ -125,6 +129,25 @@ def set_answer(
 ) -> None:
     """Set the answer of all agents whose image matches."""
     _run(configure(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
+
+
+@app.command("configure")
+def configure_part(
+    part: Annotated[str, typer.Argument(help="A service of endpoints.json, such as foundry or vault.")],
+    route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, clock or arm.")],
+    body: Annotated[str, typer.Argument(help="JSON.")],
+    folder: Folder = Path(".local"),
+) -> None:
+    """Change how a service behaves: make it slow, full or broken (docs/how-to/local-stack.md)."""
+    endpoints = _endpoints(folder)
+    parts = [name for name, address in endpoints.items() if "://" in str(address)]
+    if part not in parts:
+        raise typer.BadParameter(f"{part}: the services are {', '.join(parts)}", param_hint="PART")
+    try:
+        value = json.loads(body)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"no JSON: {error}", param_hint="BODY") from error
+    _run(configure(endpoints, part, route, value))
 
 
 @app.command("secret")

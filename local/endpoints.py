@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agents_file.loader import load_agents
-from core.agents_file.spec import SecretRef
+from core.agents_file.spec import AgentSpec, SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
 
@@ -27,6 +27,7 @@ PORTS = {
     "eventgrid": 8183,
     "eventgrid_tls": 8184,
     "arm": 8185,
+    "github": 8186,
 }
 """The documented ports, on 127.0.0.1 only."""
 
@@ -43,7 +44,11 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
 
 def repositories(agents: Path) -> list[str]:
     """Return the repositories of an agents.yaml, each once, in the order of the file."""
-    return list(dict.fromkeys(spec.repository for spec in load_agents(agents.read_bytes()).agents.values()))
+    return list(dict.fromkeys(spec.repository for spec in _load(agents)))
+
+
+def _load(file: Path) -> list[AgentSpec]:
+    return [*load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes()).agents.values()]
 
 
 PROJECT = "demo"
@@ -72,6 +77,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "POLL_SECONDS": "0.5",
         "ARM_ENDPOINT": endpoints["arm"],
         "OUTCOME_TOPIC_ENDPOINT": f"{endpoints['eventgrid_tls']}/api/events",
+        "GITHUB_ENDPOINT": endpoints["github"],
         "SSL_CERT_FILE": endpoints["ca"],
         "REQUESTS_CA_BUNDLE": endpoints["ca"],
         **_telemetry(endpoints["telemetry"]),
@@ -99,6 +105,11 @@ def _telemetry(url: str) -> dict[str, str]:
 
 def secret_names(agents: Path) -> list[str]:
     """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
-    specs = load_agents(agents.read_bytes()).agents.values()
-    references = [value for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)]
+    references = [value for spec in _load(agents) for value in spec.env.values() if isinstance(value, SecretRef)]
     return sorted({reference.secret for reference in references})
+
+
+def app_key_name(agents: Path) -> str:
+    """Return the name of the secret with the key of the GitHub App; empty where an agents file has no ``github``."""
+    github = load_agents(agents.read_bytes()).github
+    return github.private_key if github else ""

@@ -26,14 +26,14 @@ MAY_IMPORT = {
 LAYERS = (
     {"core.remedies"},
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns", "core.target"}
-    | {"core.evaluation", "core.image_reference", "core.text_encoding", "core.time_windows"},
-    {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
+    | {"core.answer_schema", "core.evaluation", "core.image_reference", "core.text_encoding", "core.time_windows"},
+    {"core.image_platform", "core.artifact_kinds", "core.poison_watch", "core.source_commit"},
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
-    {"core.secret_versions", "core.waits"},
+    {"core.secret_versions", "core.waits", "core.grading"},
     {"core.definition", "core.release_outcome", "core.secret_expiry"},
-    {"core.copied_definition", "core.drift"},
+    {"core.copied_definition", "core.drift", "core.commit_status"},
     {"core.prune", "core.intake", "core.vault_variables"},
     {"core.release"},
     {"handlers.masking"},
@@ -42,7 +42,7 @@ LAYERS = (
     {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
     {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"}
-    | {"handlers.registry_tags"},
+    | {"handlers.registry_tags", "handlers.commit_status"},
     {"handlers.user_commands", "handlers.release_agent", "handlers.prune_versions", "handlers.resume_releases"},
     {"handlers.bootstrap"},
     {"function_app"},

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CLI = get_command(app)
 COMMANDS: dict[str, Any] = getattr(CLI, "commands", {})
 ARGUMENT = r"(?:--[a-z-]+|\$?[A-Z][A-Z_:@/]*|\d+[hd]|[\w./-]*-agent|all|\{\})"
-IN_PROSE = re.compile(rf"\bslipway ([a-z]+(?: {ARGUMENT})*)")
+IN_PROSE = re.compile(rf"\bslipway (?!and\b)([a-z]+(?: {ARGUMENT})*)")
 CODE_SPAN = re.compile(r"`(?:\.venv/bin/)?slipway\s([^`]+)`")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IN_FENCE = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?(?:slipway|python -m cli) ([^#|;&>\n]+)", re.MULTILINE)
@@ -39,6 +39,7 @@ SOURCES = sorted(
 )
 WITHOUT_A_COMMAND = {
     "AGENT_NOT_MANAGED",
+    "COMMIT_STATUS_REFUSED",
     "MALFORMED_EVENT",
     "MALFORMED_MESSAGE",
     "NO_DIGEST",
@@ -85,7 +86,8 @@ def in_markdown(text: str) -> Iterator[str]:
     yield from (span for span in spans if not is_a_name_only(span))
     for language, block in FENCE.findall(text):
         if language in ("", "sh", "bash", "console", "shell"):
-            yield from (command.strip() for command in IN_FENCE.findall(block.replace("\\\n", " ")))
+            without_substitutions = re.sub(r"\$\([^()]*\)", "X", block.replace("\\\n", " "))
+            yield from (command.strip() for command in IN_FENCE.findall(without_substitutions))
 
 
 def in_strings(path: Path) -> Iterator[str]:

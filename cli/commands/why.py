@@ -27,7 +27,7 @@ HIDDEN = "***"
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
-    "container_log",
+    "container_log", "report",
 )  # fmt: skip
 Decision = Mapping[str, object]
 
@@ -78,12 +78,11 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
         text = (
             f"nothing is known about {subject} in the last {max(1, back.days)} days: {await _where_it_may_be(context)}"
         )
-        return CommandResult(text, {"decisions": [], "state": [], "problems": []}, NOTHING_TO_DO)
+        return CommandResult(text, {"decisions": [], "scores": [], "state": [], "problems": []}, NOTHING_TO_DO)
     decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
-    problems = open_problems(decisions)
-    return CommandResult(
-        _text(decisions, state, problems), {"decisions": decisions, "state": state, "problems": problems}, DONE
-    )
+    evaluations, problems = await _evaluations(journal, found), open_problems(decisions)
+    data = {"decisions": decisions, "scores": evaluations, "state": state, "problems": problems}
+    return CommandResult(_text(decisions, evaluations, state, problems), data, DONE)
 
 
 async def _where_it_may_be(context: CommandContext) -> str:
@@ -157,6 +156,16 @@ async def _with_same_release(journal: JournalReader, about: list[Decision], long
     return unique_decisions([*about, *await later.read(belongs, agents)])
 
 
+async def _evaluations(journal: JournalReader, decisions: list[Decision]) -> list[dict[str, Any]]:
+    """Return the scores of all versions of the agents of which a version was evaluated here."""
+    from cli.scores import REASONS, evaluations_of
+
+    agents = {decision.get("agent") for decision in decisions if decision.get("reason") in REASONS}
+    if not agents:
+        return []
+    return evaluations_of(await journal.read(lambda decision: decision.get("agent") in agents, REASONS))
+
+
 def _time_of(decision: Decision, default: datetime) -> datetime:
     """Return when it was recorded; a person may have written the line."""
     try:
@@ -181,8 +190,14 @@ def _container_log(decision: Mapping[str, Any]) -> str:
     return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
 
 
-def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]], problems: list[dict[str, Any]]) -> str:
+def _text(
+    decisions: list[dict[str, Any]],
+    evaluations: list[dict[str, Any]],
+    state: list[dict[str, Any]],
+    problems: list[dict[str, Any]],
+) -> str:
     from cli.output import columns, join_lines, meaning, subject
+    from cli.scores import table
 
     shown = decisions[-MAX_SHOWN:]
     rows = [
@@ -198,6 +213,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]], problems
     left_out = len(decisions) - len(shown)
     lines = [f"{left_out} earlier decisions are not shown; --json has them"] if left_out else []
     lines += [columns(rows)] if rows else []
+    lines += [table(evaluations)] if evaluations else []
     lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
     notes = [f"  {problem['reason']}: {problem['help']}" for problem in problems if problem.get("help")]
     hint = str(decisions[-1].get("help", "")) if decisions and not notes else ""

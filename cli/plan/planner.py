@@ -18,13 +18,16 @@ from cli.plan.assumptions import Assumptions
 from cli.plan.recording_gateways import ASSUMED_ANSWER, PlanGateways, Source, recording_gateways
 from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
+from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.events import ImagePushed
 from core.reasons import Reason
+from core.target import agent_of
 from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.stages import take_promotion, wake_next_stage
 from handlers.settings import Settings
 
 MAX_PASSES = 20
@@ -68,7 +71,7 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
 
 def _load(file: Path) -> Agents:
     try:
-        return load_agents(file.read_bytes())
+        return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; name another file with --agents") from None
     except AgentsFileError as error:
@@ -89,7 +92,9 @@ async def _plan(
     if arguments.agent is not None:
         if arguments.agent not in agents.agents:
             raise unknown_agent(arguments.agent, agents)
-        agents = Agents(agents={arguments.agent: agents.agents[arguments.agent]})
+        agents = Agents(
+            agents={spec.name: spec for spec in agents.agents.values() if spec.agent == agent_of(arguments.agent)}
+        )
     events = arguments.events or await image_as_event(arguments, agents, settings, gateways)
     rows = [row for event in events for row in await _handle_event(event, agents, settings, gateways)]
     if arguments.agent is not None and not arguments.image:
@@ -105,8 +110,16 @@ def _with_passing_probes(spec: AgentSpec) -> AgentSpec:
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
         return tuple(probe.model_copy(update={"expect": ASSUMED_ANSWER if probe.expect else None}) for probe in probes)
 
-    probes = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
-    return spec.model_copy(update={"release": spec.release.model_copy(update=probes)})
+    gates = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
+    passed = {"evaluate": _passing_evaluation(spec.release.evaluate)} if spec.release.evaluate else {}
+    return spec.model_copy(update={"release": spec.release.model_copy(update=gates | passed)})
+
+
+def _passing_evaluation(asked: EvaluateSpec) -> EvaluateSpec:
+    """Return the spec with one question, which the assumed answer passes, and no question to the live version."""
+    row = json.dumps({"ask": "assumed", "expect": ASSUMED_ANSWER}).encode()
+    criteria = {"expect": CriterionSpec(pass_rate=1)}
+    return asked.model_copy(update={"criteria": criteria, "no_worse_than": None}).with_dataset(row)[0]
 
 
 async def _handle_event(
@@ -128,7 +141,9 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
         await clock.sleep(max(0.0, message.due - clock.monotonic()))
         if (agent := message.agent) in agents.agents:
             spec, now = agents.agents[agent], clock.now()
-            end = await reconcile(spec, settings, gateways)
+            may_release = await take_promotion(spec, gateways)
+            end = await reconcile(spec, settings, gateways) if may_release else Reason.NO_PUSH_YET
+            await wake_next_stage(spec, end, agents, gateways)
             opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
             detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
             if opening and not any(waiting.agent == agent for waiting in queue.waiting):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages, release_windows, stages
+from core.agents_file import evaluation, messages, release_windows, stages
+from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -20,13 +21,19 @@ __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
-WINDOWS = ("release", "windows")
+WINDOWS, EVALUATE = ("release", "windows"), ("release", "evaluate")
 Homes = tuple[KeyPath, ...]
 """Where the keys of a target stand, in the order in which they count: its stage, its agent, the defaults."""
+ReadFile = Callable[[str], bytes]
+"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
-def load_agents(data: bytes) -> Agents:
-    """The targets of a file; raises AgentsFileError with every issue at once."""
+def _no_files(name: str) -> bytes:
+    raise FileNotFoundError(0, "no file is read here", name)
+
+
+def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
+    """The targets of a file, and their datasets; raises AgentsFileError with every issue at once."""
     document = _document(data)
     defaults, projects = _map_at(document, "defaults"), dict[str, str]()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
@@ -35,16 +42,21 @@ def load_agents(data: bytes) -> Agents:
         issues += _issues_below(document, ("projects",), problems)
     agents, homes = dict[str, AgentSpec](), dict[str, Homes]()
     for name, body in _map_at(document, "agents").items():
-        for home, projects_of_stage, spec in _specs(document, name, defaults, body, projects):
-            if not isinstance(spec, AgentSpec):
-                issues += spec
-                continue
-            for target in map(spec.at, projects_of_stage):
-                agents[target.name], homes[target.name] = target, home
+        found, wrong = _specs(document, name, defaults, body, projects)
+        issues += wrong
+        for number, (home, stage, spec) in enumerate(found):
+            filled, in_dataset = _with_dataset(spec, read_file)
+            issues += [_located(document, home, (*EVALUATE, *keys), message) for keys, message in in_dataset]
+            found[number] = home, stage, filled
+        for target in stages.targets([(stage, spec) for _, stage, spec in found]):
+            agents[target.name] = target
+            homes[target.name] = found[target.place.number - 1][0]
+    github, github_issues = _github(document)
+    issues += github_issues
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, projects=projects, lines=document.lines, homes=homes)
+    return Agents.model_construct(agents=agents, projects=projects, github=github, lines=document.lines, homes=homes)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -119,24 +131,27 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
 
 def _specs(
     document: Document, name: str, defaults: Mapping[str, Any], body: Any, projects: Mapping[str, str]
-) -> Iterator[tuple[Homes, tuple[str, ...], AgentSpec | list[Issue]]]:
-    """What the file says about an agent in each of its stages, with where that stands, and the stage's projects."""
+) -> tuple[list[tuple[Homes, stages.Stage, AgentSpec]], list[Issue]]:
+    """What the file says about an agent in each of its stages, with where that stands; and what is wrong."""
     homes: Homes = (("agents", name), ("defaults",))
     if not isinstance(body, dict):
         message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
-        yield homes, (), [Issue(homes[0], document.line(*homes[0]), message)]
-        return
+        return [], [Issue(homes[0], document.line(*homes[0]), message)]
     own = {**_with_env(defaults, body), "name": name}
-    if "stages" not in own:
-        yield homes, (DEFAULT_PROJECT,), _spec(document, homes, own)
-        return
-    at = (*homes["stages" not in body], "stages")
-    found, problems = stages.read_stages(own.pop("stages"), projects)
-    if problems:
-        yield homes, (), _issues_below(document, at, problems)
-    for stage in found or [stages.Stage((), ())]:
-        places = ((*at, *stage.keys), *homes)
-        yield places, stage.projects, _spec(document, places, _with_env(own, stage.overrides))
+    at, found, issues = homes[0], [stages.Stage((), (DEFAULT_PROJECT,))], list[Issue]()
+    if "stages" in own:
+        at = (*homes["stages" not in body], "stages")
+        read, problems = stages.read_stages(own.pop("stages"), projects)
+        found, issues = read or [stages.Stage((), ())], _issues_below(document, at, problems)
+    specs = list[tuple[Homes, stages.Stage, AgentSpec]]()
+    for stage in found:
+        places = ((*at, *stage.keys), *homes) if stage.keys else homes
+        spec = _spec(document, places, _with_env(own, stage.overrides))
+        if isinstance(spec, AgentSpec):
+            specs.append((places, stage, spec))
+        else:
+            issues += spec
+    return specs, issues
 
 
 def _spec(document: Document, homes: Homes, keys: Mapping[str, Any]) -> AgentSpec | list[Issue]:
@@ -161,11 +176,36 @@ def _with_env(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def past_freezes(data: bytes, now: datetime) -> list[Issue]:
+def _github(document: Document) -> tuple[GitHubSpec | None, list[Issue]]:
+    """The key ``github``, where the file has it."""
+    if not isinstance(document.value, dict) or "github" not in document.value:
+        return None, []
+    try:
+        return GitHubSpec.model_validate(document.value["github"]), []
+    except ValidationError as failure:
+        paths = [(("github", *map(str, error["loc"])), error) for error in failure.errors()]
+        return None, [Issue(path, document.line(*path), _message(document, path, path, error)) for path, error in paths]
+
+
+def _with_dataset(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with the rows of its dataset, and what is wrong in ``release.evaluate`` and in the dataset."""
+    asked = spec.release.evaluate
+    if asked is None:
+        return spec, []
+    issues: list[tuple[KeyPath, str]] = [*evaluation.find_issues(asked)]
+    try:
+        filled, problems = asked.with_dataset(read_file(asked.dataset))
+    except OSError as error:
+        filled, problems = asked, (f"cannot be read: {error.strerror}",)
+    release = spec.release.model_copy(update={"evaluate": filled})
+    issues += [(("dataset",), f"{asked.dataset} {problem}") for problem in problems]
+    return spec.model_copy(update={"release": release}), issues
+
+
+def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
     document = _document(data)
     found = set[Issue]()
-    agents = load_agents(data)
     for name, spec in agents.agents.items():
         windows = spec.release.windows
         over = release_windows.past_freezes(windows, now) if windows else ()
@@ -193,7 +233,11 @@ def _issue(document: Document, homes: Homes, error: ErrorDetails) -> Issue:
     keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     path = _path(document, homes, _without_added_index(document, homes, in_file))
-    return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
+    return Issue(path, document.line(*path), _message(document, path, keys, error))
+
+
+def _message(document: Document, path: KeyPath, keys: KeyPath, error: ErrorDetails) -> str:
+    return messages.message_of(error, keys, document.scalars.get(path))
 
 
 def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> Issue:

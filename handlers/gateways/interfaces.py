@@ -37,6 +37,7 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
+from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 
@@ -103,8 +104,8 @@ class Foundry(Protocol):
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
-    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
-        """Create an evaluation by these criteria; returns its id."""
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
+        """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
 
     async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
         """Start a run over rows of ``query``, ``response`` and ``ground_truth``; returns its id."""
@@ -195,7 +196,14 @@ class ReleaseQueue(Protocol):
         """Since when the first message of a queue waits to be taken; None where none does: a hidden one is not seen."""
 
 
-class Lease(Protocol):
+class Lock(Protocol):
+    """The right to be alone with a name, for at most 60 s."""
+
+    async def release(self) -> None:
+        """Let the next holder in; never raises, since a lock expires by itself."""
+
+
+class Lease(Lock, Protocol):
     """The right to be the one writer of an agent's release state, with the state that it protects."""
 
     @property
@@ -214,9 +222,6 @@ class Lease(Protocol):
 
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""
-
-    async def release(self) -> None:
-        """Let the next holder in; never raises, since a lease expires by itself."""
 
 
 class StateStore(Protocol):
@@ -242,6 +247,9 @@ class StateStore(Protocol):
 
     async def write_marker(self, name: str, value: str) -> None:
         """Store a short text under a name."""
+
+    async def lock(self, name: str) -> Lock | None:
+        """Be alone with a name of a marker, or None while somebody else is."""
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents in one of the states (open, due, ended), by one listing."""
@@ -278,6 +286,8 @@ class Gateways:
     registry: Registry
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
+    commit_statuses: CommitStatusQueue | None = None
+    """None where releases only are imagined."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None

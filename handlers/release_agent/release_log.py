@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
+from core.commit_status import state_of_end, state_of_step
 from core.definition import Note
 from core.model import Push
 from core.reasons import Reason
@@ -15,13 +18,25 @@ from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers import outcome_events
+from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease, OutcomeEvent
+from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
 FAILED_PROBE = frozenset({Reason.VERIFY_FAILED, Reason.CHECK_FAILED, Reason.CHECK_FAILED_NO_ROLLBACK_VERSION})
 """The reasons whose line has the container's log."""
+
+EVALUATED = frozenset({Reason.EVALUATION_PASSED, Reason.EVALUATION_FAILED})
+"""The reasons whose line has the scores."""
+
+
+def _scores(reason: Reason, state: ReleaseState) -> str | None:
+    """The scores beside their thresholds, as JSON: numbers alone."""
+    if state.evaluation is None or reason not in EVALUATED:
+        return None
+    return json.dumps([asdict(result) for result in state.evaluation.results])
 
 
 class ReleaseLog:
@@ -35,9 +50,10 @@ class ReleaseLog:
     container_log: str = ""
     """What the container of the version that failed a probe printed; for the journal alone."""
 
-    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
+    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace, commits: CommitReporter) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
         self.trace = trace
+        self.commits = commits
         self._agent = agent
         self._gateways = gateways
         self._events: list[OutcomeEvent] = []
@@ -81,9 +97,21 @@ class ReleaseLog:
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
             generation=generation or state.observed_generation,
-            journal_only={"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {},
+            scores=_scores(reason, state),
+            journal_only=self._evidence(reason, state),
         )
-        self._when_stored(stored_with or state, line)
+
+        def record() -> None:
+            line()
+            self.commits.add(state_of_step(reason), reason, state)
+
+        self._when_stored(stored_with or state, record)
+
+    def _evidence(self, reason: Reason, state: ReleaseState) -> dict[str, object]:
+        """For people alone; the address of a report names subscription, account and project."""
+        log = {"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {}
+        report = state.evaluation.report_url if state.evaluation and reason in EVALUATED else ""
+        return {**log, "report": report} if report else {**log}
 
     def record_notes(self, notes: Iterable[Note], state: ReleaseState, desired: DesiredState) -> None:
         """What people must know about a definition."""
@@ -136,6 +164,7 @@ class ReleaseLog:
         def count() -> None:
             metrics.release_ended(self._agent, reason, state, desired.cause, now)
             self.announce(reason, state, detail)
+            self.commits.add(state_of_end(reason), reason, state)
 
         self._when_stored(stored_with or state, count)
 
@@ -165,8 +194,11 @@ class ReleaseLog:
         await self.decisions.flush()
 
     async def publish(self) -> None:
-        """Publish the outcome events."""
-        await outcome_events.publish(self._events, self.decisions, self._gateways)
+        """Publish the outcome events, and send the statuses of the commit."""
+        publishing = outcome_events.publish(self._events, self.decisions, self._gateways)
+        _, problem = await gather_two(publishing, self.commits.send())
+        if problem:
+            self.decisions.record(Reason.COMMIT_STATUS_LOST, problem, step="commit_status")
 
 
 def _version_of(push: Push | None, state: ReleaseState) -> str | None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from core.agents_file import json_schema
 from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
+from core.agents_file.github import GitHubSpec
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
@@ -31,6 +32,10 @@ KINDS = {
     "null": type(None),
 }
 SCHEMA = json_schema.schema()
+
+
+def dataset(_: str) -> bytes:
+    return b'{"ask": "ping", "expect": "pong", "reference": "pong"}'
 
 
 def examples() -> list[str]:
@@ -97,7 +102,7 @@ def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple
         found[f"{place}{name}"] = (... if field.is_required() else field.default, field.description)
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                found |= keys(inner, f"{place}{name}.")
+                found |= keys(inner, f"{place}{name}.{'<NAME>.' if name == 'criteria' else ''}")
     return found
 
 
@@ -115,10 +120,10 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 5
+    assert len(found) == 7
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
-        assert load_agents(text.encode()).agents
+        assert load_agents(text.encode(), dataset).agents
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,7 @@ def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
         for key, (_, meaning) in keys(m).items()
     }
     known = {key: field for key, field in keys().items() if key != "name"} | references
+    known |= keys(GitHubSpec, "github.")
     table = rows()
     assert set(table) == set(known)
     for key, (default, meaning) in known.items():
@@ -182,6 +188,11 @@ def test_every_example_of_the_table_is_valid() -> None:
     for key, (_, _, _, example) in rows().items():
         top, *below = key.split(".")
         body = example.strip("`")
+        if top == "github":
+            needed = {"app_id": "1", "private_key": "k", "repositories": "[a/b]", below[0]: body}
+            body = ", ".join(f"{name}: {value}" for name, value in needed.items())
+            assert load_agents(f"agents: {{a: {{repository: x}}}}\ngithub: {{{body}}}".encode()).github, key
+            continue
         if top == "env" and below:
             below = ["NAME"]
         elif below[:1] in (["verify"], ["check"]) and len(below) == 2:
@@ -190,10 +201,27 @@ def test_every_example_of_the_table_is_valid() -> None:
         elif below[:2] == ["windows", "freezes"] and len(below) == 3:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
+        elif below[:1] == ["evaluate"] and len(below) > 1:
+            below, body = ["evaluate"], evaluate_with(below[1:], body)
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
-        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), dataset).agents, key
+
+
+def evaluate_with(keys: list[str], example: str) -> str:
+    """A valid ``release.evaluate`` with the example."""
+    own = {"at_most": "latency_p95", "operation": "string_check"}
+    name = own.get(keys[-1], "builtin.coherence" if keys == ["judge"] else "text_similarity")
+    threshold = "" if keys[-1] in ("pass_rate", "mean", "at_most") else "pass_rate: 0.9, "
+    value = "0.9" if keys[-1] == "mean" else example
+    criteria = (
+        f"{{{name}: {{{threshold}{keys[-1]}: {value}}}}}" if "<NAME>" in keys else f"{{{name}: {{pass_rate: 1}}}}"
+    )
+    parts = {"dataset": "rows.jsonl", "criteria": criteria}
+    parts |= {"no_worse_than": "live"} if keys == ["margin"] else {}
+    parts |= {} if "<NAME>" in keys else {keys[0]: example}
+    return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:
