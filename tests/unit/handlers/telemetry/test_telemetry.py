@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from core.agents_file.loader import load_agents
 from core.model import Answer, Routing
 from core.reasons import Reason
 from handlers.gateways.errors import TransientError
@@ -29,8 +30,8 @@ from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry import metrics as product_metrics
 from handlers.telemetry import otel
-from tests.simulation.virtual_time import in_virtual_time
-from tests.support.app import AGENT, PROBES, App, app_with, live_app, push_and_release, rotate
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+from tests.support.app import AGENT, PROBES, WITH_RELEASE, App, app_with, live_app, push_and_release, rotate
 from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUE, is_left
 from tests.unit.handlers.prune_versions.test_run import PruneApp, ScriptedFoundry, release_versions
 
@@ -124,6 +125,15 @@ async def everything() -> None:
     await _pinned()
     await _pruned()
     await _approved_by_nobody()
+    await _evaluated()
+
+
+async def _evaluated() -> None:
+    evaluation = "evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 0.9}}}"
+    rows = b'{"ask": "ping", "expect": "pong"}\n{"ask": "ping again", "expect": "pong"}'
+    app = App(clock=VirtualClock(), agents=load_agents((WITH_RELEASE % evaluation).encode(), lambda _: rows))
+    app.foundry.answers["a" * 64] = "pong"
+    assert await push_and_release(app, "v1", "a") == "LIVE"
 
 
 async def _pinned() -> None:
