@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from cli.concurrency import read_each
 from cli.doctor import activity, secret_expiries, targets
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.errors import explain
@@ -35,8 +36,8 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     ]
     results += [await _key_vault(secret, gateways)] if secret else []
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
-    for name in sorted(agents.agents):
-        results += await _agent(name, agents, gateways)
+    of_agents = await read_each(sorted(agents.agents), lambda name: _agent(name, agents, gateways))
+    results += [check for checks in of_agents for check in checks]
     results += await targets.checks(agents, gateways)
     results += await activity.checks(gateways)
     return results + await secret_expiries.checks(agents, gateways)
@@ -101,11 +102,14 @@ async def _poison_queue(queue: str, gateways: Gateways) -> Check:
 
 async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     try:
-        versions = await gateways.foundry.list_versions(name)
-        push = (await gateways.state_store.get_desired(name)).push
-        image = await gateways.registry.inspect(push.repository, push.digest) if push else None
+        async with asyncio.timeout(MAX_ANSWER_SECONDS):
+            versions = await gateways.foundry.list_versions(name)
+            push = (await gateways.state_store.get_desired(name)).push
+            image = await gateways.registry.inspect(push.repository, push.digest) if push else None
     except GatewayError as error:
         return [unknown(f"{name}: versions and image", explain(error).partition("\n")[0])]
+    except TimeoutError:
+        return [unknown(f"{name}: versions and image", f"no answer within {MAX_ANSWER_SECONDS:.0f} s")]
     keep = agents.agents[name].keep
     count = f"{len(versions)} of {keep.limit}"
     result = ok(f"{name}: versions", count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 
+MAX_ANSWER_SECONDS = 20.0
+"""Foundry may ask to wait for minutes (429)."""
 MAX_QUEUED = timedelta(minutes=10)
 """A message that the app takes begins its release within seconds."""
 LIVE = frozenset({Reason.LIVE, Reason.ALREADY_LIVE, Reason.CHECK_INCONCLUSIVE, Reason.NO_PUSH_YET})
@@ -41,9 +44,12 @@ async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
     status = release_status(desired, release, spec, now)
     results = [_release(name, status, now), *_pause(name, status, now)]
     try:
-        agent = await gateways.foundry.get_agent(name)
+        async with asyncio.timeout(MAX_ANSWER_SECONDS):
+            agent = await gateways.foundry.get_agent(name)
     except GatewayError as error:
         return [*results, unknown(f"{name}: traffic", *_words(error))]
+    except TimeoutError:
+        return [*results, unknown(f"{name}: traffic", f"Foundry does not answer within {MAX_ANSWER_SECONDS:.0f} s")]
     return [*results, *_traffic(name, agent, desired, release)]
 
 

@@ -218,6 +218,4 @@ def test_a_service_that_throttles_is_named(night: Night) -> None:
     problem = night.problem("throttled-agent")
     assert (problem["reason"], "429" in problem["detail"]) == ("SERVICE_UNAVAILABLE", True)
     assert problem["remedy"] == "slipway retry throttled-agent"
-    checks = json.loads(night.slipway("slipway doctor --json", 1))
-    assert "slipway retry throttled-agent" in [check["fix"] for check in checks if check["status"] == "failed"]
     night.running.put("foundry", "/_local/faults", [])
