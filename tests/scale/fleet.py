@@ -117,7 +117,7 @@ class Fleet:
         """Run for the minutes of the load."""
         await self._create_versions()
         instances = range(self.load.instances)
-        workers = [self._work(number) for number in instances for _ in range(MAX_CONCURRENT_RELEASES)]
+        workers = [self._work(number) for _ in range(MAX_CONCURRENT_RELEASES) for number in instances]
         tasks = [asyncio.ensure_future(work) for work in (*workers, self._resume(), self._push())]
         await asyncio.sleep(self.load.minutes * 60)
         for task in tasks:
