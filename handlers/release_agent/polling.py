@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.clock import Clock
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.foundry.rate_limiter import SLOT_RETRY_SECONDS, FoundryRateLimiter
 from handlers.lease_keeper import LeaseKeeper
 
 
@@ -16,7 +16,7 @@ class Poller:
         self._keeper = keeper
         self._first_poll = first_poll
         self._rate_limiter = rate_limiter
-        self._waiting_since = self._polled_at = clock.monotonic()
+        self._began = self._waiting_since = self._polled_at = clock.monotonic()
         self._waited = 0.0
 
     def restart(self) -> None:
@@ -42,4 +42,6 @@ class Poller:
         pause = seconds_to_next_poll(self._waited, self._first_poll, load)
         with self._rate_limiter.polling():
             await self._keeper.sleep(max(pause - spent, pause / 2))
+            while not self._rate_limiter.may_go_on(self._began, self._clock.monotonic()):
+                await self._keeper.sleep(SLOT_RETRY_SECONDS)
         self._polled_at = self._clock.monotonic()

@@ -20,6 +20,7 @@ from core.model import Definition, Push, Routing, Status, Version
 from handlers.events.image_pushed import handle_push
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.instances import InMemoryInstances
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.registry import InMemoryRegistry
@@ -87,6 +88,7 @@ class Fleet:
         self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
         self._rate_limit = self.rate_limit()
         self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
+        self.heartbeats = InMemoryInstances(self.clock)
         self.instances = [self._instance() for _ in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
@@ -99,7 +101,7 @@ class Fleet:
         def storage(target: object) -> Any:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
-        limiter = FoundryRateLimiter(self.load.read_budget)
+        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats))
         metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(

@@ -1,0 +1,24 @@
+"""The heartbeats of all instances in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.foundry_rate import Heartbeat
+from handlers.gateways.clock import Clock
+
+
+class InMemoryInstances:
+    """See the Instances protocol."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.heartbeats: dict[str, tuple[Heartbeat, float]] = {}
+
+    async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
+        now = self.clock.monotonic()
+        self.heartbeats[own.instance] = own, now
+        return [beat.after(now - at) for name, (beat, at) in self.heartbeats.items() if name != own.instance]
+
+    async def leave(self, instance: str) -> None:
+        self.heartbeats.pop(instance, None)
