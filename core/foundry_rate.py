@@ -7,12 +7,13 @@ instances are never compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 THROTTLED_SECONDS = 60.0
 """How long after a 429 each poll waits for its fair share of the rate, since a refused read delays every release."""
-RELEASE_READS_PER_SECOND = 0.2
+RELEASE_READS_PER_SECOND = 0.12
 """What a running release asks for on average: several reads at its start and end, one now and then between."""
 MAX_READ_QUEUE_SECONDS = 2.0
 """How long a read may have to wait while another release still starts: ten pages then take half a lease."""
@@ -48,24 +49,17 @@ class LoadSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What an instance reports, and how long ago in seconds."""
+    """What an instance reports; times in seconds before this moment."""
 
     instance: str
     ages: tuple[float, ...] = ()
     """How long each of its releases has been in hand."""
     calm: float = math.inf
     """How long ago Foundry refused one of its requests."""
-    silent: float = 0.0
 
     def after(self, seconds: float) -> Heartbeat:
-        """The same instance later, where nothing more was heard from it."""
-        ages = tuple(age + seconds for age in self.ages)
-        return replace(self, ages=ages, calm=self.calm + seconds, silent=self.silent + seconds)
-
-    @property
-    def is_alive(self) -> bool:
-        """False for an instance that has ended."""
-        return self.silent <= MAX_SILENT_SECONDS
+        """The same instance so much later."""
+        return Heartbeat(self.instance, tuple(age + seconds for age in self.ages), self.calm + seconds)
 
 
 def releases_at_once(app_reads_per_second: float) -> float:
@@ -73,18 +67,21 @@ def releases_at_once(app_reads_per_second: float) -> float:
     return max(1.0, app_reads_per_second / RELEASE_READS_PER_SECOND)
 
 
-def rate_share(own: Heartbeat, others: Iterable[Heartbeat], limit: float) -> float:
+Releases = Sequence[tuple[float, str]]
+"""Releases in hand, the first one first: when each began, on the clock of one instance, and at which instance."""
+
+
+def count_ahead(release: tuple[float, str], own: Releases, others: Releases) -> int:
+    """How many releases of the app began before that one; of two that began together the first instance's did."""
+    return bisect_left(own, release) + bisect_left(others, release)
+
+
+def rate_share(own: Releases, others: Releases, limit: float) -> float:
     """The share of the app's rate that an instance takes: by its releases among those that go on, one at least."""
-    going = sorted(((age, beat.instance) for beat in (own, *others) for age in beat.ages), reverse=True)
-    going = going[: math.ceil(limit)] if limit < math.inf else going
-    mine = sum(instance == own.instance for _, instance in going)
-    return max(1, mine) / max(1, len(going) + (mine == 0))
-
-
-def count_ahead(age: float, own: Heartbeat, others: Iterable[Heartbeat]) -> int:
-    """How many releases of the app began before one of that age; of two equal ages the first instance has priority."""
-    mine = sum(other > age for other in own.ages)
-    return mine + sum((other, beat.instance) > (age, own.instance) for beat in others for other in beat.ages)
+    in_hand = len(own) + len(others)
+    going = math.ceil(min(limit, in_hand))
+    mine = sum(count_ahead(release, own, others) < limit for release in own)
+    return mine / going if mine else 1 / (going + 1)
 
 
 def may_go_on(ahead: int, load: LoadSnapshot) -> bool:

@@ -64,13 +64,14 @@ def gateways() -> Gateways:
     from handlers.gateways.key_vault import AzureKeyVault
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.shared_registry import SharedRegistry
+    from handlers.gateways.storage.instances import BlobInstances
     from handlers.gateways.storage.journal import BlobJournal
     from handlers.gateways.storage.release_queue import StorageReleaseQueue
     from handlers.gateways.storage.state_store import BlobStateStore
 
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
-    rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second)
+    rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account))
     return Gateways(
         foundry=AzureFoundry(project, credential(), rate_limiter, clock),
         key_vault=AzureKeyVault(env.key_vault_url, credential()),

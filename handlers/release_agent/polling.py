@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.clock import Clock
-from handlers.gateways.foundry.rate_limiter import SLOT_RETRY_SECONDS, FoundryRateLimiter
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.lease_keeper import LeaseKeeper
 
 
@@ -42,6 +42,5 @@ class Poller:
         pause = seconds_to_next_poll(self._waited, self._first_poll, load)
         with self._rate_limiter.polling():
             await self._keeper.sleep(max(pause - spent, pause / 2))
-            while not self._rate_limiter.may_go_on(self._began, self._clock.monotonic()):
-                await self._keeper.sleep(SLOT_RETRY_SECONDS)
+            await self._rate_limiter.wait_to_go_on(self._began, self._clock, self._keeper.sleep)
         self._polled_at = self._clock.monotonic()

@@ -82,7 +82,12 @@ class Fleet:
     """The instances of the app and the services that they call."""
 
     def __init__(self, load: Load, seed: int = 1) -> None:
-        self.load, self.random, self.clock, self.measured = load, Random(seed), VirtualClock(), Measured()
+        self.load, self.random, self.clock, self.measured = (
+            load,
+            Random(seed),
+            VirtualClock(Random(seed).random),
+            Measured(),
+        )
         self.agents: Agents = _agents(load.agents)
         self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
         self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()

@@ -28,8 +28,12 @@ MAX_PAUSE_SECONDS = 30.0
 """No read waits longer because of a ``Retry-After``: the lease of a release that reads lasts 40 s at least."""
 MAX_SWEEP_QUEUE_SECONDS = 1.0
 """While a read waits longer than that, a sweep over many agents begins no other agent: releases read first."""
+MAX_BURST = 4
+"""So many reads go at once, after a 429, where none went for a while."""
 SLOT_RETRY_SECONDS, MAX_SLOT_WAIT_SECONDS = 2.0, 300.0
 """How often a release asks for a slot, and how long before it goes back to the queue."""
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class FoundryRateLimiter:
@@ -74,9 +78,11 @@ class FoundryRateLimiter:
         now = clock.monotonic()
         load = self.load(now)
         if load.throttled:
-            at = max(now, self._next_read)
-            self._next_read = at + 1 / load.reads_per_second
-            await clock.sleep(at - now)
+            # A small share is used in bursts: a decision needs several reads, which may not be 20 s apart.
+            self._next_read = max(self._next_read, now - MAX_BURST / load.reads_per_second)
+            wait = self._next_read - now
+            self._next_read += 1 / load.reads_per_second
+            await clock.sleep(max(0.0, wait))
 
     async def wait_for_room(self, clock: Clock) -> None:
         """Call before the reads of one agent of many, such as in pruning: waits until few reads wait."""
@@ -85,23 +91,23 @@ class FoundryRateLimiter:
                 await clock.sleep(queue - MAX_SWEEP_QUEUE_SECONDS)
 
     @asynccontextmanager
-    async def slot(self, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[bool]:
+    async def slot(self, clock: Clock, sleep: Sleep) -> AsyncIterator[bool]:
         """A place among the running releases; False where none was free for five minutes.
 
         ``sleep`` waits in place of the clock's, such as one that keeps a lease meanwhile.
         """
         async with self._share.in_hand(clock) as began:
-            ends = began + MAX_SLOT_WAIT_SECONDS
-            while not (free := self._may_start(began, clock.monotonic())) and clock.monotonic() < ends:
-                await sleep(SLOT_RETRY_SECONDS)
-            yield free
+            yield await _becomes_true(lambda now: self._may_start(began, now), clock, sleep)
+
+    async def wait_to_go_on(self, began: float, clock: Clock, sleep: Sleep) -> None:
+        """Call before a poll: after a 429 the releases that began first go on, the others five minutes later at most.
+
+        ``began``: when the release began, in seconds of the monotonic clock.
+        """
+        await _becomes_true(lambda now: may_go_on(self._share.ahead(began, now), self.load(now)), clock, sleep)
 
     def _may_start(self, began: float, now: float) -> bool:
         return may_start(self._share.ahead(began, now), self._next_read - now, self.load(now))
-
-    def may_go_on(self, began: float, now: float) -> bool:
-        """Whether a release that began then may poll: after a 429 those that began first go on before the others."""
-        return may_go_on(self._share.ahead(began, now), self.load(now))
 
     def record_activation(self, seconds: float) -> None:
         """A version took at least so long to become active."""
@@ -116,3 +122,11 @@ class FoundryRateLimiter:
         if calm >= ONE_REFUSAL_SECONDS:
             self._reads_per_second = rate_after_refusal(recovered_rate(self._reads_per_second, calm, self._most))
             self._refused_at = now
+
+
+async def _becomes_true(is_true: Callable[[float], bool], clock: Clock, sleep: Sleep) -> bool:
+    """Wait until it is true at the moment, for five minutes at most."""
+    ends = clock.monotonic() + MAX_SLOT_WAIT_SECONDS
+    while not (now_true := is_true(clock.monotonic())) and clock.monotonic() < ends:
+        await sleep(SLOT_RETRY_SECONDS)
+    return now_true

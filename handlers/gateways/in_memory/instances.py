@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.foundry_rate import Heartbeat
+from core.foundry_rate import MAX_SILENT_SECONDS, Heartbeat
 from handlers.gateways.clock import Clock
 
 
@@ -18,7 +18,5 @@ class InMemoryInstances:
     async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
         now = self.clock.monotonic()
         self.heartbeats[own.instance] = own, now
-        return [beat.after(now - at) for name, (beat, at) in self.heartbeats.items() if name != own.instance]
-
-    async def leave(self, instance: str) -> None:
-        self.heartbeats.pop(instance, None)
+        beats = ((beat, now - at) for name, (beat, at) in self.heartbeats.items() if name != own.instance)
+        return [beat.after(silent) for beat, silent in beats if silent <= MAX_SILENT_SECONDS]
