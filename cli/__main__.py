@@ -13,6 +13,7 @@ from cli.commands import (
     adopt,
     digests,
     doctor,
+    evaluate,
     plan,
     prune,
     replay,
@@ -21,6 +22,7 @@ from cli.commands import (
     user_commands,
     validate,
     versions,
+    wait,
     why,
 )
 from cli.exit_codes import INTERRUPTED
@@ -39,6 +41,7 @@ COMMANDS = (
     versions.versions,
     digests.digests,
     doctor.doctor,
+    evaluate.evaluate,
     user_commands.release,
     user_commands.retry,
     user_commands.rollback,
@@ -47,6 +50,7 @@ COMMANDS = (
     user_commands.unhold,
     user_commands.pause,
     user_commands.resume,
+    wait.wait,
     prune.prune,
     replay.replay,
     adopt.adopt,

@@ -43,9 +43,11 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
         "next": _next(spec.name, state, release, starts or min(old_enough.values(), default=None)),
+        "remedy": _remedy(spec.name, state, release),
         "candidate": release.candidate if release.is_open else None,
         "not_before": _time(starts),
         **_window(spec, now),
+        "stage": _stage(desired, spec),
         "rejected": _rejected(desired),
         "rolled_back": _rolled_back(desired, release),
         "pause": _as_json(pause) if pause else None,
@@ -70,6 +72,8 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
     if is_asked:
         waits = _not_before(desired, release, now) is not None
         return State(Reason.NOT_DUE.value if waits else QUEUED, desired.updated_at, tag)
+    if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
+        return State(stage.reason, stage.since, stage.push.tag)
     if desired.waiting:
         return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
     if not release.reason:
@@ -93,17 +97,46 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
 
 def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
     """Return what a person can do, with the command; None where nothing is to be done."""
-    if state.name == Reason.APPROVAL_WAITING:
-        return f"Run slipway approve {agent} --version {release.candidate}, or push a newer image."
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    return known.help_for(agent, release.detail) if known and not known.help.startswith("Nothing to do") else None
+    if known is None or (known.help.startswith("Nothing to do") and not _remedy(agent, state, release)):
+        return None
+    return known.help_for(agent, release.detail, **_names(state, release))
+
+
+def _remedy(agent: str, state: State, release: ReleaseState) -> str | None:
+    """Return the command that ends what the state says; None where there is none."""
+    known = Reason.__members__.get(state.name)
+    return (known.remedy_for(agent, release.detail, **_names(state, release)) or None) if known else None
+
+
+def _names(state: State, release: ReleaseState) -> dict[str, str]:
+    """Return the names that stand in a command."""
+    push = release.push
+    image = f"{push.repository}:{push.tag}" if push and push.tag == state.tag else ""
+    return {"image": image, "version": release.candidate or ""}
 
 
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
     waits = desired.generation > release.observed_generation and desired.not_before is not None
     return desired.not_before if waits and desired.not_before and desired.not_before > now else None
+
+
+def _stage(desired: DesiredState, spec: AgentSpec) -> dict[str, Any] | None:
+    """Return the image that waits for its stage; None in the first stage, and where none waits."""
+    wait = desired.stage_wait
+    if wait is None or not spec.place.upstream:
+        return None
+    return {
+        "stage": spec.place.number,
+        "upstream": list(spec.place.upstream),
+        "tag": wait.push.tag,
+        "digest": wait.push.digest,
+        "reason": wait.reason,
+        "since": _time(wait.since),
+        "until": _time(wait.until),
+    }
 
 
 def _rejected(desired: DesiredState) -> dict[str, Any] | None:

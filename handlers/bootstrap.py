@@ -59,6 +59,7 @@ def gateways() -> Gateways:
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.event_grid import EventGridPublisher
     from handlers.gateways.foundry.client import AzureFoundry
+    from handlers.gateways.foundry.projects import FoundryProjects
     from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.key_vault import AzureKeyVault
@@ -71,9 +72,17 @@ def gateways() -> Gateways:
 
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
-    rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account))
+    limiters = cache(
+        lambda project_name: FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account, project_name))
+    )
+    rate_limiter = limiters("default")
+
+    def connect(name: str, endpoint: str) -> AzureFoundry:
+        return AzureFoundry(endpoint, credential(), limiters(name), clock)
+
+    default = AzureFoundry(project, credential(), rate_limiter, clock)
     return Gateways(
-        foundry=AzureFoundry(project, credential(), rate_limiter, clock),
+        foundry=FoundryProjects(default, lambda: agents().projects, connect),
         key_vault=AzureKeyVault(env.key_vault_url, credential()),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
@@ -82,6 +91,7 @@ def gateways() -> Gateways:
         registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         rate_limiter=rate_limiter,
+        project_limiter=limiters,
     )
 
 

@@ -73,7 +73,7 @@ param assignRoles bool = true
   'user'
   'versions'
 ])
-@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
+@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check`, `evaluate` and `tools`')
 param foundryRole string = 'user'
 
 @description('Object id of the Entra group that may approve, hold and roll back; only the account that runs azd if empty')
@@ -100,7 +100,7 @@ param pruneDryRun bool = false
 @description('Seconds between two reads of a version that is being prepared')
 param pollSeconds string = '2'
 
-@description('Maximum reads of versions per second and instance')
+@description('Maximum reads of versions per second and project')
 param foundryReadsPerSecond string = '5'
 
 @description('Create an Event Grid topic that publishes the outcome of each release')

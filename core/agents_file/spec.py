@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import re2
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.agents_file.fields import (
     ConnectionField,
     Cpu,
@@ -31,6 +33,7 @@ from core.agents_file.fields import (
 )
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
 from core.agents_file.value import Value
+from core.target import agent_of, project_of, target_of
 
 
 class TagSpec(Value):
@@ -131,8 +134,11 @@ class ReleaseSpec(Value):
         timedelta(minutes=10), description="the maximum time until a version is active"
     )
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
+    evaluate: EvaluateSpec | None = Field(
+        None, description="a dataset that the version must answer well before it gets traffic"
+    )
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
-    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a gate is held")
     logs: bool = Field(
         default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
     )
@@ -173,10 +179,24 @@ class KeepSpec(Value):
         return any(re2.search(pattern, tag) for pattern in self.tags)
 
 
+@dataclass(frozen=True, slots=True)
+class StagePlace:
+    """Where a target stands in the chain of its agent's stages."""
+
+    number: int = 1
+    upstream: tuple[str, ...] = ()
+    """The targets of the stage before, whose good images it takes; empty in the first stage, which follows pushes."""
+    earlier: tuple[str, ...] = ()
+    """The targets of all stages before: what is held there is held here too."""
+    soak: timedelta = timedelta(0)
+    """How long an image must have been the good one at every upstream target."""
+
+
 class AgentSpec(Value):
-    """What agents.yaml says about one agent."""
+    """What agents.yaml says about one target: an agent in one project."""
 
     name: Name
+    """The target's name: that of the agent in Foundry, and of the project, unless that is the settings' one."""
     repository: Repository = Field(description="the repository to follow, without registry and tag")
     tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
     image: Literal["index", "amd64"] = Field(
@@ -197,15 +217,49 @@ class AgentSpec(Value):
     release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
     keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
 
+    _place: StagePlace = PrivateAttr(StagePlace())
+
+    def at(self, project: str, place: StagePlace) -> AgentSpec:
+        """The same in this project, at this place."""
+        spec = self.model_copy(update={"name": target_of(self.name, project)})
+        spec._place = place
+        return spec
+
+    @property
+    def place(self) -> StagePlace:
+        """Where the target stands in the stages of its agent."""
+        return self._place
+
+    @property
+    def agent(self) -> str:
+        """The agent's name in Foundry, and in the tags of secrets."""
+        return agent_of(self.name)
+
+    @property
+    def toolbox(self) -> str:
+        """The toolbox with the agent's tools, in the target's project."""
+        return target_of(f"{self.agent}-tools", project_of(self.name))
+
 
 class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    """Target -> what the file says about it."""
+    projects: Mapping[str, str] = {}
+    """Project beside that of the settings -> its endpoint."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
+    homes: Mapping[str, tuple[tuple[str, ...], ...]] = Field({}, repr=False)
+    """Target -> where its keys stand: in its stage, in the agent, in the defaults; the first of them counts."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
-    """The agents that follow a repository; there may be several."""
-    return tuple(spec for spec in agents.agents.values() if spec.repository == repository)
+    """The targets that follow the pushes of a repository; those of later stages take what passed the stage before."""
+    specs = agents.agents.values()
+    return tuple(spec for spec in specs if spec.repository == repository and not spec.place.upstream)
+
+
+def next_stage(agents: Agents, target: str) -> tuple[str, ...]:
+    """The targets that take what is good at this one."""
+    return tuple(name for name, spec in agents.agents.items() if target in spec.place.upstream)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.definition import Note
 from core.model import Push, Routing
 from core.prune.retention import Delete
@@ -89,6 +90,7 @@ class UpdateState:
     already_reported: bool = False
     reported_at_end: bool = False
     """The release is about to end with this reason, which is reported then."""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,23 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Ask the candidate a dataset while it has no traffic, and start the run that grades its answers."""
+
+    step: ClassVar[str] = "evaluate"
+    version: str
+    spec: EvaluateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvaluation:
+    """Read how far the run is that grades the answers of the candidate; often, so that no span is written."""
+
+    version: str
+    spec: EvaluateSpec
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Ask the agent while the candidate has its traffic."""
 
@@ -196,7 +215,7 @@ class RollBack:
 
 
 FoundryWrite = Create | Pin | MoveTraffic | RollBack
-Probe = ConfirmActive | Verify | Check
+Probe = ConfirmActive | Verify | Evaluate | Check
 FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
 Action = (
     NeedsRead
@@ -208,6 +227,7 @@ Action = (
     | UpdateState
     | EndRelease
     | StartRelease
+    | ReadEvaluation
     | FoundryAction
 )
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core.agents_file.spec import Probe
+from core.evaluation import EvaluationRun, ServiceCriterion
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
@@ -34,6 +35,7 @@ from core.model import (
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
@@ -47,14 +49,14 @@ class DeleteResult(StrEnum):
 
 
 class Foundry(Protocol):
-    """Hosted agents, their versions, routing and toolboxes in one Foundry project.
+    """Hosted agents, their versions, routing, toolboxes and evaluations in Foundry projects, by the names of targets.
 
     Each method raises TransientError or PermanentError. The gateway retries reads itself. It sends each write (create,
-    route, delete, create a toolbox version) exactly once; a lost answer is ``TransientError(unclear=True)``.
+    route, delete, create a toolbox version or a run) exactly once; a lost answer is ``TransientError(unclear=True)``.
     """
 
     async def list_agents(self) -> Sequence[str]:
-        """The names of the project's hosted agents, all pages."""
+        """The hosted agents of every project, all pages."""
 
     async def get_agent(self, name: str) -> Agent | None:
         """The agent with its routing and newest version, or None where it does not exist."""
@@ -100,6 +102,21 @@ class Foundry(Protocol):
 
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
+
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
+        """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        """Start a run over rows of ``query``, ``response`` and ``ground_truth``; returns its id."""
+
+    async def find_run(self, evaluation: str, name: str) -> str | None:
+        """The id of the run with this name; None where there is none, and where the evaluation does not exist."""
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        """How far a run is, with the scores of all rows once it has completed; None where it does not exist."""
+
+    async def delete_evaluation(self, evaluation: str) -> None:
+        """Delete an evaluation with its runs; one that does not exist is deleted."""
 
 
 class KeyVault(Protocol):
@@ -259,4 +276,13 @@ class Gateways:
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
-    """How much of Foundry's rate this process uses."""
+    """How much of Foundry's rate this process uses, in the settings' project."""
+    project_limiter: Callable[[str], FoundryRateLimiter] | None = None
+    """The same in another project."""
+
+    def limiter_of(self, target: str) -> FoundryRateLimiter:
+        """The rate limiter of the target's project: one project's refusals slow no other."""
+        project = project_of(target)
+        if project == DEFAULT_PROJECT or self.project_limiter is None:
+            return self.rate_limiter
+        return self.project_limiter(project)

@@ -33,16 +33,18 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
+from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.refusals import refusal_reason
+from handlers.release_agent.release_context import ActionResult, ReleaseContext
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
+from handlers.release_agent.stages import take_promotion, wake_next_stage
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -55,11 +57,13 @@ NO_SLOT = "Foundry refuses requests (429), and other releases are before this on
 
 
 async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Continue the release that the message names; a message that names none is recorded and done with."""
+    """Continue the release that the message names, and wake the next stage; one that names none is only recorded."""
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
-        await reconcile(spec, settings, gateways, parsed.traceparent)
+        if await take_promotion(spec, gateways):
+            ended = await reconcile(spec, settings, gateways, parsed.traceparent)
+            await wake_next_stage(spec, ended, agents, gateways)
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
@@ -88,8 +92,8 @@ async def reconcile(
                 await log.flush()
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
-            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
-            writer = FoundryWriter(spec.name, lease, gateways)
+            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
+            writer = FoundryWriter(spec, lease, gateways)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
@@ -136,7 +140,7 @@ async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop 
     clock, log = run.gateways.clock, run.log
     started, progress = clock.now(), Progress(run.lease.state, prefetched=prefetched)
     try:
-        async with run.gateways.rate_limiter.slot(clock, run.keeper.sleep) as has_slot:
+        async with run.gateways.limiter_of(run.spec.name).slot(clock, run.keeper.sleep) as has_slot:
             if not has_slot:
                 end = Requeue(Reason.SERVICE_UNAVAILABLE, clock.now())
                 return log.stopped(end, progress.state, progress.desired, NO_SLOT), progress.desired

@@ -33,6 +33,10 @@ KINDS = {
 SCHEMA = json_schema.schema()
 
 
+def dataset(_: str) -> bytes:
+    return b'{"ask": "ping", "expect": "pong", "reference": "pong"}'
+
+
 def examples() -> list[str]:
     """Every agents.yaml that the repository shows."""
     pages = (PAGE, (ROOT / "README.md").read_text())
@@ -97,7 +101,7 @@ def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple
         found[f"{place}{name}"] = (... if field.is_required() else field.default, field.description)
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                found |= keys(inner, f"{place}{name}.")
+                found |= keys(inner, f"{place}{name}.{'<NAME>.' if name == 'criteria' else ''}")
     return found
 
 
@@ -115,10 +119,10 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 4
+    assert len(found) == 6
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
-        assert load_agents(text.encode()).agents
+        assert load_agents(text.encode(), dataset).agents
 
 
 @pytest.mark.parametrize(
@@ -190,10 +194,27 @@ def test_every_example_of_the_table_is_valid() -> None:
         elif below[:2] == ["windows", "freezes"] and len(below) == 3:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
+        elif below[:1] == ["evaluate"] and len(below) > 1:
+            below, body = ["evaluate"], evaluate_with(below[1:], body)
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
-        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), dataset).agents, key
+
+
+def evaluate_with(keys: list[str], example: str) -> str:
+    """A valid ``release.evaluate`` with the example."""
+    own = {"at_most": "latency_p95", "operation": "string_check"}
+    name = own.get(keys[-1], "builtin.coherence" if keys == ["judge"] else "text_similarity")
+    threshold = "" if keys[-1] in ("pass_rate", "mean", "at_most") else "pass_rate: 0.9, "
+    value = "0.9" if keys[-1] == "mean" else example
+    criteria = (
+        f"{{{name}: {{{threshold}{keys[-1]}: {value}}}}}" if "<NAME>" in keys else f"{{{name}: {{pass_rate: 1}}}}"
+    )
+    parts = {"dataset": "rows.jsonl", "criteria": criteria}
+    parts |= {"no_worse_than": "live"} if keys == ["margin"] else {}
+    parts |= {} if "<NAME>" in keys else {keys[0]: example}
+    return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:
