@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.agents_file import evaluation, messages, release_windows, stages
+from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -50,10 +51,12 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
         for target in stages.targets([(stage, spec) for _, stage, spec in found]):
             agents[target.name] = target
             homes[target.name] = found[target.place.number - 1][0]
+    github, github_issues = _github(document)
+    issues += github_issues
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, projects=projects, lines=document.lines, homes=homes)
+    return Agents.model_construct(agents=agents, projects=projects, github=github, lines=document.lines, homes=homes)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -173,6 +176,17 @@ def _with_env(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def _github(document: Document) -> tuple[GitHubSpec | None, list[Issue]]:
+    """The key ``github``, where the file has it."""
+    if not isinstance(document.value, dict) or "github" not in document.value:
+        return None, []
+    try:
+        return GitHubSpec.model_validate(document.value["github"]), []
+    except ValidationError as failure:
+        paths = [(("github", *map(str, error["loc"])), error) for error in failure.errors()]
+        return None, [Issue(path, document.line(*path), _message(document, path, path, error)) for path, error in paths]
+
+
 def _with_dataset(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
     """The spec with the rows of its dataset, and what is wrong in ``release.evaluate`` and in the dataset."""
     asked = spec.release.evaluate
@@ -219,7 +233,11 @@ def _issue(document: Document, homes: Homes, error: ErrorDetails) -> Issue:
     keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     path = _path(document, homes, _without_added_index(document, homes, in_file))
-    return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
+    return Issue(path, document.line(*path), _message(document, path, keys, error))
+
+
+def _message(document: Document, path: KeyPath, keys: KeyPath, error: ErrorDetails) -> str:
+    return messages.message_of(error, keys, document.scalars.get(path))
 
 
 def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> Issue:

@@ -113,7 +113,8 @@ def good_image(target: UpstreamTarget, now: datetime) -> _Good | str:
     moved = next((name for name in release.reported_drift if name.startswith(("routing ", "agent gone"))), "")
     if moved or release.reason == Reason.ROUTING_CHANGED:
         return f"somebody moved the traffic of {target.name}"
-    return _Good(good.push, good.since or _since(release))
+    newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push
+    return _Good(newest, good.since or _since(release))  # another tag of the image is no new release there
 
 
 def _since(release: ReleaseState) -> datetime:

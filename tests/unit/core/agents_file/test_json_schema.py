@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from core.agents_file import json_schema
 from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
+from core.agents_file.github import GitHubSpec
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
@@ -119,7 +120,7 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 6
+    assert len(found) == 7
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
         assert load_agents(text.encode(), dataset).agents
@@ -160,6 +161,7 @@ def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
         for key, (_, meaning) in keys(m).items()
     }
     known = {key: field for key, field in keys().items() if key != "name"} | references
+    known |= keys(GitHubSpec, "github.")
     table = rows()
     assert set(table) == set(known)
     for key, (default, meaning) in known.items():
@@ -186,6 +188,11 @@ def test_every_example_of_the_table_is_valid() -> None:
     for key, (_, _, _, example) in rows().items():
         top, *below = key.split(".")
         body = example.strip("`")
+        if top == "github":
+            needed = {"app_id": "1", "private_key": "k", "repositories": "[a/b]", below[0]: body}
+            body = ", ".join(f"{name}: {value}" for name, value in needed.items())
+            assert load_agents(f"agents: {{a: {{repository: x}}}}\ngithub: {{{body}}}".encode()).github, key
+            continue
         if top == "env" and below:
             below = ["NAME"]
         elif below[:1] in (["verify"], ["check"]) and len(below) == 2:

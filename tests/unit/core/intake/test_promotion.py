@@ -162,6 +162,15 @@ def test_a_state_without_time_and_history_counts_as_good_for_ever() -> None:
     assert look(good(since=None)).reason is Reason.ACCEPTED
 
 
+def test_the_newest_tag_of_the_good_image_counts() -> None:
+    upstream = good()
+    tagged = push("a", HOUR, "release-1")
+    upstream = replace(upstream, desired=replace(upstream.desired, push=tagged))
+    assert look(upstream).desired.push == tagged
+    newer = replace(upstream, desired=replace(upstream.desired, push=push("b", HOUR)))
+    assert look(newer).desired.push == push("a")
+
+
 def test_holds_of_earlier_stages_count_here() -> None:
     upstream = held(good(), "a")
     merged = with_upstream_holds(DesiredState(), [upstream], NOW)
