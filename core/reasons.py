@@ -32,7 +32,7 @@ class Reason(StrEnum):
     # fmt: off
     # Events
     ACCEPTED = "ACCEPTED", "info", "the agent should run this push from now on", "Nothing to do; the release follows."
-    SAME_PUSH = "SAME_PUSH", "info", "the agent should run this push already", "Nothing to do for a repeated event; to release the push again, run slipway retry AGENT."
+    SAME_PUSH = "SAME_PUSH", "info", "the agent should run this push already", "Nothing to do: a later push of the image repeats a release that failed. To release it in any case, run slipway retry AGENT."
     NOT_NEWER = "NOT_NEWER", "info", "the tag is not newer than the desired one", "Push a newer tag, change tags.order in agents.yaml, or run slipway release AGENT --image REPOSITORY:TAG."
     NOT_FOLLOWED = "NOT_FOLLOWED", "info", "no agent follows the repository", "Add an agent with this repository to agents.yaml, if the image should run."
     OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME and REGISTRY_ID, if this is your registry."

@@ -46,10 +46,14 @@ def repositories(agents: Path) -> list[str]:
     return list(dict.fromkeys(spec.repository for spec in load_agents(agents.read_bytes()).agents.values()))
 
 
+PROJECT = "demo"
+"""The Foundry project of the local stack."""
+
+
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
     """Return the app's settings for this stack; all of them exist in Azure too."""
     return {
-        "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/demo",
+        "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/{PROJECT}",
         "KEY_VAULT_URL": endpoints["vault"],
         "KEY_VAULT_HOST": "demo-vault.vault.azure.net",
         # neither REGISTRY_ID nor KEY_VAULT_ID: an event that a person writes by hand may name any subscription

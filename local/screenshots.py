@@ -70,7 +70,7 @@ async def _screenshot(browser: Browser, telemetry: str, path: Path, *, dark: boo
         device_scale_factor=1.5,
     )
     page = await context.new_page()
-    await page.goto(telemetry)
+    await page.goto(f"{telemetry}/#/releases")
     await page.locator(".push a").filter(has_text=RELEASE_REASON).click()
     await page.locator(".fold").nth(1).wait_for()
     await page.mouse.move(0, 0)

@@ -33,6 +33,7 @@ from local.processes import PartExitedError, Processes
 from local.registry.server import Registry
 from local.stand_in import StandIn
 from local.storage.account import connection_string
+from local.telemetry.board import StatusBoard
 from local.telemetry.server import Telemetry
 from local.tls import Authority
 from local.vault import SecretVersion, Vault
@@ -112,6 +113,8 @@ class Stack:
             if name.lower() not in vault.secrets:
                 await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
+        board = StatusBoard(self.endpoints["env"])
+        telemetry.board, telemetry.decided = board.rows, board.decided
         if self.options.functions:
             await self._start_functions()
         self._subscribe(events)

@@ -58,8 +58,7 @@ def apply_push(
     desired: DesiredState, spec: AgentSpec, push: Push, traceparent: str | None, now: datetime
 ) -> DesiredUpdate:
     """Make a push the desired one, if its tag is allowed and newer, and its digest was not rejected."""
-    if push.pushed_at > now + MAX_CLOCK_SKEW:
-        push = replace(push, pushed_at=now)  # else no newer image would count until then
+    push = not_in_the_future(push, now)
     desired = _with_kept_tag(desired, spec, push)
     rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
     newest = _believable(desired.newest_known_push, desired, now)
@@ -71,6 +70,11 @@ def apply_push(
     accepted = accept(desired, spec, push, now, traceparent)
     due = due_of(accepted, spec, now)
     return DesiredUpdate(accepted, Reason.ACCEPTED, f"old enough at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "", due)
+
+
+def not_in_the_future(push: Push, now: datetime) -> Push:
+    """The push at a time that can be true; else no newer image would count until then."""
+    return replace(push, pushed_at=now) if push.pushed_at > now + MAX_CLOCK_SKEW else push
 
 
 def accept(

@@ -280,8 +280,7 @@ def _held(inputs: DecisionInput, now: datetime) -> EndRelease:
     push, good, active = inputs.desired.push, inputs.release.last_good, _holds(inputs, now)
     hold = holds.of_digest(active, push.digest if push else "") or holds.of_fingerprint(active, _fingerprint(inputs))
     hold = hold or holds.of_digest(active, good.push.digest if good else "")
-    until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold and hold.until else ""
-    return _answer(inputs, Reason.HELD, now, f"{hold.reason} by {hold.by}{until}: {hold.detail}" if hold else "")
+    return _answer(inputs, Reason.HELD, now, holds.describe(hold) if hold else "")
 
 
 def _answer(inputs: DecisionInput, reason: Reason, now: datetime, detail: str = "") -> EndRelease:

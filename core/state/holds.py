@@ -28,6 +28,12 @@ def of_fingerprint(holds: tuple[Hold, ...], fingerprint: str) -> Hold | None:
     return next((hold for hold in holds if fingerprint and hold.fingerprint == fingerprint), None)
 
 
+def describe(hold: Hold) -> str:
+    """The hold for people: why, by whom, until when, and its detail."""
+    until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold.until else ""
+    return f"{hold.reason} by {hold.by or 'Slipway'}{until}: {hold.detail}"
+
+
 def lift_of(hold: Hold) -> LiftedHold:
     """What removes exactly this hold, whatever the clocks of the hosts say."""
     return LiftedHold(hold.fingerprint, hold.digest, hold.since)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.events import ImagePushed
 from core.intake.events import DesiredUpdate, apply_push
+from core.intake.repeated_push import apply_repeated_push, is_repeated
 from core.reasons import Reason
 from core.release_outcome import seconds_since
-from core.state.desired import Cause
+from core.state.desired import Cause, DesiredState
 from handlers.concurrency import gather_limited
 from handlers.events.update_desired import step_fields, update_and_enqueue
 from handlers.gateways.interfaces import Gateways
@@ -46,9 +48,20 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
 
 async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:
     push, traceparent = pushed.push, otel.current_traceparent() or pushed.traceparent
-    return await update_and_enqueue(
+    update = await update_and_enqueue(
         spec.name,
         lambda desired, now: apply_push(desired, spec, push, traceparent, now),
         gateways,
         dry_run=pushed.dry_run,
     )
+    if not is_repeated(update, push, gateways.clock.now()):
+        return update
+    release = await gateways.state_store.get_release(spec.name)
+
+    def repeat(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return apply_repeated_push(desired, release, spec, push, traceparent, now)
+
+    repeated = repeat(update.desired, gateways.clock.now())  # decided first: what changes nothing is queued once
+    if repeated.reason is not Reason.ACCEPTED:
+        return repeated
+    return await update_and_enqueue(spec.name, repeat, gateways, dry_run=pushed.dry_run)

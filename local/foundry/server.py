@@ -16,6 +16,7 @@ from email.utils import formatdate
 from aiohttp import web
 
 from local.agents.pool import AgentPool
+from local.foundry.evaluations import Evaluations
 from local.foundry.invoke import invoke, respond
 from local.foundry.json import agent_json, page, version_json
 from local.foundry.processes import VersionProcesses
@@ -45,6 +46,7 @@ class Foundry(StandIn):
     ) -> None:
         super().__init__()
         self.project = Project(clock)
+        self.evaluations = Evaluations(self.project)
         self._registry_url = registry_url
         self._processes = VersionProcesses(self.project, pool, lambda: self.url) if pool is not None else None
 
@@ -86,6 +88,7 @@ class Foundry(StandIn):
             *Sessions(self.project).routes(agent, self._wrap),
             *SessionLogs(self.project).routes(agent, self._wrap),
             *Toolboxes(self.project).routes(f"{BASE}/toolboxes", self._wrap),
+            *self.evaluations.routes(BASE, self._wrap),
         ]
 
     def _wrap(self, handler: Handler) -> Handler:

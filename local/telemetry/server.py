@@ -19,6 +19,7 @@ from aiohttp import web
 
 from local.stand_in import StandIn
 from local.telemetry import page_files
+from local.telemetry.board import Board, BoardError
 from local.telemetry.records import Item, to_record
 
 MAX_ENVELOPES = 20_000
@@ -38,6 +39,10 @@ class Telemetry(StandIn):
         super().__init__()
         self.items: deque[Item] = deque(maxlen=MAX_ENVELOPES)
         self.received = 0
+        self.board: Board | None = None
+        """Reads what runs where; None without a stack around this server."""
+        self.decided: Callable[[], None] = lambda: None
+        """Called when a decision arrives."""
         self._instance = uuid.uuid4().hex
         self._streams: set[asyncio.Event] = set()
         self._stopped = False
@@ -50,6 +55,7 @@ class Telemetry(StandIn):
             web.post("/QuickPulseService.svc/{action:ping|post}", _live_metrics),
             web.get("/_local/items", self._list),
             web.get("/_local/stream", self._stream),
+            web.get("/_local/board", self._list_targets),
             *page_files.routes(),
         ]
 
@@ -74,6 +80,8 @@ class Telemetry(StandIn):
         valid = [item for item in sent if _is_envelope(item)]
         self.items.extend(valid)
         self.received += len(valid)
+        if any(item["data"]["baseData"].get("message") == "slipway.decision" for item in valid):
+            self.decided()
         self._notify()
         errors = [
             {"index": index, "statusCode": 400, "message": "not an envelope: needs data.baseType and data.baseData"}
@@ -85,6 +93,13 @@ class Telemetry(StandIn):
     async def _list(self, request: web.Request) -> web.Response:
         base_type = request.query.get("type")
         return web.json_response([item for item in self.items if base_type in (None, item["data"]["baseType"])])
+
+    async def _list_targets(self, _: web.Request) -> web.Response:
+        try:
+            rows = await self.board() if self.board else []
+        except BoardError as error:
+            return web.json_response({"error": str(error)}, status=503, headers=page_files.HEADERS)
+        return web.json_response(rows, headers=page_files.HEADERS)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Send server-sent events, each a list of records; a browser resumes after the last id that it received."""

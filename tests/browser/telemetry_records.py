@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,3 +75,34 @@ def sample() -> list[Item]:
         metric("slipway.versions", 4, agent="hello-agent", status="active"),
         metric("slipway.versions", 1, agent="hello-agent", status="failed", after=8),
     ]
+
+
+def target(agent: str, state: str = "LIVE", *, project: str = "demo", severity: str = "info", is_open: bool = False,
+           **more: Any) -> Item:  # fmt: skip
+    """A row of the board."""
+    row: Item = {"target": f"{agent}@{project}", "agent": agent, "project": project, "repository": f"agents/{agent}"}
+    row |= {"live": "1", "live_tag": "v1", "desired_tag": "v1", "state": state, "state_tag": "v1", "waits": []}
+    row |= {"severity": severity, "is_open": is_open, "since": NOON.timestamp() * 1000, "detail": "", "next": None}
+    return row | more
+
+
+def board_of(*rows: Item) -> Callable[[], Awaitable[list[Item]]]:
+    """What the server calls to read the board."""
+
+    async def read() -> list[Item]:
+        return list(rows)
+
+    return read
+
+
+LONG_NAME = "an-agent-with-the-longest-name-that-foundry-allows-which-is-63c"
+TARGETS = (
+    target("hello-agent"),
+    target(
+        "careful-agent", "CHECK_FAILED", severity="error", state_tag="v2", detail="answered wrongly", next="Fix it."
+    ),
+    target("billing-agent", "APPROVAL_WAITING", severity="warning", desired_tag="v2", state_tag="v2"),
+    target(LONG_NAME, "verified", is_open=True, live_tag="release-" + "2026-11-29-" * 8, state_tag="v" + "1" * 120),
+    target("new-agent", "NO_PUSH_YET", live=None, live_tag=None, desired_tag=None, state_tag=None, since=None),
+    target("paused-agent", "PAUSED", severity="warning", waits=["paused by ann: an incident"]),
+)

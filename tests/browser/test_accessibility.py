@@ -10,19 +10,22 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import LINES, PHONE, OpenView, assert_fits
-from tests.browser.telemetry_records import sample
+from tests.browser.telemetry_records import TARGETS, board_of, sample
 from tests.browser.telemetry_server import TelemetryServer
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("releases", "decisions", "metrics")
+VIEWS = ("board", "releases", "decisions", "metrics")
+WIDTHS = (1440, 1024, 390)
 FOCUSED = """(() => {
   const focused = document.activeElement, style = getComputedStyle(focused), text = focused.innerText;
-  return [focused === document.body, text || focused.ariaLabel, style.outlineStyle, parseFloat(style.outlineWidth)];
+  const name = text || focused.ariaLabel || focused.labels?.[0].innerText;
+  return [focused === document.body, name, style.outlineStyle, parseFloat(style.outlineWidth)];
 })()"""
 
 
 def test_nothing_is_wider_than_a_phone(server: TelemetryServer, visit: OpenView) -> None:
+    server.telemetry.board = board_of(*TARGETS)
     server.send(sample())
     page = visit(width=PHONE)
     assert_fits(page)
@@ -38,7 +41,7 @@ def test_nothing_is_wider_than_a_phone(server: TelemetryServer, visit: OpenView)
     page.keyboard.press("Escape")
     page.get_by_role("link", name="All releases").click()
     expect(page.locator(".push").first).to_be_visible()
-    for view in ("Decisions", "Metrics"):
+    for view in ("Board", "Decisions", "Metrics"):
         page.get_by_role("link", name=view).click()
         expect(page.get_by_role("region", name=view)).to_be_visible()
         assert_fits(page)
@@ -49,7 +52,7 @@ def test_everything_can_be_reached_by_keyboard_with_a_visible_focus(server: Tele
     page = visit()
     expect(page.locator(".push")).to_have_count(4)
     stops = tab_stops(page, 40)
-    assert [stop.split(" ")[0] for stop in stops[:5]] == ["Skip", "Releases", "Decisions", "Metrics", "no"]
+    assert [stop.split(" ")[0] for stop in stops[:5]] == ["Skip", "Board", "Releases", "Decisions", "Metrics"]
     page.locator(".push a").first.focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".release h2")).to_have_text("billing-agent")
@@ -84,11 +87,13 @@ def tab_stops(page: Page, most: int) -> list[str]:
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(server: TelemetryServer, visit: OpenView, scheme: str) -> None:
+def test_axe_finds_no_violation(server: TelemetryServer, visit: OpenView, scheme: str, width: int) -> None:
     """Deque's axe checks contrast in both color schemes, names, roles and orders."""
+    server.telemetry.board = board_of(*TARGETS)
     server.send(sample())
-    page = visit(color_scheme=scheme, bypass_csp=True)
+    page = visit(color_scheme=scheme, bypass_csp=True, width=width)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (max(map(int, re.findall(r"\d+", dark)[:3])) < 60) == (scheme == "dark")
     for view in [*VIEWS, "releases/t2"]:
@@ -96,7 +101,8 @@ def test_axe_finds_no_violation(server: TelemetryServer, visit: OpenView, scheme
         expect(page.locator(f"section#{view.split('/')[0]}")).to_be_visible()
         for button in page.locator("button.fold:visible, .line .more:visible").all()[:3]:
             button.click()
-        audit(page, f"{scheme} {view}")
+        assert_fits(page)
+        audit(page, f"{scheme} {width} {view}")
     page.locator(".release .outcome .reason").click()
     expect(page.locator("dialog")).to_contain_text("What you can do")
     audit(page, f"{scheme} dialog")

@@ -48,10 +48,12 @@ def test_two_agents_of_one_push_have_separate_waits(server: TelemetryServer, vis
         span("release", "r2", parent="p2", after=1.04, took=1, agent="second-agent"),
         decision("ACCEPTED", after=0.03, parent="p2", agent="second-agent"),
     ])  # fmt: skip
-    page = visit()
-    expect(page.locator(".pause .took")).to_have_text(["280 ms", "1.00 s"])
-    expect(page.locator(".pause .label")).to_have_text(["in the queue", "in the queue"])
-    expect(page.locator(".release h2")).to_have_text("first-agent, second-agent")
+    page = visit("releases/t1~first-agent~")
+    for agent, wait in (("first-agent", "280 ms"), ("second-agent", "1.00 s")):
+        page.locator(".push a").filter(has_text=agent).click()
+        expect(page.locator(".release h2")).to_have_text(agent)
+        expect(page.locator(".pause .took")).to_have_text([wait])
+        expect(page.locator(".pause .label")).to_have_text(["in the queue"])
 
 
 def test_a_cycle_of_spans_is_shown_once(server: TelemetryServer, visit: OpenView) -> None:

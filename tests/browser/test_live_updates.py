@@ -56,7 +56,7 @@ def test_a_lost_connection_loses_and_repeats_nothing(server: TelemetryServer, vi
 
 
 def test_ten_thousand_decisions_can_be_searched_and_few_are_drawn(server: TelemetryServer, visit: OpenView) -> None:
-    many = [decision("NOT_NEWER", after=n * 0.001, trace=f"t{n % 500}", agent=f"agent-{n % 7}", tag=f"v{n}")
+    many = [decision("NOT_NEWER", after=n * 0.001, trace=f"t{n % 500}", agent=f"agent-{n % 500 % 7}", tag=f"v{n}")
             for n in range(10_000)]  # fmt: skip
     server.send(many)
     page = visit("decisions")

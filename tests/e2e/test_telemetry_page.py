@@ -56,7 +56,7 @@ def spans(running: StackClient) -> Spans:
 
 @pytest.fixture
 def page(chromium: Browser, running: StackClient) -> Iterator[Page]:
-    with open_page(chromium, running.endpoints["telemetry"]) as telemetry_page:
+    with open_page(chromium, f"{running.endpoints['telemetry']}/#/releases") as telemetry_page:
         yield telemetry_page
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from local.foundry.evaluation_json import Evaluation
 from local.foundry.server import Foundry
 from local.foundry.state import Provisioning
 from local.registry.repository import Repository
 from local.registry.server import Registry
 from local.vault import SecretVersion, Vault
-from tests.recorded.exchanges import Exchange, Json, exchanges, needs_recordings
+from tests.recorded.exchanges import Exchange, Json, exchange, exchanges, needs_recordings
 from tests.recorded.laptop import HOSTED, Laptop
 from tests.recorded.shapes import Answer, differences
 
@@ -31,6 +32,7 @@ HEADING = "## Where a stand-in differs"
 AGENT, OTHER, SESSIONS = "sanitized-hosted-agent-name", "cs-e2e-hosted2", "java-hosted-agent-sample-sessions-test"
 SECRET, REPOSITORY = "crudsecretname-cantgetadisabledsecret-", "repo605d41ad"
 TOOLBOX = "toolbox_with_mcp_tool"
+EVAL, RUN = "eval_fdda3d1f8c09428faab0a43073de72f7", "evalrun_dc8e945b63614fa485f3f2351b54e3d4"
 
 
 Prepare = Callable[[Laptop, Json], None]
@@ -133,6 +135,37 @@ def two_tags(laptop: Laptop, body: Json) -> None:
     laptop.registry.repositories[REPOSITORY] = Repository(tags=tags, tagged_at=times)
 
 
+def evaluation_of(laptop: Laptop, number: str, key: str) -> Evaluation:
+    """The evaluation that a recorded request created, by the id that it got."""
+    return laptop.foundry.evaluations.create(exchange(number).request["body"], key)
+
+
+def evaluation(laptop: Laptop, _: Json) -> None:
+    evaluation_of(laptop, "50", EVAL)
+
+
+def run(seconds: float) -> Prepare:
+    def prepare(laptop: Laptop, _: Json) -> None:
+        evaluations, sent = laptop.foundry.evaluations, exchange("52").request["body"]
+        evaluations.script.seconds = seconds
+        evaluations.start(evaluation_of(laptop, "50", EVAL), sent, RUN)
+
+    return prepare
+
+
+def agent_evaluation(laptop: Laptop, _: Json) -> None:
+    evaluation_of(laptop, "50", "eval_0c222b50ca9c494badfed4b921c953b3")
+
+
+def run_of_graders(laptop: Laptop, body: Json) -> None:
+    evaluations, row = laptop.foundry.evaluations, body["data"][0]
+    evaluations.script.seconds = 0
+    content = [{"item": row["datasource_item"]}] * int(body["last_id"])
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": content}}
+    created = evaluation_of(laptop, "51", row["eval_id"])
+    evaluations.start(created, {"name": "graders", "data_source": source}, row["run_id"])
+
+
 ASKED = {
     "01": Asked(first_of_new_numbers),
     "02": Asked(creating),
@@ -162,7 +195,16 @@ ASKED = {
     "31": Asked(disabled_secret),
     "40": Asked(has_token=False),
     "41": Asked(two_tags),
-    **{str(number): Asked() for number in range(50, 60)},
+    "50": Asked(),
+    "51": Asked(),
+    "52": Asked(evaluation),
+    "53": Asked(run(16)),
+    "54": Asked(run(0)),
+    "55": Asked(run(0)),
+    "56": Asked(evaluation),
+    "57": Asked(run_of_graders),
+    "58": Asked(agent_evaluation),
+    "59": Asked(),
 }
 """By the number of the exchange."""
 

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { tone } from "./store.js";
 import { duration, timestamp } from "./time.js";
+import { releaseId } from "./trace.js";
 
 const MARKS = { good: "✓", bad: "✕", warn: "!", on: "→", calm: "·" };
 const SHOWN = new Set(["at", "agent", "reason", "severity", "repository", "tag", "detail", "help"]);
@@ -38,7 +39,7 @@ export function decisionLine(record, { since = null, open = false, onOpen = () =
     h("span", { class: "why" }, badge(about, `reason-${record.key}`)),
     h("span", { class: "who" }, about.agent ?? "–"),
     h("span", { class: "what" }, subject(about)),
-    h("span", { class: "open" }, since === null && record.trace ? toTrace(record) : null, more),
+    h("span", { class: "open" }, since === null && record.trace ? toRelease(record) : null, more),
     rest,
   );
 }
@@ -85,8 +86,8 @@ function after(record, since) {
   ];
 }
 
-function toTrace(record) {
-  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(record.trace)}`, "aria-label": `Trace of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "trace");
+function toRelease(record) {
+  return h("a", { class: "trace", href: `#/releases/${encodeURIComponent(releaseId(record))}`, "aria-label": `Release of ${record.about.reason}`, "data-focus": `trace-${record.key}` }, "release");
 }
 
 function properties(about) {

@@ -38,8 +38,9 @@ export class Metrics {
     element.append(this.figures, this.cards, this.none);
   }
 
-  show() {
-    const { metrics } = this.store;
+  show({ filter = {} } = {}) {
+    const metrics = ofAgent(this.store.metrics, filter.agent);
+    this.shown = metrics;
     const unknown = [...metrics.keys()].filter((name) => !METRICS.some(([known]) => known === name));
     const cards = [...METRICS, ...unknown.map((name) => [name, name, guessKind(metrics.get(name)), ""])];
     const shown = cards.filter(([name]) => metrics.has(name));
@@ -78,7 +79,7 @@ export class Metrics {
   /** One line for each agent or queue; releases by outcome. */
   #series(name, kind) {
     const merged = new Map();
-    for (const { about, points } of this.store.metrics.get(name).values()) {
+    for (const { about, points } of this.shown.get(name).values()) {
       const key = about.outcome ?? [about.agent, about.queue, about.status].filter(Boolean).join(" · ");
       const colour = about.outcome ? (OUTCOMES[about.outcome] ?? "calm") : this.#colour(about.agent ?? key) + (about.status && about.status !== "active" ? " inactive" : "");
       const line = merged.get(key) ?? { name: key || "all", colour, points: [] };
@@ -92,6 +93,13 @@ export class Metrics {
     if (!this.#colours.has(key)) this.#colours.set(key, `s${this.#colours.size % COLOURS}`);
     return this.#colours.get(key);
   }
+}
+
+/** The series of one agent, and those of none, such as queues. */
+function ofAgent(metrics, agent) {
+  if (!agent) return metrics;
+  const kept = [...metrics].map(([name, series]) => [name, new Map([...series].filter(([, { about }]) => (about.agent ?? agent) === agent))]);
+  return new Map(kept.filter(([, series]) => series.size > 0));
 }
 
 function guessKind(series) {

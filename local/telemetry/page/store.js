@@ -1,5 +1,7 @@
 // The records that arrived, by trace, by decision and by metric.
 
+import { Trace, insert, joined } from "./trace.js";
+
 const MAX_DECISIONS = 20_000; // as many as the server keeps envelopes
 const MAX_TRACES = 2_000;
 const MAX_POINTS = 1_000;
@@ -9,24 +11,27 @@ export const CONTINUES = new Set(
     "APPROVED RELEASE_REQUESTED HOLD_REMOVED UNPAUSED").split(" "),
 );
 export const SUCCEEDED = new Set(["LIVE"]);
-const BACKGROUND_STEPS = new Set(["prune", "resume"]);
 
 export class Store {
   serial = 0; // number of the last record; it continues after a restart of the stack, so that keys stay unique
+
+  #releases = { serial: -1, list: [] };
 
   constructor() {
     this.clear();
   }
 
   clear() {
+    this.#releases.serial = -1;
     this.decisions = []; // oldest first
+    this.board = []; // a row per target, as the server gave it
     this.traces = new Map();
     this.metrics = new Map(); // name -> series key -> {about, points}
     this.newest = 0;
   }
 
   get empty() {
-    return this.traces.size + this.decisions.length + this.metrics.size === 0;
+    return this.traces.size + this.decisions.length + this.metrics.size + this.board.length === 0;
   }
 
   add(records) {
@@ -60,54 +65,32 @@ export class Store {
     if (points.length > MAX_POINTS) points.shift();
   }
 
-  /** Traces of pushes, rotations and other changes, newest first. */
+  /** Replace the rows of the board. */
+  setBoard(rows) {
+    this.board = rows.map((row) => ({ ...row, about: { agent: row.agent, reason: row.state, severity: row.severity, open: row.is_open, detail: row.detail } }));
+  }
+
+  /** All releases, newest first: a rollback or a rotation has a row of its own, also in the trace of an earlier push. */
   releases() {
-    return [...this.traces.values()].filter((trace) => trace.isRelease).sort((a, b) => b.begun - a.begun);
-  }
-}
-
-/** A trace: its spans and lines. */
-export class Trace {
-  constructor(id) {
-    this.id = id;
-    this.spans = new Map();
-    this.lines = [];
-    this.begun = Infinity;
-    this.changes = 0;
+    if (this.#releases.serial !== this.serial) this.#releases = { serial: this.serial, list: this.#merged() };
+    return this.#releases.list;
   }
 
-  add(record) {
-    if (record.kind === "span") this.spans.set(record.id, record);
-    else insert(this.lines, record);
-    this.begun = Math.min(this.begun, record.at);
-    this.changes += 1;
+  /** A release by its id, or the newest of a trace. */
+  release(id) {
+    const releases = this.releases();
+    return releases.find((release) => release.id === id) ?? releases.find((release) => release.traces.has(id));
   }
 
-  get decisions() {
-    return this.lines.filter((line) => line.kind === "decision");
-  }
-
-  /** Whether it belongs in the list of releases: it has a decision other than of the timers. */
-  get isRelease() {
-    return this.decisions.some((line) => !BACKGROUND_STEPS.has(line.about.step));
-  }
-
-  /** The last decision about each agent; also about none, for a push that no agent uses. */
-  get outcomes() {
-    const last = new Map();
-    for (const line of this.decisions) last.set(line.about.agent ?? "", line);
-    return [...last.values()];
-  }
-
-  /** Properties of the newest decision that names an image, or of the newest; with the rotated secret. */
-  get subject() {
-    const { decisions } = this;
-    const about = (decisions.findLast((line) => line.about.repository) ?? decisions.at(-1))?.about ?? {};
-    return { secret: decisions.find((line) => line.about.secret)?.about.secret, ...about };
-  }
-
-  get ended() {
-    return Math.max(...[...this.spans.values()].map((span) => span.at + span.took), ...this.lines.map((line) => line.at));
+  /** The parts of all traces; parts of several traces that name the same release are one. */
+  #merged() {
+    const releases = new Map();
+    for (const part of [...this.traces.values()].flatMap((trace) => trace.releases)) {
+      const known = releases.get(part.id);
+      if (!known) releases.set(part.id, part);
+      else releases.set(part.id, joined(known, part));
+    }
+    return [...releases.values()].sort((a, b) => b.begun - a.begun);
   }
 }
 
@@ -116,12 +99,5 @@ export function tone(about) {
   if (SUCCEEDED.has(about.reason)) return "good";
   if (about.severity === "error") return "bad";
   if (about.severity === "warning") return "warn";
-  return CONTINUES.has(about.reason) ? "on" : "calm";
-}
-
-/** Insert a record by its time, almost always at the end. */
-function insert(records, record) {
-  let at = records.length;
-  while (at > 0 && records[at - 1].at > record.at) at -= 1;
-  records.splice(at, 0, record);
+  return about.open || CONTINUES.has(about.reason) ? "on" : "calm";
 }

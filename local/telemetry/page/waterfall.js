@@ -65,7 +65,7 @@ export class Waterfall {
         ["took", duration(trace.ended - trace.begun)],
         ["cause", about.cause ?? "–"],
         ["digest", h("code", { class: "digest" }, about.digest ?? "–")],
-        ["trace", h("code", {}, trace.id)],
+        ["trace", h("code", {}, [...trace.traces].join(", "))],
       ]),
       outcomes.filter((line) => line.about.severity !== "info").map((line) => h("p", { class: `advice ${tone(line.about)}` }, [line.about.detail, line.about.help].filter(Boolean).join(" — "))),
     ];

@@ -1,0 +1,108 @@
+"""What runs where, for the page: the answer of ``slipway status``, read again once a decision has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from local.endpoints import PROJECT, ROOT
+
+Row = dict[str, Any]
+Board = Callable[[], Awaitable[list[Row]]]
+MAX_AGE_SECONDS = 30.0
+"""Time alone ends a pause or opens a window."""
+MIN_AGE_SECONDS = 2.0
+"""A status takes a second of a processor: decisions that follow each other closely share one."""
+SEVERITY = re.compile(r"^\| \[`?([A-Z_]+)`?\]\([A-Z_]+\.md\) \| (\w+)", re.MULTILINE)
+
+
+class BoardError(Exception):
+    """The command failed; the text is what it printed."""
+
+
+class StatusBoard:
+    """Asks the command line, with the settings of the stack; ``decided`` says that the last answer is old."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._one_at_a_time = asyncio.Lock()
+        self._rows: list[Row] = []
+        self._read_at = -MAX_AGE_SECONDS
+        self._is_old = True
+
+    def decided(self) -> None:
+        """Read again at the next question."""
+        self._is_old = True
+
+    async def rows(self) -> list[Row]:
+        """Return a row per target; raise BoardError."""
+        async with self._one_at_a_time:
+            age = time.monotonic() - self._read_at
+            if age > MAX_AGE_SECONDS or (self._is_old and age > MIN_AGE_SECONDS):
+                self._is_old = False  # before the read: a decision that arrives meanwhile may not be in it
+                self._rows = await self._read()
+                self._read_at = time.monotonic()
+            return self._rows
+
+    async def _read(self) -> list[Row]:
+        command = [sys.executable, "-m", "cli", "status", "--json"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=self._environment, stdout=pipe, stderr=pipe
+        )
+        output, errors = await process.communicate()
+        try:
+            return [to_row(status) for status in json.loads(output)]
+        except ValueError as error:
+            raise BoardError(errors.decode(errors="replace").strip() or "slipway status printed nothing") from error
+
+
+def to_row(status: Mapping[str, Any]) -> Row:
+    """Return a target as the page shows it: plain values, times as Unix milliseconds."""
+    agent, state = status["agent"], status.get("state") or "unknown"
+    severity = severities().get(state)
+    return {
+        "target": f"{agent}@{PROJECT}",
+        "agent": agent,
+        "project": PROJECT,
+        "live": status.get("live"),
+        "live_tag": status.get("live_tag"),
+        "desired_tag": status.get("desired"),
+        "state": state,
+        "state_tag": status.get("state_tag"),
+        "severity": severity or ("warning" if "error" in status else "info"),
+        "is_open": severity is None and "error" not in status,
+        "since": _milliseconds(status.get("since")),
+        "waits": _waits(status),
+        "detail": status.get("error") or (status.get("detail", "") if severity != "info" else ""),
+        "next": status.get("next"),
+    }
+
+
+@cache
+def severities() -> dict[str, str]:
+    """Return the severity of each reason code, from the index of the reason pages."""
+    index = ROOT / "docs" / "reference" / "reasons" / "README.md"
+    return dict(SEVERITY.findall(index.read_text()))
+
+
+def _waits(status: Mapping[str, Any]) -> list[str]:
+    """Return what keeps the target from a release, each in a few words."""
+    pause = status.get("pause")
+    waits = [f"paused by {pause['by']}: {pause['why']}"] if pause else []
+    waits += [f"held: {hold['reason']}" for hold in status.get("holds", [])]
+    waits += [f"{push['tag']} waits for its age" for push in status.get("waiting", [])]
+    waits += [f"window opens {status['window_opens']}"] if status.get("window_opens") else []
+    return waits
+
+
+def _milliseconds(text: str | None) -> float | None:
+    return datetime.fromisoformat(text).timestamp() * 1000 if text else None

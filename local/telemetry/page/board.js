@@ -1,0 +1,108 @@
+// What runs where: a row per agent, and a column per project where there are several.
+
+import { h, keyed, setText } from "./dom.js";
+import { STATES, matches, query } from "./filter.js";
+import { badge } from "./lines.js";
+import { tone } from "./store.js";
+import { ago, clock } from "./time.js";
+
+const HEADINGS = ["Agent", "Live", "State", "Since", "What to know"];
+const CELLS = ["name", "live", "state", "since", "note"];
+
+export class Board {
+  constructor(element, store) {
+    this.store = store;
+    this.counts = h("p", { class: "counts" });
+    this.head = h("tr", { role: "row" });
+    this.body = h("tbody", { role: "rowgroup" });
+    this.table = h("table", { class: "board", role: "table" }, h("caption", { class: "hidden" }, "What runs where"), h("thead", { role: "rowgroup" }, this.head), this.body);
+    this.none = h("p", { class: "empty", hidden: true });
+    element.append(this.counts, this.table, this.none);
+  }
+
+  /** Show the rows; return how many of how many. */
+  show({ filter = {} }) {
+    const all = this.store.board;
+    const shown = all.filter((row) => matches(row, filter, textOf));
+    const projects = [...new Set(shown.map((row) => row.project))].sort();
+    this.#showCounts(all, filter);
+    this.table.hidden = shown.length === 0;
+    this.none.hidden = shown.length > 0;
+    setText(this.none, all.length === 0 ? "No target is known: agents.yaml names no agent, or its state could not be read." : "No target matches the filter.");
+    this.table.classList.toggle("matrix", projects.length > 1);
+    if (projects.length > 1) this.#showMatrix(shown, projects, filter);
+    else this.#showList(shown, filter);
+    return [shown.length, all.length];
+  }
+
+  #showCounts(all, filter) {
+    const counted = STATES.map(([key, label]) => [key, label, all.filter((row) => tone(row.about) === key).length]).filter(([, , count]) => count > 0);
+    keyed(this.counts, counted, {
+      key: ([key]) => key,
+      version: (item) => `${item} ${JSON.stringify(filter)}`,
+      make: ([key, label, count]) => {
+        const { state, ...rest } = filter;
+        const on = state === key;
+        return h("a", { class: `tally ${key}`, href: `#/board${query(on ? rest : { ...rest, state: key })}`, "aria-current": on ? "true" : false, "data-focus": `tally-${key}` }, h("strong", {}, String(count)), ` ${label}`);
+      },
+    });
+  }
+
+  #showList(rows, filter) {
+    keyed(this.head, HEADINGS, { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
+    keyed(this.body, rows, {
+      key: (row) => row.target,
+      version: (row) => `${JSON.stringify(row)} ${query(filter)}`,
+      make: (row) => {
+        const cells = [agentLink(row.agent), liveImage(row), stateOf(row), since(row), note(row)];
+        return h("tr", { role: "row", class: tone(row.about) }, cells.map((cell, index) => h(index === 0 ? "th" : "td", { role: index === 0 ? "rowheader" : "cell", class: CELLS[index], scope: index === 0 ? "row" : null }, cell)));
+      },
+    });
+  }
+
+  #showMatrix(rows, projects, filter) {
+    keyed(this.head, ["Agent", ...projects], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
+    keyed(this.body, [...new Set(rows.map((row) => row.agent))], {
+      key: (agent) => agent,
+      version: (agent) => `${JSON.stringify(rows.filter((row) => row.agent === agent))} ${projects} ${query(filter)}`,
+      make: (agent) =>
+        h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), projects.map((project) => {
+          const row = rows.find((candidate) => candidate.agent === agent && candidate.project === project);
+          return h("td", { role: "cell", class: `cell ${row ? tone(row.about) : ""}` }, h("span", { class: "project" }, project), row ? h("div", { class: "target" }, liveImage(row), h("span", { class: "now" }, stateOf(row), " ", since(row)), note(row)) : h("span", { class: "quiet" }, "–"));
+        })),
+    });
+  }
+}
+
+function agentLink(agent) {
+  return h("a", { href: `#/releases${query({ agent })}`, "data-focus": `board-${agent}` }, agent);
+}
+
+function liveImage(row) {
+  if (!row.live) return h("span", { class: "quiet" }, "nothing");
+  const coming = row.desired_tag && row.desired_tag !== row.live_tag;
+  return h("span", { class: "image" }, row.live_tag ? [h("code", {}, row.live_tag), " "] : null, h("span", { class: "quiet" }, `version ${row.live}`), coming ? h("span", { class: "coming" }, h("span", { class: "quiet" }, " desired "), h("code", {}, row.desired_tag)) : null);
+}
+
+/** The state with the tag that it is about, where another one is live. */
+function stateOf(row) {
+  const other = row.state_tag && row.state_tag !== row.live_tag ? h("code", { class: "about-tag" }, row.state_tag) : null;
+  const shown = row.is_open ? h("span", { class: "reason on" }, h("span", { class: "mark", "aria-hidden": "true" }, "→"), row.state) : badge(row.about, `state-${row.target}`);
+  return h("span", { class: "state-of" }, shown, other ? [" ", other] : null);
+}
+
+function since(row) {
+  if (!row.since) return h("span", { class: "quiet" }, "–");
+  const iso = new Date(row.since).toISOString();
+  return h("time", { datetime: iso, title: `${clock(row.since)} · ${iso}`, class: "ago", "data-at": row.since }, ago(row.since));
+}
+
+function note(row) {
+  const lines = [...row.waits, row.detail].filter(Boolean);
+  if (lines.length === 0 && !row.next) return null;
+  return h("div", { class: "notes" }, lines.map((line) => h("p", {}, line)), row.next ? h("p", { class: "quiet next" }, row.next) : null);
+}
+
+function textOf(row) {
+  return JSON.stringify(Object.values(row));
+}

@@ -1,0 +1,107 @@
+// The filter above every view: agent, state, reason and words. It is kept in the address.
+
+import { h, setText } from "./dom.js";
+import { tone } from "./store.js";
+
+export const STATES = [["bad", "failed"], ["warn", "needs a person"], ["good", "live"], ["on", "in progress"], ["calm", "other"]];
+/** Fields that a view can use; metrics have no reason. */
+const FIELDS = { board: ["agent", "state", "reason", "words"], releases: ["agent", "state", "reason", "words"], decisions: ["agent", "state", "reason", "words"], metrics: ["agent"] };
+
+export class FilterBar {
+  constructor(element, store, go) {
+    this.store = store;
+    this.go = go;
+    const changed = () => this.#apply();
+    this.agent = h("select", { id: "agent", change: changed });
+    this.state = h("select", { id: "state", change: changed });
+    this.reason = h("select", { id: "reason-code", change: changed });
+    this.words = h("input", { id: "words", type: "search", placeholder: "tag, digest, detail …", autocomplete: "off", spellcheck: "false", input: changed });
+    this.fields = { agent: field("Agent", this.agent), state: field("State", this.state), reason: field("Reason", this.reason), words: field("Words", this.words) };
+    this.clear = h("button", { type: "button", class: "plain", click: () => go({}) }, "Clear");
+    this.found = h("p", { class: "found quiet" });
+    element.append(...Object.values(this.fields), this.clear, this.found);
+    element.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  show(view, filter) {
+    this.view = view;
+    for (const [name, element] of Object.entries(this.fields)) element.hidden = !FIELDS[view].includes(name);
+    this.clear.hidden = Object.keys(filter).length === 0;
+    setText(this.found, "");
+    this.#updateChoices(filter);
+  }
+
+  /** Say how many rows of all are shown. */
+  count(shown, all) {
+    setText(this.found, `${shown.toLocaleString("en")} of ${all.toLocaleString("en")}`);
+  }
+
+  /** Focus the search field. */
+  focus() {
+    this.words.focus();
+    this.words.select();
+  }
+
+  #apply() {
+    const filter = { agent: this.agent.value, state: this.state.value, reason: this.reason.value, words: this.words.value.trim() };
+    this.go(Object.fromEntries(Object.entries(filter).filter(([, value]) => value)));
+  }
+
+  #updateChoices(filter) {
+    const agents = new Map(this.store.board.map(({ agent }) => [agent, 0]));
+    const reasons = new Map(this.store.board.map((row) => [row.state, { count: 0, tone: tone(row.about) }]));
+    for (const { about } of this.store.decisions) {
+      if (about.agent) agents.set(about.agent, (agents.get(about.agent) ?? 0) + 1);
+      const reason = reasons.get(about.reason) ?? { count: 0, tone: tone(about) };
+      reasons.set(about.reason, { ...reason, count: reason.count + 1 });
+    }
+    if (filter.agent && !agents.has(filter.agent)) agents.set(filter.agent, 0);
+    if (filter.reason && !reasons.has(filter.reason)) reasons.set(filter.reason, { count: 0, tone: "calm" });
+    setChoices(this.agent, "all agents", filter.agent, [...agents].sort().map(([name, count]) => option(name, count)));
+    setChoices(this.state, "all states", filter.state, STATES.map(([key, label]) => h("option", { value: key }, label)));
+    const groups = STATES.map(([key, label]) => [label, [...reasons].filter(([, group]) => group.tone === key).sort()]);
+    setChoices(this.reason, "all reasons", filter.reason, groups.filter(([, members]) => members.length > 0).map(([label, members]) => h("optgroup", { label }, members.map(([name, { count }]) => option(name, count)))));
+    if (document.activeElement !== this.words) this.words.value = filter.words ?? "";
+  }
+}
+
+/** The filter as the end of an address. */
+export function query(filter) {
+  const text = new URLSearchParams(filter).toString();
+  return text && `?${text}`;
+}
+
+/** Whether a decision or a row of the board passes; `text` gives what its words are looked for in, once. */
+export function matches(item, { agent, state, reason, words }, text) {
+  const { about } = item;
+  if (agent && about.agent !== agent) return false;
+  if (state && tone(about) !== state) return false;
+  if (reason && about.reason !== reason) return false;
+  if (!words) return true;
+  item.words ??= text(item).toLowerCase();
+  return hasWords(item.words, words);
+}
+
+/** Whether every word is somewhere in the text. */
+export function hasWords(text, words) {
+  return !words || words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+function field(label, input) {
+  return h("div", { class: "field" }, h("label", { for: input.id }, label), input);
+}
+
+function option(name, count) {
+  return h("option", { value: name }, `${name}  (${count})`);
+}
+
+/** Replace the choices, but not while the person chooses. */
+function setChoices(select, all, value, options) {
+  const fresh = [h("option", { value: "" }, all), ...options];
+  const same = fresh.map((choice) => choice.textContent).join("\n");
+  if (select.dataset.offered !== same && (document.activeElement !== select || select.options.length < 2)) {
+    select.replaceChildren(...fresh);
+    select.dataset.offered = same;
+  }
+  if (select.value !== (value ?? "")) select.value = value ?? "";
+}

@@ -1,0 +1,28 @@
+"""The rows of the page's board, from what ``slipway status --json`` prints."""
+
+from __future__ import annotations
+
+from core.reasons import Reason
+from local.telemetry.board import severities, to_row
+
+
+def test_the_severity_of_every_reason_is_known() -> None:
+    assert severities() == {reason.value: str(reason.severity) for reason in Reason}
+
+
+def test_a_failed_target_says_what_to_do() -> None:
+    status = {"agent": "a", "live": "1", "live_tag": "v1", "desired": "v2", "state": "VERIFY_FAILED", "state_tag": "v2",
+              "since": "2026-11-25T12:00:00+00:00", "detail": "answered 5 characters", "next": "Fix the image.",
+              "holds": [{"reason": "VERIFY_FAILED"}], "pause": {"by": "ann", "why": "an incident"},
+              "waiting": [{"tag": "v3"}], "window_opens": "Monday 08:00"}  # fmt: skip
+    row = to_row(status)
+    assert (row["severity"], row["is_open"], row["since"]) == ("error", False, 1_795_608_000_000)
+    assert (row["detail"], row["next"]) == ("answered 5 characters", "Fix the image.")
+    assert row["waits"] == ["paused by ann: an incident", "held: VERIFY_FAILED", "v3 waits for its age",
+                            "window opens Monday 08:00"]  # fmt: skip
+
+
+def test_a_phase_is_a_release_in_progress_and_an_unread_agent_a_warning() -> None:
+    assert to_row({"agent": "a", "state": "verified"})["is_open"]
+    unread = to_row({"agent": "a", "error": "storage does not answer"})
+    assert (unread["severity"], unread["is_open"], unread["detail"]) == ("warning", False, "storage does not answer")
