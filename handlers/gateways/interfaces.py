@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core.agents_file.spec import Probe
+from core.evaluation import EvaluationRun, ServiceCriterion
 from core.image_manifest import ImageFacts, RegistryTag
 from core.model import (
     Agent,
@@ -47,10 +48,10 @@ class DeleteResult(StrEnum):
 
 
 class Foundry(Protocol):
-    """Hosted agents, their versions, routing and toolboxes in one Foundry project.
+    """Hosted agents, their versions, routing, toolboxes and evaluations in one Foundry project.
 
     Each method raises TransientError or PermanentError. The gateway retries reads itself. It sends each write (create,
-    route, delete, create a toolbox version) exactly once; a lost answer is ``TransientError(unclear=True)``.
+    route, delete, create a toolbox version or a run) exactly once; a lost answer is ``TransientError(unclear=True)``.
     """
 
     async def list_agents(self) -> Sequence[str]:
@@ -100,6 +101,21 @@ class Foundry(Protocol):
 
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
+
+    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
+        """Create an evaluation by these criteria; returns its id."""
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        """Start a run over rows of ``query``, ``response`` and ``ground_truth``; returns its id."""
+
+    async def find_run(self, evaluation: str, name: str) -> str | None:
+        """The id of the run with this name; None where there is none, and where the evaluation does not exist."""
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        """How far a run is, with the scores of all rows once it has completed; None where it does not exist."""
+
+    async def delete_evaluation(self, evaluation: str) -> None:
+        """Delete an evaluation with its runs; one that does not exist is deleted."""
 
 
 class KeyVault(Protocol):

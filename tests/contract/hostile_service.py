@@ -115,6 +115,9 @@ class HostileGateways:
             "create a toolbox": lambda: foundry.ensure_toolbox("a", [{"type": "code_interpreter"}]),
             "delete a toolbox": lambda: foundry.delete_toolbox_version("a", "1"),
             "end a session": lambda: foundry.end_session("a", "s"),
+            "create an evaluation": lambda: foundry.create_evaluation("a", []),
+            "start a run": lambda: foundry.start_run("eval_1", "a", []),
+            "delete an evaluation": lambda: foundry.delete_evaluation("eval_1"),
             "read a secret": lambda: self.key_vault.get_secret("a", None),
         }
 
@@ -126,6 +129,8 @@ class HostileGateways:
             "read an agent": lambda: self.foundry.get_agent("a"),
             "read a version": lambda: self.foundry.get_version("a", "1"),
             "list versions": lambda: self.foundry.list_versions("a"),
+            "find a run": lambda: self.foundry.find_run("eval_1", "a"),
+            "get a run": lambda: self.foundry.get_run("eval_1", "evalrun_1"),
             "open a session": lambda: self.foundry.open_session("a", "1", 5),
             "read a manifest": lambda: self.registry.inspect("a/b", DIGEST),
             "read recent tags": lambda: self.registry.recent_tags("a/b", "v1"),

@@ -9,6 +9,7 @@ from azure.ai.projects.aio import AIProjectClient
 from hypothesis import strategies as st
 
 from core.agents_file.spec import Probe
+from core.evaluation import ServiceCriterion
 from core.model import Definition, Routing, SecretValue, Version
 from core.release.gates.answers import judge_answer, report_at_timeout
 from handlers.gateways.clock import Clock
@@ -66,6 +67,11 @@ TOOLBOX = {
     "created_at": 1,
 }
 TOOLBOXES = {"object": "list", "data": [TOOLBOX], "last_id": "x", "has_more": False}
+JUDGE = ServiceCriterion("builtin.coherence", "builtin.coherence", "gpt")
+EVALUATION = {"id": "eval_1", "name": "a"}
+RUN = {"id": "evalrun_1", "name": "a", "status": "completed", "report_url": None, "error": None}
+ROW_RESULT = {"type": "azure_ai_evaluator", "name": "coherence", "score": 4, "passed": True}
+RESULTS = {"data": [{"id": "1", "datasource_item_id": 0, "results": [ROW_RESULT]}], "last_id": "1", "has_more": False}
 SESSION = {"agent_session_id": "s", "status": "active"}
 RESPONSE = {
     "id": "r",
@@ -93,7 +99,7 @@ class ScriptedFoundry(AzureFoundry):
 
 
 FOUNDRY = ScriptedFoundry(FoundryRateLimiter(float("inf")))
-"""Without a rate: after a 429 in an earlier input, a later one would wait by the real clock, which stands still here."""
+"""Without a rate: after a 429 in an earlier input, a later one would wait by the real clock, which stands still."""
 CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "agent": (lambda: FOUNDRY.get_agent("a"), [AGENT]),
     "version": (lambda: FOUNDRY.get_version("a", "3"), [VERSION]),
@@ -104,6 +110,11 @@ CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "open_session": (lambda: FOUNDRY.open_session("a", "3", 5.0), [SESSION]),
     "end_session": (lambda: FOUNDRY.end_session("a", "s"), [{}]),
     "toolbox": (lambda: FOUNDRY.ensure_toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
+    "create_evaluation": (lambda: FOUNDRY.create_evaluation("a", [JUDGE]), [EVALUATION]),
+    "start_run": (lambda: FOUNDRY.start_run("eval_1", "a", [{"query": "q", "response": "r"}]), [RUN]),
+    "find_run": (lambda: FOUNDRY.find_run("eval_1", "a"), [{"data": [RUN], "last_id": "x", "has_more": False}]),
+    "get_run": (lambda: FOUNDRY.get_run("eval_1", "evalrun_1"), [RUN, RESULTS]),
+    "delete_evaluation": (lambda: FOUNDRY.delete_evaluation("eval_1"), [{"deleted": False}]),
     "toolbox_versions": (lambda: FOUNDRY.list_toolbox_versions("a-tools"), [TOOLBOX, TOOLBOXES]),
 }
 PROBES = (

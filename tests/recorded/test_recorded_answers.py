@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 from azure.keyvault.secrets.aio import SecretClient
-from openai import AsyncOpenAI
 
 from core.agents_file.spec import Probe
+from core.evaluation import EvaluationRun, RunStatus, ServiceCriterion
 from core.image_manifest import RegistryTag
 from core.model import Definition, Routing, SecretUnavailable, Status, Version
 from core.release.gates.answers import Verdict, judge_answer
@@ -68,13 +67,12 @@ class Recording(StandIn):
 
 @dataclass
 class Replay:
-    """The clients of the recording: our gateways, and OpenAI's client for evaluations."""
+    """The gateways to the recording."""
 
     recording: Recording
     foundry: LocalFoundry
     registry: LocalRegistry
     vault: AzureKeyVault
-    openai: AsyncOpenAI
 
     def methods(self) -> list[str]:
         """The methods of the requests so far."""
@@ -89,9 +87,8 @@ async def replay(tmp_path: Path) -> AsyncIterator[Replay]:
     options = {"verify_challenge_resource": False, **client_options(authority.ca)}
     vault._client = SecretClient(url, AsyncLocalCredential(), **options)
     foundry, registry = LocalFoundry(f"{url}/api/projects/p", authority.ca), LocalRegistry(url, authority.ca)
-    openai = AsyncOpenAI(base_url=f"{await recording.start()}/api/projects/p/openai/v1", api_key="local")
-    yield Replay(recording, foundry, registry, vault, openai)
-    for gateway in (foundry, registry, vault, openai):
+    yield Replay(recording, foundry, registry, vault)
+    for gateway in (foundry, registry, vault):
         await gateway.close()
     await recording.stop()
 
@@ -256,73 +253,68 @@ async def the_tags_of_a_repository_after_the_challenge(replay: Replay) -> None:
 EVAL, RUN = "eval_fdda3d1f8c09428faab0a43073de72f7", "evalrun_dc8e945b63614fa485f3f2351b54e3d4"
 
 
-async def creates_an_evaluation(replay: Replay, number: str, criteria: list[str]) -> None:
-    sent = exchange(number).request["body"]
-    created = await replay.openai.evals.create(**sent)
-    assert replay.recording.requests[-1]["body"] == sent
-    assert (created.object, created.id[:5], created.name) == ("eval", "eval_", sent["name"])
-    assert [criterion.name for criterion in created.testing_criteria] == criteria
+JUDGE = "sanitized-gpt-image"
+CRITERIA = [ServiceCriterion(name, name, JUDGE) for name in ("builtin.violence", "builtin.coherence")]
+CRITERIA.insert(1, ServiceCriterion("builtin.f1_score", "builtin.f1_score"))
 
 
 @replays("50")
 async def an_evaluation_by_evaluators_is_created(replay: Replay) -> None:
-    await creates_an_evaluation(replay, "50", ["violence", "f1", "coherence"])
+    assert await replay.foundry.create_evaluation("label model test with inline data", CRITERIA) == EVAL
+    recorded, sent = exchange("50").request["body"], replay.recording.requests[-1]["body"]
+    assert sent.keys() == recorded.keys()
+    recorded["testing_criteria"][1]["name"] = "f1_score"
+    assert sent["testing_criteria"] == recorded["testing_criteria"]
 
 
 @replays("51")
 async def an_evaluation_by_graders_is_created(replay: Replay) -> None:
-    names = ["label_grader", "text_check_grader", "string_check_grader", "score"]
-    await creates_an_evaluation(replay, "51", names)
+    criterion = ServiceCriterion("string_check", "string_check", operation="eq")
+    assert await replay.foundry.create_evaluation("a", [criterion]) == "eval_19245b9f45084c2e89671c457337f2f3"
+    recorded, (sent,) = exchange("51").request["body"], replay.recording.requests[-1]["body"]["testing_criteria"]
+    assert sent.keys() == recorded["testing_criteria"][2].keys()
 
 
-@replays("52", "53", "54")
-async def a_run_is_in_progress_until_it_is_completed(replay: Replay) -> None:
-    sent = exchange("52").request["body"]
-    created: Any = await replay.openai.evals.runs.create(EVAL, **sent)
-    assert replay.recording.requests[-1]["body"] == sent
-    assert (created.id, created.status, created.report_url) == (RUN, "in_progress", None)
-    running: Any = await replay.openai.evals.runs.retrieve(RUN, eval_id=EVAL)
-    assert (running.status, running.error, running.result_counts.total) == ("in_progress", None, 0)
-    run: Any = await replay.openai.evals.runs.retrieve(RUN, eval_id=EVAL)
-    counts = run.result_counts
-    assert (run.status, counts.total, counts.passed, counts.failed, counts.errored) == ("completed", 4, 0, 4, 0)
-    results = [(found.testing_criteria, found.passed, found.failed) for found in run.per_testing_criteria_results]
-    assert results == [("violence", 4, 0), ("f1", 0, 4), ("coherence", 4, 0)]
+@replays("52", "53", "54", "55")
+async def a_run_is_in_progress_until_it_is_completed_with_scores(replay: Replay) -> None:
+    recorded = exchange("52").request["body"]
+    rows = [line["item"] for line in recorded["data_source"]["source"]["content"]]
+    assert await replay.foundry.start_run(EVAL, recorded["name"], rows) == RUN
+    assert replay.recording.requests[-1]["body"] == {key: recorded[key] for key in ("name", "data_source")}
+    assert await replay.foundry.get_run(EVAL, RUN) == EvaluationRun(RUN, RunStatus.RUNNING)
+    run = await replay.foundry.get_run(EVAL, RUN)
+    assert run is not None
+    assert (run.status, run.detail, run.report_url[:22]) == (RunStatus.COMPLETED, "", "https://ai.azure.com/n")
+    verdicts = [(score.row, score.criterion, score.passed) for score in run.scores]
+    expected = [("builtin.violence", True), ("builtin.f1", False), ("builtin.coherence", True)]
+    assert verdicts == [(row, *verdict) for row in (0, 3) for verdict in expected]
+    assert run.scores[1].score == 0.34782608695652173
 
 
-@replays("58", "59")
-async def a_run_that_asks_the_agent_itself(replay: Replay) -> None:
-    sent = exchange("58").request["body"]
-    created = await replay.openai.evals.runs.create("eval_0c222b50ca9c494badfed4b921c953b3", **sent)
-    assert replay.recording.requests[-1]["body"] == sent
-    assert created.status == "in_progress"
-    run = await replay.openai.evals.runs.retrieve(created.id, eval_id=created.eval_id)
-    assert (run.status, run.result_counts.total, run.result_counts.passed) == ("completed", 2, 2)
+@replays("54", "57")
+async def the_scores_of_graders(replay: Replay) -> None:
+    run = await replay.foundry.get_run(EVAL, RUN)
+    assert run is not None
+    assert [(score.criterion, score.score, score.passed) for score in run.scores] == [
+        ("label_grader", 1, True),
+        ("text_check_grader", 0.18756826382863573, False),
+        ("string_check_grader", 1, True),
+        ("score", 1, True),
+    ]
 
 
-async def verdicts(replay: Replay) -> list[dict[str, bool]]:
-    """The results of each row, by criterion."""
-    items = [item async for item in replay.openai.evals.runs.output_items.list(RUN, eval_id=EVAL)]
-    assert all(item.status == "completed" for item in items), "whether or not the row passed"
-    assert replay.methods() == ["GET"]
-    return [{result.name: result.passed for result in item.results} for item in items]
-
-
-@replays("55")
-async def the_results_of_evaluators(replay: Replay) -> None:
-    assert await verdicts(replay) == [{"violence": True, "f1": False, "coherence": True}] * 2
-
-
-@replays("57")
-async def the_results_of_graders(replay: Replay) -> None:
-    names = {"label_grader": True, "text_check_grader": False, "string_check_grader": True, "score": True}
-    assert await verdicts(replay) == [names]
+@replays("58", "59", "57")
+async def a_run_that_asks_the_agent_itself_is_read_as_others_are(replay: Replay) -> None:
+    run = await replay.foundry.start_run("eval_0c222b50ca9c494badfed4b921c953b3", "a", [])
+    found = await replay.foundry.get_run("eval_0c222b50ca9c494badfed4b921c953b3", run)
+    assert found is not None
+    assert (found.id, found.status) == (run, RunStatus.COMPLETED)
 
 
 @replays("56")
 async def an_evaluation_is_deleted_although_the_answer_denies_it(replay: Replay) -> None:
-    answer = await replay.openai.evals.delete(EVAL)
-    assert (answer.object, answer.deleted) == ("eval.deleted", False)
+    await replay.foundry.delete_evaluation(EVAL)
+    assert replay.methods() == ["DELETE"]
 
 
 @pytest.mark.parametrize(

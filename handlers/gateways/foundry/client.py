@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.agents_file.spec import Probe
+from core.evaluation import EvaluationRun, ServiceCriterion
 from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolbox, Version
 from core.prune.retention import version_number
 from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, LazyClient, NoForeignRequestId, limited
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.foundry import invoke, mapping, session_logs, toolboxes
+from handlers.gateways.foundry import evaluations, invoke, mapping, session_logs, toolboxes
 from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -122,6 +123,21 @@ class AzureFoundry:
         client = await self._client.get()
         what = f"delete version {version} of toolbox {name}"
         return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **ONCE))
+
+    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
+        return await evaluations.create_evaluation(await self._client.get(), self._calls, name, criteria)
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        return await evaluations.start_run(await self._client.get(), self._calls, evaluation, name, rows)
+
+    async def find_run(self, evaluation: str, name: str) -> str | None:
+        return await evaluations.find_run(await self._client.get(), self._calls, evaluation, name)
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        return await evaluations.get_run(await self._client.get(), self._calls, evaluation, run)
+
+    async def delete_evaluation(self, evaluation: str) -> None:
+        await evaluations.delete_evaluation(await self._client.get(), self._calls, evaluation)
 
     async def _delete(self, what: str, send: Callable[[], Awaitable[object]]) -> DeleteResult:
         try:

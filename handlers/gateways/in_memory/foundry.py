@@ -28,6 +28,7 @@ from core.prune.toolboxes import ToolboxVersion
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.clock import NOON
+from handlers.gateways.in_memory.evaluations import InMemoryEvaluations
 from handlers.gateways.interfaces import DeleteResult
 from handlers.redaction import foreign_answer, foreign_failure
 
@@ -58,10 +59,11 @@ class AgentRecord:
         self.definitions.pop(number, None)
 
 
-class InMemoryFoundry:
+class InMemoryFoundry(InMemoryEvaluations):
     """See the Foundry protocol; the public attributes set up its behaviour and show what was asked of it."""
 
     def __init__(self, clock: Clock, *, provisioning: float = 20.0, list_lag: float = 0.0) -> None:
+        super().__init__(clock)
         self.clock = clock
         self.provisioning = provisioning
         """Seconds until a version is active, or failed."""
