@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 LAYERS = (
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns"}
-    | {"core.evaluation", "core.image_reference", "core.text_encoding", "core.time_windows"},
+    | {"core.evaluation", "core.image_reference", "core.signatures", "core.text_encoding", "core.time_windows"},
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},

@@ -32,9 +32,9 @@ def _validate(file: Path, as_json: bool) -> int:
     warned: tuple[str, ...] = ()
     try:
         data = file.read_bytes()
-        agents = load_agents(data)
+        agents = load_agents(data, lambda name: (file.parent / name).read_bytes())
         names, warned = sorted(agents.agents), warnings(agents)
-        errors = [f"{file}: {issue}" for issue in past_freezes(data, datetime.now(UTC))]
+        errors = [f"{file}: {issue}" for issue in past_freezes(data, agents, datetime.now(UTC))]
     except OSError as error:
         errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages, release_windows
+from core.agents_file import messages, release_windows, signers
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -19,17 +19,23 @@ __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
-WINDOWS = ("release", "windows")
+WINDOWS, SIGNED_BY = ("release", "windows"), ("release", "signed_by")
+ReadFile = Callable[[str], bytes]
+"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
-def load_agents(data: bytes) -> Agents:
-    """The agents of a file; raises AgentsFileError with every issue at once."""
+def _no_files(name: str) -> bytes:
+    raise FileNotFoundError(0, "no file is read here", name)
+
+
+def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
+    """The agents of a file, and the files that it names; raises AgentsFileError with every issue at once."""
     document = _document(data)
     defaults = _map_at(document, "defaults")
     agents: dict[str, AgentSpec] = {}
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     for name, body in _map_at(document, "agents").items():
-        spec = _agent(document, name, defaults, body)
+        spec = _agent(document, name, defaults, body, read_file)
         if isinstance(spec, AgentSpec):
             agents[name] = spec
         else:
@@ -109,7 +115,9 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
                 yield _issue(document, ("defaults",), error)
 
 
-def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any) -> AgentSpec | list[Issue]:
+def _agent(
+    document: Document, name: str, defaults: Mapping[str, Any], body: Any, read_file: ReadFile
+) -> AgentSpec | list[Issue]:
     home = ("agents", name)
     if not isinstance(body, dict):
         message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
@@ -122,14 +130,36 @@ def _agent(document: Document, name: str, defaults: Mapping[str, Any], body: Any
         spec = AgentSpec.model_validate(merged)
     except ValidationError as failure:
         return issues + [_issue(document, home, error) for error in failure.errors()]
-    return [*issues, *_window_issues(document, home, spec)] or spec
+    spec, in_files = _with_signers(spec, read_file)
+    found = [*issues, *_window_issues(document, home, spec)]
+    return found + [_located(document, home, keys, message) for keys, message in in_files] or spec
 
 
-def past_freezes(data: bytes, now: datetime) -> list[Issue]:
+def _with_signers(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with the keys and the trusted root that its signers need, and what is wrong with the files."""
+    release, issues = spec.release, list[tuple[KeyPath, str]]()
+    filled: list[signers.Signer] = []
+    for number, signer in enumerate(release.signed_by):
+        if isinstance(signer, signers.KeySigner):
+            with_key, problem = signers.read_key(signer, read_file)
+            filled.append(with_key)
+            issues += [((*SIGNED_BY, str(number), "key"), f"{signer.key} {problem}")] if problem else []
+        else:
+            filled.append(signer)
+    root = b""
+    if release.trusted_root is not None:
+        root, problem = signers.read_root(release.trusted_root, read_file)
+        issues += [(("release", "trusted_root"), f"{release.trusted_root} {problem}")] if problem else []
+    if not filled and not root:
+        return spec, issues
+    return spec.model_copy(update={"release": release.with_signers(tuple(filled), root)}), issues
+
+
+def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
     document = _document(data)
     found = set[Issue]()
-    for name, spec in load_agents(data).agents.items():
+    for name, spec in agents.agents.items():
         windows = spec.release.windows
         over = release_windows.past_freezes(windows, now) if windows else ()
         found |= {_located(document, ("agents", name), (*WINDOWS, *keys), message) for keys, message in over}
@@ -143,29 +173,38 @@ def _window_issues(document: Document, home: KeyPath, spec: AgentSpec) -> list[I
 
 
 def _merge(defaults: Any, own: Any) -> Any:
-    """Merge maps; replace everything else."""
+    """Merge maps; replace everything else, but for signers, which an agent adds to those of the defaults."""
     if not isinstance(defaults, dict) or not isinstance(own, dict):
         return own
-    return {**defaults, **{key: _merge(defaults.get(key), value) for key, value in own.items()}}
+    merged = {**defaults, **{key: _merge(defaults.get(key), value) for key, value in own.items()}}
+    added, shared = own.get("signed_by"), defaults.get("signed_by")
+    if isinstance(added, list) and added and isinstance(shared, list):
+        merged["signed_by"] = [*added, *shared]
+    return merged
 
 
 def _issue(document: Document, home: KeyPath, error: ErrorDetails) -> Issue:
     """An error of pydantic, at the line of the value: in the agent, or in the defaults."""
     keys = tuple(str(part) for part in error["loc"])
     keys = keys[:-1] if keys[-1] == "[key]" else keys
-    keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
+    kind = {"env": 2, "release": 3}.get(keys[0], len(keys))  # where pydantic names the form of a value
+    keys = keys[:kind] + keys[kind + 1 :] if keys[kind : kind + 1] and keys[kind] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
-    path = _path(document, home, _without_added_index(document, home, in_file))
+    path = _path(document, home, in_file)
     return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
 
 
 def _located(document: Document, home: KeyPath, keys: KeyPath, message: str) -> Issue:
-    path = _path(document, home, _without_added_index(document, home, keys))
+    path = _path(document, home, keys)
     return Issue(path, document.line(*path), message)
 
 
 def _path(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:
-    """Where the value is: in the agent, or in the defaults."""
+    """Where the value is: in the agent, or in the defaults, whose signers follow those of the agent."""
+    keys = _without_added_index(document, home, keys)
+    if keys[:2] == SIGNED_BY and keys[2:] and (*home, *keys[:3]) not in document.lines:
+        own = sum((*home, *SIGNED_BY, str(number)) in document.lines for number in range(int(keys[2])))
+        return ("defaults", *SIGNED_BY, str(int(keys[2]) - own), *keys[3:])
     in_defaults = _depth(document, ("defaults",), keys) > _depth(document, home, keys)
     return (*(("defaults",) if in_defaults else home), *keys)
 

@@ -11,11 +11,16 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file.copied_text import copied_character
 from core.agents_file.fields import quote, truncate
+from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents")
-REFERENCE_KEYS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
-"""The keys of a variable's value in its two map forms, by the name that pydantic puts into an error's location."""
+REFERENCE_KEYS = {
+    kind.__name__: tuple(kind.model_fields)
+    for kind in (SecretRef, ConnectionRef, KeySigner, GitHubSigner, IdentitySigner)
+}
+"""The keys of a value that has several map forms, by the name that pydantic puts into an error's location."""
+SIGNER_KEYS = ("key", "github", "workflow", "ref", "identity", "issuer")
 
 
 def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -33,6 +38,7 @@ KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "at the top level": TOP_LEVEL_KEYS,
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
+    "under an item of release.signed_by": SIGNER_KEYS,
     **{f"under {'.'.join(path)}" if path else "directly under the agent": keys for path, keys in AGENT_KEYS.items()},
 }
 PATTERN_MESSAGES = {
@@ -70,7 +76,7 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
         return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or AGENT_KEYS.get(path, ()))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
-    if kind in ("value_error", "incomplete", "days"):
+    if kind in ("value_error", "incomplete", "days", "signer"):
         return str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
     if kind == "string_pattern_mismatch":
         return PATTERN_MESSAGES.get(keys[-1]) or PATTERN_MESSAGES[keys[0]]

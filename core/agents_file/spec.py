@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import re2
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.agents_file.fields import (
@@ -30,6 +30,7 @@ from core.agents_file.fields import (
     Variable,
 )
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
+from core.agents_file.signers import FileName, Signer
 from core.agents_file.value import Value
 
 
@@ -120,6 +121,15 @@ class ReleaseSpec(Value):
     readable_within: Duration = Field(
         timedelta(minutes=5), description="how long to wait for a registry that does not have a pushed image yet"
     )
+    signed_by: tuple[Signer, ...] = Field(
+        (), strict=False, description="who must have signed an image: any one of them; without it nobody must"
+    )
+    signed_within: Duration = Field(
+        timedelta(minutes=10), description="how long after its push an image may wait for its signature"
+    )
+    trusted_root: FileName | None = Field(
+        None, description="a file beside agents.yaml: the trusted root of a Sigstore of your own"
+    )
     debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
     debounce_at_most: Duration | None = Field(
         None, description="the longest wait where changes keep coming; without it ten times `debounce`"
@@ -139,6 +149,19 @@ class ReleaseSpec(Value):
     windows: WindowsSpec | None = Field(
         None, description="when traffic may move to a new version; without it at any time"
     )
+
+    _root: bytes = PrivateAttr(b"")
+
+    @property
+    def root(self) -> bytes:
+        """The content of ``trusted_root``."""
+        return self._root
+
+    def with_signers(self, signers: tuple[Signer, ...], root: bytes) -> ReleaseSpec:
+        """The same with the files that signatures are verified with."""
+        filled = self.model_copy(update={"signed_by": signers})
+        filled._root = root
+        return filled
 
     @property
     def longest_debounce(self) -> timedelta:

@@ -33,10 +33,12 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
+from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.signatures import SignatureVerifier
 
 
 class DeleteResult(StrEnum):
@@ -155,6 +157,9 @@ class Registry(Protocol):
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,3 +281,4 @@ class Gateways:
     """None where no topic is set."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses."""
+    signatures: SignatureVerifier = field(default_factory=SignatureVerifier)
