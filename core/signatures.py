@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 ARTIFACT_TYPE = "application/vnd.dev.sigstore.bundle"
@@ -19,6 +20,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPES = frozenset({"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"})
 MAX_BUNDLE_BYTES, MAX_BUNDLES = 1_000_000, 50
 MAX_NAMED_PROBLEMS = 3
+
+
+NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class Verdict(StrEnum):
@@ -39,6 +43,8 @@ class SignatureCheck:
     verdict: Verdict
     detail: str = ""
     signer: str = ""
+    at: datetime = NEVER
+    """When it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

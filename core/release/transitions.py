@@ -70,6 +70,7 @@ def started(
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
         image_retried=False,
+        signer="",
     )
 
 
@@ -235,6 +236,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
+    good = replace(good, signer=state.signer)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

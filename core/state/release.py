@@ -62,6 +62,8 @@ class GoodVersion:
     """The time of the rollback that gave its definition."""
     parts: tuple[tuple[str, str], ...] = ()
     """What it was created from, see ``core.definition.plain_parts``; empty where that is not known."""
+    signer: str = ""
+    """Who signed its image, where that was verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class ReleaseState:
     """How many releases in a row ended because a newer change replaced them."""
     create_count: int = 0
     """How many versions this release asked for."""
+    signer: str = ""
+    """Who signed the image, where that was verified."""
     image_retried: bool = False
     """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()

@@ -78,6 +78,7 @@ class ReleaseLog:
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
+            signer=state.signer,
             generation=generation or state.observed_generation,
             journal_only={"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {},
         )

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from core.agents_file import json_schema
 from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
 from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -31,6 +32,17 @@ KINDS = {
     "null": type(None),
 }
 SCHEMA = json_schema.schema()
+PUBLIC_KEY = b"""-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6xjzZnfT7KnI5DWc0LS/5cCr6SPG
+Wl+VlgUHwJx1811fZok7ds6wI01lEydjv8OUxGhj7ZkA1l9fAFxXmsmaEg==
+-----END PUBLIC KEY-----
+"""
+ROOT_FILE = b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [{}]}'
+
+
+def beside(name: str) -> bytes:
+    """The files beside agents.yaml that the examples name."""
+    return ROOT_FILE if name.endswith(".json") else PUBLIC_KEY
 
 
 def examples() -> list[str]:
@@ -154,6 +166,10 @@ def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
         f"env.<NAME>.{key}": (None, meaning)
         for m in (SecretRef, ConnectionRef)
         for key, (_, meaning) in keys(m).items()
+    } | {
+        f"release.signed_by.{key}": (None if default is ... else default, meaning)
+        for m in (KeySigner, GitHubSigner, IdentitySigner)
+        for key, (default, meaning) in keys(m).items()
     }
     known = {key: field for key, field in keys().items() if key != "name"} | references
     table = rows()
@@ -190,10 +206,15 @@ def test_every_example_of_the_table_is_valid() -> None:
         elif below[:2] == ["windows", "freezes"] and len(below) == 3:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
+        elif below[:1] == ["signed_by"] and len(below) == 2:
+            rest = {"workflow": {"github": "a/b"}, "ref": {"github": "a/b"}, "identity": {"issuer": "a"}}
+            rest |= {"issuer": {"identity": "a"}}
+            pairs = rest.get(below[1], {}) | {below.pop(): body}
+            body = "[{" + ", ".join(f"{k}: {v}" for k, v in pairs.items()) + "}]"
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
-        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode()).agents, key
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), beside).agents, key
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:
