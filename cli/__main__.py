@@ -21,6 +21,7 @@ from cli.commands import (
     user_commands,
     validate,
     versions,
+    wait,
     why,
 )
 from cli.exit_codes import INTERRUPTED
@@ -47,6 +48,7 @@ COMMANDS = (
     user_commands.unhold,
     user_commands.pause,
     user_commands.resume,
+    wait.wait,
     prune.prune,
     replay.replay,
     adopt.adopt,

@@ -56,7 +56,7 @@ async def try_to_read_agents(
     found, unread = dict[str, T](), dict[str, GatewayError]()
 
     async def read_one(name: str) -> None:
-        await context.gateways.rate_limiter.wait_for_room(context.gateways.clock)
+        await context.gateways.limiter_of(name).wait_for_room(context.gateways.clock)
         try:
             found[name] = await with_retries(context.gateways.clock, lambda: read(name), max_tries=1)
         except GatewayError as error:

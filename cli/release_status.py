@@ -43,6 +43,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
         "next": _next(spec.name, state, release, starts or min(old_enough.values(), default=None)),
+        "remedy": _remedy(spec.name, state, release),
         "candidate": release.candidate if release.is_open else None,
         "not_before": _time(starts),
         **_window(spec, now),
@@ -93,12 +94,25 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
 
 def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
     """Return what a person can do, with the command; None where nothing is to be done."""
-    if state.name == Reason.APPROVAL_WAITING:
-        return f"Run slipway approve {agent} --version {release.candidate}, or push a newer image."
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    return known.help_for(agent, release.detail) if known and not known.help.startswith("Nothing to do") else None
+    if known is None or (known.help.startswith("Nothing to do") and not _remedy(agent, state, release)):
+        return None
+    return known.help_for(agent, release.detail, **_names(state, release))
+
+
+def _remedy(agent: str, state: State, release: ReleaseState) -> str | None:
+    """Return the command that ends what the state says; None where there is none."""
+    known = Reason.__members__.get(state.name)
+    return (known.remedy_for(agent, release.detail, **_names(state, release)) or None) if known else None
+
+
+def _names(state: State, release: ReleaseState) -> dict[str, str]:
+    """Return the names that stand in a command."""
+    push = release.push
+    image = f"{push.repository}:{push.tag}" if push and push.tag == state.tag else ""
+    return {"image": image, "version": release.candidate or ""}
 
 
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

@@ -41,6 +41,17 @@ class CommandContext:
 
         return author(await self.sign_in.identity() if self.sign_in else NO_TOKEN, note)
 
+    def endpoint_of(self, target: str) -> str:
+        """Return the endpoint of the project that a target is in."""
+        from core.target import DEFAULT_PROJECT, project_of
+
+        project = project_of(target)
+        if project == DEFAULT_PROJECT:
+            return self.settings.foundry_project_endpoint
+        if project not in self.agents.projects:
+            raise UsageError(f"agents.yaml has no project {project}")
+        return self.agents.projects[project]
+
     def select_agents(self, agent: str | None) -> list[str]:
         """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
         if agent is None or agent == "all":

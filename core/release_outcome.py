@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from core.reasons import Reason
 from core.state.desired import DesiredState
-from core.state.release import HistoryEntry, Phase, ReleaseState
+from core.state.release import WITHOUT_TRAFFIC, HistoryEntry, ReleaseState
 
 
 class ReleaseOutcome(StrEnum):
@@ -27,6 +27,7 @@ OUTCOMES = {
     Reason.CHECK_INCONCLUSIVE: ReleaseOutcome.LIVE,
     Reason.CHECK_FAILED: ReleaseOutcome.ROLLED_BACK,
     Reason.SUPERSEDED: ReleaseOutcome.SUPERSEDED,
+    Reason.EVALUATION_INCONCLUSIVE: ReleaseOutcome.FAILED,
 }
 FAILURES = frozenset({ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK})
 
@@ -62,7 +63,7 @@ def awaits_approval(release: ReleaseState) -> bool:
 
 def awaits_window(release: ReleaseState) -> bool:
     """True once the open release has waited for its window, until its traffic moves."""
-    return release.phase in (Phase.CONFIRMED, Phase.VERIFIED) and _has_reported(release, Reason.WINDOW_CLOSED)
+    return release.phase in WITHOUT_TRAFFIC and _has_reported(release, Reason.WINDOW_CLOSED)
 
 
 def _has_reported(release: ReleaseState, reason: Reason) -> bool:

@@ -60,7 +60,7 @@ def vault_variables(
         kept[variable] = item
         if version is not None:
             command = f"az keyvault secret set-attributes --vault-name <vault> --name {item.secret}"
-            detail = f"{variable}: {command} --tags agent={spec.name} env={variable}"
+            detail = f"{variable}: {command} --tags agent={spec.agent} env={variable}"
             notes.append(Note(Reason.VARIABLE_TAGS_LOST, detail))
     secrets = {**tagged, **{variable: item.secret for variable, item in kept.items()}}
     return VaultVariables(secrets, kept, tuple(notes))

@@ -1,4 +1,4 @@
-"""Loads agents.yaml, and keeps it until the file changes."""
+"""Loads agents.yaml and its datasets, and keeps them until a file changes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,33 @@ def load_agents_file(settings: Settings) -> Agents:
         changed_at = path.stat().st_mtime_ns
         if not path.is_file():
             raise ConfigError(f"AGENTS_FILE: {path} is not a file; name the file itself, such as agents.yaml")
-        return _load(path, changed_at)
+        _, read = _load(path, changed_at)
+        if any(file.stat().st_mtime_ns != at for file, at in read.items()):
+            _load.cache_clear()
+        agents, _ = _load(path, changed_at)
     except OSError as error:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
+    for name, endpoint in agents.projects.items():
+        if endpoint.lower() == settings.foundry_project_endpoint.lower():
+            raise ConfigError(
+                f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
+            )
+    return agents
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, _changed_at: int) -> Agents:
+def _load(path: Path, _changed_at: int) -> tuple[Agents, dict[Path, int]]:
+    """The agents, and when each dataset that was read was changed."""
+    read: dict[Path, int] = {}
+
+    def read_file(name: str) -> bytes:
+        file = path.parent / name
+        read[file] = file.stat().st_mtime_ns
+        return file.read_bytes()
+
     try:
-        agents = load_agents(path.read_bytes())
+        agents = load_agents(path.read_bytes(), read_file)
     except AgentsFileError as error:
         raise ConfigError(str(error)) from error
-    keep_names(agents.agents)
-    return agents
+    keep_names(spec.agent for spec in agents.agents.values())
+    return agents, read

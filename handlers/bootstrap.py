@@ -59,6 +59,7 @@ def gateways() -> Gateways:
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.event_grid import EventGridPublisher
     from handlers.gateways.foundry.client import AzureFoundry
+    from handlers.gateways.foundry.projects import FoundryProjects
     from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.key_vault import AzureKeyVault
@@ -71,8 +72,14 @@ def gateways() -> Gateways:
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
     rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second)
+    limiters = cache(lambda _project: FoundryRateLimiter(env.foundry_reads_per_second))
+
+    def connect(name: str, endpoint: str) -> AzureFoundry:
+        return AzureFoundry(endpoint, credential(), limiters(name), clock)
+
+    default = AzureFoundry(project, credential(), rate_limiter, clock)
     return Gateways(
-        foundry=AzureFoundry(project, credential(), rate_limiter, clock),
+        foundry=FoundryProjects(default, lambda: agents().projects, connect),
         key_vault=AzureKeyVault(env.key_vault_url, credential()),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
@@ -81,6 +88,7 @@ def gateways() -> Gateways:
         registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         rate_limiter=rate_limiter,
+        project_limiter=limiters,
     )
 
 

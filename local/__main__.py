@@ -127,6 +127,25 @@ def set_answer(
     _run(configure(_endpoints(folder), "foundry", "provisioning", {"answer": {pattern: text}}))
 
 
+@app.command("configure")
+def configure_part(
+    part: Annotated[str, typer.Argument(help="A service of endpoints.json, such as foundry or vault.")],
+    route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, clock or arm.")],
+    body: Annotated[str, typer.Argument(help="JSON.")],
+    folder: Folder = Path(".local"),
+) -> None:
+    """Change how a service behaves: make it slow, full or broken (docs/how-to/local-stack.md)."""
+    endpoints = _endpoints(folder)
+    parts = [name for name, address in endpoints.items() if "://" in str(address)]
+    if part not in parts:
+        raise typer.BadParameter(f"{part}: the services are {', '.join(parts)}", param_hint="PART")
+    try:
+        value = json.loads(body)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"no JSON: {error}", param_hint="BODY") from error
+    _run(configure(endpoints, part, route, value))
+
+
 @app.command("secret")
 def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
     """Write a new version of a secret to the local Key Vault, which publishes an event."""

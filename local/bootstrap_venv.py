@@ -97,4 +97,8 @@ def show_progress(lines: object, pins: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\nstopped; the next make goes on from here", file=sys.stderr)
+        sys.exit(130)

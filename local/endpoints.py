@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agents_file.loader import load_agents
-from core.agents_file.spec import SecretRef
+from core.agents_file.spec import AgentSpec, SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
 
@@ -43,7 +43,11 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
 
 def repositories(agents: Path) -> list[str]:
     """Return the repositories of an agents.yaml, each once, in the order of the file."""
-    return list(dict.fromkeys(spec.repository for spec in load_agents(agents.read_bytes()).agents.values()))
+    return list(dict.fromkeys(spec.repository for spec in _load(agents)))
+
+
+def _load(file: Path) -> list[AgentSpec]:
+    return [*load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes()).agents.values()]
 
 
 PROJECT = "demo"
@@ -99,6 +103,5 @@ def _telemetry(url: str) -> dict[str, str]:
 
 def secret_names(agents: Path) -> list[str]:
     """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
-    specs = load_agents(agents.read_bytes()).agents.values()
-    references = [value for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)]
+    references = [value for spec in _load(agents) for value in spec.env.values() if isinstance(value, SecretRef)]
     return sorted({reference.secret for reference in references})

@@ -11,15 +11,19 @@ def next_steps(endpoints: dict[str, Any], folder: Path, repositories: Sequence[s
     """Return what a person can do next, and where to find results; the images are of the first repository."""
     registry, image = endpoints["registry"], f"{repositories[0] if repositories else 'REPOSITORY'}:v1"
     return f"""
-Ready. Push an image to a repository of agents.yaml ({", ".join(repositories) or "it has none"}), in one of these ways:
+Ready. In a second terminal:
 
-  .venv/bin/python -m local push {image}      (a tiny image, built on the spot)
+  source .venv/bin/activate      (puts slipway and this checkout's Python on the path)
+
+Push an image to a repository of agents.yaml ({", ".join(repositories) or "it has none"}), in one of these ways:
+
+  python -m local push {image}      (a tiny image, built on the spot)
   docker push {registry}/{image}      (tag an image with this name first)
   skopeo copy --dest-tls-verify=false docker-archive:image.tar docker://{registry}/{image}
 
 Use the command line against this stack:
 
-  .venv/bin/slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
+  slipway status --local      (why, plan, rollback, doctor …: docs/reference/cli.md)
 
 See the results:
 

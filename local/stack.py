@@ -22,7 +22,7 @@ from local import kept_state
 from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
-from local.endpoints import PORTS, ROOT, environment, ports_in_use, secret_names
+from local.endpoints import PORTS, PROJECT, ROOT, environment, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
 from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
@@ -102,7 +102,7 @@ class Stack:
         self.endpoints["registry_tls"] = await registry.start(self._port("registry_tls"), tls.server())
         vault, arm = Vault("demo-vault", on_event=events.publish), Arm()
         pool = AgentPool(folder / "agent-files", self.report) if self.options.run_agents else None
-        foundry = Foundry(registry_url=url, pool=pool)
+        foundry = Foundry(registry_url=url, pool=pool, project_name=PROJECT)
         for name, part in (("foundry", foundry), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
         populate(arm, self.endpoints)

@@ -24,13 +24,21 @@ MAY_IMPORT = {
     "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
-    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns"}
-    | {"core.evaluation", "core.image_reference", "core.signatures", "core.text_encoding", "core.time_windows"},
+    {"core.remedies"},
+    {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns", "core.target"}
+    | {
+        "core.answer_schema",
+        "core.evaluation",
+        "core.image_reference",
+        "core.signatures",
+        "core.text_encoding",
+        "core.time_windows",
+    },
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch"},
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},
     {"core.agents_file", "core.events", "core.state"},
-    {"core.secret_versions", "core.waits"},
+    {"core.secret_versions", "core.waits", "core.grading"},
     {"core.definition", "core.release_outcome", "core.secret_expiry"},
     {"core.copied_definition", "core.drift"},
     {"core.prune", "core.intake", "core.vault_variables"},

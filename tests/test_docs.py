@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -80,3 +81,26 @@ def test_every_function_that_a_page_disables_exists() -> None:
     functions = set(re.findall(r"^async def (\w+)", (ROOT / "function_app.py").read_text(), re.MULTILINE))
     for page in PAGES:
         assert set(re.findall(r"AzureWebJobs\.(\w+)\.", page.read_text())) <= functions
+
+
+OUTPUTS = set(re.findall(r"^output (\w+)", (ROOT / "infra" / "main.bicep").read_text(), re.MULTILINE))
+SET_BY_GITHUB = {"GITHUB_ACTOR", "AZURE_CLIENT_ID", "PWD", "PATH"}
+BASH = re.compile(r"^ *```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "docs/decisions" not in str(page)], ids=name)
+def test_every_variable_of_a_command_is_set_on_its_page(page: Path) -> None:
+    commands = "\n".join(BASH.findall(page.read_text()))
+    is_set = set(re.findall(r"(?:^|[\s;])(\w+)=|^ *for (\w+) in", commands, re.MULTILINE))
+    known = {variable for pair in is_set for variable in pair} | OUTPUTS | SET_BY_GITHUB
+    assert set(re.findall(r"\$\{?([A-Za-z_]\w*)", commands)) - known == set()
+
+
+def test_every_alert_has_a_section_in_the_runbook() -> None:
+    page = (ROOT / "docs" / "how-to" / "alerts.md").read_text()
+    sections = {heading.casefold() for heading in re.findall(r"^## (.*)$", page, re.MULTILINE)}
+    alerts = json.loads((ROOT / "infra" / "modules" / "alerts.json").read_text())
+    titles = {alert["title"].removeprefix("Slipway: ").casefold() for alert in alerts}
+    assert sections == titles | {"events are not delivered"}
+    bicep = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
+    assert all(metric in page for metric in re.findall(r"metric: '(\w+)'", bicep))

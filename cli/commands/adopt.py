@@ -40,6 +40,7 @@ def adopt(
 class ExistingAgent:
     """An agent, its live version, the push of that version, and the ``agents.yaml`` entry for it."""
 
+    target: str
     agent: Agent
     live: Version
     push: Push
@@ -48,9 +49,13 @@ class ExistingAgent:
 
 async def show_and_adopt(context: CommandContext, agent: str, by: str | None, options: PromptOptions) -> CommandResult:
     """Print the entry, ask, and write the state; the agent itself does not change."""
+    from core.target import agent_of, project_of
+
+    in_file = agent in context.agents.agents
+    if not in_file and agent != agent_of(agent):
+        raise UsageError(f"add {agent_of(agent)} with a stage in {project_of(agent)} to agents.yaml first")
     context.progress.activity = f"reading {agent} from Foundry"
     existing = await _read(context, agent)
-    in_file = agent in context.agents.agents
     intro = f"{agent} is already in agents.yaml" if in_file else f"add this to agents.yaml:\n\n{existing.entry}"
     data = {"agents_yaml": existing.entry, "adopted": False}
     release = await context.gateways.state_store.get_release(agent)
@@ -67,11 +72,12 @@ async def show_and_adopt(context: CommandContext, agent: str, by: str | None, op
 
 async def _read(context: CommandContext, name: str) -> ExistingAgent:
     from core.definition import push_of_version
+    from core.target import agent_of
 
     agent = await context.gateways.foundry.get_agent(name)
     if agent is None or agent.live is None:
         problem = "does not exist" if agent is None else "has no live version"
-        raise UsageError(f"the agent {name} {problem} in {context.settings.foundry_project_endpoint}")
+        raise UsageError(f"the agent {name} {problem} in {context.endpoint_of(name)}")
     live = await context.gateways.foundry.get_version(name, agent.live)
     push = push_of_version(live) if live else None
     if live is None or push is None:
@@ -79,15 +85,15 @@ async def _read(context: CommandContext, name: str) -> ExistingAgent:
     server = live.image.partition("/")[0]
     if server != context.settings.registry_login_server:
         raise UsageError(f"{name} runs an image of {server}, not of {context.settings.registry_login_server}")
-    entry = agents_yaml_entry(name, push.repository, await _read_definition(context, name, agent.live))
-    return ExistingAgent(agent, live, await _with_tag(context, push), entry)
+    entry = agents_yaml_entry(agent_of(name), push.repository, await _read_definition(context, name, agent.live))
+    return ExistingAgent(name, agent, live, await _with_tag(context, push), entry)
 
 
 async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intro: str) -> CommandResult:
     from cli.output import join_lines
     from handlers import user_commands
 
-    name = existing.agent.name
+    name = existing.target
     spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
     update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
     outcome = join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help_for(name)}")
@@ -124,14 +130,15 @@ async def _read_definition(context: CommandContext, agent: str, version: str) ->
     from azure.core.exceptions import AzureError
     from azure.identity.aio import DefaultAzureCredential
 
+    from core.target import agent_of
     from handlers.gateways.errors import TransientError
 
     async with (
         DefaultAzureCredential(require_envvar=True) as credential,
-        AIProjectClient(context.settings.foundry_project_endpoint, credential) as client,
+        AIProjectClient(context.endpoint_of(agent), credential) as client,
     ):
         try:
-            answer: Any = await client.agents.get_version(agent, version)
+            answer: Any = await client.agents.get_version(agent_of(agent), version)
         except AzureError as error:
             raise TransientError("Foundry", "no answer", f"get version {version} of {agent}") from error
         return dict(answer.get("definition") or {})

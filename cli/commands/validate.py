@@ -25,28 +25,33 @@ def _validate(file: Path, as_json: bool) -> int:
     from datetime import UTC, datetime
 
     from cli.output import join_lines, print_error, print_json, print_text
+    from core.agents_file.evaluation import smallest_difference
     from core.agents_file.loader import AgentsFileError, load_agents, past_freezes, warnings
 
     errors: list[str] = []
     names: list[str] = []
     warned: tuple[str, ...] = ()
+    notes: list[str] = []
     try:
         data = file.read_bytes()
         agents = load_agents(data, lambda name: (file.parent / name).read_bytes())
         names, warned = sorted(agents.agents), warnings(agents)
+        asked = {name: spec.release.evaluate for name, spec in agents.agents.items() if spec.release.evaluate}
+        notes = [f"{name}: {smallest_difference(evaluate)}" for name, evaluate in asked.items()]
         errors = [f"{file}: {issue}" for issue in past_freezes(data, agents, datetime.now(UTC))]
     except OSError as error:
         errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:
         errors = error.text_for(str(file)).split("\n")
     if as_json:
-        print_json({"file": str(file), "agents": names, "errors": errors, "warnings": warned}, indent=1)
+        found = {"file": str(file), "agents": names, "errors": errors, "warnings": warned}
+        print_json(found | ({"evaluations": notes} if notes else {}), indent=1)
     elif errors:
         print_error(join_lines(*errors))
     else:
         for warning in warned:
             print_error(join_lines(f"warning: {warning}"))
-        print_text(f"{file}: {len(names)} agents, no errors")
+        print_text(join_lines(f"{file}: {len(names)} agents, no errors", *notes))
     return WRONG_INPUT if errors else DONE
 
 

@@ -12,6 +12,7 @@ from core.agents_file.spec import Agents, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit
+from core.target import DEFAULT_PROJECT, by_project, project_of
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.read_secrets import read_secret
@@ -22,13 +23,13 @@ POISON_QUEUES = ("events-poison", "releases-poison")
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Call each service once, then check each agent."""
-    agent = next(iter(agents.agents), "none")
+    agents_in = {group[0]: project_of(group[0]) for group in by_project(agents.agents)} or {"none": DEFAULT_PROJECT}
     repository = next((spec.repository for spec in agents.agents.values()), "none")
     values = (value for spec in agents.agents.values() for value in spec.env.values())
     secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
     results = [
-        await _call("your access to Foundry", lambda: gateways.foundry.get_agent(agent)),
-        await _call("your access to the state store", lambda: gateways.state_store.get_release(agent)),
+        *[await _foundry(target, project, gateways) for target, project in agents_in.items()],
+        await _call("your access to the state store", lambda: gateways.state_store.get_release(next(iter(agents_in)))),
         await _queue(gateways),
         await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
@@ -50,6 +51,11 @@ async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:
         detail = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
         return failed(check, detail, "check that this machine can reach it: proxy, firewall")
     return ok(check, "works")
+
+
+async def _foundry(target: str, project: str, gateways: Gateways) -> Check:
+    where = "" if project == DEFAULT_PROJECT else f" in project {project}"
+    return await _call(f"your access to Foundry{where}", lambda: gateways.foundry.get_agent(target))
 
 
 async def _queue(gateways: Gateways) -> Check:

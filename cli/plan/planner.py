@@ -68,7 +68,7 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
 
 def _load(file: Path) -> Agents:
     try:
-        return load_agents(file.read_bytes())
+        return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; name another file with --agents") from None
     except AgentsFileError as error:

@@ -29,6 +29,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.secret_versions import starts_later, version_in_force
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import agent_of
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import EndsListing
@@ -91,7 +92,7 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
     agents = dict(zip(names, await read_each(names, lambda name: _agent(context, name)), strict=True))
     specs = [context.agents.agents[name] for name in names]
     secrets = {value.secret for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)}
-    toolboxes = [f"{spec.name}-tools" for spec in specs if spec.tools]
+    toolboxes = [spec.toolbox for spec in specs if spec.tools]
     context.progress.activity = "reading the versions of the secrets"
     released = {name: version for entry in agents.values() for name, version in entry.release.secrets.items()}
     secret_versions = {name: await _secret_version(context, name, released) for name in sorted(secrets)}
@@ -219,7 +220,8 @@ class SnapshotGateways:
 
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         """Assume those of what serves: a snapshot does not record the secrets' tags."""
-        good = self._entry(agent).release.last_good
+        entries = (entry for target, entry in self._snapshot.agents.items() if agent_of(target) == agent)
+        good = next((entry.release.last_good for entry in entries if entry.release.last_good), None)
         if good is None or not good.tagged:
             self._assumptions.add("no secret is tagged for the agent")
             return {}

@@ -6,16 +6,20 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.fields import NAME_PATTERN
+from core.agents_file.messages import STAGE_KEYS
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
+from core.agents_file.stages import AGENT_ONLY, ENDPOINT, MAX_STAGES, PROJECT_NAME
+from core.target import DEFAULT_PROJECT
 
 ONE_OR_MORE = (
     *(("ReleaseSpec", key) for key in ("verify", "check")),
     *(("WindowsSpec", key) for key in ("allow", "deny", "freezes")),
 )
 """Keys whose list may be written as its only item."""
-MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, WindowsSpec, KeepSpec)
+MERGED_MODELS = (AgentSpec, TagSpec, ReleaseSpec, Probe, EvaluateSpec, CriterionSpec, WindowsSpec, KeepSpec)
 """Models that defaults and agent may fill together, so that no key of them is required in either place."""
 
 
@@ -41,6 +45,18 @@ def schema() -> dict[str, Any]:
                 "propertyNames": {"pattern": NAME_PATTERN},
                 "additionalProperties": agent,
             },
+            "projects": {
+                "description": "Foundry projects beside that of the settings, which is called `default`",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": PROJECT_NAME, "not": {"const": DEFAULT_PROJECT}},
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["endpoint"],
+                    "properties": {"endpoint": {"type": "string", "description": f"`{ENDPOINT}`"}},
+                },
+            },
         },
         "$defs": _definitions(),
     }
@@ -64,7 +80,30 @@ def _definitions() -> dict[str, Any]:
         items |= {"anyOf": [item, {"type": "array", "items": item}], "default": default}
     del agent["properties"]["name"]  # the name of an agent is the key above its spec
     agent["properties"]["env"]["additionalProperties"] = False
+    definitions["Stage"] = _stage(agent)
+    agent["properties"]["stages"] = {
+        "title": "Stages",
+        "description": "the projects in which the agent runs; without it that of the settings",
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_STAGES,
+        "items": {"$ref": "#/$defs/Stage"},
+    }
     return dict(sorted(definitions.items()))
+
+
+def _stage(agent: dict[str, Any]) -> dict[str, Any]:
+    """The projects of a stage, and any key of the agent that differs there."""
+    name = {"title": "Project", "type": "string", "description": "a name below `projects`, or `default`"}
+    names = {"title": "Projects", "type": "array", "minItems": 1, "items": {"type": "string"}}
+    places = {"project": name, "projects": {**names, "description": "several of them"}}
+    overrides = {key: value for key, value in agent["properties"].items() if key not in AGENT_ONLY}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "oneOf": [{"required": [key]} for key in STAGE_KEYS],
+        "properties": {**places, **overrides},
+    }
 
 
 def format_duration(value: timedelta) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import messages, release_windows, signers
+from core.agents_file import evaluation, messages, release_windows, signers, stages
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
+from core.target import DEFAULT_PROJECT
 
 __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 
@@ -20,6 +21,8 @@ MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
 WINDOWS, SIGNED_BY = ("release", "windows"), ("release", "signed_by")
+Homes = tuple[KeyPath, ...]
+"""Where the keys of a target stand, in the order in which they count: its stage, its agent, the defaults."""
 ReadFile = Callable[[str], bytes]
 """Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
@@ -29,21 +32,27 @@ def _no_files(name: str) -> bytes:
 
 
 def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
-    """The agents of a file, and the files that it names; raises AgentsFileError with every issue at once."""
+    """The targets of a file, and the files that they name; raises AgentsFileError with every issue at once."""
     document = _document(data)
-    defaults = _map_at(document, "defaults")
-    agents: dict[str, AgentSpec] = {}
+    defaults, projects = _map_at(document, "defaults"), dict[str, str]()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
+    if isinstance(document.value, dict) and "projects" in document.value:
+        projects, problems = stages.read_projects(document.value["projects"])
+        issues += _issues_below(document, ("projects",), problems)
+    agents, homes = dict[str, AgentSpec](), dict[str, Homes]()
     for name, body in _map_at(document, "agents").items():
-        spec = _agent(document, name, defaults, body, read_file)
-        if isinstance(spec, AgentSpec):
-            agents[name] = spec
-        else:
-            issues += spec
+        for home, projects_of_stage, spec in _specs(document, name, defaults, body, projects):
+            if not isinstance(spec, AgentSpec):
+                issues += spec
+                continue
+            filled, in_files = _with_files(spec, read_file)
+            issues += [_located(document, home, ("release", *keys), message) for keys, message in in_files]
+            for target in map(filled.at, projects_of_stage):
+                agents[target.name], homes[target.name] = target, home
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, lines=document.lines)
+    return Agents.model_construct(agents=agents, projects=projects, lines=document.lines, homes=homes)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -108,51 +117,72 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
     if "name" in defaults:
         yield Issue(("defaults", "name"), document.line("defaults", "name"), messages.OWN_NAME)
     try:
-        AgentSpec.model_validate({"repository": "shared", **defaults, "name": "shared"})
+        own = {key: value for key, value in defaults.items() if key != "stages"}
+        AgentSpec.model_validate({"repository": "shared", **own, "name": "shared"})
     except ValidationError as failure:
         for error in failure.errors():
             if error["type"] not in ("missing", "incomplete"):
-                yield _issue(document, ("defaults",), error)
+                yield _issue(document, (("defaults",),) * 2, error)
 
 
-def _agent(
-    document: Document, name: str, defaults: Mapping[str, Any], body: Any, read_file: ReadFile
-) -> AgentSpec | list[Issue]:
-    home = ("agents", name)
+def _specs(
+    document: Document, name: str, defaults: Mapping[str, Any], body: Any, projects: Mapping[str, str]
+) -> Iterator[tuple[Homes, tuple[str, ...], AgentSpec | list[Issue]]]:
+    """What the file says about an agent in each of its stages, with where that stands, and the stage's projects."""
+    homes: Homes = (("agents", name), ("defaults",))
     if not isinstance(body, dict):
         message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
-        return [Issue(home, document.line(*home), message)]
-    issues = [Issue((*home, "name"), document.line(*home, "name"), messages.OWN_NAME)] if "name" in body else []
-    merged = {**_merge(defaults, body), "name": name}
-    if isinstance(defaults.get("env"), dict) and isinstance(body.get("env"), dict):
-        merged["env"] = {**defaults["env"], **body["env"]}  # a variable's value is replaced, also {secret: …}
+        yield homes, (), [Issue(homes[0], document.line(*homes[0]), message)]
+        return
+    own = {**_with_env(defaults, body), "name": name}
+    if "stages" not in own:
+        yield homes, (DEFAULT_PROJECT,), _spec(document, homes, own)
+        return
+    at = (*homes["stages" not in body], "stages")
+    found, problems = stages.read_stages(own.pop("stages"), projects)
+    if problems:
+        yield homes, (), _issues_below(document, at, problems)
+    for stage in found or [stages.Stage((), ())]:
+        places = ((*at, *stage.keys), *homes)
+        yield places, stage.projects, _spec(document, places, _with_env(own, stage.overrides))
+
+
+def _spec(document: Document, homes: Homes, keys: Mapping[str, Any]) -> AgentSpec | list[Issue]:
+    own_name = (*homes[-2], "name")
+    issues = [Issue(own_name, document.line(*own_name), messages.OWN_NAME)] if own_name in document.lines else []
     try:
-        spec = AgentSpec.model_validate(merged)
+        spec = AgentSpec.model_validate(keys)
     except ValidationError as failure:
-        return issues + [_issue(document, home, error) for error in failure.errors()]
-    spec, in_files = _with_signers(spec, read_file)
-    found = [*issues, *_window_issues(document, home, spec)]
-    return found + [_located(document, home, keys, message) for keys, message in in_files] or spec
+        return issues + [_issue(document, homes, error) for error in failure.errors()]
+    return [*issues, *_window_issues(document, homes, spec)] or spec
 
 
-def _with_signers(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
-    """The spec with the keys and the trusted root that its signers need, and what is wrong with the files."""
-    release, issues = spec.release, list[tuple[KeyPath, str]]()
-    filled: list[signers.Signer] = []
-    for number, signer in enumerate(release.signed_by):
-        if isinstance(signer, signers.KeySigner):
-            with_key, problem = signers.read_key(signer, read_file)
-            filled.append(with_key)
-            issues += [((*SIGNED_BY, str(number), "key"), f"{signer.key} {problem}")] if problem else []
-        else:
-            filled.append(signer)
-    root = b""
-    if release.trusted_root is not None:
-        root, problem = signers.read_root(release.trusted_root, read_file)
-        issues += [(("release", "trusted_root"), f"{release.trusted_root} {problem}")] if problem else []
-    if not filled and not root:
-        return spec, issues
-    return spec.model_copy(update={"release": release.with_signers(tuple(filled), root)}), issues
+def _issues_below(document: Document, home: KeyPath, problems: list[stages.Problem]) -> list[Issue]:
+    return [Issue((*home, *keys), document.line(*home, *keys), message) for keys, message in problems]
+
+
+def _with_env(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of both; a variable's value is replaced, also {secret: …}."""
+    merged: dict[str, Any] = _merge(outer, own)
+    if isinstance(outer.get("env"), dict) and isinstance(own.get("env"), dict):
+        merged["env"] = {**outer["env"], **own["env"]}
+    return merged
+
+
+def _with_files(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with its dataset, keys and trusted root, and what is wrong below ``release`` and in these files."""
+    files = signers.read_files(spec.release.signed_by, spec.release.trusted_root, read_file)
+    release, issues = spec.release.with_signers(files.signers, files.root), list(files.issues)
+    asked = release.evaluate
+    if asked is not None:
+        issues += [(("evaluate", *keys), message) for keys, message in evaluation.find_issues(asked)]
+        try:
+            filled, problems = asked.with_dataset(read_file(asked.dataset))
+        except OSError as error:
+            filled, problems = asked, (f"cannot be read: {error.strerror}",)
+        release = release.model_copy(update={"evaluate": filled})
+        issues += [(("evaluate", "dataset"), f"{asked.dataset} {problem}") for problem in problems]
+    return spec.model_copy(update={"release": release}), issues
 
 
 def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
@@ -162,18 +192,18 @@ def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
     for name, spec in agents.agents.items():
         windows = spec.release.windows
         over = release_windows.past_freezes(windows, now) if windows else ()
-        found |= {_located(document, ("agents", name), (*WINDOWS, *keys), message) for keys, message in over}
+        found |= {_located(document, agents.homes[name], (*WINDOWS, *keys), message) for keys, message in over}
     return sorted(found, key=lambda issue: issue.line)
 
 
-def _window_issues(document: Document, home: KeyPath, spec: AgentSpec) -> list[Issue]:
+def _window_issues(document: Document, homes: Homes, spec: AgentSpec) -> list[Issue]:
     windows = spec.release.windows
     found = release_windows.find_issues(windows) if windows else ()
-    return [_located(document, home, (*WINDOWS, *keys), message) for keys, message in found]
+    return [_located(document, homes, (*WINDOWS, *keys), message) for keys, message in found]
 
 
 def _merge(defaults: Any, own: Any) -> Any:
-    """Merge maps; replace everything else, but for signers, which an agent adds to those of the defaults."""
+    """Merge maps; replace everything else, but for signers, which are added to those of the defaults."""
     if not isinstance(defaults, dict) or not isinstance(own, dict):
         return own
     merged = {**defaults, **{key: _merge(defaults.get(key), value) for key, value in own.items()}}
@@ -183,36 +213,40 @@ def _merge(defaults: Any, own: Any) -> Any:
     return merged
 
 
-def _issue(document: Document, home: KeyPath, error: ErrorDetails) -> Issue:
-    """An error of pydantic, at the line of the value: in the agent, or in the defaults."""
+def _issue(document: Document, homes: Homes, error: ErrorDetails) -> Issue:
+    """An error of pydantic, at the line of the value: in the stage, in the agent, or in the defaults."""
     keys = tuple(str(part) for part in error["loc"])
     keys = keys[:-1] if keys[-1] == "[key]" else keys
     kind = {"env": 2, "release": 3}.get(keys[0], len(keys))  # where pydantic names the form of a value
     keys = keys[:kind] + keys[kind + 1 :] if keys[kind : kind + 1] and keys[kind] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
-    path = _path(document, home, in_file)
+    path = _path(document, homes, _without_added_index(document, homes, in_file))
     return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
 
 
-def _located(document: Document, home: KeyPath, keys: KeyPath, message: str) -> Issue:
-    path = _path(document, home, keys)
+def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> Issue:
+    path = _path(document, homes, _without_added_index(document, homes, keys))
     return Issue(path, document.line(*path), message)
 
 
-def _path(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:
-    """Where the value is: in the agent, or in the defaults, whose signers follow those of the agent."""
-    keys = _without_added_index(document, home, keys)
-    if keys[:2] == SIGNED_BY and keys[2:] and (*home, *keys[:3]) not in document.lines:
-        own = sum((*home, *SIGNED_BY, str(number)) in document.lines for number in range(int(keys[2])))
-        return ("defaults", *SIGNED_BY, str(int(keys[2]) - own), *keys[3:])
-    in_defaults = _depth(document, ("defaults",), keys) > _depth(document, home, keys)
-    return (*(("defaults",) if in_defaults else home), *keys)
+def _path(document: Document, homes: Homes, keys: KeyPath) -> KeyPath:
+    """Where the value is; one that is missing belongs in the agent. The signers of all places are one list."""
+    if keys[:2] == SIGNED_BY and keys[2:]:
+        number = int(keys[2])
+        for home in homes:
+            own = sum((*home, *SIGNED_BY, str(index)) in document.lines for index in range(number + 1))
+            if own > number:
+                return (*home, *SIGNED_BY, str(number), *keys[3:])
+            number -= own
+    depths = [_depth(document, home, keys) for home in homes]
+    home = homes[depths.index(max(depths))] if any(depths) else homes[-2]
+    return (*home, *keys)
 
 
-def _without_added_index(document: Document, home: KeyPath, keys: KeyPath) -> KeyPath:
+def _without_added_index(document: Document, homes: Homes, keys: KeyPath) -> KeyPath:
     """The path in the file, where a single probe or window may stand without a list around it."""
     index = 3 if keys[:2] == WINDOWS else 2
-    listed = any((*root, *keys[: index + 1]) in document.lines for root in (home, ("defaults",)))
+    listed = any((*root, *keys[: index + 1]) in document.lines for root in homes)
     added = keys[:1] == ("release",) and keys[index : index + 1] == ("0",) and not listed
     return keys[:index] + keys[index + 1 :] if added else keys
 

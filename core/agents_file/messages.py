@@ -14,7 +14,10 @@ from core.agents_file.fields import quote, truncate
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
-TOP_LEVEL_KEYS = ("defaults", "agents")
+TOP_LEVEL_KEYS = ("defaults", "agents", "projects")
+PROJECT_KEYS = ("endpoint",)
+STAGE_KEYS = ("project", "projects")
+"""Beside the keys of an agent."""
 REFERENCE_KEYS = {
     kind.__name__: tuple(kind.model_fields)
     for kind in (SecretRef, ConnectionRef, KeySigner, GitHubSigner, IdentitySigner)
@@ -33,9 +36,12 @@ def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tu
 
 
 AGENT_KEYS = _keys_by_path(AgentSpec)
+AGENT_KEYS[()] += ("stages",)
 """The keys of each map of an agent, by its path in the agent."""
 KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "at the top level": TOP_LEVEL_KEYS,
+    "under a project": PROJECT_KEYS,
+    "under a stage": STAGE_KEYS,
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
     "under an item of release.signed_by": SIGNER_KEYS,
@@ -57,6 +63,7 @@ TEMPLATES = {
     "tuple_type": "expected a list, found {kind}",
     **dict.fromkeys(("model_type", "mapping_type", "dict_type"), "expected a map, found {kind}"),
     **dict.fromkeys(("int_type", "int_from_float"), "expected a whole number, found {value}"),
+    "float_type": "expected a number, found {value}",
     "bool_type": "expected true or false, found {value}",
     "literal_error": "write {expected}, not {value}",
     "greater_than_equal": "write {ge} or more, not {value}",
@@ -73,7 +80,7 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         path = tuple(key for key in keys[:-1] if not key.isdecimal())
-        return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or AGENT_KEYS.get(path, ()))
+        return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or _keys_at(path))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
     if kind in ("value_error", "incomplete", "days", "signer"):
@@ -92,6 +99,11 @@ def _from_template(error: ErrorDetails, key: str, scalar: str | None) -> str:
     text = quote(value) if isinstance(value, str) or scalar is None else truncate(scalar)
     fields = {**error.get("ctx", {}), "key": key, "kind": kind_of(value), "value": text, "msg": error["msg"]}
     return TEMPLATES.get(kind, "{msg}").format(**fields)
+
+
+def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of the map at a path; a criterion has the keys of every criterion."""
+    return AGENT_KEYS.get(path) or AGENT_KEYS.get(path[:-1] if path[-2:-1] == ("criteria",) else path, ())
 
 
 def kind_of(value: Any) -> str:

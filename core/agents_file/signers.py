@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import re2
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, WithJsonSchema
@@ -139,15 +139,39 @@ Signer = Annotated[
 ]
 
 
+class SignerFiles(NamedTuple):
+    """What the files say that a rule names."""
+
+    signers: tuple[Signer, ...]
+    root: bytes
+    issues: tuple[tuple[tuple[str, ...], str], ...]
+    """Below ``release``: where, and what is wrong."""
+
+
+def read_files(signed_by: tuple[Signer, ...], trusted_root: str | None, read_file: ReadFile) -> SignerFiles:
+    """The signers with their keys, and the trusted root."""
+    filled, root, issues = list[Signer](), b"", list[tuple[tuple[str, ...], str]]()
+    for number, signer in enumerate(signed_by):
+        with_key, problem = read_key(signer, read_file) if isinstance(signer, KeySigner) else (signer, "")
+        filled.append(with_key)
+        if problem:
+            issues.append((("signed_by", str(number), "key"), problem))
+    if trusted_root is not None:
+        root, problem = read_root(trusted_root, read_file)
+        issues += [(("trusted_root",), f"{trusted_root} {problem}")] if problem else []
+    return SignerFiles(tuple(filled), root, tuple(issues))
+
+
 def read_key(signer: KeySigner, read_file: ReadFile) -> tuple[KeySigner, str]:
     """The signer with its key, and what is wrong with the file."""
     try:
         pem = read_file(signer.key)
     except OSError as error:
-        return signer, f"cannot be read: {error.strerror}"
+        return signer, f"{signer.key} cannot be read: {error.strerror}"
     filled = signer.model_copy()
     filled._pem = pem
-    return filled, next(_key_problems(pem), "")
+    problem = next(_key_problems(pem), "")
+    return filled, f"{signer.key} {problem}" if problem else ""
 
 
 def _key_problems(pem: bytes) -> Iterator[str]:

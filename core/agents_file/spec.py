@@ -10,6 +10,7 @@ import re2
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.agents_file.fields import (
     ConnectionField,
     Cpu,
@@ -32,6 +33,7 @@ from core.agents_file.fields import (
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
 from core.agents_file.signers import FileName, Signer
 from core.agents_file.value import Value
+from core.target import agent_of, project_of, target_of
 
 
 class TagSpec(Value):
@@ -141,8 +143,11 @@ class ReleaseSpec(Value):
         timedelta(minutes=10), description="the maximum time until a version is active"
     )
     verify: Probes = Field((), description="a probe, or a list of them, before the version gets traffic")
+    evaluate: EvaluateSpec | None = Field(
+        None, description="a dataset that the version must answer well before it gets traffic"
+    )
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
-    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a probe is held")
+    hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a gate is held")
     logs: bool = Field(
         default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
     )
@@ -159,6 +164,8 @@ class ReleaseSpec(Value):
 
     def with_signers(self, signers: tuple[Signer, ...], root: bytes) -> ReleaseSpec:
         """The same with the files that signatures are verified with."""
+        if not signers and not root:
+            return self
         filled = self.model_copy(update={"signed_by": signers})
         filled._root = root
         return filled
@@ -197,9 +204,10 @@ class KeepSpec(Value):
 
 
 class AgentSpec(Value):
-    """What agents.yaml says about one agent."""
+    """What agents.yaml says about one target: an agent in one project."""
 
     name: Name
+    """The target's name: that of the agent in Foundry, and of the project, unless that is the settings' one."""
     repository: Repository = Field(description="the repository to follow, without registry and tag")
     tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
     image: Literal["index", "amd64"] = Field(
@@ -220,13 +228,32 @@ class AgentSpec(Value):
     release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
     keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
 
+    def at(self, project: str) -> AgentSpec:
+        """The same in this project."""
+        return self.model_copy(update={"name": target_of(self.name, project)})
+
+    @property
+    def agent(self) -> str:
+        """The agent's name in Foundry, and in the tags of secrets."""
+        return agent_of(self.name)
+
+    @property
+    def toolbox(self) -> str:
+        """The toolbox with the agent's tools, in the target's project."""
+        return target_of(f"{self.agent}-tools", project_of(self.name))
+
 
 class Agents(Value):
     """The whole file."""
 
     agents: Mapping[str, AgentSpec]
+    """Target -> what the file says about it."""
+    projects: Mapping[str, str] = {}
+    """Project beside that of the settings -> its endpoint."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
+    homes: Mapping[str, tuple[tuple[str, ...], ...]] = Field({}, repr=False)
+    """Target -> where its keys stand: in its stage, in the agent, in the defaults; the first of them counts."""
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

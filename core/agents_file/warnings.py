@@ -39,11 +39,11 @@ def find_warnings(agents: Agents) -> tuple[str, ...]:
 
 
 def _place(agents: Agents, name: str, keys: KeyPath) -> KeyPath:
-    """Where the value is: in the agent, in the defaults, or in neither, if it is a default; then the agent."""
-    homes: tuple[KeyPath, ...] = (("agents", name), ("defaults",))
+    """Where the value is: in the stage, the agent or the defaults, or in none, if it is a default; then the agent."""
+    homes = agents.homes[name]
     single = keys[:2] + keys[3:] if keys[0:1] == ("release",) else keys  # a single probe has no list around it
     places = [(*home, *path) for home in homes for path in (keys, single)]
-    return next((place for place in places if place in agents.lines), ("agents", name))
+    return next((place for place in places if place in agents.lines), homes[-2])
 
 
 def _of_agent(spec: AgentSpec) -> Iterator[tuple[KeyPath, KeyPath, str]]:

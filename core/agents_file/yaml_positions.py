@@ -189,5 +189,6 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _stays_text(path: KeyPath) -> bool:
-    key = path[1:2] if path[:1] == ("defaults",) else path[2:3]
-    return bool(TEXT_KEYS.intersection(key))
+    keys = path[1:] if path[:1] == ("defaults",) else path[2:]
+    keys = keys[2:] if keys[:1] == ("stages",) else keys
+    return bool(TEXT_KEYS.intersection(keys[:1]))

@@ -14,7 +14,7 @@ from core.reasons import Reason
 from core.release_outcome import awaits_window
 from core.state import holds
 from core.state.desired import Approval, Cause, DesiredState, Hold, Pause, RollbackRequest
-from core.state.release import GoodVersion, Phase, ReleaseState
+from core.state.release import WITHOUT_TRAFFIC, GoodVersion, ReleaseState
 from core.state.rollbacks import is_done
 
 NO_RELEASE = ReleaseState()
@@ -50,7 +50,7 @@ def approve(
 
 def waiting_version(release: ReleaseState) -> str | None:
     """The version that waits, or may soon wait, for an approval."""
-    return release.candidate if release.phase in (Phase.CONFIRMED, Phase.VERIFIED) else None
+    return release.candidate if release.phase in WITHOUT_TRAFFIC else None
 
 
 def hold(

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from core.agents_file.evaluation import EvaluateSpec
 from core.definition import Note
 from core.model import Push, Routing
 from core.prune.retention import Delete
@@ -91,6 +92,7 @@ class UpdateState:
     already_reported: bool = False
     reported_at_end: bool = False
     """The release is about to end with this reason, which is reported then."""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,15 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Ask the candidate a dataset while it has no traffic, or read how far the run is that grades its answers."""
+
+    step: ClassVar[str] = "evaluate"
+    version: str
+    spec: EvaluateSpec
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Ask the agent while the candidate has its traffic."""
 
@@ -198,7 +209,7 @@ class RollBack:
 
 
 FoundryWrite = Create | Pin | MoveTraffic | RollBack
-Probe = ConfirmActive | Verify | Check
+Probe = ConfirmActive | Verify | Evaluate | Check
 FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
 Action = (
     NeedsRead

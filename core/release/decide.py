@@ -23,7 +23,7 @@ from core.release import (
     rules_version_limit,
 )
 from core.release.actions import Action
-from core.release.gates import approval, confirm, verify, window
+from core.release.gates import approval, confirm, evaluate, verify, window
 from core.release.inputs import DecisionInput
 from core.state.rollbacks import under_way_first
 
@@ -68,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     confirm.confirm,
     rules_candidate.held_meanwhile,
     verify.verify,
+    evaluate.evaluate,
     approval.approval,
     rules_traffic.already_routed,
     window.window,

@@ -24,7 +24,9 @@ from core.state.release import (
     WriteKind,
 )
 
-WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED})
+WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING})
+EVALUATED_AGAIN = frozenset({Reason.EVALUATION_FAILED, Reason.EVALUATION_INCONCLUSIVE})
+"""After these a release of the same version, which a person asks for, evaluates it once more."""
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
 NEW_VERSION = timedelta(hours=1)
@@ -69,8 +71,8 @@ def started(
         pending_write=None,
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
+        evaluation=state.evaluation if same and state.reason not in EVALUATED_AGAIN else None,
         image_retried=False,
-        signer="",
     )
 
 
@@ -237,6 +239,8 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
         return ended(state, Reason.LIVE, now, detail)
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
     good = replace(good, signer=state.signer)
+    if state.evaluation is not None and state.evaluation.version == state.candidate:
+        good = replace(good, scores=state.evaluation.scores, scores_key=state.evaluation.key)
     again = state.last_good is not None and state.last_good.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION

@@ -10,6 +10,7 @@ from enum import StrEnum
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret
 from core.state.desired import Hold
+from core.state.evaluation import Evaluation, Score
 
 MAX_REMEMBERED_IMAGES = 20
 MAX_HISTORY_ENTRIES = 50
@@ -21,11 +22,16 @@ class Phase(StrEnum):
     STARTED = "started"
     CONFIRMED = "confirmed"
     VERIFIED = "verified"
+    EVALUATED = "evaluated"
     TRAFFIC_MOVED = "traffic_moved"
     CHECK_FAILED = "check_failed"
     """The candidate still has the traffic; it must be rolled back."""
     ROLLED_BACK = "rolled_back"
     ENDED = "ended"
+
+
+WITHOUT_TRAFFIC = frozenset({Phase.CONFIRMED, Phase.VERIFIED, Phase.EVALUATED})
+"""The phases of an active candidate whose traffic has not moved yet."""
 
 
 class WriteKind(StrEnum):
@@ -62,6 +68,9 @@ class GoodVersion:
     """The time of the rollback that gave its definition."""
     parts: tuple[tuple[str, str], ...] = ()
     """What it was created from, see ``core.definition.plain_parts``; empty where that is not known."""
+    scores: tuple[Score, ...] = ()
+    """How well it answered the dataset that ``scores_key`` names, see ``Evaluation.key``."""
+    scores_key: str = ""
     signer: str = ""
     """Who signed its image, where that was verified."""
 
@@ -144,10 +153,10 @@ class ReleaseState:
     """When the message is due with which a release goes on that waits for its window."""
     supersede_count: int = 0
     """How many releases in a row ended because a newer change replaced them."""
+    evaluation: Evaluation | None = None
+    """How far the evaluation of the candidate is."""
     create_count: int = 0
     """How many versions this release asked for."""
-    signer: str = ""
-    """Who signed the image, where that was verified."""
     image_retried: bool = False
     """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()

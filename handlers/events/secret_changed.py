@@ -91,7 +91,7 @@ async def _uses(spec: AgentSpec, tags: _SecretTags, gateways: Gateways) -> bool:
         return False
     if tags.secret in {name.lower() for name in (await gateways.state_store.get_release(spec.name)).secrets}:
         return True  # a new version has no tags unless they are set again
-    return await tags.agent() == spec.name.lower()
+    return await tags.agent() == spec.agent.lower()
 
 
 async def _rotate(spec: AgentSpec, changed: SecretChanged, gateways: Gateways) -> DesiredUpdate:

@@ -36,6 +36,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.signatures import SignatureVerifier
@@ -50,14 +51,14 @@ class DeleteResult(StrEnum):
 
 
 class Foundry(Protocol):
-    """Hosted agents, their versions, routing, toolboxes and evaluations in one Foundry project.
+    """Hosted agents, their versions, routing, toolboxes and evaluations in Foundry projects, by the names of targets.
 
     Each method raises TransientError or PermanentError. The gateway retries reads itself. It sends each write (create,
     route, delete, create a toolbox version or a run) exactly once; a lost answer is ``TransientError(unclear=True)``.
     """
 
     async def list_agents(self) -> Sequence[str]:
-        """The names of the project's hosted agents, all pages."""
+        """The hosted agents of every project, all pages."""
 
     async def get_agent(self, name: str) -> Agent | None:
         """The agent with its routing and newest version, or None where it does not exist."""
@@ -280,5 +281,14 @@ class Gateways:
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
-    """How much of Foundry's rate this process uses."""
+    """How much of Foundry's rate this process uses, in the settings' project."""
+    project_limiter: Callable[[str], FoundryRateLimiter] | None = None
+    """The same in another project."""
     signatures: SignatureVerifier = field(default_factory=SignatureVerifier)
+
+    def limiter_of(self, target: str) -> FoundryRateLimiter:
+        """The rate limiter of the target's project: one project's refusals slow no other."""
+        project = project_of(target)
+        if project == DEFAULT_PROJECT or self.project_limiter is None:
+            return self.rate_limiter
+        return self.project_limiter(project)

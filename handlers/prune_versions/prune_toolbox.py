@@ -28,7 +28,7 @@ async def prune_toolbox(
     """
     if not spec.tools and not any(TOOLBOX_ENDPOINT in version.variables for version in versions):
         return
-    toolbox = f"{spec.name}-tools"
+    toolbox = spec.toolbox
     toolbox_versions = await gateways.foundry.list_toolbox_versions(toolbox)
     plan = plan_toolbox(toolbox_versions, kept, spec.keep, gateways.clock.now())
     for decision in worth_recording(plan, deletes=any(decision.deletes for decision in plan)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from core.reasons import Reason
 from core.release.inputs import PRUNED
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import project_of
 from handlers import outcome_events
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
@@ -103,7 +105,8 @@ async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -
 
     A run that was too short for all of them is continued by the next one.
     """
-    slots, ends = asyncio.Semaphore(MAX_CONCURRENT_AGENTS), gateways.clock.now() + MAX_RUN_TIME
+    slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MAX_CONCURRENT_AGENTS))
+    ends = gateways.clock.now() + MAX_RUN_TIME
     turns, begun = Turns(MARKER, agents.agents, gateways.state_store), list[str]()
     unflushed = DecisionLog(gateways.journal, gateways.clock, {})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
@@ -114,9 +117,9 @@ async def prune_agents(agents: Agents, settings: Settings, gateways: Gateways) -
         log = DecisionLog(gateways.journal, gateways.clock, common)
         pruner = _Pruner(spec, settings.prune_dry_run, gateways, log, in_use, tags, ends)
         with otel.span(STEP, agent=spec.name):
-            async with slots:
+            async with slots[project_of(spec.name)]:
                 try:
-                    await gateways.rate_limiter.wait_for_room(gateways.clock)
+                    await gateways.limiter_of(spec.name).wait_for_room(gateways.clock)
                     if gateways.clock.now() < ends:
                         begun.append(spec.name)
                         await pruner.prune()

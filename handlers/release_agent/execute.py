@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-from core.agents_file.spec import AgentSpec
 from core.intake.secret_check import apply_start
 from core.reasons import Reason
 from core.release import transitions
@@ -17,6 +16,7 @@ from core.release.actions import (
     Create,
     DeleteDuplicate,
     EndRelease,
+    Evaluate,
     FoundryWrite,
     MoveTraffic,
     NeedsRead,
@@ -33,79 +33,25 @@ from core.release.actions import (
     UpdateState,
     Verify,
 )
-from core.release.decide import RULES, Rule
 from core.release.gates.answers import ProbeOutcome
 from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
 from core.release_outcome import seconds_since
-from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
-from handlers.gateways.interfaces import Gateways, Lease
-from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.release_agent.foreign_words import ForeignWords
-from handlers.release_agent.foundry_writer import FoundryWriter, WriteResult
+from handlers.release_agent.evaluator import evaluate
+from handlers.release_agent.foundry_writer import WriteResult
 from handlers.release_agent.next_message import enqueue_opening
-from handlers.release_agent.observe import Observer, Prefetch
-from handlers.release_agent.polling import Poller
-from handlers.release_agent.prober import Prober
-from handlers.release_agent.release_log import ReleaseLog
+from handlers.release_agent.release_context import ActionResult, ReleaseContext
 from handlers.release_agent.release_trace import WAIT
 from handlers.release_agent.replace_push import PushReplacement
-from handlers.release_agent.session_closer import SessionCloser
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
 CONFIRM_GAP_SECONDS = 1.0
 """Between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseContext:
-    """What the loop works with while it holds the lease."""
-
-    spec: AgentSpec
-    gateways: Gateways
-    lease: Lease
-    keeper: LeaseKeeper
-    poller: Poller
-    observer: Observer
-    writer: FoundryWriter
-    log: ReleaseLog
-    closer: SessionCloser
-    words: ForeignWords
-    rules: tuple[Rule, ...] = RULES
-
-    async def save(self, state: ReleaseState) -> None:
-        """Store the release state where it differs from what is stored."""
-        if state != self.lease.state and not await self.lease.write(state):
-            raise LeaseLostError
-
-    def prober(self, version: str, state: ReleaseState) -> Prober:
-        """A prober that reads the noted secrets, if need be, before it repeats what was answered."""
-        shown = partial(self.words.may_be_shown, state)
-        foundry, clock, logs = self.gateways.foundry, self.gateways.clock, self.spec.release.logs
-        return Prober(self.spec.name, version, foundry, clock, self.closer, shown, reads_log=logs)
-
-
-@dataclass(frozen=True, slots=True)
-class ActionResult:
-    """What the loop goes on with."""
-
-    state: ReleaseState
-    observed: Observed = field(default_factory=Observed)
-    next_action: Action | None = None
-    """What the answers of a probe lead to, at once."""
-    prefetched: Prefetch | None = None
-    """The reads of the next pass, where the action needed them."""
-    polled_version: str = ""
-    """The one version that the next pass reads again."""
-    receipt_due: bool = False
-    """The state is saved beside the next reads: it holds the receipt of a write."""
-    ended: Stop | Requeue | None = None
-    error: GatewayError | None = None
 
 
 async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
@@ -127,6 +73,8 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
             return await _confirm(action, inputs, run)
         case Verify():
             return await _verify(action, inputs, run)
+        case Evaluate():
+            return await evaluate(inputs, action.spec, run)
         case Check():
             return await _check(action, inputs, run)
         case PruneForRoom():
@@ -215,7 +163,7 @@ async def _take_state(
             observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
         observed = observed.without(Read.DESIRED_DEFINITION)
     if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
-        run.log.record(action.reason, state, desired)
+        run.log.record(action.reason, state, desired, getattr(action, "detail", ""))
     run.log.record_notes(getattr(action, "notes", ()), state, desired)
     return ActionResult(state, observed)
 

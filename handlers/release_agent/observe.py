@@ -53,7 +53,7 @@ class Observer:
         except GatewayError:
             return None
         states = Prefetch(at, desired, release=release)
-        calm = self._gateways.rate_limiter.is_calm(self._gateways.clock.monotonic())
+        calm = self._gateways.limiter_of(self._agent).is_calm(self._gateways.clock.monotonic())
         if not calm or not release_expected(desired, release, self._spec, at):
             return states
         reads = frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS})

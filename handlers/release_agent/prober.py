@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.agents_file.spec import Probe
@@ -34,6 +34,17 @@ MAX_OVERSLEEP_SECONDS = 5.0
 
 Judge = Callable[[bool], Judgement]
 """Judges the last answer once more, with words of others where the argument is True."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of one probe."""
+
+    report: ProbeReport
+    answer: Answer | None = field(repr=False)
+    """The last answer; None where none came."""
+    seconds: float
+    """How long that answer took, without those before it."""
 
 
 class Prober:
@@ -68,23 +79,30 @@ class Prober:
 
     async def verify(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask in a session that is pinned to the version."""
-        opened: list[str] = []
+        session = ""
+        try:
+            session, report = await self.open_session(max(probe.within.total_seconds() for probe in probes))
+            report = await self._ask_all(probes, session) if session else report
+            return await self._with_log(report, session)
+        finally:
+            if session:
+                self._closer.end(self._agent, session)
+            await self._end_sessions()
+
+    async def open_session(self, within: float) -> tuple[str, ProbeReport]:
+        """A session on the version, which the caller ends; or an empty id, and why there is none."""
+        opened = ""
 
         async def open_session(within: float) -> Judge:
+            nonlocal opened
             session = await self._foundry.open_session(self._agent, self._version, within)
             if isinstance(session, Answer):
                 return partial(_judge_no_session, session)
-            opened.append(session)
+            opened = session
             return lambda _: Judgement(Verdict.PASSED)
 
-        try:
-            report = await self._until(open_session, max(probe.within.total_seconds() for probe in probes))
-            report = await self._ask_all(probes, opened[0]) if opened else report
-            return await self._with_log(report, opened[0] if opened else "")
-        finally:
-            for session in opened:
-                self._closer.end(self._agent, session)
-            await self._end_sessions()
+        report = await self._until(open_session, within)
+        return opened, report
 
     async def check(self, probes: tuple[Probe, ...]) -> ProbeReport:
         """Ask the version that has the traffic."""
@@ -114,7 +132,7 @@ class Prober:
 
     async def _ask_all(self, probes: tuple[Probe, ...], session: str | None) -> ProbeReport:
         for number, probe in enumerate(probes, 1):
-            report = await self._ask(probe, session)
+            report = (await self.ask(probe, session)).report
             if report.outcome is not ProbeOutcome.PASSED:
                 prefix = f"question {number} of {len(probes)}: " if len(probes) > 1 else ""
                 # a version that answered the first question is up
@@ -123,9 +141,16 @@ class Prober:
                 return ProbeReport(outcome, prefix + report.detail, report.still_starting)
         return ProbeReport(ProbeOutcome.PASSED)
 
-    async def _ask(self, probe: Probe, session: str | None) -> ProbeReport:
+    async def ask(self, probe: Probe, session: str | None) -> Asked:
+        """Ask one probe until an answer decides, or its time is up."""
+        last: Answer | None = None
+        seconds = 0.0
+
         async def ask(within: float) -> Judge:
-            answer = await self._foundry.ask(self._agent, probe, session, within)
+            nonlocal last, seconds
+            last, began = None, self._clock.monotonic()
+            answer = last = await self._foundry.ask(self._agent, probe, session, within)
+            seconds = self._clock.monotonic() - began
             if answer.session and answer.session != session:
                 self._session_opened(answer.session)
 
@@ -134,7 +159,8 @@ class Prober:
 
             return judge
 
-        return await self._until(ask, probe.within.total_seconds())
+        report = await self._until(ask, probe.within.total_seconds())
+        return Asked(report, last, seconds)
 
     async def _until(self, ask: Callable[[float], Awaitable[Judge]], within: float) -> ProbeReport:
         """Ask until that is useless, or ``within`` seconds have passed."""

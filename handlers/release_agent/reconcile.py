@@ -33,13 +33,14 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
-from handlers.release_agent.execute import ActionResult, ReleaseContext, execute
+from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
 from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.refusals import refusal_reason
+from handlers.release_agent.release_context import ActionResult, ReleaseContext
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
@@ -88,7 +89,7 @@ async def reconcile(
                 await log.flush()
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
-            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.rate_limiter)
+            poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
             writer = FoundryWriter(spec.name, lease, gateways)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
@@ -136,7 +137,7 @@ async def _loop(run: ReleaseContext, prefetched: Prefetch | None) -> tuple[Stop 
     clock, log = run.gateways.clock, run.log
     started, progress = clock.now(), Progress(run.lease.state, prefetched=prefetched)
     try:
-        async with run.gateways.rate_limiter.slot(clock, run.keeper.sleep) as has_slot:
+        async with run.gateways.limiter_of(run.spec.name).slot(clock, run.keeper.sleep) as has_slot:
             if not has_slot:
                 end = Requeue(Reason.SERVICE_UNAVAILABLE, clock.now())
                 return log.stopped(end, progress.state, progress.desired, NO_SLOT), progress.desired

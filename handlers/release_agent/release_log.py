@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from core.definition import Note
@@ -21,6 +23,16 @@ from handlers.telemetry.decision_log import DecisionLog
 
 FAILED_PROBE = frozenset({Reason.VERIFY_FAILED, Reason.CHECK_FAILED, Reason.CHECK_FAILED_NO_ROLLBACK_VERSION})
 """The reasons whose line has the container's log."""
+
+EVALUATED = frozenset({Reason.EVALUATION_PASSED, Reason.EVALUATION_FAILED})
+"""The reasons whose line has the scores."""
+
+
+def _scores(reason: Reason, state: ReleaseState) -> str | None:
+    """The scores beside their thresholds, as JSON: numbers alone."""
+    if state.evaluation is None or reason not in EVALUATED:
+        return None
+    return json.dumps([asdict(result) for result in state.evaluation.results])
 
 
 class ReleaseLog:
@@ -80,9 +92,16 @@ class ReleaseLog:
             fingerprint=state.fingerprint,
             signer=state.signer,
             generation=generation or state.observed_generation,
-            journal_only={"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {},
+            scores=_scores(reason, state),
+            journal_only=self._evidence(reason, state),
         )
         self._when_stored(stored_with or state, line)
+
+    def _evidence(self, reason: Reason, state: ReleaseState) -> dict[str, object]:
+        """For people alone; the address of a report names subscription, account and project."""
+        log = {"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {}
+        report = state.evaluation.report_url if state.evaluation and reason in EVALUATED else ""
+        return {**log, "report": report} if report else {**log}
 
     def record_notes(self, notes: Iterable[Note], state: ReleaseState, desired: DesiredState) -> None:
         """What people must know about a definition."""

@@ -159,7 +159,7 @@ class DefinitionResolver:
         if not self._spec.env_from_vault:
             return VaultVariables({}, {})
         try:
-            tagged = await self._gateways.key_vault.tagged_secrets(self._agent)
+            tagged = await self._gateways.key_vault.tagged_secrets(self._spec.agent)
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
@@ -194,7 +194,7 @@ class DefinitionResolver:
         if not self._spec.tools:
             return None
         try:
-            return await self._gateways.foundry.ensure_toolbox(f"{self._agent}-tools", self._spec.tools)
+            return await self._gateways.foundry.ensure_toolbox(self._spec.toolbox, self._spec.tools)
         except PermanentError as error:
             return error
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from core.drift import IMAGE, find_drift, is_watched
 from core.reasons import Reason
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited
+from core.target import by_project
+from handlers.concurrency import gather_all, gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentStates
@@ -24,7 +25,7 @@ MAX_AGENTS = 100
 MAX_RUN_TIME = timedelta(seconds=50)
 """No agent begins later, so that a run of the timer ends within a minute."""
 MAX_CONCURRENT = 4
-"""Agents at a time: Foundry's rate limit is per token, and azd uses four as well."""
+"""Agents of a project at a time: Foundry's rate limit is per token, and azd uses four as well."""
 
 
 async def report_drift(agents: Sequence[str], states: AgentStates, decisions: DecisionLog, gateways: Gateways) -> None:
@@ -35,7 +36,7 @@ async def report_drift(agents: Sequence[str], states: AgentStates, decisions: De
     chosen = await turns.next(MAX_AGENTS)
 
     async def check(agent: str) -> None:
-        await gateways.rate_limiter.wait_for_room(gateways.clock)
+        await gateways.limiter_of(agent).wait_for_room(gateways.clock)
         if gateways.clock.now() >= ends:
             return
         begun.append(agent)
@@ -44,7 +45,7 @@ async def report_drift(agents: Sequence[str], states: AgentStates, decisions: De
         except GatewayError as error:
             decisions.record(Reason.DRIFT_UNKNOWN, str(error), agent=agent)
 
-    await gather_limited(MAX_CONCURRENT, map(check, chosen))
+    await gather_all([gather_limited(MAX_CONCURRENT, map(check, group)) for group in by_project(chosen)])
     if len(begun) < len(chosen):
         left = len(chosen) - len(begun)
         detail = f"{left} of {len(chosen)} agents are left to the next run: Foundry answered too slowly"

@@ -16,9 +16,12 @@ MAX_JOURNAL_VALUE_CHARS = 100_000
 """Of a field for the journal alone: a queue message has 64 KiB at most."""
 
 
-def reason_fields(reason: Reason, agent: str | None = None, detail: str = "") -> dict[str, object]:
-    """The fields of a line that follow from its reason."""
-    return {"reason": reason.value, "severity": reason.severity, "help": reason.help_for(agent, detail)}
+def reason_fields(reason: Reason, about: Mapping[str, object] | None = None, detail: str = "") -> dict[str, object]:
+    """The fields of a line that follow from its reason and from what it is about."""
+    names = {key: str(value) for key, value in (about or {}).items() if value}
+    image = f"{names['repository']}:{names['tag']}" if {"repository", "tag"} <= names.keys() else ""
+    help_ = reason.help_for(names.get("agent"), detail, image=image, version=names.get("version", ""))
+    return {"reason": reason.value, "severity": reason.severity, "help": help_}
 
 
 class DecisionLog:
@@ -45,8 +48,7 @@ class DecisionLog:
         """Write one decision down, with its time and span; the result records it."""
         at = self._clock.now().isoformat()
         about = {**self._common, **fields}
-        agent = str(about.get("agent") or "")
-        named = {"at": at, **reason_fields(reason, agent, detail), "detail": detail, **about}
+        named = {"at": at, **reason_fields(reason, about, detail), "detail": detail, **about}
         given = {name: value for name, value in named.items() if value not in ("", None)}
         line = redact_fields(given, otel.MAX_VALUE_CHARS)
         more = {name: redact(str(value))[:MAX_JOURNAL_VALUE_CHARS] for name, value in (journal_only or {}).items()}

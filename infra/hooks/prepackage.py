@@ -22,7 +22,7 @@ PAGE = "every key: docs/reference/agents-yaml.md"
 def read_agents_file(file: Path) -> Agents | Sequence[Finding]:
     """The agents of the file, or an error for each mistake in it."""
     try:
-        return load_agents(file.read_bytes())
+        return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
     except OSError as failure:
         return [error("agents.yaml", f"{file} cannot be read: {failure.strerror}", "create it; " + PAGE)]
     except AgentsFileError as failure:

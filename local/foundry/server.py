@@ -31,8 +31,10 @@ BASE = "/api/projects/{project}"
 
 
 class Foundry(StandIn):
-    """A project; images must exist in the registry at ``registry_url``, or with None may be anything.
+    """Projects; images must exist in the registry at ``registry_url``, or with None may be anything.
 
+    ``project`` is that of the settings. Any other name in an address is a project of its own, which begins empty and is
+    gone when the stack stops.
     With a pool, images that name a program are started; without one, agents give configured answers.
     """
 
@@ -43,8 +45,11 @@ class Foundry(StandIn):
         registry_url: str | None = None,
         clock: Callable[[], float] = time.time,
         pool: AgentPool | None = None,
+        project_name: str = "",
     ) -> None:
         super().__init__()
+        self._clock, self._pool, self._name = clock, pool, project_name
+        self._others: dict[str, tuple[Foundry, web.UrlDispatcher]] = {}
         self.project = Project(clock)
         self.evaluations = Evaluations(self.project)
         self._registry_url = registry_url
@@ -93,6 +98,8 @@ class Foundry(StandIn):
 
     def _wrap(self, handler: Handler) -> Handler:
         async def wrapped(request: web.Request) -> web.StreamResponse:
+            if other := await self._in_other_project(request):
+                return await other(request)
             request_id = uuid.uuid4().hex
             try:
                 _require_token(request)
@@ -108,11 +115,25 @@ class Foundry(StandIn):
 
         return wrapped
 
+    async def _in_other_project(self, request: web.Request) -> Handler | None:
+        name = request.match_info["project"]
+        if self._name in ("", name):
+            return None
+        if name not in self._others:
+            other = Foundry(self._registry_url, self._clock, self._pool)
+            other.url, other.project.provisioning = self.url, self.project.provisioning
+            router = web.UrlDispatcher()
+            router.add_routes(other.routes())
+            self._others[name] = other, router
+        return (await self._others[name][1].resolve(request)).handler
+
     async def _set_provisioning(self, request: web.Request) -> web.Response:
         try:
             self.project.provisioning = replace(self.project.provisioning, **await request.json())
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"provisioning: {error}"}, status=400)
+        for other, _ in self._others.values():
+            other.project.provisioning = self.project.provisioning
         return web.json_response(vars(self.project.provisioning))
 
     # Agents

@@ -83,7 +83,8 @@ def assert_reported(app: App, call: Call, kind: FaultKind) -> str:
     (problem,) = (decision for decision in app.telemetry.problems() if decision["reason"] != Reason.WRITE_NOT_APPLIED)
     reason = Reason[problem["reason"]]
     assert reason == expected_reason(call, kind)
-    assert problem["help"] == reason.help_for(str(problem.get("agent") or ""))
+    image = f"{problem.get('repository')}:{problem.get('tag')}"
+    assert problem["help"] == reason.help_for(str(problem.get("agent") or ""), image=image)
     detail = str(problem.get("detail"))
     texts = [detail, *map(str, app.errors)]
     names_subject = call.subject and call.subject in detail

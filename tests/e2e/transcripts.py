@@ -124,19 +124,21 @@ def run_page(running: StackClient, folder: Path, page: str) -> Iterator[tuple[st
             yield command, shell.run(command), shown
 
 
-def create_stray_agent(running: StackClient) -> None:
+def create_stray_agent(
+    running: StackClient, agent: str = "stray-agent", repository: str = "agents/stray", tag: str = "2024-06"
+) -> None:
     """Create an agent outside Slipway, with an image of the registry and a value that must not be printed."""
-    digest = running.push("agents/stray", "2024-06", "stray")
+    digest = running.push(repository, tag, "stray")
     definition = {
         "kind": "hosted",
         "cpu": "0.5",
         "memory": "1Gi",
-        "container_configuration": {"image": f"demo.azurecr.io/agents/stray@{digest}"},
+        "container_configuration": {"image": f"demo.azurecr.io/{repository}@{digest}"},
         "protocol_versions": [{"protocol": "responses", "version": "2.0.0"}],
         "environment_variables": {"CRM": "${{connections.crm.credentials.key}}", "TOKEN": CANARY},
     }
     with running.foundry() as project:
-        project.agents.create_version("stray-agent", {"definition": definition})
+        project.agents.create_version(agent, {"definition": definition})
 
 
 def agents_yaml(page: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes the reason pages and their index from core/reasons.py and the text in core/reasons.yaml.
+"""Writes the reason pages, their index and core/remedies.py from core/reasons.py and the text in core/reasons.yaml.
 
 python docs/reference/reasons/generate.py           write every page
 python docs/reference/reasons/generate.py --check   exit 1 if a page is outdated or left over
@@ -25,6 +25,12 @@ from core.reasons import Reason  # noqa: E402
 
 SOURCE = ROOT / "core" / "reasons.yaml"
 ENUM = ROOT / "core" / "reasons.py"
+REMEDIES = ROOT / "core" / "remedies.py"
+REMEDIES_HEAD = '''\
+"""The command that ends each situation, by its code; written by docs/reference/reasons/generate.py."""
+
+from __future__ import annotations
+'''
 INDEX = "README.md"
 WIDTH = 120
 
@@ -43,6 +49,7 @@ class Entry(_Value):
     what_happened: str = Field(min_length=1)
     what_slipway_did: str = Field(min_length=1)
     what_you_can_do: str = Field(min_length=1)
+    remedy: str = ""
     columns: tuple[str, ...] = ()
     count_by: tuple[str, ...] = ()
     query: str = ""
@@ -154,13 +161,25 @@ def page(reason: Reason, entry: Entry) -> str:
     parts = [
         f"# {reason}\n{prose(entry.what_happened)}",
         f"## What Slipway did\n{prose(entry.what_slipway_did)}",
-        f"## What you can do\n{prose(entry.what_you_can_do)}",
+        f"## What you can do\n{prose(entry.what_you_can_do)}{_remedy(entry)}",
         f"## Find it in Application Insights\n```kusto\n{query(reason, entry)}\n```",
         f"## Decided in\n{decided_in(entry.decided_by)}",
     ]
     if entry.sources:
         parts.append(prose(" ".join(source.strip() for source in entry.sources)))
     return "\n\n".join(parts) + "\n"
+
+
+def _remedy(entry: Entry) -> str:
+    """The command, unless the text names it."""
+    is_named = not entry.remedy or entry.remedy in " ".join(entry.what_you_can_do.split())
+    return "" if is_named else f"\nCommand: `{entry.remedy}`"
+
+
+def remedies(source: Source) -> str:
+    """The module core/remedies.py: the app does not ship the text of the pages."""
+    rows = [f'    "{code}": "{entry.remedy}",' for code, entry in source.reasons.items() if entry.remedy]
+    return "\n".join([REMEDIES_HEAD, "REMEDIES = {", *rows, "}", ""])
 
 
 def prose(text: str) -> str:
@@ -249,13 +268,16 @@ def _wrapped(text: str, indent: str) -> str:
 def main(arguments: list[str]) -> str | None:
     """Write or check; returns what is wrong, or None."""
     try:
-        pages = files(read(SOURCE.read_text()))
+        source = read(SOURCE.read_text())
+        pages, commands = files(source), remedies(source)
     except SourceError as error:
         return f"core/reasons.yaml is wrong:\n{error}"
     if arguments != ["--check"]:
         write(pages, PAGES)
+        REMEDIES.write_text(commands)
         return None
     problems = differences(pages, PAGES)
+    problems += [] if REMEDIES.read_text() == commands else ["core/remedies.py is outdated"]
     return "\n".join([*problems, "run: make docs"]) if problems else None
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_an_older_python_is_an_error_that_says_how_to_choose_another(tmp_path: P
     assert done.stderr.strip() == (
         "Slipway needs Python 3.11 or newer; this is 3.9.6: name another, as in make demo PYTHON=python3.13"
     )
+
+
+def test_ctrl_c_during_the_installation_says_how_it_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "local/bootstrap_venv.py", str(tmp_path / "venv"), "requirements-dev.txt"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as installer:
+        assert installer.stdout is not None
+        assert installer.stdout.readline().startswith("creating")
+        installer.send_signal(signal.SIGINT)
+        _, errors = installer.communicate()
+    assert (installer.returncode, errors.strip()) == (130, "stopped; the next make goes on from here")
 
 
 def test_the_progress_of_an_installation_is_readable_in_a_log() -> None:

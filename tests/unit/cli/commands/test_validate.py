@@ -24,3 +24,25 @@ def test_a_freeze_that_is_over_is_a_mistake(
     assert ended.value.exit_code == code
     issue = f"{file}: agents.a.release.windows.freezes, line 4: ended 2025-12-25 00:00 UTC; remove it"
     assert capsys.readouterr().err.replace("\n", "") == (issue if code else "")
+
+
+EVALUATE = """agents:
+  a:
+    repository: r
+    release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 0.9}}}}
+"""
+
+
+def test_a_dataset_is_read_and_what_it_can_show_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, rows = tmp_path / "agents.yaml", tmp_path / "rows.jsonl"
+    file.write_text(EVALUATE)
+    rows.write_text("".join(f'{{"ask": "question {number}", "expect": "a"}}\n' for number in range(20)))
+    with pytest.raises(typer.Exit) as ended:
+        validate(file, schema=False, as_json=False)
+    assert ended.value.exit_code == DONE
+    assert "a: 20 rows: a pass rate changes by 5.0% or not at all" in capsys.readouterr().out
+    rows.write_text('{"ask": "a", "expect": "a"}\n\n\n\n\n\n{"ask": \n')
+    with pytest.raises(typer.Exit) as ended:
+        validate(file, schema=False, as_json=True)
+    assert ended.value.exit_code == WRONG_INPUT
+    assert "dataset, line 4: rows.jsonl line 7: is not JSON" in capsys.readouterr().out

@@ -49,7 +49,11 @@ def agent(body: str) -> str:
         ("keep: {max-deletes: 3}", "keep.max-deletes", "unknown key; did you mean max_deletes?"),
         ("mode: auto", "mode", "unknown key here; it belongs under release"),
         ("modus: auto", "modus", "unknown key here; did you mean mode, under release?"),
-        ("within: 5s", "within", "unknown key here; it belongs under release.verify or under release.check"),
+        (
+            "within: 5s",
+            "within",
+            "unknown key here; it belongs under release.verify or under release.evaluate or under release.check",
+        ),
         ("release: {cpu: 1}", "release.cpu", "unknown key here; it belongs directly under the agent"),
         ("release: {tags: {}}", "release.tags", "it belongs directly under the agent or under keep"),
         ("secret: a", "secret", "unknown key here; it belongs under a variable of env"),

@@ -32,6 +32,8 @@ KINDS = {
     "null": type(None),
 }
 SCHEMA = json_schema.schema()
+
+
 PUBLIC_KEY = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6xjzZnfT7KnI5DWc0LS/5cCr6SPG
 Wl+VlgUHwJx1811fZok7ds6wI01lEydjv8OUxGhj7ZkA1l9fAFxXmsmaEg==
@@ -42,7 +44,9 @@ ROOT_FILE = b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;versi
 
 def beside(name: str) -> bytes:
     """The files beside agents.yaml that the examples name."""
-    return ROOT_FILE if name.endswith(".json") else PUBLIC_KEY
+    if name.startswith("keys/"):
+        return ROOT_FILE if name.endswith(".json") else PUBLIC_KEY
+    return b'{"ask": "ping", "expect": "pong", "reference": "pong"}'
 
 
 def examples() -> list[str]:
@@ -109,7 +113,7 @@ def keys(model: type[BaseModel] = AgentSpec, place: str = "") -> dict[str, tuple
         found[f"{place}{name}"] = (... if field.is_required() else field.default, field.description)
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                found |= keys(inner, f"{place}{name}.")
+                found |= keys(inner, f"{place}{name}.{'<NAME>.' if name == 'criteria' else ''}")
     return found
 
 
@@ -127,10 +131,10 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 4
+    assert len(found) == 6
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
-        assert load_agents(text.encode()).agents
+        assert load_agents(text.encode(), beside).agents
 
 
 @pytest.mark.parametrize(
@@ -211,10 +215,27 @@ def test_every_example_of_the_table_is_valid() -> None:
             rest |= {"issuer": {"identity": "a"}}
             pairs = rest.get(below[1], {}) | {below.pop(): body}
             body = "[{" + ", ".join(f"{k}: {v}" for k, v in pairs.items()) + "}]"
+        elif below[:1] == ["evaluate"] and len(below) > 1:
+            below, body = ["evaluate"], evaluate_with(below[1:], body)
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
         assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), beside).agents, key
+
+
+def evaluate_with(keys: list[str], example: str) -> str:
+    """A valid ``release.evaluate`` with the example."""
+    own = {"at_most": "latency_p95", "operation": "string_check"}
+    name = own.get(keys[-1], "builtin.coherence" if keys == ["judge"] else "text_similarity")
+    threshold = "" if keys[-1] in ("pass_rate", "mean", "at_most") else "pass_rate: 0.9, "
+    value = "0.9" if keys[-1] == "mean" else example
+    criteria = (
+        f"{{{name}: {{{threshold}{keys[-1]}: {value}}}}}" if "<NAME>" in keys else f"{{{name}: {{pass_rate: 1}}}}"
+    )
+    parts = {"dataset": "rows.jsonl", "criteria": criteria}
+    parts |= {"no_worse_than": "live"} if keys == ["margin"] else {}
+    parts |= {} if "<NAME>" in keys else {keys[0]: example}
+    return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:

@@ -12,6 +12,7 @@ import pytest
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing
 from core.state.desired import Approval, Cause, DesiredState, Hold, LiftedHold, Pause, RollbackRequest
+from core.state.evaluation import CriterionResult, Evaluation, Score
 from core.state.release import GoodVersion, HistoryEntry, PendingWrite, Phase, ReleaseState, WriteKind
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.storage.state_store import DESIRED_CODEC, RELEASE_CODEC
@@ -40,6 +41,11 @@ RELEASE = ReleaseState(
     pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, routing=Routing.to("2")),
     last_good=GoodVersion(PUSH, "e" * 64, "1"),
     holds=(HOLD,),
+    evaluation=Evaluation(
+        *("2", "k", NOW),
+        scores=(Score("expect", 0.9), Score("latency_p95", 1.5)),
+        results=(CriterionResult("expect", 0.9, 0.8, live=1.0), CriterionResult("latency_p95", 1.5, 3.0, unit=" s")),
+    ),
     image_facts={PUSH.digest: ImageFacts(amd64=PUSH.digest)},
     created_at={"1": NOW, "2": NOW},
     fingerprints={"2": "f" * 64},

@@ -187,10 +187,9 @@ def test_every_line_has_the_severity_and_help_of_its_reason(exported: Exported) 
     _run()
     for line in exported.lines:
         reason = Reason[line["slipway.reason"]]
-        assert (line["slipway.severity"], line["slipway.help"]) == (
-            reason.severity,
-            reason.help_for(line.get("slipway.agent")),
-        )
+        image = f"{line.get('slipway.repository')}:{line.get('slipway.tag')}"
+        help_ = reason.help_for(line.get("slipway.agent"), image=image, version=line.get("slipway.version", ""))
+        assert (line["slipway.severity"], line["slipway.help"]) == (reason.severity, help_)
         assert line["slipway.step"]
 
 

@@ -1,0 +1,130 @@
+"""Reads ``projects:`` and an agent's ``stages:``: in which Foundry projects an agent runs, and what differs there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.agents_file import messages
+from core.agents_file.fields import quote
+from core.agents_file.yaml_positions import KeyPath
+from core.target import DEFAULT_PROJECT
+
+PROJECT_NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
+ENDPOINT = "https://<resource>.services.ai.azure.com/api/projects/<project>"
+PROJECT_PATH = re.compile(r"/api/projects/[A-Za-z0-9._~%-]+/?")
+AGENT_ONLY = {
+    "name": messages.OWN_NAME,
+    "repository": "a stage runs the images of the agent's repository; write it in the agent",
+}
+"""Keys that cannot differ in a stage."""
+EXAMPLE = "[{project: staging}]"
+MAX_STAGES = 1
+
+Problem = tuple[KeyPath, str]
+"""The keys that lead to a value, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The projects of one stage, and the keys of the agent that differ there."""
+
+    keys: KeyPath
+    """Where it stands, below ``stages``."""
+    projects: tuple[str, ...]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_projects(value: Any) -> tuple[dict[str, str], list[Problem]]:
+    """Project -> its endpoint, and what is wrong."""
+    if not isinstance(value, dict) or not value:
+        problem = f"expected a map such as {{staging: {{endpoint: …}}}}, found {messages.kind_of(value)}"
+        return {}, [((), "has no project; name one, or remove the key" if value == {} else problem)]
+    found, problems = dict[str, str](), list[Problem]()
+    for name, body in value.items():
+        endpoint = body.get("endpoint") if isinstance(body, dict) else None
+        own = [*_name_problems(name), *_body_problems(name, body)]
+        if isinstance(endpoint, str):
+            endpoint = endpoint.rstrip("/")
+            own += _endpoint_problems(name, endpoint, found)
+            found[name] = endpoint
+        problems += own
+    return found, problems
+
+
+def _name_problems(name: str) -> Iterator[Problem]:
+    if name == DEFAULT_PROJECT:
+        yield (name,), "is the project of FOUNDRY_PROJECT_ENDPOINT; use another name"
+    elif not re.fullmatch(PROJECT_NAME, name):
+        yield (name,), "a project's name has only small letters, digits and hyphens between them, at most 32 characters"
+
+
+def _body_problems(name: str, body: Any) -> Iterator[Problem]:
+    if not isinstance(body, dict):
+        yield (name,), f"expected a map such as {{endpoint: …}}, found {messages.kind_of(body)}"
+        return
+    for key in body:
+        if key != "endpoint":
+            yield (name, key), messages.unknown_key(key, messages.PROJECT_KEYS)
+    if not isinstance(body.get("endpoint"), str):
+        yield (name,), f"needs an endpoint, such as {ENDPOINT}"
+
+
+def _endpoint_problems(name: str, endpoint: str, others: Mapping[str, str]) -> Iterator[Problem]:
+    try:
+        url = urlsplit(endpoint)
+        host = url.hostname if url.scheme == "https" and not re.search(r"[\s@?#]", endpoint) else ""
+    except ValueError:
+        host = ""
+    if not host or not PROJECT_PATH.fullmatch(url.path):
+        yield (name, "endpoint"), f"is not the address of a project; write one such as {ENDPOINT}"
+    elif host.endswith(".azure.com") and not host.endswith(".services.ai.azure.com"):
+        yield (name, "endpoint"), f"names another service; write an address such as {ENDPOINT}"
+    same = next((other for other, address in others.items() if address.lower() == endpoint.lower()), None)
+    if same:
+        yield (name, "endpoint"), f"is the endpoint of {same} too; each project has one name"
+
+
+def read_stages(value: Any, projects: Mapping[str, str]) -> tuple[list[Stage], list[Problem]]:
+    """The stages of an agent in their order, and what is wrong."""
+    if not isinstance(value, list) or not value:
+        message = f"expected a list such as {EXAMPLE}, found {messages.kind_of(value)}"
+        return [], [((), "has no stage; name one, or remove the key" if value == [] else message)]
+    found, problems = list[Stage](), list[Problem]()
+    for index, body in enumerate(value):
+        keys: KeyPath = (str(index),)
+        if not isinstance(body, dict):
+            problems.append((keys, f"expected a map such as {{project: staging}}, found {messages.kind_of(body)}"))
+            continue
+        names, own = _named_projects(keys, body, projects)
+        taken = {name for stage in found for name in stage.projects}
+        twice = sorted({name for name in names if name in taken or names.count(name) > 1})
+        problems += [*own, *((keys, f"names the project {name} twice; an agent runs in it once") for name in twice)]
+        problems += [((*keys, key), message) for key, message in AGENT_ONLY.items() if key in body]
+        overrides = {key: item for key, item in body.items() if key not in (*messages.STAGE_KEYS, *AGENT_ONLY)}
+        found.append(Stage(keys, tuple(dict.fromkeys(names)), overrides))
+    if len(value) > MAX_STAGES:
+        problems.append(((str(MAX_STAGES),), "an agent has one stage; name all its projects there"))
+    return found, problems
+
+
+def _named_projects(
+    keys: KeyPath, body: Mapping[str, Any], projects: Mapping[str, str]
+) -> tuple[list[str], list[Problem]]:
+    """The known projects that a stage names, and what is wrong."""
+    given = [key for key in messages.STAGE_KEYS if key in body]
+    if len(given) != 1:
+        return [], [(keys, "write either project: name or projects: [name, name]")]
+    path, value = (*keys, *given), body[given[0]]
+    if given == ["projects"] and (not isinstance(value, list) or not value):
+        empty = "is empty; write at least one" if value == [] else f"expected a list, found {messages.kind_of(value)}"
+        return [], [(path, empty)]
+    known, names = (DEFAULT_PROJECT, *projects), value if isinstance(value, list) and given == ["projects"] else [value]
+    unknown = [name for name in names if not isinstance(name, str) or name not in known]
+    shown = [quote(name) if isinstance(name, str) else messages.kind_of(name) for name in unknown]
+    return [name for name in names if name not in unknown], [
+        (path, f"{name} is not a project of this file; it has {', '.join(known)}") for name in shown
+    ]

@@ -1,0 +1,135 @@
+"""Asks a version the rows of a dataset, several at once, in sessions that are pinned to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from core.agents_file.spec import Probe
+from core.evaluation import AskedRows, RowAnswer
+from core.foreign_text import as_came
+from core.model import Answer
+from core.release.gates.answers import ProbeOutcome
+from handlers.concurrency import gather_all
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import TransientError
+from handlers.gateways.interfaces import Foundry
+from handlers.release_agent.prober import Prober
+from handlers.release_agent.session_closer import SessionCloser
+
+MAX_ROW_SECONDS = 60.0
+"""For one answer, or for a session: as long as a probe waits where agents.yaml names no time."""
+TIME_IS_UP = "the time for all rows was up"
+
+
+class Row(Protocol):
+    """A question, over one of the two protocols."""
+
+    @property
+    def ask(self) -> str | None:
+        """A question over the responses protocol."""
+
+    @property
+    def post(self) -> Any:
+        """A body over the invocations protocol."""
+
+
+async def ask_rows(  # noqa: PLR0913 - whom to ask what, by what means and how long
+    agent: str,
+    version: str,
+    rows: Sequence[Row],
+    foundry: Foundry,
+    clock: Clock,
+    closer: SessionCloser,
+    *,
+    rows_at_once: int,
+    within: float,
+) -> AskedRows:
+    """The answers to all rows within so many seconds, or why nothing is known: a quota, the network, a permission.
+
+    The owner of ``closer`` waits until the sessions have ended.
+    """
+    asker = _RowAsker(agent, version, rows, foundry, clock, closer, clock.monotonic() + within)
+    return await asker.ask_all(rows_at_once)
+
+
+class _RowAsker:
+    """The rows that nobody has begun to ask, and the answers so far."""
+
+    def __init__(
+        self,
+        agent: str,
+        version: str,
+        rows: Sequence[Row],
+        foundry: Foundry,
+        clock: Clock,
+        closer: SessionCloser,
+        ends: float,
+    ) -> None:
+        self._agent = agent
+        self._version = version
+        self._foundry = foundry
+        self._clock = clock
+        self._closer = closer
+        self._ends = ends
+        self._prober = Prober(agent, version, foundry, clock, closer)
+        self._rest = enumerate(rows)
+        self._answers: list[RowAnswer | None] = [None] * len(rows)
+        self._problem = ""
+
+    async def ask_all(self, rows_at_once: int) -> AskedRows:
+        """Ask in one session, and beside it in as many others as are given."""
+        session, report = await self._prober.open_session(self._longest())
+        if not session:
+            return AskedRows(inconclusive=report.detail)
+        others = min(rows_at_once, len(self._answers)) - 1
+        try:
+            await gather_all([self._ask_in(session), *(self._ask_beside() for _ in range(others))])
+        finally:
+            self._closer.end(self._agent, session)
+        answers = tuple(answer for answer in self._answers if answer is not None)
+        return AskedRows(inconclusive=self._problem) if self._problem else AskedRows(answers)
+
+    async def _ask_beside(self) -> None:
+        """Ask in one more session; where the quota or the service gives none, the others ask all rows."""
+        try:
+            session = await self._foundry.open_session(self._agent, self._version, self._longest())
+        except TransientError:
+            return
+        if isinstance(session, Answer):
+            return
+        try:
+            await self._ask_in(session)
+        finally:
+            self._closer.end(self._agent, session)
+
+    async def _ask_in(self, session: str) -> None:
+        """Ask one row after another, until none is left or nothing can be known."""
+        for index, row in self._rest:
+            if self._problem or not self._has_time():
+                return
+            within = timedelta(seconds=self._longest())
+            probe = Probe.model_construct(ask=row.ask, post=row.post, status=200, expect=None, within=within)
+            asked = await self._prober.ask(probe, session)
+            if asked.report.outcome is ProbeOutcome.PASSED and asked.answer is not None:
+                self._answers[index] = RowAnswer(as_came(asked.answer.text), asked.seconds)
+            elif asked.report.outcome is ProbeOutcome.FAILED and self._has_time():
+                self._answers[index] = RowAnswer(None, asked.seconds, asked.report.detail)
+            else:
+                self._stop(f"row {index + 1}: {asked.report.detail}")
+
+    def _longest(self) -> float:
+        """Seconds for the next answer, or the next session."""
+        return min(MAX_ROW_SECONDS, self._ends - self._clock.monotonic())
+
+    def _has_time(self) -> bool:
+        """False once the time for all rows is up, which says nothing about the version."""
+        has_time = self._clock.monotonic() < self._ends
+        if not has_time:
+            self._stop(TIME_IS_UP)
+        return has_time
+
+    def _stop(self, problem: str) -> None:
+        """Begin no row any more; the first problem is reported."""
+        self._problem = self._problem or problem

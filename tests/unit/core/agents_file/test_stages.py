@@ -1,0 +1,152 @@
+"""``projects:`` and ``stages:`` of agents.yaml: the targets that they give, and what is wrong with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.agents_file.loader import AgentsFileError, load_agents, past_freezes, warnings
+from core.agents_file.spec import SecretRef
+
+HEAD = """
+projects:
+  eu: {endpoint: "https://contoso-eu.services.ai.azure.com/api/projects/agents/"}
+  us: {endpoint: "https://contoso-us.services.ai.azure.com/api/projects/agents"}
+"""
+ONE = "agents:\n  hello:\n    repository: agents/hello\n    stages: "
+
+
+def issues(text: str) -> list[str]:
+    with pytest.raises(AgentsFileError) as wrong:
+        load_agents(text.encode())
+    return [str(issue) for issue in wrong.value.issues]
+
+
+def test_an_agent_is_a_target_in_each_project_of_its_stage() -> None:
+    agents = load_agents(f"{HEAD}{ONE}[{{projects: [eu, default], cpu: 2, memory: 4Gi}}]\n".encode())
+    assert list(agents.agents) == ["hello@eu", "hello"]
+    eu, default = agents.agents.values()
+    assert (eu.name, eu.agent, eu.toolbox) == ("hello@eu", "hello", "hello-tools@eu")
+    assert (default.name, default.agent, default.toolbox) == ("hello", "hello", "hello-tools")
+    assert (eu.cpu, default.cpu) == ("2", "2")
+    assert agents.projects["eu"] == "https://contoso-eu.services.ai.azure.com/api/projects/agents"
+
+
+def test_without_stages_an_agent_is_its_own_target() -> None:
+    agents = load_agents(b"agents: {hello: {repository: agents/hello}}")
+    assert (list(agents.agents), agents.projects) == (["hello"], {})
+    assert (agents.agents["hello"].name, agents.agents["hello"].agent) == ("hello", "hello")
+
+
+def test_a_stage_overrides_keys_and_variables_of_the_agent() -> None:
+    text = f"""{HEAD}
+defaults: {{env: {{A: "0", S: {{secret: one}}}}, release: {{mode: manual}}}}
+agents:
+  hello:
+    repository: agents/hello
+    env: {{A: "1", B: "1"}}
+    stages: [{{project: eu, env: {{B: no, S: {{secret: two}}}}, release: {{debounce: 1m}}}}]
+"""
+    spec = load_agents(text.encode()).agents["hello@eu"]
+    assert spec.env == {"A": "1", "B": "no", "S": SecretRef(secret="two")}  # text stays the text in the file
+    assert (spec.release.mode, spec.release.debounce.total_seconds()) == ("manual", 60)
+
+
+def test_agents_share_the_stages_of_the_defaults() -> None:
+    text = (
+        f"{HEAD}defaults: {{stages: [{{project: eu, cpu: 1}}]}}\nagents: {{a: {{repository: a}}, b: {{repository: b}}}}"
+    )
+    assert {name: spec.cpu for name, spec in load_agents(text.encode()).agents.items()} == {"a@eu": "1", "b@eu": "1"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ("", "stages, line 8: expected a list such as [{project: staging}], found nothing"),
+        ("[]", "stages, line 8: has no stage; name one, or remove the key"),
+        ("{project: eu}", "stages, line 8: expected a list such as [{project: staging}], found a map"),
+        ("[eu]", "stages.0, line 8: expected a map such as {project: staging}, found text"),
+        ("[{cpu: 1}]", "stages.0, line 8: write either project: name or projects: [name, name]"),
+        ("[{project: eu, projects: [us]}]", "stages.0, line 8: write either project: name or projects"),
+        ("[{projects: []}]", "stages.0.projects, line 8: is empty; write at least one"),
+        ("[{projects: eu}]", "stages.0.projects, line 8: expected a list, found text"),
+        ("[{project: [eu]}]", "stages.0.project, line 8: a list is not a project of this file; it has default, eu, us"),
+        ("[{project: asia}]", "stages.0.project, line 8: 'asia' is not a project of this file; it has default, eu, us"),
+        ("[{projects: [eu, us, eu]}]", "stages.0, line 8: names the project eu twice; an agent runs in it once"),
+        ("[{project: eu, repository: x}]", "stages.0.repository, line 8: a stage runs the images of the agent's"),
+        ("[{project: eu, name: x}]", "stages.0.name, line 8: unknown key; an agent's name is the key above it"),
+        ("[{project: eu, cpu: many}]", "stages.0.cpu, line 8: write cores as a decimal number"),
+        (
+            "[{project: eu, stages: []}]",
+            "stages.0.stages, line 8: unknown key here; it belongs directly under the agent",
+        ),
+        ("[{project: eu}, {project: us}]", "stages.1, line 8: an agent has one stage; name all its projects there"),
+        (
+            "[{project: eu, release: {verify: {ask: x}}}]",
+            "stages.0.release.verify, line 8: needs `expect: …`, an expression that the answer must match",
+        ),
+    ],
+)
+def test_a_wrong_stage_has_one_issue(stages: str, expected: str) -> None:
+    (found,) = issues(f"{HEAD}{ONE}{stages}\n")
+    assert found.startswith(f"agents.hello.{expected}")
+
+
+@pytest.mark.parametrize(
+    ("projects", "expected"),
+    [
+        ("", "projects, line 1: expected a map such as {staging: {endpoint: …}}, found nothing"),
+        ("{}", "projects, line 1: has no project; name one, or remove the key"),
+        ("{eu: x}", "projects.eu, line 1: expected a map such as {endpoint: …}, found text"),
+        ("{eu: {}}", "projects.eu, line 1: needs an endpoint, such as https://"),
+        (
+            "{eu: {url: x, endpoint: 'https://a/api/projects/p'}}",
+            "projects.eu.url, line 1: unknown key; valid keys here",
+        ),
+        (
+            "{Eu: {endpoint: 'https://a/api/projects/p'}}",
+            "projects.Eu, line 1: a project's name has only small letters",
+        ),
+        ("{default: {endpoint: 'https://a/api/projects/p'}}", "projects.default, line 1: is the project of FOUNDRY_PR"),
+        (
+            "{eu: {endpoint: 'http://a/api/projects/p'}}",
+            "projects.eu.endpoint, line 1: is not the address of a project",
+        ),
+        ("{eu: {endpoint: 'https://a/api'}}", "projects.eu.endpoint, line 1: is not the address of a project"),
+        (
+            "{eu: {endpoint: 'https://[/api/projects/p'}}",
+            "projects.eu.endpoint, line 1: is not the address of a project",
+        ),
+        (
+            "{eu: {endpoint: 'https://a.openai.azure.com/api/projects/p'}}",
+            "projects.eu.endpoint, line 1: names another",
+        ),
+        (
+            "{eu: {endpoint: 'https://a/api/projects/p'}, us: {endpoint: 'https://A/api/projects/p/'}}",
+            "projects.us.endpoint, line 1: is the endpoint of eu too; each project has one name",
+        ),
+    ],
+)
+def test_a_wrong_project_has_one_issue(projects: str, expected: str) -> None:
+    (found,) = issues(f"projects: {projects}\nagents: {{hello: {{repository: agents/hello}}}}\n")
+    assert found.startswith(expected)
+
+
+def test_a_mistake_of_the_agent_is_reported_once_for_all_stages() -> None:
+    text = f"{HEAD}agents:\n  hello:\n    cpu: many\n    stages: [{{projects: [eu, us], memory: 3}}]\n"
+    assert [issue.partition(",")[0] for issue in issues(text)] == [
+        "agents.hello.repository",
+        "agents.hello.cpu",
+        "agents.hello.stages.0.memory",
+    ]
+
+
+def test_warnings_and_past_freezes_name_the_stage() -> None:
+    freeze = "{start: 2020-01-01, end: 2020-01-02}"
+    stage = f"{{project: eu, cpu: 4, release: {{windows: {{freezes: {freeze}}}}}}}"
+    data = f"{HEAD}{ONE}[{stage}]\n".encode()
+    (warned,) = warnings(load_agents(data))
+    assert warned.startswith("agents.hello.stages.0: cpu 4 with memory 2Gi is not a documented size")
+    (past,) = past_freezes(data, load_agents(data), datetime(2026, 1, 1, tzinfo=UTC))
+    assert str(past).startswith("agents.hello.stages.0.release.windows.freezes")
