@@ -73,6 +73,7 @@ def started(
         create_count=state.create_count if same else 0,
         evaluation=state.evaluation if same and state.reason not in EVALUATED_AGAIN else None,
         image_retried=False,
+        signer="",
     )
 
 

@@ -157,6 +157,8 @@ class ReleaseState:
     """How far the evaluation of the candidate is."""
     create_count: int = 0
     """How many versions this release asked for."""
+    signer: str = ""
+    """Who signed the image, where that was verified."""
     image_retried: bool = False
     """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()

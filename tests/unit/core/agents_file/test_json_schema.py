@@ -211,10 +211,14 @@ def test_every_example_of_the_table_is_valid() -> None:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
         elif below[:1] == ["signed_by"] and len(below) == 2:
-            rest = {"workflow": {"github": "a/b"}, "ref": {"github": "a/b"}, "identity": {"issuer": "a"}}
-            rest |= {"issuer": {"identity": "a"}}
-            pairs = rest.get(below[1], {}) | {below.pop(): body}
-            body = "[{" + ", ".join(f"{k}: {v}" for k, v in pairs.items()) + "}]"
+            needed = {
+                "workflow": "github: a/b, ",
+                "ref": "github: a/b, ",
+                "identity": "issuer: a, ",
+                "issuer": "identity: a, ",
+            }
+            name = below.pop()
+            body = f"[{{{needed.get(name, '')}{name}: {body}}}]"
         elif below[:1] == ["evaluate"] and len(below) > 1:
             below, body = ["evaluate"], evaluate_with(below[1:], body)
         for name in reversed(below):
