@@ -33,10 +33,12 @@ from tests.unit.core.release.test_decide import (
     ANSWERED,
     AT_1,
     DESIRED,
+    JUST_NOW,
     LONG_AGO,
     NOW,
     OLD_PUSH,
     PUSH,
+    RESOLVED,
     SERVING,
     STARTED,
     WITH_CANDIDATE,
@@ -50,6 +52,7 @@ VERIFIED = SignatureCheck(Verdict.VERIFIED, "signed by GitHub", "GitHub", NOW)
 NONE = SignatureCheck(Verdict.NONE, "no signature was found", at=NOW)
 INVALID = SignatureCheck(Verdict.INVALID, "is signed with another key", at=NOW)
 UNKNOWN = SignatureCheck(Verdict.UNKNOWN, "the registry does not answer", at=NOW)
+NEWEST = replace(RESOLVED, fingerprint="fp-3")
 LATE = replace(PUSH, pushed_at=NOW - timedelta(minutes=10))
 """Its time for a signature is over."""
 
@@ -168,17 +171,18 @@ def test_a_rollback_asks_for_no_signature() -> None:
 def test_a_release_under_way_goes_on_while_a_newer_push_waits_for_its_signature(check: SignatureCheck) -> None:
     newest = replace(PUSH, digest=f"sha256:{'c' * 64}", tag="v3")
     desired = DesiredState(generation=3, user_generation=3, push=newest)
-    observed = read_all(AT_1, version("1"), version("2", Status.CREATING))
+    creating = version("2", Status.CREATING, created_at=JUST_NOW)
+    observed = replace(read_all(AT_1, version("1"), creating), desired_definition=NEWEST)
     observed = observed.with_signature(newest.digest, check)
-    decided = next_action(DecisionInput(desired, WITH_CANDIDATE, observed), SIGNED, NOW)
+    release = replace(WITH_CANDIDATE, created_at={"1": LONG_AGO, "2": JUST_NOW})
+    decided = next_action(DecisionInput(desired, release, observed), SIGNED, NOW)
     assert decided == Poll(Reason.CREATE, "2")
 
 
 def test_it_is_superseded_once_the_newer_push_is_signed() -> None:
     newest = replace(PUSH, digest=f"sha256:{'c' * 64}", tag="v3")
     desired = DesiredState(generation=3, user_generation=3, push=newest)
-    observed = read_all(AT_1, version("1"), version("2", Status.CREATING))
-    observed = replace(observed, desired_definition=replace(observed.desired_definition, fingerprint="fp-3"))  # type: ignore[call-arg]
+    observed = replace(read_all(AT_1, version("1"), version("2", Status.CREATING)), desired_definition=NEWEST)
     waiting = observed.with_signature(newest.digest, replace(NONE, at=NOW - timedelta(minutes=1)))
     assert next_action(DecisionInput(desired, WITH_CANDIDATE, waiting), SIGNED, NOW) == NeedsRead(signature_of=newest)
     signed = observed.with_signature(newest.digest, VERIFIED)
