@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from core.signatures import SignatureBundle
+from handlers.gateways.answer_limits import AnswerTooLargeError
 from handlers.gateways.errors import TransientError
+from handlers.gateways.referrers import ReferrerReads, read_bundles
 from local.registry.repository import Repository, digest_of
 from local.registry.server import Registry
 from local.tls import Authority
@@ -157,10 +159,16 @@ async def test_fifty_bundles_are_read_and_the_rest_is_counted(served: Served) ->
 
 
 async def test_more_referrers_than_an_answer_may_have_are_one_problem(served: Served) -> None:
-    digest = served.attach(b"one")
     served.registry.referrers.enabled = False
-    served.index(*[digest] * 10_000)
-    assert await served.found() == [SignatureBundle(DIGEST, problem="has more referrers than an answer may have")]
+    served.index(*(f"sha256:{number:064x}" for number in range(10_000)))
+    assert len(await served.found()) == 51
+
+    async def too_large(repository: str, path: str, accept: str) -> object:
+        raise AnswerTooLargeError
+
+    reads = ReferrerReads(too_large, served.gateway._manifest, served.gateway._blob)
+    found = await read_bundles(reads, REPOSITORY, DIGEST)
+    assert list(found) == [SignatureBundle(DIGEST, problem="has more referrers than an answer may have")]
 
 
 @pytest.mark.parametrize("body", [{}, {"manifests": {}}, {"manifests": [None, {"digest": 3}]}])
@@ -174,6 +182,6 @@ async def test_an_index_of_nonsense_names_no_bundles(served: Served, body: Any) 
 async def test_a_registry_that_fails_is_not_a_registry_without_signatures(served: Served) -> None:
     served.attach(b"one")
     await served.found()
-    await plan_faults(served.url, [{"path": "/referrers/", "status": 503}] * 5, served.gateway)
+    await plan_faults(served.url, {"path": "/referrers/", "status": 503, "times": 9})
     with pytest.raises(TransientError):
         await served.found()
