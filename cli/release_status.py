@@ -47,6 +47,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "candidate": release.candidate if release.is_open else None,
         "not_before": _time(starts),
         **_window(spec, now),
+        "stage": _stage(desired, spec),
         "rejected": _rejected(desired),
         "rolled_back": _rolled_back(desired, release),
         "pause": _as_json(pause) if pause else None,
@@ -71,6 +72,8 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
     if is_asked:
         waits = _not_before(desired, release, now) is not None
         return State(Reason.NOT_DUE.value if waits else QUEUED, desired.updated_at, tag)
+    if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
+        return State(stage.reason, stage.since, stage.push.tag)
     if desired.waiting:
         return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
     if not release.reason:
@@ -118,6 +121,22 @@ def _names(state: State, release: ReleaseState) -> dict[str, str]:
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:
     waits = desired.generation > release.observed_generation and desired.not_before is not None
     return desired.not_before if waits and desired.not_before and desired.not_before > now else None
+
+
+def _stage(desired: DesiredState, spec: AgentSpec) -> dict[str, Any] | None:
+    """Return the image that waits for its stage; None in the first stage, and where none waits."""
+    wait = desired.stage_wait
+    if wait is None or not spec.place.upstream:
+        return None
+    return {
+        "stage": spec.place.number,
+        "upstream": list(spec.place.upstream),
+        "tag": wait.push.tag,
+        "digest": wait.push.digest,
+        "reason": wait.reason,
+        "since": _time(wait.since),
+        "until": _time(wait.until),
+    }
 
 
 def _rejected(desired: DesiredState) -> dict[str, Any] | None:

@@ -27,7 +27,6 @@ OUTCOMES = {
     Reason.CHECK_INCONCLUSIVE: ReleaseOutcome.LIVE,
     Reason.CHECK_FAILED: ReleaseOutcome.ROLLED_BACK,
     Reason.SUPERSEDED: ReleaseOutcome.SUPERSEDED,
-    Reason.EVALUATION_INCONCLUSIVE: ReleaseOutcome.FAILED,
 }
 FAILURES = frozenset({ReleaseOutcome.FAILED, ReleaseOutcome.ROLLED_BACK})
 

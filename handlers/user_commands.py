@@ -64,10 +64,16 @@ async def unpause(agents: tuple[str, ...], by: str, gateways: Gateways) -> list[
     return [await _update(agent, lambda desired, _: decide.unpause(desired, by), gateways) for agent in agents]
 
 
-async def request_release(agent: str, by: str, gateways: Gateways, push: Push | None = None) -> DesiredUpdate:
-    """Release a push, by default the desired one again."""
+async def request_release(
+    agent: str, by: str, gateways: Gateways, push: Push | None = None, stage: str = ""
+) -> DesiredUpdate:
+    """Release a push, by default the desired one again; ``stage`` says why it may go past the stage before."""
     release = await gateways.state_store.get_release(agent)
-    return await _update(agent, lambda desired, now: decide.request_release(desired, release, push, by, now), gateways)
+
+    def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
+        return decide.request_release(desired, release, push, by, now, stage)
+
+    return await _update(agent, change, gateways)
 
 
 async def request_rollback(

@@ -73,7 +73,7 @@ param assignRoles bool = true
   'user'
   'versions'
 ])
-@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check` and `tools`')
+@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check`, `evaluate` and `tools`')
 param foundryRole string = 'user'
 
 @description('Object id of the Entra group that may approve, hold and roll back; only the account that runs azd if empty')

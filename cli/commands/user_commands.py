@@ -21,15 +21,16 @@ ON_SEVERAL_AGENTS = ("pause", "unpause")
 def release(
     agent: Agent,
     image: Image = None,
+    stage: Annotated[str | None, typer.Option(help="Why the image may go past the stage before this one.")] = None,
     by: By = None,
     watch: Watch = False,
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release an image, whatever its tag and age. Removes a hold on it."""
+    """Release an image, whatever its tag and age. Removes a hold on it. Goes past a stage only with a reason."""
     if image is None:
         raise UsageError("name an image: --image REF; to release the desired image again: slipway retry")
-    _run("request_release", agent, local, as_json, watch, by=by, image=image)
+    _run("request_release", agent, local, as_json, watch, by=by, image=image, stage=stage)
 
 
 def retry(agent: Agent, by: By = None, watch: Watch = False, local: Local = False, as_json: AsJson = False) -> None:
@@ -125,6 +126,8 @@ async def apply(
     from handlers import user_commands
 
     names = context.select_agents(agent)
+    if "image" in arguments:
+        _check_stage(context, names[0], arguments.get("stage"))
     parsed = await _parse(context, names[0], arguments) if names else {}
     parsed["by"] = await context.author(arguments.get("by"))
     context.progress.activity = "writing the desired state"
@@ -145,6 +148,16 @@ async def apply(
         return await watch_releases(context, generations, since, as_json, journal_end)
     data = [{"agent": name, "reason": update.reason, "detail": update.detail} for name, update in by_agent.items()]
     return CommandResult(_text(by_agent), data, _exit_code(by_agent))
+
+
+def _check_stage(context: CommandContext, target: str, stage: str | None) -> None:
+    """Raise UsageError for an image that would go past the stage before without a reason, or where there is none."""
+    upstream = context.agents.agents[target].place.upstream
+    if stage is not None and (not upstream or not stage.strip()):
+        raise UsageError(f"{target} has no stage before it" if not upstream else "say why: --stage WHY")
+    if upstream and stage is None:
+        where = " and ".join(upstream)
+        raise UsageError(f"{target} takes what is good at {where}; to send an image past that stage: --stage WHY")
 
 
 async def _parse(context: CommandContext, agent: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ HIDDEN = "***"
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
     "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
-    "container_log",
+    "container_log", "report",
 )  # fmt: skip
 Decision = Mapping[str, object]
 
@@ -76,9 +76,11 @@ async def explain(context: CommandContext, subject: str, back: timedelta) -> Com
         days = max(1, back.days)
         reason = "no event about it reached the app, or REGISTRY_NAME is wrong"
         text = f"nothing is known about {subject} in the last {days} days: {reason}"
-        return CommandResult(text, {"decisions": [], "state": []}, NOTHING_TO_DO)
+        return CommandResult(text, {"decisions": [], "scores": [], "state": []}, NOTHING_TO_DO)
     decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
-    return CommandResult(_text(decisions, state), {"decisions": decisions, "state": state}, DONE)
+    evaluations = await _evaluations(journal, found)
+    text = _text(decisions, evaluations, state)
+    return CommandResult(text, {"decisions": decisions, "scores": evaluations, "state": state}, DONE)
 
 
 @dataclass
@@ -155,6 +157,16 @@ async def _with_same_release(journal: JournalReader, about: list[Decision], long
     return unique_decisions([*about, *await later.read(belongs, agents)])
 
 
+async def _evaluations(journal: JournalReader, decisions: list[Decision]) -> list[dict[str, Any]]:
+    """Return the scores of all versions of the agents of which a version was evaluated here."""
+    from cli.scores import REASONS, evaluations_of
+
+    agents = {decision.get("agent") for decision in decisions if decision.get("reason") in REASONS}
+    if not agents:
+        return []
+    return evaluations_of(await journal.read(lambda decision: decision.get("agent") in agents, REASONS))
+
+
 def _time_of(decision: Decision, default: datetime) -> datetime:
     """Return when it was recorded; a person may have written the line."""
     try:
@@ -173,11 +185,16 @@ async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState
 
 def _pushes(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
     """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
+    from cli.durations import format_time
+
     good = release.last_good.push if release.last_good else None
     candidate = release.push if release.is_open else None
     note = f", {release.phase}, version {release.candidate}"
     pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
     pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
+    if (stage := desired.stage_wait) and stage.reason == "STAGE_WAITING":
+        since, until = format_time(stage.since), format_time(stage.until)
+        pushes.append(("waiting", stage.push, f", good in the stage before since {since}, goes on at {until}"))
     return [(kind, push, text) for kind, push, text in pushes if push is not None]
 
 
@@ -246,8 +263,9 @@ def _container_log(decision: Mapping[str, Any]) -> str:
     return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
 
 
-def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
+def _text(decisions: list[dict[str, Any]], evaluations: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
     from cli.output import columns, join_lines, meaning, subject
+    from cli.scores import table
 
     rows = [
         (
@@ -260,6 +278,7 @@ def _text(decisions: list[dict[str, Any]], state: list[dict[str, Any]]) -> str:
         for decision in decisions
     ]
     lines = [columns(rows)] if rows else []
+    lines += [table(evaluations)] if evaluations else []
     lines += [_container_log(decision) for decision in decisions if decision.get("container_log")]
     hint = str(decisions[-1].get("help", "")) if decisions else ""
     notes = [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []

@@ -22,9 +22,11 @@ from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.events import ImagePushed
 from core.reasons import Reason
+from core.target import agent_of
 from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.stages import take_promotion, wake_next_stage
 from handlers.settings import Settings
 
 MAX_PASSES = 20
@@ -89,7 +91,9 @@ async def _plan(
     if arguments.agent is not None:
         if arguments.agent not in agents.agents:
             raise unknown_agent(arguments.agent, agents)
-        agents = Agents(agents={arguments.agent: agents.agents[arguments.agent]})
+        agents = Agents(
+            agents={spec.name: spec for spec in agents.agents.values() if spec.agent == agent_of(arguments.agent)}
+        )
     events = arguments.events or await image_as_event(arguments, agents, settings, gateways)
     rows = [row for event in events for row in await _handle_event(event, agents, settings, gateways)]
     if arguments.agent is not None and not arguments.image:
@@ -128,7 +132,9 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
         await clock.sleep(max(0.0, message.due - clock.monotonic()))
         if (agent := message.agent) in agents.agents:
             spec, now = agents.agents[agent], clock.now()
-            end = await reconcile(spec, settings, gateways)
+            may_release = await take_promotion(spec, gateways)
+            end = await reconcile(spec, settings, gateways) if may_release else Reason.NO_PUSH_YET
+            await wake_next_stage(spec, end, agents, gateways)
             opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
             detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
             if opening and not any(waiting.agent == agent for waiting in queue.waiting):

@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
-from core.agents_file.fields import NAME_PATTERN
-from core.agents_file.messages import STAGE_KEYS
+from core.agents_file.fields import DURATION_PATTERN, NAME_PATTERN
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
-from core.agents_file.stages import AGENT_ONLY, ENDPOINT, MAX_STAGES, PROJECT_NAME
+from core.agents_file.stages import AGENT_ONLY, ENDPOINT, PROJECT_NAME
 from core.target import DEFAULT_PROJECT
 
 ONE_OR_MORE = (
@@ -83,10 +82,9 @@ def _definitions() -> dict[str, Any]:
     definitions["Stage"] = _stage(agent)
     agent["properties"]["stages"] = {
         "title": "Stages",
-        "description": "the projects in which the agent runs; without it that of the settings",
+        "description": "the projects in which the agent runs, in the order in which they take an image",
         "type": "array",
         "minItems": 1,
-        "maxItems": MAX_STAGES,
         "items": {"$ref": "#/$defs/Stage"},
     }
     return dict(sorted(definitions.items()))
@@ -97,12 +95,19 @@ def _stage(agent: dict[str, Any]) -> dict[str, Any]:
     name = {"title": "Project", "type": "string", "description": "a name below `projects`, or `default`"}
     names = {"title": "Projects", "type": "array", "minItems": 1, "items": {"type": "string"}}
     places = {"project": name, "projects": {**names, "description": "several of them"}}
+    soak = {
+        "title": "Soak",
+        "type": "string",
+        "pattern": DURATION_PATTERN.replace("^", "^(?=.)", 1),
+        "default": "0s",
+        "description": "how long an image must have been good at every target of the stage before",
+    }
     overrides = {key: value for key, value in agent["properties"].items() if key not in AGENT_ONLY}
     return {
         "type": "object",
         "additionalProperties": False,
-        "oneOf": [{"required": [key]} for key in STAGE_KEYS],
-        "properties": {**places, **overrides},
+        "oneOf": [{"required": [key]} for key in places],
+        "properties": {**places, "soak": soak, **overrides},
     }
 
 

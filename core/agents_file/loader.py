@@ -41,14 +41,15 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
         issues += _issues_below(document, ("projects",), problems)
     agents, homes = dict[str, AgentSpec](), dict[str, Homes]()
     for name, body in _map_at(document, "agents").items():
-        for home, projects_of_stage, spec in _specs(document, name, defaults, body, projects):
-            if not isinstance(spec, AgentSpec):
-                issues += spec
-                continue
+        found, wrong = _specs(document, name, defaults, body, projects)
+        issues += wrong
+        for number, (home, stage, spec) in enumerate(found):
             filled, in_files = _with_files(spec, read_file)
             issues += [_located(document, home, ("release", *keys), message) for keys, message in in_files]
-            for target in map(filled.at, projects_of_stage):
-                agents[target.name], homes[target.name] = target, home
+            found[number] = home, stage, filled
+        for target in stages.targets([(stage, spec) for _, stage, spec in found]):
+            agents[target.name] = target
+            homes[target.name] = found[target.place.number - 1][0]
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
@@ -127,24 +128,27 @@ def _defaults_issues(document: Document, defaults: Mapping[str, Any]) -> Iterato
 
 def _specs(
     document: Document, name: str, defaults: Mapping[str, Any], body: Any, projects: Mapping[str, str]
-) -> Iterator[tuple[Homes, tuple[str, ...], AgentSpec | list[Issue]]]:
-    """What the file says about an agent in each of its stages, with where that stands, and the stage's projects."""
+) -> tuple[list[tuple[Homes, stages.Stage, AgentSpec]], list[Issue]]:
+    """What the file says about an agent in each of its stages, with where that stands; and what is wrong."""
     homes: Homes = (("agents", name), ("defaults",))
     if not isinstance(body, dict):
         message = f"expected a map such as {{repository: agents/hello}}, found {messages.kind_of(body)}"
-        yield homes, (), [Issue(homes[0], document.line(*homes[0]), message)]
-        return
+        return [], [Issue(homes[0], document.line(*homes[0]), message)]
     own = {**_with_env(defaults, body), "name": name}
-    if "stages" not in own:
-        yield homes, (DEFAULT_PROJECT,), _spec(document, homes, own)
-        return
-    at = (*homes["stages" not in body], "stages")
-    found, problems = stages.read_stages(own.pop("stages"), projects)
-    if problems:
-        yield homes, (), _issues_below(document, at, problems)
-    for stage in found or [stages.Stage((), ())]:
-        places = ((*at, *stage.keys), *homes)
-        yield places, stage.projects, _spec(document, places, _with_env(own, stage.overrides))
+    at, found, issues = homes[0], [stages.Stage((), (DEFAULT_PROJECT,))], list[Issue]()
+    if "stages" in own:
+        at = (*homes["stages" not in body], "stages")
+        read, problems = stages.read_stages(own.pop("stages"), projects)
+        found, issues = read or [stages.Stage((), ())], _issues_below(document, at, problems)
+    specs = list[tuple[Homes, stages.Stage, AgentSpec]]()
+    for stage in found:
+        places = ((*at, *stage.keys), *homes) if stage.keys else homes
+        spec = _spec(document, places, _with_env(own, stage.overrides))
+        if isinstance(spec, AgentSpec):
+            specs.append((places, stage, spec))
+        else:
+            issues += spec
+    return specs, issues
 
 
 def _spec(document: Document, homes: Homes, keys: Mapping[str, Any]) -> AgentSpec | list[Issue]:

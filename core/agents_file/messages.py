@@ -16,7 +16,7 @@ from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects")
 PROJECT_KEYS = ("endpoint",)
-STAGE_KEYS = ("project", "projects")
+STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
 REFERENCE_KEYS = {
     kind.__name__: tuple(kind.model_fields)

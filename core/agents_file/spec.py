@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -203,6 +204,19 @@ class KeepSpec(Value):
         return any(re2.search(pattern, tag) for pattern in self.tags)
 
 
+@dataclass(frozen=True, slots=True)
+class StagePlace:
+    """Where a target stands in the chain of its agent's stages."""
+
+    number: int = 1
+    upstream: tuple[str, ...] = ()
+    """The targets of the stage before, whose good images it takes; empty in the first stage, which follows pushes."""
+    earlier: tuple[str, ...] = ()
+    """The targets of all stages before: what is held there is held here too."""
+    soak: timedelta = timedelta(0)
+    """How long an image must have been the good one at every upstream target."""
+
+
 class AgentSpec(Value):
     """What agents.yaml says about one target: an agent in one project."""
 
@@ -228,9 +242,18 @@ class AgentSpec(Value):
     release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
     keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
 
-    def at(self, project: str) -> AgentSpec:
-        """The same in this project."""
-        return self.model_copy(update={"name": target_of(self.name, project)})
+    _place: StagePlace = PrivateAttr(StagePlace())
+
+    def at(self, project: str, place: StagePlace) -> AgentSpec:
+        """The same in this project, at this place."""
+        spec = self.model_copy(update={"name": target_of(self.name, project)})
+        spec._place = place
+        return spec
+
+    @property
+    def place(self) -> StagePlace:
+        """Where the target stands in the stages of its agent."""
+        return self._place
 
     @property
     def agent(self) -> str:
@@ -257,5 +280,11 @@ class Agents(Value):
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
-    """The agents that follow a repository; there may be several."""
-    return tuple(spec for spec in agents.agents.values() if spec.repository == repository)
+    """The targets that follow the pushes of a repository; those of later stages take what passed the stage before."""
+    specs = agents.agents.values()
+    return tuple(spec for spec in specs if spec.repository == repository and not spec.place.upstream)
+
+
+def next_stage(agents: Agents, target: str) -> tuple[str, ...]:
+    """The targets that take what is good at this one."""
+    return tuple(name for name, spec in agents.agents.items() if target in spec.place.upstream)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.agents_file import messages
-from core.agents_file.fields import quote
+from core.agents_file.fields import parse_duration, quote
+from core.agents_file.spec import AgentSpec, StagePlace
 from core.agents_file.yaml_positions import KeyPath
 from core.target import DEFAULT_PROJECT
 
@@ -22,7 +24,6 @@ AGENT_ONLY = {
 }
 """Keys that cannot differ in a stage."""
 EXAMPLE = "[{project: staging}]"
-MAX_STAGES = 1
 
 Problem = tuple[KeyPath, str]
 """The keys that lead to a value, and what is wrong with it."""
@@ -36,6 +37,7 @@ class Stage:
     """Where it stands, below ``stages``."""
     projects: tuple[str, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    soak: timedelta = timedelta(0)
 
 
 def read_projects(value: Any) -> tuple[dict[str, str], list[Problem]]:
@@ -105,17 +107,41 @@ def read_stages(value: Any, projects: Mapping[str, str]) -> tuple[list[Stage], l
         problems += [*own, *((keys, f"names the project {name} twice; an agent runs in it once") for name in twice)]
         problems += [((*keys, key), message) for key, message in AGENT_ONLY.items() if key in body]
         overrides = {key: item for key, item in body.items() if key not in (*messages.STAGE_KEYS, *AGENT_ONLY)}
-        found.append(Stage(keys, tuple(dict.fromkeys(names)), overrides))
-    if len(value) > MAX_STAGES:
-        problems.append(((str(MAX_STAGES),), "an agent has one stage; name all its projects there"))
+        soak, wrong = _soak(body, is_first=index == 0)
+        problems += [((*keys, "soak"), wrong)] if wrong else []
+        found.append(Stage(keys, tuple(dict.fromkeys(names)), overrides, soak))
     return found, problems
+
+
+def _soak(body: Mapping[str, Any], *, is_first: bool) -> tuple[timedelta, str]:
+    """How long an image must be good in the stage before, and what is wrong with that."""
+    if "soak" not in body:
+        return timedelta(0), ""
+    if is_first:
+        return timedelta(0), "the first stage follows pushes and waits for no other; remove soak, or use min_push_age"
+    try:
+        return parse_duration(body["soak"]), ""
+    except ValueError as error:
+        return timedelta(0), str(error)
+
+
+def targets(stages: Sequence[tuple[Stage, AgentSpec]]) -> Iterator[AgentSpec]:
+    """Each stage's targets, with the targets of the stages before."""
+    upstream: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    for number, (stage, spec) in enumerate(stages, start=1):
+        place = StagePlace(number, upstream, earlier, stage.soak)
+        found = [spec.at(project, place) for project in stage.projects]
+        yield from found
+        upstream = tuple(target.name for target in found)
+        earlier += upstream
 
 
 def _named_projects(
     keys: KeyPath, body: Mapping[str, Any], projects: Mapping[str, str]
 ) -> tuple[list[str], list[Problem]]:
     """The known projects that a stage names, and what is wrong."""
-    given = [key for key in messages.STAGE_KEYS if key in body]
+    given = [key for key in ("project", "projects") if key in body]
     if len(given) != 1:
         return [], [(keys, "write either project: name or projects: [name, name]")]
     path, value = (*keys, *given), body[given[0]]

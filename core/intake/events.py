@@ -33,7 +33,7 @@ RUNTIME_KEYS = {
 ENQUEUES = {
     Reason.ACCEPTED, Reason.SAME_PUSH, Reason.CONFIG_CHANGED, Reason.APPROVED,
     Reason.RELEASE_REQUESTED, Reason.ROLLBACK_REQUESTED, Reason.HOLD_REMOVED, Reason.UNPAUSED,
-    Reason.MISSED_PUSH_FOUND, Reason.MISSED_ROTATION_FOUND, Reason.TAG_MOVED,
+    Reason.MISSED_PUSH_FOUND, Reason.MISSED_ROTATION_FOUND, Reason.TAG_MOVED, Reason.STAGE_SKIPPED_BY_OPERATOR,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
 MAY_HAVE_CHANGED = frozenset({Reason.IMAGE_GONE, Reason.SIGNATURE_MISSING, Reason.SIGNATURE_INVALID})
@@ -110,6 +110,7 @@ def displace(desired: DesiredState, spec: AgentSpec, push: Push, now: datetime) 
         rollback=desired.rollback if held else None,
         runtime_hash=runtime_hash(spec),
         waiting=desired.waiting[:position],
+        stage_wait=None,
     )
 
 

@@ -151,7 +151,7 @@ def reject(
     digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
     position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
     restored = _restore(desired, spec, position, observed_generation, now)
-    is_idle = restored.push is None and not restored.waiting
+    is_idle = restored.push is None and not restored.waiting and not spec.place.upstream
     if is_idle and (newest := newest_allowed_push(spec, tags, digests)) is not None:
         restored = accept(restored, spec, newest, now)
     return replace(restored, rejected=rejected, last_rejection=RejectedPush(push, reason.value, detail, now))

@@ -91,10 +91,11 @@ def unpause(desired: DesiredState, by: str) -> DesiredUpdate:
 
 
 def request_release(
-    desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime
+    desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime, stage: str = ""
 ) -> DesiredUpdate:
     """Release a push, by default the desired one, whatever its tag and age, and lift the holds on it.
 
+    ``stage`` says why it may go past the stage before.
     That ends a rollback; without a push a rollback that is not done yet is tried again.
     """
     rollback = desired.rollback
@@ -110,6 +111,9 @@ def request_release(
     lifted = [hold for hold in held if hold.digest == chosen.digest or hold.fingerprint == last]
     updated = _choose_push(_lift(desired, lifted), chosen, now)
     updated = replace(updated, requested_generation=updated.generation)
+    if stage:
+        skipped = replace(updated, past_stage=chosen.digest, stage_wait=None)
+        return DesiredUpdate(skipped, Reason.STAGE_SKIPPED_BY_OPERATOR, f"{chosen.tag} by {by}: {stage}")
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 
 
@@ -183,7 +187,7 @@ def adopt(
     desired = DesiredState(
         generation=1, user_generation=1, push=push, cause=Cause.PERSON, updated_at=now, runtime_hash=runtime_hash
     )
-    good = GoodVersion(push, existing_definition(live).fingerprint, live.number)
+    good = GoodVersion(push, existing_definition(live).fingerprint, live.number, since=now)
     release = ReleaseState(
         observed_generation=1,
         push=push,

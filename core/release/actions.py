@@ -181,9 +181,17 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Ask the candidate a dataset while it has no traffic, or read how far the run is that grades its answers."""
+    """Ask the candidate a dataset while it has no traffic, and start the run that grades its answers."""
 
     step: ClassVar[str] = "evaluate"
+    version: str
+    spec: EvaluateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvaluation:
+    """Read how far the run is that grades the answers of the candidate; often, so that no span is written."""
+
     version: str
     spec: EvaluateSpec
 
@@ -221,6 +229,7 @@ Action = (
     | UpdateState
     | EndRelease
     | StartRelease
+    | ReadEvaluation
     | FoundryAction
 )
 

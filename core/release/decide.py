@@ -23,7 +23,7 @@ from core.release import (
     rules_version_limit,
 )
 from core.release.actions import Action
-from core.release.gates import approval, confirm, evaluate, verify, window
+from core.release.gates import approval, confirm, evaluate, stage, verify, window
 from core.release.inputs import DecisionInput
 from core.state.rollbacks import under_way_first
 
@@ -58,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     rules_start.pin_traffic,
     rules_start.start_release,
     # one candidate, from nothing to active
+    stage.stage,
     rules_candidate.adopt_existing_version,
     rules_version_limit.make_room,
     rules_candidate.create_version,

@@ -31,8 +31,9 @@ STAYS = re.compile(r"exit|start|crash|ended|authori|right|denied|forbid|permissi
 
 
 def is_checked(desired: DesiredState, spec: AgentSpec) -> bool:
-    """True where newer and moved tags count: an operator's choice and a rollback stand."""
-    return spec.inspect != "never" and desired.newest_push is None and rollback_version(desired) is None
+    """True where newer and moved tags count: what an operator, a rollback or a stage chose stands."""
+    follows_pushes = not spec.place.upstream and spec.inspect != "never"
+    return follows_pushes and desired.newest_push is None and rollback_version(desired) is None
 
 
 def only_took_a_push_back(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:

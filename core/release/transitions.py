@@ -24,7 +24,9 @@ from core.state.release import (
     WriteKind,
 )
 
-WAITS_OF_A_CANDIDATE = frozenset({Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING})
+WAITS_OF_A_CANDIDATE = frozenset(
+    {Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING, Reason.EVALUATION_INCONCLUSIVE}
+)
 EVALUATED_AGAIN = frozenset({Reason.EVALUATION_FAILED, Reason.EVALUATION_INCONCLUSIVE})
 """After these a release of the same version, which a person asks for, evaluates it once more."""
 HELD_BY_SLIPWAY = "slipway"
@@ -238,8 +240,10 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
+    before = state.last_good
+    same_image = before is not None and before.push.digest == state.push.digest
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
-    good = replace(good, signer=state.signer)
+    good = replace(good, since=before.since if before is not None and same_image else now, signer=state.signer)
     if state.evaluation is not None and state.evaluation.version == state.candidate:
         good = replace(good, scores=state.evaluation.scores, scores_key=state.evaluation.key)
     again = state.last_good is not None and state.last_good.version == good.version

@@ -167,6 +167,18 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class StageWait:
+    """An image that is good in the stage before, and that the target has not taken."""
+
+    push: Push
+    since: datetime
+    """Since when it is good at every target of that stage."""
+    until: datetime
+    reason: str
+    """STAGE_WAITING, or why the target never takes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredState:
     """What an agent should run."""
 
@@ -215,6 +227,10 @@ class DesiredState:
     """Secret name in lower case -> the version that an event named last."""
     requested_generation: int = 0
     """The generation of an operator's last release: it waits for no window."""
+    stage_wait: StageWait | None = None
+    """Where the target takes its images from an earlier stage."""
+    past_stage: str = ""
+    """The digest that an operator sent past the stage before: holds of that stage do not count for it."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

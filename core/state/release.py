@@ -73,6 +73,8 @@ class GoodVersion:
     scores_key: str = ""
     signer: str = ""
     """Who signed its image, where that was verified."""
+    since: datetime | None = None
+    """Since when its image is the good one, without interruption."""
 
 
 @dataclass(frozen=True, slots=True)

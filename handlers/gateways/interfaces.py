@@ -105,8 +105,8 @@ class Foundry(Protocol):
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
-    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
-        """Create an evaluation by these criteria; returns its id."""
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
+        """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
 
     async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
         """Start a run over rows of ``query``, ``response`` and ``ground_truth``; returns its id."""

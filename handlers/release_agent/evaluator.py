@@ -28,11 +28,11 @@ RUN_NAME = "slipway"
 Rows = list[dict[str, str]]
 
 
-async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseContext) -> ActionResult:
-    """Do the next step; raises LeaseLostError, TransientError or PermanentError."""
+async def read_evaluation(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseContext) -> ActionResult:
+    """Look for the run, or read how far it is; raises LeaseLostError, TransientError or PermanentError."""
     evaluation = evaluation_of(inputs.release, asked)
-    if evaluation is None or evaluation.sent_at is None:
-        return await _begin(inputs, asked, evaluation.attempt if evaluation else 1, run)
+    if evaluation is None:  # pragma: no cover - it was decided on one
+        raise ValueError("an evaluation is read that has begun")
     if not evaluation.run_id:
         return await _find_run(inputs, evaluation, run)
     found = await run.gateways.foundry.get_run(evaluation.service_id, evaluation.run_id)
@@ -41,9 +41,14 @@ async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseConte
     return await _saved(_after_run(inputs.release, asked, evaluation, found, run), run)
 
 
-async def _begin(inputs: DecisionInput, asked: EvaluateSpec, attempt: int, run: ReleaseContext) -> ActionResult:
-    """Ask the rows, grade what Slipway grades, and start the run for the rest."""
+async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseContext) -> ActionResult:
+    """Ask the rows, grade what Slipway grades, and start the run for the rest.
+
+    Raises LeaseLostError, TransientError or PermanentError.
+    """
     release, clock = await _report_start(inputs, run), run.gateways.clock
+    before = evaluation_of(release, asked)
+    attempt = before.attempt if before else 1
     evaluation = Evaluation(release.candidate or "", asked.key, clock.now(), attempt)
     evaluation = replace(evaluation, live_version=baseline_version(inputs, asked))
     known = _known_scores(release, evaluation)
@@ -102,9 +107,8 @@ async def _start_run(
         problem = "the secrets that the answers may repeat could not be read, so that they cannot be left out"
         return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)
     masked = [{key: redact(text) for key, text in row.items()} for row in rows]
-    name = f"slipway {run.spec.name} {evaluation.version}"
     try:
-        service_id = await foundry.create_evaluation(name, asked.service_criteria())
+        service_id = await foundry.create_evaluation(run.spec.name, evaluation.version, asked.service_criteria())
         await run.keeper.keep()
         evaluation = replace(evaluation, service_id=service_id, sent_at=clock.now())
         intent = replace(release, evaluation=evaluation)

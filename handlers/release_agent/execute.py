@@ -24,6 +24,7 @@ from core.release.actions import (
     Poll,
     PruneForRoom,
     Read,
+    ReadEvaluation,
     ReleaseAgain,
     ReplaceDesiredPush,
     Requeue,
@@ -41,7 +42,7 @@ from core.release.inputs import DecisionInput, Observed
 from core.release_outcome import seconds_since
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
-from handlers.release_agent.evaluator import evaluate
+from handlers.release_agent.evaluator import evaluate, read_evaluation
 from handlers.release_agent.foundry_writer import WriteResult
 from handlers.release_agent.next_message import enqueue_opening
 from handlers.release_agent.release_context import ActionResult, ReleaseContext
@@ -75,6 +76,8 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
             return await _verify(action, inputs, run)
         case Evaluate():
             return await evaluate(inputs, action.spec, run)
+        case ReadEvaluation():
+            return await read_evaluation(inputs, action.spec, run)
         case Check():
             return await _check(action, inputs, run)
         case PruneForRoom():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.agents_file.spec import AgentSpec
 from core.definition import ResolvedDefinition, metadata
 from core.model import Routing, Version
 from core.release import transitions
@@ -16,6 +17,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseLostError
+from handlers.release_agent.stages import read_desired
 
 KINDS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.MOVE_TRAFFIC, RollBack: WriteKind.ROLL_BACK}
 
@@ -36,11 +38,10 @@ class WriteResult:
 class FoundryWriter:
     """The writes of one lease holder. Every method may raise LeaseLostError, TransientError or PermanentError."""
 
-    def __init__(self, agent: str, lease: Lease, gateways: Gateways) -> None:
-        self._agent = agent
+    def __init__(self, spec: AgentSpec, lease: Lease, gateways: Gateways) -> None:
+        self._agent, self._spec, self._gateways = spec.name, spec, gateways
         self._lease = lease
         self._foundry = gateways.foundry
-        self._state_store = gateways.state_store
         self._clock = gateways.clock
 
     async def create(self, inputs: DecisionInput, action: Create) -> WriteResult:
@@ -99,7 +100,7 @@ class FoundryWriter:
         if decided_on is None:
             return None
         try:
-            return await self._state_store.get_desired(self._agent)
+            return await read_desired(self._spec, self._gateways)
         except GatewayError:
             return decided_on
 

@@ -14,6 +14,7 @@ from core.state.release import ReleaseState
 from core.timing import MAX_CLOCK_SKEW
 from core.waits import old_enough_at
 from handlers.gateways.interfaces import Gateways
+from handlers.release_agent.stages import read_desired
 from handlers.telemetry import otel
 
 REQUEUE_DELAY = timedelta(seconds=60)
@@ -47,7 +48,7 @@ async def enqueue_next(
     elif ended.reason is Reason.LEASE_LOST:
         delay = REQUEUE_DELAY
     else:
-        desired = await gateways.state_store.get_desired(spec.name)
+        desired = await read_desired(spec, gateways)
         ends = [old_enough_at(waiting, spec) for waiting in desired.waiting]
         ends = [end for end in ends if started < end <= now + MAX_CLOCK_SKEW]
         ends += filter(None, [next_message_due(desired, release, spec, now)])

@@ -20,6 +20,7 @@ from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.registry_tags import RegistryTags
 from handlers.release_agent.resolve_definition import DefinitionResolver
+from handlers.release_agent.stages import read_desired
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,14 @@ class Observer:
         self._resolver = DefinitionResolver(spec, login_server, gateways)
         self._gateways = gateways
 
+    async def _desired(self) -> DesiredState:
+        return await read_desired(self._spec, self._gateways)
+
     async def prefetch(self) -> Prefetch | None:
         """What a release needs, read while its lease is asked for; None where storage does not answer."""
         at, store = self._gateways.clock.now(), self._gateways.state_store
         try:
-            desired, release = await gather_two(store.get_desired(self._agent), store.get_release(self._agent))
+            desired, release = await gather_two(self._desired(), store.get_release(self._agent))
         except GatewayError:
             return None
         states = Prefetch(at, desired, release=release)
@@ -112,15 +116,14 @@ class Observer:
     async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
         """The desired state, and the version that is waited for."""
         at = self._gateways.clock.now()
-        store = self._gateways.state_store
-        now_desired, observed = await gather_two(store.get_desired(self._agent), self._poll(observed, polled_version))
+        now_desired, observed = await gather_two(self._desired(), self._poll(observed, polled_version))
         return Prefetch(at, now_desired, _still_valid(observed, desired, now_desired))
 
     async def read_for_traffic(self, desired: DesiredState, observed: Observed, candidate: str) -> Prefetch:
         """What moving the traffic is decided on: candidate, routing and desired state as they are now."""
         at, foundry = self._gateways.clock.now(), self._gateways.foundry
         reads = gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, candidate))
-        now_desired, (agent, version) = await gather_two(self._gateways.state_store.get_desired(self._agent), reads)
+        now_desired, (agent, version) = await gather_two(self._desired(), reads)
         seen = observed.with_agent(agent).with_version(candidate, version)
         return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
 

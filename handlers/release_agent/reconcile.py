@@ -44,6 +44,7 @@ from handlers.release_agent.release_context import ActionResult, ReleaseContext
 from handlers.release_agent.release_log import ReleaseLog
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.release_agent.session_closer import SessionCloser
+from handlers.release_agent.stages import take_promotion, wake_next_stage
 from handlers.settings import Settings
 from handlers.telemetry import metrics, otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -56,11 +57,13 @@ NO_SLOT = "Foundry refuses requests (429), and other releases are before this on
 
 
 async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Continue the release that the message names; a message that names none is recorded and done with."""
+    """Continue the release that the message names, and wake the next stage; one that names none is only recorded."""
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
-        await reconcile(spec, settings, gateways, parsed.traceparent)
+        if await take_promotion(spec, gateways):
+            ended = await reconcile(spec, settings, gateways, parsed.traceparent)
+            await wake_next_stage(spec, ended, agents, gateways)
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
@@ -90,7 +93,7 @@ async def reconcile(
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
-            writer = FoundryWriter(spec.name, lease, gateways)
+            writer = FoundryWriter(spec, lease, gateways)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:

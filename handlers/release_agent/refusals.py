@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.reasons import Reason
-from core.release.actions import Action, Check, Create, Evaluate, MoveTraffic, NeedsRead, Pin, RollBack
+from core.release.actions import Action, Check, Create, Evaluate, MoveTraffic, NeedsRead, Pin, ReadEvaluation, RollBack
 from core.state.release import Phase, ReleaseState
 from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentError, TransientError
 
@@ -14,7 +14,7 @@ def refusal_reason(error: GatewayError, action: Action, state: ReleaseState) -> 
         return Reason.PREVIEW_REQUIRED if error.names_preview else Reason.FORBIDDEN
     if isinstance(action, Create):
         return Reason.VERSION_LIMIT if error.code == TOO_MANY_VERSIONS else Reason.CREATE_REFUSED
-    if isinstance(action, Evaluate):
+    if isinstance(action, Evaluate | ReadEvaluation):
         return Reason.EVALUATION_INCONCLUSIVE
     if isinstance(error, TransientError) and isinstance(action, NeedsRead):
         return Reason.TOOLBOX_REFUSED  # a conflict that lasts, of the one write beside the reads

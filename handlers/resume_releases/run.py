@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from core.agents_file.spec import Agents
 from core.reasons import Reason
@@ -17,6 +18,7 @@ from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
 from handlers.resume_releases.gone_images import report_gone_images
 from handlers.resume_releases.missed_pushes import find_missed_pushes
+from handlers.resume_releases.next_stage import wake_stages
 from handlers.resume_releases.poison_queues import report_poison_queues
 from handlers.resume_releases.secrets_check import check_secrets
 from handlers.telemetry import metrics, otel
@@ -35,6 +37,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     """
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     states, changed = AgentStates(gateways.state_store), list[bool]()
+    wake = partial(wake_stages, agents, states, decisions, gateways)
     unfinished = await gateways.state_store.list_agents(UNFINISHED)
     at_work = set(unfinished)
 
@@ -57,7 +60,7 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
         await check_secrets(agents, states, decisions, gateways)
 
     async def find_work() -> None:
-        await _run_steps([requeue, apply_changes, find_missed, measure, find_rotations], decisions)
+        await _run_steps([requeue, apply_changes, find_missed, wake, measure, find_rotations], decisions)
         heartbeat = {**reason_fields(Reason.HEARTBEAT), "step": STEP, "unfinished": len(unfinished)}
         otel.log_decision(heartbeat, severity="info")
         metrics.heartbeat()

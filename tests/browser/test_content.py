@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -94,6 +96,33 @@ def test_counters_are_added_up_and_histograms_averaged(server: TelemetryServer, 
     expect(page.get_by_role("row", name="queue-8")).to_contain_text("7")
     expect(page.get_by_role("row", name="queue-0")).to_be_visible()
     assert "hello-agent · failed 1" in (card.get_by_role("img").get_attribute("aria-label") or "")
+
+
+def scored(reason: str, version: str, scores: str, agent: str = "hello-agent") -> dict[str, Any]:
+    """The decision about an evaluated version."""
+    return decision(reason, after=float(version), agent=agent, version=version, scores=scores)
+
+
+def test_scores_over_versions_stand_beside_their_threshold(server: TelemetryServer, visit: OpenView) -> None:
+    expect_row = {"criterion": "expect", "threshold": 0.9}
+    seconds = {"criterion": "latency_p95", "value": 2.5, "threshold": 2, "unit": " s", "is_passed": False}
+    server.send([
+        scored("EVALUATION_PASSED", "1", json.dumps([expect_row | {"value": 1}])),
+        scored("EVALUATION_FAILED", "2", json.dumps([expect_row | {"value": 0.5, "is_passed": False}, seconds])),
+        scored("EVALUATION_FAILED", "3", "written by another version"),
+        scored("EVALUATION_PASSED", "1", json.dumps([expect_row | {"value": 1}]), "billing-agent"),
+    ])  # fmt: skip
+    page = visit("metrics")
+    expect(page.locator(".card.score")).to_have_count(3)
+    card = page.get_by_role("region", name="expect of hello-agent", exact=True)
+    expect(card.get_by_role("row")).to_have_text(["version 20.5 at least 0.9", "version 11 at least 0.9"])
+    expect(card.locator("path.dot.good")).to_have_count(1)
+    expect(card.locator("path.dot.bad")).to_have_count(1)
+    expect(card.locator("path.threshold")).to_have_count(1)
+    slow = page.get_by_role("region", name="latency_p95 of hello-agent", exact=True)
+    expect(slow.get_by_role("row")).to_have_text(["version 22.5 s at most 2 s"])
+    page = visit("metrics?agent=billing-agent")
+    expect(page.locator(".card.score")).to_have_count(1)
 
 
 def test_every_reason_page_is_shown_without_markup(server: TelemetryServer, visit: OpenView) -> None:

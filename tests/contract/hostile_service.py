@@ -115,7 +115,7 @@ class HostileGateways:
             "create a toolbox": lambda: foundry.ensure_toolbox("a", [{"type": "code_interpreter"}]),
             "delete a toolbox": lambda: foundry.delete_toolbox_version("a", "1"),
             "end a session": lambda: foundry.end_session("a", "s"),
-            "create an evaluation": lambda: foundry.create_evaluation("a", []),
+            "create an evaluation": lambda: foundry.create_evaluation("a", "1", []),
             "start a run": lambda: foundry.start_run("eval_1", "a", []),
             "delete an evaluation": lambda: foundry.delete_evaluation("eval_1"),
             "read a secret": lambda: self.key_vault.get_secret("a", None),

@@ -60,7 +60,7 @@ class ServiceUnderTest:
 
     async def start(self, *criteria: ServiceCriterion, rows: list[dict[str, str]] | None = None) -> tuple[str, str]:
         """The ids of an evaluation and its run."""
-        evaluation = await self.foundry.create_evaluation("hello 2", criteria)
+        evaluation = await self.foundry.create_evaluation("hello", "2", criteria)
         return evaluation, await self.foundry.start_run(evaluation, "hello 2 f1", ROWS if rows is None else rows)
 
     async def run(self, *criteria: ServiceCriterion, rows: list[dict[str, str]] | None = None) -> EvaluationRun:
@@ -170,7 +170,7 @@ async def test_results_come_in_pages(real: RealService) -> None:
 
 async def test_what_is_sent_for_each_kind_of_criterion(real: RealService) -> None:
     f1 = ServiceCriterion("builtin.f1_score", "builtin.f1_score")
-    evaluation = await real.foundry.create_evaluation("hello 2", [COHERENCE, f1, EXACT, NEAR])
+    evaluation = await real.foundry.create_evaluation("hello", "2", [COHERENCE, f1, EXACT, NEAR])
     mapping = {"query": "{{item.query}}", "response": "{{item.response}}"}
     compared = {"input": "{{item.response}}", "reference": "{{item.ground_truth}}"}
     judged = {"type": "azure_ai_evaluator", "name": "coherence", "evaluator_name": "builtin.coherence"}
@@ -194,12 +194,12 @@ async def test_a_refused_criterion_is_one_line_in_the_words_of_the_service(real:
     body = {"error": {"code": "UserError", "message": message}}
     await plan_faults(real.service.url, {"path": "/evals$", "status": 400, "body": body})
     with pytest.raises(PermanentError) as raised:
-        await real.foundry.create_evaluation("hello 2", [ServiceCriterion("builtin.nonsense", "builtin.nonsense")])
+        await real.foundry.create_evaluation("hello", "2", [ServiceCriterion("builtin.nonsense", "builtin.nonsense")])
     assert str(raised.value) == f"Foundry: UserError: create an evaluation: {message}"
 
 
 async def test_the_service_may_repeat_a_row_and_no_error_shows_it(real: RealService) -> None:
-    evaluation = await real.foundry.create_evaluation("hello 2", [EXACT])
+    evaluation = await real.foundry.create_evaluation("hello", "2", [EXACT])
     body = {"error": {"code": "UserError", "message": "the row 'Paris' is not valid"}}
     await plan_faults(real.service.url, {"path": "/runs$", "status": 400, "body": body})
     with pytest.raises(PermanentError) as raised:
@@ -208,7 +208,7 @@ async def test_the_service_may_repeat_a_row_and_no_error_shows_it(real: RealServ
 
 
 async def test_a_run_is_sent_once_whatever_is_answered(real: RealService) -> None:
-    evaluation = await real.foundry.create_evaluation("hello 2", [EXACT])
+    evaluation = await real.foundry.create_evaluation("hello", "2", [EXACT])
     await plan_faults(real.service.url, {"path": "/runs$", "status": 429, "headers": {"Retry-After": "7"}, "times": 9})
     with pytest.raises(TransientError) as raised:
         await real.foundry.start_run(evaluation, "hello 2 f1", ROWS)
@@ -217,7 +217,7 @@ async def test_a_run_is_sent_once_whatever_is_answered(real: RealService) -> Non
 
 
 async def test_after_a_5xx_it_is_unclear_whether_a_run_was_started(real: RealService) -> None:
-    evaluation = await real.foundry.create_evaluation("hello 2", [EXACT])
+    evaluation = await real.foundry.create_evaluation("hello", "2", [EXACT])
     await plan_faults(real.service.url, {"path": "/runs$", "status": 503})
     with pytest.raises(TransientError) as raised:
         await real.foundry.start_run(evaluation, "hello 2 f1", ROWS)
@@ -226,7 +226,7 @@ async def test_after_a_5xx_it_is_unclear_whether_a_run_was_started(real: RealSer
 
 @pytest.mark.parametrize("text", ["ä" * (MAX_ROWS_BYTES // 6), "," * MAX_ROWS_VALUES])
 async def test_rows_that_could_not_be_read_back_are_refused_before_they_are_sent(real: RealService, text: str) -> None:
-    evaluation, sent = await real.foundry.create_evaluation("hello 2", [EXACT]), len(real.service.requests)
+    evaluation, sent = await real.foundry.create_evaluation("hello", "2", [EXACT]), len(real.service.requests)
     with pytest.raises(PermanentError, match="ROWS_TOO_LARGE"):
         await real.foundry.start_run(evaluation, "hello 2 f1", [PARIS | {"response": text}])
     assert len(real.service.requests) == sent
@@ -247,6 +247,6 @@ async def test_why_evaluators_could_not_run_is_said_in_public_codes(real: RealSe
 
 
 async def test_two_runs_at_once_have_two_ids(tested: ServiceUnderTest) -> None:
-    evaluation = await tested.foundry.create_evaluation("hello 2", [EXACT])
+    evaluation = await tested.foundry.create_evaluation("hello", "2", [EXACT])
     runs = await asyncio.gather(*(tested.foundry.start_run(evaluation, "a", ROWS) for _ in range(2)))
     assert len(set(runs)) == 2

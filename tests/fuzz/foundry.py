@@ -110,7 +110,7 @@ CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "open_session": (lambda: FOUNDRY.open_session("a", "3", 5.0), [SESSION]),
     "end_session": (lambda: FOUNDRY.end_session("a", "s"), [{}]),
     "toolbox": (lambda: FOUNDRY.ensure_toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
-    "create_evaluation": (lambda: FOUNDRY.create_evaluation("a", [JUDGE]), [EVALUATION]),
+    "create_evaluation": (lambda: FOUNDRY.create_evaluation("a", "3", [JUDGE]), [EVALUATION]),
     "start_run": (lambda: FOUNDRY.start_run("eval_1", "a", [{"query": "q", "response": "r"}]), [RUN]),
     "find_run": (lambda: FOUNDRY.find_run("eval_1", "a"), [{"data": [RUN], "last_id": "x", "has_more": False}]),
     "get_run": (lambda: FOUNDRY.get_run("eval_1", "evalrun_1"), [RUN, RESULTS]),

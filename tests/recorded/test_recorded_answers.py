@@ -260,7 +260,7 @@ CRITERIA.insert(1, ServiceCriterion("builtin.f1_score", "builtin.f1_score"))
 
 @replays("50")
 async def an_evaluation_by_evaluators_is_created(replay: Replay) -> None:
-    assert await replay.foundry.create_evaluation("label model test with inline data", CRITERIA) == EVAL
+    assert await replay.foundry.create_evaluation("hello", "2", CRITERIA) == EVAL
     recorded, sent = exchange("50").request["body"], replay.recording.requests[-1]["body"]
     assert sent.keys() == recorded.keys()
     recorded["testing_criteria"][1]["name"] = "f1_score"
@@ -270,7 +270,7 @@ async def an_evaluation_by_evaluators_is_created(replay: Replay) -> None:
 @replays("51")
 async def an_evaluation_by_graders_is_created(replay: Replay) -> None:
     criterion = ServiceCriterion("string_check", "string_check", operation="eq")
-    assert await replay.foundry.create_evaluation("a", [criterion]) == "eval_19245b9f45084c2e89671c457337f2f3"
+    assert await replay.foundry.create_evaluation("hello", "2", [criterion]) == "eval_19245b9f45084c2e89671c457337f2f3"
     recorded, (sent,) = exchange("51").request["body"], replay.recording.requests[-1]["body"]["testing_criteria"]
     assert sent.keys() == recorded["testing_criteria"][2].keys()
 

@@ -10,7 +10,7 @@ from typing import Any
 from core.definition import FINGERPRINT
 from core.events import ImagePushed, SecretChanged
 from core.model import Push, Routing, Status
-from core.state.release import Phase
+from core.state.release import WITHOUT_TRAFFIC
 from handlers import user_commands
 from handlers.events.image_pushed import handle_push
 from handlers.events.secret_changed import handle_secret_change
@@ -308,7 +308,7 @@ async def finish(history: History) -> None:
     """A person ends the pause and approves the candidate, or does not."""
     if history.random.random() < 0.7:
         await _resume(history)
-    if history.random.random() < 0.7 and history.oracle.release.phase in (Phase.CONFIRMED, Phase.VERIFIED):
+    if history.random.random() < 0.7 and history.oracle.release.phase in WITHOUT_TRAFFIC:
         await approve(history)
 
 

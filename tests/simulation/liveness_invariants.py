@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.model import Status
 from core.release.inputs import rollback_version
 from core.state.desired import Cause
-from core.state.release import Phase
+from core.state.release import WITHOUT_TRAFFIC
 from tests.simulation.report_invariants import check_reported_once
 from tests.simulation.run import History
 from tests.simulation.safety_invariants import InvariantError
@@ -14,13 +14,13 @@ from tests.simulation.scene import AGENT, Behaviour
 ROLLED_BACK = {"CHECK_FAILED", "CHECK_FAILED_NO_ROLLBACK_VERSION", "HELD"}
 FAILED_BY = {
     Behaviour.FAILS: {"IMAGE_ERROR"},
-    Behaviour.WRONG: {"VERIFY_FAILED", *ROLLED_BACK},
+    Behaviour.WRONG: {"VERIFY_FAILED", "EVALUATION_FAILED", *ROLLED_BACK},
     Behaviour.WRONG_LIVE: ROLLED_BACK,
-    Behaviour.FLAKY: {"VERIFY_FAILED", *ROLLED_BACK},
+    Behaviour.FLAKY: {"VERIFY_FAILED", "EVALUATION_FAILED", *ROLLED_BACK},
 }
 """Reasons with which a release of such an image may fail."""
 LIVE = {"LIVE", "ALREADY_LIVE"}
-INCONCLUSIVE = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE"}
+INCONCLUSIVE = {"VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE", "EVALUATION_INCONCLUSIVE"}
 """The service did not answer in time: a release may end so, and nothing is held."""
 
 
@@ -41,7 +41,7 @@ def check_end(history: History) -> None:
     )
     may_wait = desired.pause is not None or was_touched
     _expect(not history.queue.waiting or may_wait, "a message is left")
-    needs_approval = history.scene.mode == "manual" and release.phase in (Phase.CONFIRMED, Phase.VERIFIED)
+    needs_approval = history.scene.mode == "manual" and release.phase in WITHOUT_TRAFFIC
     _expect(
         not release.is_open or needs_approval or may_wait,
         f"the release never ended: it is {release.phase}: {_last_reasons(history)}",

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "RESUME_SCHEDULE": "0 */5 * * * *",
 }
 PROBE = "{ask: ping, expect: pong, within: 20s}"
+DATASET = b"\n".join(b'{"ask": "%d", "expect": "pong", "reference": "pong"}' % number for number in range(3))
 Mode = Literal["auto", "manual", "notify"]
 
 
@@ -55,6 +56,8 @@ class Scene:
     """The value of an environment variable, which a configuration change may alter."""
     windows: str = ""
     """``release.windows``, where there are some."""
+    evaluate: str = ""
+    """``release.evaluate``, where a version must answer a dataset."""
 
     @property
     def agents(self) -> Agents:
@@ -90,8 +93,9 @@ def _agents(scene: Scene) -> Agents:
     probes = [f"{gate}: {PROBE}" for gate, is_set in (("verify", scene.verify), ("check", scene.check)) if is_set]
     times = {"min_push_age": scene.min_push_age, "hold_for": scene.hold_for, "provision_within": scene.provision_within}
     ages = ", ".join(["debounce: 5s", *(f"{name}: {time}" for name, time in times.items())])
-    windows = [f"windows: {scene.windows}"] if scene.windows else []
-    release = ", ".join([f"mode: {scene.mode}, {ages}", *probes, *windows])
+    gates = {"windows": scene.windows, "evaluate": scene.evaluate}
+    others = [f"{name}: {value}" for name, value in gates.items() if value]
+    release = ", ".join([f"mode: {scene.mode}, {ages}", *probes, *others])
     return load_agents(
         f"""
 agents:
@@ -101,5 +105,6 @@ agents:
     env_from_vault: {str(scene.env_from_vault).lower()}
     release: {{{release}}}
     keep: {{newest: 1, min_age: 1m, failed: 1m, max_deletes: 3}}
-""".encode()
+""".encode(),
+        lambda _: DATASET,
     )

@@ -14,7 +14,7 @@ from core.agents_file.spec import AgentSpec
 from core.grading import compare
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, EndRelease, Evaluate, Poll, Read, Requeue, UpdateState
+from core.release.actions import Action, EndRelease, Evaluate, Poll, Read, ReadEvaluation, Requeue, UpdateState
 from core.release.inputs import DecisionInput, rollback_version
 from core.state.evaluation import Evaluation
 from core.state.release import Phase, ReleaseState
@@ -41,9 +41,9 @@ def evaluate(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | 
     if evaluation is not None and abs(now - evaluation.started_at) >= asked.within:
         state = inconclusive(release, evaluation, f"no result within {asked.within.total_seconds():.0f} s", now)
         return UpdateState(Reason.EVALUATION_INCONCLUSIVE, state, already_reported=True)
-    if evaluation is None and (needed := inputs.needs(Read.AGENT)):
-        return needed
-    return Evaluate(release.candidate or "", asked)
+    if evaluation is not None and evaluation.sent_at is not None:
+        return ReadEvaluation(evaluation.version, asked)
+    return inputs.needs(Read.AGENT) or Evaluate(release.candidate or "", asked)
 
 
 def evaluation_of(release: ReleaseState, spec: EvaluateSpec) -> Evaluation | None:
@@ -64,7 +64,8 @@ def after_run_missing(release: ReleaseState, evaluation: Evaluation, now: dateti
     """A run that was about to be started does not show: wait for it, then ask the rows again."""
     if abs(now - (evaluation.sent_at or now)) < CONSISTENCY_LAG:
         return Poll(Reason.UNCLEAR_ANSWER, evaluation.version)
-    return UpdateState(Reason.WRITE_NOT_APPLIED, replace(release, evaluation=None))
+    again = Evaluation(evaluation.version, evaluation.key, now, evaluation.attempt)
+    return UpdateState(Reason.WRITE_NOT_APPLIED, replace(release, evaluation=again))
 
 
 def inconclusive(
@@ -78,11 +79,11 @@ def inconclusive(
 
 def _after_problem(release: ReleaseState, evaluation: Evaluation, now: datetime) -> Action:
     reason, retry_at = Reason.EVALUATION_INCONCLUSIVE, evaluation.retry_at or now
+    detail = f"attempt {evaluation.attempt} of {MAX_ATTEMPTS}: {evaluation.problem}"
     if evaluation.attempt >= MAX_ATTEMPTS:
-        ended = transitions.ended(release, reason, now, evaluation.problem)
-        return EndRelease(reason, ended, evaluation.problem)
+        return EndRelease(reason, transitions.ended(release, reason, now, detail), detail)
     if now < retry_at:
-        return Requeue(reason, retry_at, f"attempt {evaluation.attempt} of {MAX_ATTEMPTS}: {evaluation.problem}")
+        return Requeue(reason, retry_at, detail)
     again = Evaluation(evaluation.version, evaluation.key, now, evaluation.attempt + 1)
     return UpdateState(reason, replace(release, evaluation=again), already_reported=True)
 

@@ -124,7 +124,8 @@ class AzureFoundry:
         what = f"delete version {version} of toolbox {name}"
         return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **ONCE))
 
-    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
+        name = f"slipway {agent} {version}"
         return await evaluations.create_evaluation(await self._client.get(), self._calls, name, criteria)
 
     async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:

@@ -116,19 +116,23 @@ class FoundryProjects:
         foundry, toolbox = self._of(name)
         return await foundry.delete_toolbox_version(toolbox, version)
 
-    # evaluations judge rows that are sent with them, so that the settings' project can judge those of every target
-
-    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
-        return await self._default.create_evaluation(name, criteria)
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
+        """The id names the project as a target does, so that rows and answers stay in the agent's project."""
+        foundry, name = self._of(agent)
+        return target_of(await foundry.create_evaluation(name, version, criteria), project_of(agent))
 
     async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
-        return await self._default.start_run(evaluation, name, rows)
+        foundry, key = self._of(evaluation)
+        return await foundry.start_run(key, name, rows)
 
     async def find_run(self, evaluation: str, name: str) -> str | None:
-        return await self._default.find_run(evaluation, name)
+        foundry, key = self._of(evaluation)
+        return await foundry.find_run(key, name)
 
     async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
-        return await self._default.get_run(evaluation, run)
+        foundry, key = self._of(evaluation)
+        return await foundry.get_run(key, run)
 
     async def delete_evaluation(self, evaluation: str) -> None:
-        await self._default.delete_evaluation(evaluation)
+        foundry, key = self._of(evaluation)
+        await foundry.delete_evaluation(key)

@@ -53,7 +53,7 @@ class InMemoryEvaluations:
         """Runs that were started."""
         self._numbers = itertools.count(1)
 
-    async def create_evaluation(self, name: str, criteria: Sequence[ServiceCriterion]) -> str:
+    async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         key = f"eval_{next(self._numbers)}"
         self.evaluations[key] = Evaluation(tuple(criteria))
         return key

@@ -2,6 +2,7 @@
 
 import { h, keyed } from "./dom.js";
 import { legend, plot } from "./plot.js";
+import { scoreCard, scoreSeries } from "./scores.js";
 import { clock, duration } from "./time.js";
 
 /** name, title, kind, unit; a test compares them with the reference. */
@@ -34,8 +35,9 @@ export class Metrics {
     this.store = store;
     this.figures = h("dl", { class: "figures", "aria-label": "The four DORA metrics, of the data shown here" });
     this.cards = h("div", { class: "cards" });
+    this.scores = h("div", { class: "cards scores" });
     this.none = h("p", { class: "empty", hidden: true }, "No metrics have arrived yet. They are sent every five seconds once there is something to measure.");
-    element.append(this.figures, this.cards, this.none);
+    element.append(this.figures, this.scores, this.cards, this.none);
   }
 
   show({ filter = {} } = {}) {
@@ -45,10 +47,12 @@ export class Metrics {
     const cards = [...METRICS, ...unknown.map((name) => [name, name, guessKind(metrics.get(name)), ""])];
     const shown = cards.filter(([name]) => metrics.has(name));
     this.span = extent(metrics);
-    this.none.hidden = shown.length > 0;
+    const scores = scoreSeries(this.store.decisions, filter.agent);
+    this.none.hidden = shown.length + scores.length > 0;
     this.figures.hidden = shown.length === 0;
     this.figures.replaceChildren(...dora(metrics).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("span", { class: "quiet" }, note)))));
     const version = `${this.span}`;
+    keyed(this.scores, scores, { key: ({ key }) => key, version: ({ points }) => JSON.stringify(points), make: scoreCard });
     keyed(this.cards, shown, { key: ([name]) => name, version: () => version, make: (card) => this.#card(card) });
   }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -106,3 +108,38 @@ async def test_a_line_that_a_person_wrote_with_another_time_hides_none(app: App,
     await app.journal.append({"at": at, "agent": AGENT, "tag": "v1", "reason": "NOTE", "generation": 9})
     decisions = (await explain(context_of(app), "v1", DAY)).data["decisions"]
     assert "LIVE" in [decision["reason"] for decision in decisions]
+
+
+def evaluated(app: App, version: str, reason: str, scores: object, **more: object) -> dict[str, object]:
+    line = {"at": app.clock.now().isoformat(), "agent": AGENT, "version": version, "tag": f"v{version}"}
+    return line | {"reason": reason, "scores": scores, "digest": f"sha256:{version * 64}"} | more
+
+
+async def test_it_shows_the_scores_of_all_versions_of_an_agent_beside_one_that_was_evaluated(app: App) -> None:
+    expect = {"criterion": "expect", "value": 0.875, "threshold": 0.9, "live": 1.0, "is_passed": False}
+    latency = {"criterion": "latency_p95", "value": 2.5, "threshold": 2, "unit": " s", "is_passed": False}
+    await app.journal.append(
+        evaluated(app, "1", "EVALUATION_PASSED", json.dumps([expect | {"value": 1.0, "is_passed": True}])),
+        evaluated(app, "2", "EVALUATION_FAILED", json.dumps([expect, latency]), report="https://ai.azure.com/r"),
+        evaluated(app, "3", "EVALUATION_FAILED", "of another version"),
+        evaluated(app, "4", "EVALUATION_FAILED", json.dumps([{"criterion": "expect"}])),
+        evaluated(app, "5", "LIVE", json.dumps([expect])),
+        evaluated(app, "6", "EVALUATION_FAILED", json.dumps([expect]), agent="second-agent"),
+    )
+    result = await explain(context_of(app), "v2", DAY)
+    assert [(item["version"], item["scores"][0]["value"]) for item in result.data["scores"]] == [
+        ("1", 1.0),
+        ("2", 0.875),
+    ]
+    assert result.data["decisions"][0]["report"] == "https://ai.azure.com/r"
+    lines = [re.split(" {2,}", line) for line in result.text.splitlines()]
+    start = lines.index(["AGENT", "VERSION", "TAG", "expect", "latency_p95"])
+    assert lines[start + 1 : start + 3] == [
+        [AGENT, "1", "v1", "1"],
+        [AGENT, "2", "v2", "0.875 (at least 0.9, live 1)", "2.5 s (at most 2 s)"],
+    ]
+
+
+async def test_no_journal_is_read_for_scores_where_nothing_was_evaluated(app: App) -> None:
+    await make_live(app, "a")
+    assert (await explain(context_of(app), "v1", DAY)).data["scores"] == []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.agents_file.loader import AgentsFileError, load_agents, past_freezes, warnings
-from core.agents_file.spec import SecretRef
+from core.agents_file.spec import SecretRef, StagePlace, followers_of, next_stage
 
 HEAD = """
 projects:
@@ -31,6 +31,21 @@ def test_an_agent_is_a_target_in_each_project_of_its_stage() -> None:
     assert (default.name, default.agent, default.toolbox) == ("hello", "hello", "hello-tools")
     assert (eu.cpu, default.cpu) == ("2", "2")
     assert agents.projects["eu"] == "https://contoso-eu.services.ai.azure.com/api/projects/agents"
+
+
+def test_each_stage_knows_the_targets_before_it() -> None:
+    stages = "[{project: eu}, {projects: [us, default], soak: 1h30m}, {project: asia}]"
+    head = HEAD + "  asia: {endpoint: 'https://contoso-asia.services.ai.azure.com/api/projects/agents'}\n"
+    agents = load_agents(f"{head}{ONE}{stages}\n".encode())
+    assert {name: spec.place for name, spec in agents.agents.items()} == {
+        "hello@eu": StagePlace(),
+        "hello@us": StagePlace(2, ("hello@eu",), ("hello@eu",), timedelta(minutes=90)),
+        "hello": StagePlace(2, ("hello@eu",), ("hello@eu",), timedelta(minutes=90)),
+        "hello@asia": StagePlace(3, ("hello@us", "hello"), ("hello@eu", "hello@us", "hello")),
+    }
+    assert [spec.name for spec in followers_of(agents, "agents/hello")] == ["hello@eu"]
+    assert next_stage(agents, "hello@eu") == ("hello@us", "hello")
+    assert next_stage(agents, "hello") == ("hello@asia",)
 
 
 def test_without_stages_an_agent_is_its_own_target() -> None:
@@ -81,7 +96,10 @@ def test_agents_share_the_stages_of_the_defaults() -> None:
             "[{project: eu, stages: []}]",
             "stages.0.stages, line 8: unknown key here; it belongs directly under the agent",
         ),
-        ("[{project: eu}, {project: us}]", "stages.1, line 8: an agent has one stage; name all its projects there"),
+        ("[{project: eu}, {projects: [us, eu]}]", "stages.1, line 8: names the project eu twice; an agent runs"),
+        ("[{project: eu, soak: 1h}]", "stages.0.soak, line 8: the first stage follows pushes and waits for no other"),
+        ("[{project: eu}, {project: us, soak: 60}]", "stages.1.soak, line 8: 60 is not a duration; write 30s"),
+        ("[{project: eu}, {project: us, soaks: 1h}]", "stages.1.soaks, line 8: unknown key"),
         (
             "[{project: eu, release: {verify: {ask: x}}}]",
             "stages.0.release.verify, line 8: needs `expect: …`, an expression that the answer must match",

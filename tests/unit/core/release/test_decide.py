@@ -721,7 +721,7 @@ def test_a_passed_check_makes_the_version_live() -> None:
     )
     assert isinstance(decided, EndRelease)
     assert decided.reason is Reason.LIVE
-    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2")
+    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2", since=NOW)
 
 
 @pytest.mark.parametrize("outcome", [ProbeOutcome.FORBIDDEN, ProbeOutcome.INCONCLUSIVE, ProbeOutcome.DISABLED])
@@ -905,7 +905,7 @@ def test_a_candidate_that_has_the_traffic_already_is_recorded_as_moved() -> None
 def test_going_live_makes_the_candidate_the_last_good_version() -> None:
     decided = decide(TRAFFIC_MOVED, read_all(AT_2), ANSWERED)
     assert isinstance(decided, EndRelease)
-    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2")
+    assert decided.state.last_good == GoodVersion(PUSH, "fp-2", "2", since=NOW)
     assert decided.state.created_at == {"2": LONG_AGO}
 
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from core.agents_file.loader import load_agents
+from core.evaluation import RunStatus, ServiceCriterion
 from handlers.agents_file import load_agents_file
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.foundry.projects import FoundryProjects
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
-from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.interfaces import Foundry
 from handlers.prune_versions.run import prune_versions
 from handlers.resume_releases.run import resume_releases
@@ -21,10 +19,10 @@ from handlers.settings import ConfigError, Settings
 from tests.simulation.scene import ENVIRONMENT
 from tests.support.app import App
 from tests.support.builders import secret_event
+from tests.support.projects_app import ProjectFoundry, ProjectsApp
 
 PROJECTS = {"eu": "https://eu/api/projects/p", "us": "https://us/api/projects/p"}
-AGENTS = b"""
-projects: {eu: {endpoint: "https://eu/api/projects/p"}, us: {endpoint: "https://us/api/projects/p"}}
+AGENTS = """
 agents:
   hello-agent:
     repository: agents/hello
@@ -35,44 +33,12 @@ agents:
 """
 
 
-class ProjectFoundry(InMemoryFoundry):
-    """One project; while ``down`` is set, every read fails with it."""
-
-    down: Exception | None = None
-    closed = False
-
-    async def close(self) -> None:
-        self.closed = True
-
-    async def get_agent(self, name: str):  # type: ignore[no-untyped-def]
-        if self.down:
-            raise self.down
-        return await super().get_agent(name)
-
-
-class ProjectsApp(App):
-    """The app with three projects: that of the settings, eu and us."""
-
-    def __init__(self) -> None:
-        super().__init__(agents=load_agents(AGENTS))
-        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", "eu", "us")}
-        router = FoundryProjects(
-            self.foundries["default"], lambda: self.agents.projects, lambda name, _: self.foundries[name]
-        )
-        self.limiters = {"eu": FoundryRateLimiter(), "us": FoundryRateLimiter()}
-        self.gateways = replace(self.gateways, foundry=router, project_limiter=self.limiters.__getitem__)
-
-    async def live_in(self, project: str) -> str | None:
-        agent = await self.foundries[project].get_agent("hello-agent")
-        return agent.routing.pinned if agent else None
-
-
 TAGS = {"agent": "hello-agent", "env": "TAGGED"}
 TARGETS = ("hello-agent", "hello-agent@eu", "hello-agent@us")
 
 
 async def test_a_push_goes_live_in_every_project_of_the_stage() -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     app.key_vault.put("tagged-key", "canary-71b0", tags=TAGS)
     await app.pushed()
     assert [await app.released(target) for target in TARGETS] == ["LIVE"] * 3
@@ -88,7 +54,7 @@ async def test_a_push_goes_live_in_every_project_of_the_stage() -> None:
 
 
 async def test_a_tagged_secret_s_rotation_reaches_every_target() -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     app.key_vault.put("tagged-key", "canary-71b0", tags=TAGS)
     await app.pushed()
     for target in TARGETS:
@@ -105,7 +71,7 @@ async def test_a_tagged_secret_s_rotation_reaches_every_target() -> None:
     "error", [TransientError("Foundry", "down", "503"), PermanentError("Foundry", "FORBIDDEN", "")]
 )
 async def test_a_project_that_fails_stops_no_other(error: Exception) -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     app.foundries["eu"].down = error
     await app.pushed()
     reasons = {target: await app.released(target) for target in TARGETS}
@@ -119,7 +85,7 @@ async def test_a_project_that_fails_stops_no_other(error: Exception) -> None:
 
 
 def test_each_project_has_a_rate_limit_of_its_own() -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     app.gateways.limiter_of("hello-agent@eu").record_refusal(app.clock.monotonic())
     calm = {target: app.gateways.limiter_of(target).is_calm(app.clock.monotonic()) for target in TARGETS}
     assert calm == {"hello-agent": True, "hello-agent@eu": False, "hello-agent@us": True}
@@ -128,7 +94,7 @@ def test_each_project_has_a_rate_limit_of_its_own() -> None:
 
 
 async def test_all_agents_are_listed_as_targets() -> None:
-    app = ProjectsApp()
+    app = ProjectsApp(AGENTS)
     await app.pushed()
     for target in TARGETS:
         await app.released(target)
@@ -166,7 +132,7 @@ def test_every_call_of_the_protocol_is_routed() -> None:
 
 
 async def test_without_projects_names_and_metadata_are_those_of_the_agent_alone() -> None:
-    single, routed = App(), ProjectsApp()
+    single, routed = App(), ProjectsApp(AGENTS)
     for app in (single, routed):
         await app.pushed()
         await app.released()
@@ -185,3 +151,18 @@ def test_the_settings_project_has_one_name(tmp_path) -> None:  # type: ignore[no
     )
     with pytest.raises(ConfigError, match="eu is FOUNDRY_PROJECT_ENDPOINT too"):
         load_agents_file(replace(settings, agents_file=str(file)))
+
+
+@pytest.mark.parametrize(("target", "project"), [("hello-agent", "default"), ("hello-agent@eu", "eu")])
+async def test_rows_and_answers_stay_in_the_project_of_their_target(target: str, project: str) -> None:
+    app = ProjectsApp(AGENTS)
+    foundry = app.gateways.foundry
+    evaluation = await foundry.create_evaluation(target, "2", [ServiceCriterion("a", "builtin.coherence", "gpt")])
+    run = await foundry.start_run(evaluation, "slipway", [{"query": "q", "response": "r"}])
+    assert [name for name, found in app.foundries.items() if found.evaluations] == [project]
+    assert await foundry.find_run(evaluation, "slipway") == run
+    found = await foundry.get_run(evaluation, run)
+    assert found is not None
+    assert found.status is RunStatus.RUNNING
+    await foundry.delete_evaluation(evaluation)
+    assert not app.foundries[project].evaluations

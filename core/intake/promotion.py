@@ -1,0 +1,139 @@
+"""Decides which image a target of a later stage takes: the one that is good at every target of the stage before.
+
+It has been so for ``soak`` without interruption. What failed, was rolled back or is held there never comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.agents_file.spec import AgentSpec
+from core.intake.events import apply_push
+from core.model import UNKNOWN_TIME, Push
+from core.reasons import Reason
+from core.state import holds
+from core.state.desired import DesiredState, Hold, StageWait
+from core.state.release import ReleaseState
+from core.timing import add
+
+DONE = frozenset({Reason.SAME_PUSH, Reason.NOT_NEWER})
+"""Rejections of a push that the target has, or is past of."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTarget:
+    """A target of an earlier stage."""
+
+    name: str
+    desired: DesiredState
+    release: ReleaseState
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """The desired state after a look at the stage before, and what to record, if anything."""
+
+    desired: DesiredState
+    reason: Reason | None = None
+    detail: str = ""
+    due: datetime | None = None
+    """When to look again, where the image has not been good for long enough."""
+    push: Push | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Good:
+    """The image that is good at every target of the stage before, and since when."""
+
+    push: Push
+    since: datetime
+
+
+def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], now: datetime) -> Promotion:
+    """Take the image that has been good in the stage before for long enough, or wait for it."""
+    waited, good = desired.stage_wait, _good_at_all(upstream, now)
+    without = replace(desired, stage_wait=None)
+    if not isinstance(good, _Good):
+        if waited is None or waited.reason != Reason.STAGE_WAITING:
+            return Promotion(without)
+        return Promotion(without, Reason.STAGE_CANCELLED, f"{waited.push.tag}: {good}", push=waited.push)
+    update = apply_push(without, spec, good.push, upstream[0].desired.traceparent, now)
+    until, where = add(good.since, spec.place.soak), _names(upstream)
+    if update.reason in DONE:
+        gone = waited is not None and waited.reason == Reason.STAGE_WAITING and waited.push.digest != good.push.digest
+        if waited is None or not gone:
+            return Promotion(without)
+        detail = f"{waited.push.tag}: {where} went back to {good.push.tag}"
+        return Promotion(without, Reason.STAGE_CANCELLED, detail, push=waited.push)
+    if update.reason is not Reason.ACCEPTED:
+        wait = StageWait(good.push, good.since, until, update.reason.value)
+        return _waits(desired, wait, Promotion(replace(desired, stage_wait=wait), update.reason, update.detail))
+    since = f"good at {where} since {good.since:%Y-%m-%d %H:%M:%S} UTC"
+    if until <= now:
+        return Promotion(update.desired, Reason.ACCEPTED, since, update.due, good.push)
+    wait = StageWait(good.push, good.since, until, Reason.STAGE_WAITING.value)
+    instead = f", instead of {waited.push.tag}" if waited and waited.push.digest != good.push.digest else ""
+    detail = (
+        f"{good.push.tag} for stage {spec.place.number}: {since}; goes on at {until:%Y-%m-%d %H:%M:%S} UTC{instead}"
+    )
+    return _waits(desired, wait, Promotion(replace(desired, stage_wait=wait), Reason.STAGE_WAITING, detail, until))
+
+
+def _waits(desired: DesiredState, wait: StageWait, waiting: Promotion) -> Promotion:
+    """A wait is recorded once."""
+    return Promotion(desired) if desired.stage_wait == wait else replace(waiting, push=wait.push)
+
+
+def _names(upstream: Sequence[UpstreamTarget]) -> str:
+    return ", ".join(target.name for target in upstream)
+
+
+def _good_at_all(upstream: Sequence[UpstreamTarget], now: datetime) -> _Good | str:
+    """The image, or why there is none."""
+    found = list[_Good]()
+    for target in upstream:
+        good = good_image(target, now)
+        if not isinstance(good, _Good):
+            return good
+        if found and good.push.digest != found[0].push.digest:
+            return f"{target.name} and {upstream[0].name} run different images"
+        found.append(good)
+    return _Good(found[0].push, max(good.since for good in found))
+
+
+def good_image(target: UpstreamTarget, now: datetime) -> _Good | str:
+    """What is the good image at one target, and since when; or why none is."""
+    desired, release, good = target.desired, target.release, target.release.last_good
+    if good is None:
+        return f"{target.name} has no good version"
+    if hold := holds.of_digest(holds.active(desired, release, now), good.push.digest):
+        return f"at {target.name} it is held: {holds.describe(hold)}"
+    moved = next((name for name in release.reported_drift if name.startswith(("routing ", "agent gone"))), "")
+    if moved or release.reason == Reason.ROUTING_CHANGED:
+        return f"somebody moved the traffic of {target.name}"
+    newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push
+    return _Good(newest, good.since or _since(release))  # another tag of the image is no new release there
+
+
+def _since(release: ReleaseState) -> datetime:
+    """Since when the good image is good, for a state that did not record it; at least since its oldest entry."""
+    digest = release.last_good.push.digest if release.last_good else ""
+    lives = [entry.at for entry in release.history if entry.reason == Reason.LIVE and entry.digest == digest]
+    return lives[-1] if lives else next((entry.at for entry in release.history), UNKNOWN_TIME)
+
+
+def with_upstream_holds(desired: DesiredState, earlier: Sequence[UpstreamTarget], now: datetime) -> DesiredState:
+    """The desired state with the holds of images in earlier stages: what is held there does not run here.
+
+    Not those of an image that an operator sent past its stage, or rolled back to, here.
+    """
+    chosen = {desired.past_stage, desired.rollback.push.digest if desired.rollback and desired.rollback.push else ""}
+    found = tuple(
+        Hold("", hold.digest, hold.reason, f"at {target.name}: {hold.detail}", hold.since, hold.until, hold.by)
+        for target in earlier
+        for hold in holds.active(target.desired, target.release, now)
+        if hold.digest and hold.digest not in chosen
+    )
+    return replace(desired, holds=(*desired.holds, *found)) if found else desired

@@ -1,0 +1,82 @@
+"""Stages: a target of a later stage takes what is good in the stage before, and is woken when that may be so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from core.agents_file.spec import Agents, AgentSpec, next_stage
+from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
+from core.reasons import Reason
+from core.release_outcome import seconds_since
+from core.state.desired import DesiredState
+from handlers.concurrency import gather_all, gather_two
+from handlers.gateways.interfaces import Gateways, StateStore
+from handlers.telemetry import otel
+from handlers.telemetry.decision_log import DecisionLog
+
+STEP = "stage"
+
+
+async def read_targets(names: Iterable[str], store: StateStore) -> list[UpstreamTarget]:
+    """The states of targets of earlier stages."""
+    return await gather_all([_read(name, store) for name in names])
+
+
+async def _read(name: str, store: StateStore) -> UpstreamTarget:
+    return UpstreamTarget(name, *await gather_two(store.get_desired(name), store.get_release(name)))
+
+
+async def read_desired(spec: AgentSpec, gateways: Gateways) -> DesiredState:
+    """The target's desired state, with the holds of earlier stages; those are only read, never stored here."""
+    store = gateways.state_store
+    if not spec.place.earlier:
+        return await store.get_desired(spec.name)
+    desired, earlier = await gather_two(store.get_desired(spec.name), read_targets(spec.place.earlier, store))
+    return with_upstream_holds(desired, earlier, gateways.clock.now())
+
+
+async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
+    """Take what the stage before lets through now, or send one message for the time when it does.
+
+    False where nothing has ever passed that stage: there is nothing to release.
+    """
+    if not spec.place.upstream:
+        return True
+    now, found = gateways.clock.now(), list[Promotion]()
+    upstream = await read_targets(spec.place.upstream, gateways.state_store)
+
+    def apply(desired: DesiredState) -> DesiredState:
+        found.append(promote(desired, spec, upstream, now))
+        return found[-1].desired
+
+    with otel.span(STEP, agent=spec.name):
+        await gateways.state_store.update_desired(spec.name, apply)
+        promotion = found[-1]
+        if promotion.due is not None:
+            delay = max(0.0, (promotion.due - now).total_seconds())
+            await gateways.release_queue.enqueue(
+                spec.name, delay=delay, traceparent=promotion.desired.newest_traceparent
+            )
+        await _record(promotion, spec, gateways)
+    return promotion.desired.generation > 0 or bool(promotion.desired.waiting)
+
+
+async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> None:
+    if promotion.reason is None:
+        return
+    decisions, push = DecisionLog(gateways.journal, gateways.clock, {"agent": spec.name, "step": STEP}), promotion.push
+    image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest} if push else {}
+    took = seconds_since(push.pushed_at if push else None, gateways.clock.now())
+    generation = promotion.desired.generation
+    decisions.record(promotion.reason, promotion.detail, generation=generation, since_push_s=took, **image)
+    await decisions.flush()
+
+
+async def wake_next_stage(spec: AgentSpec, ended: Reason, agents: Agents, gateways: Gateways) -> None:
+    """A release that went live made its image the good one: the targets of the next stage may take it, or wait."""
+    if ended is not Reason.LIVE:
+        return
+    wake = partial(gateways.release_queue.enqueue, traceparent=otel.current_traceparent())
+    await gather_all([wake(name) for name in next_stage(agents, spec.name)])

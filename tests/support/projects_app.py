@@ -1,0 +1,64 @@
+"""The app with three projects in memory: that of the settings, eu and us."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.agents_file.loader import load_agents
+from core.model import Agent
+from handlers.gateways.foundry.projects import FoundryProjects
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from tests.support.app import App
+
+PROJECTS = """
+projects: {eu: {endpoint: "https://eu/api/projects/p"}, us: {endpoint: "https://us/api/projects/p"}}
+"""
+
+
+class ProjectFoundry(InMemoryFoundry):
+    """One project; while ``down`` is set, every read fails with it."""
+
+    down: Exception | None = None
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def get_agent(self, name: str) -> Agent | None:
+        if self.down:
+            raise self.down
+        return await super().get_agent(name)
+
+
+class ProjectsApp(App):
+    """The handlers' arguments; ``file`` is agents.yaml without the projects."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(agents=load_agents(f"{PROJECTS}{file}".encode()))
+        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", "eu", "us")}
+        router = FoundryProjects(
+            self.foundries["default"], lambda: self.agents.projects, lambda name, _: self.foundries[name]
+        )
+        self.limiters = {"eu": FoundryRateLimiter(), "us": FoundryRateLimiter()}
+        self.gateways = replace(self.gateways, foundry=router, project_limiter=self.limiters.__getitem__)
+
+    async def live_in(self, project: str) -> str | None:
+        """The version that serves."""
+        agent = await self.foundries[project].get_agent("hello-agent")
+        return agent.routing.pinned if agent else None
+
+    async def images_in(self, project: str) -> list[str]:
+        """The first letter of the digest of every version, oldest first."""
+        versions = await self.foundries[project].list_versions("hello-agent")
+        return [version.image.partition("sha256:")[2][:1] for version in versions]
+
+    async def run_queue(self) -> None:
+        """Handle every message that is due."""
+        while message := self.release_queue.take():
+            await self.released(message.agent)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and handle what became due."""
+        await self.clock.sleep(seconds)
+        await self.run_queue()

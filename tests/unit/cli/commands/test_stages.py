@@ -1,0 +1,86 @@
+"""What the commands say about stages, and how an operator sends an image past one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cli.commands import user_commands
+from cli.commands.status import show_status
+from cli.commands.why import explain
+from cli.exit_codes import UsageError
+from cli.plan.arguments import PlanArguments
+from cli.plan.planner import plan_live
+from cli.runner import CommandResult
+from tests.support.projects_app import ProjectsApp
+from tests.unit.cli.support import context_of
+
+FILE = """
+agents:
+  hello-agent:
+    repository: agents/hello
+    stages: [{project: default}, {projects: [eu, us], soak: 1h}]
+"""
+EU = "hello-agent@eu"
+
+
+@pytest.fixture
+async def app() -> ProjectsApp:
+    made = ProjectsApp(FILE)
+    await made.pushed()
+    await made.run_queue()
+    return made
+
+
+async def test_status_names_the_image_that_waits_for_its_stage(app: ProjectsApp) -> None:
+    result = await show_status(context_of(app), EU)
+    (entry,) = result.data
+    assert (entry["state"], entry["state_tag"]) == ("STAGE_WAITING", "v1")
+    assert entry["stage"] == {
+        "stage": 2,
+        "upstream": ["hello-agent"],
+        "tag": "v1",
+        "digest": f"sha256:{'a' * 64}",
+        "reason": "STAGE_WAITING",
+        "since": entry["since"],
+        "until": entry["stage"]["until"],
+    }
+    assert (await show_status(context_of(app), "hello-agent")).data[0]["stage"] is None
+
+
+async def test_why_walks_the_stages_of_a_digest(app: ProjectsApp) -> None:
+    await app.wait(1800)
+    waits = await explain(context_of(app), f"sha256:{'a' * 64}", timedelta(days=1))
+    assert "good in the stage before since" in waits.text
+    await app.wait(1800)
+    done = await explain(context_of(app), f"sha256:{'a' * 64}", timedelta(days=1))
+    live = [line["agent"] for line in done.data["decisions"] if line["reason"] == "LIVE"]
+    assert live == ["hello-agent", EU, "hello-agent@us"]
+
+
+async def test_plan_shows_the_chain(app: ProjectsApp) -> None:
+    app.registry.push("agents/hello", "v2", f"sha256:{'b' * 64}", app.clock.now())
+    planned = await plan_live(context_of(app), PlanArguments(agent="hello-agent", image="agents/hello:v2"), None)
+    steps = [(step.get("agent"), step["reason"]) for step in planned.data["steps"]]
+    for target in ("hello-agent", EU, "hello-agent@us"):
+        assert (target, "LIVE") in steps
+    assert steps.index(("hello-agent", "LIVE")) < steps.index((EU, "STAGE_WAITING")) < steps.index((EU, "LIVE"))
+    assert not app.foundries["eu"].agents
+
+
+async def command(app: ProjectsApp, target: str, **arguments: str) -> CommandResult:
+    return await user_commands.apply(context_of(app), "request_release", target, arguments, watch=False, as_json=True)
+
+
+async def test_an_image_goes_past_its_stage_only_with_a_reason(app: ProjectsApp) -> None:
+    with pytest.raises(UsageError, match="takes what is good at hello-agent; to send an image past that stage"):
+        await command(app, EU, image="agents/hello:v1")
+    with pytest.raises(UsageError, match="say why: --stage WHY"):
+        await command(app, EU, image="agents/hello:v1", stage=" ")
+    with pytest.raises(UsageError, match="hello-agent has no stage before it"):
+        await command(app, "hello-agent", image="agents/hello:v1", stage="hot fix")
+    sent = await command(app, EU, image="agents/hello:v1", stage="hot fix")
+    assert "STAGE_SKIPPED_BY_OPERATOR v1 by" in sent.text
+    await app.run_queue()
+    assert (await app.live_in("eu"), await app.live_in("us")) == ("1", None)
