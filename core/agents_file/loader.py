@@ -186,7 +186,7 @@ def _with_files(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[t
             filled, problems = asked, (f"cannot be read: {error.strerror}",)
         release = release.model_copy(update={"evaluate": filled})
         issues += [(("evaluate", "dataset"), f"{asked.dataset} {problem}") for problem in problems]
-    return spec.model_copy(update={"release": release}), issues
+    return spec if release is spec.release else spec.model_copy(update={"release": release}), issues
 
 
 def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
