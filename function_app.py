@@ -39,6 +39,13 @@ async def release_agent(message: str) -> None:
     await bootstrap.release_agent(message)
 
 
+@app.function_name("commit_status")
+@app.queue_trigger(arg_name="message", queue_name="commit-statuses", connection=STORAGE)
+async def commit_status(message: str) -> None:
+    """A release has a status for the commit of its image."""
+    await bootstrap.commit_status(message)
+
+
 @app.function_name("release_poisoned")
 @app.queue_trigger(arg_name="message", queue_name="releases-poison", connection=STORAGE)
 async def release_poisoned(message: str) -> None:
@@ -51,6 +58,13 @@ async def release_poisoned(message: str) -> None:
 async def event_poisoned(message: str) -> None:
     """A message of ``events`` failed five times."""
     await bootstrap.event_poisoned(message)
+
+
+@app.function_name("commit_status_poisoned")
+@app.queue_trigger(arg_name="message", queue_name="commit-statuses-poison", connection=STORAGE)
+async def commit_status_poisoned(message: str) -> None:
+    """A message of ``commit-statuses`` failed five times."""
+    await bootstrap.commit_status_poisoned(message)
 
 
 @app.function_name("prune_versions")

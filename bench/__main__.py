@@ -25,6 +25,7 @@ from bench import (
     safety,
     telemetry,
     trigger,
+    unasked,
 )
 from bench.machine import describe_machine
 from bench.report import Row, document, page, page_with, table
@@ -42,6 +43,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "estate": estate.rows,
     "journal": journal.rows,
     "lists": lists.rows,
+    "unasked": unasked.rows,
     "safety": safety.rows,
     "command line": command_line.rows,
 }

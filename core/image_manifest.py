@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from core.artifact_kinds import describe_artifact, has_image_layers
 from core.image_platform import UNKNOWN, Platform, printable, read_platform, variant_order
 from core.reasons import Reason
+from core.source_commit import from_labels
 
 INDEXES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
@@ -40,6 +41,10 @@ class ImageFacts:
     """The digest of the linux/amd64 image: of the index, or the digest itself."""
     variant: str = ""
     """Of amd64, such as v3; "unknown" where the image does not name its architecture."""
+    source: str = ""
+    """The repository that a single image was built from, as its labels say: ``github.com/owner/name``."""
+    revision: str = ""
+    """The commit that it was built from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,9 @@ def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDi
 def inspect_config(config: object, digest: str) -> ImageFacts:
     """The facts of a single image, from its configuration."""
     platform = read_platform(_map(config))
-    return _runnable(digest, platform) if platform.is_linux_amd64 else _wrong_platform([str(platform)])
+    facts = _runnable(digest, platform) if platform.is_linux_amd64 else _wrong_platform([str(platform)])
+    commit = from_labels(_map(_map(_map(config).get("config")).get("Labels")))
+    return replace(facts, source=commit.source, revision=commit.revision) if commit else facts
 
 
 def inspect_index(index: ImageIndex, read: Iterable[ImageFacts]) -> ImageFacts:

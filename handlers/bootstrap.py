@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from azure.identity.aio import DefaultAzureCredential
 
     from core.agents_file.spec import Agents
+    from handlers.gateways.commit_statuses import GitHub
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.storage.account import StorageAccount
     from handlers.settings import Settings
@@ -66,7 +67,7 @@ def gateways() -> Gateways:
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.shared_registry import SharedRegistry
     from handlers.gateways.storage.journal import BlobJournal
-    from handlers.gateways.storage.release_queue import StorageReleaseQueue
+    from handlers.gateways.storage.release_queue import StorageCommitStatusQueue, StorageReleaseQueue
     from handlers.gateways.storage.state_store import BlobStateStore
 
     env, clock, account = settings(), SystemClock(), _account()
@@ -87,9 +88,18 @@ def gateways() -> Gateways:
         clock=clock,
         registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
+        commit_statuses=StorageCommitStatusQueue(account),
         rate_limiter=rate_limiter,
         project_limiter=limiters,
     )
+
+
+@cache
+def _github() -> GitHub:
+    from handlers.gateways.clock import SystemClock
+    from handlers.gateways.github import GitHubDeployments
+
+    return GitHubDeployments(SystemClock())
 
 
 async def close() -> None:
@@ -117,6 +127,19 @@ async def release_agent(message: str) -> None:
 
     with RedactedErrors():
         await handle_message(message, agents(), settings(), gateways())
+
+
+async def commit_status(message: str) -> None:
+    """Handle a message of the queue ``commit-statuses``."""
+    from handlers.commit_status import handle_message
+
+    with RedactedErrors():
+        await handle_message(message, agents(), settings(), gateways(), _github())
+
+
+async def commit_status_poisoned(message: str) -> None:
+    """Handle a message of ``commit-statuses`` that failed five times."""
+    await _poisoned("commit-statuses", message)
 
 
 async def release_poisoned(message: str) -> None:

@@ -1,4 +1,4 @@
-"""``release_poisoned`` and ``event_poisoned``: record a message that failed five times, for a replay by a person."""
+"""The functions of the poison queues: record a message that failed five times, for a replay by a person."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ APP_ROOT = Path(__file__).resolve().parent.parent
 STORAGE_URIS = ("AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri")
 ADDRESSES = (
     *("foundry_project_endpoint", "key_vault_url", "registry_endpoint", "blob_uri", "queue_uri"),
-    "outcome_topic_endpoint",
+    *("outcome_topic_endpoint", "github_endpoint"),
 )
 """The clients append paths to these."""
 
@@ -79,6 +79,9 @@ class Settings:
     )
     prune_dry_run: bool = _setting("PRUNE_DRY_RUN", "`true`: only report what pruning would delete", "false")
     outcome_topic_endpoint: str = _setting("OUTCOME_TOPIC_ENDPOINT", "Event Grid topic that gets outcomes", "")
+    github_endpoint: str = _setting(
+        "GITHUB_ENDPOINT", "Address of GitHub's REST API, if it is another than that of agents.yaml", "`github.api`"
+    )
     poll_seconds: float = _setting(
         "POLL_SECONDS", "Seconds between two reads of a version that is being prepared, growing to 10", "2"
     )
@@ -98,7 +101,7 @@ class Settings:
         if mistakes := [*_missing(given_or_implied), *find_mistakes(given)] or _contradictions(given):
             raise ConfigError("\n".join(mistakes))
         server = given.get("REGISTRY_LOGIN_SERVER", f"{given['REGISTRY_NAME']}.azurecr.io").lower()
-        derived = {"REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": ""}
+        derived = {"REGISTRY_ENDPOINT": f"https://{server}", "AzureWebJobsStorage": "", "GITHUB_ENDPOINT": ""}
         known = derived | given_or_implied | {"REGISTRY_LOGIN_SERVER": server, "KEY_VAULT_HOST": _vault_host(given)}
         values: dict[str, Any] = {
             setting.name: known.get(setting.metadata["name"], setting.metadata["default"]) for setting in fields(cls)

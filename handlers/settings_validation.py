@@ -253,6 +253,7 @@ CHECKS: Mapping[str, Check] = {
     "RESUME_SCHEDULE": _schedule,
     "PRUNE_DRY_RUN": _text("(?i)1|true|yes|on|0|false|no|off", "true or false"),
     "OUTCOME_TOPIC_ENDPOINT": _topic,
+    "GITHUB_ENDPOINT": _address("https://api.github.com"),
     "POLL_SECONDS": _number("of seconds", 0.05, 10),
     "FOUNDRY_READS_PER_SECOND": _number("a second", 0.1, 1000),
 }

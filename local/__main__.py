@@ -106,6 +106,9 @@ def push_image(
     reference: Annotated[str, typer.Argument(help="REPOSITORY[:TAG]")],
     salt: Annotated[str, typer.Option(help="Any text; a different text gives a different digest.")] = "",
     kind: Kind = "image",
+    label: Annotated[
+        list[str] | None, typer.Option(help="A label of the image, as NAME=VALUE; may be repeated.")
+    ] = None,
     folder: Folder = Path(".local"),
 ) -> None:
     """Build a tiny real image and push it to the local registry."""
@@ -114,7 +117,8 @@ def push_image(
         raise typer.BadParameter(f"{reference}: a tag cannot contain a colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
     _note_time(folder)
-    print(_run(push(registry, repository, tag or None, salt=salt, kind=kind)))
+    labels = dict(text.partition("=")[::2] for text in label or [])
+    print(_run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels)))
 
 
 @app.command("answer")

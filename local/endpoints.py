@@ -27,6 +27,7 @@ PORTS = {
     "eventgrid": 8183,
     "eventgrid_tls": 8184,
     "arm": 8185,
+    "github": 8186,
 }
 """The documented ports, on 127.0.0.1 only."""
 
@@ -76,6 +77,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "POLL_SECONDS": "0.5",
         "ARM_ENDPOINT": endpoints["arm"],
         "OUTCOME_TOPIC_ENDPOINT": f"{endpoints['eventgrid_tls']}/api/events",
+        "GITHUB_ENDPOINT": endpoints["github"],
         "SSL_CERT_FILE": endpoints["ca"],
         "REQUESTS_CA_BUNDLE": endpoints["ca"],
         **_telemetry(endpoints["telemetry"]),
@@ -105,3 +107,9 @@ def secret_names(agents: Path) -> list[str]:
     """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
     references = [value for spec in _load(agents) for value in spec.env.values() if isinstance(value, SecretRef)]
     return sorted({reference.secret for reference in references})
+
+
+def app_key_name(agents: Path) -> str:
+    """Return the name of the secret with the key of the GitHub App; empty where an agents file has no ``github``."""
+    github = load_agents(agents.read_bytes()).github
+    return github.private_key if github else ""

@@ -37,10 +37,12 @@ class Artifact:
         return {"mediaType": self.media_type, "digest": digest_of(self.manifest), "size": len(self.manifest)}
 
 
-def build(kind: Kind, salt: str, variables: Mapping[str, str] | None = None) -> Artifact:
-    """Build an artifact; the same arguments always give the same digest. ``variables`` are those of an image."""
+def build(
+    kind: Kind, salt: str, variables: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+) -> Artifact:
+    """Build an artifact; the same arguments always give the same digest. Variables and labels are those of images."""
     if kind == "index":
-        children = [_image("amd64", salt), _image("arm64", salt)]
+        children = [_image("amd64", salt, labels=labels), _image("arm64", salt, labels=labels)]
         manifests = [
             child.descriptor | {"platform": {"os": "linux", "architecture": architecture}}
             for child, architecture in zip(children, ("amd64", "arm64"), strict=True)
@@ -52,7 +54,7 @@ def build(kind: Kind, salt: str, variables: Mapping[str, str] | None = None) -> 
         return _cache(salt)
     if kind == "signature":
         return _with_layer(b"{}", "application/vnd.dev.cosign.artifact.sig.v1+json", b"signature " + salt.encode())
-    return _image("arm64" if kind == "arm64" else "amd64", salt, variables)
+    return _image("arm64" if kind == "arm64" else "amd64", salt, variables, labels)
 
 
 def _cache(salt: str) -> Artifact:
@@ -64,7 +66,12 @@ def _cache(salt: str) -> Artifact:
     return _artifact(f"{OCI}.index.v1+json", {"manifests": entries}, list(blobs.values()), [])
 
 
-def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = None) -> Artifact:
+def _image(
+    architecture: str,
+    salt: str,
+    variables: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Artifact:
     """An agent on Microsoft's server for agents, for a Python that has this server."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
@@ -78,6 +85,7 @@ def _image(architecture: str, salt: str, variables: Mapping[str, str] | None = N
         "config": {
             "Cmd": ["python", "/app/main.py"],
             "Env": [f"{name}={value}" for name, value in (variables or {}).items()],
+            **({"Labels": labels} if labels else {}),
         },
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
@@ -115,9 +123,10 @@ async def push(
     salt: str = "",
     kind: Kind = "image",
     variables: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """Push a tiny artifact over HTTP to ``host:port`` and return its digest; without a tag, push by digest."""
-    return await push_artifact(registry, repository, tag, build(kind, salt, variables))
+    return await push_artifact(registry, repository, tag, build(kind, salt, variables, labels))
 
 
 async def push_artifact(registry: str, repository: str, tag: str | None, artifact: Artifact) -> str:

@@ -16,8 +16,13 @@ WITH_EXTRA = re.compile(
 
 
 def with_plain_pins(lock: str) -> str:
-    """The lock with a second pin, of the same hashes, for each package that has an extra."""
-    return WITH_EXTRA.sub(lambda match: f"{match['name']}{match['pin']}{match[0]}", lock)
+    """The lock with a second pin, of the same hashes, for each package that has an extra; it may have it already."""
+
+    def pinned(match: re.Match[str]) -> str:
+        plain = f"{match['name']}{match['pin']}"
+        return match[0] if lock.endswith(plain, 0, match.start()) else plain + match[0]
+
+    return WITH_EXTRA.sub(pinned, lock)
 
 
 if __name__ == "__main__":

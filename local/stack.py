@@ -22,10 +22,11 @@ from local import kept_state
 from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
-from local.endpoints import PORTS, PROJECT, ROOT, environment, ports_in_use, secret_names
+from local.endpoints import PORTS, PROJECT, ROOT, app_key_name, environment, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
 from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
+from local.github import GitHub, new_private_key
 from local.kept_state import StandIns
 from local.managed_identity import ManagedIdentity
 from local.private_files import SharedFolderError, make_private, write_private
@@ -40,7 +41,7 @@ from local.vault import SecretVersion, Vault
 
 IMAGE_EVENTS = frozenset({"Microsoft.ContainerRegistry.ImagePushed", "Microsoft.ContainerRegistry.ImageDeleted"})
 SECRET_EVENTS = frozenset({"Microsoft.KeyVault.SecretNewVersionCreated"})
-QUEUES = ("events", "events-poison", "releases", "releases-poison")
+QUEUES = ("events", "events-poison", "releases", "releases-poison", "commit-statuses", "commit-statuses-poison")
 """Those of infra/modules/storage.bicep: a host creates no queue that it reads."""
 
 
@@ -112,6 +113,7 @@ class Stack:
         for name in secrets:
             if name.lower() not in vault.secrets:
                 await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
+        await self._start_github(vault, tls)
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         board = StatusBoard(self.endpoints["env"])
         telemetry.board, telemetry.decided = board.rows, board.decided
@@ -196,6 +198,16 @@ class Stack:
         self.parts[name] = part
         self.report(f"{part.name:12} {part.url}")
         return part.url
+
+    async def _start_github(self, vault: Vault, tls: Authority) -> None:
+        """Start GitHub, which trusts the App's key in the vault; a key that is not one stays, and signs nothing."""
+        github, name = GitHub(), app_key_name(self.options.agents)
+        await self._start("github", github, tls)
+        if name and name.lower() not in vault.secrets:
+            await vault.put(name, SecretVersion(new_private_key()))
+        if name:
+            with suppress(ValueError):
+                github.trust(vault.secrets[name.lower()][-1].value)
 
     async def _start_functions(self) -> None:
         arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]

@@ -46,9 +46,16 @@ class StackClient:
             connection_verify=self.endpoints["ca"],
         )
 
-    def push(self, repository: str, tag: str | None, salt: str = "", kind: Kind = "image") -> str:
+    def push(
+        self,
+        repository: str,
+        tag: str | None,
+        salt: str = "",
+        kind: Kind = "image",
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         """Push a real image and return its digest."""
-        return asyncio.run(push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind))
+        return asyncio.run(push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind, labels=labels))
 
     def put(self, part: str, path: str, body: object) -> Any:
         """Send a PUT to a control route of a stand-in."""

@@ -70,7 +70,14 @@ def test_make_lists_its_targets() -> None:
 
 @pytest.mark.parametrize("kind", NAMED)
 def test_containers_and_queues_have_the_names_that_infra_gives_them(kind: str) -> None:
-    assert STORAGE_NAMES["queue"] == {"events", "events-poison", "releases", "releases-poison"}
+    assert STORAGE_NAMES["queue"] == {
+        "events",
+        "events-poison",
+        "releases",
+        "releases-poison",
+        "commit-statuses",
+        "commit-statuses-poison",
+    }
     assert STORAGE_NAMES["container"] == {"packages", "deadletters", CONTAINER}
     for place in PLACES:
         found = {"".join(groups) for groups in NAMED[kind].findall(place.read_text())}

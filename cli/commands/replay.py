@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cli.event_sender import Model
 
 NO_TIME_YEAR = 9999
+COMMIT_STATUSES = "commit-statuses"
+"""A queue whose messages name a target too: replayed as one of the queue ``releases``, they would start a release."""
 
 
 def replay(
@@ -100,6 +102,9 @@ async def _poisoned_messages(context: CommandContext, back: timedelta) -> tuple[
     found, skipped = list[Any](), list[str]()
     journal = JournalReader(context, context.gateways.clock.now() - back)
     for line in await journal.read(_is_poisoned, {Reason.POISONED.value}):
+        if line.get("queue") == COMMIT_STATUSES:
+            skipped.append(f"skipped: the message of {line.get('at')} is a status of a commit, not an event")
+            continue
         try:
             found += parse_text(_message(line), f"the message of {line.get('at')}")
         except UsageError as error:

@@ -18,7 +18,7 @@ from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.read_secrets import read_secret
 
 MAX_ANSWER_SECONDS = 20.0
-POISON_QUEUES = ("events-poison", "releases-poison")
+POISON_QUEUES = ("events-poison", "releases-poison", "commit-statuses-poison")
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:

@@ -18,6 +18,7 @@ from cli.plan.assumptions import Assumptions
 from cli.plan.recording_gateways import ASSUMED_ANSWER, PlanGateways, Source, recording_gateways
 from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
+from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.events import ImagePushed
@@ -109,8 +110,16 @@ def _with_passing_probes(spec: AgentSpec) -> AgentSpec:
     def passing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
         return tuple(probe.model_copy(update={"expect": ASSUMED_ANSWER if probe.expect else None}) for probe in probes)
 
-    probes = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
-    return spec.model_copy(update={"release": spec.release.model_copy(update=probes)})
+    gates = {"verify": passing(spec.release.verify), "check": passing(spec.release.check)}
+    passed = {"evaluate": _passing_evaluation(spec.release.evaluate)} if spec.release.evaluate else {}
+    return spec.model_copy(update={"release": spec.release.model_copy(update=gates | passed)})
+
+
+def _passing_evaluation(asked: EvaluateSpec) -> EvaluateSpec:
+    """Return the spec with one question, which the assumed answer passes, and no question to the live version."""
+    row = json.dumps({"ask": "assumed", "expect": ASSUMED_ANSWER}).encode()
+    criteria = {"expect": CriterionSpec(pass_rate=1)}
+    return asked.model_copy(update={"criteria": criteria, "no_worse_than": None}).with_dataset(row)[0]
 
 
 async def _handle_event(

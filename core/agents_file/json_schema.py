@@ -8,6 +8,7 @@ from typing import Any
 
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.fields import DURATION_PATTERN, NAME_PATTERN
+from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
 from core.agents_file.stages import AGENT_ONLY, ENDPOINT, PROJECT_NAME
@@ -44,6 +45,7 @@ def schema() -> dict[str, Any]:
                 "propertyNames": {"pattern": NAME_PATTERN},
                 "additionalProperties": agent,
             },
+            "github": {"$ref": "#/$defs/GitHubSpec", "description": "shows releases on the commits of their images"},
             "projects": {
                 "description": "Foundry projects beside that of the settings, which is called `default`",
                 "type": "object",
@@ -63,7 +65,7 @@ def schema() -> dict[str, Any]:
 
 def _definitions() -> dict[str, Any]:
     agent = AgentSpec.model_json_schema()
-    definitions = {**agent.pop("$defs"), "AgentSpec": agent}
+    definitions = {**agent.pop("$defs"), "AgentSpec": agent, "GitHubSpec": GitHubSpec.model_json_schema()}
     for model in MERGED_MODELS:
         definitions[model.__name__].pop("required", None)
         for key, field in model.model_fields.items():

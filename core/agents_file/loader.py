@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.agents_file import evaluation, messages, release_windows, signers, stages
+from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -50,10 +51,12 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
         for target in stages.targets([(stage, spec) for _, stage, spec in found]):
             agents[target.name] = target
             homes[target.name] = found[target.place.number - 1][0]
+    github, github_issues = _github(document)
+    issues += github_issues
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, projects=projects, lines=document.lines, homes=homes)
+    return Agents.model_construct(agents=agents, projects=projects, github=github, lines=document.lines, homes=homes)
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
@@ -173,6 +176,17 @@ def _with_env(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def _github(document: Document) -> tuple[GitHubSpec | None, list[Issue]]:
+    """The key ``github``, where the file has it."""
+    if not isinstance(document.value, dict) or "github" not in document.value:
+        return None, []
+    try:
+        return GitHubSpec.model_validate(document.value["github"]), []
+    except ValidationError as failure:
+        paths = [(("github", *map(str, error["loc"])), error) for error in failure.errors()]
+        return None, [Issue(path, document.line(*path), _message(document, path, path, error)) for path, error in paths]
+
+
 def _with_files(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
     """The spec with its dataset, keys and trusted root, and what is wrong below ``release`` and in these files."""
     files = signers.read_files(spec.release.signed_by, spec.release.trusted_root, read_file)
@@ -225,7 +239,11 @@ def _issue(document: Document, homes: Homes, error: ErrorDetails) -> Issue:
     keys = keys[:kind] + keys[kind + 1 :] if keys[kind : kind + 1] and keys[kind] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     path = _path(document, homes, _without_added_index(document, homes, in_file))
-    return Issue(path, document.line(*path), messages.message_of(error, keys, document.scalars.get(path)))
+    return Issue(path, document.line(*path), _message(document, path, keys, error))
+
+
+def _message(document: Document, path: KeyPath, keys: KeyPath, error: ErrorDetails) -> str:
+    return messages.message_of(error, keys, document.scalars.get(path))
 
 
 def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> Issue:
@@ -236,12 +254,8 @@ def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> I
 def _path(document: Document, homes: Homes, keys: KeyPath) -> KeyPath:
     """Where the value is; one that is missing belongs in the agent. The signers of all places are one list."""
     if keys[:2] == SIGNED_BY and keys[2:]:
-        number = int(keys[2])
-        for home in homes:
-            own = sum((*home, *SIGNED_BY, str(index)) in document.lines for index in range(number + 1))
-            if own > number:
-                return (*home, *SIGNED_BY, str(number), *keys[3:])
-            number -= own
+        items = [(*home, *SIGNED_BY, str(number)) for home in homes for number in range(int(keys[2]) + 1)]
+        return (*[item for item in items if item in document.lines][int(keys[2])], *keys[3:])
     depths = [_depth(document, home, keys) for home in homes]
     home = homes[depths.index(max(depths))] if any(depths) else homes[-2]
     return (*home, *keys)

@@ -11,10 +11,11 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file.copied_text import copied_character
 from core.agents_file.fields import quote, truncate
+from core.agents_file.github import GitHubSpec
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
-TOP_LEVEL_KEYS = ("defaults", "agents", "projects")
+TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
 PROJECT_KEYS = ("endpoint",)
 STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
@@ -38,6 +39,7 @@ def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tu
 AGENT_KEYS = _keys_by_path(AgentSpec)
 AGENT_KEYS[()] += ("stages",)
 """The keys of each map of an agent, by its path in the agent."""
+GITHUB_KEYS = tuple(GitHubSpec.model_fields)
 KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "at the top level": TOP_LEVEL_KEYS,
     "under a project": PROJECT_KEYS,
@@ -45,6 +47,7 @@ KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
     "under an item of release.signed_by": SIGNER_KEYS,
+    "under github": GITHUB_KEYS,
     **{f"under {'.'.join(path)}" if path else "directly under the agent": keys for path, keys in AGENT_KEYS.items()},
 }
 PATTERN_MESSAGES = {
@@ -54,6 +57,8 @@ PATTERN_MESSAGES = {
     "protocols": 'write the protocol\'s version as numbers, such as "2.0.0"',
     "secret": "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
     "version": "a secret's version is 32 hexadecimal digits",
+    "private_key": "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
+    "app_id": "write the App's id, such as 123456, or its client id, which begins with Iv",
     "connection": "write connection.credentials.field, connection.target or connection.metadata.field",
 }
 TEMPLATES = {
@@ -80,6 +85,8 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         path = tuple(key for key in keys[:-1] if not key.isdecimal())
+        if path == ("github",):
+            return unknown_key(keys[-1], GITHUB_KEYS)
         return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or _keys_at(path))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
@@ -120,7 +127,8 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
         return f"unknown key here; it belongs {homes}"
     if similar := _most_similar(key, valid):
         return f"unknown key; did you mean {similar}?"
-    if similar := _most_similar(key, (known for keys in KEYS_BY_HOME.values() for known in keys)):
+    others = (known for home, keys in KEYS_BY_HOME.items() if home != "under github" for known in keys)
+    if similar := _most_similar(key, others):
         return f"unknown key here; did you mean {similar}, {_homes_of(similar)}?"
     return f"unknown key; valid keys here: {', '.join(valid)}"
 

@@ -31,6 +31,7 @@ from core.agents_file.fields import (
     Tool,
     Variable,
 )
+from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
 from core.agents_file.signers import FileName, Signer
 from core.agents_file.value import Value
@@ -273,6 +274,8 @@ class Agents(Value):
     """Target -> what the file says about it."""
     projects: Mapping[str, str] = {}
     """Project beside that of the settings -> its endpoint."""
+    github: GitHubSpec | None = None
+    """None: releases are not shown on GitHub."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
     homes: Mapping[str, tuple[tuple[str, ...], ...]] = Field({}, repr=False)

@@ -38,6 +38,7 @@ from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
+from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.signatures import SignatureVerifier
 
@@ -197,7 +198,14 @@ class ReleaseQueue(Protocol):
         """About how many messages a queue has, hidden messages too; 0 where the queue does not exist."""
 
 
-class Lease(Protocol):
+class Lock(Protocol):
+    """The right to be alone with a name, for at most 60 s."""
+
+    async def release(self) -> None:
+        """Let the next holder in; never raises, since a lock expires by itself."""
+
+
+class Lease(Lock, Protocol):
     """The right to be the one writer of an agent's release state, with the state that it protects."""
 
     @property
@@ -216,9 +224,6 @@ class Lease(Protocol):
 
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""
-
-    async def release(self) -> None:
-        """Let the next holder in; never raises, since a lease expires by itself."""
 
 
 class StateStore(Protocol):
@@ -244,6 +249,9 @@ class StateStore(Protocol):
 
     async def write_marker(self, name: str, value: str) -> None:
         """Store a short text under a name."""
+
+    async def lock(self, name: str) -> Lock | None:
+        """Be alone with a name of a marker, or None while somebody else is."""
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents in one of the states (open, due, ended), by one listing."""
@@ -280,6 +288,8 @@ class Gateways:
     registry: Registry
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
+    commit_statuses: CommitStatusQueue | None = None
+    """None where releases only are imagined."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None

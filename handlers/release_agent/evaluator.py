@@ -6,6 +6,7 @@ they go to the agent and, without secrets, to the run.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from core.agents_file.evaluation import EvaluateSpec
@@ -52,6 +53,8 @@ async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseConte
     evaluation = Evaluation(release.candidate or "", asked.key, clock.now(), attempt)
     evaluation = replace(evaluation, live_version=baseline_version(inputs, asked))
     known = _known_scores(release, evaluation)
+    if problem := await _secret_in_rows(release, asked, run):
+        return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)
     own = await _ask(evaluation.version, asked, run)
     compares = bool(evaluation.live_version) and not known and not own.inconclusive
     live = await _ask(evaluation.live_version, asked, run) if compares else AskedRows()
@@ -70,6 +73,16 @@ async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseConte
         return await _start_run(release, asked, evaluation, [*own_rows, *live_rows], run)
     nothing_sent = EvaluationRun("", RunStatus.COMPLETED)
     return await _saved(_after_run(release, asked, replace(evaluation, row_counts=(0, 0)), nothing_sent, run), run)
+
+
+async def _secret_in_rows(release: ReleaseState, asked: EvaluateSpec, run: ReleaseContext) -> str:
+    """The row that holds the value of a secret of the version: whoever reads the package would read it."""
+    await run.words.may_be_shown(release)
+    for row in asked.rows:
+        text = json.dumps([row.question, row.expect, row.contains, row.reference], ensure_ascii=False)
+        if redact(text) != text:
+            return f"line {row.line} of {asked.dataset} holds the value of a secret; remove it, and change the secret"
+    return ""
 
 
 async def _report_start(inputs: DecisionInput, run: ReleaseContext) -> ReleaseState:

@@ -33,6 +33,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import STORAGE, GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
+from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
@@ -62,7 +63,9 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
         if await take_promotion(spec, gateways):
-            ended = await reconcile(spec, settings, gateways, parsed.traceparent)
+            ended = await reconcile(
+                spec, settings, gateways, parsed.traceparent, reports_commits=agents.github is not None
+            )
             await wake_next_stage(spec, ended, agents, gateways)
         return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
@@ -79,12 +82,15 @@ async def reconcile(
     gateways: Gateways,
     traceparent: str | None = None,
     rules: tuple[Rule, ...] = RULES,
+    *,
+    reports_commits: bool = False,
 ) -> Reason:
     """Bring the agent's release as far as it goes now; raises TransientError where storage does not answer."""
     observer = Observer(spec, settings.registry_login_server, gateways)
     async with SessionCloser(gateways.foundry) as closer:
         with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
-            log = ReleaseLog(spec.name, gateways, trace)
+            commits = CommitReporter(spec.name, gateways, enabled=reports_commits)
+            log = ReleaseLog(spec.name, gateways, trace, commits)
             prefetched, lease = await _prefetch(spec, gateways, observer)
             log.lease = lease
             if lease is None:  # its holder reads the desired state once more when it releases the lease
@@ -189,11 +195,12 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
 
 
 async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
-    """The next reads; the receipt of the last write is saved beside them."""
+    """The next reads; beside them the receipt of the last write is saved, and the commit's statuses are sent."""
     reads = run.observer.read_again(progress.desired, progress.observed, progress.polled_version)
+    sending = run.log.commits.send()  # what is not accepted stays for the next reads
     if not progress.receipt_due:
-        return await reads
-    return (await gather_two(run.save(progress.state), reads))[1]
+        return (await gather_two(sending, reads))[1]
+    return (await gather_two(gather_two(run.save(progress.state), sending), reads))[1]
 
 
 async def _decide(run: ReleaseContext, state: ReleaseState, read: Prefetch) -> tuple[DecisionInput, Action]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from core.commit_status import state_of_end, state_of_step
 from core.definition import Note
 from core.reasons import Reason
 from core.release import transitions
@@ -16,7 +17,9 @@ from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers import outcome_events
+from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease, OutcomeEvent
+from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
@@ -46,9 +49,10 @@ class ReleaseLog:
     container_log: str = ""
     """What the container of the version that failed a probe printed; for the journal alone."""
 
-    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace) -> None:
+    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace, commits: CommitReporter) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
         self.trace = trace
+        self.commits = commits
         self._agent = agent
         self._gateways = gateways
         self._events: list[OutcomeEvent] = []
@@ -95,7 +99,12 @@ class ReleaseLog:
             scores=_scores(reason, state),
             journal_only=self._evidence(reason, state),
         )
-        self._when_stored(stored_with or state, line)
+
+        def record() -> None:
+            line()
+            self.commits.add(state_of_step(reason), reason, state)
+
+        self._when_stored(stored_with or state, record)
 
     def _evidence(self, reason: Reason, state: ReleaseState) -> dict[str, object]:
         """For people alone; the address of a report names subscription, account and project."""
@@ -154,6 +163,7 @@ class ReleaseLog:
         def count() -> None:
             metrics.release_ended(self._agent, reason, state, desired.cause, now)
             self.announce(reason, state, detail)
+            self.commits.add(state_of_end(reason), reason, state)
 
         self._when_stored(stored_with or state, count)
 
@@ -183,5 +193,8 @@ class ReleaseLog:
         await self.decisions.flush()
 
     async def publish(self) -> None:
-        """Publish the outcome events."""
-        await outcome_events.publish(self._events, self.decisions, self._gateways)
+        """Publish the outcome events, and send the statuses of the commit."""
+        publishing = outcome_events.publish(self._events, self.decisions, self._gateways)
+        _, problem = await gather_two(publishing, self.commits.send())
+        if problem:
+            self.decisions.record(Reason.COMMIT_STATUS_LOST, problem, step="commit_status")

@@ -16,7 +16,7 @@ from handlers.resume_releases.agent_states import AgentState, AgentStates
 from handlers.telemetry import metrics
 
 MAX_CONCURRENT = 16
-QUEUES = ("releases", "events", "releases-poison", "events-poison")
+QUEUES = ("releases", "events", "commit-statuses", "releases-poison", "events-poison", "commit-statuses-poison")
 
 
 async def record_gauges(agents: Collection[str], states: AgentStates, gateways: Gateways) -> Mapping[str, int]:

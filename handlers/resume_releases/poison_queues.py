@@ -9,7 +9,7 @@ from core.reasons import Reason
 from handlers.gateways.interfaces import Gateways
 from handlers.telemetry.decision_log import DecisionLog
 
-POISON_QUEUES = ("events-poison", "releases-poison")
+POISON_QUEUES = ("events-poison", "releases-poison", "commit-statuses-poison")
 
 
 async def report_poison_queues(depths: Mapping[str, int], decisions: DecisionLog, gateways: Gateways) -> None:

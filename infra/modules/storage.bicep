@@ -1,4 +1,4 @@
-// Storage of the app: code package, state and journal, dead letters, and the two queues with their poison queues.
+// Storage of the app: code package, state and journal, dead letters, and the three queues with their poison queues.
 param name string
 param location string
 param tags object
@@ -92,6 +92,8 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-
   'events-poison'
   'releases'
   'releases-poison'
+  'commit-statuses'
+  'commit-statuses-poison'
 ]: {
   parent: queueService
   name: queue

@@ -27,7 +27,7 @@ PROBED = ("verified", "checked")
 """Agents with a probe; the others run every version that becomes active."""
 INCONCLUSIVE = ("VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE")
 """The service did not answer the probe within ``within``: a person pushes again."""
-QUEUES = ("events", "releases", "events-poison", "releases-poison")
+QUEUES = ("events", "releases", "commit-statuses", "events-poison", "releases-poison", "commit-statuses-poison")
 CONTAINER = "slipway"
 
 

@@ -133,6 +133,17 @@ async def test_the_lease_has_one_holder_until_it_is_released(storage: Storage) -
     assert second is not None
 
 
+async def test_a_lock_has_one_holder_until_it_is_released(storage: Storage) -> None:
+    first = await storage.state_store.lock("commit-status-hello-agent")
+    assert first is not None
+    assert await storage.state_store.lock("commit-status-hello-agent") is None
+    assert await storage.state_store.lock("commit-status-other-agent") is not None
+    await first.release()
+    await first.release()
+    assert await storage.state_store.lock("commit-status-hello-agent") is not None
+    assert await storage.state_store.list_agents(frozenset({"open", "due", "ended"})) == []
+
+
 async def test_of_concurrent_requests_one_gets_the_lease(storage: Storage) -> None:
     leases = await asyncio.gather(*(storage.state_store.acquire_lease("hello-agent") for _ in range(8)))
     assert sum(lease is not None for lease in leases) == 1

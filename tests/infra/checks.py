@@ -43,8 +43,9 @@ HOST_SETTINGS = {
     "AZURE_SDK_TRACING_IMPLEMENTATION",
 }
 """Settings of the Functions host and the worker."""
-UNSET_SETTINGS = {"AzureWebJobsStorage", "KEY_VAULT_HOST"}
-"""A connection string contains a key; the two service URIs replace it. The vault's host is that of its address."""
+UNSET_SETTINGS = {"AzureWebJobsStorage", "KEY_VAULT_HOST", "GITHUB_ENDPOINT"}
+"""A connection string contains a key; the two service URIs replace it. The vault's host is that of its address, and
+agents.yaml names GitHub's."""
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 

@@ -63,6 +63,7 @@ OUTPUTS = {
 }
 FUNCTIONS = (
     *("image_pushed", "secret_changed", "event_queued", "release_agent", "release_poisoned", "event_poisoned"),
+    *("commit_status", "commit_status_poisoned"),
     *("prune_versions", "resume_releases"),
 )
 

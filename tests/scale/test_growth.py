@@ -7,6 +7,7 @@ import pytest
 from bench.journal import bytes_watched, explain
 from bench.lists import rotation_requests, tag_requests, variable_requests
 from bench.report import Row, page, page_with
+from bench.unasked import NEEDED, foundry_calls
 from tests.scale.hours import measure_hour
 
 
@@ -19,6 +20,12 @@ async def test_a_list_costs_one_request_a_page_and_one_without_a_token() -> None
     assert [await variable_requests(secrets) for secrets in (100, 200)] == [5, 9]
     assert [await tag_requests(tags) for tags in (1_000, 2_000)] == [11, 21]
     assert await tag_requests(2_000, pages=1) == 2
+
+
+async def test_a_release_makes_no_call_that_nobody_asked_for() -> None:
+    calls = await foundry_calls()
+    assert set(calls) <= NEEDED
+    assert (calls["create_version"], calls["set_routing"], calls["list_versions"]) == (1, 1, 1)
 
 
 async def test_watching_reads_only_what_is_new() -> None:

@@ -11,6 +11,7 @@ from core.agents_file.spec import Agents
 from handlers.events.event_queued import handle_event
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.github import InMemoryCommitStatusQueue
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.outcomes import InMemoryOutcomePublisher
@@ -54,6 +55,7 @@ class App:
         self.key_vault.put("hello-key", "canary-3c2d")
         self.release_queue, self.registry = InMemoryReleaseQueue(self.clock), InMemoryRegistry()
         self.outcome_publisher = InMemoryOutcomePublisher()
+        self.commit_statuses = InMemoryCommitStatusQueue()
         self.gateways = Gateways(
             self.foundry,
             self.key_vault,
@@ -63,6 +65,7 @@ class App:
             self.clock,
             self.registry,
             self.outcome_publisher,
+            commit_statuses=self.commit_statuses,
         )
 
     async def event(self, *events: Any) -> None:

@@ -32,6 +32,8 @@ class InMemoryStateStore:
         self.desired: dict[str, DesiredState] = {}
         self.releases: dict[str, ReleaseRecord] = {}
         self.markers: dict[str, str] = {}
+        self.locks: dict[str, float] = {}
+        """Name -> when the lock expires."""
         self._lease_ids = itertools.count(FREE + 1)
 
     async def load(self, agent: str) -> None:
@@ -64,6 +66,13 @@ class InMemoryStateStore:
     async def write_marker(self, what: str, value: str) -> None:
         self.markers[what] = value
 
+    async def lock(self, name: str) -> InMemoryLock | None:
+        now = self.clock.monotonic()
+        if now < self.locks.get(name, now):
+            return None
+        self.locks[name] = now + LEASE_SECONDS
+        return InMemoryLock(self.locks, name)
+
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         return sorted(agent for agent in self.desired.keys() | self.releases.keys() if self._state(agent) in states)
 
@@ -77,6 +86,17 @@ class InMemoryStateStore:
         starts = release.secret_due is not None and release.secret_due <= self.clock.now()
         is_due = starts or bool(desired.waiting)
         return "due" if is_due and release.blob_state == "ended" else release.blob_state
+
+
+@dataclass(frozen=True)
+class InMemoryLock:
+    """See the Lock protocol."""
+
+    locks: dict[str, float]
+    name: str
+
+    async def release(self) -> None:
+        self.locks.pop(self.name, None)
 
 
 class InMemoryLease:

@@ -1,4 +1,4 @@
-"""The queue ``releases`` on Azure Storage."""
+"""The queues ``releases`` and ``commit-statuses`` on Azure Storage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue.aio import QueueClient
 
+from core.commit_status import CommitStatusMessage
 from core.release.message import ReleaseMessage
 from core.timing import MAX_MESSAGE_DELAY
 from handlers.gateways.azure_http import NO_TRACE
@@ -31,12 +33,26 @@ class StorageReleaseQueue:
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
-        text = ReleaseMessage(agent, traceparent).to_json()
-        hidden = math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
-        with translate_errors("send to the queue releases"):
-            try:
-                await self._queue.send_message(text, visibility_timeout=hidden)
-            except ResourceNotFoundError:
-                with suppress(ResourceExistsError):
-                    await self._queue.create_queue()
-                await self._queue.send_message(text, visibility_timeout=hidden)
+        await _send(self._queue, ReleaseMessage(agent, traceparent).to_json(), delay)
+
+
+class StorageCommitStatusQueue:
+    """See the CommitStatusQueue protocol."""
+
+    def __init__(self, account: StorageAccount, name: str = "commit-statuses") -> None:
+        self._queue = account.queue(name)
+
+    async def enqueue(self, message: CommitStatusMessage, *, delay: float = 0) -> None:
+        """Put one message; its delay is rounded up to a second."""
+        await _send(self._queue, message.to_json(), delay)
+
+
+async def _send(queue: QueueClient, text: str, delay: float) -> None:
+    hidden = math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
+    with translate_errors(f"send to the queue {queue.queue_name}"):
+        try:
+            await queue.send_message(text, visibility_timeout=hidden)
+        except ResourceNotFoundError:
+            with suppress(ResourceExistsError):
+                await queue.create_queue()
+            await queue.send_message(text, visibility_timeout=hidden)

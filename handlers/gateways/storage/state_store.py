@@ -91,6 +91,11 @@ class BlobStateStore:
         blob = await self._blobs.read(path)
         await self._blobs.write(path, json.dumps({"value": value}).encode(), {}, blob.etag if blob else None)
 
+    async def lock(self, name: str) -> BlobLock | None:
+        path = f"markers/{name}.json"
+        lease = await self._blobs.lease(path, json.dumps({"value": ""}).encode(), {})
+        return BlobLock(path, lease) if lease else None
+
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """A release is open, or due, also where the desired generation is newer, or a secret's start date has come."""
         desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
@@ -101,15 +106,29 @@ class BlobStateStore:
         return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {}), now) in states)
 
 
-class BlobLease:
+class BlobLock:
+    """See the Lock protocol."""
+
+    def __init__(self, name: str, lease: BlobLeaseClient) -> None:
+        self._name = name
+        self._lease = lease
+
+    async def release(self) -> None:
+        try:
+            with translate_errors(f"release the lease of {self._name}"):
+                await self._lease.release(**NO_TRACE)
+        except GatewayError:
+            return  # the lease expires
+
+
+class BlobLease(BlobLock):
     """See the Lease protocol."""
 
     def __init__(
         self, name: str, blobs: BlobContainer, lease: BlobLeaseClient, blob: Blob, clock: Clock, asked_at: float
     ) -> None:
-        self._name = name
+        super().__init__(name, lease)
         self._blobs = blobs
-        self._lease = lease
         self._stored, self._etag = blob.data, blob.etag
         self._state = RELEASE_CODEC.decode(blob.data, name)
         self._clock = clock
@@ -144,13 +163,6 @@ class BlobLease:
                 raise
         self._asked_at = asked_at
         return True
-
-    async def release(self) -> None:
-        try:
-            with translate_errors(f"release the lease of {self._name}"):
-                await self._lease.release(**NO_TRACE)
-        except GatewayError:
-            return  # the lease expires
 
 
 def _metadata(release: ReleaseState) -> dict[str, str]:

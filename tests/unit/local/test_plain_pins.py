@@ -25,6 +25,7 @@ rich==15.0.0 \\
 def test_a_package_with_an_extra_is_pinned_without_it_too() -> None:
     plain = "pydantic==2.14.3 \\\n    --hash=sha256:10 \\\n    --hash=sha256:3f\n"
     assert with_plain_pins(LOCK) == plain + LOCK
+    assert with_plain_pins(plain + LOCK) == plain + LOCK
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])

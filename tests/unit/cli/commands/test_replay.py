@@ -23,6 +23,13 @@ async def test_poisoned_messages_are_read_from_the_journal(app: App) -> None:
     assert "skipped: the message of 2026-11-24T12:00:00+00:00, line 1 is not JSON" in result.text
 
 
+async def test_a_poisoned_status_of_a_commit_starts_no_release(app: App) -> None:
+    await handle_poison_message("commit-statuses", '{"target": "hello-agent", "statuses": 7}', app.gateways)
+    result = await show_and_send(context_of(app), EventSource.parse(None, "1d"), DRY_RUN)
+    assert result.data == []
+    assert "is a status of a commit, not an event" in result.text
+
+
 def test_exactly_one_source_is_required() -> None:
     with pytest.raises(UsageError, match="name files of events"):
         EventSource.parse(None, None)

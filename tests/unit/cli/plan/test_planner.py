@@ -64,6 +64,19 @@ def test_a_push_is_planned_to_its_end_with_all_assumptions(tmp_path: Path) -> No
     assert "the toolbox hello-agent-tools is version 1" in result.data["assumed"]
 
 
+def test_a_plan_assumes_that_a_version_passes_its_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"ask": "ping", "expect": "pong", "reference": "pong"}')
+    (tmp_path / "agents.yaml").write_text(
+        "agents: {hello-agent: {repository: agents/hello, release: {evaluate: {dataset: rows.jsonl, judge: gpt, "
+        "criteria: {expect: {pass_rate: 1}, builtin.similarity: {mean: 5}}, no_worse_than: live}}}}"
+    )
+    (tmp_path / "events.json").write_text(json.dumps([push_event()]))
+    (tmp_path / "snapshot.json").write_text("{}")
+    arguments = PlanArguments.parse([str(tmp_path / "events.json")], None)
+    result = plan_offline(arguments, tmp_path / "snapshot.json", tmp_path / "agents.yaml", registry=None)
+    assert reasons(result)[-4:] == ["EVALUATION_RUNNING", "EVALUATION_PASSED", "TRAFFIC_MOVED", "LIVE"]
+
+
 def test_a_wait_takes_no_real_time(tmp_path: Path) -> None:
     push = push_event(data=push_data(repository="agents/soak"))
     result = plan_events(tmp_path, push, snapshot='{"at": "2026-11-24T12:00:00Z"}')

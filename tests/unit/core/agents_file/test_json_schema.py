@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from core.agents_file import json_schema
 from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
+from core.agents_file.github import GitHubSpec
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
@@ -131,7 +132,7 @@ def test_the_schema_in_the_repository_is_up_to_date() -> None:
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
     found = examples()
-    assert len(found) == 6
+    assert len(found) == 7
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
         assert load_agents(text.encode(), beside).agents
@@ -176,6 +177,7 @@ def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
         for key, (default, meaning) in keys(m).items()
     }
     known = {key: field for key, field in keys().items() if key != "name"} | references
+    known |= keys(GitHubSpec, "github.")
     table = rows()
     assert set(table) == set(known)
     for key, (default, meaning) in known.items():
@@ -202,6 +204,11 @@ def test_every_example_of_the_table_is_valid() -> None:
     for key, (_, _, _, example) in rows().items():
         top, *below = key.split(".")
         body = example.strip("`")
+        if top == "github":
+            needed = {"app_id": "1", "private_key": "k", "repositories": "[a/b]", below[0]: body}
+            body = ", ".join(f"{name}: {value}" for name, value in needed.items())
+            assert load_agents(f"agents: {{a: {{repository: x}}}}\ngithub: {{{body}}}".encode()).github, key
+            continue
         if top == "env" and below:
             below = ["NAME"]
         elif below[:1] in (["verify"], ["check"]) and len(below) == 2:
@@ -210,21 +217,18 @@ def test_every_example_of_the_table_is_valid() -> None:
         elif below[:2] == ["windows", "freezes"] and len(below) == 3:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
-        elif below[:1] == ["signed_by"] and len(below) == 2:
-            needed = {
-                "workflow": "github: a/b, ",
-                "ref": "github: a/b, ",
-                "identity": "issuer: a, ",
-                "issuer": "identity: a, ",
-            }
-            name = below.pop()
-            body = f"[{{{needed.get(name, '')}{name}: {body}}}]"
-        elif below[:1] == ["evaluate"] and len(below) > 1:
-            below, body = ["evaluate"], evaluate_with(below[1:], body)
+        elif below[1:] and below[0] in NESTED:
+            below, body = below[:1], NESTED[below[0]](below[1:], body)
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
         assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), beside).agents, key
+
+
+def signers_with(keys: list[str], example: str) -> str:
+    """A valid ``release.signed_by`` with the example."""
+    rest = dict.fromkeys(("workflow", "ref"), "github: a/b, ") | {"identity": "issuer: a, ", "issuer": "identity: a, "}
+    return f"[{{{rest.get(keys[0], '')}{keys[0]}: {example}}}]"
 
 
 def evaluate_with(keys: list[str], example: str) -> str:
@@ -240,6 +244,9 @@ def evaluate_with(keys: list[str], example: str) -> str:
     parts |= {"no_worse_than": "live"} if keys == ["margin"] else {}
     parts |= {} if "<NAME>" in keys else {keys[0]: example}
     return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
+
+
+NESTED = {"evaluate": evaluate_with, "signed_by": signers_with}
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner, matches
+from core.agents_file.spec import ReleaseSpec
 from tests.support.signing import RELEASE_KEY, pem
 
 PRIVATE = RELEASE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -63,6 +64,11 @@ def test_the_three_forms_of_a_signer() -> None:
     ]
     assert isinstance(signers[0], KeySigner)
     assert signers[0].pem == FILES["keys/release.pub"]
+
+
+def test_a_signer_in_code_is_a_signer() -> None:
+    signer = IdentitySigner(identity="a", issuer="b")
+    assert ReleaseSpec(signed_by=(signer,)).signed_by == (signer,)
 
 
 def test_without_the_key_nobody_must_sign() -> None:

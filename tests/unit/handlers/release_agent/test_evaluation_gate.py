@@ -17,7 +17,8 @@ from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.app import AGENT, WITH_RELEASE, App, push_and_release
 
-ROWS = [
+Rows = list[dict[str, Any]]
+ROWS: Rows = [
     {"ask": "capital of France?", "expect": "(?i)paris", "reference": "Paris"},
     {"ask": "capital of Spain?", "expect": "(?i)madrid", "reference": "Madrid"},
 ]
@@ -25,7 +26,7 @@ EXPECT = "expect: {pass_rate: 0.9}"
 JUDGED = "builtin.coherence: {mean: 3.5}"
 
 
-def lines(rows: list[dict[str, Any]]) -> bytes:
+def lines(rows: Rows) -> bytes:
     return "\n".join(map(json.dumps, rows)).encode()
 
 
@@ -34,8 +35,8 @@ def spec(criteria: str, more: str = "") -> str:
     return f"evaluate: {{dataset: rows.jsonl, criteria: {{{criteria}}}, {judge}{more}}}"
 
 
-def app_with(criteria: str = EXPECT, more: str = "", kind: Any = InMemoryFoundry) -> App:
-    agents = load_agents((WITH_RELEASE % spec(criteria, more)).encode(), lambda name: lines(ROWS))
+def app_with(criteria: str = EXPECT, more: str = "", kind: Any = InMemoryFoundry, rows: Rows = ROWS) -> App:
+    agents = load_agents((WITH_RELEASE % spec(criteria, more)).encode(), lambda name: lines(rows))
     app = App(clock=VirtualClock(), agents=agents, kind=kind)
     app.foundry.answers["a" * 64] = "Paris and Madrid"
     return app
@@ -229,3 +230,22 @@ async def test_a_rollback_is_not_evaluated() -> None:
     assert await app.released() == "LIVE"
     assert await app.live() == "1"
     assert app.journal.reasons().count(Reason.EVALUATION_PASSED) == 2
+
+
+@in_virtual_time
+async def test_a_row_with_the_value_of_a_secret_is_not_asked() -> None:
+    app = app_with(rows=[*ROWS, {"ask": "is it canary-3c2d?", "expect": "no"}])
+    assert await push_and_release(app, "v1", "a") == ""
+    detail = "line 3 of rows.jsonl holds the value of a secret; remove it, and change the secret"
+    assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == f"attempt 1 of 3: {detail}"
+    assert app.foundry.probes == []
+
+
+@in_virtual_time
+async def test_an_answer_that_repeats_a_secret_is_masked_in_the_run() -> None:
+    app = app_with(JUDGED)
+    app.foundry.answers["a" * 64] = "Paris, canary-3c2d"
+    assert await push_and_release(app, "v1", "a") == "LIVE"
+    (evaluation,) = app.foundry.evaluations.values()
+    (run,) = evaluation.runs.values()
+    assert [row["response"] for row in run.rows] == ["Paris, ***"] * 2
