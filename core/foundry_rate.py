@@ -1,22 +1,36 @@
-"""Foundry's rate: how many reads a second, and how many releases at once, an instance allows itself after a 429."""
+"""Foundry's rate: how the instances of the app share it, and how many releases go on at once after a 429.
+
+Each instance says how long its releases have been in hand. Times are ages at one moment, so that the clocks of two
+instances are never compared.
+"""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 THROTTLED_SECONDS = 60.0
 """How long after a 429 each poll waits for its fair share of the rate, since a refused read delays every release."""
-RELEASE_READS_PER_SECOND = 0.2
+RELEASE_READS_PER_SECOND = 0.12
 """What a running release asks for on average: several reads at its start and end, one now and then between."""
 MAX_READ_QUEUE_SECONDS = 2.0
 """How long a read may have to wait while another release still starts: ten pages then take half a lease."""
+MAX_READ_QUEUE = 2
+"""So many reads may wait in any case: at a small share of the rate two of them take longer."""
 RATE_AFTER_REFUSAL = 0.7
 """What is left of the rate after a 429."""
 RATE_DOUBLES_AFTER_SECONDS = 30.0
 """After so long without a 429 twice the rate is tried."""
 MIN_READS_PER_SECOND = 0.1
 """What is left of the rate, however often Foundry refuses."""
+HEARTBEAT_SECONDS = 15.0
+"""How often an instance with releases in hand reports them, and reads what the others report."""
+MAX_SILENT_SECONDS = 2 * HEARTBEAT_SECONDS
+"""After so long without a heartbeat an instance has ended, or has nothing in hand."""
+MAX_INSTANCES = 40
+"""The default of the Flex Consumption plan: the rate is divided by it where no heartbeat can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +39,66 @@ class LoadSnapshot:
 
     polling: int
     reads_per_second: float
+    """The share of this process."""
     fastest_activation: float = 0.0
     """Seconds that the fastest recent version took to become active; 0 where that is unknown."""
     throttled: bool = False
+    releases_at_once: float = math.inf
+    """How many releases of the app go on at a time."""
 
 
-def may_start_release(running: int, queue_seconds: float, load: LoadSnapshot) -> bool:
-    """Whether one more release may start: any without a recent 429, afterwards as many as the rate feeds.
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What an instance reports; times in seconds before this moment."""
+
+    instance: str
+    ages: tuple[float, ...] = ()
+    """How long each of its releases has been in hand."""
+    calm: float = math.inf
+    """How long ago Foundry refused one of its requests."""
+
+    def after(self, seconds: float) -> Heartbeat:
+        """The same instance so much later."""
+        return Heartbeat(self.instance, tuple(age + seconds for age in self.ages), self.calm + seconds)
+
+
+def releases_at_once(app_reads_per_second: float) -> float:
+    """How many releases of the app the rate feeds, after a 429: one at least, so that some release always goes on."""
+    return max(1.0, app_reads_per_second / RELEASE_READS_PER_SECOND)
+
+
+Releases = Sequence[tuple[float, str]]
+"""Releases in hand, the first one first: when each began, on the clock of one instance, and at which instance."""
+
+
+def count_ahead(release: tuple[float, str], own: Releases, others: Releases) -> int:
+    """How many releases of the app began before that one; of two that began together the first instance's did."""
+    return bisect_left(own, release) + bisect_left(others, release)
+
+
+def rate_share(own: Releases, others: Releases, limit: float) -> float:
+    """The share of the app's rate that an instance takes: by its releases among those that go on, one at least."""
+    in_hand = len(own) + len(others)
+    going = math.ceil(min(limit, in_hand))
+    mine = sum(count_ahead(release, own, others) < limit for release in own)
+    return mine / going if mine else 1 / (going + 1)
+
+
+def may_go_on(ahead: int, load: LoadSnapshot) -> bool:
+    """Whether a release may read on: each one without a recent 429, then those that began first.
 
     Otherwise the reads of all releases are refused in turn, and none gets the several answers in a row that it needs.
+    """
+    return not load.throttled or ahead < load.releases_at_once
+
+
+def may_start(ahead: int, queue_seconds: float, load: LoadSnapshot) -> bool:
+    """Whether a release may start: as ``may_go_on``, and where few reads wait; the oldest one starts in any case.
+
     ``queue_seconds``: how long a read waits for its turn now; a list of many pages waits once for each page.
     """
-    fed = running < load.reads_per_second / RELEASE_READS_PER_SECOND and queue_seconds < MAX_READ_QUEUE_SECONDS
-    return not load.throttled or running == 0 or fed
+    longest = max(MAX_READ_QUEUE_SECONDS, MAX_READ_QUEUE / load.reads_per_second)
+    return may_go_on(ahead, load) and (not load.throttled or ahead == 0 or queue_seconds < longest)
 
 
 def rate_after_refusal(reads_per_second: float) -> float:

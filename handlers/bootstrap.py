@@ -66,14 +66,17 @@ def gateways() -> Gateways:
     from handlers.gateways.key_vault import AzureKeyVault
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.shared_registry import SharedRegistry
+    from handlers.gateways.storage.instances import BlobInstances
     from handlers.gateways.storage.journal import BlobJournal
     from handlers.gateways.storage.release_queue import StorageCommitStatusQueue, StorageReleaseQueue
     from handlers.gateways.storage.state_store import BlobStateStore
 
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
-    rate_limiter = FoundryRateLimiter(env.foundry_reads_per_second)
-    limiters = cache(lambda _project: FoundryRateLimiter(env.foundry_reads_per_second))
+    limiters = cache(
+        lambda project_name: FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account, project_name))
+    )
+    rate_limiter = limiters("default")
 
     def connect(name: str, endpoint: str) -> AzureFoundry:
         return AzureFoundry(endpoint, credential(), limiters(name), clock)

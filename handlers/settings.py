@@ -87,7 +87,7 @@ class Settings:
     )
     foundry_reads_per_second: float = _setting(
         "FOUNDRY_READS_PER_SECOND",
-        "Maximum reads of versions per second and instance; with more releases each version is read less often",
+        "Maximum reads of versions per second and project; with more releases each version is read less often",
         "5",
     )
 

@@ -100,7 +100,7 @@ param pruneDryRun bool = false
 @description('Seconds between two reads of a version that is being prepared')
 param pollSeconds string = '2'
 
-@description('Maximum reads of versions per second and instance')
+@description('Maximum reads of versions per second and project')
 param foundryReadsPerSecond string = '5'
 
 @description('Create an Event Grid topic that publishes the outcome of each release')

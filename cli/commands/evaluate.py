@@ -158,11 +158,17 @@ class _Evaluation:
     async def _run(self, version: str, rows: list[dict[str, str]]) -> EvaluationRun:
         """Return the run at its end; an evaluation without a result is deleted."""
         from core.evaluation import RunStatus
+        from handlers.gateways.errors import TransientError
 
         self._context.progress.activity = "waiting for the evaluation in Foundry"
         agent = self._spec.name
-        evaluation = await self._foundry.create_evaluation(agent, version, self._asked.service_criteria())
-        run_id = await self._foundry.start_run(evaluation, f"version {version}", rows)
+        try:
+            evaluation = await self._foundry.create_evaluation(agent, version, self._asked.service_criteria())
+            run_id = await self._foundry.start_run(evaluation, f"version {version}", rows)
+        except TransientError as error:
+            if error.throttled:
+                raise InconclusiveError(f"Foundry starts no evaluation now: {error.code}") from error
+            raise
         while True:
             run = await self._foundry.get_run(evaluation, run_id)
             if run is not None and run.status is not RunStatus.RUNNING:

@@ -16,7 +16,7 @@ class Poller:
         self._keeper = keeper
         self._first_poll = first_poll
         self._rate_limiter = rate_limiter
-        self._waiting_since = self._polled_at = clock.monotonic()
+        self._began = self._waiting_since = self._polled_at = clock.monotonic()
         self._waited = 0.0
 
     def restart(self) -> None:
@@ -42,4 +42,5 @@ class Poller:
         pause = seconds_to_next_poll(self._waited, self._first_poll, load)
         with self._rate_limiter.polling():
             await self._keeper.sleep(max(pause - spent, pause / 2))
+            await self._rate_limiter.wait_to_go_on(self._began, self._clock, self._keeper.sleep)
         self._polled_at = self._clock.monotonic()

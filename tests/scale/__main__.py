@@ -22,7 +22,8 @@ NO_BUDGET, DEFAULT_BUDGET = float("inf"), 5.0
 """FOUNDRY_READS_PER_SECOND."""
 GIB = 2
 """Memory of an instance on the Flex Consumption plan."""
-GROWING = [Load(10, 2, 1), Load(25, 5, 1), Load(50, 10, 2), Load(100, 20, 2), Load(200, 40, 4), Load(200, 40, 7)]
+GROWING = [Load(10, 2, 1), Load(25, 5, 1), Load(50, 10, 2), Load(100, 20, 2)]
+GROWING += [Load(200, 40, instances) for instances in (1, 2, 7, 20, 40)]
 GROWING += [Load(200, 1000, 1), Load(200, 1000, 2), Load(200, 1000, 7)]
 UNLIMITED = [Load(24, 15, 1, foundry_limit=None), Load(100, 100, 5, foundry_limit=None, minutes=10)]
 FULL = [Load(10, 2, 1, versions=990), Load(50, 10, 2, versions=990)]

@@ -20,6 +20,7 @@ from core.model import Definition, Push, Routing, Status, Version
 from handlers.events.image_pushed import handle_push
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.instances import InMemoryInstances
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.registry import InMemoryRegistry
@@ -81,12 +82,18 @@ class Fleet:
     """The instances of the app and the services that they call."""
 
     def __init__(self, load: Load, seed: int = 1) -> None:
-        self.load, self.random, self.clock, self.measured = load, Random(seed), VirtualClock(), Measured()
+        self.load, self.random, self.clock, self.measured = (
+            load,
+            Random(seed),
+            VirtualClock(Random(seed).random),
+            Measured(),
+        )
         self.agents: Agents = _agents(load.agents)
         self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
         self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
         self._rate_limit = self.rate_limit()
         self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
+        self.heartbeats = InMemoryInstances(self.clock)
         self.instances = [self._instance() for _ in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
@@ -99,7 +106,7 @@ class Fleet:
         def storage(target: object) -> Any:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
-        limiter = FoundryRateLimiter(self.load.read_budget)
+        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats))
         metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(
@@ -117,7 +124,7 @@ class Fleet:
         """Run for the minutes of the load."""
         await self._create_versions()
         instances = range(self.load.instances)
-        workers = [self._work(number) for number in instances for _ in range(MAX_CONCURRENT_RELEASES)]
+        workers = [self._work(number) for _ in range(MAX_CONCURRENT_RELEASES) for number in instances]
         tasks = [asyncio.ensure_future(work) for work in (*workers, self._resume(), self._push())]
         await asyncio.sleep(self.load.minutes * 60)
         for task in tasks:

@@ -1,4 +1,4 @@
-"""The rate limiter of one process: it spaces reads of Foundry after a 429, and says when a release may start."""
+"""The rate limiter of one process: spaces reads of Foundry after a 429, and decides when a release may go on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from core.foundry_rate import THROTTLED_SECONDS, LoadSnapshot, may_start_release, rate_after_refusal, recovered_rate
+from core.foundry_rate import (
+    THROTTLED_SECONDS,
+    LoadSnapshot,
+    may_go_on,
+    may_start,
+    rate_after_refusal,
+    recovered_rate,
+    releases_at_once,
+)
 from handlers.gateways.clock import Clock
+from handlers.gateways.foundry.app_share import AppShare, Instances
 
 MAX_REMEMBERED_ACTIVATIONS = 20
 MIN_ACTIVATIONS = 5
@@ -19,17 +28,25 @@ MAX_PAUSE_SECONDS = 30.0
 """No read waits longer because of a ``Retry-After``: the lease of a release that reads lasts 40 s at least."""
 MAX_SWEEP_QUEUE_SECONDS = 1.0
 """While a read waits longer than that, a sweep over many agents begins no other agent: releases read first."""
+MAX_BURST = 4
+"""So many reads go at once, after a 429, where none went for a while."""
 SLOT_RETRY_SECONDS, MAX_SLOT_WAIT_SECONDS = 2.0, 300.0
 """How often a release asks for a slot, and how long before it goes back to the queue."""
 
+Sleep = Callable[[float], Awaitable[None]]
+
 
 class FoundryRateLimiter:
-    """Shared by all releases of the process; a rate of ``inf`` reads a second means no limit."""
+    """Shared by all releases of the process; a rate of ``inf`` reads a second means no limit.
 
-    def __init__(self, reads_per_second: float = 5.0) -> None:
+    The rate is that of the app: ``instances`` are asked what the others have in hand.
+    """
+
+    def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None) -> None:
         self._most = self._reads_per_second = reads_per_second
         self._refused_at = float("-inf")
-        self._polling = self._running = 0
+        self._polling = 0
+        self._share = AppShare(instances)
         self._next_read = 0.0
         self._sweep = asyncio.Lock()
         self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
@@ -45,11 +62,12 @@ class FoundryRateLimiter:
 
     def load(self, now: float) -> LoadSnapshot:
         """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
-        calm = now - self._refused_at
         fastest = min(self._activations) if len(self._activations) >= MIN_ACTIVATIONS else 0.0
-        rate = recovered_rate(self._reads_per_second, calm, self._most)
-        throttled = calm < THROTTLED_SECONDS and self._most < float("inf")
-        return LoadSnapshot(self._polling + 1, rate, fastest, throttled)
+        app_rate = recovered_rate(self._reads_per_second, now - self._refused_at, self._most) / self._share.divisor(now)
+        throttled = self._share.calm_seconds(now) < THROTTLED_SECONDS and self._most < float("inf")
+        at_once = releases_at_once(app_rate) if throttled else float("inf")
+        rate = app_rate * self._share.of_rate(now, at_once)
+        return LoadSnapshot(self._polling + 1, rate, fastest, throttled, at_once)
 
     def is_calm(self, now: float) -> bool:
         """True where Foundry refused nothing lately."""
@@ -60,9 +78,11 @@ class FoundryRateLimiter:
         now = clock.monotonic()
         load = self.load(now)
         if load.throttled:
-            at = max(now, self._next_read)
-            self._next_read = at + 1 / load.reads_per_second
-            await clock.sleep(at - now)
+            # A small share is used in bursts: a decision needs several reads, which may not be 20 s apart.
+            self._next_read = max(self._next_read, now - MAX_BURST / load.reads_per_second)
+            wait = self._next_read - now
+            self._next_read += 1 / load.reads_per_second
+            await clock.sleep(max(0.0, wait))
 
     async def wait_for_room(self, clock: Clock) -> None:
         """Call before the reads of one agent of many, such as in pruning: waits until few reads wait."""
@@ -71,22 +91,23 @@ class FoundryRateLimiter:
                 await clock.sleep(queue - MAX_SWEEP_QUEUE_SECONDS)
 
     @asynccontextmanager
-    async def slot(self, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[bool]:
+    async def slot(self, clock: Clock, sleep: Sleep) -> AsyncIterator[bool]:
         """A place among the running releases; False where none was free for five minutes.
 
         ``sleep`` waits in place of the clock's, such as one that keeps a lease meanwhile.
         """
-        ends = clock.monotonic() + MAX_SLOT_WAIT_SECONDS
-        while not (free := self._has_slot(clock.monotonic())) and clock.monotonic() < ends:
-            await sleep(SLOT_RETRY_SECONDS)
-        self._running += free
-        try:
-            yield free
-        finally:
-            self._running -= free
+        async with self._share.in_hand(clock) as began:
+            yield await _becomes_true(lambda now: self._may_start(began, now), clock, sleep)
 
-    def _has_slot(self, now: float) -> bool:
-        return may_start_release(self._running, self._next_read - now, self.load(now))
+    async def wait_to_go_on(self, began: float, clock: Clock, sleep: Sleep) -> None:
+        """Call before a poll: after a 429 the releases that began first go on, the others five minutes later at most.
+
+        ``began``: when the release began, in seconds of the monotonic clock.
+        """
+        await _becomes_true(lambda now: may_go_on(self._share.ahead(began, now), self.load(now)), clock, sleep)
+
+    def _may_start(self, began: float, now: float) -> bool:
+        return may_start(self._share.ahead(began, now), self._next_read - now, self.load(now))
 
     def record_activation(self, seconds: float) -> None:
         """A version took at least so long to become active."""
@@ -96,7 +117,16 @@ class FoundryRateLimiter:
         """Foundry answered 429, and asked for a pause of so many seconds, if any."""
         pause = min(retry_after or 0.0, MAX_PAUSE_SECONDS) if self._most < float("inf") else 0.0
         self._next_read = max(self._next_read, now + pause)
+        self._share.record_refusal(now)
         calm = now - self._refused_at
         if calm >= ONE_REFUSAL_SECONDS:
             self._reads_per_second = rate_after_refusal(recovered_rate(self._reads_per_second, calm, self._most))
             self._refused_at = now
+
+
+async def _becomes_true(is_true: Callable[[float], bool], clock: Clock, sleep: Sleep) -> bool:
+    """Wait until it is true at the moment, for five minutes at most."""
+    ends = clock.monotonic() + MAX_SLOT_WAIT_SECONDS
+    while not (now_true := is_true(clock.monotonic())) and clock.monotonic() < ends:
+        await sleep(SLOT_RETRY_SECONDS)
+    return now_true

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from cli.runner import CommandResult
 from core.agents_file.loader import load_agents
 from core.evaluation import RunStatus
 from core.model import Answer
+from handlers.gateways.errors import TransientError
+from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.app import AGENT, WITH_RELEASE, App
 from tests.unit.cli.support import context_of
@@ -131,6 +133,27 @@ def test_a_run_without_a_result_says_nothing_about_the_version(status: RunStatus
         assert result.text == f"version 1 of hello-agent: inconclusive: {detail}"
 
     check()
+
+
+class Busy(InMemoryFoundry):
+    """Starts no run."""
+
+    throttled = True
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        raise TransientError("Foundry", "429", "start a run", throttled=self.throttled)
+
+
+@in_virtual_time
+async def test_a_rate_that_foundry_limits_says_nothing_about_the_version() -> None:
+    app, made = await live_app(JUDGED), Busy(VirtualClock())
+    made.agents, made.answers = app.foundry.agents, app.foundry.answers
+    app.gateways = replace(app.gateways, foundry=made)
+    result = await grade(context_of(app), AGENT, None)
+    assert (result.exit_code, result.data["detail"]) == (SERVICE_ERROR, "Foundry starts no evaluation now: 429")
+    made.throttled = False
+    with pytest.raises(TransientError):
+        await grade(context_of(app), AGENT, None)
 
 
 @in_virtual_time

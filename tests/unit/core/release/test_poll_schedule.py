@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.foundry_rate import (
-    MIN_READS_PER_SECOND,
-    LoadSnapshot,
-    may_start_release,
-    rate_after_refusal,
-    recovered_rate,
-)
+from core.foundry_rate import LoadSnapshot
 from core.release.poll_schedule import seconds_to_next_poll
 
 ALONE = LoadSnapshot(1, 5.0)
@@ -34,24 +28,7 @@ def test_above_the_rate_the_first_poll_waits_for_the_fastest_activation() -> Non
     )
 
 
-def test_after_a_429_releases_share_the_rate_and_few_start() -> None:
-    busy = LoadSnapshot(20, 0.5, throttled=True)
-    assert seconds_to_next_poll(10.0, 2.0, busy) == 40.0
-    assert may_start_release(1, 0.0, busy)
-    assert not may_start_release(3, 0.0, busy)
-    assert not may_start_release(1, 5.0, busy), "reads are waiting already"
-    assert may_start_release(1000, 0.0, replace(busy, throttled=False))
-    assert may_start_release(0, 5.0, replace(busy, reads_per_second=0.1)), "a release alone always may"
-
-
-def test_the_rate_recovers() -> None:
-    assert recovered_rate(1.0, 0.0, 5.0) == 1.0
-    assert recovered_rate(1.0, 30.0, 5.0) == 2.0
-    assert recovered_rate(1.0, 1e9, 5.0) == 5.0
-
-
-def test_the_rate_never_falls_below_its_minimum() -> None:
-    rate = 5.0
-    for _ in range(100):
-        rate = rate_after_refusal(rate)
-    assert rate == MIN_READS_PER_SECOND
+def test_after_a_429_polls_take_a_third_of_the_rate() -> None:
+    busy = LoadSnapshot(10, 0.5, throttled=True)
+    assert round(seconds_to_next_poll(10.0, 2.0, busy), 6) == 60.0
+    assert round(seconds_to_next_poll(10.0, 2.0, replace(busy, polling=5)), 6) == 30.0

@@ -1,0 +1,132 @@
+"""The share of Foundry's rate that this instance of the app takes, known from the heartbeats of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from core.foundry_rate import (
+    HEARTBEAT_SECONDS,
+    MAX_INSTANCES,
+    MAX_SILENT_SECONDS,
+    THROTTLED_SECONDS,
+    Heartbeat,
+    count_ahead,
+    rate_share,
+)
+from handlers.gateways.clock import Clock
+from handlers.gateways.errors import GatewayError
+
+MIN_AGE_DIFFERENCE = 1e-6
+"""Of two releases here, so that one of them is always ahead."""
+
+
+class Instances(Protocol):
+    """The heartbeats of all instances of the app."""
+
+    async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
+        """Store the own heartbeat, and return those of the others that are alive, brought up to this moment.
+
+        The store's clock says how old a heartbeat is. Raises TransientError or PermanentError.
+        """
+
+
+class AppShare:
+    """The releases in hand, here and in the other instances; times in seconds of the monotonic clock.
+
+    Without ``instances`` this is the only one.
+    """
+
+    def __init__(self, instances: Instances | None = None) -> None:
+        self._instances = instances
+        self._name = uuid.uuid4().hex
+        self._own: list[tuple[float, str]] = []
+        self._others: list[tuple[float, str]] = []
+        self._last_began = float("-inf")
+        self._refused_at = self._others_refused_at = float("-inf")
+        self._heard_at = float("-inf")
+        self._is_deaf = False
+        self._refused: asyncio.Event | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def in_hand(self, clock: Clock) -> AsyncIterator[float]:
+        """A release is in hand; yields the time at which it began."""
+        began = max(clock.monotonic(), self._last_began + MIN_AGE_DIFFERENCE)
+        self._last_began = began
+        self._own.append((began, self._name))
+        if self._beating is None and self._instances is not None:
+            self._refused = asyncio.Event()
+            self._beating = asyncio.ensure_future(self._beat(self._instances, clock, self._refused))
+        try:
+            yield began
+        finally:
+            self._own.remove((began, self._name))
+            if not self._own:
+                await self._stop()
+
+    def record_refusal(self, now: float) -> None:
+        """Foundry answered 429: the others learn it at once, unless they know that it refuses."""
+        if self._refused and self.calm_seconds(now) >= THROTTLED_SECONDS:
+            self._refused.set()
+        self._refused_at = now
+
+    def calm_seconds(self, now: float) -> float:
+        """How long ago Foundry refused a request of any instance."""
+        return now - max(self._refused_at, self._others_refused_at)
+
+    def divisor(self, now: float) -> int:
+        """By how much the app's rate is divided because no heartbeat arrives: an equal share for each instance."""
+        return MAX_INSTANCES if self._is_deaf and now - self._heard_at > MAX_SILENT_SECONDS else 1
+
+    def of_rate(self, now: float, limit: float) -> float:
+        """The share of this instance where so many releases of the app go on at a time."""
+        return rate_share(self._own, self._heard(now), limit)
+
+    def ahead(self, began: float, now: float) -> int:
+        """How many releases of the app began earlier."""
+        return count_ahead((began, self._name), self._own, self._heard(now))
+
+    def _heard(self, now: float) -> list[tuple[float, str]]:
+        return self._others if now - self._heard_at <= MAX_SILENT_SECONDS else []
+
+    async def _exchange(self, instances: Instances, now: float) -> None:
+        own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - self._refused_at)
+        try:
+            others = await instances.exchange(own)
+        except GatewayError:
+            self._is_deaf = True  # releases go on: by what was heard last, and then by an equal share
+            return
+        self._is_deaf, self._heard_at = False, now
+        self._others = sorted((now - age, beat.instance) for beat in others for age in beat.ages)
+        self._others_refused_at = now - min((beat.calm for beat in others), default=math.inf)
+
+    async def _beat(self, instances: Instances, clock: Clock, refused: asyncio.Event) -> None:
+        """Exchange heartbeats while a release is in hand: after a period, or at once where Foundry refuses requests."""
+        if self.calm_seconds(clock.monotonic()) >= THROTTLED_SECONDS:
+            await _pause(clock, refused)
+        while True:
+            await self._exchange(instances, clock.monotonic())
+            refused.clear()
+            await _pause(clock, refused)
+
+    async def _stop(self) -> None:
+        """Nothing is in hand: for the others this instance has ended after two periods."""
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.cancel()
+            await asyncio.wait({beating})
+
+
+async def _pause(clock: Clock, refused: asyncio.Event) -> None:
+    """Wait for a period, or until Foundry refuses a request."""
+    waits = [asyncio.ensure_future(wait) for wait in (clock.sleep(HEARTBEAT_SECONDS), refused.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

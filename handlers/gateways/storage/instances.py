@@ -1,0 +1,67 @@
+"""The heartbeats of all instances: the metadata of empty blobs, ``instances/<project>/<instance>``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from core.foundry_rate import MAX_SILENT_SECONDS, Heartbeat
+from handlers.gateways.azure_http import NO_TRACE
+from handlers.gateways.storage.account import StorageAccount, translate_errors
+from handlers.gateways.storage.state_store import CONTAINER
+
+MAX_AGES = 200
+"""Metadata holds 8 kB; an instance has a few dozen releases in hand."""
+FORGOTTEN_AFTER_SECONDS = 3600.0
+MAX_DELETIONS = 5
+"""Heartbeats of instances that ended long ago, in one exchange."""
+
+
+class BlobInstances:
+    """See the Instances protocol."""
+
+    def __init__(self, account: StorageAccount, project: str = "default", container: str = CONTAINER) -> None:
+        self._container = account.container(container)
+        self._prefix = f"instances/{project}/"
+
+    async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
+        """The time of the own write, by storage's clock, says how old the other heartbeats are."""
+        name, heard, ended = f"{self._prefix}{own.instance}", list[Heartbeat](), list[str]()
+        with translate_errors(f"write {name}"):
+            blob = self._container.get_blob_client(name)
+            written = await blob.upload_blob(b"", overwrite=True, metadata=_metadata(own), **NO_TRACE)
+        with translate_errors(f"list {self._prefix}"):
+            listed = self._container.list_blobs(name_starts_with=self._prefix, include=["metadata"], **NO_TRACE)
+            async for other in listed:
+                silent = max(0.0, (written["last_modified"] - other.last_modified).total_seconds())
+                if silent > FORGOTTEN_AFTER_SECONDS:
+                    ended.append(other.name)
+                elif silent <= MAX_SILENT_SECONDS and other.name != name:
+                    heard.append(_heartbeat(other.name.removeprefix(self._prefix), other.metadata or {}).after(silent))
+        for ended_name in ended[:MAX_DELETIONS]:
+            await self._delete(ended_name)
+        return heard
+
+    async def _delete(self, name: str) -> None:
+        with translate_errors(f"delete {name}"):
+            try:
+                await self._container.delete_blob(name, **NO_TRACE)
+            except ResourceNotFoundError:
+                return  # another instance deleted it
+
+
+def _metadata(own: Heartbeat) -> dict[str, str]:
+    ages = sorted(own.ages, reverse=True)[:MAX_AGES]
+    metadata = {"ages": ",".join(f"{age:.1f}" for age in ages)} if ages else {}
+    return metadata | ({"calm": f"{own.calm:.1f}"} if own.calm < math.inf else {})
+
+
+def _heartbeat(instance: str, metadata: Mapping[str, str]) -> Heartbeat:
+    """What the metadata says; metadata that a person changed beyond reading counts as an instance without releases."""
+    try:
+        ages = tuple(float(age) for age in (metadata.get("ages") or "").split(",") if age)
+        return Heartbeat(instance, ages, float(metadata.get("calm") or "inf"))
+    except ValueError:
+        return Heartbeat(instance)

@@ -1,0 +1,124 @@
+"""The heartbeats of the instances: one suite in memory, and against the stand-in and Azurite."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.foundry_rate import Heartbeat
+from handlers.gateways.errors import GatewayError
+from handlers.gateways.foundry.app_share import Instances
+from handlers.gateways.in_memory.clock import ManualClock
+from handlers.gateways.in_memory.instances import InMemoryInstances
+from handlers.gateways.storage.account import StorageAccount
+from handlers.gateways.storage.instances import FORGOTTEN_AFTER_SECONDS, MAX_DELETIONS, BlobInstances
+from local.storage.account import Storage, connection_string
+from tests.support.fast_clock import FastStorageClock
+from tests.support.storage_servers import SERVERS
+
+
+@pytest.fixture(params=SERVERS)
+async def account(
+    request: pytest.FixtureRequest, storage_servers: Callable[[str], str]
+) -> AsyncIterator[StorageAccount]:
+    account = StorageAccount.from_connection_string(storage_servers(request.param))
+    yield account
+    await account.close()
+
+
+async def container(account: StorageAccount) -> str:
+    name = uuid.uuid4().hex
+    await account.container(name).create_container()
+    return name
+
+
+@pytest.fixture(params=["in-memory", *SERVERS])
+async def instances(request: pytest.FixtureRequest, storage_servers: Callable[[str], str]) -> AsyncIterator[Instances]:
+    if request.param == "in-memory":
+        yield InMemoryInstances(ManualClock())
+        return
+    account = StorageAccount.from_connection_string(storage_servers(request.param))
+    yield BlobInstances(account, container=await container(account))
+    await account.close()
+
+
+async def test_an_instance_alone_hears_of_nobody(instances: Instances) -> None:
+    assert await instances.exchange(Heartbeat("a", (1.0,))) == []
+    assert await instances.exchange(Heartbeat("a", (2.0,))) == []
+
+
+async def test_each_instance_hears_what_the_others_said_last(instances: Instances) -> None:
+    await instances.exchange(Heartbeat("a", (100.0, 50.5), calm=7.0))
+    await instances.exchange(Heartbeat("b"))
+    await instances.exchange(Heartbeat("a", (200.0, 150.5), calm=9.0))
+    heard = {beat.instance: beat for beat in await instances.exchange(Heartbeat("c", (1.0,)))}
+    assert heard.keys() == {"a", "b"}
+    assert heard["b"].ages == ()
+    assert heard["b"].calm == float("inf")
+    for seconds, said in zip((*heard["a"].ages, heard["a"].calm), (200.0, 150.5, 9.0), strict=True):
+        assert 0.0 <= seconds - said <= 30.0
+
+
+async def test_a_heartbeat_that_cannot_be_written_is_an_error_of_a_gateway(account: StorageAccount) -> None:
+    with pytest.raises(GatewayError):
+        await BlobInstances(account, container=uuid.uuid4().hex).exchange(Heartbeat("a"))
+
+
+async def test_metadata_that_a_person_changed_counts_as_no_releases(account: StorageAccount) -> None:
+    name = await container(account)
+    blob = account.container(name).get_blob_client("instances/default/b")
+    await blob.upload_blob(b"", metadata={"ages": "1.0,soon"})
+    await account.container(name).get_blob_client("instances/default/c").upload_blob(b"")
+    heard = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
+    assert [(beat.instance, beat.ages) for beat in heard] == [("b", ()), ("c", ())]
+
+
+async def test_projects_do_not_hear_each_other(account: StorageAccount) -> None:
+    name = await container(account)
+    await BlobInstances(account, "other", name).exchange(Heartbeat("b"))
+    assert await BlobInstances(account, "default", name).exchange(Heartbeat("a")) == []
+
+
+@dataclass
+class TimedStorage:
+    """A storage account whose clock stands still until it is moved."""
+
+    account: StorageAccount
+    clock: ManualClock
+
+
+@pytest.fixture
+async def timed(tmp_path: Path) -> AsyncIterator[TimedStorage]:
+    clock = ManualClock()
+    storage = Storage(tmp_path, FastStorageClock(clock))
+    account = StorageAccount.from_connection_string(connection_string(await storage.start()))
+    yield TimedStorage(account, clock)
+    await account.close()
+    await storage.stop()
+
+
+async def test_silence_is_measured_by_the_clock_of_storage(timed: TimedStorage) -> None:
+    instances = BlobInstances(timed.account, container=await container(timed.account))
+    await instances.exchange(Heartbeat("a", (1.0,)))
+    timed.clock.passed += 20.0
+    assert await instances.exchange(Heartbeat("b")) == [Heartbeat("a", (21.0,))]
+    timed.clock.passed += 20.0
+    assert await instances.exchange(Heartbeat("c")) == [Heartbeat("b")]
+    timed.clock.passed -= 30.0
+    assert {beat.instance for beat in await instances.exchange(Heartbeat("d"))} == {"a", "b", "c"}, "it was set back"
+
+
+async def test_heartbeats_of_instances_that_ended_long_ago_are_deleted(timed: TimedStorage) -> None:
+    name = await container(timed.account)
+    instances = BlobInstances(timed.account, container=name)
+    for number in range(MAX_DELETIONS + 1):
+        await instances.exchange(Heartbeat(f"old-{number}"))
+    timed.clock.passed += FORGOTTEN_AFTER_SECONDS + 1
+    await instances.exchange(Heartbeat("a"))
+    assert len([blob async for blob in timed.account.container(name).list_blobs()]) == 2
+    await instances.exchange(Heartbeat("a"))
+    assert [blob.name async for blob in timed.account.container(name).list_blobs()] == ["instances/default/a"]

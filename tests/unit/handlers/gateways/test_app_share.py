@@ -1,0 +1,144 @@
+"""Instances share one rate: known from heartbeats, whatever happens to instances, storage and clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import pytest
+
+from core.foundry_rate import HEARTBEAT_SECONDS, MAX_INSTANCES, MAX_SILENT_SECONDS, Heartbeat
+from handlers.gateways.errors import TransientError
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.instances import InMemoryInstances
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+
+
+async def hold(limiter: FoundryRateLimiter, clock: VirtualClock, releases: AsyncExitStack) -> None:
+    assert await releases.enter_async_context(limiter.slot(clock, clock.sleep))
+
+
+def rate(limiter: FoundryRateLimiter, clock: VirtualClock) -> float:
+    return limiter.load(clock.monotonic()).reads_per_second
+
+
+@in_virtual_time
+async def test_two_instances_share_the_rate_by_their_releases_after_a_period() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    first, second = FoundryRateLimiter(4.0, instances), FoundryRateLimiter(4.0, instances)
+    async with AsyncExitStack() as releases:
+        for limiter in (first, first, first, second):
+            await hold(limiter, clock, releases)
+        assert (rate(first, clock), rate(second, clock)) == (4.0, 4.0), "nobody knows of another"
+        await asyncio.sleep(2 * HEARTBEAT_SECONDS + 1)
+        assert (rate(first, clock), rate(second, clock)) == (3.0, 1.0)
+
+
+@in_virtual_time
+async def test_a_release_that_ends_within_a_period_sends_no_heartbeat() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    async with AsyncExitStack() as releases:
+        await hold(FoundryRateLimiter(4.0, instances), clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS - 1)
+    await asyncio.sleep(5 * HEARTBEAT_SECONDS)
+    assert not instances.heartbeats
+    assert len(asyncio.all_tasks()) == 1, "nothing runs while nothing is in hand"
+
+
+@in_virtual_time
+async def test_a_429_is_known_everywhere_within_a_period() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    refused, other = FoundryRateLimiter(4.0, instances), FoundryRateLimiter(4.0, instances)
+    async with AsyncExitStack() as releases:
+        await hold(refused, clock, releases)
+        await hold(other, clock, releases)
+        await asyncio.sleep(1)
+        refused.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        assert len(instances.heartbeats) == 1, "at once, by the refused instance"
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        assert not other.is_calm(clock.monotonic())
+
+
+@in_virtual_time
+async def test_an_instance_that_dies_is_noticed_within_two_periods() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(4.0, instances)
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS - 1)
+        await instances.exchange(Heartbeat("dead", (1000.0, 900.0, 800.0)))
+        await asyncio.sleep(2)
+        assert rate(limiter, clock) == 1.0
+        await asyncio.sleep(MAX_SILENT_SECONDS + HEARTBEAT_SECONDS)
+        assert rate(limiter, clock) == 4.0
+
+
+class BrokenInstances:
+    """A heartbeat that cannot be written."""
+
+    async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
+        raise TransientError("storage", "AuthorizationFailure", f"write instances/default/{own.instance}")
+
+
+@in_virtual_time
+async def test_without_heartbeats_each_instance_takes_an_equal_share() -> None:
+    clock = VirtualClock()
+    limiter = FoundryRateLimiter(4.0, BrokenInstances())
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        assert rate(limiter, clock) == 4.0 / MAX_INSTANCES
+        limiter.record_refusal(clock.monotonic())
+        began = clock.monotonic()
+        await hold(limiter, clock, releases)
+        assert clock.monotonic() - began <= 300, "slower, but never stuck"
+
+
+@in_virtual_time
+async def test_after_a_429_a_younger_release_waits_for_an_older_one_elsewhere_five_minutes_at_most() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(0.1, instances)
+
+    async def other_instance() -> None:
+        while True:
+            await instances.exchange(Heartbeat("other", (1000.0 + clock.monotonic(),), calm=0.0))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    other = asyncio.ensure_future(other_instance())
+    async with AsyncExitStack() as releases:
+        began = clock.monotonic()
+        limiter.record_refusal(began)
+        await asyncio.sleep(1)
+        await hold(limiter, clock, releases)
+        assert clock.monotonic() - began == 1.0, "its first heartbeat comes after its start"
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        asked_at = clock.monotonic()
+        await limiter.wait_to_go_on(1.0, clock, clock.sleep)
+        assert 250 < clock.monotonic() - asked_at <= 310
+        other.cancel()
+        await asyncio.sleep(MAX_SILENT_SECONDS + HEARTBEAT_SECONDS)
+        asked_at = clock.monotonic()
+        await limiter.wait_to_go_on(1.0, clock, clock.sleep)
+        assert clock.monotonic() == asked_at
+
+
+@pytest.mark.parametrize("count", [2, 40])
+@in_virtual_time
+async def test_instances_that_start_in_one_second_share_the_rate_soon(count: int) -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiters = [FoundryRateLimiter(4.0, instances) for _ in range(count)]
+    async with AsyncExitStack() as releases:
+        for limiter in limiters:
+            await hold(limiter, clock, releases)
+            limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(2 * HEARTBEAT_SECONDS + 1)
+        assert sum(rate(limiter, clock) for limiter in limiters) <= 4.0 + count * 4.0 / (count + 1)
+        assert all(rate(limiter, clock) > 0 for limiter in limiters)
