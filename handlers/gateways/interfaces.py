@@ -33,14 +33,13 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
-from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from handlers.gateways.signatures import SignatureVerifier
+from handlers.gateways.signatures import SignatureSource, SignatureVerifier
 
 
 class DeleteResult(StrEnum):
@@ -142,7 +141,7 @@ EndsListing = Callable[[Sequence[RegistryTag]], bool]
 """Whether a page of tags is the last one that a caller needs."""
 
 
-class Registry(Protocol):
+class Registry(SignatureSource, Protocol):
     """Manifests and tags in the registry. Each method raises TransientError or PermanentError."""
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -159,9 +158,6 @@ class Registry(Protocol):
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
-
-    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
-        """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
