@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agents_file.loader import load_agents
-from core.agents_file.spec import AgentSpec, SecretRef
+from core.agents_file.spec import Agents, SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
 
@@ -44,11 +44,11 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
 
 def repositories(agents: Path) -> list[str]:
     """Return the repositories of an agents.yaml, each once, in the order of the file."""
-    return list(dict.fromkeys(spec.repository for spec in _load(agents)))
+    return list(dict.fromkeys(spec.repository for spec in _load(agents).agents.values()))
 
 
-def _load(file: Path) -> list[AgentSpec]:
-    return [*load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes()).agents.values()]
+def _load(file: Path) -> Agents:
+    return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
 
 
 PROJECT = "demo"
@@ -105,11 +105,13 @@ def _telemetry(url: str) -> dict[str, str]:
 
 def secret_names(agents: Path) -> list[str]:
     """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
-    references = [value for spec in _load(agents) for value in spec.env.values() if isinstance(value, SecretRef)]
+    references = [
+        value for spec in _load(agents).agents.values() for value in spec.env.values() if isinstance(value, SecretRef)
+    ]
     return sorted({reference.secret for reference in references})
 
 
 def app_key_name(agents: Path) -> str:
     """Return the name of the secret with the key of the GitHub App; empty where an agents file has no ``github``."""
-    github = load_agents(agents.read_bytes()).github
+    github = _load(agents).github
     return github.private_key if github else ""
