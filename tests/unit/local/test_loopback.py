@@ -17,6 +17,7 @@ from local.event_grid import EventGrid, Subscription
 from local.foundry.server import Foundry
 from local.functions_host.invoker import Invoker
 from local.functions_host.server import FunctionsHost
+from local.github import GitHub
 from local.managed_identity import ManagedIdentity
 from local.private_files import SharedFolderError, make_private, write_private
 from local.registry.server import Registry
@@ -67,7 +68,7 @@ def stand_ins(folder: Path) -> list[StandIn]:
     store = Store(folder / "storage", clock)
     return [
         *(Arm(), EventGrid(folder / "dead"), Foundry(), ManagedIdentity(), Registry("demo"), Telemetry()),
-        *(Vault("demo-vault"), FunctionsHost({}, Invoker()), Blobs(store, clock), Queues(store, clock)),
+        *(GitHub(), Vault("demo-vault"), FunctionsHost({}, Invoker()), Blobs(store, clock), Queues(store, clock)),
     ]
 
 
