@@ -163,7 +163,8 @@ def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
         detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
         detail = _quote(_topic(body), MAX_TOPIC_CHARS) if reason is Reason.OTHER_REGISTRY else detail
         known_digest = digest if DIGEST.fullmatch(digest) else ""
-        return Ignored(event_id, reason, detail, _quote(repository), _quote(tag), known_digest)
+        shown = repository if is_repository(repository) else _quote(repository)
+        return Ignored(event_id, reason, detail, shown, _quote(tag), known_digest)
     push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
     return ImagePushed(push, _traceparent(body), _is_dry_run(data))
 

@@ -45,6 +45,7 @@ def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str
         "digest": push.digest if push else None,
         "pushed_at": push.pushed_at.isoformat() if push else None,
         "fingerprint": release.fingerprint,
+        "signer": release.signer,
     }
     texts = {key: value for key, value in data.items() if value not in (None, "")}
     event_id = f"{agent}/{release.observed_generation}/{release.candidate or 0}/{reason}"

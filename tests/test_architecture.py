@@ -26,7 +26,14 @@ MAY_IMPORT = {
 LAYERS = (
     {"core.remedies"},
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns", "core.target"}
-    | {"core.answer_schema", "core.evaluation", "core.image_reference", "core.text_encoding", "core.time_windows"},
+    | {
+        "core.answer_schema",
+        "core.evaluation",
+        "core.image_reference",
+        "core.signatures",
+        "core.text_encoding",
+        "core.time_windows",
+    },
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch", "core.source_commit"},
     {"core.foreign_text", "core.service_codes"},
     {"core.model", "core.image_manifest"},

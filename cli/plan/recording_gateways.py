@@ -26,6 +26,7 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
+from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
@@ -188,6 +189,10 @@ class PlanRegistry:
     async def list_children(self, repository: str, digest: str) -> Sequence[str]:
         """Read them."""
         return await self._source.list_children(repository, digest)
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        """Read them."""
+        return await self._source.list_signatures(repository, digest)
 
     def imagine(self, push: Push) -> None:
         """Let the push's tag name its digest."""

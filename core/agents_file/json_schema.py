@@ -34,7 +34,10 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["agents"],
         "properties": {
-            "defaults": {**agent, "description": "keys that all agents share; maps merge, lists are replaced"},
+            "defaults": {
+                **agent,
+                "description": "keys that all agents share; maps merge, lists are replaced, signers added",
+            },
             "agents": {
                 "description": "the agents, by their names in Foundry",
                 "type": "object",

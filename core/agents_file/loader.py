@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.agents_file import evaluation, messages, release_windows, stages
+from core.agents_file import evaluation, messages, release_windows, signers, stages
 from core.agents_file.github import GitHubSpec
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
@@ -21,7 +21,7 @@ __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 MAX_FILE_BYTES = 1_000_000
 """Enough for a thousand agents."""
 EXAMPLE = "hello-agent: {repository: agents/hello}"
-WINDOWS, EVALUATE = ("release", "windows"), ("release", "evaluate")
+WINDOWS, SIGNED_BY = ("release", "windows"), ("release", "signed_by")
 Homes = tuple[KeyPath, ...]
 """Where the keys of a target stand, in the order in which they count: its stage, its agent, the defaults."""
 ReadFile = Callable[[str], bytes]
@@ -33,7 +33,7 @@ def _no_files(name: str) -> bytes:
 
 
 def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
-    """The targets of a file, and their datasets; raises AgentsFileError with every issue at once."""
+    """The targets of a file, and the files that they name; raises AgentsFileError with every issue at once."""
     document = _document(data)
     defaults, projects = _map_at(document, "defaults"), dict[str, str]()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
@@ -45,8 +45,8 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
         found, wrong = _specs(document, name, defaults, body, projects)
         issues += wrong
         for number, (home, stage, spec) in enumerate(found):
-            filled, in_dataset = _with_dataset(spec, read_file)
-            issues += [_located(document, home, (*EVALUATE, *keys), message) for keys, message in in_dataset]
+            filled, in_files = _with_files(spec, read_file)
+            issues += [_located(document, home, ("release", *keys), message) for keys, message in in_files]
             found[number] = home, stage, filled
         for target in stages.targets([(stage, spec) for _, stage, spec in found]):
             agents[target.name] = target
@@ -187,19 +187,20 @@ def _github(document: Document) -> tuple[GitHubSpec | None, list[Issue]]:
         return None, [Issue(path, document.line(*path), _message(document, path, path, error)) for path, error in paths]
 
 
-def _with_dataset(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
-    """The spec with the rows of its dataset, and what is wrong in ``release.evaluate`` and in the dataset."""
-    asked = spec.release.evaluate
-    if asked is None:
-        return spec, []
-    issues: list[tuple[KeyPath, str]] = [*evaluation.find_issues(asked)]
-    try:
-        filled, problems = asked.with_dataset(read_file(asked.dataset))
-    except OSError as error:
-        filled, problems = asked, (f"cannot be read: {error.strerror}",)
-    release = spec.release.model_copy(update={"evaluate": filled})
-    issues += [(("dataset",), f"{asked.dataset} {problem}") for problem in problems]
-    return spec.model_copy(update={"release": release}), issues
+def _with_files(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[tuple[KeyPath, str]]]:
+    """The spec with its dataset, keys and trusted root, and what is wrong below ``release`` and in these files."""
+    files = signers.read_files(spec.release.signed_by, spec.release.trusted_root, read_file)
+    release, issues = spec.release.with_signers(files.signers, files.root), list(files.issues)
+    asked = release.evaluate
+    if asked is not None:
+        issues += [(("evaluate", *keys), message) for keys, message in evaluation.find_issues(asked)]
+        try:
+            filled, problems = asked.with_dataset(read_file(asked.dataset))
+        except OSError as error:
+            filled, problems = asked, (f"cannot be read: {error.strerror}",)
+        release = release.model_copy(update={"evaluate": filled})
+        issues += [(("evaluate", "dataset"), f"{asked.dataset} {problem}") for problem in problems]
+    return spec if release is spec.release else spec.model_copy(update={"release": release}), issues
 
 
 def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
@@ -220,17 +221,22 @@ def _window_issues(document: Document, homes: Homes, spec: AgentSpec) -> list[Is
 
 
 def _merge(defaults: Any, own: Any) -> Any:
-    """Merge maps; replace everything else."""
+    """Merge maps; replace everything else, but for signers, which are added to those of the defaults."""
     if not isinstance(defaults, dict) or not isinstance(own, dict):
         return own
-    return {**defaults, **{key: _merge(defaults.get(key), value) for key, value in own.items()}}
+    merged = {**defaults, **{key: _merge(defaults.get(key), value) for key, value in own.items()}}
+    added, shared = own.get("signed_by"), defaults.get("signed_by")
+    if isinstance(added, list) and added and isinstance(shared, list):
+        merged["signed_by"] = [*added, *shared]
+    return merged
 
 
 def _issue(document: Document, homes: Homes, error: ErrorDetails) -> Issue:
     """An error of pydantic, at the line of the value: in the stage, in the agent, or in the defaults."""
     keys = tuple(str(part) for part in error["loc"])
     keys = keys[:-1] if keys[-1] == "[key]" else keys
-    keys = keys[:2] + keys[3:] if keys[0] == "env" and keys[2:3] and keys[2] in messages.REFERENCE_KEYS else keys
+    kind = {"env": 2, "release": 3}.get(keys[0], len(keys))  # where pydantic names the form of a value
+    keys = keys[:kind] + keys[kind + 1 :] if keys[kind : kind + 1] and keys[kind] in messages.REFERENCE_KEYS else keys
     in_file = () if keys == ("name",) else keys  # the name of an agent is the key above its spec
     path = _path(document, homes, _without_added_index(document, homes, in_file))
     return Issue(path, document.line(*path), _message(document, path, keys, error))
@@ -246,7 +252,10 @@ def _located(document: Document, homes: Homes, keys: KeyPath, message: str) -> I
 
 
 def _path(document: Document, homes: Homes, keys: KeyPath) -> KeyPath:
-    """Where the value is; one that is missing belongs in the agent."""
+    """Where the value is; one that is missing belongs in the agent. The signers of all places are one list."""
+    if keys[:2] == SIGNED_BY and keys[2:]:
+        items = [(*home, *SIGNED_BY, str(number)) for home in homes for number in range(int(keys[2]) + 1)]
+        return (*[item for item in items if item in document.lines][int(keys[2])], *keys[3:])
     depths = [_depth(document, home, keys) for home in homes]
     home = homes[depths.index(max(depths))] if any(depths) else homes[-2]
     return (*home, *keys)

@@ -12,14 +12,19 @@ from pydantic_core import ErrorDetails
 from core.agents_file.copied_text import copied_character
 from core.agents_file.fields import quote, truncate
 from core.agents_file.github import GitHubSpec
+from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
 PROJECT_KEYS = ("endpoint",)
 STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
-REFERENCE_KEYS = {"SecretRef": tuple(SecretRef.model_fields), "ConnectionRef": tuple(ConnectionRef.model_fields)}
-"""The keys of a variable's value in its two map forms, by the name that pydantic puts into an error's location."""
+REFERENCE_KEYS = {
+    kind.__name__: tuple(kind.model_fields)
+    for kind in (SecretRef, ConnectionRef, KeySigner, GitHubSigner, IdentitySigner)
+}
+"""The keys of a value that has several map forms, by the name that pydantic puts into an error's location."""
+SIGNER_KEYS = ("key", "github", "workflow", "ref", "identity", "issuer")
 
 
 def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -41,6 +46,7 @@ KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "under a stage": STAGE_KEYS,
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
+    "under an item of release.signed_by": SIGNER_KEYS,
     "under github": GITHUB_KEYS,
     **{f"under {'.'.join(path)}" if path else "directly under the agent": keys for path, keys in AGENT_KEYS.items()},
 }
@@ -84,7 +90,7 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
         return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or _keys_at(path))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE
-    if kind in ("value_error", "incomplete", "days"):
+    if kind in ("value_error", "incomplete", "days", "signer"):
         return str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
     if kind == "string_pattern_mismatch":
         return PATTERN_MESSAGES.get(keys[-1]) or PATTERN_MESSAGES[keys[0]]

@@ -33,6 +33,7 @@ from core.agents_file.fields import (
 )
 from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec, describe, time_windows
+from core.agents_file.signers import FileName, Signer
 from core.agents_file.value import Value
 from core.target import agent_of, project_of, target_of
 
@@ -124,6 +125,15 @@ class ReleaseSpec(Value):
     readable_within: Duration = Field(
         timedelta(minutes=5), description="how long to wait for a registry that does not have a pushed image yet"
     )
+    signed_by: tuple[Signer, ...] = Field(
+        (), strict=False, description="who must have signed an image: any one of them; without it nobody must"
+    )
+    signed_within: Duration = Field(
+        timedelta(minutes=10), description="how long after its push an image may wait for its signature"
+    )
+    trusted_root: FileName | None = Field(
+        None, description="a file beside agents.yaml: the trusted root of a Sigstore of your own"
+    )
     debounce: Duration = Field(timedelta(seconds=30), description="wait after a change of a secret or of this file")
     debounce_at_most: Duration | None = Field(
         None, description="the longest wait where changes keep coming; without it ten times `debounce`"
@@ -146,6 +156,21 @@ class ReleaseSpec(Value):
     windows: WindowsSpec | None = Field(
         None, description="when traffic may move to a new version; without it at any time"
     )
+
+    _root: bytes = PrivateAttr(b"")
+
+    @property
+    def root(self) -> bytes:
+        """The content of ``trusted_root``."""
+        return self._root
+
+    def with_signers(self, signers: tuple[Signer, ...], root: bytes) -> ReleaseSpec:
+        """The same with the files that signatures are verified with."""
+        if not signers and not root:
+            return self
+        filled = self.model_copy(update={"signed_by": signers})
+        filled._root = root
+        return filled
 
     @property
     def longest_debounce(self) -> timedelta:

@@ -36,6 +36,8 @@ ENQUEUES = {
     Reason.MISSED_PUSH_FOUND, Reason.MISSED_ROTATION_FOUND, Reason.TAG_MOVED, Reason.STAGE_SKIPPED_BY_OPERATOR,
 }  # fmt: skip
 """Reasons after which a release message is sent."""
+MAY_HAVE_CHANGED = frozenset({Reason.IMAGE_GONE, Reason.SIGNATURE_MISSING, Reason.SIGNATURE_INVALID})
+"""Reasons of a rejection that are not about the digest itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,12 @@ def _with_kept_tag(desired: DesiredState, spec: AgentSpec, push: Push) -> Desire
 
 
 def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:
-    """A digest never changes, so a second event of it is rejected at once; one that was gone may be back."""
+    """A digest never changes, so a second event of it is rejected at once.
+
+    One that was gone may be back, and one that was not signed as asked may be signed now.
+    """
     reason = desired.rejected_digests.get(push.digest, Reason.IMAGE_GONE)
-    return None if reason == Reason.IMAGE_GONE else Rejection(Reason[reason], "this digest was rejected before")
+    return None if reason in MAY_HAVE_CHANGED else Rejection(Reason[reason], "this digest was rejected before")
 
 
 def _believable(push: Push | None, desired: DesiredState, now: datetime) -> Push | None:

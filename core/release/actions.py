@@ -33,6 +33,8 @@ class NeedsRead:
     reads: frozenset[Read] = frozenset()
     version: str = ""
     """The number of one version to read."""
+    signature_of: Push | None = None
+    """The push whose signatures are to be verified."""
 
 
 @dataclass(frozen=True, slots=True)

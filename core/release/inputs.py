@@ -19,6 +19,7 @@ from core.image_manifest import RegistryTag
 from core.model import Agent, Push, Routing, Status, Version
 from core.reasons import Reason
 from core.release.actions import NeedsRead, Read
+from core.signatures import SignatureCheck
 from core.state.desired import DesiredState, Hold
 from core.state.holds import active, of_digest, of_fingerprint
 from core.state.release import DeletedVersion, ReleaseState
@@ -62,6 +63,8 @@ class Observed:
 
     all_tags: tuple[RegistryTag, ...] | None = None
     """Every tag of the repositories that the versions came from; None where the registry refuses to list them."""
+    signatures: Mapping[str, SignatureCheck] = field(default_factory=dict)
+    """Digest -> whether it is signed as agents.yaml asks."""
 
     def with_version(self, number: str, version: Version | None) -> Observed:
         """The same with one version as just read."""
@@ -70,6 +73,10 @@ class Observed:
     def without_version(self, number: str) -> Observed:
         """The same with one version to be read again."""
         return replace(self, versions={key: version for key, version in self.versions.items() if key != number})
+
+    def with_signature(self, digest: str, check: SignatureCheck) -> Observed:
+        """The same with the signatures of one image as just verified."""
+        return replace(self, signatures={**self.signatures, digest: check})
 
     def with_agent(self, agent: Agent | None) -> Observed:
         """The same with the agent as just read."""
@@ -82,12 +89,13 @@ class Observed:
         return self.with_agent(replace(self.agent, routing=routing))
 
     def only(self, *reads: Read) -> Observed:
-        """These definitions and tags alone: agent and versions are to be read again."""
+        """These definitions and tags alone, and signatures: agent and versions are to be read again."""
         return Observed(
             reads=self.reads & set(reads),
             desired_definition=self.desired_definition,
             release_definition=self.release_definition,
             recent_tags=self.recent_tags,
+            signatures=self.signatures,
         )
 
     def without(self, *reads: Read) -> Observed:

@@ -10,7 +10,7 @@ from core.definition import Note, ResolvedDefinition, UnresolvedDefinition, diff
 from core.intake.registry_check import is_fresh, next_registry_read
 from core.model import UNKNOWN_TIME, Status, Version
 from core.reasons import Reason, from_service
-from core.release import rules_registry, transitions
+from core.release import rules_registry, rules_signature, transitions
 from core.release.actions import (
     Action,
     Create,
@@ -92,6 +92,8 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
             before, release.observed_generation, release.push, definition, release.routing_at_start, now
         )
         return StartRelease(replace(state, supersede_count=release.supersede_count))
+    if unsigned := rules_signature.before_create(inputs, spec, now):
+        return unsigned
     if agent is None:
         return Create(0, None, None)
     known = [int(item.number) for item in inputs.version_list]

@@ -11,6 +11,7 @@ from core.release.gates.approval import is_approved
 from core.release.gates.window import is_let_through
 from core.release.inputs import DecisionInput
 from core.release.rules_registry import correction, is_lagging
+from core.release.rules_signature import is_unsigned
 from core.release_outcome import awaits_approval, awaits_window
 from core.waits import quiet_until
 
@@ -25,7 +26,7 @@ def without_what_follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) 
 
 
 def _follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
-    """True for a change in its quiet time, for a rotated secret, and for a push whose image is not readable yet.
+    """True for a change in its quiet time, a rotated secret, and a push whose image is not readable or signed yet.
 
     A release that waits for an approval, or for its window, has nothing to go on with: there the last two are waited
     for. Nor does a version whose secrets were rotated while it waited for its window go live.
@@ -42,7 +43,7 @@ def _follows(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:
     is_closed = waited and not is_open and not is_let_through(inputs)
     if is_closed or (awaits_approval(release) and not is_approved(inputs)):
         return False
-    return not inputs.has_pending_user_change or _push_lags(inputs, spec, now)
+    return not inputs.has_pending_user_change or _push_lags(inputs, spec, now) or is_unsigned(inputs, spec, now)
 
 
 def _push_lags(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> bool:

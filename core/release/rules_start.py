@@ -9,7 +9,7 @@ from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, ResolvedDefinition, UnresolvedDefinition
 from core.model import Agent, Status, Version
 from core.reasons import Reason
-from core.release import transitions
+from core.release import rules_signature, transitions
 from core.release.actions import (
     Action,
     EndRelease,
@@ -226,7 +226,8 @@ def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
         return None
     routing = inputs.agent.routing if inputs.agent else None
     state = transitions.started(inputs.release, inputs.desired.generation, push, definition, routing, now)
-    notes = (*definition.notes, *removed_variables(inputs, spec, definition))
+    state, signed = rules_signature.with_signer(state, inputs, push)
+    notes = (*signed, *definition.notes, *removed_variables(inputs, spec, definition))
     number = rollback_version(inputs.desired) or state.candidate
     if number is None:
         return StartRelease(state, notes=notes)

@@ -75,6 +75,7 @@ def started(
         create_count=state.create_count if same else 0,
         evaluation=state.evaluation if same and state.reason not in EVALUATED_AGAIN else None,
         image_retried=False,
+        signer="",
     )
 
 
@@ -242,7 +243,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     before = state.last_good
     same_image = before is not None and before.push.digest == state.push.digest
     good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
-    good = replace(good, since=before.since if before is not None and same_image else now)
+    good = replace(good, since=before.since if before is not None and same_image else now, signer=state.signer)
     if state.evaluation is not None and state.evaluation.version == state.candidate:
         good = replace(good, scores=state.evaluation.scores, scores_key=state.evaluation.key)
     again = state.last_good is not None and state.last_good.version == good.version

@@ -71,6 +71,8 @@ class GoodVersion:
     scores: tuple[Score, ...] = ()
     """How well it answered the dataset that ``scores_key`` names, see ``Evaluation.key``."""
     scores_key: str = ""
+    signer: str = ""
+    """Who signed its image, where that was verified."""
     since: datetime | None = None
     """Since when its image is the good one, without interruption."""
 
@@ -157,6 +159,8 @@ class ReleaseState:
     """How far the evaluation of the candidate is."""
     create_count: int = 0
     """How many versions this release asked for."""
+    signer: str = ""
+    """Who signed the image, where that was verified."""
     image_retried: bool = False
     """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()

@@ -11,6 +11,7 @@ from core.events import ImagePushed, ParsedEvent, SecretChanged, parse_events
 from handlers.events.delivery_log import DeliveryLog
 from handlers.events.image_pushed import STEP, handle_push
 from handlers.events.secret_changed import handle_secret_change
+from handlers.events.signature_pushed import SIGNATURES, wake_releases
 from handlers.gateways.interfaces import Gateways
 from handlers.redaction import redact_and_truncate
 from handlers.settings import Settings
@@ -32,6 +33,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     the queue refuses the event, so that it is delivered again.
     """
     decisions = DeliveryLog(gateways.journal, gateways.clock)
+    signed = set[str]()
     try:
         for parsed in parse_delivery(event, settings, gateways.clock.now()):
             if isinstance(parsed, ImagePushed):
@@ -41,6 +43,8 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
             else:
                 image: dict[str, Any] = {"repository": parsed.repository, "tag": parsed.tag, "digest": parsed.digest}
                 decisions.record(parsed.reason, parsed.detail, step=STEP, event=parsed.event_id, **image)
+                signed |= {parsed.repository} if parsed.reason in SIGNATURES else set()
+        await wake_releases(signed, agents, gateways)
     finally:
         decisions.record_rest(STEP)
         await decisions.flush()

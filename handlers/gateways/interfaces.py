@@ -39,6 +39,7 @@ from core.target import DEFAULT_PROJECT, project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.signatures import SignatureSource, SignatureVerifier
 
 
 class DeleteResult(StrEnum):
@@ -140,7 +141,7 @@ EndsListing = Callable[[Sequence[RegistryTag]], bool]
 """Whether a page of tags is the last one that a caller needs."""
 
 
-class Registry(Protocol):
+class Registry(SignatureSource, Protocol):
     """Manifests and tags in the registry. Each method raises TransientError or PermanentError."""
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -292,6 +293,7 @@ class Gateways:
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None
     """The same in another project."""
+    signatures: SignatureVerifier = field(default_factory=SignatureVerifier)
 
     def limiter_of(self, target: str) -> FoundryRateLimiter:
         """The rate limiter of the target's project: one project's refusals slow no other."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -25,6 +26,7 @@ from core.image_manifest import (
 )
 from core.image_reference import DIGEST, TAG
 from core.model import UNKNOWN_TIME
+from core.signatures import SignatureBundle
 from handlers.concurrency import gather_limited
 from handlers.gateways.azure_http import (
     CLIENT_OPTIONS,
@@ -37,6 +39,7 @@ from handlers.gateways.azure_http import (
 )
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import EndsListing
+from handlers.gateways.referrers import ReferrerReads, read_bundles
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -136,15 +139,37 @@ class AzureRegistry:
             raise
         return answer.manifest, answer.media_type or ""
 
-    async def _config(self, repository: str, digest: str) -> object:
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        async with _gateway_errors(f"read the signatures of {repository}@{digest[:19]}"):
+            reads = ReferrerReads(self._get_json, self._manifest, self._blob)
+            return await read_bundles(reads, repository, digest)
+
+    async def _get_json(self, repository: str, path: str, accept: str) -> object:
+        """An answer that the client has no method for, through its pipeline and sign-in; None for a 404."""
+        from azure.core.rest import HttpRequest
+
+        client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
+        request = HttpRequest("GET", f"{{url}}/v2/{repository}/{path}", headers={**token.headers, "Accept": accept})
+        response = await client._client.send_request(request, raw_response_hook=token.keep)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        response.raise_for_status()
+        return response.json()
+
+    async def _blob(self, repository: str, digest: str, max_bytes: int) -> bytes:
+        """A blob, compared with its digest by the client; raises ValueError for one that is too large."""
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
         stream = await client.download_blob(repository, digest, headers=token.headers, **NO_TRACE)
         data = bytearray()
         async with stream:
             async for chunk in stream:
                 data += chunk
-                if len(data) > MAX_CONFIG_BYTES:
-                    raise ValueError("the configuration is larger than that of any image")
+                if len(data) > max_bytes:
+                    raise ValueError(f"has more than {max_bytes:,} bytes")
+        return bytes(data)
+
+    async def _config(self, repository: str, digest: str) -> object:
+        data = await self._blob(repository, digest, MAX_CONFIG_BYTES)
         try:
             return json.loads(data)
         except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from core.image_manifest import ImageFacts, RegistryTag
+from core.signatures import SignatureBundle
 from handlers.gateways.clock import Clock
 from handlers.gateways.interfaces import EndsListing, Registry
 
@@ -62,3 +63,6 @@ class SharedRegistry:
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         return await self._registry.recent_tags(repository, tag)
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        return await self._registry.list_signatures(repository, digest)

@@ -7,11 +7,14 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.image_manifest import RegistryTag
-from core.model import Version
+from core.model import Push, Version
 from core.release.actions import NeedsRead, Read
 from core.release.inputs import DecisionInput, Observed, release_expected
+from core.release.rules_signature import push_to_verify
+from core.signatures import SignatureCheck, Verdict
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.rollbacks import under_way_first
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
@@ -57,7 +60,10 @@ class Observer:
         calm = self._gateways.limiter_of(self._agent).is_calm(self._gateways.clock.monotonic())
         if not calm or not release_expected(desired, release, self._spec, at):
             return states
-        needed = NeedsRead(frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS}))
+        reads = frozenset({Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION, Read.RECENT_TAGS})
+        needed = NeedsRead(
+            reads, signature_of=push_to_verify(under_way_first(desired, release), release, self._spec, at)
+        )
         try:
             return replace(states, observed=await self.read(DecisionInput(desired, release), needed, at))
         except GatewayError:
@@ -68,10 +74,23 @@ class Observer:
         if needed.version:
             version = await self._gateways.foundry.get_version(self._agent, needed.version)
             return inputs.observed.with_version(needed.version, version)
+        if needed.signature_of is not None:
+            rest = self.read(inputs, replace(needed, signature_of=None), now)
+            observed, check = await gather_two(rest, self._check_signature(needed.signature_of, now))
+            return observed.with_signature(needed.signature_of.digest, check)
         reads = sorted(needed.reads)
         values = await gather_all([self._read_one(read, inputs, now) for read in reads])
         fields = {str(read): value for read, value in zip(reads, values, strict=True)}
         return replace(inputs.observed, reads=inputs.observed.reads | needed.reads, **fields)  # type: ignore[arg-type]
+
+    async def _check_signature(self, push: Push, now: datetime) -> SignatureCheck:
+        """Whether the image is signed as agents.yaml asks; without an answer that is unknown."""
+        try:
+            bundles = await self._gateways.registry.list_signatures(push.repository, push.digest)
+        except GatewayError as error:
+            return SignatureCheck(Verdict.UNKNOWN, str(error), at=now)
+        check = await self._gateways.signatures.verify(bundles, push.digest, self._spec.release)
+        return replace(check, at=now)
 
     async def _read_one(self, read: Read, inputs: DecisionInput, now: datetime) -> object:
         match read:

@@ -96,6 +96,7 @@ class ReleaseLog:
             since_push_s=seconds_since(push.pushed_at if push else None, now),
             event=push.event_id if push else None,
             fingerprint=state.fingerprint,
+            signer=state.signer,
             generation=generation or state.observed_generation,
             scores=_scores(reason, state),
             journal_only=self._evidence(reason, state),

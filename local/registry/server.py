@@ -15,6 +15,7 @@ from aiohttp import web
 
 from local.registry.acr import AcrApi
 from local.registry.events import registry_event
+from local.registry.referrers import Referrers
 from local.registry.repository import Repository, created, digest_of, error, missing_digests
 from local.stand_in import StandIn
 
@@ -36,6 +37,7 @@ class Registry(StandIn):
         self._uploads: dict[str, bytearray] = {}
         self._on_event = on_event
         self._acr = AcrApi(self.repositories)
+        self.referrers = Referrers(self.repositories)
 
     def app(self) -> web.Application:
         """Make the application, which requires a token on the TLS address."""
@@ -47,6 +49,7 @@ class Registry(StandIn):
         """Return the endpoints of the distribution specification and of ACR."""
         return [
             *self._acr.routes(),
+            *self.referrers.routes(NAME),
             web.get("/v2/", self._base),
             web.get("/v2/_catalog", self._catalog),
             web.post(rf"/v2/{NAME}/blobs/uploads/", self._start),
@@ -141,6 +144,7 @@ class Registry(StandIn):
         if not reference.startswith("sha256:"):
             repository.tags[reference], repository.tagged_at[reference] = digest, time.time()
         response = created(f"/v2/{name}/manifests/{digest}", digest)
+        response.headers.update(self.referrers.subject_header(data))
         await response.prepare(request)
         await response.write_eof()  # as in Azure, the pusher has its response before the event is published
         await self._publish(request, "push", name, digest, None if reference.startswith("sha256:") else reference)

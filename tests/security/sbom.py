@@ -39,10 +39,10 @@ class Pin:
 
 
 def pins(lock: str) -> Iterator[Pin]:
-    """Every package of a lock file."""
+    """Every package of a lock file; a plain pin beside one with an extra (local/plain_pins.py) is no package more."""
     for block in re.split(r"\n(?=[A-Za-z0-9])", lock):
         match = PIN.match(block.splitlines()[0]) if block else None
-        if match:
+        if match and VIA.search(block):
             name, version, marker = match.groups()
             yield Pin(
                 name.lower(), version, marker or "", tuple(sorted(HASH.findall(block))), tuple(VIA.findall(block))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from core.image_manifest import ImageFacts, RegistryTag
 from core.image_reference import DIGEST
+from core.signatures import SignatureBundle
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import EndsListing
 
@@ -24,6 +25,9 @@ class InMemoryRegistry:
         """Of an index, by its digest."""
         self.tags: dict[str, list[RegistryTag]] = {}
         """By repository."""
+        self.signatures: dict[str, list[SignatureBundle]] = {}
+        """Of an image, by its digest."""
+        self.signatures_asked = 0
         self.error: GatewayError | None = None
         """What every call raises."""
         self.tag_error: GatewayError | None = None
@@ -61,3 +65,9 @@ class InMemoryRegistry:
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         tags = await self.list_tags(repository)
         return [*tags[:PAGE_SIZE], *(item for item in tags[PAGE_SIZE:] if item.tag == tag)]
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        self.signatures_asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.signatures.get(digest, [])

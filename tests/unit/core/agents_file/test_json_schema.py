@@ -17,6 +17,7 @@ from core.agents_file import json_schema
 from core.agents_file.fields import PROTOCOLS, SLIPWAY_DEFINITION_KEYS, TOOLS, parse_duration
 from core.agents_file.github import GitHubSpec
 from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -34,7 +35,18 @@ KINDS = {
 SCHEMA = json_schema.schema()
 
 
-def dataset(_: str) -> bytes:
+PUBLIC_KEY = b"""-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6xjzZnfT7KnI5DWc0LS/5cCr6SPG
+Wl+VlgUHwJx1811fZok7ds6wI01lEydjv8OUxGhj7ZkA1l9fAFxXmsmaEg==
+-----END PUBLIC KEY-----
+"""
+ROOT_FILE = b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [{}]}'
+
+
+def beside(name: str) -> bytes:
+    """The files beside agents.yaml that the examples name."""
+    if name.startswith("keys/"):
+        return ROOT_FILE if name.endswith(".json") else PUBLIC_KEY
     return b'{"ask": "ping", "expect": "pong", "reference": "pong"}'
 
 
@@ -123,7 +135,7 @@ def test_every_example_fits_the_schema_and_the_spec() -> None:
     assert len(found) == 7
     for text in found:
         assert list(faults(yaml.safe_load(text), SCHEMA)) == []
-        assert load_agents(text.encode(), dataset).agents
+        assert load_agents(text.encode(), beside).agents
 
 
 @pytest.mark.parametrize(
@@ -159,6 +171,10 @@ def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
         f"env.<NAME>.{key}": (None, meaning)
         for m in (SecretRef, ConnectionRef)
         for key, (_, meaning) in keys(m).items()
+    } | {
+        f"release.signed_by.{key}": (None if default is ... else default, meaning)
+        for m in (KeySigner, GitHubSigner, IdentitySigner)
+        for key, (default, meaning) in keys(m).items()
     }
     known = {key: field for key, field in keys().items() if key != "name"} | references
     known |= keys(GitHubSpec, "github.")
@@ -201,12 +217,18 @@ def test_every_example_of_the_table_is_valid() -> None:
         elif below[:2] == ["windows", "freezes"] and len(below) == 3:
             rest = {"start": "2026-12-18", "end": "2026-12-24"}
             body = "{" + ", ".join(f"{k}: {v}" for k, v in (rest | {below.pop(): body}).items()) + "}"
-        elif below[:1] == ["evaluate"] and len(below) > 1:
-            below, body = ["evaluate"], evaluate_with(below[1:], body)
+        elif below[1:] and below[0] in NESTED:
+            below, body = below[:1], NESTED[below[0]](below[1:], body)
         for name in reversed(below):
             body = f"{{{name}: {body}}}"
         repository = "" if top == "repository" else "repository: x, "
-        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), dataset).agents, key
+        assert load_agents(f"agents: {{a: {{{repository}{top}: {body}}}}}".encode(), beside).agents, key
+
+
+def signers_with(keys: list[str], example: str) -> str:
+    """A valid ``release.signed_by`` with the example."""
+    rest = dict.fromkeys(("workflow", "ref"), "github: a/b, ") | {"identity": "issuer: a, ", "issuer": "identity: a, "}
+    return f"[{{{rest.get(keys[0], '')}{keys[0]}: {example}}}]"
 
 
 def evaluate_with(keys: list[str], example: str) -> str:
@@ -222,6 +244,9 @@ def evaluate_with(keys: list[str], example: str) -> str:
     parts |= {"no_worse_than": "live"} if keys == ["margin"] else {}
     parts |= {} if "<NAME>" in keys else {keys[0]: example}
     return "{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}"
+
+
+NESTED = {"evaluate": evaluate_with, "signed_by": signers_with}
 
 
 def test_the_mistakes_on_the_page_are_up_to_date() -> None:

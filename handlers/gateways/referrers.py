@@ -1,0 +1,83 @@
+"""Finds the bundles of Sigstore that refer to an image: by the referrers API of OCI 1.1, or by its tag schema."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from core.image_reference import DIGEST
+from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle
+from handlers.concurrency import gather_limited
+from handlers.gateways.answer_limits import AnswerTooLargeError
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+BUNDLE_MEDIA_TYPE = f"{ARTIFACT_TYPE}.v0.3+json"
+MAX_CONCURRENT = 8
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+"""A referrer that breaks the contract; what the registry did not answer is raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerReads:
+    """The requests that it takes; each raises what the client raises."""
+
+    get_json: Callable[[str, str, str], Awaitable[object]]
+    manifest: Callable[[str, str], Awaitable[tuple[object, str]]]
+    blob: Callable[[str, str, int], Awaitable[bytes]]
+
+
+async def read_bundles(reads: ReferrerReads, repository: str, digest: str) -> Sequence[SignatureBundle]:
+    """The bundles that refer to a digest, in the registry's order, and why others could not be read."""
+    try:
+        found = await _referrers(reads, repository, digest)
+    except AnswerTooLargeError:
+        return [SignatureBundle(digest, problem="has more referrers than an answer may have")]
+    unread = found[MAX_BUNDLES:]
+    bundles = await gather_limited(
+        MAX_CONCURRENT, (_bundle(reads, repository, digest, referrer) for referrer in found[:MAX_BUNDLES])
+    )
+    more = [SignatureBundle(digest, problem=f"has {len(unread)} more referrers, which were not read")] if unread else []
+    return [*bundles, *more]
+
+
+async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list[str]:
+    """The digests of the manifests that may carry a bundle. A registry answers 404 where it has no referrers API."""
+    index = await reads.get_json(repository, f"referrers/{digest}?artifactType={_escaped(BUNDLE_MEDIA_TYPE)}", INDEX)
+    if index is None:
+        index = await reads.get_json(repository, f"manifests/{digest.replace(':', '-')}", INDEX)
+    manifests = _map(index).get("manifests")
+    entries = [_map(entry) for entry in manifests] if isinstance(manifests, list) else []
+    carriers = (entry for entry in entries if str(entry.get("artifactType") or ARTIFACT_TYPE).startswith(ARTIFACT_TYPE))
+    digests = (str(entry.get("digest")) for entry in carriers)
+    return list(dict.fromkeys(name for name in digests if DIGEST.fullmatch(name)))
+
+
+async def _bundle(reads: ReferrerReads, repository: str, digest: str, referrer: str) -> SignatureBundle:
+    try:
+        manifest = _map((await reads.manifest(repository, referrer))[0])
+        if _map(manifest.get("subject")).get("digest") != digest:
+            return SignatureBundle(referrer, problem="refers to another digest")
+        layers = manifest.get("layers")
+        layer = _map(layers[0]) if isinstance(layers, list) and len(layers) == 1 else {}
+        if not str(layer.get("mediaType")).startswith(ARTIFACT_TYPE) or not DIGEST.fullmatch(str(layer.get("digest"))):
+            return SignatureBundle(referrer, problem="is not a bundle of Sigstore")
+        size = layer.get("size")
+        if not isinstance(size, int) or size > MAX_BUNDLE_BYTES:
+            return SignatureBundle(referrer, problem=f"has more than {MAX_BUNDLE_BYTES:,} bytes")
+        return SignatureBundle(referrer, await reads.blob(repository, str(layer["digest"]), MAX_BUNDLE_BYTES))
+    except ResourceNotFoundError as error:
+        if "/oauth2/" in getattr(error.response, "url", ""):
+            raise
+        return SignatureBundle(referrer, problem="is not in the registry")
+    except UNREADABLE:
+        return SignatureBundle(referrer, problem="cannot be read")
+
+
+def _escaped(media_type: str) -> str:
+    return media_type.replace("/", "%2F").replace("+", "%2B")
+
+
+def _map(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
