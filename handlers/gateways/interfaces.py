@@ -1,12 +1,8 @@
 """One Protocol for each service, in Slipway's own types.
 
-Only two errors leave a gateway:
-
-    GatewayError
-    ├── TransientError   the service is down, slow or busy: wait and ask again
-    └── PermanentError   every retry gets the same answer: record it and stop
-
-Expected answers (a missing agent, a lease that somebody else holds, a version with sessions) are return values.
+Only two errors leave a gateway, both a GatewayError: TransientError (the service is down, slow or busy: wait and ask
+again) and PermanentError (every retry gets the same answer: record it and stop). Expected answers (a missing agent, a
+lease that somebody else holds, a version with sessions) are return values.
 """
 
 from __future__ import annotations
