@@ -78,7 +78,7 @@ class Reason(StrEnum):
     SIGNATURE_WAITING = "SIGNATURE_WAITING", "info", "the pushed image is not signed as release.signed_by asks yet", "Nothing to do if your pipeline signs after it pushes; Slipway asks again until release.signed_within is over."
     SIGNATURE_UNKNOWN = "SIGNATURE_UNKNOWN", "warning", "nothing is known of the image's signatures: the registry or the trusted root did not answer", "Run slipway doctor; Slipway asks again until there is an answer."
     SIGNATURE_MISSING = "SIGNATURE_MISSING", "error", "the image has no signature, and release.signed_by asks for one", "Sign the image and push it again, or run slipway release AGENT --image REPOSITORY:TAG."
-    SIGNATURE_INVALID = "SIGNATURE_INVALID", "error", "the image is signed, but not as release.signed_by asks", "Compare the detail with release.signed_by; sign the image with the right key or in the right workflow, and push it again."
+    SIGNATURE_INVALID = "SIGNATURE_INVALID", "error", "the image is signed, but not as release.signed_by asks", "Compare the detail with release.signed_by; sign the image with the right key or in the right workflow and push it again, or run slipway release AGENT --image REPOSITORY:TAG."
     VERIFY_PASSED = "VERIFY_PASSED", "info", "the version gave the expected answers before it got traffic", "Nothing to do."
     ROLLBACK = "ROLLBACK", "warning", "the traffic moved back", "Nothing to do; see CHECK_FAILED."
     APPROVED = "APPROVED", "info", "a person approved the version", "Nothing to do; the release continues."
