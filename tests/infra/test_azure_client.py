@@ -172,7 +172,7 @@ def smoke_check(cloud: Cloud, addresses: dict[str, str], **answer: Any) -> list[
 
 def test_the_smoke_event_is_answered_and_changes_nothing(cloud: Cloud, storage: dict[str, str]) -> None:
     assert [(finding.level, finding.message) for finding in smoke_check(cloud, storage)] == [
-        ("ok", "8 indexed"),
+        ("ok", "10 indexed"),
         ("ok", "its events are delivered to the queue"),
         ("ok", "its events are delivered to the queue"),
         ("ok", "hello-agent: ACCEPTED"),
