@@ -187,7 +187,8 @@ def test_the_command_that_status_names_ends_each_situation(night: Night) -> None
     night.push("platform", "v2")
     for name in ("exits", "disabled", "missing", "forbidden", "held", "paused", "approval", "platform"):
         night.wait_for("LIVE", name)
-    eventually(lambda: night.status()["moved"]["live_tag"] == "v2", "the traffic is back")
+    # for 75 s after its own move Slipway takes another routing for an answer that is late
+    eventually(lambda: night.status()["moved"]["live_tag"] == "v2", "the traffic is back", 120)
 
 
 def test_a_poisoned_event_is_found_and_sent_again(night: Night) -> None:
