@@ -25,9 +25,10 @@ SOCKETS_CLOSED_WITHIN = 30.0
 ROUND_SECONDS, CLOCK_STEP = 10.0, 80
 """During the recovery, each round of so many seconds moves the clocks ahead, so that waits for CONSISTENCY_LAG end."""
 CHECK_EVERY = 0.5
-MAX_MEMORY, MAX_SOCKETS = 48.0, 24
-"""Allowed growth of the host that is never killed, in MiB and in sockets: two timers that read six agents at once
-hold about so many connections more or less at their last run than at their first."""
+MAX_MEMORY, MAX_SOCKETS = 64.0, 64
+"""Allowed growth of the host that is never killed, in MiB and in sockets. What the last timer run left open counts: two
+timers that read two states of six agents at once, and a batch of releases, hold some fifty connections more or less than
+at first. A leak grows with the run: after two minutes of faults the growth was 3 sockets and 14 MiB."""
 
 
 @dataclass
