@@ -27,7 +27,7 @@ ROUND_SECONDS, CLOCK_STEP = 10.0, 80
 CHECK_EVERY = 0.5
 MAX_MEMORY, MAX_SOCKETS = 64.0, 64
 """Allowed growth of the host that is never killed, in MiB and in sockets. What the last timer run left open counts: two
-timers that read two states of six agents at once, and a batch of releases, hold some fifty connections more or less than
+timers that read two states of six agents at once, and a batch of releases, hold fifty connections more or less than
 at first. A leak grows with the run: after two minutes of faults the growth was 3 sockets and 14 MiB."""
 
 

@@ -525,13 +525,16 @@ CALL = """
 import asyncio, json, pathlib, os
 from local.functions_host.indexing import load
 failures = {}
-for name, function in load(pathlib.Path.cwd(), os.environ).items():
-    if name.endswith("_poisoned"):
-        continue  # needs no agents.yaml
+async def call(name, function):
     try:
-        asyncio.run(function.call("{}"))
+        await function.call("{}")
     except Exception as error:
         failures[name] = [type(error).__name__, str(error)]
+async def call_each():  # on one event loop, as in the app, where functions share their connections
+    functions = load(pathlib.Path.cwd(), os.environ).items()
+    # a poisoned message needs no agents.yaml
+    await asyncio.gather(*(call(name, function) for name, function in functions if not name.endswith("_poisoned")))
+asyncio.run(call_each())
 print(json.dumps(failures))
 """
 
