@@ -10,6 +10,8 @@ from core.model import Agent, Status, Version
 from core.state.release import ReleaseState
 from core.timing import CONSISTENCY_LAG
 
+AGENT_GONE, ROUTING = "agent gone", "routing"
+"""The name of the difference where the agent is gone, and the first word of that of a moved traffic."""
 IMAGE = "image"
 """The first word of the name of a difference in the registry, which is looked for once a day."""
 
@@ -26,7 +28,7 @@ def find_drift(release: ReleaseState, agent: Agent | None, live: Version | None)
     ``live`` is the last good version, from its own read.
     """
     if agent is None:
-        return {"agent gone": "the agent does not exist any more"}
+        return {AGENT_GONE: "the agent does not exist any more"}
     drift = {**_routing_drift(release, agent), **_version_drift(release, live)}
     if release.identity and agent.identity and agent.identity != release.identity:
         drift[f"identity {agent.identity}"] = "the agent runs as another identity, without the roles of the earlier one"
@@ -60,7 +62,7 @@ def _routing_drift(release: ReleaseState, agent: Agent) -> dict[str, str]:
         return {}
     actual = ", ".join(f"{rule.version} at {rule.percent} %" for rule in agent.routing.rules) or "the newest version"
     expected = release.expected_routing.pinned or "the newest version"
-    return {f"routing {actual}": f"the traffic goes to {actual}; Slipway sent it to {expected}"}
+    return {f"{ROUTING} {actual}": f"the traffic goes to {actual}; Slipway sent it to {expected}"}
 
 
 def _version_drift(release: ReleaseState, live: Version | None) -> dict[str, str]:

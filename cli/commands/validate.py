@@ -33,12 +33,11 @@ def _validate(file: Path, as_json: bool) -> int:
     warned: tuple[str, ...] = ()
     notes: list[str] = []
     try:
-        data = file.read_bytes()
-        agents = load_agents(data, lambda name: (file.parent / name).read_bytes())
+        agents = load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
         names, warned = sorted(agents.agents), warnings(agents)
         asked = {name: spec.release.evaluate for name, spec in agents.agents.items() if spec.release.evaluate}
         notes = [f"{name}: {smallest_difference(evaluate)}" for name, evaluate in asked.items()]
-        errors = [f"{file}: {issue}" for issue in past_freezes(data, agents, datetime.now(UTC))]
+        errors = [f"{file}: {issue}" for issue in past_freezes(agents, datetime.now(UTC))]
     except OSError as error:
         errors = [f"{file}: {error.strerror}"]
     except AgentsFileError as error:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from core import answer_schema
@@ -45,6 +46,7 @@ class EvaluationRow:
         return self.ask if self.ask is not None else json.dumps(self.post, ensure_ascii=False)
 
 
+@lru_cache(maxsize=4)  # agents and their stages often share a dataset
 def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ...]]:
     """The rows of a dataset, and everything that is wrong with it."""
     if len(data) > MAX_BYTES:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
@@ -95,6 +96,7 @@ class EvaluateSpec(Value):
         """The same with the rows of the file, and what is wrong with them."""
         rows, problems = parse_dataset(data)
         filled = self.model_copy()
+        filled.__dict__.pop("key", None)  # that of the rows before
         filled._rows = rows
         return filled, problems or tuple(_missing_keys(filled))
 
@@ -103,7 +105,7 @@ class EvaluateSpec(Value):
         found = {name: spec for name, spec in self.criteria.items() if name not in (*ROW_CRITERIA, LATENCY)}
         return tuple(_service_criterion(name, spec, self.judge or "") for name, spec in found.items())
 
-    @property
+    @cached_property  # each poll of a release asks for it, and a dataset may have a megabyte
     def key(self) -> str:
         """Names what the scores depend on: scores of another dataset, or by other criteria, cannot be compared."""
         criteria = [asdict(criterion) for criterion in self.service_criteria()]

@@ -36,6 +36,8 @@ MAX_RANGE_CHARS = 200
 MAX_DURATION_DIGITS = 8
 DURATION_DIGITS = f"{{1,{MAX_DURATION_DIGITS}}}"
 DURATION_PATTERN = "^" + "".join(f"([0-9]{DURATION_DIGITS}{unit})?" for unit in "dhms") + "$"
+WRITTEN_DURATION = DURATION_PATTERN.replace("^", "^(?=.)", 1)
+"""The same, with a unit at least; RE2 has no such expression."""
 MAX_DURATION = timedelta(days=3650)
 """Short enough that adding it to a date never overflows."""
 MAX_QUOTED_CHARS = 80
@@ -213,9 +215,7 @@ Protocols = Annotated[
     Mapping[Annotated[str, AfterValidator(check_protocol), _schema("string", examples=PROTOCOLS)], ProtocolVersion],
     Field(min_length=1),
 ]
-Duration = Annotated[
-    timedelta, BeforeValidator(parse_duration), _schema("string", pattern=DURATION_PATTERN.replace("^", "^(?=.)", 1))
-]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), _schema("string", pattern=WRITTEN_DURATION)]
 PositiveDuration = Annotated[Duration, AfterValidator(check_positive)]
 Expression = Annotated[str, AfterValidator(check_expression), _schema("string", maxLength=MAX_EXPRESSION_CHARS)]
 Group = Annotated[str, AfterValidator(check_group), _schema("string", maxLength=MAX_EXPRESSION_CHARS)]

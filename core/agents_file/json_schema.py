@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
-from core.agents_file.fields import DURATION_PATTERN, NAME_PATTERN
+from core.agents_file.fields import NAME_PATTERN, WRITTEN_DURATION
 from core.agents_file.github import GitHubSpec
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
@@ -100,7 +100,7 @@ def _stage(agent: dict[str, Any]) -> dict[str, Any]:
     soak = {
         "title": "Soak",
         "type": "string",
-        "pattern": DURATION_PATTERN.replace("^", "^(?=.)", 1),
+        "pattern": WRITTEN_DURATION,
         "default": "0s",
         "description": "how long an image must have been good at every target of the stage before",
     }

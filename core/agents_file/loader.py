@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file import evaluation, messages, release_windows, signers, stages
 from core.agents_file.github import GitHubSpec
+from core.agents_file.signers import ReadFile
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
@@ -24,8 +26,6 @@ EXAMPLE = "hello-agent: {repository: agents/hello}"
 WINDOWS, SIGNED_BY = ("release", "windows"), ("release", "signed_by")
 Homes = tuple[KeyPath, ...]
 """Where the keys of a target stand, in the order in which they count: its stage, its agent, the defaults."""
-ReadFile = Callable[[str], bytes]
-"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
 def _no_files(name: str) -> bytes:
@@ -35,6 +35,7 @@ def _no_files(name: str) -> bytes:
 def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
     """The targets of a file, and the files that they name; raises AgentsFileError with every issue at once."""
     document = _document(data)
+    read_file = cache(read_file)  # agents and their stages often name the same file
     defaults, projects = _map_at(document, "defaults"), dict[str, str]()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     if isinstance(document.value, dict) and "projects" in document.value:
@@ -194,18 +195,16 @@ def _with_files(spec: AgentSpec, read_file: ReadFile) -> tuple[AgentSpec, list[t
     asked = release.evaluate
     if asked is not None:
         issues += [(("evaluate", *keys), message) for keys, message in evaluation.find_issues(asked)]
-        try:
-            filled, problems = asked.with_dataset(read_file(asked.dataset))
-        except OSError as error:
-            filled, problems = asked, (f"cannot be read: {error.strerror}",)
+        data, problem = signers.read(asked.dataset, read_file)
+        filled, problems = (asked, (problem,)) if problem else asked.with_dataset(data)
         release = release.model_copy(update={"evaluate": filled})
         issues += [(("evaluate", "dataset"), f"{asked.dataset} {problem}") for problem in problems]
     return spec if release is spec.release else spec.model_copy(update={"release": release}), issues
 
 
-def past_freezes(data: bytes, agents: Agents, now: datetime) -> list[Issue]:
+def past_freezes(agents: Agents, now: datetime) -> list[Issue]:
     """The freezes that are over, each once; the file is valid all the same."""
-    document = _document(data)
+    document = Document(lines=dict(agents.lines))
     found = set[Issue]()
     for name, spec in agents.agents.items():
         windows = spec.release.windows

@@ -19,12 +19,10 @@ TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
 PROJECT_KEYS = ("endpoint",)
 STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
-REFERENCE_KEYS = {
-    kind.__name__: tuple(kind.model_fields)
-    for kind in (SecretRef, ConnectionRef, KeySigner, GitHubSigner, IdentitySigner)
-}
+SIGNERS = (KeySigner, GitHubSigner, IdentitySigner)
+SIGNER_KEYS = tuple(key for kind in SIGNERS for key in kind.model_fields)
+REFERENCE_KEYS = {kind.__name__: tuple(kind.model_fields) for kind in (SecretRef, ConnectionRef, *SIGNERS)}
 """The keys of a value that has several map forms, by the name that pydantic puts into an error's location."""
-SIGNER_KEYS = ("key", "github", "workflow", "ref", "identity", "issuer")
 
 
 def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -38,8 +36,8 @@ def _keys_by_path(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tu
 
 AGENT_KEYS = _keys_by_path(AgentSpec)
 AGENT_KEYS[()] += ("stages",)
-"""The keys of each map of an agent, by its path in the agent."""
-GITHUB_KEYS = tuple(GitHubSpec.model_fields)
+AGENT_KEYS[("github",)] = tuple(GitHubSpec.model_fields)
+"""The keys of each map of an agent, by its path in the agent, and of github, which no agent has."""
 KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "at the top level": TOP_LEVEL_KEYS,
     "under a project": PROJECT_KEYS,
@@ -47,7 +45,6 @@ KEYS_BY_HOME: Mapping[str, tuple[str, ...]] = {
     "next to `secret`": ("version",),
     "under a variable of env": ("secret", "connection"),
     "under an item of release.signed_by": SIGNER_KEYS,
-    "under github": GITHUB_KEYS,
     **{f"under {'.'.join(path)}" if path else "directly under the agent": keys for path, keys in AGENT_KEYS.items()},
 }
 PATTERN_MESSAGES = {
@@ -55,9 +52,11 @@ PATTERN_MESSAGES = {
     "cpu": 'write cores as a decimal number, such as "0.5", "1" or "2"',
     "memory": "write gibibytes with the unit Gi, such as 2Gi",
     "protocols": 'write the protocol\'s version as numbers, such as "2.0.0"',
-    "secret": "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
+    **dict.fromkeys(
+        ("secret", "private_key"),
+        "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
+    ),
     "version": "a secret's version is 32 hexadecimal digits",
-    "private_key": "a Key Vault secret name has only letters, digits and hyphens, at most 127 characters",
     "app_id": "write the App's id, such as 123456, or its client id, which begins with Iv",
     "connection": "write connection.credentials.field, connection.target or connection.metadata.field",
 }
@@ -85,8 +84,6 @@ def message_of(error: ErrorDetails, keys: tuple[str, ...], scalar: str | None) -
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         path = tuple(key for key in keys[:-1] if not key.isdecimal())
-        if path == ("github",):
-            return unknown_key(keys[-1], GITHUB_KEYS)
         return unknown_key(keys[-1], REFERENCE_KEYS.get(str(error["loc"][-2:][0])) or _keys_at(path))
     if value is None:
         return 'has no value; write "" for empty text' if len(keys) == 2 and keys[0] == "env" else NO_VALUE

@@ -26,6 +26,7 @@ ALGORITHMS = tuple(bytes.fromhex(oid) for oid in ("06072a8648ce3d0201", "06032b6
 """How keys for ECDSA, Ed25519 and RSA say what they are: RFC 5480, RFC 8410 and RFC 3279, as DER."""
 TRUSTED_ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 ReadFile = Callable[[str], bytes]
+"""Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
 
 
 def check_file(name: str) -> str:
@@ -162,15 +163,20 @@ def read_files(signed_by: tuple[Signer, ...], trusted_root: str | None, read_fil
     return SignerFiles(tuple(filled), root, tuple(issues))
 
 
+def read(name: str, read_file: ReadFile) -> tuple[bytes, str]:
+    """The content of a file beside agents.yaml, and why there is none."""
+    try:
+        return read_file(name), ""
+    except OSError as error:
+        return b"", f"cannot be read: {error.strerror}"
+
+
 def read_key(signer: KeySigner, read_file: ReadFile) -> tuple[KeySigner, str]:
     """The signer with its key, and what is wrong with the file."""
-    try:
-        pem = read_file(signer.key)
-    except OSError as error:
-        return signer, f"{signer.key} cannot be read: {error.strerror}"
+    pem, unread = read(signer.key, read_file)
     filled = signer.model_copy()
     filled._pem = pem
-    problem = next(_key_problems(pem), "")
+    problem = unread or next(_key_problems(pem), "")
     return filled, f"{signer.key} {problem}" if problem else ""
 
 
@@ -198,10 +204,9 @@ def _decoded(text: str) -> bytes:
 
 def read_root(name: str, read_file: ReadFile) -> tuple[bytes, str]:
     """The trusted root of a Sigstore of one's own, and what is wrong with the file."""
-    try:
-        data = read_file(name)
-    except OSError as error:
-        return b"", f"cannot be read: {error.strerror}"
+    data, unread = read(name, read_file)
+    if unread:
+        return b"", unread
     try:
         root = json.loads(data)
     except (ValueError, RecursionError):

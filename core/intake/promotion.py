@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.drift import AGENT_GONE, ROUTING
 from core.intake.events import apply_push
 from core.model import UNKNOWN_TIME, Push
 from core.reasons import Reason
@@ -56,17 +57,12 @@ def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamT
     waited, good = desired.stage_wait, _good_at_all(upstream, now)
     without = replace(desired, stage_wait=None)
     if not isinstance(good, _Good):
-        if waited is None or waited.reason != Reason.STAGE_WAITING:
-            return Promotion(without)
-        return Promotion(without, Reason.STAGE_CANCELLED, f"{waited.push.tag}: {good}", push=waited.push)
+        return _ended(without, waited, good)
     update = apply_push(without, spec, good.push, upstream[0].desired.traceparent, now)
     until, where = add(good.since, spec.place.soak), _names(upstream)
     if update.reason in DONE:
-        gone = waited is not None and waited.reason == Reason.STAGE_WAITING and waited.push.digest != good.push.digest
-        if waited is None or not gone:
-            return Promotion(without)
-        detail = f"{waited.push.tag}: {where} went back to {good.push.tag}"
-        return Promotion(without, Reason.STAGE_CANCELLED, detail, push=waited.push)
+        other = waited if waited and waited.push.digest != good.push.digest else None
+        return _ended(without, other, f"{where} went back to {good.push.tag}")
     if update.reason is not Reason.ACCEPTED:
         wait = StageWait(good.push, good.since, until, update.reason.value)
         return _waits(desired, wait, Promotion(replace(desired, stage_wait=wait), update.reason, update.detail))
@@ -79,6 +75,13 @@ def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamT
         f"{good.push.tag} for stage {spec.place.number}: {since}; goes on at {until:%Y-%m-%d %H:%M:%S} UTC{instead}"
     )
     return _waits(desired, wait, Promotion(replace(desired, stage_wait=wait), Reason.STAGE_WAITING, detail, until))
+
+
+def _ended(without: DesiredState, waited: StageWait | None, why: str) -> Promotion:
+    """An image that waited for its time comes no more; any other wait ends without a record."""
+    if waited is None or waited.reason != Reason.STAGE_WAITING:
+        return Promotion(without)
+    return Promotion(without, Reason.STAGE_CANCELLED, f"{waited.push.tag}: {why}", push=waited.push)
 
 
 def _waits(desired: DesiredState, wait: StageWait, waiting: Promotion) -> Promotion:
@@ -110,7 +113,7 @@ def good_image(target: UpstreamTarget, now: datetime) -> _Good | str:
         return f"{target.name} has no good version"
     if hold := holds.of_digest(holds.active(desired, release, now), good.push.digest):
         return f"at {target.name} it is held: {holds.describe(hold)}"
-    moved = next((name for name in release.reported_drift if name.startswith(("routing ", "agent gone"))), "")
+    moved = next((name for name in release.reported_drift if name.startswith((f"{ROUTING} ", AGENT_GONE))), "")
     if moved or release.reason == Reason.ROUTING_CHANGED:
         return f"somebody moved the traffic of {target.name}"
     newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push

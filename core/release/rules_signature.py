@@ -38,9 +38,9 @@ def signature(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action |
     if push is None:
         return None
     needed = inputs.needs(Read.AGENT, Read.VERSION_LIST, Read.DESIRED_DEFINITION)
-    if needed or _is_due(inputs, push, now):
-        reads = needed.reads if needed else frozenset[Read]()
-        return NeedsRead(reads, signature_of=push if _is_due(inputs, push, now) else None)
+    due = push if _is_due(inputs, push, now) else None
+    if needed or due:
+        return replace(needed or NeedsRead(), signature_of=due)
     check = inputs.observed.signatures[push.digest]
     if check.verdict is Verdict.VERIFIED or _exists(inputs):
         return None

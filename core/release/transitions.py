@@ -240,20 +240,23 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
     """The candidate has the traffic and passed its check."""
     if state.push is None or state.candidate is None:  # pragma: no cover - a release with traffic has both
         return ended(state, Reason.LIVE, now, detail)
-    before = state.last_good
-    same_image = before is not None and before.push.digest == state.push.digest
-    good = GoodVersion(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts)
-    good = replace(good, since=before.since if before is not None and same_image else now, signer=state.signer)
-    if state.evaluation is not None and state.evaluation.version == state.candidate:
-        good = replace(good, scores=state.evaluation.scores, scores_key=state.evaluation.key)
-    again = state.last_good is not None and state.last_good.version == good.version
+    before, asked = state.last_good, state.evaluation
+    scored = asked if asked is not None and asked.version == state.candidate else None
+    good = GoodVersion(
+        *(state.push, state.fingerprint, state.candidate, state.tagged, state.rollback_at, state.parts),
+        scores=scored.scores if scored else (),
+        scores_key=scored.key if scored else "",
+        signer=state.signer,
+        since=before.since if before is not None and before.push.digest == state.push.digest else now,
+    )
+    again = before is not None and before.version == good.version
     created_at = {
         number: at for number, at in state.created_at.items() if number == state.candidate or now - at < NEW_VERSION
     }
     return replace(
         ended(state, Reason.LIVE, now, detail),
         last_good=good,
-        previous_good=state.previous_good if again else state.last_good,
+        previous_good=state.previous_good if again else before,
         created_at=created_at,
         fingerprints=_of(created_at, state.fingerprints),
         identity=identity,

@@ -49,7 +49,7 @@ def evaluate(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | 
 def evaluation_of(release: ReleaseState, spec: EvaluateSpec) -> Evaluation | None:
     """The evaluation of this candidate by this dataset and these criteria."""
     found = release.evaluation
-    if found is None or (found.version, found.key) != (release.candidate, spec.key):
+    if found is None or found.version != release.candidate or found.key != spec.key:
         return None
     return found
 

@@ -154,7 +154,7 @@ agents:
   b: {repository: r}
   c: {repository: r, release: {windows: null}}
 """
-    (issue,) = past_freezes(file, load_agents(file), NOW)
+    (issue,) = past_freezes(load_agents(file), NOW)
     assert str(issue) == "defaults.release.windows.freezes.0, line 2: ended 2026-01-05 00:00 UTC; remove it"
 
 

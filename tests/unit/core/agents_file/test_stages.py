@@ -166,5 +166,5 @@ def test_warnings_and_past_freezes_name_the_stage() -> None:
     data = f"{HEAD}{ONE}[{stage}]\n".encode()
     (warned,) = warnings(load_agents(data))
     assert warned.startswith("agents.hello.stages.0: cpu 4 with memory 2Gi is not a documented size")
-    (past,) = past_freezes(data, load_agents(data), datetime(2026, 1, 1, tzinfo=UTC))
+    (past,) = past_freezes(load_agents(data), datetime(2026, 1, 1, tzinfo=UTC))
     assert str(past).startswith("agents.hello.stages.0.release.windows.freezes")
