@@ -152,7 +152,7 @@ def _rejected(desired: DesiredState) -> dict[str, Any] | None:
     if rejection is None:
         return None
     push = rejection.push
-    image = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    image = push.fields
     return {"reason": rejection.reason, **image, "detail": rejection.detail, "at": _time(rejection.at)}
 
 

@@ -113,7 +113,7 @@ def _entry(kind: str, detail: str, **fields: object) -> Entry:
 
 
 def _image(push: Push) -> Entry:
-    return {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    return push.fields
 
 
 def _rejected(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:

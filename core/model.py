@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)  # the service gave no creation time
 FOLLOWS_LATEST = "@latest"  # a selector rule may name this in place of a version number (docs/reference/wire.md)
@@ -25,6 +25,11 @@ class Push:
     tag: str
     pushed_at: datetime
     event_id: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Repository, tag and digest, as lines of the journal name an image."""
+        return {"repository": self.repository, "tag": self.tag, "digest": self.digest}
 
     def is_same(self, other: Push | None) -> bool:
         """True for the same image under the same tag, whatever its event."""

@@ -80,10 +80,10 @@ def parse_bundle(data: bytes) -> Envelope:
         bundle = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError("is not JSON") from error
-    media_type = _map(bundle).get("mediaType")
+    media_type = as_map(bundle).get("mediaType")
     if not isinstance(media_type, str) or media_type not in BUNDLE_TYPES:
         raise BundleError(f"is not a bundle of a version that Slipway knows ({str(media_type)[:80]})")
-    envelope, material = _map(bundle.get("dsseEnvelope")), _map(bundle.get("verificationMaterial"))
+    envelope, material = as_map(bundle.get("dsseEnvelope")), as_map(bundle.get("verificationMaterial"))
     signatures = envelope.get("signatures")
     if not isinstance(signatures, list) or len(signatures) != 1:
         raise BundleError("has not exactly one signature in an envelope (DSSE)")
@@ -93,21 +93,23 @@ def parse_bundle(data: bytes) -> Envelope:
     has_certificate = not CERTIFICATE_KEYS.isdisjoint(material)
     if has_certificate == ("publicKey" in material):
         raise BundleError("names neither a key nor a certificate, or both")
-    hint = _map(material.get("publicKey")).get("hint")
-    payload, signature = _decoded(envelope.get("payload")), _decoded(_map(signatures[0]).get("sig"))
+    hint = as_map(material.get("publicKey")).get("hint")
+    payload, signature = _decoded(envelope.get("payload")), _decoded(as_map(signatures[0]).get("sig"))
     return Envelope(payload, PAYLOAD_TYPE, signature, has_certificate, str(hint or "")[:60])
 
 
 def statement_problem(payload: bytes, digest: str) -> str:
     """Why a payload, whose signature is verified, says nothing about the image; empty where it is about it."""
     try:
-        statement = _map(json.loads(payload))
+        statement = as_map(json.loads(payload))
     except (ValueError, RecursionError):
         return "signs a payload that is not JSON"
     if str(statement.get("_type")) not in STATEMENT_TYPES:
         return "signs something that is not a Statement (in-toto)"
     subjects = statement.get("subject")
-    digests = [_map(_map(item).get("digest")).get("sha256") for item in subjects] if isinstance(subjects, list) else []
+    digests = (
+        [as_map(as_map(item).get("digest")).get("sha256") for item in subjects] if isinstance(subjects, list) else []
+    )
     if digest.removeprefix("sha256:") not in digests:
         return "signs another digest"
     return ""
@@ -121,7 +123,8 @@ def not_verified(problems: Sequence[str]) -> SignatureCheck:
     return SignatureCheck(Verdict.INVALID, count + "; ".join(named[:MAX_NAMED_PROBLEMS]) + more)
 
 
-def _map(value: object) -> Mapping[str, object]:
+def as_map(value: object) -> Mapping[str, object]:
+    """The value, where it is an object of JSON; else an empty one."""
     return value if isinstance(value, dict) else {}
 
 

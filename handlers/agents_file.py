@@ -18,10 +18,10 @@ def load_agents_file(settings: Settings) -> Agents:
         changed_at = path.stat().st_mtime_ns
         if not path.is_file():
             raise ConfigError(f"AGENTS_FILE: {path} is not a file; name the file itself, such as agents.yaml")
-        _, read = _load(path, changed_at)
+        agents, read = _load(path, changed_at)
         if any(file.stat().st_mtime_ns != at for file, at in read.items()):
             _load.cache_clear()
-        agents, _ = _load(path, changed_at)
+            agents, _ = _load(path, changed_at)
     except OSError as error:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
     for name, endpoint in agents.projects.items():

@@ -71,6 +71,7 @@ def _account() -> StorageAccount:
 @cache
 def gateways() -> Gateways:
     """All gateways, with one credential; nothing connects before it is used."""
+    from core.target import DEFAULT_PROJECT
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.event_grid import EventGridPublisher
     from handlers.gateways.foundry.client import AzureFoundry
@@ -87,17 +88,13 @@ def gateways() -> Gateways:
 
     env, clock, account = settings(), SystemClock(), _account()
     project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
-    limiters = cache(
-        lambda project_name: FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account, project_name))
-    )
-    rate_limiter = limiters("default")
+    limiters = cache(lambda name: FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account, name)))
 
     def connect(name: str, endpoint: str) -> AzureFoundry:
         return AzureFoundry(endpoint, credential(), limiters(name), clock)
 
-    default = AzureFoundry(project, credential(), rate_limiter, clock)
     return Gateways(
-        foundry=FoundryProjects(default, lambda: agents().projects, connect),
+        foundry=FoundryProjects(connect(DEFAULT_PROJECT, project), lambda: agents().projects, connect),
         key_vault=AzureKeyVault(env.key_vault_url, credential()),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
@@ -106,17 +103,16 @@ def gateways() -> Gateways:
         registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         commit_statuses=StorageCommitStatusQueue(account),
-        rate_limiter=rate_limiter,
+        rate_limiter=limiters(DEFAULT_PROJECT),
         project_limiter=limiters,
     )
 
 
 @cache
 def _github() -> GitHub:
-    from handlers.gateways.clock import SystemClock
     from handlers.gateways.github import GitHubDeployments
 
-    return GitHubDeployments(SystemClock())
+    return GitHubDeployments(gateways().clock)
 
 
 async def close() -> None:

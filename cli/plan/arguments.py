@@ -50,7 +50,7 @@ async def image_as_event(
     spec, now = agents.agents[arguments.agent], gateways.clock.now()
     push = replace(await resolve_push(arguments.image, spec, settings.registry_login_server, gateways), pushed_at=now)
     gateways.registry.imagine(push)
-    target = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    target = push.fields
     body = {
         "id": "plan",
         "topic": settings.registry_id or f"{REGISTRIES}/{settings.registry_name}",

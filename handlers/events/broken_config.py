@@ -33,6 +33,6 @@ def _waiting(message: str, settings: Settings, gateways: Gateways) -> Iterable[d
     for parsed in parse_delivery(message, settings, gateways.clock.now()) if message else ():
         if isinstance(parsed, ImagePushed):
             push = parsed.push
-            yield {"event": push.event_id, "repository": push.repository, "tag": push.tag, "digest": push.digest}
+            yield {"event": push.event_id, **push.fields}
         elif event := getattr(parsed, "event_id", ""):
             yield {"event": event}

@@ -27,7 +27,7 @@ MAX_CONCURRENT = 8
 async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
     """Update each agent's desired state; Foundry is never called: Event Grid waits 30 s at most."""
     push = pushed.push
-    image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+    image = push.fields
     step = step_fields(STEP, pushed.dry_run)
     common: dict[str, Any] = {**image, "event": push.event_id, "cause": Cause.PUSH.value, **step}
     followers = followers_of(agents, push.repository)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from core.agents_file.spec import Agents, followers_of
+from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.reasons import Reason
-from handlers.concurrency import gather_two
+from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.interfaces import Gateways
 
+MAX_CONCURRENT = 8
+"""Agents at a time; an error of one stops none of the others."""
 SIGNATURES = frozenset({Reason.UNTAGGED_PUSH, Reason.ARTIFACT_TAG})
 """A signature is pushed without a tag, or under one that names the digest of its image."""
 
 
 async def wake_releases(repositories: Collection[str], agents: Agents, gateways: Gateways) -> None:
     """Queue the releases of the agents that ask for signatures, follow a repository and have something pending."""
-    for repository in sorted(repositories):
-        for spec in followers_of(agents, repository):
-            if not spec.release.signed_by:
-                continue
-            store = gateways.state_store
-            desired, release = await gather_two(store.get_desired(spec.name), store.get_release(spec.name))
-            if desired.generation > release.observed_generation:
-                await gateways.release_queue.enqueue(spec.name, traceparent=desired.newest_traceparent)
+    store = gateways.state_store
+
+    async def wake(spec: AgentSpec) -> None:
+        desired, release = await gather_two(store.get_desired(spec.name), store.get_release(spec.name))
+        if desired.generation > release.observed_generation:
+            await gateways.release_queue.enqueue(spec.name, traceparent=desired.newest_traceparent)
+
+    followers = [spec for name in sorted(repositories) for spec in followers_of(agents, name)]
+    await gather_limited(MAX_CONCURRENT, [wake(spec) for spec in followers if spec.release.signed_by])

@@ -15,14 +15,12 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from handlers.gateways.answer_limits import LimitedTransport
-from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.errors import UNREADABLE_CONTENT, PermanentError, TransientError
 
 T = TypeVar("T")
 
 RETRYABLE_STATUSES = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
-UNREADABLE_ANSWER = (
-    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, zlib.error, TimeoutError),
-)
+UNREADABLE_ANSWER = (*UNREADABLE_CONTENT, zlib.error, TimeoutError)
 """What is raised by reading an answer that breaks the contract: HTML, half an answer, a list, a missing key, a time
 beyond all calendars, endless nesting, a body that claims to be gzip, more bytes or seconds than an answer may have."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -102,6 +100,12 @@ def answer_headers(error: Exception) -> Mapping[str, str]:
     return getattr(getattr(error, "response", None), "headers", None) or {}
 
 
+def is_missing(error: Exception) -> bool:
+    """True for a 404 about what was asked for, and not about the registry's token exchange before it."""
+    url = getattr(getattr(error, "response", None), "url", "")
+    return isinstance(error, ResourceNotFoundError) and "/oauth2/" not in url
+
+
 def request_id(headers: Mapping[str, str]) -> str:
     """The service's id of an answer; empty where it has none, or only texts that cannot be an id."""
     found = (headers.get(name, "") for name in REQUEST_IDS)
@@ -116,7 +120,12 @@ def with_request_id(what: str, error: Exception) -> str:
 
 def retry_after(error: HttpResponseError) -> float | None:
     """Seconds that the service asks us to wait, where it gives a number; an hour at most."""
-    text = answer_headers(error).get("Retry-After", "")
+    return retry_after_in(answer_headers(error))
+
+
+def retry_after_in(headers: Mapping[str, str]) -> float | None:
+    """The same, of the headers of an answer."""
+    text = headers.get("Retry-After", "")
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else None
 
 

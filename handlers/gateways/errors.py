@@ -8,6 +8,8 @@ from handlers.redaction import HIDDEN, MAX_CODE_CHARS, opened, redact
 
 STORAGE = "storage"
 """The service of a GatewayError from the state store, the journal or the queue."""
+UNREADABLE_CONTENT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What is raised by reading content that breaks the contract."""
 TOO_MANY_VERSIONS = "TOO_MANY_VERSIONS"
 """Our code for a create at Foundry's own limit, which Foundry answers as a UserError (docs/reference/wire.md)."""
 

@@ -24,6 +24,7 @@ from handlers.gateways.azure_http import (
     RETRYABLE_STATUSES,
     UNREADABLE_ANSWER,
     connection_options,
+    retry_after_in,
 )
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import GitHubApp
@@ -158,9 +159,8 @@ class GitHubDeployments:
 
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
         """
-        wait = error.headers.get("Retry-After", "")
-        if wait.isdecimal():
-            return min(float(wait), MAX_RETRY_AFTER_SECONDS)
+        if (wait := retry_after_in(error.headers)) is not None:
+            return wait
         if not isinstance(error, gidgethub.RateLimitExceeded):
             return None
         until: float = error.rate_limit.reset_datetime.timestamp()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.image_reference import DIGEST
-from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle
+from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle, as_map
 from handlers.concurrency import gather_limited
 from handlers.gateways.answer_limits import AnswerTooLargeError
+from handlers.gateways.azure_http import is_missing
+from handlers.gateways.errors import UNREADABLE_CONTENT
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 BUNDLE_MEDIA_TYPE = f"{ARTIFACT_TYPE}.v0.3+json"
 MAX_CONCURRENT = 8
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
-"""A referrer that breaks the contract; what the registry did not answer is raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,13 @@ async def read_bundles(reads: ReferrerReads, repository: str, digest: str) -> Se
 
 async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list[str]:
     """The digests of the manifests that may carry a bundle. A registry answers 404 where it has no referrers API."""
-    index = await reads.get_json(repository, f"referrers/{digest}?artifactType={_escaped(BUNDLE_MEDIA_TYPE)}", INDEX)
+    index = await reads.get_json(
+        repository, f"referrers/{digest}?artifactType={quote(BUNDLE_MEDIA_TYPE, safe='')}", INDEX
+    )
     if index is None:
         index = await reads.get_json(repository, f"manifests/{digest.replace(':', '-')}", INDEX)
-    manifests = _map(index).get("manifests")
-    entries = [_map(entry) for entry in manifests] if isinstance(manifests, list) else []
+    manifests = as_map(index).get("manifests")
+    entries = [as_map(entry) for entry in manifests] if isinstance(manifests, list) else []
     carriers = (entry for entry in entries if str(entry.get("artifactType") or ARTIFACT_TYPE).startswith(ARTIFACT_TYPE))
     digests = (str(entry.get("digest")) for entry in carriers)
     return list(dict.fromkeys(name for name in digests if DIGEST.fullmatch(name)))
@@ -56,11 +59,11 @@ async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list
 
 async def _bundle(reads: ReferrerReads, repository: str, digest: str, referrer: str) -> SignatureBundle:
     try:
-        manifest = _map((await reads.manifest(repository, referrer))[0])
-        if _map(manifest.get("subject")).get("digest") != digest:
+        manifest = as_map((await reads.manifest(repository, referrer))[0])
+        if as_map(manifest.get("subject")).get("digest") != digest:
             return SignatureBundle(referrer, problem="refers to another digest")
         layers = manifest.get("layers")
-        layer = _map(layers[0]) if isinstance(layers, list) and len(layers) == 1 else {}
+        layer = as_map(layers[0]) if isinstance(layers, list) and len(layers) == 1 else {}
         if not str(layer.get("mediaType")).startswith(ARTIFACT_TYPE) or not DIGEST.fullmatch(str(layer.get("digest"))):
             return SignatureBundle(referrer, problem="is not a bundle of Sigstore")
         size = layer.get("size")
@@ -68,16 +71,8 @@ async def _bundle(reads: ReferrerReads, repository: str, digest: str, referrer: 
             return SignatureBundle(referrer, problem=f"has more than {MAX_BUNDLE_BYTES:,} bytes")
         return SignatureBundle(referrer, await reads.blob(repository, str(layer["digest"]), MAX_BUNDLE_BYTES))
     except ResourceNotFoundError as error:
-        if "/oauth2/" in getattr(error.response, "url", ""):
+        if not is_missing(error):
             raise
         return SignatureBundle(referrer, problem="is not in the registry")
-    except UNREADABLE:
+    except UNREADABLE_CONTENT:  # what the registry did not answer is raised
         return SignatureBundle(referrer, problem="cannot be read")
-
-
-def _escaped(media_type: str) -> str:
-    return media_type.replace("/", "%2F").replace("+", "%2B")
-
-
-def _map(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -35,6 +35,7 @@ from handlers.gateways.azure_http import (
     UNREADABLE_ANSWER,
     LazyClient,
     gateway_error,
+    is_missing,
     limited,
 )
 from handlers.gateways.errors import PermanentError
@@ -94,7 +95,7 @@ class AzureRegistry:
             if isinstance(found, ConfigDigest):
                 return inspect_config(await self._config(repository, found.digest), digest)
         except ResourceNotFoundError as error:
-            if _is_missing(error):
+            if is_missing(error):
                 return None
             raise
         return await self._index_facts(repository, found, seen, depth) if isinstance(found, ImageIndex) else found
@@ -115,7 +116,7 @@ class AzureRegistry:
         try:
             manifest, _ = await self._manifest(repository, digest)
         except ResourceNotFoundError as error:
-            if _is_missing(error):
+            if is_missing(error):
                 return {}
             raise
         return index_children(manifest)
@@ -190,7 +191,7 @@ class AzureRegistry:
                 found = await client.get_tag_properties(repository, tag, **token.options)
                 return [*tags, *_registry_tags([found])]
             except ResourceNotFoundError as error:
-                if not _is_missing(error):
+                if not is_missing(error):
                     raise
                 return tags
 
@@ -209,7 +210,7 @@ class AzureRegistry:
                     if is_enough(found):
                         return tags, len(entries) >= size
             except ResourceNotFoundError as error:
-                if not _is_missing(error):
+                if not is_missing(error):
                     raise
         return tags, False
 
@@ -269,9 +270,3 @@ def _load_client() -> Callable[..., ContainerRegistryClient]:
     from azure.containerregistry.aio import ContainerRegistryClient
 
     return ContainerRegistryClient
-
-
-def _is_missing(error: Exception) -> bool:
-    """True for a 404 about the image or repository, and not about the token exchange before it."""
-    response: Any = getattr(error, "response", None)
-    return isinstance(error, ResourceNotFoundError) and "/oauth2/" not in getattr(response, "url", "")

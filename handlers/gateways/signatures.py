@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.agents_file.signers import KeylessSigner, KeySigner, matches
 from core.agents_file.spec import ReleaseSpec
 from core.signatures import (
+    PAYLOAD_TYPE,
     BundleError,
     Envelope,
     SignatureBundle,
@@ -21,6 +22,7 @@ from core.signatures import (
     parse_bundle,
     statement_problem,
 )
+from handlers.gateways.errors import UNREADABLE_CONTENT
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -105,7 +107,7 @@ class SignatureVerifier:
         except _sigstore_errors() as error:
             found = f" (signed by {policy.found})" if policy.found else ""
             raise BundleError(f"{_one_line(error)}{found}") from error
-        if payload_type != "application/vnd.in-toto+json":
+        if payload_type != PAYLOAD_TYPE:
             raise BundleError("signs another type of payload")
         return payload, policy.found
 
@@ -220,8 +222,7 @@ def _unreadable() -> tuple[type[Exception], ...]:
     from cryptography.x509 import DuplicateExtension, ExtensionNotFound, InvalidVersion, UnsupportedGeneralNameType
 
     x509 = (DuplicateExtension, ExtensionNotFound, InvalidVersion, UnsupportedGeneralNameType)
-    plain = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-    return (*plain, *x509, InvalidSignature, UnsupportedAlgorithm)
+    return (*UNREADABLE_CONTENT, *x509, InvalidSignature, UnsupportedAlgorithm)
 
 
 def _sigstore_errors() -> tuple[type[Exception], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -54,28 +55,22 @@ async def ask_rows(  # noqa: PLR0913 - whom to ask what, by what means and how l
     return await asker.ask_all(rows_at_once)
 
 
+@dataclass
 class _RowAsker:
     """The rows that nobody has begun to ask, and the answers so far."""
 
-    def __init__(
-        self,
-        agent: str,
-        version: str,
-        rows: Sequence[Row],
-        foundry: Foundry,
-        clock: Clock,
-        closer: SessionCloser,
-        ends: float,
-    ) -> None:
-        self._agent = agent
-        self._version = version
-        self._foundry = foundry
-        self._clock = clock
-        self._closer = closer
-        self._ends = ends
-        self._prober = Prober(agent, version, foundry, clock, closer)
-        self._rest = enumerate(rows)
-        self._answers: list[RowAnswer | None] = [None] * len(rows)
+    agent: str
+    version: str
+    rows: Sequence[Row]
+    foundry: Foundry
+    clock: Clock
+    closer: SessionCloser
+    ends: float
+
+    def __post_init__(self) -> None:
+        self._prober = Prober(self.agent, self.version, self.foundry, self.clock, self.closer)
+        self._rest = enumerate(self.rows)
+        self._answers: list[RowAnswer | None] = [None] * len(self.rows)
         self._problem = ""
 
     async def ask_all(self, rows_at_once: int) -> AskedRows:
@@ -87,14 +82,14 @@ class _RowAsker:
         try:
             await gather_all([self._ask_in(session), *(self._ask_beside() for _ in range(others))])
         finally:
-            self._closer.end(self._agent, session)
+            self.closer.end(self.agent, session)
         answers = tuple(answer for answer in self._answers if answer is not None)
         return AskedRows(inconclusive=self._problem) if self._problem else AskedRows(answers)
 
     async def _ask_beside(self) -> None:
         """Ask in one more session; where the quota or the service gives none, the others ask all rows."""
         try:
-            session = await self._foundry.open_session(self._agent, self._version, self._longest())
+            session = await self.foundry.open_session(self.agent, self.version, self._longest())
         except TransientError:
             return
         if isinstance(session, Answer):
@@ -102,7 +97,7 @@ class _RowAsker:
         try:
             await self._ask_in(session)
         finally:
-            self._closer.end(self._agent, session)
+            self.closer.end(self.agent, session)
 
     async def _ask_in(self, session: str) -> None:
         """Ask one row after another, until none is left or nothing can be known."""
@@ -121,11 +116,11 @@ class _RowAsker:
 
     def _longest(self) -> float:
         """Seconds for the next answer, or the next session."""
-        return min(MAX_ROW_SECONDS, self._ends - self._clock.monotonic())
+        return min(MAX_ROW_SECONDS, self.ends - self.clock.monotonic())
 
     def _has_time(self) -> bool:
         """False once the time for all rows is up, which says nothing about the version."""
-        has_time = self._clock.monotonic() < self._ends
+        has_time = self.clock.monotonic() < self.ends
         if not has_time:
             self._stop(TIME_IS_UP)
         return has_time

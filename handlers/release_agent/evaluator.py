@@ -49,9 +49,8 @@ async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseConte
     """
     release, clock = await _report_start(inputs, run), run.gateways.clock
     before = evaluation_of(release, asked)
-    attempt = before.attempt if before else 1
-    evaluation = Evaluation(release.candidate or "", asked.key, clock.now(), attempt)
-    evaluation = replace(evaluation, live_version=baseline_version(inputs, asked))
+    attempt, baseline = before.attempt if before else 1, baseline_version(inputs, asked)
+    evaluation = Evaluation(release.candidate or "", asked.key, clock.now(), attempt, live_version=baseline)
     known = _known_scores(release, evaluation)
     if problem := await _secret_in_rows(release, asked, run):
         return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)

@@ -110,9 +110,9 @@ class ReleaseLog:
 
     def _evidence(self, reason: Reason, state: ReleaseState) -> dict[str, object]:
         """For people alone; the address of a report names subscription, account and project."""
-        log = {"container_log": self.container_log} if self.container_log and reason in FAILED_PROBE else {}
+        log = self.container_log if reason in FAILED_PROBE else ""
         report = state.evaluation.report_url if state.evaluation and reason in EVALUATED else ""
-        return {**log, "report": report} if report else {**log}
+        return {name: text for name, text in (("container_log", log), ("report", report)) if text}
 
     def record_notes(self, notes: Iterable[Note], state: ReleaseState, desired: DesiredState) -> None:
         """What people must know about a definition."""
@@ -176,11 +176,7 @@ class ReleaseLog:
             rejected = ReleaseState(observed_generation=action.generation, push=inputs.desired.push, last_good=good)
             self.release_ended(action.reason, rejected, inputs.desired, action.detail)
             return
-        image: dict[str, Any] = {
-            "repository": action.push.repository,
-            "tag": action.push.tag,
-            "digest": action.push.digest,
-        }
+        image = action.push.fields
         step = f"release.{self.trace.step}"
         self.decisions.record(action.reason, action.detail, generation=desired.generation, step=step, **image)
 
@@ -204,7 +200,8 @@ class ReleaseLog:
 
 def _version_of(push: Push | None, state: ReleaseState) -> str | None:
     """The version that runs the image, or will; None where none was made: what serves is another image's."""
+    if push is not None and not push.is_same(state.push):
+        return None
     good = state.last_good
-    if push is None or push.is_same(state.push):
-        return state.candidate or (good.version if good and (push is None or push.is_same(good.push)) else None)
-    return None
+    serves = good is not None and (push is None or push.is_same(good.push))
+    return state.candidate or (good.version if good and serves else None)

@@ -67,7 +67,7 @@ async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> 
     if promotion.reason is None:
         return
     decisions, push = DecisionLog(gateways.journal, gateways.clock, {"agent": spec.name, "step": STEP}), promotion.push
-    image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest} if push else {}
+    image: dict[str, Any] = push.fields if push else {}
     took = seconds_since(push.pushed_at if push else None, gateways.clock.now())
     generation = promotion.desired.generation
     decisions.record(promotion.reason, promotion.detail, generation=generation, since_push_s=took, **image)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.image_manifest import RegistryTag
@@ -144,7 +143,7 @@ class _Search:
             push = update.desired.next_push
             if not update.enqueues or push is None:
                 return
-            image: dict[str, Any] = {"repository": push.repository, "tag": push.tag, "digest": push.digest}
+            image = push.fields
             set_attributes(**image)
         fields = {**image, "generation": update.desired.generation, "step": "missed_push"}
         self.decisions.record(update.reason, update.detail, agent=spec.name, **fields)

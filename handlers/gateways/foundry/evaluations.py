@@ -169,7 +169,7 @@ def _id_of(body: Mapping[str, Any]) -> str:
     """The id of an evaluation or a run, which is stored and stands in paths; raises ValueError for another text."""
     key = str(body["id"])
     if not ID.fullmatch(key):
-        raise ValueError("an id that is none")
+        raise ValueError("not an id")
     return key
 
 

@@ -58,7 +58,9 @@ class InMemoryReleaseQueue:
     async def oldest_message(self, queue: str) -> datetime | None:
         if self.error is not None:
             raise self.error
-        due = self.waiting[0].due - self.clock.monotonic() if queue == "releases" and self.waiting else 1.0
+        if queue != "releases" or not self.waiting:
+            return None
+        due = self.waiting[0].due - self.clock.monotonic()
         return self.clock.now() + timedelta(seconds=due) if due <= 0 else None
 
     def take(self) -> Message | None:

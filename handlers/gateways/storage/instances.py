@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.foundry_rate import MAX_SILENT_SECONDS, Heartbeat
+from core.target import DEFAULT_PROJECT
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
@@ -22,7 +24,7 @@ MAX_DELETIONS = 5
 class BlobInstances:
     """See the Instances protocol."""
 
-    def __init__(self, account: StorageAccount, project: str = "default", container: str = CONTAINER) -> None:
+    def __init__(self, account: StorageAccount, project: str = DEFAULT_PROJECT, container: str = CONTAINER) -> None:
         self._container = account.container(container)
         self._prefix = f"instances/{project}/"
 
@@ -41,15 +43,9 @@ class BlobInstances:
                 elif silent <= MAX_SILENT_SECONDS and other.name != name:
                     heard.append(_heartbeat(other.name.removeprefix(self._prefix), other.metadata or {}).after(silent))
         for ended_name in ended[:MAX_DELETIONS]:
-            await self._delete(ended_name)
+            with translate_errors(f"delete {ended_name}"), suppress(ResourceNotFoundError):  # another one deleted it
+                await self._container.delete_blob(ended_name, **NO_TRACE)
         return heard
-
-    async def _delete(self, name: str) -> None:
-        with translate_errors(f"delete {name}"):
-            try:
-                await self._container.delete_blob(name, **NO_TRACE)
-            except ResourceNotFoundError:
-                return  # another instance deleted it
 
 
 def _metadata(own: Heartbeat) -> dict[str, str]:
