@@ -38,3 +38,17 @@ def format_age(age: timedelta) -> str:
 def format_time(at: datetime | None) -> str:
     """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def time_with_zone(text: str) -> datetime | None:
+    """Return the time; None where a person wrote something else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
+def as_iso(at: datetime | None) -> str | None:
+    """Return a time as JSON has it."""
+    return at.isoformat() if at else None

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from cli.durations import as_iso
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release_outcome import awaits_approval, awaits_window
@@ -38,14 +39,14 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "digest": desired.push.digest if desired.push else None,
         "state": state.name,
         "state_tag": state.tag,
-        "since": _time(state.since),
+        "since": as_iso(state.since),
         "phase": str(release.phase),
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
         "next": _next(spec.name, state, release, starts or min(old_enough.values(), default=None)),
         "remedy": _remedy(spec.name, state, release),
         "candidate": release.candidate if release.is_open else None,
-        "not_before": _time(starts),
+        "not_before": as_iso(starts),
         **_window(spec, now),
         "stage": _stage(desired, spec),
         "rejected": _rejected(desired),
@@ -100,7 +101,7 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
     """Return when ``release.windows`` opens; None while it is open, and without windows."""
     opening = spec.release.opens_at(now)
     shown = spec.release.describe(opening, now) if opening else None
-    return {"window_opens_at": _time(opening), "window_opens": shown}
+    return {"window_opens_at": as_iso(opening), "window_opens": shown}
 
 
 def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
@@ -142,8 +143,8 @@ def _stage(desired: DesiredState, spec: AgentSpec) -> dict[str, Any] | None:
         "tag": wait.push.tag,
         "digest": wait.push.digest,
         "reason": wait.reason,
-        "since": _time(wait.since),
-        "until": _time(wait.until),
+        "since": as_iso(wait.since),
+        "until": as_iso(wait.until),
     }
 
 
@@ -153,7 +154,7 @@ def _rejected(desired: DesiredState) -> dict[str, Any] | None:
         return None
     push = rejection.push
     image = push.fields
-    return {"reason": rejection.reason, **image, "detail": rejection.detail, "at": _time(rejection.at)}
+    return {"reason": rejection.reason, **image, "detail": rejection.detail, "at": as_iso(rejection.at)}
 
 
 def _rolled_back(desired: DesiredState, release: ReleaseState) -> dict[str, Any] | None:
@@ -164,15 +165,11 @@ def _rolled_back(desired: DesiredState, release: ReleaseState) -> dict[str, Any]
         "version": rollback.version,
         "by": rollback.by,
         "why": rollback.why,
-        "at": _time(rollback.at),
+        "at": as_iso(rollback.at),
         "is_done": is_done(rollback, release),
-        "config_waits_since": _time(rollback.config_at),
+        "config_waits_since": as_iso(rollback.config_at),
     }
 
 
 def _as_json(value: Pause | Hold) -> dict[str, Any]:
-    return {key: _time(item) if isinstance(item, datetime) else item for key, item in asdict(value).items()}
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
+    return {key: as_iso(item) if isinstance(item, datetime) else item for key, item in asdict(value).items()}

@@ -17,7 +17,7 @@ from cli.exit_codes import INTERRUPTED, SERVICE_ERROR, WRONG_INPUT, UsageError
 if TYPE_CHECKING:
     from cli.output import Progress
     from cli.sign_in import SignIn
-    from core.agents_file.spec import Agents
+    from core.agents_file.spec import Agents, AgentSpec
     from handlers.gateways.interfaces import Gateways
     from handlers.settings import Settings
 
@@ -56,9 +56,13 @@ class CommandContext:
         """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
         if agent is None or agent == "all":
             return sorted(self.agents.agents)
+        return [self.spec_of(agent).name]
+
+    def spec_of(self, agent: str) -> AgentSpec:
+        """Return the agent's spec; raise UsageError for an unknown agent."""
         if agent not in self.agents.agents:
             raise unknown_agent(agent, self.agents)
-        return [agent]
+        return self.agents.agents[agent]
 
 
 @dataclass(frozen=True, slots=True)

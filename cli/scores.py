@@ -60,5 +60,9 @@ def _cell(score: Mapping[str, Any]) -> str:
     if score["is_passed"]:
         return text
     live = f", live {score_text(score['live'], score['unit'])}" if score["live"] is not None else ""
-    limit = "at most" if score["unit"] else "at least"
-    return f"{text} ({limit} {score_text(score['threshold'], score['unit'])}{live})"
+    return f"{text} ({limit_text(score)}{live})"
+
+
+def limit_text(score: Mapping[str, Any]) -> str:
+    """Return what the score must reach, or not exceed."""
+    return f"{'at most' if score['unit'] else 'at least'} {score_text(score['threshold'], score['unit'])}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cli.durations import format_age, format_time
+from cli.durations import as_iso, format_age, format_time
 from cli.release_status import release_status
 from core.agents_file.spec import AgentSpec
 from core.model import Push
@@ -66,9 +66,13 @@ class Subject:
         is_undecided = decision.get("reason") in (Reason.CONFIG_INVALID, Reason.POISONED)
         return is_wrong_file or (is_undecided and decision.get("repository") == self.repository)
 
+    def concerns(self, decision: Decision) -> bool:
+        """True where the decision names the subject, or one of its images."""
+        return decision.get("digest") in self.digests or self.is_about(decision)
+
     def includes(self, push: Push) -> bool:
         """True where the push is of the subject."""
-        return push.digest in self.digests or self.is_about(as_decision(push))
+        return self.concerns(as_decision(push))
 
 
 def as_decision(push: Push) -> Decision:
@@ -96,7 +100,7 @@ def current_state(
     is_agent = subject.text == spec.name
     pushes = [item for item in pushes_of(desired, release) if is_agent or subject.includes(item[1])]
     entries = [
-        _entry(kind, f"{push.repository}:{push.tag} {push.digest[:19]}{note}", **_image(push))
+        _entry(kind, f"{push.repository}:{push.tag} {push.digest[:19]}{note}", **push.fields)
         for kind, push, note in pushes
     ]
     entries += _rejected(desired, subject, is_agent=is_agent)
@@ -112,16 +116,12 @@ def _entry(kind: str, detail: str, **fields: object) -> Entry:
     return {"kind": kind, "detail": detail, **fields}
 
 
-def _image(push: Push) -> Entry:
-    return push.fields
-
-
 def _rejected(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:
     rejection = desired.last_rejection
     if rejection is None or not (is_agent or subject.includes(rejection.push)):
         return []
     detail = f"{rejection.reason}: {rejection.detail}"
-    return [_entry("rejected", detail, reason=rejection.reason, **_image(rejection.push))]
+    return [_entry("rejected", detail, reason=rejection.reason, **rejection.push.fields)]
 
 
 def _holds(
@@ -129,12 +129,12 @@ def _holds(
 ) -> list[Entry]:
     entries = []
     for hold in active(desired, release, now):
-        is_named = hold.digest and (hold.digest in subject.digests or subject.is_about({"digest": hold.digest}))
+        is_named = hold.digest and subject.concerns({"digest": hold.digest})
         is_definition = hold.fingerprint == release.fingerprint and release.push and subject.includes(release.push)
         if is_agent or is_named or (hold.fingerprint and is_definition):
             until = f"until {format_time(hold.until)}" if hold.until else "until removed"
             detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
-            fields = {"digest": hold.digest, "by": hold.by, "why": hold.detail, "until": _time(hold.until)}
+            fields = {"digest": hold.digest, "by": hold.by, "why": hold.detail, "until": as_iso(hold.until)}
             entries.append(_entry("hold", detail, reason=hold.reason, **fields))
     return entries
 
@@ -145,7 +145,7 @@ def _pause(desired: DesiredState, now: datetime) -> list[Entry]:
         return []
     until = f" until {format_time(pause.until)}" if pause.until else ""
     detail = f"by {pause.by} {format_age(now - pause.since)}{until}: {pause.why}"
-    return [_entry("pause", detail, by=pause.by, why=pause.why, since=_time(pause.since), until=_time(pause.until))]
+    return [_entry("pause", detail, by=pause.by, why=pause.why, since=as_iso(pause.since), until=as_iso(pause.until))]
 
 
 def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry]:
@@ -153,7 +153,7 @@ def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry
     opening = spec.release.opens_at(now)
     if release.push is None or opening is None or not awaits_window(release):
         return []
-    return [_entry("window", f"closed, opens {spec.release.describe(opening, now)}", opens_at=_time(opening))]
+    return [_entry("window", f"closed, opens {spec.release.describe(opening, now)}", opens_at=as_iso(opening))]
 
 
 def _release(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: datetime) -> list[Entry]:
@@ -175,10 +175,6 @@ def _rolled_back(desired: DesiredState, subject: Subject, *, is_agent: bool) -> 
         return []
     held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
     about = [*held, *([as_decision(rollback.push)] if rollback.push else [])]
-    if not is_agent and not any(item["digest"] in subject.digests or subject.is_about(item) for item in about):
+    if not is_agent and not any(map(subject.concerns, about)):
         return []
     return [_entry("rolled_back", describe(rollback), version=rollback.version, by=rollback.by, why=rollback.why)]
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

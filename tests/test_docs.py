@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from handlers.gateways.storage.state_store import CONTAINER
 from local.__main__ import app
+from tests.support.markdown import blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -92,12 +93,11 @@ def test_every_function_that_a_page_disables_exists() -> None:
 
 OUTPUTS = set(re.findall(r"^output (\w+)", (ROOT / "infra" / "main.bicep").read_text(), re.MULTILINE))
 SET_BY_GITHUB = {"GITHUB_ACTOR", "AZURE_CLIENT_ID", "PWD", "PATH"}
-BASH = re.compile(r"^ *```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "docs/decisions" not in str(page)], ids=name)
 def test_every_variable_of_a_command_is_set_on_its_page(page: Path) -> None:
-    commands = "\n".join(BASH.findall(page.read_text()))
+    commands = "\n".join(block.text for block in blocks(page.read_text()) if block.kind == "bash")
     is_set = set(re.findall(r"(?:^|[\s;])(\w+)=|^ *for (\w+) in", commands, re.MULTILINE))
     known = {variable for pair in is_set for variable in pair} | OUTPUTS | SET_BY_GITHUB
     assert set(re.findall(r"\$\{?([A-Za-z_]\w*)", commands)) - known == set()

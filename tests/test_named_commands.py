@@ -18,6 +18,7 @@ from typer.main import get_command
 from cli.__main__ import app
 from core.reasons import HELP_BY_DETAIL, Reason
 from core.remedies import REMEDIES
+from tests.support.markdown import FENCE, blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = get_command(app)
@@ -25,7 +26,6 @@ COMMANDS: dict[str, Any] = getattr(CLI, "commands", {})
 ARGUMENT = r"(?:--[a-z-]+|\$?[A-Z][A-Z_:@/]*|\d+[hd]|[\w./-]*-agent|all|\{\})"
 IN_PROSE = re.compile(rf"\bslipway (?!and\b)([a-z]+(?: {ARGUMENT})*)")
 CODE_SPAN = re.compile(r"`(?:\.venv/bin/)?slipway\s([^`]+)`")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IN_FENCE = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?(?:slipway|python -m cli) ([^#|;&>\n]+)", re.MULTILINE)
 PAGES = sorted(
     [path for path in (ROOT / "docs").rglob("*.md") if path.parent.name not in ("decisions", "reasons")]
@@ -84,9 +84,9 @@ def in_markdown(text: str) -> Iterator[str]:
     prose = FENCE.sub("", text)
     spans = (" ".join(span.split()) for span in CODE_SPAN.findall(prose))
     yield from (span for span in spans if not is_a_name_only(span))
-    for language, block in FENCE.findall(text):
-        if language in ("", "sh", "bash", "console", "shell"):
-            without_substitutions = re.sub(r"\$\([^()]*\)", "X", block.replace("\\\n", " "))
+    for block in blocks(text):
+        if block.kind in ("", "sh", "bash", "console", "shell"):
+            without_substitutions = re.sub(r"\$\([^()]*\)", "X", block.text.replace("\\\n", " "))
             yield from (command.strip() for command in IN_FENCE.findall(without_substitutions))
 
 

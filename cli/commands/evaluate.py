@@ -9,7 +9,7 @@ import typer
 
 from cli.exit_codes import BAD_RESULT, DONE, NOTHING_TO_DO, SERVICE_ERROR, UsageError
 from cli.options import Agent, AsJson, Local
-from cli.runner import CommandContext, CommandResult, run_and_print, unknown_agent
+from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +41,7 @@ def evaluate(
 
 async def grade(context: CommandContext, agent: str, version: str | None) -> CommandResult:
     """Return each score beside its threshold; nothing is written to the state store, and traffic stays."""
-    if agent not in context.agents.agents:
-        raise unknown_agent(agent, context.agents)
-    spec = context.agents.agents[agent]
+    spec = context.spec_of(agent)
     if spec.release.evaluate is None:
         raise UsageError(f"{agent} has no release.evaluate in agents.yaml")
     found = await context.gateways.foundry.get_agent(agent)
@@ -194,9 +192,7 @@ def _text(data: dict[str, Any]) -> str:
 
 
 def _cells(score: dict[str, Any]) -> tuple[str, ...]:
-    from cli.scores import score_text
+    from cli.scores import limit_text, score_text
 
-    unit = score["unit"]
-    limit = f"{'at most' if unit else 'at least'} {score_text(score['threshold'], unit)}"
-    verdict = "passed" if score["is_passed"] else "failed"
-    return score["criterion"], score_text(score["value"], unit), limit, score_text(score["live"], unit), verdict
+    value, live = (score_text(score[key], score["unit"]) for key in ("value", "live"))
+    return score["criterion"], value, limit_text(score), live, "passed" if score["is_passed"] else "failed"

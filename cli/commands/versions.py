@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import AsJson, Local
-from cli.runner import CommandContext, CommandResult, run_and_print, unknown_agent
+from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
     from core.prune.retention import PruneDecision
@@ -32,9 +32,7 @@ async def list_versions(context: CommandContext, agent: str) -> CommandResult:
     from core.prune.retention import version_number
     from handlers.prune_versions.run import plan_versions
 
-    if agent not in context.agents.agents:
-        raise unknown_agent(agent, context.agents)
-    spec = context.agents.agents[agent]
+    spec = context.spec_of(agent)
     reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
     newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
     rows = [_row(decision) for decision in newest_first]

@@ -168,11 +168,9 @@ async def _evaluations(journal: JournalReader, decisions: list[Decision]) -> lis
 
 def _time_of(decision: Decision, default: datetime) -> datetime:
     """Return when it was recorded; a person may have written the line."""
-    try:
-        at = datetime.fromisoformat(str(decision["at"]))
-    except ValueError:
-        return default
-    return at if at.tzinfo else default
+    from cli.durations import time_with_zone
+
+    return time_with_zone(str(decision["at"])) or default
 
 
 async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:

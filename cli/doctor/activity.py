@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cli.commands.why import unique_decisions
-from cli.doctor.result import Check, failed, ok, unknown
-from cli.durations import format_age
-from cli.errors import explain
+from cli.doctor.result import Check, failed, ok, unknown, unread
+from cli.durations import format_age, time_with_zone
 from cli.why_problems import open_problems, with_message
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
@@ -29,9 +28,9 @@ async def checks(gateways: Gateways) -> list[Check]:
 async def _heartbeat(gateways: Gateways) -> Check:
     check = "heartbeat of the app"
     try:
-        at = _time(await gateways.state_store.read_marker(HEARTBEAT))
+        at = time_with_zone(await gateways.state_store.read_marker(HEARTBEAT))
     except GatewayError as error:
-        return unknown(check, explain(error).partition("\n")[0])
+        return unread(check, error)
     if at is None:
         return unknown(check, "none yet: the timer runs every five minutes", IS_RUNNING)
     age = gateways.clock.now() - at
@@ -43,7 +42,7 @@ async def _queue(queue: str, gateways: Gateways) -> Check:
     try:
         oldest = await gateways.release_queue.oldest_message(queue)
     except GatewayError as error:
-        return unknown(check, explain(error).partition("\n")[0], "get Storage Queue Data Reader on the storage account")
+        return unread(check, error, "get Storage Queue Data Reader on the storage account")
     if oldest is None:
         return ok(check, "none waits")
     age = gateways.clock.now() - oldest
@@ -55,26 +54,17 @@ async def _failures(gateways: Gateways) -> list[Check]:
     now = gateways.clock.now()
     since, check = now - RECENT, "failures of 24 hours"
     try:
-        days = [await gateways.journal.read_day(day) for day in dict.fromkeys((since, now))]
+        days = [await gateways.journal.read_day(day) for day in (since, now)]
     except GatewayError as error:
-        return [unknown(check, explain(error).partition("\n")[0])]
+        return [unread(check, error)]
     lines = [line for day in days for line in day if str(line.get("at", "")) >= since.isoformat()]
     problems = open_problems([with_message(line) for line in unique_decisions(lines)])
     found = [problem for problem in problems if problem["remedy"] or problem.get("severity") == "error"]
     results = []
     for problem in found:
         about = problem.get("agent") or problem.get("event") or "app"
-        at = _time(str(problem.get("at", "")))
+        at = time_with_zone(str(problem.get("at", "")))
         age = f" {format_age(now - at)}" if at else ""
         detail = ": ".join(text for text in (f"{problem['reason']}{age}", str(problem.get("detail") or "")) if text)
         results.append(failed(f"{about}: last failure", detail, problem["remedy"] or str(problem.get("help") or "")))
     return results or [ok(check, "none that lasts")]
-
-
-def _time(text: str) -> datetime | None:
-    """Return the time; None where a person wrote something else."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else None

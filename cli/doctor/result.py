@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cli.errors import explain
+from handlers.gateways.errors import GatewayError
+
 Status = Literal["ok", "failed", "unknown"]
+MAX_ANSWER_SECONDS = 20.0
+"""Foundry may ask to wait for minutes (429)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,14 @@ def failed(name: str, detail: str, fix: str = "") -> Check:
 def unknown(name: str, detail: str, fix: str = "") -> Check:
     """Return a check that could not be made; ``fix`` says how to find out."""
     return Check(name, "unknown", detail, fix)
+
+
+def words(error: GatewayError) -> tuple[str, str]:
+    """Return what went wrong, and what to do."""
+    detail, _, fix = explain(error).partition("\n")
+    return detail, fix
+
+
+def unread(name: str, error: GatewayError, fix: str = "") -> Check:
+    """Return a check that could not be made, where the fix of the error does not apply."""
+    return unknown(name, words(error)[0], fix)

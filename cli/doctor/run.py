@@ -11,9 +11,8 @@ from typing import get_args
 from cli.arm_client import ArmClient, Json
 from cli.doctor import dead_letters, event_subscriptions, local_checks, registry, services
 from cli.doctor.resources import Resources, find
-from cli.doctor.result import Check, Status, failed, ok, unknown
+from cli.doctor.result import Check, Status, failed, ok, unknown, words
 from cli.doctor.role_assignments import AGENTS, BLOBS, QUEUES, SECRETS, RoleAssignments
-from cli.errors import explain
 from cli.exit_codes import BAD_RESULT, INTERRUPTED
 from cli.output import Progress, columns, join_lines
 from cli.runner import CommandResult, print_result
@@ -95,8 +94,7 @@ async def _resource_checks(settings: Settings, agents: Agents, options: Options,
 
 
 def _unreadable(error: GatewayError) -> Check:
-    detail, _, fix = explain(error).partition("\n")
-    return unknown("roles, policies and subscriptions", detail, fix)
+    return unknown("roles, policies and subscriptions", *words(error))
 
 
 async def check_app_identity(resources: Resources, roles: RoleAssignments) -> list[Check]:

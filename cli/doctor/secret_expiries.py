@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from cli.concurrency import read_each
-from cli.doctor.result import Check, failed, ok, unknown
-from cli.errors import explain
+from cli.doctor.result import Check, failed, ok, unread
 from core.agents_file.spec import Agents
 from core.intake.secret_check import used_secrets
 from core.secret_expiry import find_expiries
@@ -24,8 +23,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
         names = sorted({name for used in uses.values() for name in used})
         listed = dict(zip(names, await read_each(names, gateways.key_vault.list_secret_versions), strict=True))
     except GatewayError as error:
-        detail = explain(error).partition("\n")[0]
-        return [unknown(CHECK, detail, "only the app needs to list secrets: see the checks of its identity")]
+        return [unread(CHECK, error, "only the app needs to list secrets: see the checks of its identity")]
     now = gateways.clock.now()
     found = [failed(f"secret {item.secret}", item.detail(now), FIX) for item in find_expiries(uses, listed, now)]
     return found or [ok(CHECK, f"none of {len(names)} within 30 days")][: len(names)]

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from cli.concurrency import read_each
 from cli.doctor import activity, secret_expiries, targets
-from cli.doctor.result import Check, failed, ok, unknown
-from cli.errors import explain
+from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
 from core.agents_file.spec import Agents, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
@@ -17,20 +16,18 @@ from core.target import DEFAULT_PROJECT, by_project, project_of
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.read_secrets import read_secret
-
-MAX_ANSWER_SECONDS = 20.0
-POISON_QUEUES = ("events-poison", "releases-poison", "commit-statuses-poison")
+from handlers.resume_releases.poison_queues import POISON_QUEUES
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Call each service once, then check each agent."""
-    agents_in = {group[0]: project_of(group[0]) for group in by_project(agents.agents)} or {"none": DEFAULT_PROJECT}
+    targets_to_read = [group[0] for group in by_project(agents.agents)] or ["none"]
     repository = next((spec.repository for spec in agents.agents.values()), "none")
     values = (value for spec in agents.agents.values() for value in spec.env.values())
     secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
     results = [
-        *[await _foundry(target, project, gateways) for target, project in agents_in.items()],
-        await _call("your access to the state store", lambda: gateways.state_store.get_release(next(iter(agents_in)))),
+        *await read_each(targets_to_read, lambda target: _foundry(target, gateways)),
+        await _call("your access to the state store", lambda: gateways.state_store.get_release(targets_to_read[0])),
         await _queue(gateways),
         await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
@@ -48,15 +45,15 @@ async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:
         async with asyncio.timeout(MAX_ANSWER_SECONDS):
             await call()
     except GatewayError as error:
-        detail, _, fix = explain(error).partition("\n")
-        return failed(check, detail, fix)
+        return failed(check, *words(error))
     except TimeoutError:
         detail = f"no answer within {MAX_ANSWER_SECONDS:.0f} s"
         return failed(check, detail, "check that this machine can reach it: proxy, firewall")
     return ok(check, "works")
 
 
-async def _foundry(target: str, project: str, gateways: Gateways) -> Check:
+async def _foundry(target: str, gateways: Gateways) -> Check:
+    project = project_of(target)
     where = "" if project == DEFAULT_PROJECT else f" in project {project}"
     return await _call(f"your access to Foundry{where}", lambda: gateways.foundry.get_agent(target))
 
@@ -68,10 +65,9 @@ async def _queue(gateways: Gateways) -> Check:
         await gateways.release_queue.count_messages("releases")
     except PermanentError as error:
         fix = "commands need only Storage Queue Data Message Sender on the queue releases: see the queue's roles"
-        return unknown(check, explain(error).partition("\n")[0], fix)
+        return unread(check, error, fix)
     except GatewayError as error:
-        detail, _, fix = explain(error).partition("\n")
-        return failed(check, detail, fix)
+        return failed(check, *words(error))
     return ok(check, "works")
 
 
@@ -81,8 +77,7 @@ async def _key_vault(secret: str, gateways: Gateways) -> Check:
     try:
         found = await read_secret(gateways.key_vault, secret, None)
     except GatewayError as error:
-        detail = explain(error).partition("\n")[0]
-        return unknown(check, detail, "only the app needs to read secrets: see the checks of its identity")
+        return unread(check, error, "only the app needs to read secrets: see the checks of its identity")
     if not isinstance(found, str):
         return ok(check, "works")
     detail = f"{secret} is {found} for you"
@@ -94,7 +89,7 @@ async def _poison_queue(queue: str, gateways: Gateways) -> Check:
     try:
         count = await gateways.release_queue.count_messages(queue)
     except GatewayError as error:
-        return unknown(check, explain(error).partition("\n")[0])
+        return unread(check, error)
     if not count:
         return ok(check, "empty")
     return failed(check, f"{count} messages that no function takes", "do what the page of POISON_QUEUE_STUCK says")
@@ -107,7 +102,7 @@ async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
             push = (await gateways.state_store.get_desired(name)).push
             image = await gateways.registry.inspect(push.repository, push.digest) if push else None
     except GatewayError as error:
-        return [unknown(f"{name}: versions and image", explain(error).partition("\n")[0])]
+        return [unread(f"{name}: versions and image", error)]
     except TimeoutError:
         return [unknown(f"{name}: versions and image", f"no answer within {MAX_ANSWER_SECONDS:.0f} s")]
     keep = agents.agents[name].keep

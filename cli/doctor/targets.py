@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cli.concurrency import read_each
-from cli.doctor.result import Check, failed, ok, unknown
+from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, words
 from cli.durations import format_age
-from cli.errors import explain
 from cli.release_status import QUEUED, release_status
 from core.agents_file.spec import Agents, AgentSpec
 from core.model import Agent
@@ -21,11 +20,8 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 
-MAX_ANSWER_SECONDS = 20.0
-"""Foundry may ask to wait for minutes (429)."""
 MAX_QUEUED = timedelta(minutes=10)
 """A message that the app takes begins its release within seconds."""
-LIVE = frozenset({Reason.LIVE, Reason.ALREADY_LIVE, Reason.CHECK_INCONCLUSIVE, Reason.NO_PUSH_YET})
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
@@ -39,7 +35,7 @@ async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
     try:
         desired, release = await gather_two(store.get_desired(name), store.get_release(name))
     except GatewayError as error:
-        return [unknown(f"{name}: release", *_words(error))]
+        return [unknown(f"{name}: release", *words(error))]
     now = gateways.clock.now()
     status = release_status(desired, release, spec, now)
     results = [_release(name, status, now), *_pause(name, status, now)]
@@ -47,15 +43,10 @@ async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
         async with asyncio.timeout(MAX_ANSWER_SECONDS):
             agent = await gateways.foundry.get_agent(name)
     except GatewayError as error:
-        return [*results, unknown(f"{name}: traffic", *_words(error))]
+        return [*results, unknown(f"{name}: traffic", *words(error))]
     except TimeoutError:
         return [*results, unknown(f"{name}: traffic", f"Foundry does not answer within {MAX_ANSWER_SECONDS:.0f} s")]
     return [*results, *_traffic(name, agent, desired, release)]
-
-
-def _words(error: GatewayError) -> tuple[str, str]:
-    detail, _, fix = explain(error).partition("\n")
-    return detail, fix
 
 
 def _release(name: str, status: dict[str, Any], now: datetime) -> Check:
@@ -64,7 +55,8 @@ def _release(name: str, status: dict[str, Any], now: datetime) -> Check:
     age = f" {format_age(now - since)}" if since else ""
     found = f"{state}{age}{f', {tag}' if tag else ''}"
     known = Reason.__members__.get(state)
-    if known is not None and (known.severity != "info" or known is Reason.PAUSED) and state not in LIVE:
+    is_problem = known is not None and (known.severity != "info" or known is Reason.PAUSED)
+    if is_problem and known is not Reason.CHECK_INCONCLUSIVE:  # it stays live
         detail = f"{found}: {status['detail']}" if status["detail"] and status["reason"] == state else found
         return failed(check, detail, status["remedy"] or status["next"] or f"slipway why {name}")
     if state == QUEUED and since is not None and now - since > MAX_QUEUED:

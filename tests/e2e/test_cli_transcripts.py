@@ -12,7 +12,8 @@ from typer.main import get_command
 from cli.__main__ import app
 from local.credentials import LocalCredential
 from local.stack_client import StackClient, stack
-from tests.e2e.transcripts import CANARY, PAGE, agents_yaml, blocks, create_stray_agent, matches, run_page
+from tests.e2e.transcripts import CANARY, PAGE, agents_yaml, commands, create_stray_agent, matches, run_page
+from tests.support.markdown import blocks
 
 pytestmark = pytest.mark.timeout(300)
 TEXT = PAGE.read_text()
@@ -47,7 +48,7 @@ def secret_value(name: str, running: StackClient) -> str:
 
 def test_the_page_shows_every_command() -> None:
     shown = {
-        word for block in blocks(TEXT) for line, _ in block.commands for word in re.findall(r"slipway (\w+)", line)
+        word for block in blocks(TEXT) for line, _ in commands(block) for word in re.findall(r"slipway (\w+)", line)
     }
     assert shown == set(getattr(get_command(app), "commands", {}))
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -19,11 +17,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 from tests.e2e.transcripts import Shell, create_stray_agent
+from tests.support.markdown import Block, blocks
 
-FENCE = re.compile(
-    r"^ *(?:<!-- not run: (?P<why>[^\n]+) -->\n *)?```(?P<kind>\w+)(?: title=(?P<title>\S+))?\n(?P<text>.*?)^ *```$",
-    re.MULTILINE | re.DOTALL,
-)
 DONE_BY_THE_TEST = re.compile(r"^(?:make |source \.venv/).*$", re.MULTILINE)
 """The test has started a stack, and has the checkout on its path."""
 DOCTOR = re.compile(r"^slipway doctor.*$", re.MULTILINE)
@@ -36,24 +31,9 @@ PAGES = [FIRST, ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted(set(H
 SHOP = "  shop-agent:\n    repository: agents/shop\n"
 
 
-@dataclass
-class Block:
-    kind: str
-    title: str
-    text: str
-    why_not_run: str
-
-
-def blocks(page: Path) -> list[Block]:
-    return [
-        Block(found["kind"], found["title"] or "", dedent(found["text"]), found["why"] or "")
-        for found in FENCE.finditer(page.read_text())
-    ]
-
-
 def commands(page: Path) -> list[str]:
     """The command blocks that run here."""
-    texts = [DONE_BY_THE_TEST.sub("", block.text) for block in blocks(page) if is_run(block)]
+    texts = [DONE_BY_THE_TEST.sub("", block.text) for block in blocks(page.read_text()) if is_run(block)]
     return [text for text in texts if text.strip()]
 
 
@@ -111,7 +91,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_works_in_order(page: Path, running: StackClient) -> None:
     (running.folder / "agents.yaml").write_text((ROOT / "agents.yaml").read_text() + SHOP)
-    for block in blocks(page):
+    for block in blocks(page.read_text()):
         if block.title:
             name = "agents.yaml" if block.title.endswith("agents.yaml") else block.title
             (running.folder / name).write_text(block.text)
@@ -126,4 +106,5 @@ def test_every_command_of_a_page_works_in_order(page: Path, running: StackClient
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page_with_commands_is_read_whole(page: Path) -> None:
-    assert len(re.findall(r"^ *```bash", page.read_text(), re.MULTILINE)) == sum(b.kind == "bash" for b in blocks(page))
+    text = page.read_text()
+    assert len(re.findall(r"^ *```bash", text, re.MULTILINE)) == sum(b.kind == "bash" for b in blocks(text))

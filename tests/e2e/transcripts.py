@@ -10,14 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.endpoints import ROOT
 from local.stack_client import StackClient, stack
+from tests.support.markdown import Block, blocks
 
 PAGE = ROOT / "docs" / "reference" / "cli-transcripts.md"
-FENCE = re.compile(r"^```(console|json|yaml)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CANARY = "canary-51d0-of-a-stray-agent"
 ANY_LINES = "…"
 """A line of the page that matches any lines of output."""
@@ -34,25 +33,12 @@ REPLACEMENTS = (
 )
 
 
-@dataclass
-class Block:
-    """A fenced block of the page."""
-
-    kind: str
-    title: str
-    text: str
-    commands: list[tuple[str, str]] = field(default_factory=list)
-    """Command and its output."""
-
-
-def blocks(page: str) -> list[Block]:
-    """Return every fenced block; a console block has its commands."""
-    found = [Block(match[1], match[2] or "", match[3]) for match in FENCE.finditer(page)]
-    for block in found:
-        if block.kind == "console":
-            parts = re.split(r"^\$ (.*)$", block.text, flags=re.MULTILINE)[1:]
-            block.commands = [(parts[i], parts[i + 1].strip("\n")) for i in range(0, len(parts), 2)]
-    return found
+def commands(block: Block) -> list[tuple[str, str]]:
+    """Return the commands of a console block, each with its output."""
+    if block.kind != "console":
+        return []
+    parts = re.split(r"^\$ (.*)$", block.text, flags=re.MULTILINE)[1:]
+    return [(parts[i], parts[i + 1].strip("\n")) for i in range(0, len(parts), 2)]
 
 
 def normalize(text: str) -> str:
@@ -121,7 +107,7 @@ def run_page(running: StackClient, folder: Path, page: str) -> Iterator[tuple[st
     for block in blocks(page):
         if block.title:
             (folder / block.title).write_text(block.text)
-        for command, shown in block.commands:
+        for command, shown in commands(block):
             yield command, shell.run(command), shown
 
 
