@@ -30,11 +30,11 @@ def wait(
 async def wait_for_image(
     context: CommandContext, agent: str, digest: str, within: timedelta, as_json: bool
 ) -> CommandResult:
-    """Return how the release of this image ended; raise UsageError for an unknown agent, or what is no digest."""
+    """Return how the release of this image ended; raise UsageError for an unknown agent or a malformed digest."""
     from cli.commands.watch import watch
     from core.image_reference import DIGEST
 
-    context.select_agents(agent)
+    context.spec_of(agent)
     if not DIGEST.fullmatch(digest):
         raise UsageError(f"{digest} is not a digest; write sha256: and 64 hex digits")
     store, clock = context.gateways.state_store, context.gateways.clock

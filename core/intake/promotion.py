@@ -34,7 +34,7 @@ class UpstreamTarget:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """The desired state after a look at the stage before, and what to record, if anything."""
+    """The desired state once the stage before was read, and what to record, if anything."""
 
     desired: DesiredState
     reason: Reason | None = None

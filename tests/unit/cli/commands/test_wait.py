@@ -74,6 +74,7 @@ async def test_what_is_no_digest_is_refused_at_once(app: App) -> None:
         await wait_for_image(context_of(app), AGENT, "v1", WITHIN, as_json=True)
 
 
-async def test_an_unknown_agent_is_refused_at_once(app: App) -> None:
-    with pytest.raises(UsageError):
-        await wait_for_image(context_of(app), "nobody", "sha256:" + "e" * 64, WITHIN, as_json=True)
+@pytest.mark.parametrize("agent", ["nobody", "all"])
+async def test_what_is_not_one_agent_is_refused_at_once(app: App, agent: str) -> None:
+    with pytest.raises(UsageError, match=f"no agent {agent}"):
+        await wait_for_image(context_of(app), agent, "sha256:" + "e" * 64, WITHIN, as_json=True)
