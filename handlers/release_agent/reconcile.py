@@ -114,14 +114,15 @@ async def reconcile(
 
 
 async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> tuple[Prefetch | None, Lease | None]:
-    """The first reads beside the lease; they count only where nobody wrote the release state in between."""
+    """The lease, and the reads of the first pass of the loop, where its reads answer."""
     with otel.span("release.read", agent=spec.name):
-        prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
-        push = prefetched.desired.push if prefetched else None
+        states, lease = await gather_two(observer.prefetch_desired(), gateways.state_store.acquire_lease(spec.name))
+        push = states.desired.push if states else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-    if prefetched is None or lease is None or not prefetched.matches(lease.state):
-        return None, lease
+        if states is None or lease is None or states.desired.generation < lease.state.observed_generation:
+            return None, lease  # the last: the process stood still between the two reads
+        prefetched = await observer.prefetch(states, lease.state)
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
     return prefetched, lease
