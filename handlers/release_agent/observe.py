@@ -117,12 +117,10 @@ class Observer:
         return Prefetch(at, now_desired, _still_valid(observed, desired, now_desired))
 
     async def read_for_traffic(self, desired: DesiredState, observed: Observed, candidate: str) -> Prefetch:
-        """What moving the traffic is decided on: candidate, routing and desired state as they are now."""
-        at, foundry = self._gateways.clock.now(), self._gateways.foundry
-        reads = gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, candidate))
-        now_desired, (agent, version) = await gather_two(self._desired(), reads)
-        seen = observed.with_agent(agent).with_version(candidate, version)
-        return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
+        """What moving the traffic is decided on, as it is now; the agent is read again beside the intent."""
+        at, candidate_now = self._gateways.clock.now(), self._gateways.foundry.get_version(self._agent, candidate)
+        now_desired, version = await gather_two(self._desired(), candidate_now)
+        return Prefetch(at, now_desired, _still_valid(observed.with_version(candidate, version), desired, now_desired))
 
     async def agent_again(self, observed: Observed) -> Observed:
         """With the agent as it is now, or as it was where it cannot be read."""

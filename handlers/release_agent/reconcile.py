@@ -11,10 +11,13 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
     Action,
+    Check,
     ConfirmActive,
     Create,
     EndRelease,
+    Evaluate,
     FoundryAction,
+    FoundryWrite,
     MoveTraffic,
     NeedsRead,
     Pin,
@@ -22,6 +25,7 @@ from core.release.actions import (
     Requeue,
     StartRelease,
     Stop,
+    Verify,
 )
 from core.release.decide import RULES, Rule, next_action
 from core.release.inputs import DecisionInput, Observed
@@ -179,6 +183,8 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
         definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION, Read.RECENT_TAGS)
         result = ActionResult(progress.state, definitions)
     else:
+        if progress.receipt_due and isinstance(action, Verify | Evaluate | Check):
+            await run.save(progress.state)  # agents may take minutes to answer
         result = await _execute(run, action, inputs)
     if result.error is not None:
         return await _after_error(run, replace(progress, desired=read.desired), result.state, action, result.error)
@@ -245,8 +251,8 @@ def _step(run: ReleaseContext, action: FoundryAction) -> AbstractContextManager[
 
 
 def _still_fresh(action: Action, read: Prefetch, observed: Observed) -> Prefetch | None:
-    """After these two the same reads count: the create that follows reads again beside its intent."""
-    kept = isinstance(action, StartRelease | Pin) and Read.AGENT in observed.reads
+    """After these the same reads count: what is written next reads again beside its intent, or has polled before."""
+    kept = isinstance(action, StartRelease | FoundryWrite) and Read.AGENT in observed.reads
     return replace(read, observed=observed) if kept else None
 
 
