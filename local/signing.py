@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from core.signatures import ARTIFACT_TYPE, PAYLOAD_TYPE
 from local.images import Artifact, push_artifact
 from local.private_files import make_private, write_private
 from local.registry.referrers import INDEX
 from local.registry.repository import digest_of
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
-BUNDLE_TYPE = f"{ARTIFACT_TYPE}.v0.3+json"
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://sigstore.dev/cosign/sign/v1"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 EMPTY, EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
