@@ -17,7 +17,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError, TransientError
 from handlers.gateways.interfaces import Gateways, Lease
 from handlers.lease_keeper import LeaseLostError
-from handlers.release_agent.stages import read_desired
+from handlers.release_agent.observe import Observer
 
 KINDS: dict[type, WriteKind] = {Pin: WriteKind.PIN, MoveTraffic: WriteKind.MOVE_TRAFFIC, RollBack: WriteKind.ROLL_BACK}
 
@@ -40,9 +40,10 @@ class WriteResult:
 class FoundryWriter:
     """The writes of one lease holder. Every method may raise LeaseLostError, TransientError or PermanentError."""
 
-    def __init__(self, spec: AgentSpec, lease: Lease, gateways: Gateways) -> None:
-        self._agent, self._spec, self._gateways = spec.name, spec, gateways
+    def __init__(self, spec: AgentSpec, lease: Lease, gateways: Gateways, observer: Observer) -> None:
+        self._agent, self._observer = spec.name, observer
         self._lease = lease
+        self._has_written = False
         self._foundry = gateways.foundry
         self._clock = gateways.clock
 
@@ -97,17 +98,18 @@ class FoundryWriter:
         same_routing = (agent.routing if agent else None) == routing_seen
         superseded = desired != decided_on
         may_send = in_time and same_routing and not superseded
+        self._has_written = self._has_written or may_send
         return WriteResult(intent if may_send else state, may_send, superseded, agent=agent if may_send else None)
 
     async def _desired(self, decided_on: DesiredState | None) -> DesiredState | None:
-        """The desired state now; where it cannot be read, that of a moment ago counts.
+        """The desired state now; before the first write, and where it cannot be read, that of a moment ago counts.
 
         The intent is saved by then: an error here would make the next holder wait for a write that was never sent.
         """
         if decided_on is None:
             return None
         try:
-            return await read_desired(self._spec, self._gateways)
+            return await self._observer.desired(None if self._has_written else decided_on)
         except GatewayError:
             return decided_on
 

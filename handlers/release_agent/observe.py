@@ -22,6 +22,9 @@ from handlers.registry_tags import RegistryTags
 from handlers.release_agent.resolve_definition import DefinitionResolver
 from handlers.release_agent.stages import read_desired
 
+RECENT_SECONDS = 1.0
+"""A desired state that was read so recently is not read again, but for the decision to move the traffic."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
@@ -39,15 +42,22 @@ class Observer:
         self._agent, self._spec = spec.name, spec
         self._resolver = DefinitionResolver(spec, login_server, gateways)
         self._gateways = gateways
+        self._desired_read_at = float("-inf")
 
-    async def _desired(self) -> DesiredState:
-        return await read_desired(self._spec, self._gateways)
+    async def desired(self, known: DesiredState | None = None) -> DesiredState:
+        """The desired state as it is now; ``known`` where that was read a moment ago."""
+        asked_at = self._gateways.clock.monotonic()
+        if known is not None and asked_at - self._desired_read_at <= RECENT_SECONDS:
+            return known
+        desired = await read_desired(self._spec, self._gateways)
+        self._desired_read_at = asked_at
+        return desired
 
     async def prefetch_desired(self) -> Prefetch | None:
         """The desired state, read while the lease is asked for; None where storage does not answer."""
         at = self._gateways.clock.now()
         try:
-            return Prefetch(at, await self._desired())
+            return Prefetch(at, await self.desired())
         except GatewayError:
             return None
 
@@ -113,13 +123,15 @@ class Observer:
     async def read_again(self, desired: DesiredState, observed: Observed, polled_version: str) -> Prefetch:
         """The desired state, and the version that is waited for."""
         at = self._gateways.clock.now()
-        now_desired, observed = await gather_two(self._desired(), self._poll(observed, polled_version))
+        now_desired, observed = await gather_two(
+            self.desired(desired if polled_version else None), self._poll(observed, polled_version)
+        )
         return Prefetch(at, now_desired, _still_valid(observed, desired, now_desired))
 
     async def read_for_traffic(self, desired: DesiredState, observed: Observed, candidate: str) -> Prefetch:
         """What moving the traffic is decided on, as it is now; the agent is read again beside the intent."""
         at, candidate_now = self._gateways.clock.now(), self._gateways.foundry.get_version(self._agent, candidate)
-        now_desired, version = await gather_two(self._desired(), candidate_now)
+        now_desired, version = await gather_two(self.desired(), candidate_now)
         return Prefetch(at, now_desired, _still_valid(observed.with_version(candidate, version), desired, now_desired))
 
     async def agent_again(self, observed: Observed) -> Observed:

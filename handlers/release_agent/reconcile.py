@@ -103,7 +103,7 @@ async def reconcile(
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
-            writer = FoundryWriter(spec, lease, gateways)
+            writer = FoundryWriter(spec, lease, gateways, observer)
             words = ForeignWords(gateways.key_vault, keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:

@@ -210,6 +210,19 @@ async def test_a_message_is_base64_as_the_functions_host_expects(real: Storage) 
     assert bodies == [{"target": "hello-agent", "traceparent": "00-1-2-01"}]
 
 
+async def test_a_lease_gives_what_another_process_wrote(real: Storage) -> None:
+    assert isinstance(real.state_store, BlobStateStore)
+    account = StorageAccount.from_connection_string(real.connection)
+    other = BlobStateStore(account, SystemClock(), real.state_store.container)
+    for number, store in enumerate((real.state_store, other, real.state_store, real.state_store), 1):
+        lease = await store.acquire_lease("hello-agent")
+        assert lease is not None
+        assert lease.state.observed_generation == number - 1
+        assert await lease.write(replace(lease.state, observed_generation=number))
+        await lease.release()
+    await account.close()
+
+
 async def test_a_broken_lease_is_lost(real: Storage) -> None:
     lease = await real.state_store.acquire_lease("hello-agent")
     assert lease is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from handlers.gateways.storage.account import error_code, is_from_storage, trans
 LEASE_SECONDS = 60
 MAX_CACHED_CLIENTS = 512
 """Two for each of 200 agents and some: building a client for each read was a fifth of the cost of all reads."""
+MAX_KEPT_BLOBS = 512
+"""Of some kB each: a lease says which ETag its blob has, and a blob with that ETag need not be read again."""
 WRITE_ID = "write"
 """The metadata key with the id of the last write."""
 
@@ -39,6 +42,19 @@ class BlobContainer:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
         self._blob = lru_cache(maxsize=MAX_CACHED_CLIENTS)(container.get_blob_client)
+        self._kept = OrderedDict[str, Blob]()
+
+    def kept(self, name: str) -> Blob | None:
+        """The blob as this process read or wrote it last; somebody else may have written it since."""
+        return self._kept.get(name)
+
+    def _keep(self, name: str, blob: Blob | None) -> Blob | None:
+        self._kept.pop(name, None)
+        if blob is not None:
+            self._kept[name] = blob
+        while len(self._kept) > MAX_KEPT_BLOBS:
+            self._kept.popitem(last=False)
+        return blob
 
     async def read(self, name: str) -> Blob | None:
         """The blob, or None where it, or the container, does not exist."""
@@ -46,10 +62,11 @@ class BlobContainer:
             try:
                 stream = await self._blob(name).download_blob(**NO_TRACE)
                 properties = stream.properties
-                return Blob(await stream.readall(), properties.etag, (properties.metadata or {}).get(WRITE_ID, ""))
+                write_id = (properties.metadata or {}).get(WRITE_ID, "")
+                return self._keep(name, Blob(await stream.readall(), properties.etag, write_id))
             except ResourceNotFoundError as error:
                 if is_from_storage(error):
-                    return None
+                    return self._keep(name, None)
                 raise
 
     async def write(
@@ -70,11 +87,13 @@ class BlobContainer:
         options |= {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {"overwrite": False}
         try:
             with translate_errors(f"write {name}"):
-                return await self._upload(name, data, write_id, options)
+                stored = await self._upload(name, data, write_id, options)
         except TransientError:
-            if (etag := await self._etag_of_write(name, write_id)) is None:
+            if (stored := await self._etag_of_write(name, write_id)) is None:
                 raise
-            return etag
+        if stored is not None:
+            self._keep(name, Blob(data, stored, write_id))
+        return stored
 
     async def _upload(self, name: str, data: bytes, write_id: str, options: Mapping[str, Any]) -> str | None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from azure.core.exceptions import HttpResponseError
@@ -63,23 +64,24 @@ class BlobStateStore:
     async def acquire_lease(self, agent: str) -> BlobLease | None:
         name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
-        blob, lease = await gather_two(
-            self._read_early(name), self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
-        )
+        leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
+        if self._blobs.kept(name) is None:
+            lease, _ = await gather_two(leasing, self._read_early(name))
+        else:
+            lease = await leasing
         if lease is None:
             return None
+        blob = self._blobs.kept(name)
         if blob is None or blob.etag != lease.etag:
-            blob = await self._blobs.read(name)  # it was written, or created, between the read and the lease
+            blob = await self._blobs.read(name)  # another process wrote it, or it was not there when it was read
         if blob is None:
             return None  # somebody deleted it just now
         return BlobLease(name, self._blobs, lease, blob, self._clock, asked_at)
 
-    async def _read_early(self, name: str) -> Blob | None:
+    async def _read_early(self, name: str) -> None:
         """Read while the lease is acquired, which saves a read afterwards; a read that fails is repeated then."""
-        try:
-            return await self._blobs.read(name)
-        except GatewayError:
-            return None
+        with suppress(GatewayError):
+            await self._blobs.read(name)
 
     async def read_marker(self, name: str) -> str:
         blob = await self._blobs.read(f"markers/{name}.json")
