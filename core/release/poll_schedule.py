@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.foundry_rate import LoadSnapshot
 
 MAX_POLL_SECONDS = 10.0
@@ -14,13 +16,41 @@ POLL_SHARE_OF_RATE = 1 / 3
 """What polls take of the rate after a 429, so that the reads of releases that start or go live wait less."""
 MAX_THROTTLED_POLL_SECONDS = 60.0
 
+MIN_KNOWN_TIMES = 3
+"""So many provisioning times must be known before they say anything about the next."""
+MIN_POLL_SECONDS, DENSE_SHARE_OF_WAIT = 0.25, 0.01
+"""The pause while the version is expected, and what it grows to: 15 to 24 s take some thirty polls, as 150 to 240 s."""
+EXPECTED_SECONDS, EXPECTED_SHARE = 1.0, 0.05
+"""A version is expected so long before and after each known time: that much, and a share of the time."""
+RARE_POLLS = 5.0
+"""Before the first known time the pause is so many first pauses: a version may fail, or be quicker than all others."""
 
-def seconds_to_next_poll(waited: float, first: float, load: LoadSnapshot) -> float:
-    """Seconds until a release that has waited for ``waited`` seconds polls again; it began with ``first`` seconds."""
+
+def seconds_to_next_poll(waited: float, first: float, load: LoadSnapshot, known: Sequence[float] = ()) -> float:
+    """Seconds until a release that has waited for ``waited`` seconds polls again; it began with ``first`` seconds.
+
+    ``known``: how long the target's last versions took to become active.
+    """
     usual = min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
+    pause = _planned(waited, first, usual, known) if len(known) >= MIN_KNOWN_TIMES else usual
     polls_per_second = load.reads_per_second * (POLL_SHARE_OF_RATE if load.throttled else 1.0)
     fair_share = load.polling / polls_per_second
-    if fair_share <= usual:
-        return usual
+    if fair_share <= pause:
+        return pause
     longest = MAX_THROTTLED_POLL_SECONDS if load.throttled else max(usual, waited * POLL_SHARE_OF_WAIT)
     return max(min(fair_share, longest), load.fastest_activation * FIRST_POLL_SHARE - waited)
+
+
+def _planned(waited: float, first: float, usual: float, known: Sequence[float]) -> float:
+    """Rare before the version is expected, dense while it is, growing after; as usual between two expected times."""
+    margins = [(seconds, EXPECTED_SECONDS + seconds * EXPECTED_SHARE) for seconds in known]
+    begins = [seconds - margin for seconds, margin in margins]
+    ends = [seconds + margin for seconds, margin in margins]
+    dense = min(usual, max(MIN_POLL_SECONDS, waited * DENSE_SHARE_OF_WAIT))
+    if any(begin <= waited < end for begin, end in zip(begins, ends, strict=True)):
+        return dense
+    next_begin = min((begin - waited for begin in begins if begin > waited), default=None)
+    if next_begin is None:
+        return min(usual, max(dense, (waited - max(ends)) * POLL_SHARE_OF_WAIT))
+    rare = min(max(MAX_POLL_SECONDS, first), first * RARE_POLLS) if waited < min(begins) else usual
+    return min(rare, next_begin)

@@ -14,6 +14,7 @@ from core.state.evaluation import Evaluation, Score
 
 MAX_REMEMBERED_IMAGES = 20
 MAX_HISTORY_ENTRIES = 50
+MAX_PROVISIONING_TIMES = 20
 
 
 class Phase(StrEnum):
@@ -161,6 +162,8 @@ class ReleaseState:
     """How many versions this release asked for."""
     signer: str = ""
     """Who signed the image, where that was verified."""
+    provisioning_seconds: tuple[float, ...] = ()
+    """How long the target's last versions took to become active, the newest last."""
     image_retried: bool = False
     """A version failed because Foundry could not pull a fresh image, and another one was asked for."""
     history: tuple[HistoryEntry, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -51,7 +52,7 @@ from handlers.release_agent.replace_push import PushReplacement
 from handlers.telemetry import metrics
 from handlers.version_deleter import VersionDeleter
 
-CONFIRM_GAP_SECONDS = 1.0
+CONFIRM_GAP_SECONDS = 0.5
 """Between two reads of an active version; azd waits for two equal answers too, 10 s apart."""
 
 
@@ -98,14 +99,14 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
 async def _poll(action: Poll, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     await run.save(inputs.release)
     run.log.trace.enter_step(WAIT)
-    await _wait(run)
+    await _wait(run, inputs.release.provisioning_seconds)
     observed = inputs.observed.without_version(action.version) if action.version else Observed()
     return ActionResult(inputs.release, observed, polled_version=action.version)
 
 
-async def _wait(run: ReleaseContext) -> None:
+async def _wait(run: ReleaseContext, known: Sequence[float] = ()) -> None:
     await run.log.flush()
-    await run.poller.wait()
+    await run.poller.wait(known)
 
 
 async def _replace_desired_push(action: ReplaceDesiredPush, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
@@ -172,19 +173,23 @@ async def _take_state(
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    clock, release = run.gateways.clock, inputs.release
-    await clock.sleep(CONFIRM_GAP_SECONDS)
-    read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)
-    version, definition = read.observed.versions[action.version], inputs.observed.release_definition
+    clock, release = run.gateways.clock, transitions.provisioned(inputs.release, run.poller.provisioning_seconds)
+    read, observed, definition = None, inputs.observed, inputs.observed.release_definition
+    if not run.spec.release.verify:  # else the read after the questions is the second one: no traffic moves before
+        await clock.sleep(CONFIRM_GAP_SECONDS)
+        read = await run.observer.read_for_traffic(inputs.desired, observed, action.version)
+        observed = read.observed
+    version = observed.versions[action.version]
     follow_up = after_confirm(release, version, clock.now(), definition)
     if isinstance(follow_up, UpdateState):
         metrics.version_activated(run.spec.name, seconds_since(release.started_at, clock.now()))
-    return ActionResult(release, inputs.observed, follow_up, read)
+    return ActionResult(inputs.release, inputs.observed, follow_up, read)
 
 
 async def _verify(action: Verify, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
     prober = run.prober(action.version, inputs.release)
-    report = await run.keeper.during(prober.verify(run.spec.release.verify))
+    questions = prober.verify(run.spec.release.verify)
+    report, _ = await run.keeper.during(gather_two(questions, run.gateways.clock.sleep(CONFIRM_GAP_SECONDS)))
     run.log.container_log = report.log
     metrics.version_verified(run.spec.name, run.log.trace.step_seconds)
     read = await run.observer.read_for_traffic(inputs.desired, inputs.observed, action.version)  # asking took a while

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.release.poll_schedule import seconds_to_next_poll
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -18,19 +20,26 @@ class Poller:
         self._rate_limiter = rate_limiter
         self._began = self._waiting_since = self._polled_at = clock.monotonic()
         self._waited = 0.0
+        self._provisions = False
+        self.provisioning_seconds: float | None = None
+        """How long the version took that became active last; None where its creation or its wait was not seen."""
 
-    def restart(self) -> None:
-        """Something happened: poll often again."""
+    def restart(self, *, provisions: bool = False) -> None:
+        """Something happened: poll often again; with ``provisions``, a version is created now."""
         self._waiting_since = self._polled_at = self._clock.monotonic()
-        self._waited = 0.0
+        self._waited, self._provisions = 0.0, provisions
 
     def version_active(self) -> None:
-        """The version is active: it took at least until the poll before this one."""
-        if self._waited:
-            self._rate_limiter.record_activation(self._waited)
+        """The version is active: it became so between the poll before this one and this one."""
+        self.provisioning_seconds = None
+        if not self._waited:
+            return
+        self._rate_limiter.record_activation(self._waited)
+        if self._provisions:
+            self.provisioning_seconds = (self._waited + self._polled_at - self._waiting_since) / 2
 
-    async def wait(self) -> None:
-        """Wait until the next poll; raises LeaseLostError.
+    async def wait(self, known: Sequence[float] = ()) -> None:
+        """Wait until the next poll; raises LeaseLostError. ``known``: how long earlier versions took.
 
         The pause counts from the start of one poll to that of the next while Foundry is calm, and is half of that at
         least.
@@ -39,7 +48,7 @@ class Poller:
         self._waited = now - self._waiting_since
         load = self._rate_limiter.load(now)
         spent = 0.0 if load.throttled else now - self._polled_at
-        pause = seconds_to_next_poll(self._waited, self._first_poll, load)
+        pause = seconds_to_next_poll(self._waited, self._first_poll, load, known if self._provisions else ())
         with self._rate_limiter.polling():
             await self._keeper.sleep(max(pause - spent, pause / 2))
             await self._rate_limiter.wait_to_go_on(self._began, self._clock, self._keeper.sleep)

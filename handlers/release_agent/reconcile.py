@@ -246,13 +246,13 @@ def _step(run: ReleaseContext, action: FoundryAction) -> AbstractContextManager[
     """The span of an action on Foundry; the release polls often again after it."""
     if isinstance(action, ConfirmActive):
         run.poller.version_active()
-    run.poller.restart()
+    run.poller.restart(provisions=isinstance(action, Create))
     return run.log.trace.step_span(action.step)
 
 
 def _still_fresh(action: Action, read: Prefetch, observed: Observed) -> Prefetch | None:
     """After these the same reads count: what is written next reads again beside its intent, or has polled before."""
-    kept = isinstance(action, StartRelease | FoundryWrite) and Read.AGENT in observed.reads
+    kept = isinstance(action, StartRelease | ConfirmActive | FoundryWrite) and Read.AGENT in observed.reads
     return replace(read, observed=observed) if kept else None
 
 

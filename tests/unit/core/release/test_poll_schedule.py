@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from core.foundry_rate import LoadSnapshot
+from core.release import transitions
 from core.release.poll_schedule import seconds_to_next_poll
+from core.state.release import ReleaseState
 
 ALONE = LoadSnapshot(1, 5.0)
 
@@ -32,3 +39,63 @@ def test_after_a_429_polls_take_a_third_of_the_rate() -> None:
     busy = LoadSnapshot(10, 0.5, throttled=True)
     assert round(seconds_to_next_poll(10.0, 2.0, busy), 6) == 60.0
     assert round(seconds_to_next_poll(10.0, 2.0, replace(busy, polling=5)), 6) == 30.0
+
+
+KNOWN = (15.0, 18.0, 21.0, 24.0)
+
+
+def polls_until(active: float, known: tuple[float, ...], load: LoadSnapshot = ALONE) -> list[float]:
+    """When a release polls, until it sees the version active."""
+    polls = [0.0]
+    while polls[-1] < active:
+        polls.append(polls[-1] + seconds_to_next_poll(polls[-1], 2.0, load, known))
+    return polls[1:]
+
+
+@pytest.mark.parametrize("active", [15.0, 16.7, 19.9, 22.2, 24.0])
+def test_a_version_that_takes_as_long_as_before_is_seen_within_a_quarter_of_a_second(active: float) -> None:
+    polls = polls_until(active, KNOWN)
+    assert polls[-1] - active <= 0.25
+    assert len([poll for poll in polls if poll < 13.0]) <= 2, "few polls before it is expected"
+
+
+def test_a_version_that_takes_longer_than_before_is_polled_less_and_less() -> None:
+    polls = polls_until(100.0, KNOWN)
+    late = [poll for poll in polls if poll > 27.0]
+    pauses = [after - before for before, after in itertools.pairwise(late)]
+    assert pauses == sorted(pauses)
+    assert polls[-1] - 100.0 <= 10.0
+    assert len(polls) <= 100
+
+
+def test_fewer_than_three_known_times_say_nothing() -> None:
+    assert polls_until(60.0, (20.0, 20.0)) == polls_until(60.0, ())
+
+
+def test_a_shorter_first_pause_is_never_lengthened_to_the_dense_one() -> None:
+    assert seconds_to_next_poll(20.0, 0.05, ALONE, KNOWN) <= 0.25
+    assert seconds_to_next_poll(1.0, 0.05, LoadSnapshot(0, 5.0), KNOWN) == 0.25
+    assert seconds_to_next_poll(1.0, 30.0, ALONE, (90.0,) * 3) == 30.0
+
+
+@given(
+    known=st.lists(st.floats(0.01, 3600.0), max_size=20).map(tuple),
+    active=st.floats(0.0, 3600.0),
+    polling=st.integers(1, 50),
+)
+def test_no_history_makes_polls_late_or_more_than_the_rate(
+    known: tuple[float, ...], active: float, polling: int
+) -> None:
+    load = LoadSnapshot(polling, 5.0)
+    polls = [0.0, *polls_until(active, known, load)]
+    for before, after in itertools.pairwise(polls):
+        without_history = seconds_to_next_poll(before, 2.0, load)
+        assert after - before >= min(polling / 5.0, without_history) - 1e-6
+    assert polls[-1] - active <= max(10.0, active * 0.2)
+
+
+def test_the_last_twenty_times_are_kept_and_none_of_a_clock_that_jumped() -> None:
+    state = ReleaseState()
+    for seconds in (None, 0.0, -5.0, float("nan"), float("inf"), 1e9, *range(1, 23)):
+        state = transitions.provisioned(state, seconds)
+    assert state.provisioning_seconds == tuple(range(3, 23))

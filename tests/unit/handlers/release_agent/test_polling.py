@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.lease_keeper import LeaseKeeper
 from handlers.release_agent.polling import Poller
+from tests.simulation.virtual_time import in_virtual_time
+from tests.support.app import AGENT, app_with, push_and_release
 
 
 async def polled_at(read_seconds: float, count: int, *, refused: bool = False) -> list[float]:
@@ -34,3 +38,27 @@ async def test_after_a_slow_read_the_next_poll_waits_for_half_of_the_pause() -> 
 
 async def test_waiting_for_a_read_after_a_429_does_not_shorten_the_pause() -> None:
     assert await polled_at(1.5, 3, refused=True) == [3.5, 7.0, 10.5]
+
+
+async def lead_times(*provisioning: float) -> tuple[list[float], tuple[float, ...]]:
+    """Seconds beside the provisioning that each release in a row takes, and the known times at the end."""
+    app, overheads = app_with("mode: auto"), list[float]()
+    for number, seconds in enumerate(provisioning):
+        app.foundry.provisioning, began = seconds, app.clock.monotonic()
+        assert await push_and_release(app, f"v{number}", "abcdefgh"[number]) == "LIVE"
+        overheads.append(app.clock.monotonic() - began - seconds)
+        await app.clock.sleep(600)
+    return overheads, (await app.state_store.get_release(AGENT)).provisioning_seconds
+
+
+@in_virtual_time
+async def test_a_release_learns_how_long_its_versions_take() -> None:
+    overheads, known = await lead_times(21.3, 19.2, 20.9, 20.1)
+    assert known == pytest.approx((21.3, 19.2, 20.9, 20.1), abs=1.1)
+    assert overheads[-1] <= 0.8
+    assert max(overheads[:3]) <= 2.0 + 0.5, "as without a history"
+
+
+@in_virtual_time
+async def test_a_version_that_was_active_at_once_says_nothing_about_the_next() -> None:
+    assert (await lead_times(0.0, 0.0))[1] == ()
