@@ -6,9 +6,11 @@ import pytest
 
 from bench.journal import bytes_watched, explain
 from bench.lists import rotation_requests, tag_requests, variable_requests
+from bench.one_release import KNOWN_TIMES, overhead
 from bench.report import Row, page, page_with
 from bench.unasked import NEEDED, foundry_calls
 from tests.scale.hours import measure_hour
+from tests.simulation.virtual_time import run
 
 
 @pytest.mark.parametrize(("agents", "secrets"), [(10, 100), (20, 100), (10, 200)])
@@ -26,6 +28,11 @@ async def test_a_release_makes_no_call_that_nobody_asked_for() -> None:
     calls = await foundry_calls()
     assert set(calls) <= NEEDED
     assert (calls["create_version"], calls["set_routing"], calls["list_versions"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("provisioning", [15.0, 19.8, 24.1])
+def test_a_release_with_known_times_adds_about_a_second_to_the_provisioning(provisioning: float) -> None:
+    assert run(overhead(provisioning, KNOWN_TIMES)) <= 1.2
 
 
 async def test_watching_reads_only_what_is_new() -> None:
