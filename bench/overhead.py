@@ -21,8 +21,6 @@ POLL, SECOND_READ, TRIPS = 0.25, 0.5, 4
 """Seconds between polls of an expected version, until the second read, and round trips until the traffic has moved."""
 THEIR_POLL = 10.0
 """Seconds between polls in azd's extension azure.ai.agents 1.0.0-beta.11 and in the project's seed document."""
-SHORTEST, LONGEST = 15.0, 25.0
-"""Seconds of provisioning, spread over a poll of the other patterns."""
 MISSED_BECAUSE = (
     "two idle queues that the host polls every 100 ms (host.json), on average half a poll until the version is read "
     "as active, and half a second until the read that confirms it; the other patterns have no queue"
@@ -42,7 +40,8 @@ class Overhead:
 
 def rows(effort: Effort) -> Iterator[Row]:
     """Provisioning times around 20 s; each agent has released often enough to know how long its versions take."""
-    times = provisioning_times(effort)
+    count = effort.choose(11, 3)
+    times = [20 + THEIR_POLL * (n / count - 0.5) for n in range(count)]  # spread over a poll of the other patterns
     agents = {f"ours-{n}": 1 for n in range(len(times))}
     with start_testbed(agents) as testbed, host(testbed.running, only=["release_agent", "event_queued"]):
         for _ in range(MIN_KNOWN_TIMES):
@@ -52,12 +51,6 @@ def rows(effort: Effort) -> Iterator[Row]:
             results = [_start_all(testbed, n, seconds, threads) for n, seconds in enumerate(times)]
             overheads = [result() for result in results]
     yield from _rows(overheads, times)
-
-
-def provisioning_times(effort: Effort) -> list[float]:
-    """Spread evenly over a poll of the other patterns."""
-    count = effort.choose(11, 3)
-    return [SHORTEST + (LONGEST - SHORTEST) * n / count for n in range(count)]
 
 
 def _first_versions(testbed: Testbed, times: list[float]) -> None:
