@@ -31,7 +31,7 @@ DELAY = 0.02
 """Seconds of each call."""
 QUEUES = 0.1
 """The host polls two idle queues every 100 ms (host.json): half of that each, on average."""
-TRIPS = 11
+TRIPS = 10
 """Calls one after another, from the event to the moved traffic."""
 
 
@@ -46,7 +46,7 @@ def rows(effort: Effort) -> Iterator[Row]:
             "blob requests",
             "blobs",
             12,
-            "desired state four times and its change, lease twice, three writes, two of lines",
+            "desired state four times and its change, lease twice, three saves, two lines",
         ),
         ("Foundry requests", "foundry", 7, "versions, the agent before each of three steps, create, version, move"),
     ):
