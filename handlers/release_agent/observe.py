@@ -45,9 +45,13 @@ class Observer:
         self._desired_read_at = float("-inf")
 
     async def desired(self, known: DesiredState | None = None) -> DesiredState:
-        """The desired state as it is now; ``known`` where that was read a moment ago."""
+        """The desired state as it is now; ``known`` where that was read a moment ago.
+
+        Never ``known`` in a later stage: an image that is held in an earlier one must not make a version.
+        """
         asked_at = self._gateways.clock.monotonic()
-        if known is not None and asked_at - self._desired_read_at <= RECENT_SECONDS:
+        recent = asked_at - self._desired_read_at <= RECENT_SECONDS and not self._spec.place.earlier
+        if known is not None and recent:
             return known
         desired = await read_desired(self._spec, self._gateways)
         self._desired_read_at = asked_at
