@@ -137,5 +137,5 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
         check_expression(values.get("expect") or "")
     except ValueError:
         yield "has a value of expect that is not an RE2 expression of at most 1,000 characters"
-    if values.get("schema") is not None and (problem := answer_schema.unsupported(values["schema"])):
+    if values.get("schema") is not None and (problem := answer_schema.schema_problem(values["schema"])):
         yield f"has a schema that {problem}"
