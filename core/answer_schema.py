@@ -17,7 +17,7 @@ LATEST = "https://json-schema.org/draft/2020-12/schema"
 STRICT = {"$schema": LATEST, "$dynamicAnchor": "meta", "$ref": LATEST, "unevaluatedProperties": False}
 """The schema of schemas in which every keyword is known: a misspelled one would demand nothing of an answer."""
 MAX_DEPTH = 100
-"""Of values within values, in a schema and in an answer: the library uses the stack of the process."""
+"""How many levels of values a row and an answer may have: the library uses the stack of the process."""
 MAX_QUOTED_CHARS = 80
 
 
@@ -25,18 +25,16 @@ def matches(schema: Mapping[str, Any] | bool, text: str) -> bool:
     """Whether the text is JSON that the schema allows."""
     try:
         value = json.loads(text, parse_constant=_no_constant)
-        return not _is_too_deep(value) and _validator(schema).is_valid(value)
+        return not is_too_deep(value) and _validator(schema).is_valid(value)
     except (ValueError, RecursionError):
         return False
 
 
 def schema_problem(schema: Any) -> str:
-    """What is wrong with a schema; empty where answers can be checked against it."""
+    """What is wrong with a schema that is not too deep; empty where answers can be checked against it."""
     # Imported where a dataset has a schema: the library takes 40 ms of a cold start.
     from jsonschema_rs import ValidationError
 
-    if _is_too_deep(schema):
-        return f"is nested too deeply; the maximum is {MAX_DEPTH} levels"
     try:
         is_latest = not isinstance(schema, dict) or schema.get("$schema", LATEST) == LATEST
         errors = [*_strict().iter_errors(schema)] if is_latest else []
@@ -62,7 +60,8 @@ def _description(error: ValidationError) -> str:
     return f"has a value at {place!r} that JSON Schema does not allow" if place else "is not an object such as {}"
 
 
-def _is_too_deep(value: Any) -> bool:
+def is_too_deep(value: Any) -> bool:
+    """Whether values within values of JSON have more than ``MAX_DEPTH`` levels."""
     level = [value]
     for _ in range(MAX_DEPTH):
         groups = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
