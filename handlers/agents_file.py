@@ -29,6 +29,9 @@ def load_agents_file(settings: Settings) -> Agents:
             raise ConfigError(
                 f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
             )
+    if settings.key_vault_url.lower() in agents.vaults.values():
+        others = {name: vault for name, vault in agents.vaults.items() if vault != settings.key_vault_url.lower()}
+        return agents.model_copy(update={"vaults": others})
     return agents
 
 

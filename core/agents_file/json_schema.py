@@ -9,9 +9,10 @@ from typing import Any
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.fields import NAME_PATTERN, WRITTEN_DURATION
 from core.agents_file.github import GitHubSpec
+from core.agents_file.projects import ENDPOINT, PROJECT_NAME, VAULT
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
-from core.agents_file.stages import AGENT_ONLY, ENDPOINT, PROJECT_NAME
+from core.agents_file.stages import AGENT_ONLY
 from core.target import DEFAULT_PROJECT
 
 ONE_OR_MORE = (
@@ -55,7 +56,13 @@ def schema() -> dict[str, Any]:
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["endpoint"],
-                    "properties": {"endpoint": {"type": "string", "description": f"`{ENDPOINT}`"}},
+                    "properties": {
+                        "endpoint": {"type": "string", "description": f"`{ENDPOINT}`"},
+                        "vault": {
+                            "type": "string",
+                            "description": f"where its secrets are: `{VAULT}`; if absent, in the vault of the settings",
+                        },
+                    },
                 },
             },
         },

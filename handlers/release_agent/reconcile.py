@@ -100,7 +100,7 @@ async def reconcile(
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
             writer = FoundryWriter(spec, lease, gateways)
-            words = ForeignWords(gateways.key_vault, keeper)
+            words = ForeignWords(gateways.vault_of(spec.name), keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
                 started = gateways.clock.now()
