@@ -151,7 +151,8 @@ class ReleaseSpec(Value):
     check: Probes = Field((), description="the same, once the version has traffic; failure rolls back")
     hold_for: Duration = Field(timedelta(days=7), description="how long an image that failed a gate is held")
     logs: bool = Field(
-        default=False, description="whether to record the container's last lines with a failed `verify` or `check`"
+        default=False,
+        description="whether to record the container's last lines with a failed `verify`, `evaluate` or `check`",
     )
     windows: WindowsSpec | None = Field(
         None, description="when traffic may move to a new version; without it at any time"
