@@ -17,6 +17,7 @@ from core.model import Push
 from core.reasons import Reason
 from core.text_encoding import repair_text
 from core.timing import FIRST_TIME, MAX_CLOCK_SKEW
+from core.vault_address import vault_address
 
 IMAGE_PUSHED = "Microsoft.ContainerRegistry.ImagePushed"
 SECRET_NEW_VERSION = "Microsoft.KeyVault.SecretNewVersionCreated"
@@ -241,11 +242,6 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
         return Ignored(event_id, Reason.OTHER_VAULT, other)
     known = host.partition(".")[0], name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data)
     return SecretChanged(*known, _event_time(body, data, ours.received_at), of_project)
-
-
-def vault_address(text: str) -> str:
-    """The address of a vault as it is compared, whether the scheme and the port are written or not."""
-    return "https://" + re.sub("^https?://", "", text.lower()).rstrip("/").removesuffix(":443")
 
 
 def _other_vault(host: str, topic: str, ours: _Ours) -> str:

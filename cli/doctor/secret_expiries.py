@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from cli.concurrency import read_each
 from cli.doctor.result import Check, failed, ok, unread
-from core.agents_file.spec import Agents, AgentSpec, by_vault
+from core.agents_file.projects import by_vault
+from core.agents_file.spec import Agents, AgentSpec
 from core.intake.secret_check import used_secrets
 from core.secret_expiry import find_expiries
 from handlers.gateways.errors import GatewayError

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from cli.concurrency import read_each
 from cli.doctor import activity, secret_expiries, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
-from core.agents_file.spec import Agents, AgentSpec, SecretRef, by_vault
+from core.agents_file.projects import by_vault
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit

@@ -52,18 +52,7 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": PROJECT_NAME, "not": {"const": DEFAULT_PROJECT}},
-                "additionalProperties": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["endpoint"],
-                    "properties": {
-                        "endpoint": {"type": "string", "description": f"`{ENDPOINT}`"},
-                        "vault": {
-                            "type": "string",
-                            "description": f"where its secrets are: `{VAULT}`; if absent, in the vault of the settings",
-                        },
-                    },
-                },
+                "additionalProperties": _project(),
             },
         },
         "$defs": _definitions(),
@@ -97,6 +86,19 @@ def _definitions() -> dict[str, Any]:
         "items": {"$ref": "#/$defs/Stage"},
     }
     return dict(sorted(definitions.items()))
+
+
+def _project() -> dict[str, Any]:
+    vault = f"where its secrets are: `{VAULT}`; if absent, in the vault of the settings"
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["endpoint"],
+        "properties": {
+            "endpoint": {"type": "string", "description": f"`{ENDPOINT}`"},
+            "vault": {"type": "string", "description": vault},
+        },
+    }
 
 
 def _stage(agent: dict[str, Any]) -> dict[str, Any]:

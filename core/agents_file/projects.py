@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from core.agents_file import messages
+from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.yaml_positions import KeyPath
-from core.events import vault_address
 from core.target import DEFAULT_PROJECT
+from core.vault_address import vault_address
 
 PROJECT_NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 ENDPOINT = "https://<resource>.services.ai.azure.com/api/projects/<project>"
@@ -51,6 +52,14 @@ def read_projects(value: Any) -> tuple[Projects, list[Problem]]:
             problems += _vault_problems(name, body["vault"])
             found.vaults[name] = vault_address(str(body["vault"]))
     return found, problems
+
+
+def by_vault(agents: Agents) -> list[list[AgentSpec]]:
+    """The targets whose secrets are in the same vault."""
+    groups: dict[str, list[AgentSpec]] = {}
+    for spec in agents.agents.values():
+        groups.setdefault(agents.vault_of(spec.name), []).append(spec)
+    return list(groups.values())
 
 
 def _name_problems(name: str) -> Iterator[Problem]:

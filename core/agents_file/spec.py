@@ -289,14 +289,6 @@ class Agents(Value):
         return self.vaults.get(project_of(target), "")
 
 
-def by_vault(agents: Agents) -> list[list[AgentSpec]]:
-    """The targets whose secrets are in the same vault."""
-    groups: dict[str, list[AgentSpec]] = {}
-    for spec in agents.agents.values():
-        groups.setdefault(agents.vault_of(spec.name), []).append(spec)
-    return list(groups.values())
-
-
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
     """The targets that follow the pushes of a repository; those of later stages take what passed the stage before."""
     specs = agents.agents.values()

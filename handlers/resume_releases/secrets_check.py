@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from core.agents_file.spec import Agents, AgentSpec, by_vault
+from core.agents_file.projects import by_vault
+from core.agents_file.spec import Agents, AgentSpec
 from core.intake.events import DesiredUpdate
 from core.intake.secret_check import Listed, apply_missed_rotation, used_secrets
 from core.model import Secret, SecretVersion

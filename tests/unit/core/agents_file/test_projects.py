@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.agents_file.loader import AgentsFileError, load_agents
-from core.agents_file.spec import by_vault
+from core.agents_file.projects import by_vault
 
 STAGES = "agents: {hello: {repository: agents/hello, stages: [{projects: [default, eu, us]}]}}\n"
 
