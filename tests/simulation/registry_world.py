@@ -20,8 +20,7 @@ from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant, Rules
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, REPOSITORY, draw_behaviour
-from tests.simulation.seeds import without_logging
-from tests.simulation.virtual_time import run
+from tests.simulation.seeds import play
 
 UNDEPLOYABLE = 50_000
 """The digests of what cannot be deployed count from here."""
@@ -66,9 +65,7 @@ def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: M
     history = History(seed, harsh=harsh, log=log, mutant=mutant)
     history.gateways = replace(history.gateways, registry=history.registry)
     history.hosts = [replace(host, registry=history.registry) for host in history.hosts]
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(history, _run)
 
 
 async def _run(history: History) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from tests.simulation import actors
 from tests.simulation.faults import Log
@@ -14,18 +14,28 @@ from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.stories import STORIES
 from tests.simulation.virtual_time import run
 
+H = TypeVar("H")
+
 
 def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> History:
     """Run a history; raise InvariantError where an invariant does not hold."""
-    history = History(seed, harsh=harsh, log=log, mutant=mutant)
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(History(seed, harsh=harsh, log=log, mutant=mutant), any_order)
 
 
-async def _run(history: History) -> None:
+async def any_order(history: History) -> None:
+    """Whatever may happen to an agent, and the end of it."""
     await history.run(actors.prepare, actors.ACTORS, actors.finish, STORIES)
     check_end(history)
+
+
+def play(history: H, scenario: Callable[[H], Coroutine[Any, Any, None]]) -> H:
+    """Run a scenario in virtual time; the journal has every line, and log records would take a quarter of the time."""
+    logging.disable(logging.CRITICAL)
+    try:
+        run(scenario(history))
+    finally:
+        logging.disable(logging.NOTSET)
+    return history
 
 
 def find_violation(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = None) -> str | None:
@@ -45,13 +55,3 @@ def violates(simulate: Callable[..., History], seed: int, mutant: Mutant) -> boo
     except InvariantError:
         return True
     return False
-
-
-@contextmanager
-def without_logging() -> Iterator[None]:
-    """The journal has every line; log records would take a quarter of the time."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
