@@ -36,7 +36,7 @@ from tests.simulation.instances import Instances
 from tests.simulation.report_invariants import OutcomeList, check_nothing_waits_for_the_timer, check_push_begins_anew
 from tests.simulation.safety_invariants import CheckedFoundry, InvariantError, Oracle, check_one_version_each
 from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene, draw_scene
-from tests.simulation.state_store import FaultyStateStore
+from tests.simulation.state_store import CheckedStateStore
 from tests.simulation.virtual_time import VirtualClock
 
 WORKERS = 2
@@ -113,7 +113,7 @@ class History(Instances):
         return Gateways(
             foundry=cast("Foundry", self._checked),
             key_vault=cast("KeyVault", faulty(self.key_vault, "Key Vault")),
-            state_store=cast("StateStore", FaultyStateStore(self.state_store, self.dice, log, self.oracle)),
+            state_store=cast("StateStore", CheckedStateStore(self.state_store, self.dice, log, self.oracle)),
             journal=cast("Journal", faulty(self.journal, "storage")),
             release_queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
