@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from tests.simulation import actors
 from tests.simulation.faults import Log
+from tests.simulation.instances import Instances
 from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.stories import STORIES
 from tests.simulation.virtual_time import run
 
-H = TypeVar("H")
+H = TypeVar("H", bound=Instances)
 
 
 def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> History:
@@ -48,7 +49,7 @@ def find_violation(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = Non
     return None
 
 
-def violates(simulate: Callable[..., History], seed: int, mutant: Mutant) -> bool:
+def violates(simulate: Callable[..., Instances], seed: int, mutant: Mutant) -> bool:
     """Return whether a history with the mutant violates an invariant; its own errors prove nothing, and are raised."""
     try:
         simulate(seed, mutant=mutant)
