@@ -70,23 +70,24 @@ def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: M
 
 async def _run(history: History) -> None:
     await history.run(actors.prepare, ACTORS, actors.finish)
-    if not _is_left_unchecked(history):
+    if not is_left_unchecked(history):
         check_end(history)
     agent = history.foundry.agents.get(AGENT)
     images = [version.image for version in agent.versions.values()] if agent else []
-    if any(_is_undeployable(image.rpartition("@")[2]) for image in images):
+    if any(is_undeployable(image.rpartition("@")[2]) for image in images):
         raise InvariantError("a version was created for a push that cannot be deployed")
 
 
-def _is_left_unchecked(history: History) -> bool:
+def is_left_unchecked(history: History) -> bool:
     """True where a person paused the agent, held what cannot be deployed, chose another push, or pushed it again."""
     desired, newest = history.oracle.desired, history.newest
     digests = [hold.digest for hold in desired.holds]
     digests += [push.digest for push in (desired.newest_push, newest) if push is not None]
-    return desired.pause is not None or any(map(_is_undeployable, digests))
+    return desired.pause is not None or any(map(is_undeployable, digests))
 
 
-def _is_undeployable(digest: str) -> bool:
+def is_undeployable(digest: str) -> bool:
+    """Whether an image is among those that must never be deployed."""
     return bool(digest) and int(digest.removeprefix("sha256:"), 16) >= UNDEPLOYABLE
 
 
