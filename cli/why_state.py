@@ -82,15 +82,19 @@ def as_decision(push: Push) -> Decision:
 
 def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
     """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
-    good = release.last_good.push if release.last_good else None
-    candidate = release.push if release.is_open else None
-    note = f", {release.phase}, version {release.candidate}"
-    pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
+    good, candidate = release.last_good, release.push if release.is_open else None
+    note = f", {release.phase}, version {release.candidate}{_signed_by(release.signer)}"
+    pushes = [("desired", desired.push, ""), ("candidate", candidate, note)]
+    pushes[1:1] = [("last_good", good.push, _signed_by(good.signer))] if good else []
     pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
     if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
         since, until = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (stage.since, stage.until))
         pushes.append(("waiting", stage.push, f", good in the stage before since {since}, goes on at {until}"))
     return [(kind, push, text) for kind, push, text in pushes if push is not None]
+
+
+def _signed_by(signer: str) -> str:
+    return f", signed by {signer}" if signer else ""
 
 
 def current_state(

@@ -34,12 +34,13 @@ async def list_versions(context: CommandContext, agent: str) -> CommandResult:
 
     spec = context.spec_of(agent)
     reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
-    newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
-    rows = [_row(decision) for decision in newest_first]
+    prune, signers = reads.found[agent], reads.found[agent].release.signers
+    newest_first = sorted(prune.decisions, key=lambda item: version_number(item.version), reverse=True)
+    rows = [_row(decision, signers.get(decision.version.number)) for decision in newest_first]
     return CommandResult(_text(rows, context.gateways.clock.now()) if rows else f"{agent} has no versions", rows)
 
 
-def _row(decision: PruneDecision) -> Row:
+def _row(decision: PruneDecision, signer: str | None) -> Row:
     from core.definition import push_of_version
     from core.prune.retention import Delete
 
@@ -50,6 +51,7 @@ def _row(decision: PruneDecision) -> Row:
         "image": version.image,
         "created_at": version.created_at.isoformat(),
         "status": version.status.value,
+        "signer": signer,
         "reason": decision.reason.value,
         "meaning": decision.reason.meaning,
         "delete": isinstance(decision, Delete),
@@ -62,7 +64,11 @@ def _text(rows: list[Row], now: datetime) -> str:
 
     ages = [format_age(now - datetime.fromisoformat(row["created_at"])) for row in rows]
     cells = [
-        (row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}")
+        (row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}{_signed(row)}")
         for row, age in zip(rows, ages, strict=True)
     ]
     return columns([HEADINGS, *cells])
+
+
+def _signed(row: Row) -> str:
+    return f"; signed by {row['signer']}" if row["signer"] else ""
