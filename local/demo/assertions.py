@@ -38,6 +38,16 @@ def has_variable(name: str) -> Assertion:
     return lambda agent: (", ".join(agent.live_version.variables), name in agent.live_version.variables)
 
 
+def lacks_image(digest: str) -> Assertion:
+    """Assert that no version of the agent has the image."""
+
+    def check(agent: AgentSnapshot) -> tuple[str, bool]:
+        images = [version.image.rpartition("@")[2] for version in agent.versions.values()]
+        return f"only {', '.join(f'{image[:19]}…' for image in images)}", digest not in images
+
+    return check
+
+
 def version_failed(version: str) -> Assertion:
     """Assert that the version has failed."""
 

@@ -25,6 +25,9 @@ EXPECTED = (
     "PRUNED_STALE",
     "PRUNED_FAILED",
     "KEPT_LIVE",
+    "WINDOW_CLOSED",
+    "STAGE_WAITING",
+    "STAGE_CANCELLED",
 )
 OF_PROCESSES = ("real processes", "proven, not printed", "azure-ai-agentserver", "the container exited with")
 
