@@ -101,6 +101,9 @@ class Foundry(Protocol):
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        """Whether the project of the target has a deployment of a model under this name."""
+
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
 
@@ -147,10 +150,7 @@ class Registry(SignatureSource, Protocol):
         """The digests of all manifests that an index names, also through other indexes; none of a single image."""
 
     async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
-        """Every tag, the last pushed first; empty where the repository does not exist.
-
-        ``is_enough``: asked after each page, given that page; no further page is read where it is true.
-        """
+        """Every tag, the last pushed first, up to a page that ``is_enough``; none where there is no repository."""
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
