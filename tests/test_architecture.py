@@ -33,6 +33,7 @@ LAYERS = (
         "core.signatures",
         "core.text_encoding",
         "core.time_windows",
+        "core.vault_address",
     },
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch", "core.source_commit"},
     {"core.foreign_text", "core.service_codes"},

@@ -162,7 +162,8 @@ def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
     row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
     if event.kind == RELEASE:
         return row
-    (parsed,) = parse_delivery(json.dumps(event.body), context.settings, context.gateways.clock.now())
+    now, vaults = context.gateways.clock.now(), context.agents.vaults.values()
+    (parsed,) = parse_delivery(json.dumps(event.body), context.settings, now, vaults)
     return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
 
 

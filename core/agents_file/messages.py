@@ -16,7 +16,7 @@ from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
-PROJECT_KEYS = ("endpoint",)
+PROJECT_KEYS = ("endpoint", "vault")
 STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
 SIGNERS = (KeySigner, GitHubSigner, IdentitySigner)

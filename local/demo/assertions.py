@@ -28,7 +28,7 @@ def has_versions(count: int) -> Assertion:
 
     def check(agent: AgentSnapshot) -> tuple[str, bool]:
         shown = ", ".join(f"{number} {version.status}" for number, version in agent.versions.items())
-        return shown, len(agent.versions) == count
+        return shown or "none", len(agent.versions) == count
 
     return check
 

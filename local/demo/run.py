@@ -18,6 +18,7 @@ from local.demo.side_by_side import play_side_by_side
 from local.demo.stack_driver import StackDriver
 from local.endpoints import PORTS
 from local.processes import PartExitedError
+from local.signing import stack_key
 from local.stack import Options, Stack
 
 AGENTS = Path(__file__).with_name("agents.yaml")
@@ -42,7 +43,8 @@ async def demo(svg: Path | None = None) -> int:
 
 
 def copy_agents(folder: Path) -> Path:
-    """Copy agents.yaml and its dataset into a folder: the copy is changed during the demo."""
+    """Copy agents.yaml and its files into the folder of the stack: the copy is changed during the demo."""
+    stack_key(folder)
     shutil.copy(DATASET, folder)
     return Path(shutil.copy(AGENTS, folder))
 

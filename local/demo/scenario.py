@@ -11,6 +11,7 @@ from local.demo.assertions import Assertion
 from local.demo.output import Output, seconds_since
 from local.demo.stack_driver import JournalLine, StackDriver
 from local.images import Kind
+from local.signing import PrivateKey, sign_image
 
 HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN", "IMAGES_IN_USE"})
 HIDDEN_IN_PRODUCTION = HIDDEN | {"ACCEPTED", "CONFIRM_PASSED", "TRAFFIC_MOVED"}
@@ -26,7 +27,6 @@ EXPLANATIONS = {
     "ALREADY_LIVE": "already runs this image: nothing to do",
     "SUPERSEDED": "release ended: a newer push came",
     "APPROVAL_WAITING": "is ready and waits for approval",
-    "ROLLBACK": "takes the traffic back",
     "ARTIFACT_TAG": "skipped: a signature, not an image",
     "UNTAGGED_PUSH": "skipped: a child of an index, without a tag",
     "NOT_FOLLOWED": "skipped: no agent uses this repository",
@@ -57,19 +57,30 @@ class Scenario:
     ) -> str:
         """Push an image with variables, show decisions until ``last_reason`` came so often, and return the digest."""
         began, position = datetime.now(UTC), self.driver.journal_position()
-        repository = f"agents/{agent.removesuffix('-agent')}"
-        digest = await self.driver.push(repository, tag, salt, kind, variables)
-        name = f"{repository}:{tag if len(tag) < 20 else tag[:12] + '…'}" if tag else f"{repository} (no tag)"
-        self.output.step(0.0, "push", f"{name}  {digest[:19]}…")
-
+        digest = await self.driver.push(_repository(agent), tag, salt, kind, variables)
+        self._show_push(agent, tag, digest)
         is_last = _is_nth(times, lambda line: line["reason"] == last_reason and line.get("digest") == digest)
         await self.show_decisions(agent, began, position, is_last, digest)
         return digest
 
+    async def push_signed(self, agent: str, tag: str, key: PrivateKey, last_reason: str) -> str:
+        """Push an image and a signature, show decisions up to ``last_reason``, and return the digest."""
+        began, position = datetime.now(UTC), self.driver.journal_position()
+        digest = await self.driver.push(_repository(agent), tag, tag)
+        await sign_image(self.driver.endpoints["registry"], _repository(agent), digest, key)
+        self._show_push(agent, tag, digest)
+        self.output.step(0.0, "sign", "a signature of this digest follows")
+        await self.show_until(last_reason, agent, began, position)
+        return digest
+
+    def _show_push(self, agent: str, tag: str | None, digest: str) -> None:
+        shown_tag = f":{tag if len(tag) < 20 else tag[:12] + '…'}" if tag else " (no tag)"
+        self.output.step(0.0, "push", f"{_repository(agent)}{shown_tag}  {digest[:19]}…")
+
     async def release_first_version(self, agent: str, last_reason: str) -> None:
         """Push an image to an agent that has none, and show nothing."""
         position = self.driver.journal_position()
-        await self.driver.push(f"agents/{agent.removesuffix('-agent')}", "v1", f"first-{agent}")
+        await self.driver.push(_repository(agent), "v1", f"first-{agent}")
         is_last = _is_nth(1, lambda line: line["reason"] == last_reason and line.get("agent") == agent)
         async for _ in self.driver.journal(position, is_last):
             pass
@@ -115,6 +126,10 @@ class Scenario:
         """Check that the agent has the newest value of a secret: it signs a random text with it."""
         shown, holds = await self.driver.proves(agent, variable, secret)
         self.output.assertion(agent, "it has the secret's value: proven, not printed", shown, holds)
+
+
+def _repository(agent: str) -> str:
+    return f"agents/{agent.removesuffix('-agent')}"
 
 
 def _is_about(agent: str, line: JournalLine) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from local.demo.assertions import has_variable, has_versions, version_failed, version_is_live
 from local.demo.scenario import Scenario, Scene
+from local.demo.signatures import SIGNATURE_SCENES
 from local.demo.stack_driver import JournalLine
 from local.demo.stages import STAGE_SCENES
 
@@ -163,6 +164,7 @@ SCENES: tuple[tuple[str, Scene], ...] = (
     (RETURNS, window),
     (BILLING, approval),
     *STAGE_SCENES,
+    *SIGNATURE_SCENES,
     (HELLO, prune),
 )
 """Each beside its agent, in the order of the screen."""

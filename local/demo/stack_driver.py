@@ -26,6 +26,7 @@ from local.endpoints import PROJECT, ROOT
 from local.foundry.state import LATEST
 from local.images import Kind, push
 from local.private_files import write_private
+from local.signing import PrivateKey, stack_key
 from local.storage.account import connection_string
 
 JournalLine = dict[str, Any]
@@ -124,6 +125,10 @@ class StackDriver:
         url = f"{self.endpoints['functions']}/admin/functions/{function}"
         async with self._http.post(url, json={"input": ""}) as response:
             response.raise_for_status()
+
+    def signing_key(self) -> PrivateKey:
+        """Return the key whose public part agents.yaml names."""
+        return stack_key(Path(self.endpoints["env"]["AGENTS_FILE"]).parent)
 
     def change_agents(self, old: str, new: str) -> None:
         """Replace a text in agents.yaml, as a deployment does; the app reads the file again."""
