@@ -48,6 +48,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
         **_window(spec, now),
+        "stage_number": spec.place.number,
         "stage": _stage(desired, spec),
         "rejected": _rejected(desired),
         "rolled_back": _rolled_back(desired, release),

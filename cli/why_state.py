@@ -88,7 +88,7 @@ def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, P
     pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
     pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
     if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
-        since, until = format_time(stage.since), format_time(stage.until)
+        since, until = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (stage.since, stage.until))
         pushes.append(("waiting", stage.push, f", good in the stage before since {since}, goes on at {until}"))
     return [(kind, push, text) for kind, push, text in pushes if push is not None]
 
