@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from cli.concurrency import read_each
-from cli.doctor import activity, secret_expiries, signatures, targets
+from cli.doctor import activity, judges, secret_expiries, signatures, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
 from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
@@ -35,6 +35,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     of_agents = await read_each(sorted(agents.agents), lambda name: _agent(name, agents, gateways))
     results += [check for checks in of_agents for check in checks]
     results += await signatures.checks(agents, gateways)
+    results += await judges.checks(agents, gateways.foundry)
     results += await targets.checks(agents, gateways)
     results += await activity.checks(gateways)
     return results + await secret_expiries.checks(agents, gateways)

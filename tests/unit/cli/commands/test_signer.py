@@ -36,11 +36,11 @@ async def test_why_names_the_signer_of_decisions_and_of_the_good_version() -> No
 
 
 async def test_why_names_the_signer_of_a_candidate() -> None:
-    app = await signed("a", mode=b"manual")
-    await app.pushed("v2", "b")
-    await app.released()
-    result = await explain(context_of(app), "v2", timedelta(days=1))
-    assert f", version 2, signed by {SIGNER}" in result.text
+    app = await signed(mode=b"manual")
+    await app.pushed("v1", "a")
+    assert await app.released() == "APPROVAL_WAITING"
+    result = await explain(context_of(app), "v1", timedelta(days=1))
+    assert f", version 1, signed by {SIGNER}" in result.text
 
 
 async def test_status_and_the_board_name_the_signer_of_what_serves() -> None:
