@@ -38,7 +38,7 @@ async def test_why_names_the_signer_of_decisions_and_of_the_good_version() -> No
 async def test_why_names_the_signer_of_a_candidate() -> None:
     app = await signed(mode=b"manual")
     await app.pushed("v1", "a")
-    assert await app.released() == "APPROVAL_WAITING"
+    await app.released()
     result = await explain(context_of(app), "v1", timedelta(days=1))
     assert f", version 1, signed by {SIGNER}" in result.text
 
