@@ -1,0 +1,19 @@
+"""Validates what commands print with ``--json`` against the published schemas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli-json"
+
+
+def validated(command: str, printed: str) -> Any:
+    """Return the document that a command printed; raise ValidationError where its schema does not allow it."""
+    document = json.loads(printed)
+    schema = json.loads((FOLDER / f"{command}.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+    return document
