@@ -21,7 +21,8 @@ if str(ROOT) not in sys.path:
 
 from cli.json_documents import changes, reports, shared, status, why  # noqa: E402
 
-USER_COMMANDS = ("release", "retry", "rollback", "approve", "hold", "unhold", "pause", "resume")
+Ends = dict[str, str]
+"""How the release of each target ended, or what it waits for: a reason code."""
 DOCUMENTS: dict[str, Any] = {
     "adopt": changes.Adopted,
     "digests": list[str],
@@ -36,9 +37,10 @@ DOCUMENTS: dict[str, Any] = {
     "versions": list[reports.VersionRow],
     "wait": dict[str, str | None],
     "why": why.Why,
-    **dict.fromkeys(USER_COMMANDS, list[changes.Change]),
+    **dict.fromkeys(("hold", "pause"), list[changes.Change]),
+    **dict.fromkeys(("release", "retry", "rollback", "approve", "unhold", "resume"), list[changes.Change] | Ends),
 }
-"""The command -> what it prints. With --watch a command of a user ends as ``wait`` does."""
+"""The command -> the document that it prints; ``--watch`` prints how the releases ended, as ``wait`` does."""
 
 
 class _WithoutTitles(GenerateJsonSchema):
