@@ -52,6 +52,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
         **_window(spec, now),
+        "stage_number": spec.place.number,
         "stage": _stage(desired, spec),
         "rejected": rejection_fields(desired.last_rejection, now) if desired.last_rejection else None,
         "rolled_back": rollback_fields(desired.rollback, release, now) if desired.rollback else None,

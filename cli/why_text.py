@@ -55,7 +55,7 @@ def _image(push: Fields) -> str:
 def _waiting(push: Fields) -> str:
     if push["reason"] == "NOT_DUE":
         return f"{_image(push)}, younger than release.min_push_age"
-    since, until = _time(push["since"]), _time(push["until"])
+    since, until = (f"{datetime.fromisoformat(push[key]):%Y-%m-%d %H:%M:%S} UTC" for key in ("since", "until"))
     return f"{_image(push)}, good in the stage before since {since}, goes on at {until}"
 
 

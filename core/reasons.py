@@ -48,7 +48,7 @@ class Reason(StrEnum):
     NOT_NEWER = "NOT_NEWER", "info", "the tag is not newer than the desired one", "Push a newer tag, change tags.order in agents.yaml, or run slipway release AGENT --image REPOSITORY:TAG."
     NOT_FOLLOWED = "NOT_FOLLOWED", "info", "no agent follows the repository", "Add an agent with this repository to agents.yaml, if the image should run."
     OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME and REGISTRY_ID, if this is your registry."
-    OTHER_VAULT = "OTHER_VAULT", "info", "the event is from another vault", "Check KEY_VAULT_URL, KEY_VAULT_HOST and KEY_VAULT_ID, if this is your vault."
+    OTHER_VAULT = "OTHER_VAULT", "info", "the event is from another vault", "Check KEY_VAULT_URL, KEY_VAULT_HOST, KEY_VAULT_ID and the vaults of agents.yaml, if this is your vault."
     CONNECTED_REGISTRY = "CONNECTED_REGISTRY", "info", "the event is from a connected registry", "Nothing to do; the parent registry sends its own event."
     OTHER_EVENT_TYPE = "OTHER_EVENT_TYPE", "info", "Slipway does not act on this type of event", "Filter the event subscription to ImagePushed, to save the delivery."
     UNTAGGED_PUSH = "UNTAGGED_PUSH", "info", "a manifest was pushed without a tag", "Push with a tag, unless the manifest is a part of an index."

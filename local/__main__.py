@@ -20,7 +20,9 @@ from local.control import configure
 from local.endpoints import ROOT, repositories
 from local.images import Kind, push
 from local.next_steps import next_steps
+from local.private_files import SharedFolderError
 from local.processes import PartExitedError
+from local.signing import PrivateKey, SigningKeyError, read_key, sign_image, stack_key
 from local.stack import Options, Stack
 from local.visible import visible
 
@@ -52,6 +54,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option
     """Start everything and keep it running until Ctrl-C."""
     if deliver == "straight" and not functions:
         raise typer.BadParameter("--deliver straight needs the Functions host: remove --no-functions")
+    _signing_key(folder)  # agents.yaml may name its public key
     if _cli("validate", str(agents.resolve())):  # validate prints what is wrong, and where
         raise typer.Exit(1)
     options = Options(
@@ -109,6 +112,13 @@ def push_image(
     label: Annotated[
         list[str] | None, typer.Option(help="A label of the image, as NAME=VALUE; may be repeated.")
     ] = None,
+    sign: Annotated[
+        bool,
+        typer.Option("--sign", help="Sign it with the stack's key; signing/release.pub verifies it."),
+    ] = False,
+    sign_with: Annotated[
+        Path | None, typer.Option(help="Sign it with another private key, a file in PEM.", exists=True, dir_okay=False)
+    ] = None,
     folder: Folder = Path(".local"),
 ) -> None:
     """Build a tiny real image and push it to the local registry."""
@@ -116,9 +126,13 @@ def push_image(
     if ":" in tag:
         raise typer.BadParameter(f"{reference}: a tag cannot contain a colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
+    key = _signing_key(folder, sign_with) if sign or sign_with else None
     _note_time(folder)
     labels = dict(text.partition("=")[::2] for text in label or [])
-    print(_run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels)))
+    digest = _run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels))
+    if key is not None:
+        _run(sign_image(registry, repository, digest, key))
+    print(digest)
 
 
 @app.command("answer")
@@ -134,7 +148,7 @@ def set_answer(
 @app.command("configure")
 def configure_part(
     part: Annotated[str, typer.Argument(help="A service of endpoints.json, such as foundry or vault.")],
-    route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, clock or arm.")],
+    route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, referrers, clock or arm.")],
     body: Annotated[str, typer.Argument(help="JSON.")],
     folder: Folder = Path(".local"),
 ) -> None:
@@ -151,11 +165,17 @@ def configure_part(
 
 
 @app.command("secret")
-def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
+def set_secret(
+    name: str,
+    value: str,
+    vault: Annotated[str, typer.Option(help="Another vault of the stand-in: its name below /vaults/.")] = "",
+    folder: Folder = Path(".local"),
+) -> None:
     """Write a new version of a secret to the local Key Vault, which publishes an event."""
     endpoints = _endpoints(folder)
     _note_time(folder)
-    _run(configure(endpoints, "vault", f"secrets/{name}", {"value": value}))
+    place = f"vaults/{vault}/secrets" if vault else "secrets"
+    _run(configure(endpoints, "vault", f"{place}/{name}", {"value": value}))
 
 
 @app.command("watch")
@@ -182,6 +202,14 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except ClientError as error:
         print(visible(f"{error}: is `make up` still running?"), file=sys.stderr)
     raise typer.Exit(1)
+
+
+def _signing_key(folder: Path, file: Path | None = None) -> PrivateKey:
+    """The key of a file, or else of the stack."""
+    try:
+        return read_key(file) if file else stack_key(folder)
+    except (SharedFolderError, SigningKeyError) as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _note_time(folder: Path) -> None:

@@ -167,7 +167,8 @@ def _row(event: FoundEvent, context: CommandContext) -> ReplayedEvent:
         "position": event.position,
     }
     if event.kind != RELEASE:
-        (parsed,) = parse_delivery(json.dumps(event.body), context.settings, context.gateways.clock.now())
+        now, vaults = context.gateways.clock.now(), context.agents.vaults.values()
+        (parsed,) = parse_delivery(json.dumps(event.body), context.settings, now, vaults)
         if isinstance(parsed, Ignored):
             row["ignored"] = parsed.reason.value
     return row

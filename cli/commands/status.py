@@ -40,7 +40,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     from core.ncrontab import Schedule
     from handlers.concurrency import gather_two
 
-    names, store, now = context.select_agents(agent), context.gateways.state_store, context.gateways.clock.now()
+    names, store, now = _targets(context, agent), context.gateways.state_store, context.gateways.clock.now()
     next_prune = Schedule(context.settings.prune_schedule).next(now)
     reads = await read_agents(context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name)))
     serving = await _read_serving(context, reads.found)
@@ -57,6 +57,14 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     if serving.unread:
         print_error(explain(next(iter(serving.unread.values()))))
     return CommandResult(text, data, SERVICE_ERROR if serving.unread or reads.unread else DONE)
+
+
+def _targets(context: CommandContext, agent: str | None) -> list[str]:
+    """Return the targets to show: of an agent with stages all of them."""
+    from core.target import agent_of
+
+    found = sorted(name for name in context.agents.agents if agent_of(name) == agent)
+    return found or context.select_agents(agent)
 
 
 async def _read_serving(context: CommandContext, states: Mapping[str, States]) -> AgentReads[Serving]:

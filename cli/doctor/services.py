@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from cli.concurrency import read_each
 from cli.doctor import activity, secret_expiries, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
-from core.agents_file.spec import Agents, SecretRef
+from core.agents_file.projects import by_vault
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit
@@ -25,15 +26,13 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Call each service once, then check each agent."""
     targets_to_read = [group[0] for group in by_project(agents.agents)] or ["none"]
     repository = next((spec.repository for spec in agents.agents.values()), "none")
-    values = (value for spec in agents.agents.values() for value in spec.env.values())
-    secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
     results = [
         *await read_each(targets_to_read, lambda target: _foundry(target, gateways)),
         await _call("your access to the state store", lambda: gateways.state_store.get_release(targets_to_read[0])),
         await _queue(gateways),
         await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
-    results += [await _key_vault(secret, gateways)] if secret else []
+    results += [check for specs in by_vault(agents) for check in await _key_vault(specs, agents, gateways)]
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
     names = sorted(agents.agents)
     of_agents = await read_each(names, lambda name: _agent(name, agents, gateways))
@@ -74,17 +73,22 @@ async def _queue(gateways: Gateways) -> Check:
     return ok(check, "works")
 
 
-async def _key_vault(secret: str, gateways: Gateways) -> Check:
-    """Check Key Vault; only the app needs to read secrets, so a refusal is not a fault."""
-    check = "your access to Key Vault"
+async def _key_vault(specs: Sequence[AgentSpec], agents: Agents, gateways: Gateways) -> list[Check]:
+    """Check the vault of these targets; only the app needs to read secrets, so a refusal is not a fault."""
+    target = specs[0].name
+    values = (value for spec in specs for value in spec.env.values())
+    secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
+    if not secret:
+        return []
+    check = " ".join(filter(None, ("your access to Key Vault", agents.vault_of(target))))
     try:
-        found = await read_secret(gateways.key_vault, secret, None)
+        found = await read_secret(gateways.vault_of(target), secret, None)
     except GatewayError as error:
-        return unread(check, error, "only the app needs to read secrets: see the checks of its identity")
+        return [unread(check, error, "only the app needs to read secrets: see the checks of its identity")]
     if not isinstance(found, str):
-        return ok(check, "works")
+        return [ok(check, "works")]
     detail = f"{secret} is {found} for you"
-    return ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")
+    return [ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")]
 
 
 async def _poison_queue(queue: str, gateways: Gateways) -> Check:

@@ -68,6 +68,8 @@ class AgentStatus(TypedDict):
     window_opens_at: Time | None
     window_opens: str | None
     """The same in the zone of the windows, with the freeze that is in force, for people."""
+    stage_number: int
+    """The first stage is 1; an agent without stages has one."""
     stage: StageWait | None
     rejected: Rejection | None
     rolled_back: Rollback | None

@@ -6,7 +6,7 @@ The real handlers make the plan with them. What nobody can read, or was never as
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cli.plan.assumptions import Assumptions
@@ -29,6 +29,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import DEFAULT_PROJECT, project_of
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -49,7 +50,8 @@ class Source:
 
     state_store: StateStore
     foundry: Foundry
-    key_vault: KeyVault
+    vault_of: Callable[[str], KeyVault]
+    """The vault of a project."""
     registry: Registry
 
 
@@ -148,10 +150,11 @@ def _record(agent: Agent, versions: Sequence[Version]) -> AgentRecord:
 
 
 class PlanKeyVault:
-    """Key Vault; where this user may not read a secret, its last released version is assumed."""
+    """The vault of a project; where this user may not read a secret, its last released version there is assumed."""
 
-    def __init__(self, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
-        self._source, self._state_store, self._assumptions = source, state_store, assumptions
+    def __init__(self, project: str, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
+        self._project, self._source = project, source
+        self._state_store, self._assumptions = state_store, assumptions
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """Read it; a plan needs only its version."""
@@ -162,7 +165,8 @@ class PlanKeyVault:
         if secret is not SecretUnavailable.FORBIDDEN:
             return secret
         self._assumptions.add("secret_exists", name)
-        states = (record.state.secrets for record in self._state_store.releases.values())
+        records = self._state_store.releases.items()
+        states = (record.state.secrets for target, record in records if project_of(target) == self._project)
         released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)
         return Secret(name, version or released, SecretValue(""))
 
@@ -228,9 +232,14 @@ class PlanQueue(InMemoryReleaseQueue):
 def recording_gateways(source: Source, clock: ManualClock, project: str, assumptions: Assumptions) -> PlanGateways:
     """Return gateways that read from the source and write nowhere."""
     state_store = PlanStateStore(clock, source.state_store)
+
+    def vault_of(name: str) -> PlanKeyVault:
+        return PlanKeyVault(name, source.vault_of(name), state_store, assumptions)
+
     return PlanGateways(
         foundry=PlanFoundry(clock, source.foundry, project, assumptions),
-        key_vault=PlanKeyVault(source.key_vault, state_store, assumptions),
+        key_vault=vault_of(DEFAULT_PROJECT),
+        project_vault=vault_of,
         state_store=state_store,
         journal=InMemoryJournal(),
         release_queue=PlanQueue(clock),

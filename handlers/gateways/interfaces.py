@@ -31,7 +31,7 @@ from core.model import (
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from core.target import DEFAULT_PROJECT, project_of
+from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -147,10 +147,7 @@ class Registry(SignatureSource, Protocol):
         """The digests of all manifests that an index names, also through other indexes; none of a single image."""
 
     async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
-        """Every tag, the last pushed first; empty where the repository does not exist.
-
-        ``is_enough``: asked after each page, given that page; no further page is read where it is true.
-        """
+        """Every tag, the last pushed first, to the page that is enough; none where the repository does not exist."""
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
@@ -288,12 +285,15 @@ class Gateways:
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None
-    """The same in another project."""
+    """The same in each project."""
+    project_vault: Callable[[str], KeyVault] | None = None
+    """The vault of each project; None where all share that of the settings."""
     signatures: SignatureVerifier = field(default_factory=SignatureVerifier)
 
     def limiter_of(self, target: str) -> FoundryRateLimiter:
         """The rate limiter of the target's project: one project's refusals slow no other."""
-        project = project_of(target)
-        if project == DEFAULT_PROJECT or self.project_limiter is None:
-            return self.rate_limiter
-        return self.project_limiter(project)
+        return self.project_limiter(project_of(target)) if self.project_limiter else self.rate_limiter
+
+    def vault_of(self, target: str) -> KeyVault:
+        """The vault with the target's secrets."""
+        return self.project_vault(project_of(target)) if self.project_vault else self.key_vault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -46,12 +46,14 @@ async def ask_rows(  # noqa: PLR0913 - whom to ask what, by what means and how l
     *,
     rows_at_once: int,
     within: float,
+    before_end: Callable[[str], Awaitable[None]] | None = None,
 ) -> AskedRows:
     """The answers to all rows within so many seconds, or why nothing is known: a quota, the network, a permission.
 
+    ``before_end`` gets a session that answered, while it is open, once all rows are answered.
     The owner of ``closer`` waits until the sessions have ended.
     """
-    asker = _RowAsker(agent, version, rows, foundry, clock, closer, clock.monotonic() + within)
+    asker = _RowAsker(agent, version, rows, foundry, clock, closer, clock.monotonic() + within, before_end)
     return await asker.ask_all(rows_at_once)
 
 
@@ -66,6 +68,7 @@ class _RowAsker:
     clock: Clock
     closer: SessionCloser
     ends: float
+    before_end: Callable[[str], Awaitable[None]] | None
 
     def __post_init__(self) -> None:
         self._prober = Prober(self.agent, self.version, self.foundry, self.clock, self.closer)
@@ -81,6 +84,8 @@ class _RowAsker:
         others = min(rows_at_once, len(self._answers)) - 1
         try:
             await gather_all([self._ask_in(session), *(self._ask_beside() for _ in range(others))])
+            if self.before_end is not None and not self._problem:
+                await self.before_end(session)
         finally:
             self.closer.end(self.agent, session)
         answers = tuple(answer for answer in self._answers if answer is not None)

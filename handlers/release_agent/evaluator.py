@@ -7,7 +7,9 @@ they go to the agent and, without secrets, to the run.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from core.agents_file.evaluation import EvaluateSpec
 from core.evaluation import AskedRows, EvaluationRun, RunStatus
@@ -22,6 +24,7 @@ from core.state.release import ReleaseState
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.redaction import redact
 from handlers.release_agent.ask_rows import ask_rows
+from handlers.release_agent.container_log import read_container_log
 from handlers.release_agent.release_context import ActionResult, ReleaseContext
 
 RUN_NAME = "slipway"
@@ -54,7 +57,8 @@ async def evaluate(inputs: DecisionInput, asked: EvaluateSpec, run: ReleaseConte
     known = _known_scores(release, evaluation)
     if problem := await _secret_in_rows(release, asked, run):
         return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)
-    own = await _ask(evaluation.version, asked, run)
+    before_end = partial(_keep_log, release, run) if run.spec.release.logs else None
+    own = await _ask(evaluation.version, asked, run, before_end)
     compares = bool(evaluation.live_version) and not known and not own.inconclusive
     live = await _ask(evaluation.live_version, asked, run) if compares else AskedRows()
     if problem := own.inconclusive or live.inconclusive:
@@ -102,10 +106,24 @@ def _known_scores(release: ReleaseState, evaluation: Evaluation) -> tuple[Score,
     return good.scores if good is not None and is_live else ()
 
 
-async def _ask(version: str, asked: EvaluateSpec, run: ReleaseContext) -> AskedRows:
+async def _keep_log(release: ReleaseState, run: ReleaseContext, session: str) -> None:
+    """Read what the container printed, before anybody knows the verdict: the session ends before that."""
+    foundry, version, shown = run.gateways.foundry, release.candidate or "", partial(run.words.may_be_shown, release)
+    run.log.container_log = await read_container_log(foundry, run.spec.name, version, session, shown)
+
+
+async def _ask(
+    version: str,
+    asked: EvaluateSpec,
+    run: ReleaseContext,
+    before_end: Callable[[str], Awaitable[None]] | None = None,
+) -> AskedRows:
     foundry, clock, within = run.gateways.foundry, run.gateways.clock, asked.within.total_seconds()
     asking = ask_rows(
-        run.spec.name, version, asked.rows, foundry, clock, run.closer, rows_at_once=asked.rows_at_once, within=within
+        *(run.spec.name, version, asked.rows, foundry, clock, run.closer),
+        rows_at_once=asked.rows_at_once,
+        within=within,
+        before_end=before_end,
     )
     return await run.keeper.during(asking)
 

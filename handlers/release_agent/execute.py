@@ -244,7 +244,9 @@ async def _after_write(
         return ActionResult(written.state, kept)
     if isinstance(action, Pin):  # the list is the same, and a create reads again
         kept = inputs.observed.with_routing(written.state.expected_routing)
-    if written.created is not None:  # a read at once would say the same
+    elif written.agent is not None:  # reads at once would say the same, here and below
+        kept = kept.with_agent(written.agent)
+    if written.created is not None:
         kept = kept.with_version(written.created.number, written.created)
     detail = written.state.detail if isinstance(action, RollBack) else getattr(action, "detail", "")
     run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.agents_file.spec import AgentSpec
 from core.definition import ResolvedDefinition, metadata
-from core.model import Routing, Version
+from core.model import Agent, Routing, Version
 from core.release import transitions
 from core.release.actions import Create, MoveTraffic, Pin, RollBack
 from core.release.inputs import DecisionInput
@@ -32,6 +32,8 @@ class WriteResult:
     """Something newer is desired: nothing was sent."""
     created: Version | None = None
     """The version as the create answered."""
+    agent: Agent | None = None
+    """The agent as it is after a write that was sent; None where it is to be read again."""
     error: GatewayError | None = None
 
 
@@ -51,27 +53,31 @@ class FoundryWriter:
             raise ValueError("a create is decided on a push and a definition")
         pairs = metadata(state.push, definition, action.live_version, state.create_count + 1)
         intent = transitions.writing(state, WriteKind.CREATE, self._clock.now(), highest_version=action.highest_version)
-        if not_sent := await self._save_intent(state, intent, action.routing_seen, inputs.desired):
-            return not_sent
+        last_read = await self._save_intent(state, intent, action.routing_seen, inputs.desired)
+        if not last_read.sent:
+            return last_read
         try:
             version = await self._foundry.create_version(self._agent, definition.definition, pairs)
         except GatewayError as error:
             return _failed(error, state, intent)
         receipt = transitions.has_candidate(intent, version, highest_version=action.highest_version)
-        return WriteResult(receipt, sent=True, created=version)
+        agent = replace(last_read.agent, latest=version) if last_read.agent else None
+        return WriteResult(receipt, sent=True, created=version, agent=agent)
 
     async def set_routing(self, state: ReleaseState, action: Pin | MoveTraffic | RollBack) -> WriteResult:
         """Change the routing; nothing is sent where it is no longer as decided on."""
         routing = action.to if isinstance(action, RollBack) else Routing.to(action.version)
         kind = KINDS[type(action)]
         intent = transitions.writing(state, kind, self._clock.now(), routing=routing)
-        if not_sent := await self._save_intent(state, intent, action.routing_seen):
-            return not_sent
+        last_read = await self._save_intent(state, intent, action.routing_seen)
+        if not last_read.sent:
+            return last_read
         try:
-            await self._foundry.set_routing(self._agent, routing)
+            answered = await self._foundry.set_routing(self._agent, routing)
         except GatewayError as error:
             return _failed(error, state, intent)
-        return WriteResult(transitions.routed(intent, routing, kind, self._clock.now()), sent=True)
+        agent = replace(last_read.agent, routing=routing) if last_read.agent and answered == routing else None
+        return WriteResult(transitions.routed(intent, routing, kind, self._clock.now()), sent=True, agent=agent)
 
     async def _save_intent(
         self,
@@ -79,8 +85,8 @@ class FoundryWriter:
         intent: ReleaseState,
         routing_seen: Routing | None,
         decided_on: DesiredState | None = None,
-    ) -> WriteResult | None:
-        """Save the intent beside the last read; returns the result where nothing may be sent."""
+    ) -> WriteResult:
+        """Save the intent beside the last read; ``sent`` is False where nothing may be sent."""
         read_at = self._clock.monotonic()
         reads = gather_two(self._foundry.get_agent(self._agent), self._desired(decided_on))
         saved, (agent, desired) = await gather_two(self._lease.write(intent), reads)
@@ -90,7 +96,8 @@ class FoundryWriter:
         in_time = fresh and self._lease.remaining_seconds > MAX_WRITE_SECONDS
         same_routing = (agent.routing if agent else None) == routing_seen
         superseded = desired != decided_on
-        return None if in_time and same_routing and not superseded else WriteResult(state, superseded=superseded)
+        may_send = in_time and same_routing and not superseded
+        return WriteResult(intent if may_send else state, may_send, superseded, agent=agent if may_send else None)
 
     async def _desired(self, decided_on: DesiredState | None) -> DesiredState | None:
         """The desired state now; where it cannot be read, that of a moment ago counts.

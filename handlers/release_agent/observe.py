@@ -30,16 +30,10 @@ class Prefetch:
     at: datetime
     desired: DesiredState
     observed: Observed = field(default_factory=Observed)
-    release: ReleaseState | None = None
-    """The release state that it was read with, where no lease was held yet."""
-
-    def matches(self, state: ReleaseState) -> bool:
-        """False where somebody wrote the state in between, or the process stood still between the two reads."""
-        return self.release == state and self.desired.generation >= state.observed_generation
 
 
 class Observer:
-    """The reads of one agent's release. Every method but ``prefetch`` raises TransientError or PermanentError."""
+    """The reads of one agent's release; each method raises TransientError or PermanentError where it says no other."""
 
     def __init__(self, spec: AgentSpec, login_server: str, gateways: Gateways) -> None:
         self._agent, self._spec = spec.name, spec
@@ -49,14 +43,17 @@ class Observer:
     async def _desired(self) -> DesiredState:
         return await read_desired(self._spec, self._gateways)
 
-    async def prefetch(self) -> Prefetch | None:
-        """What a release needs, read while its lease is asked for; None where storage does not answer."""
-        at, store = self._gateways.clock.now(), self._gateways.state_store
+    async def prefetch_desired(self) -> Prefetch | None:
+        """The desired state, read while the lease is asked for; None where storage does not answer."""
+        at = self._gateways.clock.now()
         try:
-            desired, release = await gather_two(self._desired(), store.get_release(self._agent))
+            return Prefetch(at, await self._desired())
         except GatewayError:
             return None
-        states = Prefetch(at, desired, release=release)
+
+    async def prefetch(self, states: Prefetch, release: ReleaseState) -> Prefetch:
+        """What a release surely needs beside the desired state; what does not answer is left to the loop."""
+        at, desired = states.at, states.desired
         calm = self._gateways.limiter_of(self._agent).is_calm(self._gateways.clock.monotonic())
         if not calm or not release_expected(desired, release, self._spec, at):
             return states
@@ -120,12 +117,10 @@ class Observer:
         return Prefetch(at, now_desired, _still_valid(observed, desired, now_desired))
 
     async def read_for_traffic(self, desired: DesiredState, observed: Observed, candidate: str) -> Prefetch:
-        """What moving the traffic is decided on: candidate, routing and desired state as they are now."""
-        at, foundry = self._gateways.clock.now(), self._gateways.foundry
-        reads = gather_two(foundry.get_agent(self._agent), foundry.get_version(self._agent, candidate))
-        now_desired, (agent, version) = await gather_two(self._desired(), reads)
-        seen = observed.with_agent(agent).with_version(candidate, version)
-        return Prefetch(at, now_desired, _still_valid(seen, desired, now_desired))
+        """What moving the traffic is decided on, as it is now; the agent is read again beside the intent."""
+        at, candidate_now = self._gateways.clock.now(), self._gateways.foundry.get_version(self._agent, candidate)
+        now_desired, version = await gather_two(self._desired(), candidate_now)
+        return Prefetch(at, now_desired, _still_valid(observed.with_version(candidate, version), desired, now_desired))
 
     async def agent_again(self, observed: Observed) -> Observed:
         """With the agent as it is now, or as it was where it cannot be read."""

@@ -11,10 +11,13 @@ from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
     Action,
+    Check,
     ConfirmActive,
     Create,
     EndRelease,
+    Evaluate,
     FoundryAction,
+    FoundryWrite,
     MoveTraffic,
     NeedsRead,
     Pin,
@@ -22,6 +25,7 @@ from core.release.actions import (
     Requeue,
     StartRelease,
     Stop,
+    Verify,
 )
 from core.release.decide import RULES, Rule, next_action
 from core.release.inputs import DecisionInput, Observed
@@ -100,7 +104,7 @@ async def reconcile(
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))
             writer = FoundryWriter(spec, lease, gateways)
-            words = ForeignWords(gateways.key_vault, keeper)
+            words = ForeignWords(gateways.vault_of(spec.name), keeper)
             run = ReleaseContext(spec, gateways, lease, keeper, poller, observer, writer, log, closer, words, rules)
             try:
                 started = gateways.clock.now()
@@ -114,14 +118,15 @@ async def reconcile(
 
 
 async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> tuple[Prefetch | None, Lease | None]:
-    """The first reads beside the lease; they count only where nobody wrote the release state in between."""
+    """The lease, and the reads of the first pass of the loop, where its reads answer."""
     with otel.span("release.read", agent=spec.name):
-        prefetched, lease = await gather_two(observer.prefetch(), gateways.state_store.acquire_lease(spec.name))
-        push = prefetched.desired.push if prefetched else None
+        states, lease = await gather_two(observer.prefetch_desired(), gateways.state_store.acquire_lease(spec.name))
+        push = states.desired.push if states else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-    if prefetched is None or lease is None or not prefetched.matches(lease.state):
-        return None, lease
+        if states is None or lease is None or states.desired.generation < lease.state.observed_generation:
+            return None, lease  # the last: the process stood still between the two reads
+        prefetched = await observer.prefetch(states, lease.state)
     if Read.VERSION_LIST in prefetched.observed.reads:
         metrics.version_counts(spec.name, prefetched.observed.version_list, spec.keep.limit)
     return prefetched, lease
@@ -178,6 +183,8 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
         definitions = inputs.observed.only(Read.DESIRED_DEFINITION, Read.RELEASE_DEFINITION, Read.RECENT_TAGS)
         result = ActionResult(progress.state, definitions)
     else:
+        if progress.receipt_due and isinstance(action, Verify | Evaluate | Check):
+            await run.save(progress.state)  # agents may take minutes to answer
         result = await _execute(run, action, inputs)
     if result.error is not None:
         return await _after_error(run, replace(progress, desired=read.desired), result.state, action, result.error)
@@ -244,8 +251,8 @@ def _step(run: ReleaseContext, action: FoundryAction) -> AbstractContextManager[
 
 
 def _still_fresh(action: Action, read: Prefetch, observed: Observed) -> Prefetch | None:
-    """After these two the same reads count: the create that follows reads again beside its intent."""
-    kept = isinstance(action, StartRelease | Pin) and Read.AGENT in observed.reads
+    """After these the same reads count: what is written next reads again beside its intent, or has polled before."""
+    kept = isinstance(action, StartRelease | FoundryWrite) and Read.AGENT in observed.reads
     return replace(read, observed=observed) if kept else None
 
 

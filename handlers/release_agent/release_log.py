@@ -25,7 +25,14 @@ from handlers.release_agent.release_trace import ReleaseTrace
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
-FAILED_PROBE = frozenset({Reason.VERIFY_FAILED, Reason.CHECK_FAILED, Reason.CHECK_FAILED_NO_ROLLBACK_VERSION})
+FAILED_GATE = frozenset(
+    {
+        Reason.VERIFY_FAILED,
+        Reason.EVALUATION_FAILED,
+        Reason.CHECK_FAILED,
+        Reason.CHECK_FAILED_NO_ROLLBACK_VERSION,
+    }
+)
 """The reasons whose line has the container's log."""
 
 EVALUATED = frozenset({Reason.EVALUATION_PASSED, Reason.EVALUATION_FAILED})
@@ -48,7 +55,7 @@ class ReleaseLog:
 
     lease: Lease | None = None
     container_log: str = ""
-    """What the container of the version that failed a probe printed; for the journal alone."""
+    """What the container of the version that was asked printed; for the journal alone."""
 
     def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace, commits: CommitReporter) -> None:
         self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
@@ -110,7 +117,7 @@ class ReleaseLog:
 
     def _evidence(self, reason: Reason, state: ReleaseState) -> dict[str, object]:
         """For people alone; the address of a report names subscription, account and project."""
-        log = self.container_log if reason in FAILED_PROBE else ""
+        log = self.container_log if reason in FAILED_GATE else ""
         report = state.evaluation.report_url if state.evaluation and reason in EVALUATED else ""
         return {name: text for name, text in (("container_log", log), ("report", report)) if text}
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from local.visible import visible
 
 WIDTH = 80
-LABEL_WIDTH = 17
+LABEL_WIDTH = 18
 STYLES = {"info": "green", "warning": "yellow", "error": "red"}
 
 

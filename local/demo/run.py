@@ -70,7 +70,7 @@ async def _install_server(console: Console, status: Status) -> str:
 async def play(driver: StackDriver, output: Output) -> None:
     """Play every scene on a running stack."""
     await driver.configure("foundry", "provisioning", {"seconds": PROVISIONING_SECONDS})
-    for agent in ("careful", "billing"):  # they go live while the first scenes are shown
+    for agent in ("careful", "support", "billing"):  # they go live while the first scenes are shown
         await driver.push(f"agents/{agent}", "v1", f"first-{agent}")
     for scene in SCENES:
         await scene(Scenario(driver, output))

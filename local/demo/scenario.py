@@ -11,7 +11,7 @@ from local.demo.output import Output, seconds_since
 from local.demo.stack_driver import JournalLine, StackDriver
 from local.images import Kind
 
-HELLO, CAREFUL, BILLING = "hello-agent", "careful-agent", "billing-agent"
+HELLO, CAREFUL, SUPPORT, BILLING = "hello-agent", "careful-agent", "support-agent", "billing-agent"
 BROKEN = {"SAMPLE_EXIT": "the model file is missing"}
 WRONG = {"SAMPLE_ANSWER": "I am not sure"}
 FLAKY = {"SAMPLE_ANSWER_LATER": "Internal error"}
@@ -22,6 +22,7 @@ EXPLANATIONS = {
     "PIN": "keeps the traffic for now",
     "CONFIRM_PASSED": "is active, as requested",
     "VERIFY_PASSED": "answered as expected, before any traffic",
+    "EVALUATION_RUNNING": "answers the dataset",
     "TRAFFIC_MOVED": "gets all new sessions",
     "LIVE": "is live",
     "ALREADY_LIVE": "already runs this image: nothing to do",
@@ -172,6 +173,15 @@ async def wrong_answer(scenario: Scenario) -> None:
     await scenario.check(CAREFUL, ("version 1 is still live", version_is_live("1")))
 
 
+async def worse_answers(scenario: Scenario) -> None:
+    """Push an image that answers its first question correctly, and the dataset worse than the live version."""
+    scenario.output.scene("A version that answers once, but worse overall, gets no traffic")
+    await scenario.push(SUPPORT, "v2-worse", "worse", "EVALUATION_FAILED", variables=FLAKY)
+    await scenario.check(
+        SUPPORT, ("version 1 is still live", version_is_live("1")), ("version 2 exists", has_versions(2))
+    )
+
+
 async def rollback(scenario: Scenario) -> None:
     """Push an image that answers wrongly from its second question on: it is rolled back and held, then replaced."""
     scenario.output.scene("A version that fails with traffic is rolled back and held")
@@ -217,6 +227,7 @@ SCENES: tuple[Scene, ...] = (
     broken_image,
     skipped_pushes,
     wrong_answer,
+    worse_answers,
     rollback,
     approval,
     prune,

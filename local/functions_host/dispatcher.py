@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion10, web
 
 from local.functions_host.dispatch import end_process
 from local.functions_host.host_json import SETTING_PREFIX
@@ -130,11 +130,16 @@ class DispatchedHost(FunctionsHost):
         return await self._forward(request)
 
     async def _forward(self, request: web.Request) -> web.Response:
-        """Let the program answer; like Azure's front end, 503 while it does not."""
+        """Let the program answer; like Azure's front end, 503 while it does not.
+
+        By HTTP 1.0, which has no chunks: the listener of .NET ends an answer without a body with a chunk of length 0.
+        """
         headers = {name: value for name, value in request.headers.items() if name.lower() not in NOT_FORWARDED}
         try:
             async with (
-                ClientSession(auto_decompress=False, timeout=ClientTimeout(total=None)) as session,
+                ClientSession(
+                    auto_decompress=False, timeout=ClientTimeout(total=None), version=HttpVersion10
+                ) as session,
                 session.request(
                     request.method, self._dispatcher.url + request.path_qs, headers=headers, data=await request.read()
                 ) as answer,

@@ -20,6 +20,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from core.model import Answer, Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
+from handlers.gateways.foundry.calls import PAGE_SIZE
 from handlers.gateways.foundry.client import AzureFoundry
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -513,6 +514,17 @@ async def test_concurrent_first_calls_build_one_client(real: StandInUnderTest) -
     first, second = await asyncio.gather(foundry._client.get(), foundry._client.get())
     await foundry.close()
     assert first is second
+
+
+async def test_a_list_costs_as_many_requests_as_it_has_pages(real: StandInUnderTest) -> None:
+    real.stand_in.project.provisioning.dedupe = False
+    for _ in range(PAGE_SIZE):
+        await real.foundry.create_version("hello", DEFINITION, {})
+    for versions, pages in ((PAGE_SIZE, 1), (PAGE_SIZE + 1, 2)):
+        before = len(real.stand_in.requests)
+        assert len(await real.foundry.list_versions("hello")) == versions
+        assert len(real.stand_in.requests) - before == pages
+        await real.foundry.create_version("hello", DEFINITION, {})
 
 
 async def test_an_empty_page_ends_the_list_even_with_a_cursor(real: StandInUnderTest) -> None:

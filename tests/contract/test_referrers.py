@@ -16,10 +16,10 @@ from handlers.gateways.errors import TransientError
 from handlers.gateways.referrers import ReferrerReads, read_bundles
 from local.registry.repository import Repository, digest_of
 from local.registry.server import Registry
+from local.signing import BUNDLE_TYPE
 from local.tls import Authority
 from tests.contract.test_registry_gateway import LocalRegistry
 from tests.support.local_clients import plan_faults
-from tests.support.signing import V0_3
 
 REPOSITORY, DIGEST = "agents/hello", f"sha256:{'a' * 64}"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -36,11 +36,11 @@ class Served:
         """Store a bundle and the manifest that refers to the image; returns the manifest's digest."""
         stored = self.registry.repositories.setdefault(REPOSITORY, Repository())
         stored.blobs[digest_of(data)] = data
-        layer = {"mediaType": V0_3, "digest": digest_of(data), "size": len(data)}
+        layer = {"mediaType": BUNDLE_TYPE, "digest": digest_of(data), "size": len(data)}
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "artifactType": V0_3,
+            "artifactType": BUNDLE_TYPE,
             "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2},
             "layers": [layer],
             "subject": {"mediaType": MANIFEST, "digest": DIGEST, "size": 10},
@@ -58,7 +58,8 @@ class Served:
     def index(self, *digests: str, **changes: Any) -> None:
         """The index at the tag of the image, as a pusher writes it where the registry has no API."""
         entries = [
-            {"mediaType": MANIFEST, "digest": item, "size": 1, "artifactType": V0_3} | changes for item in digests
+            {"mediaType": MANIFEST, "digest": item, "size": 1, "artifactType": BUNDLE_TYPE} | changes
+            for item in digests
         ]
         named = self.store({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}, INDEX)
         self.registry.repositories[REPOSITORY].tags[DIGEST.replace(":", "-")] = named
@@ -113,13 +114,13 @@ async def test_what_refers_to_the_image_and_is_no_bundle_is_left_out(served: Ser
             {"layers": [{"mediaType": "text/plain", "digest": digest_of(b"x"), "size": 1}]},
             "is not a bundle of Sigstore",
         ),
-        ({"layers": [{"mediaType": V0_3, "digest": "x", "size": 1}]}, "is not a bundle of Sigstore"),
+        ({"layers": [{"mediaType": BUNDLE_TYPE, "digest": "x", "size": 1}]}, "is not a bundle of Sigstore"),
         (
-            {"layers": [{"mediaType": V0_3, "digest": digest_of(b"x"), "size": 100_000_000}]},
+            {"layers": [{"mediaType": BUNDLE_TYPE, "digest": digest_of(b"x"), "size": 100_000_000}]},
             "has more than 1,000,000 bytes",
         ),
-        ({"layers": [{"mediaType": V0_3, "digest": digest_of(b"x")}]}, "has more than 1,000,000 bytes"),
-        ({"layers": [{"mediaType": V0_3, "digest": digest_of(b"gone"), "size": 1}]}, "is not in the registry"),
+        ({"layers": [{"mediaType": BUNDLE_TYPE, "digest": digest_of(b"x")}]}, "has more than 1,000,000 bytes"),
+        ({"layers": [{"mediaType": BUNDLE_TYPE, "digest": digest_of(b"gone"), "size": 1}]}, "is not in the registry"),
     ],
 )
 async def test_a_manifest_that_carries_no_readable_bundle_is_named(served: Served, changes: Any, problem: str) -> None:
@@ -129,7 +130,7 @@ async def test_a_manifest_that_carries_no_readable_bundle_is_named(served: Serve
 
 async def test_a_bundle_that_is_larger_than_its_manifest_says_is_not_read_to_the_end(served: Served) -> None:
     large = b"x" * 1_500_000
-    lying = served.attach(large, layers=[{"mediaType": V0_3, "digest": digest_of(large), "size": 10}])
+    lying = served.attach(large, layers=[{"mediaType": BUNDLE_TYPE, "digest": digest_of(large), "size": 10}])
     assert await served.found() == [SignatureBundle(lying, problem="cannot be read")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core.exceptions import AzureError
 
 from core.model import Definition
-from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, UNREADABLE_ANSWER
+from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.foundry.errors import SERVICE, read_failed, write_failed
@@ -17,6 +17,7 @@ from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
+    from azure.core.pipeline import PipelineResponse
 
 T = TypeVar("T")
 
@@ -25,6 +26,21 @@ ONCE: dict[str, Any] = {"retry_total": 0, **NO_REDIRECT}
 PAGE_SIZE = 100
 MAX_PAGES = 150
 """Of 100 items. Foundry keeps 1,000 versions of an agent, so that a longer list is one that does not end."""
+
+
+def _drop_cursor_of_last_page(response: PipelineResponse[Any, Any]) -> None:
+    """Foundry's last page has a ``last_id`` and ``has_more: false``; azure-ai-projects 2.10.0 would ask for one more.
+
+    The SDK takes the cursor from the same parsed body.
+    """
+    answer = response.http_response
+    body = answer.json() if answer.status_code == 200 else None
+    if isinstance(body, dict) and body.get("has_more") is False:
+        body["last_id"] = None
+
+
+LIST_PAGES: dict[str, Any] = {"limit": PAGE_SIZE, "raw_response_hook": _drop_cursor_of_last_page, **NO_TRACE}
+"""Options of a list of the SDK."""
 
 
 class FoundryCalls:
@@ -77,9 +93,8 @@ class FoundryCalls:
     async def _all_pages(self, what: str, paged: AsyncItemPaged[Any]) -> list[Any]:
         """Raises PermanentError with the code PAGING_LOOP for a list that does not end.
 
-        azure-ai-projects 2.10.0 ends only at a page without ``last_id`` and ignores ``has_more``: against a server that
-        echoes the cursor it would never end. Nothing follows an empty page, whatever its cursor. Each page has its own
-        time.
+        azure-ai-projects 2.10.0 ends only at a page without ``last_id``: against a server that echoes the cursor it
+        would never end. Nothing follows an empty page, whatever its cursor. Each page has its own time.
         """
         found: list[Any] = []
         cursors: set[str] = set()

@@ -14,7 +14,7 @@ from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, 
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import evaluations, invoke, mapping, session_logs, toolboxes
-from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
+from handlers.gateways.foundry.calls import LIST_PAGES, ONCE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
@@ -48,7 +48,7 @@ class AzureFoundry:
 
     async def list_agents(self) -> Sequence[str]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"limit": PAGE_SIZE, "order": "asc", **NO_TRACE}
+        options: dict[str, Any] = {"order": "asc", **LIST_PAGES}
         names = await self._calls.read_pages("list agents", lambda: agents.list(**options), mapping.hosted_name_of)
         return sorted(filter(None, names))
 
@@ -70,7 +70,7 @@ class AzureFoundry:
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"limit": PAGE_SIZE, "order": "asc", **NO_TRACE}
+        options: dict[str, Any] = {"order": "asc", **LIST_PAGES}
         what = f"list versions of {agent}"
         return _ordered(
             await self._calls.read_pages(what, lambda: agents.list_versions(agent, **options), mapping.version_of)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.azure_http import NO_TRACE
-from handlers.gateways.foundry.calls import ONCE, PAGE_SIZE, FoundryCalls
+from handlers.gateways.foundry.calls import LIST_PAGES, ONCE, FoundryCalls
 from handlers.gateways.foundry.mapping import time_of
 
 if TYPE_CHECKING:
@@ -58,8 +57,8 @@ async def list_toolbox_versions(client: AIProjectClient, calls: FoundryCalls, na
 
 
 async def _list_newest_first(client: AIProjectClient, calls: FoundryCalls, name: str) -> list[_Version]:
-    what, options = f"list versions of toolbox {name}", {"limit": PAGE_SIZE, **NO_TRACE}
-    versions = await calls.read_pages(what, lambda: client.toolboxes.list_versions(name, **options), _version)
+    what = f"list versions of toolbox {name}"
+    versions = await calls.read_pages(what, lambda: client.toolboxes.list_versions(name, **LIST_PAGES), _version)
     return sorted(versions, key=lambda version: int(version.number), reverse=True)
 
 

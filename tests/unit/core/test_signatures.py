@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.signatures import BundleError, Verdict, not_verified, parse_bundle, statement_problem
-from tests.support.signing import bundle, statement
+from local.signing import statement
+from tests.support.signing import bundle
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 

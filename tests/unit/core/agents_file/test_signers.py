@@ -12,18 +12,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner, matches
 from core.agents_file.spec import ReleaseSpec
-from tests.support.signing import RELEASE_KEY, pem
+from local.signing import public_pem
+from tests.support.signing import RELEASE_KEY
 
 PRIVATE = RELEASE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 AGREEMENT = x25519.X25519PrivateKey.generate().public_key()
 ROOT = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [{}]}
 FILES = {
-    "keys/release.pub": pem(RELEASE_KEY),
+    "keys/release.pub": public_pem(RELEASE_KEY),
     "empty": b" \n",
     "private": PRIVATE,
     "encrypted": b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAAAA\n",
     "certificate": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    "two": pem(RELEASE_KEY) * 2,
+    "two": public_pem(RELEASE_KEY) * 2,
     "nonsense": b"\xff\x00",
     "broken": b"-----BEGIN PUBLIC KEY-----\nA\n-----END PUBLIC KEY-----\n",
     "agreement": AGREEMENT.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
@@ -86,12 +87,12 @@ def test_an_agent_adds_signers_and_only_an_empty_list_takes_them_away() -> None:
 @pytest.mark.parametrize("key", [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()])
 def test_keys_for_rsa_and_ed25519_are_keys_too(key: Any) -> None:
     text = b"agents: {a: {repository: x, release: {signed_by: [{key: k}]}}}"
-    assert load_agents(text, lambda _: pem(key)).agents
+    assert load_agents(text, lambda _: public_pem(key)).agents
 
 
 def test_a_key_for_p384_is_a_key_too() -> None:
     text = b"agents: {a: {repository: x, release: {signed_by: [{key: k}]}}}"
-    assert load_agents(text, lambda _: pem(ec.generate_private_key(ec.SECP384R1()))).agents
+    assert load_agents(text, lambda _: public_pem(ec.generate_private_key(ec.SECP384R1()))).agents
 
 
 @pytest.mark.parametrize(

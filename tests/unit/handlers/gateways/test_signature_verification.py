@@ -18,8 +18,9 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import ReleaseSpec
 from core.signatures import SignatureBundle, SignatureCheck, Verdict
 from handlers.gateways.signatures import SignatureVerifier
+from local.signing import public_pem, statement
 from tests.recorded.exchanges import FOLDER
-from tests.support.signing import OTHER_KEY, RELEASE_KEY, V0_3, bundle, found, pem, signature_of, statement
+from tests.support.signing import OTHER_KEY, RELEASE_KEY, bundle, found, signature_of
 
 RECORDED = FOLDER / "sigstore"
 needs_recordings = pytest.mark.skipif(not RECORDED.is_dir(), reason=f"there are no recordings in {RECORDED}")
@@ -32,7 +33,7 @@ WORKFLOW = "extremely-dangerous-oidc-beacon.yml"
 
 def release(keys: str, files: Mapping[str, bytes] | None = None) -> ReleaseSpec:
     text = f"agents: {{a: {{repository: x, release: {{{keys}}}}}}}"
-    known = {"release.pub": pem(RELEASE_KEY), "other.pub": pem(OTHER_KEY)} | dict(files or {})
+    known = {"release.pub": public_pem(RELEASE_KEY), "other.pub": public_pem(OTHER_KEY)} | dict(files or {})
     return load_agents(text.encode(), lambda name: known[name]).agents["a"].release
 
 
@@ -64,7 +65,7 @@ async def test_without_bundles_there_is_no_signature() -> None:
     ],
 )
 async def test_each_kind_of_key_verifies(key: Any) -> None:
-    files = {"any.pub": pem(key)}
+    files = {"any.pub": public_pem(key)}
     keys = "signed_by: [{key: release.pub}, {key: any.pub}]"
     assert (await check(signature_of(DIGEST, key), keys=keys, files=files)).signer == "key any.pub"
     assert (await check(signature_of(DIGEST, OTHER_KEY), keys=keys, files=files)).verdict is Verdict.INVALID
@@ -244,4 +245,3 @@ async def test_verifications_run_beside_each_other() -> None:
     verifier = SignatureVerifier()
     both = await asyncio.gather(*(verifier.verify([signature_of(DIGEST)], DIGEST, release(BY_KEY)) for _ in range(8)))
     assert {item.verdict for item in both} == {Verdict.VERIFIED}
-    assert V0_3

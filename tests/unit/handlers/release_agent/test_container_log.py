@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from core.agents_file.loader import load_agents
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.redaction import register_secret
 from handlers.release_agent.container_log import MAX_BYTES, MAX_LINES, last_lines
-from tests.simulation.virtual_time import in_virtual_time
-from tests.support.app import App, app_with, push_and_release
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
+from tests.support.app import WITH_RELEASE, App, push_and_release
 from tests.unit.cli.support import context_of
 
+ROW = json.dumps({"ask": "ping", "expect": "pong"}).encode()
 VERIFY = "logs: true, verify: {ask: ping, expect: pong, within: 5s}"
 CHECK = "logs: true, check: {ask: ping, expect: pong, within: 5s}"
+EVALUATE = "logs: true, evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}"
+FAILURES = [(VERIFY, "VERIFY_FAILED"), (EVALUATE, "EVALUATION_FAILED"), (CHECK, "CHECK_FAILED")]
 
 
 class CountingFoundry(InMemoryFoundry):
@@ -36,8 +41,8 @@ class RefusingFoundry(InMemoryFoundry):
 
 async def failed(release: str, kind: type[InMemoryFoundry] = CountingFoundry, log: str = "boom") -> tuple[App, Any]:
     """An agent whose second version fails its probe; the app, and the line of the failure."""
-    made = app_with(release)
-    app = App(clock=made.clock, kind=kind, agents=made.agents)
+    agents = load_agents((WITH_RELEASE % release).encode(), lambda name: ROW)
+    app = App(clock=VirtualClock(), kind=kind, agents=agents)
     assert await push_and_release(app, "v1", "a") == "LIVE"
     await app.clock.sleep(60)
     app.foundry.answers["b" * 64], app.foundry.logs["b" * 64] = "no idea", log
@@ -46,12 +51,13 @@ async def failed(release: str, kind: type[InMemoryFoundry] = CountingFoundry, lo
     return app, line
 
 
-@pytest.mark.parametrize(("release", "reason"), [(VERIFY, "VERIFY_FAILED"), (CHECK, "CHECK_FAILED")])
+@pytest.mark.parametrize(("release", "reason"), FAILURES)
 @in_virtual_time
 async def test_a_failed_probe_has_the_log(release: str, reason: str, caplog: pytest.LogCaptureFixture) -> None:
     app, line = await failed(release, log="starting\nTraceback: no module named hello")
     assert (line["reason"], line["container_log"]) == (reason, "starting\nTraceback: no module named hello")
-    assert app.foundry.read == 1  # type: ignore[attr-defined]
+    reads = 2 if release is EVALUATE else 1  # an evaluation is judged after its session has ended
+    assert app.foundry.read == reads  # type: ignore[attr-defined]
     assert not any(record.probe_sessions for record in app.foundry.agents.values())
     records = [value for record in caplog.records for value in vars(record).values()]
     assert not any("Traceback: no module" in str(value) for value in records)
@@ -59,7 +65,7 @@ async def test_a_failed_probe_has_the_log(release: str, reason: str, caplog: pyt
     assert "Traceback" not in repr(await app.state_store.get_release("hello-agent"))
 
 
-@pytest.mark.parametrize("release", [VERIFY, CHECK])
+@pytest.mark.parametrize("release", [VERIFY, CHECK, EVALUATE])
 @in_virtual_time
 async def test_without_the_key_no_log_is_read(release: str) -> None:
     app, line = await failed(release.removeprefix("logs: true, "))
@@ -67,15 +73,18 @@ async def test_without_the_key_no_log_is_read(release: str) -> None:
     assert app.foundry.read == 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("release", "reason"), FAILURES)
 @in_virtual_time
-async def test_a_log_that_cannot_be_read_changes_nothing() -> None:
-    _, line = await failed(VERIFY, RefusingFoundry)
-    assert (line["reason"], line["container_log"]) == ("VERIFY_FAILED", "the log was not read: no answer")
+async def test_a_log_that_cannot_be_read_changes_nothing(release: str, reason: str) -> None:
+    _, line = await failed(release, RefusingFoundry)
+    assert (line["reason"], line["container_log"]) == (reason, "the log was not read: no answer")
 
 
+@pytest.mark.parametrize(("release", "reason"), FAILURES)
 @in_virtual_time
-async def test_a_secret_in_a_log_is_hidden() -> None:
-    _, line = await failed(VERIFY, log="KEY is canary-3c2d!")
+async def test_a_secret_in_a_log_is_hidden(release: str, reason: str) -> None:
+    _, line = await failed(release, log="KEY is canary-3c2d!")
+    assert line["reason"] == reason
     assert line["container_log"] == "KEY is ***!"
 
 

@@ -10,9 +10,10 @@ import pytest
 from core.agents_file.loader import load_agents
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
+from local.signing import public_pem
 from tests.support.app import AGENT, REPOSITORY, App, rotate
 from tests.support.builders import push_data, push_event
-from tests.support.signing import OTHER_KEY, RELEASE_KEY, pem, signature_of
+from tests.support.signing import OTHER_KEY, RELEASE_KEY, signature_of
 
 AGENTS = b"""
 agents:
@@ -24,7 +25,7 @@ agents:
 
 
 def make() -> App:
-    return App(agents=load_agents(AGENTS, lambda _: pem(RELEASE_KEY)))
+    return App(agents=load_agents(AGENTS, lambda _: public_pem(RELEASE_KEY)))
 
 
 def digest(letter: str) -> str:
