@@ -171,3 +171,39 @@ class Snapshot(TypedDict):
     """By digest; whether and as what the image can be deployed."""
     tags: dict[str, list[dict[str, Any]]]
     """By repository; its newest tags."""
+
+
+@CLOSED
+class SignatureVerdict(TypedDict):
+    """A signature of an image, judged by the rules of an agent."""
+
+    digest: str
+    """Of the signature's own manifest."""
+    verdict: Literal["verified", "none", "invalid", "unknown"]
+    signer: str | None
+    detail: str
+
+
+@CLOSED
+class AgentVerdict(TypedDict):
+    """An image, judged by the rules of an agent."""
+
+    agent: str
+    signed_by: list[str]
+    """Who may sign, as agents.yaml has it."""
+    verdict: Literal["verified", "none", "invalid", "unknown"]
+    signer: str | None
+    detail: str
+    signatures: list[SignatureVerdict]
+
+
+@CLOSED
+class Verified(TypedDict):
+    """``slipway verify``."""
+
+    repository: str
+    tag: str | None
+    digest: str
+    signature_count: int
+    agents: list[AgentVerdict]
+    """Those that ask for signatures."""

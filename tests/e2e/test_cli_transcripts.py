@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 TEXT = PAGE.read_text()
 INSPECTS = re.compile(
     r"(?:AGENTS_FILE=\S+ )?slipway "
-    r"(?=(?:validate|plan|why|status|versions|digests|doctor|evaluate)\b|.* --dry-run$)(\w+)[^|>]*$"
+    r"(?=(?:validate|plan|why|status|versions|digests|doctor|evaluate|verify)\b|.* --dry-run$)(\w+)[^|>]*$"
 )
 """A command that changes nothing, so that it can run again with ``--json``."""
 REFUSED = "(exit code 2)"

@@ -34,6 +34,7 @@ DOCUMENTS: dict[str, Any] = {
     "snapshot": reports.Snapshot,
     "status": list[status.AgentStatus | shared.UnreadAgent],
     "validate": reports.Validated,
+    "verify": reports.Verified,
     "versions": list[reports.VersionRow],
     "wait": dict[str, str | None],
     "why": why.Why,
