@@ -13,7 +13,8 @@ from cli.json_documents.shared import CLOSED, Age, Hold, Image, Pause, Rejection
 class Decision(TypedDict):
     """A decision, as the journal has it; a field that it has not is left out."""
 
-    at: Time
+    at: str
+    """In ISO 8601 where Slipway wrote the line."""
     reason: str
     severity: NotRequired[Severity]
     agent: NotRequired[str]
@@ -39,7 +40,7 @@ class Decision(TypedDict):
 class Problem(TypedDict):
     """The last decision about an agent, or an event without one, that needs a person."""
 
-    at: Time
+    at: str
     agent: NotRequired[str]
     event: NotRequired[str]
     reason: str
@@ -53,7 +54,7 @@ class Problem(TypedDict):
 class Evaluation(TypedDict):
     """The scores of a version in its release."""
 
-    at: Time
+    at: str
     agent: str
     version: str
     tag: str | None
