@@ -40,7 +40,7 @@ async def test_why_names_the_signer_of_a_candidate() -> None:
     await app.pushed("v1", "a")
     await app.released()
     result = await explain(context_of(app), "v1", timedelta(days=1))
-    assert f", version 1, signed by {SIGNER}" in result.text
+    assert f"sha256:aaaaaaaaaaaa, signed by {SIGNER}, " in result.text
 
 
 async def test_status_and_the_board_name_the_signer_of_what_serves() -> None:
