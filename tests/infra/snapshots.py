@@ -31,7 +31,6 @@ Json = Mapping[str, Any]
 Values = Mapping[str, str | int | bool]
 
 
-
 def place(subscription: str, group: str) -> str:
     """The beginning of a resource's id."""
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft."
