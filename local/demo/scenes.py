@@ -93,7 +93,7 @@ async def worse_answers(scenario: Scenario) -> None:
     await scenario.release_first_version(SUPPORT, "LIVE")
     await scenario.push(SUPPORT, "v2-worse", "worse", "EVALUATION_FAILED", variables=FLAKY)
     await scenario.check(
-        SUPPORT, ("version 1 is still live", version_is_live("1")), ("version 2 exists", has_versions(2))
+        SUPPORT, ("version 1 has all the traffic", version_is_live("1")), ("version 2 has none", has_versions(2))
     )
 
 
