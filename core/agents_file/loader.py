@@ -70,7 +70,7 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
 
 def warnings(agents: Agents) -> tuple[str, ...]:
     """What is valid and probably not meant, one line each, with its position."""
-    return find_warnings(agents)
+    return tuple(f"{'.'.join(issue.path)}: {issue.message} (line {issue.line})" for issue in find_warnings(agents))
 
 
 def _document(data: bytes) -> Document:
@@ -281,9 +281,10 @@ def _depth(document: Document, home: KeyPath, keys: KeyPath) -> int:
 
 
 def _is_consequence(issue: Issue, document: Document) -> bool:
-    """Whether an issue only follows from an issue of the YAML at the same place, or from a merge key."""
+    """Whether an issue only follows from an issue of the YAML: of the same value, of one in it, or of a merge key."""
     return any(
         (cause.path, cause.line) == (issue.path, issue.line)
+        or cause.path[:-1] == issue.path
         or (cause.path == (*issue.path[:-1], "<<") and issue.message.startswith("is missing"))
         for cause in document.issues
     )
