@@ -58,14 +58,22 @@ MAX_RUN_TIME = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 MAX_UNCLEAR_WRITES = 2
 """After so many writes without a clear answer the message goes back to the queue."""
+HAND_BACK_SECONDS = 1.0
 NO_SLOT = "Foundry refuses requests (429), and other releases are before this one"
 
 
 async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Continue the release that the message names, and wake the next stage; one that names none is only recorded."""
+    """Continue the release that the message names, and wake the next stage; one that names none is only recorded.
+
+    A message whose release other instances take goes back to the queue.
+    """
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
+        if not await gateways.limiter_of(spec.name).takes_release(gateways.clock):
+            # hidden for a moment, or the instance that gives it back would often be the first to see it
+            await gateways.release_queue.enqueue(spec.name, delay=HAND_BACK_SECONDS, traceparent=parsed.traceparent)
+            return
         if await take_promotion(spec, gateways):
             ended = await reconcile(
                 spec, settings, gateways, parsed.traceparent, reports_commits=agents.github is not None
