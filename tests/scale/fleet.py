@@ -96,7 +96,7 @@ class Fleet:
         self._rate_limit = self.rate_limit()
         self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
         self.heartbeats = InMemoryInstances(self.clock)
-        self.instances = [self._instance() for _ in range(load.instances)]
+        self.instances = [self._instance(f"{number:04}") for number in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
 
@@ -104,11 +104,11 @@ class Fleet:
         """What Foundry accepts."""
         return RateLimit(self.clock, self.load.foundry_limit)
 
-    def _instance(self) -> Gateways:
+    def _instance(self, name: str) -> Gateways:
         def storage(target: object) -> Any:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
-        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats))
+        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats), name)
         metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(

@@ -39,12 +39,12 @@ class Instances(Protocol):
 class AppShare:
     """The releases in hand, here and in the other instances; times in seconds of the monotonic clock.
 
-    Without ``instances`` this is the only one.
+    Without ``instances`` this is the only one; without a ``name`` it has a random one.
     """
 
-    def __init__(self, instances: Instances | None = None) -> None:
+    def __init__(self, instances: Instances | None = None, name: str = "") -> None:
         self._instances = instances
-        self._name = uuid.uuid4().hex
+        self._name = name or uuid.uuid4().hex
         self._own: list[tuple[float, str]] = []
         self._others: list[tuple[float, str]] = []
         self._alive = frozenset[str]()

@@ -40,14 +40,14 @@ Sleep = Callable[[float], Awaitable[None]]
 class FoundryRateLimiter:
     """Shared by all releases of the process; a rate of ``inf`` reads a second means no limit.
 
-    The rate is that of the app: ``instances`` are asked what the others have in hand.
+    The rate is that of the app: ``instances`` are asked what the others have in hand, and know this one by ``name``.
     """
 
-    def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None) -> None:
+    def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None, name: str = "") -> None:
         self._most = self._reads_per_second = reads_per_second
         self._refused_at = float("-inf")
         self._polling = 0
-        self._share = AppShare(instances)
+        self._share = AppShare(instances, name)
         self._next_read = 0.0
         self._sweep = asyncio.Lock()
         self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
