@@ -19,7 +19,7 @@ class SharedQueue(InMemoryReleaseQueue):
 
     async def receive(self, instance: int) -> Message:
         """Wait for the next message that is due, and take it."""
-        message = asyncio.get_running_loop().create_future()
+        message: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._idle[instance].append(message)
         self._hand_out()
         return await message
