@@ -41,7 +41,7 @@ from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
-from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
+from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next, put_back
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.refusals import refusal_reason
@@ -58,7 +58,6 @@ MAX_RUN_TIME = timedelta(minutes=20)
 """How long one message may take; functionTimeout in host.json is longer."""
 MAX_UNCLEAR_WRITES = 2
 """After so many writes without a clear answer the message goes back to the queue."""
-HAND_BACK_SECONDS = 1.0
 NO_SLOT = "Foundry refuses requests (429), and other releases are before this one"
 
 
@@ -71,15 +70,13 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
         if not await gateways.limiter_of(spec.name).takes_release(gateways.clock):
-            # hidden for a moment, or the instance that gives it back would often be the first to see it
-            await gateways.release_queue.enqueue(spec.name, delay=HAND_BACK_SECONDS, traceparent=parsed.traceparent)
-            return
+            return await put_back(parsed, gateways)
         if await take_promotion(spec, gateways):
             ended = await reconcile(
                 spec, settings, gateways, parsed.traceparent, reports_commits=agents.github is not None
             )
             await wake_next_stage(spec, ended, agents, gateways)
-        return
+        return None
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
         decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)

@@ -24,7 +24,8 @@ from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.prune_versions import run
 from handlers.prune_versions.run import prune_versions
-from handlers.release_agent.reconcile import HAND_BACK_SECONDS, handle_message, reconcile
+from handlers.release_agent.next_message import PUT_BACK_SECONDS
+from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer
@@ -107,7 +108,7 @@ async def test_a_message_whose_release_another_instance_takes_goes_back_to_the_q
         await asyncio.sleep(1)
         await handle_message(message.to_json(), AGENTS, SETTINGS, gateways)
     queue = cast("InMemoryReleaseQueue", gateways.release_queue)
-    assert queue.sent[-1] == ("agent-0", HAND_BACK_SECONDS)
+    assert queue.sent[-1] == ("agent-0", PUT_BACK_SECONDS)
     assert queue.traceparents[-1] == message.traceparent
     assert "agent-0" not in cast("InMemoryStateStore", gateways.state_store).releases, "no lease was taken"
 
