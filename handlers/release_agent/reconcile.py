@@ -70,13 +70,13 @@ async def handle_message(message: str, agents: Agents, settings: Settings, gatew
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
         if not await gateways.limiter_of(spec.name).takes_release(gateways.clock):
-            return await put_back(parsed, gateways)
-        if await take_promotion(spec, gateways):
+            await put_back(parsed, gateways)
+        elif await take_promotion(spec, gateways):
             ended = await reconcile(
                 spec, settings, gateways, parsed.traceparent, reports_commits=agents.github is not None
             )
             await wake_next_stage(spec, ended, agents, gateways)
-        return None
+        return
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": "release"})
     if parsed:
         decisions.record(Reason.AGENT_UNKNOWN, agent=parsed.target)
