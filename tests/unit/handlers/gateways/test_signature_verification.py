@@ -198,7 +198,7 @@ async def test_a_valid_certificate_of_somebody_else_is_named_and_refused(name: s
     ):
         verdict = await judge(case, signer)
         assert verdict.verdict is Verdict.INVALID
-        assert f"signed_by does not name the signer (signed by {BEACON}" in verdict.detail
+        assert f"signed_by does not name the signer (certificate of {BEACON}" in verdict.detail
     assert "signs another digest" in (await judge(case, digest=DIGEST)).detail
 
 
