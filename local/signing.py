@@ -43,10 +43,15 @@ def stack_key(folder: Path) -> PrivateKey:
     keys = make_private(make_private(folder) / "signing")
     private, public = keys / "release.key", keys / "release.pub"
     if not private.exists():
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         write_private(public, public_pem(key))
         write_private(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return read_key(private)
+
+
+def new_key() -> PrivateKey:
+    """A key of the kind that cosign makes."""
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def read_key(file: Path) -> PrivateKey:

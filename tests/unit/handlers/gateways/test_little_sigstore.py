@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -56,7 +57,7 @@ MUTANTS = [
 """A module, a check of it, and the module without that check."""
 
 
-def load(name: str, source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def load(name: str, source: str, folder: Path) -> ModuleType:
     """A module of changed source, beside the real one."""
     file = folder / f"changed_{name.replace('.', '_')}.py"
     file.write_text(source)
@@ -64,23 +65,25 @@ def load(name: str, source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, file.stem, module)
+    sys.modules[file.stem] = module  # where dataclasses looks for the types that they name
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture
-def changed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def changed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """The verifier, where a module lacks a check."""
     name, before, after = request.param
     sources = {module: Path(str(import_module(module).__file__)).read_text() for module in (VERIFIER, name)}
     assert before in sources[name]
     sources[name] = sources[name].replace(before, after)
-    verifier = load(VERIFIER, sources[VERIFIER], tmp_path, monkeypatch)
+    verifier = load(VERIFIER, sources[VERIFIER], tmp_path)
     if name != VERIFIER:
-        names = vars(load(name, sources[name], tmp_path, monkeypatch)).items()
+        names = vars(load(name, sources[name], tmp_path)).items()
         vars(verifier).update({key: value for key, value in names if key[0] != "_" and key in vars(verifier)})
-    return verifier.SignatureVerifier(unreachable)
+    yield verifier.SignatureVerifier(unreachable)
+    for file in tmp_path.glob("changed_*.py"):
+        del sys.modules[file.stem]
 
 
 @pytest.mark.parametrize("changed", MUTANTS, ids=[before.strip()[:50] for _, before, _ in MUTANTS], indirect=True)
