@@ -59,7 +59,7 @@ async def test_without_bundles_there_is_no_signature() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        ec.generate_private_key(ec.SECP256R1()),
+        *(ec.generate_private_key(curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())),
         ed25519.Ed25519PrivateKey.generate(),
         rsa.generate_private_key(65537, 2048),
     ],
