@@ -53,7 +53,10 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     prune = f"next prune {format_time(next_prune)}{dry_run}"
     text = "\n".join([status_text(statuses, now), join_lines(*reads.notes, prune)])
     data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
-    data += [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
+    data += [
+        {"agent": name, "stage_number": context.agents.agents[name].place.number, "error": str(error)}
+        for name, error in reads.unread.items()
+    ]
     if serving.unread:
         print_error(explain(next(iter(serving.unread.values()))))
     return CommandResult(text, data, SERVICE_ERROR if serving.unread or reads.unread else DONE)

@@ -13,7 +13,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from local.endpoints import PROJECT, ROOT
+from core.target import agent_of, project_of
+from local.endpoints import ROOT
 
 Row = dict[str, Any]
 Board = Callable[[], Awaitable[list[Row]]]
@@ -67,12 +68,13 @@ class StatusBoard:
 
 def to_row(status: Mapping[str, Any]) -> Row:
     """Return a target as the page shows it: plain values, times as Unix milliseconds."""
-    agent, state = status["agent"], status.get("state") or "unknown"
+    target, state = status["agent"], status.get("state") or "unknown"
     severity = severities().get(state)
     return {
-        "target": f"{agent}@{PROJECT}",
-        "agent": agent,
-        "project": PROJECT,
+        "target": target,
+        "agent": agent_of(target),
+        "project": project_of(target),
+        "stage": status["stage_number"],
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
         "desired_tag": status.get("desired"),
@@ -100,6 +102,10 @@ def _waits(status: Mapping[str, Any]) -> list[str]:
     waits = [f"paused by {pause['by']}: {pause['why']}"] if pause else []
     waits += [f"held: {hold['reason']}" for hold in status.get("holds", [])]
     waits += [f"{push['tag']} waits for its age" for push in status.get("waiting", [])]
+    wait = status.get("stage")
+    if wait and wait["reason"] == "STAGE_WAITING":
+        until = datetime.fromisoformat(wait["until"])
+        waits += [f"{wait['tag']} waits for its stage until {until:%Y-%m-%d %H:%M:%S} UTC"]
     waits += [f"window opens {status['window_opens']}"] if status.get("window_opens") else []
     return waits
 
