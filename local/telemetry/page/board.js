@@ -62,6 +62,7 @@ export class Board {
 
   #showStages(rows, filter) {
     const stages = Array.from({ length: Math.max(...this.store.board.map((row) => row.stage)) }, (_, index) => index + 1);
+    this.table.style.setProperty("--stages", stages.length);
     keyed(this.head, ["Agent", ...stages.map((stage) => `Stage ${stage}`)], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
     keyed(this.body, [...new Set(rows.map((row) => row.agent))], {
       key: (agent) => agent,
@@ -69,7 +70,7 @@ export class Board {
       make: (agent) =>
         h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), stages.map((stage) => {
           const targets = rows.filter((row) => row.agent === agent && row.stage === stage);
-          return h("td", { role: "cell", class: "cell" }, targets.length > 0 ? [h("span", { class: "stage" }, `Stage ${stage}`), targets.map(targetOf)] : h("span", { class: "quiet" }, "–"));
+          return h("td", { role: "cell", class: targets.length > 0 ? "cell" : "cell none" }, targets.length > 0 ? [h("span", { class: "stage" }, `Stage ${stage}`), targets.map(targetOf)] : h("span", { class: "quiet" }, "–"));
         })),
     });
   }
