@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from handlers.gateways.errors import GatewayError, PermanentError
+
+if TYPE_CHECKING:
+    from cli.json_documents.shared import ServiceError
 
 ROLES = {
     "Foundry": "Foundry User on the project",
@@ -38,6 +43,11 @@ def explain(error: GatewayError) -> str:
     if isinstance(error, PermanentError):
         return str(error)
     return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
+
+
+def as_json(error: GatewayError) -> ServiceError:
+    """Return the error as fields."""
+    return {"service": error.service, "code": f"{error.code}", "detail": error.message}
 
 
 def sign_in_failure(error: BaseException) -> str | None:

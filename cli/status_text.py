@@ -91,7 +91,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
-    notes += [f"as the state store has it; {status['not_read']}"] if "not_read" in status else []
+    notes += [_not_read(status["not_read"])] if status["not_read"] else []
     return [*notes, *([status["next"]] if status["next"] else [])]
 
 
@@ -131,6 +131,10 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
 def _pause(pause: Mapping[str, Any], now: datetime) -> str:
     until = f" until {format_time(datetime.fromisoformat(pause['until']))}" if pause["until"] else ""
     return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
+
+
+def _not_read(error: Mapping[str, Any]) -> str:
+    return f"as the state store has it; {error['service']}: {error['code']}: {error['detail']}"
 
 
 def _age(at: str | None, now: datetime) -> str:

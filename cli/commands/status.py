@@ -32,7 +32,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all; where Foundry does not answer, as the state store has it."""
     from cli.concurrency import read_agents
     from cli.durations import format_time
-    from cli.errors import explain
+    from cli.errors import as_json, explain
     from cli.exit_codes import DONE, SERVICE_ERROR
     from cli.output import join_lines, print_error
     from cli.release_status import with_drift
@@ -53,10 +53,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     prune = f"next prune {format_time(next_prune)}{dry_run}"
     text = "\n".join([status_text(statuses, now), join_lines(*reads.notes, prune)])
     data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
-    data += [
-        {"agent": name, "stage_number": context.agents.agents[name].place.number, "error": str(error)}
-        for name, error in reads.unread.items()
-    ]
+    data += [{"agent": name, "error": as_json(error)} for name, error in reads.unread.items()]
     if serving.unread:
         print_error(explain(next(iter(serving.unread.values()))))
     return CommandResult(text, data, SERVICE_ERROR if serving.unread or reads.unread else DONE)
@@ -85,8 +82,10 @@ async def _read_serving(context: CommandContext, states: Mapping[str, States]) -
 
 def _serving(spec: AgentSpec, release: ReleaseState, serving: AgentReads[Serving]) -> dict[str, Any]:
     """Return what Foundry said of an agent, or why it said nothing."""
+    from cli.errors import as_json
+
     if error := serving.unread.get(spec.name):
-        return {"not_read": str(error)}
+        return {"not_read": as_json(error)}
     if spec.name not in serving.found:
         return {}
     agent, versions = serving.found[spec.name]
@@ -108,6 +107,7 @@ def _status(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: 
         "versions": None,
         "version_limit": spec.keep.limit,
         "version_limit_status": None,
+        "not_read": None,
     }
 
 

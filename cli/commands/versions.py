@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +11,10 @@ from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from cli.json_documents.reports import VersionRow
     from core.prune.retention import PruneDecision
 
 HEADINGS = ("VERSION", "TAG", "CREATED", "STATUS", "NEXT PRUNE")
-Row = dict[str, Any]
 
 
 def versions(
@@ -35,11 +35,12 @@ async def list_versions(context: CommandContext, agent: str) -> CommandResult:
     spec = context.spec_of(agent)
     reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
     newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
-    rows = [_row(decision) for decision in newest_first]
-    return CommandResult(_text(rows, context.gateways.clock.now()) if rows else f"{agent} has no versions", rows)
+    rows = [_row(decision, context.gateways.clock.now()) for decision in newest_first]
+    return CommandResult(_text(rows) if rows else f"{agent} has no versions", rows)
 
 
-def _row(decision: PruneDecision) -> Row:
+def _row(decision: PruneDecision, now: datetime) -> VersionRow:
+    from cli.durations import age_in_seconds
     from core.definition import push_of_version
     from core.prune.retention import Delete
 
@@ -49,6 +50,7 @@ def _row(decision: PruneDecision) -> Row:
         "tag": push.tag if push and push.tag else None,
         "image": version.image,
         "created_at": version.created_at.isoformat(),
+        "age_s": age_in_seconds(version.created_at, now),
         "status": version.status.value,
         "reason": decision.reason.value,
         "meaning": decision.reason.meaning,
@@ -56,13 +58,12 @@ def _row(decision: PruneDecision) -> Row:
     }
 
 
-def _text(rows: list[Row], now: datetime) -> str:
+def _text(rows: list[VersionRow]) -> str:
     from cli.durations import format_age
     from cli.output import columns
 
-    ages = [format_age(now - datetime.fromisoformat(row["created_at"])) for row in rows]
-    cells = [
-        (row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}")
-        for row, age in zip(rows, ages, strict=True)
-    ]
-    return columns([HEADINGS, *cells])
+    def cells(row: VersionRow) -> tuple[str, ...]:
+        age = format_age(timedelta(seconds=row["age_s"]))
+        return row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}"
+
+    return columns([HEADINGS, *map(cells, rows)])

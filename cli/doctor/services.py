@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from cli.concurrency import read_each
-from cli.doctor import activity, secret_expiries, targets
+from cli.doctor import activity, judges, secret_expiries, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
 from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit
+from core.reasons import Reason
 from core.target import DEFAULT_PROJECT, by_project, project_of
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
@@ -32,8 +34,10 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     ]
     results += [check for specs in by_vault(agents) for check in await _key_vault(specs, agents, gateways)]
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
-    of_agents = await read_each(sorted(agents.agents), lambda name: _agent(name, agents, gateways))
-    results += [check for checks in of_agents for check in checks]
+    names = sorted(agents.agents)
+    of_agents = await read_each(names, lambda name: _agent(name, agents, gateways))
+    results += [replace(check, agent=name) for name, checks in zip(names, of_agents, strict=True) for check in checks]
+    results += await judges.checks(agents, gateways.foundry)
     results += await targets.checks(agents, gateways)
     results += await activity.checks(gateways)
     return results + await secret_expiries.checks(agents, gateways)
@@ -113,8 +117,7 @@ async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     count = f"{len(versions)} of {keep.limit}"
     result = ok(f"{name}: versions", count)
     if near_limit(len(versions), keep):
-        fix = f"slipway prune {name}, or loosen keep in agents.yaml"
-        result = failed(f"{name}: versions", f"{count}: near the limit", fix)
+        result = failed(f"{name}: versions", f"{count}: near the limit of keep in agents.yaml", f"slipway prune {name}")
     return [result, _image(name, push, image)] if push else [result]
 
 
@@ -124,5 +127,6 @@ def _image(name: str, push: Push, image: ImageFacts | None) -> Check:
         detail = f"the registry no longer has {push.digest[:19]}"
         return failed(check, detail, "push it again, and find out what purged it")
     if image.reason:
-        return failed(check, f"{image.reason}: {image.detail}", "docker buildx build --platform linux/amd64 …")
+        build = Reason.WRONG_PLATFORM.remedy_for(name, image=f"{push.repository}:{push.tag}")
+        return replace(failed(check, f"{image.reason}: {image.detail}", build), reason=image.reason)
     return ok(check, "runs on linux/amd64")

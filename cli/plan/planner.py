@@ -104,7 +104,7 @@ async def _plan(
     if arguments.agent is not None and not arguments.image:
         await gateways.release_queue.enqueue(arguments.agent)
     rows += await _release_all(agents, settings, gateways)
-    data = {"at": now, "steps": rows, "assumed": assumptions.sentences}
+    data = {"at": now.isoformat(), "steps": rows, "assumed": assumptions.fields}
     return CommandResult(_text(rows, assumptions), data)
 
 

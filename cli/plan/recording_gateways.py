@@ -106,7 +106,7 @@ class PlanFoundry(InMemoryFoundry):
     def current(self, version: Version) -> Version:
         """Assume that a version becomes active."""
         if version.status is Status.CREATING:
-            self._assumptions.add(f"version {version.number} becomes active")
+            self._assumptions.add("version_becomes_active", version=version.number)
         return super().current(version)
 
     async def get_version(self, agent: str, number: str) -> Version | None:
@@ -127,7 +127,7 @@ class PlanFoundry(InMemoryFoundry):
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         """Assume the answer that the probe expects."""
-        self._assumptions.add("the agent answers as agents.yaml expects")
+        self._assumptions.add("agent_answers_as_expected")
         answer = await super().ask(agent, probe, session, within)
         return replace(answer, status=probe.status) if answer.status == 200 else answer
 
@@ -135,7 +135,7 @@ class PlanFoundry(InMemoryFoundry):
         """Assume that the newest version has these tools."""
         versions = await self.list_toolbox_versions(name)
         number = max((toolbox.version for toolbox in versions), key=int, default="1")
-        self._assumptions.add(f"the toolbox {name} is version {number}")
+        self._assumptions.add("toolbox_version", name, number)
         return Toolbox(name, number, f"{self._project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
 
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
@@ -164,7 +164,7 @@ class PlanKeyVault:
             secret = SecretUnavailable.FORBIDDEN
         if secret is not SecretUnavailable.FORBIDDEN:
             return secret
-        self._assumptions.add(f"the secret {name} exists, as last released: it cannot be read here")
+        self._assumptions.add("secret_exists", name)
         records = self._state_store.releases.items()
         states = (record.state.secrets for target, record in records if project_of(target) == self._project)
         released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)

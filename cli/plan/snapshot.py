@@ -211,7 +211,7 @@ class SnapshotGateways:
         version = await self.get_version(agent, number)
         if version is None:
             return None
-        self._assumptions.add(f"the definition of version {number} is as it was")
+        self._assumptions.add("definition_unchanged", version=number)
         values = dict.fromkeys(version.variables, SecretValue(""))
         return DefinedVersion(version, Definition(version.image, "1", "2Gi", (), values))
 
@@ -236,15 +236,15 @@ class SnapshotGateways:
         entries = (entry for target, entry in self._snapshot.agents.items() if agent_of(target) == agent)
         good = next((entry.release.last_good for entry in entries if entry.release.last_good), None)
         if good is None or not good.tagged:
-            self._assumptions.add("no secret is tagged for the agent")
+            self._assumptions.add("no_tagged_secret")
             return {}
-        self._assumptions.add("the tags of secrets are as at the last release")
+        self._assumptions.add("secret_tags_unchanged")
         return {variable: item.secret for variable, item in good.tagged.items()}
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts:
         """Return it from the snapshot; if the snapshot lacks it, assume an image that runs."""
         if digest not in self._snapshot.images:
-            self._assumptions.add("images that the snapshot lacks run on linux/amd64")
+            self._assumptions.add("images_run")
         return self._snapshot.images.get(digest, ImageFacts(amd64=digest))
 
     async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:

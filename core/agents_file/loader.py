@@ -70,7 +70,7 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
 
 def warnings(agents: Agents) -> tuple[str, ...]:
     """What is valid and probably not meant, one line each, with its position."""
-    return find_warnings(agents)
+    return tuple(f"{'.'.join(issue.path)}: {issue.message} (line {issue.line})" for issue in find_warnings(agents))
 
 
 def _document(data: bytes) -> Document:

@@ -101,6 +101,9 @@ class Foundry(Protocol):
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        """Whether the project of the target has a deployment of a model under this name."""
+
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
 
@@ -209,10 +212,7 @@ class Lease(Lock, Protocol):
         """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
 
     async def write(self, release: ReleaseState) -> bool:
-        """Store the state; False when the lease was lost, after which the holder must stop for good.
-
-        Raises TransientError where storage does not answer.
-        """
+        """Store the state; False when the lease was lost: the holder must stop for good. Raises TransientError."""
 
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""

@@ -69,18 +69,28 @@ class SignatureVerifier:
 
     def _verify(self, bundles: Sequence[SignatureBundle], digest: str, release: ReleaseSpec) -> SignatureCheck:
         problems: list[str] = []
-        unknown = ""
+        unknown: SignatureCheck | None = None
         for bundle in bundles:
-            try:
-                signer = self._signer_of(bundle, digest, release)
-                return SignatureCheck(Verdict.VERIFIED, f"signed by {signer}", signer)
-            except TrustRootError as error:
-                unknown = str(error)
-            except BundleError as error:
-                problems.append(f"{bundle.digest[7:19]} {error}")
+            check = self.verify_one(bundle, digest, release)
+            if check.verdict is Verdict.VERIFIED:
+                return check
+            if check.verdict is Verdict.UNKNOWN:
+                unknown = check
+            else:
+                problems.append(f"{bundle.digest[7:19]} {check.detail}")
         if unknown:
-            return SignatureCheck(Verdict.UNKNOWN, unknown)
+            return unknown
         return not_verified(problems) if problems else SignatureCheck(Verdict.NONE, "no signature was found")
+
+    def verify_one(self, bundle: SignatureBundle, digest: str, release: ReleaseSpec) -> SignatureCheck:
+        """Whether the bundle is a signature of the digest by one of the signers; it blocks, and never raises."""
+        try:
+            signer = self._signer_of(bundle, digest, release)
+        except TrustRootError as error:
+            return SignatureCheck(Verdict.UNKNOWN, str(error))
+        except BundleError as error:
+            return SignatureCheck(Verdict.INVALID, str(error))
+        return SignatureCheck(Verdict.VERIFIED, f"signed by {signer}", signer)
 
     def _signer_of(self, bundle: SignatureBundle, digest: str, release: ReleaseSpec) -> str:
         """Who signed the digest in the bundle; raises BundleError where that is none of the signers."""

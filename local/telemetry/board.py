@@ -74,7 +74,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "target": target,
         "agent": agent_of(target),
         "project": project_of(target),
-        "stage": status["stage_number"],
+        "stage": status.get("stage_number", 1),
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
         "desired_tag": status.get("desired"),
@@ -84,7 +84,11 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "is_open": severity is None and "error" not in status,
         "since": _milliseconds(status.get("since")),
         "waits": _waits(status),
-        "detail": status.get("error") or (status.get("detail", "") if severity != "info" else ""),
+        "detail": _error(status["error"])
+        if "error" in status
+        else status.get("detail", "")
+        if severity != "info"
+        else "",
         "next": status.get("next"),
     }
 
@@ -94,6 +98,10 @@ def severities() -> dict[str, str]:
     """Return the severity of each reason code, from the index of the reason pages."""
     index = ROOT / "docs" / "reference" / "reasons" / "README.md"
     return dict(SEVERITY.findall(index.read_text()))
+
+
+def _error(error: Mapping[str, str]) -> str:
+    return f"{error['service']}: {error['code']}: {error['detail']}"
 
 
 def _waits(status: Mapping[str, Any]) -> list[str]:

@@ -25,8 +25,8 @@ def test_a_failed_target_says_what_to_do() -> None:
 
 def test_a_phase_is_a_release_in_progress_and_an_unread_agent_a_warning() -> None:
     assert to_row({"agent": "a", "stage_number": 1, "state": "verified"})["is_open"]
-    unread = to_row({"agent": "a", "stage_number": 1, "error": "storage does not answer"})
-    assert (unread["severity"], unread["is_open"], unread["detail"]) == ("warning", False, "storage does not answer")
+    unread = to_row({"agent": "a", "error": {"service": "storage", "code": "503", "detail": "busy"}})
+    assert (unread["severity"], unread["is_open"], unread["detail"]) == ("warning", False, "storage: 503: busy")
 
 
 def test_a_target_of_a_later_stage_says_where_it_is_and_until_when_it_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,4 +46,7 @@ def test_a_dataset_is_read_and_what_it_can_show_is_named(tmp_path: Path, capsys:
     with pytest.raises(typer.Exit) as ended:
         validate(file, schema=False, as_json=True)
     assert ended.value.exit_code == WRONG_INPUT
-    assert "dataset, line 4: rows.jsonl line 7: is not JSON" in capsys.readouterr().out
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["file"], error["line"]) == (str(file), 4)
+    assert error["path"] == "agents.a.release.evaluate.dataset"
+    assert error["message"].startswith("rows.jsonl line 7: is not JSON")
