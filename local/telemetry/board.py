@@ -77,6 +77,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "stage": status.get("stage_number", 1),
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
+        "live_signer": status.get("live_signer"),
         "desired_tag": status.get("desired"),
         "state": state,
         "state_tag": status.get("state_tag"),
