@@ -85,11 +85,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "is_open": severity is None and "error" not in status,
         "since": _milliseconds(status.get("since")),
         "waits": _waits(status),
-        "detail": _error(status["error"])
-        if "error" in status
-        else status.get("detail", "")
-        if severity != "info"
-        else "",
+        "detail": _detail(status) if severity != "info" else "",
         "next": status.get("next"),
     }
 
@@ -101,8 +97,9 @@ def severities() -> dict[str, str]:
     return dict(SEVERITY.findall(index.read_text()))
 
 
-def _error(error: Mapping[str, str]) -> str:
-    return f"{error['service']}: {error['code']}: {error['detail']}"
+def _detail(status: Mapping[str, Any]) -> str:
+    error = status.get("error")
+    return f"{error['service']}: {error['code']}: {error['detail']}" if error else status.get("detail", "")
 
 
 def _waits(status: Mapping[str, Any]) -> list[str]:
