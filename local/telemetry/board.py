@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from core.target import agent_of, project_of
 from local.endpoints import ROOT
 
 Row = dict[str, Any]
@@ -70,10 +69,11 @@ def to_row(status: Mapping[str, Any]) -> Row:
     """Return a target as the page shows it: plain values, times as Unix milliseconds."""
     target, state = status["agent"], status.get("state") or "unknown"
     severity = severities().get(state)
+    agent, _, project = target.partition("@")
     return {
         "target": target,
-        "agent": agent_of(target),
-        "project": project_of(target),
+        "agent": agent,
+        "project": project or "default",
         "stage": status.get("stage_number", 1),
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
