@@ -39,8 +39,9 @@ check: $(READY)  ## check format, lint and types, run the unit tests, require fu
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
 
-docs: $(READY)  ## write the reason pages from core/reasons.yaml
+docs: $(READY)  ## write the reason pages from core/reasons.yaml, and the schemas of what --json prints
 	$(BIN)/python docs/reference/reasons/generate.py
+	$(BIN)/python docs/reference/cli-json/generate.py
 
 infra: $(READY)  ## test infra/ and its hooks; compile and evaluate if BICEP or ../shared/tools/bicep is a compiler
 	$(BIN)/pytest tests/infra $(ARGS)

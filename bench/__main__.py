@@ -24,6 +24,7 @@ from bench import (
     overhead,
     pruning,
     safety,
+    signatures,
     telemetry,
     trigger,
     unasked,
@@ -46,6 +47,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "journal": journal.rows,
     "lists": lists.rows,
     "unasked": unasked.rows,
+    "signatures": signatures.rows,
     "safety": safety.rows,
     "command line": command_line.rows,
 }

@@ -49,6 +49,11 @@ def time_with_zone(text: str) -> datetime | None:
     return at if at.tzinfo else None
 
 
+def age_in_seconds(at: datetime, now: datetime) -> int:
+    """Return how long ago a time was, in whole seconds."""
+    return max(0, int((now - at).total_seconds()))
+
+
 def as_iso(at: datetime | None) -> str | None:
     """Return a time as JSON has it."""
     return at.isoformat() if at else None

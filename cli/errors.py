@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from handlers.gateways.errors import GatewayError, PermanentError
+
+if TYPE_CHECKING:
+    from cli.json_documents.shared import ServiceError
 
 ROLES = {
     "Foundry": "Foundry User on the project",
@@ -26,6 +31,11 @@ def explain(error: GatewayError) -> str:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
     if error.code == "STATE_UNREADABLE":
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
+    if isinstance(error, PermanentError) and error.other_tenant:
+        return (
+            f"{error}\nit belongs to another tenant than this sign-in: `az login --tenant <its tenant>`; "
+            "the app reaches only projects of its own tenant"
+        )
     status = error.status if isinstance(error, PermanentError) else None
     if status == 401:
         return (
@@ -38,6 +48,11 @@ def explain(error: GatewayError) -> str:
     if isinstance(error, PermanentError):
         return str(error)
     return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
+
+
+def as_json(error: GatewayError) -> ServiceError:
+    """Return the error as fields."""
+    return {"service": error.service, "code": f"{error.code}", "detail": error.message}
 
 
 def sign_in_failure(error: BaseException) -> str | None:

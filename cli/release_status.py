@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cli.durations import as_iso
+from cli.durations import age_in_seconds, as_iso
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release_outcome import awaits_approval, awaits_window
-from core.state.desired import DesiredState, Hold, Pause
+from core.state.desired import DesiredState, Hold, Pause, RejectedPush, RollbackRequest
 from core.state.holds import active
 from core.state.release import ReleaseState
 from core.state.rollbacks import is_done
 from core.waits import old_enough_at
+
+if TYPE_CHECKING:
+    from cli.json_documents import shared
+    from cli.json_documents.status import StageWait
 
 QUEUED = "queued"
 """The state of an agent whose release was requested and has not begun."""
@@ -40,6 +43,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "state": state.name,
         "state_tag": state.tag,
         "since": as_iso(state.since),
+        "age_s": age_in_seconds(state.since, now) if state.since else None,
         "phase": str(release.phase),
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
@@ -48,11 +52,12 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
         **_window(spec, now),
+        "stage_number": spec.place.number,
         "stage": _stage(desired, spec),
-        "rejected": _rejected(desired),
-        "rolled_back": _rolled_back(desired, release),
-        "pause": _as_json(pause) if pause else None,
-        "holds": [_as_json(hold) for hold in active(desired, release, now)],
+        "rejected": rejection_fields(desired.last_rejection, now) if desired.last_rejection else None,
+        "rolled_back": rollback_fields(desired.rollback, release, now) if desired.rollback else None,
+        "pause": pause_fields(pause, now) if pause else None,
+        "holds": [hold_fields(hold, now) for hold in active(desired, release, now)],
         "waiting": [
             {"tag": item.push.tag, "digest": item.push.digest, "until": old_enough[item.push.digest].isoformat()}
             for item in desired.waiting
@@ -132,7 +137,7 @@ def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> 
     return desired.not_before if waits and desired.not_before and desired.not_before > now else None
 
 
-def _stage(desired: DesiredState, spec: AgentSpec) -> dict[str, Any] | None:
+def _stage(desired: DesiredState, spec: AgentSpec) -> StageWait | None:
     """Return the image that waits for its stage; None in the first stage, and where none waits."""
     wait = desired.stage_wait
     if wait is None or not spec.place.upstream:
@@ -148,28 +153,53 @@ def _stage(desired: DesiredState, spec: AgentSpec) -> dict[str, Any] | None:
     }
 
 
-def _rejected(desired: DesiredState) -> dict[str, Any] | None:
-    rejection = desired.last_rejection
-    if rejection is None:
-        return None
+def rejection_fields(rejection: RejectedPush, now: datetime) -> shared.Rejection:
+    """Return the rejected push, why and when, as JSON has it."""
     push = rejection.push
-    image = push.fields
-    return {"reason": rejection.reason, **image, "detail": rejection.detail, "at": as_iso(rejection.at)}
+    return {
+        "repository": push.repository,
+        "tag": push.tag,
+        "digest": push.digest,
+        "reason": rejection.reason,
+        "detail": rejection.detail,
+        "at": rejection.at.isoformat(),
+        "age_s": age_in_seconds(rejection.at, now),
+    }
 
 
-def _rolled_back(desired: DesiredState, release: ReleaseState) -> dict[str, Any] | None:
-    rollback = desired.rollback
-    if rollback is None:
-        return None
+def rollback_fields(rollback: RollbackRequest, release: ReleaseState, now: datetime) -> shared.Rollback:
+    """Return the rollback and how far it is, as JSON has it."""
     return {
         "version": rollback.version,
         "by": rollback.by,
         "why": rollback.why,
         "at": as_iso(rollback.at),
+        "age_s": age_in_seconds(rollback.at, now) if rollback.at else None,
         "is_done": is_done(rollback, release),
         "config_waits_since": as_iso(rollback.config_at),
     }
 
 
-def _as_json(value: Pause | Hold) -> dict[str, Any]:
-    return {key: as_iso(item) if isinstance(item, datetime) else item for key, item in asdict(value).items()}
+def pause_fields(pause: Pause, now: datetime) -> shared.Pause:
+    """Return the pause as JSON has it."""
+    return {
+        "why": pause.why,
+        "by": pause.by,
+        "since": pause.since.isoformat(),
+        "age_s": age_in_seconds(pause.since, now),
+        "until": as_iso(pause.until),
+    }
+
+
+def hold_fields(hold: Hold, now: datetime) -> shared.Hold:
+    """Return the hold as JSON has it."""
+    return {
+        "digest": hold.digest,
+        "fingerprint": hold.fingerprint,
+        "reason": hold.reason,
+        "detail": hold.detail,
+        "by": hold.by,
+        "since": hold.since.isoformat(),
+        "age_s": age_in_seconds(hold.since, now),
+        "until": as_iso(hold.until),
+    }

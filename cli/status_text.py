@@ -1,14 +1,19 @@
-"""The text of ``slipway status``: a table of the agents, and below it what each one waits for or needs."""
+"""The text of ``slipway status``: a table of the agents, and below it what each one waits for or needs.
+
+Where agents have stages the table is a board: agents down, stages across.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from cli.durations import format_age, format_time
 from cli.output import columns, join_lines
 from core.reasons import Reason
+from core.target import agent_of, project_of
 
 HEADINGS = ("AGENT", "LIVE", "DESIRED", "STATE", "SINCE", "VERSIONS")
 LIMITS = {"near": ", near the limit", "reached": ", limit reached"}
@@ -19,26 +24,58 @@ def status_text(statuses: Sequence[Status], now: datetime) -> str:
     """Return the table, and below it the agents that need more words, in the same order."""
     if not statuses:
         return ""
-    table = columns([HEADINGS, *(_row(status, now) for status in statuses)])
+    in_stages = len({status["stage_number"] for status in statuses}) > 1
+    rows = _board(statuses, now) if in_stages else [HEADINGS, *(_row(status, now) for status in statuses)]
     notes = {status["agent"]: _notes(status, now) for status in statuses}
     blocks = [join_lines(f"{agent}:", *(f"  {line}" for line in lines)) for agent, lines in notes.items() if lines]
-    return "\n".join([table, *blocks])
+    return "\n".join([columns(rows), *blocks])
+
+
+def _board(statuses: Sequence[Status], now: datetime) -> list[tuple[str, ...]]:
+    """Return the rows of the board: a column per stage, and in it two lines per target."""
+    stages = range(1, max(status["stage_number"] for status in statuses) + 1)
+    rows = [("AGENT", *(f"STAGE {stage}" for stage in stages))]
+    for agent in dict.fromkeys(agent_of(status["agent"]) for status in statuses):
+        targets = [status for status in statuses if agent_of(status["agent"]) == agent]
+        cells = [
+            [line for target in targets if target["stage_number"] == stage for line in _cell(target, now)]
+            for stage in stages
+        ]
+        rows += zip_longest([agent], *cells, fillvalue="")
+    return rows
+
+
+def _cell(status: Status, now: datetime) -> list[str]:
+    state = f"  {_state(status, status['live_tag'])}  {_age(status['since'], now)}"
+    limit = LIMITS.get(status["version_limit_status"])
+    versions = [f"  {_versions(status)} versions{limit}"] if limit else []
+    return [f"{project_of(status['agent'])}  {_live(status)}", state, *versions]
 
 
 def _row(status: Status, now: datetime) -> tuple[str, ...]:
-    tag = status["live_tag"]
-    live = f"{status['live']} ({tag})" if status["live"] and tag else status["live"] or "none"
-    about = status["state_tag"]
-    of_another = f" ({about})" if about and about != status["desired"] else ""
-    versions = f"{status['versions']} of {status['version_limit']}" if status["versions"] is not None else "not read"
     return (
         status["agent"],
-        live,
+        _live(status),
         status["desired"] or "none",
-        f"{status['state']}{of_another}",
+        _state(status, status["desired"]),
         _age(status["since"], now),
-        versions + LIMITS.get(status["version_limit_status"], ""),
+        _versions(status) + LIMITS.get(status["version_limit_status"], ""),
     )
+
+
+def _live(status: Status) -> str:
+    tag = status["live_tag"]
+    return f"{status['live']} ({tag})" if status["live"] and tag else status["live"] or "none"
+
+
+def _state(status: Status, shown_tag: str | None) -> str:
+    """Return the state, with the tag of the push that it is about where that is another than the one shown."""
+    about = status["state_tag"]
+    return f"{status['state']} ({about})" if about and about != shown_tag else str(status["state"])
+
+
+def _versions(status: Status) -> str:
+    return f"{status['versions']} of {status['version_limit']}" if status["versions"] is not None else "not read"
 
 
 def _notes(status: Status, now: datetime) -> list[str]:
@@ -50,10 +87,11 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
     notes += [_pause(status["pause"], now)] if status["pause"] else []
     notes += [f"{push['tag']} waits until {_clock(push['until'])} (release.min_push_age)" for push in status["waiting"]]
+    notes += [_stage(status["stage"])] if status["stage"] else []
     notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
-    notes += [f"as the state store has it; {status['not_read']}"] if "not_read" in status else []
+    notes += [_not_read(status["not_read"])] if status["not_read"] else []
     return [*notes, *([status["next"]] if status["next"] else [])]
 
 
@@ -66,6 +104,12 @@ def _hold(hold: Mapping[str, Any]) -> str:
     until = f"until {format_time(datetime.fromisoformat(hold['until']))}" if hold["until"] else "until removed"
     by = f" by {hold['by']}" if hold["by"] else ""
     return f"hold {hold['digest'] or hold['fingerprint']} {hold['reason']}{by}, {until}: {hold['detail']}"
+
+
+def _stage(wait: Mapping[str, Any]) -> str:
+    since = f"{wait['tag']} is good at {', '.join(wait['upstream'])} since {_clock(wait['since'])}"
+    is_due = wait["reason"] == Reason.STAGE_WAITING
+    return f"{since}, goes on at {_clock(wait['until'])}" if is_due else f"{since}, and is not taken: {wait['reason']}"
 
 
 def _rejected(push: Mapping[str, Any], now: datetime) -> str:
@@ -87,6 +131,10 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
 def _pause(pause: Mapping[str, Any], now: datetime) -> str:
     until = f" until {format_time(datetime.fromisoformat(pause['until']))}" if pause["until"] else ""
     return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
+
+
+def _not_read(error: Mapping[str, Any]) -> str:
+    return f"as the state store has it; {error['service']}: {error['code']}: {error['detail']}"
 
 
 def _age(at: str | None, now: datetime) -> str:

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cli.durations import as_iso, format_age, format_time
-from cli.release_status import release_status
+from cli.durations import as_iso
+from cli.release_status import hold_fields, pause_fields, rejection_fields, release_status, rollback_fields
 from core.agents_file.spec import AgentSpec
 from core.model import Push
 from core.reasons import Reason
 from core.release_outcome import awaits_window
-from core.state.desired import DesiredState
+from core.state.desired import DesiredState, RollbackRequest
 from core.state.holds import active
 from core.state.release import ReleaseState
-from core.state.rollbacks import describe
 
 MIN_DIGEST_DIGITS = 6
 Decision = Mapping[str, object]
@@ -80,17 +79,24 @@ def as_decision(push: Push) -> Decision:
     return {"digest": push.digest, "tag": push.tag, "event": push.event_id, "repository": push.repository}
 
 
-def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, str]]:
-    """Return the desired push, the last good one, the candidate's and those that wait, with a kind and a note."""
-    good = release.last_good.push if release.last_good else None
-    candidate = release.push if release.is_open else None
-    note = f", {release.phase}, version {release.candidate}"
-    pushes = [("desired", desired.push, ""), ("last_good", good, ""), ("candidate", candidate, note)]
-    pushes += [("waiting", item.push, ", younger than release.min_push_age") for item in desired.waiting]
+def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, dict[str, Any]]]:
+    """Return the desired push, the last good one, the candidate's and those that wait, with a kind and more fields."""
+    good, candidate = release.last_good, release.push if release.is_open else None
+    phase = {"phase": release.phase.value, "version": release.candidate, **_signer(release.signer)}
+    pushes = [("desired", desired.push, {}), ("candidate", candidate, phase)]
+    pushes[1:1] = [("last_good", good.push, _signer(good.signer))] if good else []
+    pushes += [("waiting", item.push, _wait(Reason.NOT_DUE, item.since, None)) for item in desired.waiting]
     if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
-        since, until = format_time(stage.since), format_time(stage.until)
-        pushes.append(("waiting", stage.push, f", good in the stage before since {since}, goes on at {until}"))
-    return [(kind, push, text) for kind, push, text in pushes if push is not None]
+        pushes.append(("waiting", stage.push, _wait(Reason.STAGE_WAITING, stage.since, stage.until)))
+    return [(kind, push, fields) for kind, push, fields in pushes if push is not None]
+
+
+def _wait(reason: Reason, since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    return {"reason": reason.value, "since": as_iso(since), "until": as_iso(until)}
+
+
+def _signer(signer: str) -> dict[str, Any]:
+    return {"signer": signer} if signer else {}
 
 
 def current_state(
@@ -99,12 +105,12 @@ def current_state(
     """Return what of the agent's state concerns the subject."""
     is_agent = subject.text == spec.name
     pushes = [item for item in pushes_of(desired, release) if is_agent or subject.includes(item[1])]
-    entries = [
-        _entry(kind, f"{push.repository}:{push.tag} {push.digest[:19]}{note}", **push.fields)
-        for kind, push, note in pushes
-    ]
-    entries += _rejected(desired, subject, is_agent=is_agent)
-    entries += _rolled_back(desired, subject, is_agent=is_agent)
+    entries: list[Entry] = [{"kind": kind, **push.fields, **fields} for kind, push, fields in pushes]
+    rejection, rollback = desired.last_rejection, desired.rollback
+    if rejection is not None and (is_agent or subject.includes(rejection.push)):
+        entries.append({"kind": "rejected", **rejection_fields(rejection, now)})
+    if rollback is not None and (is_agent or _is_rolled_back(desired, rollback, subject)):
+        entries.append({"kind": "rolled_back", **rollback_fields(rollback, release, now)})
     entries += _holds(desired, release, subject, is_agent=is_agent, now=now)
     is_next = is_agent or any(kind in ("desired", "candidate", "waiting") for kind, _, _ in pushes)
     if is_next:
@@ -112,40 +118,28 @@ def current_state(
     return [{"agent": spec.name, **entry} for entry in entries]
 
 
-def _entry(kind: str, detail: str, **fields: object) -> Entry:
-    return {"kind": kind, "detail": detail, **fields}
-
-
-def _rejected(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:
-    rejection = desired.last_rejection
-    if rejection is None or not (is_agent or subject.includes(rejection.push)):
-        return []
-    detail = f"{rejection.reason}: {rejection.detail}"
-    return [_entry("rejected", detail, reason=rejection.reason, **rejection.push.fields)]
+def _is_rolled_back(desired: DesiredState, rollback: RollbackRequest, subject: Subject) -> bool:
+    """True where the rollback in force is to the subject or away from it."""
+    held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
+    about = [*held, *([as_decision(rollback.push)] if rollback.push else [])]
+    return any(map(subject.concerns, about))
 
 
 def _holds(
     desired: DesiredState, release: ReleaseState, subject: Subject, *, is_agent: bool, now: datetime
 ) -> list[Entry]:
-    entries = []
+    entries: list[Entry] = []
     for hold in active(desired, release, now):
         is_named = hold.digest and subject.concerns({"digest": hold.digest})
         is_definition = hold.fingerprint == release.fingerprint and release.push and subject.includes(release.push)
         if is_agent or is_named or (hold.fingerprint and is_definition):
-            until = f"until {format_time(hold.until)}" if hold.until else "until removed"
-            detail = f"{hold.reason} by {hold.by} {until}: {hold.detail}"
-            fields = {"digest": hold.digest, "by": hold.by, "why": hold.detail, "until": as_iso(hold.until)}
-            entries.append(_entry("hold", detail, reason=hold.reason, **fields))
+            entries.append({"kind": "hold", "why": hold.detail, **hold_fields(hold, now)})
     return entries
 
 
 def _pause(desired: DesiredState, now: datetime) -> list[Entry]:
     pause = desired.pause
-    if pause is None or not pause.is_active(now):
-        return []
-    until = f" until {format_time(pause.until)}" if pause.until else ""
-    detail = f"by {pause.by} {format_age(now - pause.since)}{until}: {pause.why}"
-    return [_entry("pause", detail, by=pause.by, why=pause.why, since=as_iso(pause.since), until=as_iso(pause.until))]
+    return [{"kind": "pause", **pause_fields(pause, now)}] if pause is not None and pause.is_active(now) else []
 
 
 def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry]:
@@ -153,7 +147,7 @@ def _window(spec: AgentSpec, release: ReleaseState, now: datetime) -> list[Entry
     opening = spec.release.opens_at(now)
     if release.push is None or opening is None or not awaits_window(release):
         return []
-    return [_entry("window", f"closed, opens {spec.release.describe(opening, now)}", opens_at=as_iso(opening))]
+    return [{"kind": "window", "opens_at": as_iso(opening), "opens": spec.release.describe(opening, now)}]
 
 
 def _release(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: datetime) -> list[Entry]:
@@ -162,19 +156,5 @@ def _release(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now:
     is_shown = status["state"] == Reason.NOT_DUE and desired.waiting  # with the pushes that wait
     if is_shown or status["state"] in (Reason.LIVE, Reason.ALREADY_LIVE, Reason.NO_PUSH_YET):
         return []
-    since = f" {format_age(now - datetime.fromisoformat(status['since']))}" if status["since"] else ""
-    words = [f"{status['state']}{since}", status["detail"] if status["state"] == release.reason else "", status["next"]]
-    fields = {key: status[key] for key in ("state", "since", "not_before", "remedy")}
-    return [_entry("release", ": ".join(word for word in words if word), **fields)]
-
-
-def _rolled_back(desired: DesiredState, subject: Subject, *, is_agent: bool) -> list[Entry]:
-    """Return the rollback in force, where it is to the subject or away from it."""
-    rollback = desired.rollback
-    if rollback is None:
-        return []
-    held = [{"digest": hold.digest} for hold in desired.holds if hold.digest and hold.since == rollback.at]
-    about = [*held, *([as_decision(rollback.push)] if rollback.push else [])]
-    if not is_agent and not any(map(subject.concerns, about)):
-        return []
-    return [_entry("rolled_back", describe(rollback), version=rollback.version, by=rollback.by, why=rollback.why)]
+    fields = {key: status[key] for key in ("state", "since", "age_s", "not_before", "next", "remedy")}
+    return [{"kind": "release", "detail": status["detail"] if status["state"] == release.reason else "", **fields}]

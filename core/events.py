@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from core.model import Push
 from core.reasons import Reason
 from core.text_encoding import repair_text
 from core.timing import FIRST_TIME, MAX_CLOCK_SKEW
+from core.vault_address import vault_address
 
 IMAGE_PUSHED = "Microsoft.ContainerRegistry.ImagePushed"
 SECRET_NEW_VERSION = "Microsoft.KeyVault.SecretNewVersionCreated"
@@ -27,7 +28,7 @@ ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}.*|.*\.(sig|att|sbom)")
 """Tags that cosign, notation and ORAS create for what they attach to an image."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
-SECRET_ID = re.compile(r"https?://([^/\s]+)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
+SECRET_ID = re.compile(r"https?://([^/\s]+(?:/[\w.~-]+)*)/secrets/([0-9a-zA-Z-]{1,127})/([0-9a-zA-Z]+)/?")
 REGISTRY_ID = re.compile(
     r"subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.containerregistry/registries/([^/]+)"
 )
@@ -60,6 +61,8 @@ class SecretChanged:
     dry_run: bool = False
     at: datetime | None = field(default=None, compare=False)
     """The time of the event, by the vault's clock where that is believable."""
+    address: str = ""
+    """The vault's address, where it is the vault of a project; empty for that of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +82,23 @@ Json = Mapping[str, object]
 
 
 def parse_events(
-    payload: str, registry: str, received_at: datetime, vault: str = "", *, registry_id: str = "", vault_id: str = ""
+    payload: str,
+    registry: str,
+    received_at: datetime,
+    vault: str = "",
+    *,
+    registry_id: str = "",
+    vault_id: str = "",
+    project_vaults: Collection[str] = (),
 ) -> tuple[ParsedEvent, ...]:
     """Every event of a delivery; never raises, and a malformed event does not affect the others.
 
     ``registry`` is the resource name that a topic must end with, ``vault`` the host that a secret must be in, if it is
-    given. The topic must be ``registry_id`` or ``vault_id``, where that is given. ``received_at`` replaces a time that
-    is unreadable or not believable.
+    given. The topic must be ``registry_id`` or ``vault_id``, where that is given. A secret may also be in one of
+    ``project_vaults``, which are addresses. ``received_at`` replaces a time that is unreadable or not believable.
     """
-    ours = _Ours(registry.lower(), _resource_id(registry_id), vault.lower(), _resource_id(vault_id), received_at)
+    ids = _resource_id(registry_id), _resource_id(vault_id)
+    ours = _Ours(registry.lower(), vault.lower(), *ids, frozenset(project_vaults), received_at)
     return tuple(_event(event, ours) for event in _bodies(repair_text(payload)))
 
 
@@ -96,9 +107,10 @@ class _Ours:
     """What an event is compared with."""
 
     registry: str
-    registry_id: str
     vault: str
+    registry_id: str
     vault_id: str
+    project_vaults: frozenset[str]
     received_at: datetime
 
 
@@ -223,16 +235,21 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     match = SECRET_ID.fullmatch((_text(data, "Id") or _text(data, "id")).strip())
     if match is None:
         return Ignored(event_id, Reason.MALFORMED_EVENT, "data.Id is not the identifier of a secret version")
-    host, name, version = match.groups()
-    host = host.lower().removesuffix(":443")
+    place, name, version = match.groups()
+    address, host = vault_address(place), place.lower().removesuffix(":443")
+    of_project = address if address in ours.project_vaults else ""
+    if not of_project and (other := _other_vault(host, _topic(body), ours)):
+        return Ignored(event_id, Reason.OTHER_VAULT, other)
+    known = host.partition(".")[0], name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data)
+    return SecretChanged(*known, _event_time(body, data, ours.received_at), of_project)
+
+
+def _other_vault(host: str, topic: str, ours: _Ours) -> str:
+    """What shows that a secret is not in the vault of the settings."""
     if ours.vault and host != ours.vault:
-        return Ignored(event_id, Reason.OTHER_VAULT, _quote(host))
-    topic = _topic(body)
-    if topic and ours.vault_id and _resource_id(topic) != ours.vault_id:
-        return Ignored(event_id, Reason.OTHER_VAULT, _quote(topic, MAX_TOPIC_CHARS))
-    vault = host.partition(".")[0]
-    at = _event_time(body, data, ours.received_at)
-    return SecretChanged(vault, name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data), at)
+        return _quote(host)
+    is_elsewhere = topic and ours.vault_id and _resource_id(topic) != ours.vault_id
+    return _quote(topic, MAX_TOPIC_CHARS) if is_elsewhere else ""
 
 
 def _data(body: Json) -> Json:

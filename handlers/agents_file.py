@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents
+from core.vault_address import vault_address
 from handlers.redaction import keep_names
 from handlers.settings import APP_ROOT, ConfigError, Settings
 
@@ -29,6 +30,10 @@ def load_agents_file(settings: Settings) -> Agents:
             raise ConfigError(
                 f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
             )
+    shared = vault_address(settings.key_vault_url)
+    if shared in agents.vaults.values():
+        others = {name: vault for name, vault in agents.vaults.items() if vault != shared}
+        return agents.model_copy(update={"vaults": others})
     return agents
 
 

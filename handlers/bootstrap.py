@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.agents_file.spec import Agents
     from handlers.gateways.commit_statuses import GitHub
     from handlers.gateways.interfaces import Gateways
+    from handlers.gateways.project_vaults import ProjectVaults
     from handlers.gateways.storage.account import StorageAccount
     from handlers.settings import Settings
 
@@ -69,6 +70,17 @@ def _account() -> StorageAccount:
 
 
 @cache
+def _vaults() -> ProjectVaults:
+    from handlers.gateways.key_vault import AzureKeyVault
+    from handlers.gateways.project_vaults import ProjectVaults
+
+    def connect(address: str) -> AzureKeyVault:
+        return AzureKeyVault(address, credential())
+
+    return ProjectVaults(connect(settings().key_vault_url), lambda: agents().vaults, connect)
+
+
+@cache
 def gateways() -> Gateways:
     """All gateways, with one credential; nothing connects before it is used."""
     from core.target import DEFAULT_PROJECT
@@ -78,7 +90,6 @@ def gateways() -> Gateways:
     from handlers.gateways.foundry.projects import FoundryProjects
     from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
-    from handlers.gateways.key_vault import AzureKeyVault
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.shared_registry import SharedRegistry
     from handlers.gateways.storage.instances import BlobInstances
@@ -93,9 +104,10 @@ def gateways() -> Gateways:
     def connect(name: str, endpoint: str) -> AzureFoundry:
         return AzureFoundry(endpoint, credential(), limiters(name), clock)
 
+    vaults = _vaults()
     return Gateways(
         foundry=FoundryProjects(connect(DEFAULT_PROJECT, project), lambda: agents().projects, connect),
-        key_vault=AzureKeyVault(env.key_vault_url, credential()),
+        key_vault=vaults.of(DEFAULT_PROJECT),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
         release_queue=StorageReleaseQueue(account),
@@ -105,6 +117,7 @@ def gateways() -> Gateways:
         commit_statuses=StorageCommitStatusQueue(account),
         rate_limiter=limiters(DEFAULT_PROJECT),
         project_limiter=limiters,
+        project_vault=vaults.of,
     )
 
 
@@ -118,7 +131,7 @@ def _github() -> GitHub:
 async def close() -> None:
     """Close all connections: for a process that ends after one command; a Functions host never calls it."""
     made = gateways()
-    clients: list[Any] = [made.foundry, made.key_vault, made.registry, _account(), credential()]
+    clients: list[Any] = [made.foundry, _vaults(), made.registry, _account(), credential()]
     for client in [*clients, made.outcome_publisher] if made.outcome_publisher else clients:
         await client.close()
 

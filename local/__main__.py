@@ -165,11 +165,17 @@ def configure_part(
 
 
 @app.command("secret")
-def set_secret(name: str, value: str, folder: Folder = Path(".local")) -> None:
+def set_secret(
+    name: str,
+    value: str,
+    vault: Annotated[str, typer.Option(help="Another vault of the stand-in: its name below /vaults/.")] = "",
+    folder: Folder = Path(".local"),
+) -> None:
     """Write a new version of a secret to the local Key Vault, which publishes an event."""
     endpoints = _endpoints(folder)
     _note_time(folder)
-    _run(configure(endpoints, "vault", f"secrets/{name}", {"value": value}))
+    place = f"vaults/{vault}/secrets" if vault else "secrets"
+    _run(configure(endpoints, "vault", f"{place}/{name}", {"value": value}))
 
 
 @app.command("watch")

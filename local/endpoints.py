@@ -103,12 +103,20 @@ def _telemetry(url: str) -> dict[str, str]:
     }
 
 
-def secret_names(agents: Path) -> list[str]:
-    """Return every ``{secret: name}`` of an agents file; raise AgentsFileError if the file is wrong."""
-    references = [
-        value for spec in _load(agents).agents.values() for value in spec.env.values() if isinstance(value, SecretRef)
-    ]
-    return sorted({reference.secret for reference in references})
+def secret_names(agents: Path) -> list[tuple[str, str]]:
+    """Return every ``{secret: name}`` of an agents file, each with its vault; raise AgentsFileError if it is wrong.
+
+    The vault is a name below the stand-in's ``/vaults/``, or empty for that of the settings.
+    """
+    loaded = _load(agents)
+    return sorted(
+        {
+            (loaded.vault_of(spec.name).partition("/vaults/")[2], value.secret)
+            for spec in loaded.agents.values()
+            for value in spec.env.values()
+            if isinstance(value, SecretRef)
+        }
+    )
 
 
 def app_key_name(agents: Path) -> str:

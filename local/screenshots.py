@@ -18,7 +18,7 @@ from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 
 from local.demo.output import Output
-from local.demo.run import AGENTS, play
+from local.demo.run import copy_agents, play
 from local.demo.stack_driver import StackDriver
 from local.stack import Options, Stack
 
@@ -32,7 +32,9 @@ LAST_METRIC = "slipway.versions.pruned"
 async def take_screenshots(folder: Path, chromium: str) -> None:
     """Run the demo and write a light and a dark screenshot."""
     with tempfile.TemporaryDirectory(prefix="slipway-demo-") as stack_folder:
-        stack = Stack(Options(Path(stack_folder), AGENTS, free_ports=True), report=lambda _: None)
+        stack = Stack(
+            Options(Path(stack_folder), copy_agents(Path(stack_folder)), free_ports=True), report=lambda _: None
+        )
         try:
             await stack.up()
             driver = StackDriver(stack.endpoints)

@@ -110,9 +110,9 @@ class Stack:
         self._stand_ins = StandIns(foundry, registry, vault, telemetry)
         if kept:
             await kept_state.restore(kept, self._stand_ins)
-        for name in secrets:
-            if name.lower() not in vault.secrets:
-                await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"))
+        for place, name in secrets:
+            if name.lower() not in vault.secrets_in(place):
+                await vault.put(name, SecretVersion(f"made-up-{uuid.uuid4().hex[:12]}"), place)
         await self._start_github(vault, tls)
         self.endpoints["env"] = environment(self.endpoints, self.options.agents)
         board = StatusBoard(self.endpoints["env"])
@@ -137,7 +137,7 @@ class Stack:
             await part.stop()
         self._lock.release()
 
-    def _secret_names(self) -> list[str]:
+    def _secret_names(self) -> list[tuple[str, str]]:
         try:
             return secret_names(self.options.agents)
         except AgentsFileError as error:

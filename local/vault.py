@@ -40,7 +40,11 @@ class SecretVersion:
 
 
 class Vault(StandIn):
-    """A vault; ``PUT /_local/secrets/<name>`` adds a version without a token."""
+    """A vault; ``PUT /_local/secrets/<name>`` adds a version without a token.
+
+    Each name below ``/vaults/`` is a vault of its own, which begins empty and is gone when the stack stops;
+    ``PUT /_local/vaults/<vault>/secrets/<name>`` adds a version there.
+    """
 
     name = "vault"
 
@@ -48,38 +52,50 @@ class Vault(StandIn):
         super().__init__()
         self.vault = vault
         self.secrets: dict[str, list[SecretVersion]] = {}
+        self._others: dict[str, dict[str, list[SecretVersion]]] = {}
         self._on_event = on_event
 
     def routes(self) -> list[web.RouteDef]:
         """Return the secret operations that Slipway uses, and the control route."""
+        return [route for vault in ("", "/vaults/{vault}") for route in self._routes(vault)]
+
+    def _routes(self, vault: str) -> list[web.RouteDef]:
         return [
-            web.put("/_local/secrets/{name}", self._set_local),
-            web.get("/secrets", self._list),
-            web.get("/secrets/{name}/versions", self._versions),
-            web.get("/secrets/{name}/", self._get),
-            web.get("/secrets/{name}", self._get),
-            web.get("/secrets/{name}/{version}", self._get),
-            web.put("/secrets/{name}", self._set),
+            web.put(f"/_local{vault}/secrets/{{name}}", self._set_local),
+            web.get(f"{vault}/secrets", self._list),
+            web.get(f"{vault}/secrets/{{name}}/versions", self._versions),
+            web.get(f"{vault}/secrets/{{name}}/", self._get),
+            web.get(f"{vault}/secrets/{{name}}", self._get),
+            web.get(f"{vault}/secrets/{{name}}/{{version}}", self._get),
+            web.put(f"{vault}/secrets/{{name}}", self._set),
         ]
 
-    async def put(self, name: str, secret: SecretVersion) -> SecretVersion:
+    def secrets_in(self, vault: str) -> dict[str, list[SecretVersion]]:
+        """Return the secrets of a vault below ``/vaults/``; with an empty name, those of the settings' vault."""
+        return self._others.setdefault(vault.lower(), {}) if vault else self.secrets
+
+    async def put(self, name: str, secret: SecretVersion, vault: str = "") -> SecretVersion:
         """Add a version and publish its event."""
-        self.secrets.setdefault(name.lower(), []).append(secret)
+        self.secrets_in(vault).setdefault(name.lower(), []).append(secret)
         if self._on_event:
-            await self._on_event(self._event(name, secret))
+            await self._on_event(self._event(name, secret, vault))
         return secret
 
-    def _event(self, name: str, secret: SecretVersion) -> dict[str, Any]:
-        """Return the event as Azure's schema page shows it, including the space at the end of ``ObjectName ``."""
+    def _event(self, name: str, secret: SecretVersion, vault: str) -> dict[str, Any]:
+        """Return the event as Azure's schema page shows it, including the space at the end of ``ObjectName ``.
+
+        A secret of a vault below ``/vaults/`` has the address by which agents.yaml names that vault.
+        """
+        address = f"{self.url}/vaults/{vault}" if vault else f"https://{self.vault}.vault.azure.net"
         return {
             "id": str(uuid.uuid4()),
-            "topic": f"{VAULTS}/{self.vault}",
+            "topic": f"{VAULTS}/{vault or self.vault}",
             "subject": name,
             "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z",
             "data": {
-                "Id": f"https://{self.vault}.vault.azure.net/secrets/{name}/{secret.version}",
-                "VaultName": self.vault,
+                "Id": f"{address}/secrets/{name}/{secret.version}",
+                "VaultName": vault or self.vault,
                 "ObjectType": "Secret",
                 "ObjectName ": name,
                 "Version": secret.version,
@@ -106,7 +122,7 @@ class Vault(StandIn):
         name, version = request.match_info["name"], request.match_info.get("version")
         if not NAME.fullmatch(name):
             return _error(400, "BadParameter", f"the name {name} is not valid")
-        versions = self.secrets.get(name.lower(), [])
+        versions = self._asked(request).get(name.lower(), [])
         secret = next((secret for secret in reversed(versions) if version in (None, secret.version)), None)
         if secret is None:
             return _error(404, "SecretNotFound", f"a secret with (name/id) {name} was not found in this key vault")
@@ -129,16 +145,19 @@ class Vault(StandIn):
             content_type=body.get("contentType"),
         )
         name = request.match_info["name"]
-        await self.put(name, secret)
+        await self.put(name, secret, request.match_info.get("vault", ""))
         return web.json_response({"value": secret.value, **self._properties(name, secret, versioned=True)})
 
+    def _asked(self, request: web.Request) -> dict[str, list[SecretVersion]]:
+        return self.secrets_in(request.match_info.get("vault", ""))
+
     async def _list(self, request: web.Request) -> web.Response:
-        newest = [(name, versions[-1]) for name, versions in sorted(self.secrets.items())]
+        newest = [(name, versions[-1]) for name, versions in sorted(self._asked(request).items())]
         return self._page(request, newest)
 
     async def _versions(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        versions = self.secrets.get(name.lower(), [])
+        versions = self._asked(request).get(name.lower(), [])
         return self._page(request, [(name, secret) for secret in versions], versioned=True)
 
     def _page(
@@ -165,6 +184,7 @@ class Vault(StandIn):
             "recoverableDays": 90,
         }
         return {
+            # without /vaults/<vault>: the SDK refuses an id with more parts than Azure's
             "id": f"{self.url}/secrets/{name}" + (f"/{secret.version}" if versioned else ""),
             "attributes": {key: value for key, value in attributes.items() if value is not None},
             **({"tags": secret.tags} if secret.tags else {}),
@@ -176,7 +196,7 @@ class Vault(StandIn):
             secret = SecretVersion(**await request.json())
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"secret: {error}"}, status=400)
-        await self.put(request.match_info["name"], secret)
+        await self.put(request.match_info["name"], secret, request.match_info.get("vault", ""))
         return web.json_response({"version": secret.version})
 
 

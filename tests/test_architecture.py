@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("function_app.py", "core", "handlers")
 IMPURE = {"os", "logging", "time", "random", "subprocess", "socket", "asyncio", "threading", "pathlib", "secrets"}
-CORE_LIBRARIES = {"core", "pydantic", "pydantic_core", "yaml", "re2", "nodesemver"}
+CORE_LIBRARIES = {"core", "pydantic", "pydantic_core", "yaml", "re2", "nodesemver", "jsonschema_rs"}
 MAY_IMPORT = {
     "function_app.py": {"handlers"},
     "core": {"core"},
@@ -33,6 +33,7 @@ LAYERS = (
         "core.signatures",
         "core.text_encoding",
         "core.time_windows",
+        "core.vault_address",
     },
     {"core.image_platform", "core.artifact_kinds", "core.poison_watch", "core.source_commit"},
     {"core.foreign_text", "core.service_codes"},

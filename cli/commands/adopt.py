@@ -15,8 +15,10 @@ from cli.prompt import PromptOptions, confirm
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from cli.json_documents.changes import Adopted
     from core.agents_file.spec import AgentSpec
     from core.model import Agent, Push, Version
+    from core.state.release import GoodVersion
 
 CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
 PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
@@ -57,8 +59,8 @@ async def show_and_adopt(context: CommandContext, agent: str, by: str | None, op
     context.progress.activity = f"reading {agent} from Foundry"
     existing = await _read(context, agent)
     intro = f"{agent} is already in agents.yaml" if in_file else f"add this to agents.yaml:\n\n{existing.entry}"
-    data = {"agents_yaml": existing.entry, "adopted": False}
     release = await context.gateways.state_store.get_release(agent)
+    data = _data(existing, release.last_good)
     if release.last_good is not None or release.observed_generation:
         good = release.last_good.version if release.last_good else "none"
         return CommandResult(f"{intro}\nSlipway already follows {agent}: last good version {good}", data, NOTHING_TO_DO)
@@ -67,7 +69,22 @@ async def show_and_adopt(context: CommandContext, agent: str, by: str | None, op
         return CommandResult(f"{intro}\nwould record {version} as good", data)
     if not confirm(options, context.progress, intro, f"Record {version} as good?"):
         return CommandResult("nothing was written", data)
-    return await _adopt(context, existing, await context.author(by), intro)
+    text = await _adopt(context, existing, await context.author(by))
+    return CommandResult(f"{intro}\n{text}", {**data, "adopted": True})
+
+
+def _data(existing: ExistingAgent, good: GoodVersion | None) -> Adopted:
+    push = existing.push
+    return {
+        "agent": existing.target,
+        "agents_yaml": existing.entry,
+        "adopted": False,
+        "version": existing.live.number,
+        "last_good": good.version if good else None,
+        "repository": push.repository,
+        "tag": push.tag,
+        "digest": push.digest,
+    }
 
 
 async def _read(context: CommandContext, name: str) -> ExistingAgent:
@@ -89,17 +106,15 @@ async def _read(context: CommandContext, name: str) -> ExistingAgent:
     return ExistingAgent(name, agent, live, await _with_tag(context, push), entry)
 
 
-async def _adopt(context: CommandContext, existing: ExistingAgent, by: str, intro: str) -> CommandResult:
+async def _adopt(context: CommandContext, existing: ExistingAgent, by: str) -> str:
+    """Write the state; return what was recorded and what follows."""
     from cli.output import join_lines
     from handlers import user_commands
 
     name = existing.target
     spec = context.agents.agents.get(name) or _parse_entry(existing.entry, name)
     update = await user_commands.adopt(spec, existing.agent, existing.live, existing.push, by, context.gateways)
-    outcome = join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help_for(name)}")
-    text = "\n".join([intro, outcome])
-    data = {"agents_yaml": existing.entry, "adopted": True, "version": existing.live.number}
-    return CommandResult(text, data)
+    return join_lines(f"{name}: {update.reason} {update.detail}", f"  {update.reason.help_for(name)}")
 
 
 def _parse_entry(entry: str, name: str) -> AgentSpec:

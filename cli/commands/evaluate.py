@@ -88,7 +88,7 @@ class _Evaluation:
         live = (*(grade_rows(self._asked, live_answers) if compared else ()), *live)
         results = compare(self._asked, (*grade_rows(self._asked, answers), *own), live)
         unanswered = [
-            f"line {row.line}: {answer.detail}"
+            {"line": row.line, "detail": answer.detail}
             for row, answer in zip(self._asked.rows, answers, strict=True)
             if answer.text is None
         ]
@@ -186,7 +186,7 @@ def _text(data: dict[str, Any]) -> str:
     rows = [HEADINGS, *(_cells(score) for score in data["scores"])]
     unanswered = data["unanswered"]
     notes = [f"{len(unanswered)} of {data['rows']} rows have no answer:"] if unanswered else []
-    notes += [f"  {line}" for line in unanswered[:MAX_LINES_SHOWN]]
+    notes += [f"  line {row['line']}: {row['detail']}" for row in unanswered[:MAX_LINES_SHOWN]]
     notes += [f"report: {data['report']}"] if data["report"] else []
     return "\n".join([title, columns(rows), *([join_lines(*notes)] if notes else [])])
 

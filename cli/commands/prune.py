@@ -34,6 +34,7 @@ def prune(
 async def plan_and_prune(context: CommandContext, agent: str | None, options: PromptOptions) -> CommandResult:
     """Show what would happen to each version; without ``dry_run``, do it."""
     from cli.concurrency import read_agents
+    from cli.errors import as_json
     from cli.exit_codes import DONE, SERVICE_ERROR
     from cli.output import join_lines
     from core.prune.retention import Delete
@@ -49,7 +50,7 @@ async def plan_and_prune(context: CommandContext, agent: str | None, options: Pr
     count = sum(row["delete"] for row in rows)
     if options.dry_run or not count:
         text = "\n".join(part for part in (_text(rows), join_lines(*reads.notes)) if part)
-        data = rows + [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
+        data = rows + [{"agent": name, "error": as_json(error)} for name, error in reads.unread.items()]
         return CommandResult(text, data, SERVICE_ERROR if reads.unread else DONE)
     if not confirm(options, context.progress, _text(rows), f"Delete {count} of {len(rows)} versions?"):
         return CommandResult("nothing was deleted", [])

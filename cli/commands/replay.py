@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +20,7 @@ from cli.runner import CommandContext, CommandResult, run_and_print
 if TYPE_CHECKING:
     from cli.event_files import FoundEvent
     from cli.event_sender import Model
+    from cli.json_documents.changes import ReplayedEvent
 
 NO_TIME_YEAR = 9999
 COMMIT_STATUSES = "commit-statuses"
@@ -151,22 +152,34 @@ async def _send(context: CommandContext, events: Sequence[tuple[FoundEvent, Mode
         await sender.close()
 
 
-def _row(event: FoundEvent, context: CommandContext) -> dict[str, Any]:
+def _row(event: FoundEvent, context: CommandContext) -> ReplayedEvent:
     """Return the event as data; with the reason, if the app is certain to ignore it."""
-    from cli.durations import format_time
     from cli.event_files import RELEASE
     from core.events import Ignored
     from handlers.events.event_queued import parse_delivery
 
-    at = format_time(event.occurred_at) if event.occurred_at.year < NO_TIME_YEAR else ""
-    row = {"at": at, "kind": event.kind, "id": event.id, "subject": event.subject, "position": event.position}
-    if event.kind == RELEASE:
-        return row
-    (parsed,) = parse_delivery(json.dumps(event.body), context.settings, context.gateways.clock.now())
-    return row | ({"ignored": parsed.reason.value} if isinstance(parsed, Ignored) else {})
+    at = event.occurred_at.isoformat() if event.occurred_at.year < NO_TIME_YEAR else None
+    row: ReplayedEvent = {
+        "at": at,
+        "kind": event.kind,
+        "id": event.id,
+        "subject": event.subject,
+        "position": event.position,
+    }
+    if event.kind != RELEASE:
+        now, vaults = context.gateways.clock.now(), context.agents.vaults.values()
+        (parsed,) = parse_delivery(json.dumps(event.body), context.settings, now, vaults)
+        if isinstance(parsed, Ignored):
+            row["ignored"] = parsed.reason.value
+    return row
 
 
-def _text(rows: list[dict[str, Any]]) -> str:
+def _text(rows: list[ReplayedEvent]) -> str:
+    from cli.durations import format_time
     from cli.output import columns
 
-    return columns([(row["at"], row["kind"], row["id"], row["subject"], row.get("ignored", "")) for row in rows])
+    def cells(row: ReplayedEvent) -> tuple[str, ...]:
+        at = format_time(datetime.fromisoformat(row["at"])) if row["at"] else ""
+        return at, row["kind"], row["id"], row["subject"], row.get("ignored", "")
+
+    return columns([*map(cells, rows)])

@@ -32,7 +32,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     """Return the status of one agent or all; where Foundry does not answer, as the state store has it."""
     from cli.concurrency import read_agents
     from cli.durations import format_time
-    from cli.errors import explain
+    from cli.errors import as_json, explain
     from cli.exit_codes import DONE, SERVICE_ERROR
     from cli.output import join_lines, print_error
     from cli.release_status import with_drift
@@ -40,7 +40,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     from core.ncrontab import Schedule
     from handlers.concurrency import gather_two
 
-    names, store, now = context.select_agents(agent), context.gateways.state_store, context.gateways.clock.now()
+    names, store, now = _targets(context, agent), context.gateways.state_store, context.gateways.clock.now()
     next_prune = Schedule(context.settings.prune_schedule).next(now)
     reads = await read_agents(context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name)))
     serving = await _read_serving(context, reads.found)
@@ -53,10 +53,18 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     prune = f"next prune {format_time(next_prune)}{dry_run}"
     text = "\n".join([status_text(statuses, now), join_lines(*reads.notes, prune)])
     data = [status | {"next_prune": next_prune.isoformat()} for status in statuses]
-    data += [{"agent": name, "error": str(error)} for name, error in reads.unread.items()]
+    data += [{"agent": name, "error": as_json(error)} for name, error in reads.unread.items()]
     if serving.unread:
         print_error(explain(next(iter(serving.unread.values()))))
     return CommandResult(text, data, SERVICE_ERROR if serving.unread or reads.unread else DONE)
+
+
+def _targets(context: CommandContext, agent: str | None) -> list[str]:
+    """Return the targets to show: of an agent with stages all of them."""
+    from core.target import agent_of
+
+    found = sorted(name for name in context.agents.agents if agent_of(name) == agent)
+    return found or context.select_agents(agent)
 
 
 async def _read_serving(context: CommandContext, states: Mapping[str, States]) -> AgentReads[Serving]:
@@ -74,8 +82,10 @@ async def _read_serving(context: CommandContext, states: Mapping[str, States]) -
 
 def _serving(spec: AgentSpec, release: ReleaseState, serving: AgentReads[Serving]) -> dict[str, Any]:
     """Return what Foundry said of an agent, or why it said nothing."""
+    from cli.errors import as_json
+
     if error := serving.unread.get(spec.name):
-        return {"not_read": str(error)}
+        return {"not_read": as_json(error)}
     if spec.name not in serving.found:
         return {}
     agent, versions = serving.found[spec.name]
@@ -97,6 +107,7 @@ def _status(spec: AgentSpec, desired: DesiredState, release: ReleaseState, now: 
         "versions": None,
         "version_limit": spec.keep.limit,
         "version_limit_status": None,
+        "not_read": None,
     }
 
 
@@ -113,6 +124,7 @@ def _recorded_traffic(release: ReleaseState) -> dict[str, Any]:
         "live": release.expected_routing.pinned if release.expected_routing else None,
         "live_tag": good.push.tag if good else None,
         "live_image": f"{good.push.repository}@{good.push.digest}" if good else None,
+        "live_signer": (good.signer or None) if good else None,
         "follows_latest": False if release.expected_routing else None,
         "enabled": None,
         "routing_changed_outside": bool(release.reported_drift),
@@ -126,6 +138,7 @@ def _traffic(agent: Agent | None, versions: Sequence[Version], release: ReleaseS
         "live": live,
         "live_tag": _tag_of(live_version, release),
         "live_image": live_version.image if live_version else None,
+        "live_signer": release.signers.get(live or ""),
         "follows_latest": agent.routing.follows_latest if agent else None,
         "enabled": agent.enabled if agent else None,
         "routing_changed_outside": bool(

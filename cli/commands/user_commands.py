@@ -12,6 +12,9 @@ from cli.options import Agent, AsJson, By, Digest, Image, Local, Until, Watch, W
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cli.json_documents.changes import Change
     from core.intake.events import DesiredUpdate
 
 ON_SEVERAL_AGENTS = ("pause", "unpause")
@@ -146,8 +149,35 @@ async def apply(
         if not as_json:
             print_text(_text(by_agent))
         return await watch_releases(context, generations, since, as_json, journal_end)
-    data = [{"agent": name, "reason": update.reason, "detail": update.detail} for name, update in by_agent.items()]
+    data = [_change(name, update, parsed["by"], since) for name, update in by_agent.items()]
     return CommandResult(_text(by_agent), data, _exit_code(by_agent))
+
+
+def _change(agent: str, update: DesiredUpdate, by: str, now: datetime) -> Change:
+    """Return what was changed, and the desired state after it."""
+    from cli.durations import as_iso
+    from cli.release_status import hold_fields, pause_fields
+    from core.state.holds import set_by_people
+
+    desired, reason = update.desired, update.reason
+    push, pause, approval, rollback = desired.push, desired.pause, desired.approval, desired.rollback
+    return {
+        "agent": agent,
+        "reason": reason.value,
+        "severity": reason.severity,
+        "detail": update.detail,
+        "help": reason.help_for(agent),
+        "remedy": reason.remedy_for(agent) or None,
+        "by": by,
+        "generation": desired.generation,
+        "enqueued": update.enqueues,
+        "desired": {"repository": push.repository, "tag": push.tag, "digest": push.digest} if push else None,
+        "pause": pause_fields(pause, now) if pause is not None and pause.is_active(now) else None,
+        "holds": [hold_fields(hold, now) for hold in set_by_people(desired, now)],
+        "approved": approval.version if approval else None,
+        "rolled_back_to": rollback.version if rollback else None,
+        "due": as_iso(update.due),
+    }
 
 
 def _check_stage(context: CommandContext, target: str, stage: str | None) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.exit_codes import DONE, WRONG_INPUT
 from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cli.json_documents.reports import FileIssue, Validated
+    from core.agents_file.evaluation import EvaluateSpec
+    from core.agents_file.spec import Agents
+    from core.agents_file.yaml_positions import Issue
 
 
 def validate(
@@ -22,36 +29,78 @@ def validate(
 
 def _validate(file: Path, as_json: bool) -> int:
     """Return 0 for a file without errors; warnings do not count."""
-    from datetime import UTC, datetime
-
     from cli.output import join_lines, print_error, print_json, print_text
     from core.agents_file.evaluation import smallest_difference
-    from core.agents_file.loader import AgentsFileError, load_agents, past_freezes, warnings
+    from core.agents_file.loader import warnings
 
-    errors: list[str] = []
-    names: list[str] = []
-    warned: tuple[str, ...] = ()
-    notes: list[str] = []
+    agents, errors = _read(file)
+    if as_json:
+        print_json(_data(file, agents, errors), indent=1)
+    elif errors:
+        print_error(join_lines(*(f"{file}: {error}" for error in errors)))
+    else:
+        for warning in warnings(agents):
+            print_error(join_lines(f"warning: {warning}"))
+        notes = [f"{name}: {smallest_difference(spec)}" for name, spec in _evaluations(agents).items()]
+        print_text(join_lines(f"{file}: {len(agents.agents)} agents, no errors", *notes))
+    return WRONG_INPUT if errors else DONE
+
+
+def _read(file: Path) -> tuple[Agents, Sequence[Issue | str]]:
+    """Return the agents, and what is wrong: a text where the file cannot be read."""
+    from datetime import UTC, datetime
+
+    from core.agents_file.loader import AgentsFileError, load_agents, past_freezes
+    from core.agents_file.spec import Agents
+
     try:
         agents = load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
-        names, warned = sorted(agents.agents), warnings(agents)
-        asked = {name: spec.release.evaluate for name, spec in agents.agents.items() if spec.release.evaluate}
-        notes = [f"{name}: {smallest_difference(evaluate)}" for name, evaluate in asked.items()]
-        errors = [f"{file}: {issue}" for issue in past_freezes(agents, datetime.now(UTC))]
     except OSError as error:
-        errors = [f"{file}: {error.strerror}"]
+        return Agents(agents={}), [str(error.strerror)]
     except AgentsFileError as error:
-        errors = error.text_for(str(file)).split("\n")
-    if as_json:
-        found = {"file": str(file), "agents": names, "errors": errors, "warnings": warned}
-        print_json(found | ({"evaluations": notes} if notes else {}), indent=1)
-    elif errors:
-        print_error(join_lines(*errors))
-    else:
-        for warning in warned:
-            print_error(join_lines(f"warning: {warning}"))
-        print_text(join_lines(f"{file}: {len(names)} agents, no errors", *notes))
-    return WRONG_INPUT if errors else DONE
+        return Agents(agents={}), error.issues
+    return agents, [*past_freezes(agents, datetime.now(UTC)), *_unreadable_roots(agents)]
+
+
+def _unreadable_roots(agents: Agents) -> list[str]:
+    """Return what is wrong in the content of trusted roots; only a rule that names one loads what reads it."""
+    releases = {name: spec.release for name, spec in agents.agents.items() if spec.release.trusted_root is not None}
+    if not releases:
+        return []
+    from handlers.gateways.signatures import SignatureVerifier, TrustRootError
+
+    verifier, problems = SignatureVerifier(), list[str]()
+    for name, release in releases.items():
+        try:
+            verifier.read_root(release)
+        except TrustRootError as error:
+            problems.append(f"agents.{name}.release.trusted_root: {release.trusted_root}: {error}")
+    return problems
+
+
+def _data(file: Path, agents: Agents, errors: Sequence[Issue | str]) -> Validated:
+    from core.agents_file.warnings import find_warnings
+
+    return {
+        "file": str(file),
+        "agents": sorted(agents.agents),
+        "errors": [_issue(file, error) for error in errors],
+        "warnings": [_issue(file, warning) for warning in find_warnings(agents)],
+        "evaluations": [
+            {"agent": name, "rows": len(spec.rows), "smallest_difference": 1 / len(spec.rows)}
+            for name, spec in _evaluations(agents).items()
+        ],
+    }
+
+
+def _issue(file: Path, issue: Issue | str) -> FileIssue:
+    if isinstance(issue, str):
+        return {"file": str(file), "line": None, "path": "", "message": issue}
+    return {"file": str(file), "line": issue.line, "path": ".".join(issue.path), "message": issue.message}
+
+
+def _evaluations(agents: Agents) -> dict[str, EvaluateSpec]:
+    return {name: spec.release.evaluate for name, spec in agents.agents.items() if spec.release.evaluate}
 
 
 def _print_schema() -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +11,10 @@ from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print
 
 if TYPE_CHECKING:
+    from cli.json_documents.reports import VersionRow
     from core.prune.retention import PruneDecision
 
 HEADINGS = ("VERSION", "TAG", "CREATED", "STATUS", "NEXT PRUNE")
-Row = dict[str, Any]
 
 
 def versions(
@@ -34,12 +34,14 @@ async def list_versions(context: CommandContext, agent: str) -> CommandResult:
 
     spec = context.spec_of(agent)
     reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
-    newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
-    rows = [_row(decision) for decision in newest_first]
-    return CommandResult(_text(rows, context.gateways.clock.now()) if rows else f"{agent} has no versions", rows)
+    prune, signers, now = reads.found[agent], reads.found[agent].release.signers, context.gateways.clock.now()
+    newest_first = sorted(prune.decisions, key=lambda item: version_number(item.version), reverse=True)
+    rows = [_row(decision, signers.get(decision.version.number), now) for decision in newest_first]
+    return CommandResult(_text(rows) if rows else f"{agent} has no versions", rows)
 
 
-def _row(decision: PruneDecision) -> Row:
+def _row(decision: PruneDecision, signer: str | None, now: datetime) -> VersionRow:
+    from cli.durations import age_in_seconds
     from core.definition import push_of_version
     from core.prune.retention import Delete
 
@@ -49,20 +51,22 @@ def _row(decision: PruneDecision) -> Row:
         "tag": push.tag if push and push.tag else None,
         "image": version.image,
         "created_at": version.created_at.isoformat(),
+        "age_s": age_in_seconds(version.created_at, now),
         "status": version.status.value,
+        "signer": signer,
         "reason": decision.reason.value,
         "meaning": decision.reason.meaning,
         "delete": isinstance(decision, Delete),
     }
 
 
-def _text(rows: list[Row], now: datetime) -> str:
+def _text(rows: list[VersionRow]) -> str:
     from cli.durations import format_age
     from cli.output import columns
 
-    ages = [format_age(now - datetime.fromisoformat(row["created_at"])) for row in rows]
-    cells = [
-        (row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}")
-        for row, age in zip(rows, ages, strict=True)
-    ]
-    return columns([HEADINGS, *cells])
+    def cells(row: VersionRow) -> tuple[str, ...]:
+        age = format_age(timedelta(seconds=row["age_s"]))
+        signed = f"; signed by {row['signer']}" if row["signer"] else ""
+        return row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}{signed}"
+
+    return columns([HEADINGS, *map(cells, rows)])

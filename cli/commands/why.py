@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 USUAL_DELAY = timedelta(days=1)
 """A release that nothing holds up has begun by then."""
-MAX_SHOWN = 60
-"""Decisions in the text; an agent has thousands."""
 HIDDEN = "***"
 """In place of a secret (handlers.redaction)."""
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
-    "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+    "version", "signer", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
     "container_log", "report",
 )  # fmt: skip
 Decision = Mapping[str, object]
@@ -56,6 +54,7 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
     """Return each decision about the subject, oldest first, and what each agent's state has of it now."""
     from cli.concurrency import read_each
     from cli.why_state import Subject, current_state
+    from cli.why_text import why_text
 
     context.progress.activity = "reading the state store"
     specs = context.agents.agents
@@ -82,7 +81,7 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
     decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
     evaluations, problems = await _evaluations(journal, found), open_problems(decisions)
     data = {"decisions": decisions, "scores": evaluations, "state": state, "problems": problems}
-    return CommandResult(_text(decisions, evaluations, state, problems), data, DONE)
+    return CommandResult(why_text(data), data, DONE)
 
 
 async def _where_it_may_be(context: CommandContext) -> str:
@@ -178,44 +177,3 @@ async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState
 
     store = context.gateways.state_store
     return await gather_two(store.get_desired(agent), store.get_release(agent))
-
-
-def _container_log(decision: Mapping[str, Any]) -> str:
-    """Return what the container of the version printed last, below a line that names it."""
-    from cli.output import join_lines
-
-    title = f"version {decision.get('version')} of {decision.get('agent')} printed:"
-    return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
-
-
-def _text(
-    decisions: list[dict[str, Any]],
-    evaluations: list[dict[str, Any]],
-    state: list[dict[str, Any]],
-    problems: list[dict[str, Any]],
-) -> str:
-    from cli.output import columns, join_lines, meaning, subject
-    from cli.scores import table
-
-    shown = decisions[-MAX_SHOWN:]
-    rows = [
-        (
-            str(decision.get("at", ""))[:19].replace("T", " "),
-            str(decision.get("agent", "no agent")),
-            str(decision.get("reason", "")),
-            subject(decision),
-            meaning(decision),
-        )
-        for decision in shown
-    ]
-    left_out = len(decisions) - len(shown)
-    lines = [f"{left_out} earlier decisions are not shown; --json has them"] if left_out else []
-    lines += [columns(rows)] if rows else []
-    lines += [table(evaluations)] if evaluations else []
-    lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
-    notes = [f"  {problem['reason']}: {problem['help']}" for problem in problems if problem.get("help")]
-    hint = str(decisions[-1].get("help", "")) if decisions and not notes else ""
-    notes += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
-    notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {entry['detail']}" for entry in state]
-    lines += [join_lines(*notes)] if notes else []
-    return "\n".join(lines)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from cli.commands.why import unique_decisions
 from cli.doctor.result import Check, failed, ok, unknown, unread
-from cli.durations import format_age, time_with_zone
+from cli.durations import age_in_seconds, format_age, time_with_zone
 from cli.why_problems import open_problems, with_message
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
@@ -34,7 +35,10 @@ async def _heartbeat(gateways: Gateways) -> Check:
     if at is None:
         return unknown(check, "none yet: the timer runs every five minutes", IS_RUNNING)
     age = gateways.clock.now() - at
-    return ok(check, format_age(age)) if age <= MAX_AGE else failed(check, f"the last {format_age(age)}", IS_RUNNING)
+    found = ok(check, format_age(age))
+    if age > MAX_AGE:
+        found = failed(check, f"the last {format_age(age)}", IS_RUNNING)
+    return replace(found, age_s=age_in_seconds(at, gateways.clock.now()))
 
 
 async def _queue(queue: str, gateways: Gateways) -> Check:
@@ -46,7 +50,10 @@ async def _queue(queue: str, gateways: Gateways) -> Check:
     if oldest is None:
         return ok(check, "none waits")
     age = gateways.clock.now() - oldest
-    return ok(check, format_age(age)) if age <= MAX_AGE else failed(check, f"came {format_age(age)}", IS_RUNNING)
+    found = ok(check, format_age(age))
+    if age > MAX_AGE:
+        found = failed(check, f"came {format_age(age)}", IS_RUNNING)
+    return replace(found, age_s=age_in_seconds(oldest, gateways.clock.now()))
 
 
 async def _failures(gateways: Gateways) -> list[Check]:
@@ -66,5 +73,7 @@ async def _failures(gateways: Gateways) -> list[Check]:
         at = time_with_zone(str(problem.get("at", "")))
         age = f" {format_age(now - at)}" if at else ""
         detail = ": ".join(text for text in (f"{problem['reason']}{age}", str(problem.get("detail") or "")) if text)
-        results.append(failed(f"{about}: last failure", detail, problem["remedy"] or str(problem.get("help") or "")))
+        known = failed(f"{about}: last failure", detail, problem["remedy"] or str(problem.get("help") or ""))
+        past = age_in_seconds(at, now) if at else None
+        results.append(replace(known, agent=problem.get("agent"), reason=problem["reason"], age_s=past))
     return results or [ok(check, "none that lasts")]

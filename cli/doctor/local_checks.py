@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def check_agents(agents: Agents) -> list[Check]:
     return [
         ok("agents.yaml", f"{len(agents.agents)} agents, no errors"),
         ok("variables", "no name is reserved by Foundry"),
-        *(check for name in sorted(agents.agents) for check in _agent(name, agents)),
+        *(replace(check, agent=name) for name in sorted(agents.agents) for check in _agent(name, agents)),
     ]
 
 

@@ -15,8 +15,8 @@ async def checks(resources: Resources, roles: RoleAssignments, login_server: str
     """Check policy, network, connection, and the three identities."""
     registry = resources.registry
     if registry is None:
-        searched = f"not found in the {len(resources.subscriptions)} subscriptions that you may read"
-        return [unknown("registry", searched, "az login --tenant <its tenant>, or --subscription ID")]
+        searched = f"not found in the {len(resources.subscriptions)} subscriptions that you may read in this tenant"
+        return [unknown("registry", searched, "az login --tenant TENANT")]
     properties, name = registry.get("properties") or {}, registry["name"]
     abac = properties.get("roleAssignmentMode") == ABAC
     needed = PULL_ABAC if abac else PULL

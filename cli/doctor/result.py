@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from cli.errors import explain
 from handlers.gateways.errors import GatewayError
 
+if TYPE_CHECKING:
+    from cli.json_documents.reports import CheckResult
+
 Status = Literal["ok", "failed", "unknown"]
+PROGRAMS = frozenset({"az", "azd", "docker", "mkdir", "pip", "slipway"})
+"""A fix that begins with one of them is a command line."""
 MAX_ANSWER_SECONDS = 20.0
 """Foundry may ask to wait for minutes (429)."""
 
@@ -21,6 +26,26 @@ class Check:
     status: Status
     detail: str = ""
     fix: str = ""
+    agent: str | None = field(default=None, compare=False)
+    """The target that it is about."""
+    reason: str | None = field(default=None, compare=False)
+    """The reason code that was found."""
+    age_s: int | None = field(default=None, compare=False)
+    """How long ago what was found happened."""
+
+    @property
+    def fields(self) -> CheckResult:
+        """The check as JSON has it."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "agent": self.agent,
+            "reason": self.reason,
+            "age_s": self.age_s,
+            "detail": self.detail,
+            "fix": self.fix,
+            "remedy": self.fix if self.fix.partition(" ")[0] in PROGRAMS else None,
+        }
 
 
 def ok(name: str, detail: str = "") -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import get_args
 
 from cli.arm_client import ArmClient, Json
@@ -36,7 +36,7 @@ def run_doctor(as_json: bool, client_id: str | None, subscription: str | None) -
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED
-    print_result(CommandResult(_text(results), [asdict(check) for check in results]), as_json)
+    print_result(CommandResult(_text(results), [check.fields for check in results]), as_json)
     return BAD_RESULT if any(check.status == "failed" for check in results) else 0
 
 

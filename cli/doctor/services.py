@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from cli.concurrency import read_each
-from cli.doctor import activity, secret_expiries, targets
+from cli.doctor import activity, judges, secret_expiries, signatures, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
-from core.agents_file.spec import Agents, SecretRef
+from core.agents_file.projects import by_vault
+from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.image_manifest import ImageFacts
 from core.model import Push
 from core.prune.retention import near_limit
+from core.reasons import Reason
 from core.target import DEFAULT_PROJECT, by_project, project_of
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
@@ -23,18 +26,19 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Call each service once, then check each agent."""
     targets_to_read = [group[0] for group in by_project(agents.agents)] or ["none"]
     repository = next((spec.repository for spec in agents.agents.values()), "none")
-    values = (value for spec in agents.agents.values() for value in spec.env.values())
-    secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
     results = [
         *await read_each(targets_to_read, lambda target: _foundry(target, gateways)),
         await _call("your access to the state store", lambda: gateways.state_store.get_release(targets_to_read[0])),
         await _queue(gateways),
         await _call("your access to the registry", lambda: gateways.registry.recent_tags(repository, "")),
     ]
-    results += [await _key_vault(secret, gateways)] if secret else []
+    results += [check for specs in by_vault(agents) for check in await _key_vault(specs, agents, gateways)]
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
-    of_agents = await read_each(sorted(agents.agents), lambda name: _agent(name, agents, gateways))
-    results += [check for checks in of_agents for check in checks]
+    names = sorted(agents.agents)
+    of_agents = await read_each(names, lambda name: _agent(name, agents, gateways))
+    results += [replace(check, agent=name) for name, checks in zip(names, of_agents, strict=True) for check in checks]
+    results += await signatures.checks(agents, gateways)
+    results += await judges.checks(agents, gateways.foundry)
     results += await targets.checks(agents, gateways)
     results += await activity.checks(gateways)
     return results + await secret_expiries.checks(agents, gateways)
@@ -71,17 +75,22 @@ async def _queue(gateways: Gateways) -> Check:
     return ok(check, "works")
 
 
-async def _key_vault(secret: str, gateways: Gateways) -> Check:
-    """Check Key Vault; only the app needs to read secrets, so a refusal is not a fault."""
-    check = "your access to Key Vault"
+async def _key_vault(specs: Sequence[AgentSpec], agents: Agents, gateways: Gateways) -> list[Check]:
+    """Check the vault of these targets; only the app needs to read secrets, so a refusal is not a fault."""
+    target = specs[0].name
+    values = (value for spec in specs for value in spec.env.values())
+    secret = next((value.secret for value in values if isinstance(value, SecretRef)), "")
+    if not secret:
+        return []
+    check = " ".join(filter(None, ("your access to Key Vault", agents.vault_of(target))))
     try:
-        found = await read_secret(gateways.key_vault, secret, None)
+        found = await read_secret(gateways.vault_of(target), secret, None)
     except GatewayError as error:
-        return unread(check, error, "only the app needs to read secrets: see the checks of its identity")
+        return [unread(check, error, "only the app needs to read secrets: see the checks of its identity")]
     if not isinstance(found, str):
-        return ok(check, "works")
+        return [ok(check, "works")]
     detail = f"{secret} is {found} for you"
-    return ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")
+    return [ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")]
 
 
 async def _poison_queue(queue: str, gateways: Gateways) -> Check:
@@ -109,8 +118,7 @@ async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     count = f"{len(versions)} of {keep.limit}"
     result = ok(f"{name}: versions", count)
     if near_limit(len(versions), keep):
-        fix = f"slipway prune {name}, or loosen keep in agents.yaml"
-        result = failed(f"{name}: versions", f"{count}: near the limit", fix)
+        result = failed(f"{name}: versions", f"{count}: near the limit of keep in agents.yaml", f"slipway prune {name}")
     return [result, _image(name, push, image)] if push else [result]
 
 
@@ -120,5 +128,6 @@ def _image(name: str, push: Push, image: ImageFacts | None) -> Check:
         detail = f"the registry no longer has {push.digest[:19]}"
         return failed(check, detail, "push it again, and find out what purged it")
     if image.reason:
-        return failed(check, f"{image.reason}: {image.detail}", "docker buildx build --platform linux/amd64 …")
+        build = Reason.WRONG_PLATFORM.remedy_for(name, image=f"{push.repository}:{push.tag}")
+        return replace(failed(check, f"{image.reason}: {image.detail}", build), reason=image.reason)
     return ok(check, "runs on linux/amd64")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,8 +27,9 @@ MAX_QUEUED = timedelta(minutes=10)
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     """Check each agent; one that cannot be read does not stop the others."""
-    results = await read_each(sorted(agents.agents), lambda name: _checks(agents.agents[name], gateways))
-    return [check for checks in results for check in checks]
+    names = sorted(agents.agents)
+    results = await read_each(names, lambda name: _checks(agents.agents[name], gateways))
+    return [replace(check, agent=name) for name, checks in zip(names, results, strict=True) for check in checks]
 
 
 async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
@@ -50,6 +52,13 @@ async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
 
 
 def _release(name: str, status: dict[str, Any], now: datetime) -> Check:
+    """Check the state of the newest release, with its reason code and age."""
+    is_reason = status["state"] in Reason.__members__
+    found = _release_check(name, status, now)
+    return replace(found, reason=status["state"] if is_reason else None, age_s=status["age_s"])
+
+
+def _release_check(name: str, status: dict[str, Any], now: datetime) -> Check:
     check, state, tag = f"{name}: release", status["state"], status["state_tag"]
     since = datetime.fromisoformat(status["since"]) if status["since"] else None
     age = f" {format_age(now - since)}" if since else ""
@@ -69,7 +78,8 @@ def _pause(name: str, status: dict[str, Any], now: datetime) -> list[Check]:
     if not pause or status["state"] == Reason.PAUSED:
         return []
     age = format_age(now - datetime.fromisoformat(pause["since"]))
-    return [failed(f"{name}: pause", f"paused by {pause['by']} {age}: {pause['why']}", f"slipway resume {name}")]
+    found = failed(f"{name}: pause", f"paused by {pause['by']} {age}: {pause['why']}", f"slipway resume {name}")
+    return [replace(found, reason=Reason.PAUSED.value, age_s=pause["age_s"])]
 
 
 def _traffic(name: str, agent: Agent | None, desired: DesiredState, release: ReleaseState) -> Iterable[Check]:

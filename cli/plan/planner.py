@@ -23,7 +23,7 @@ from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.events import ImagePushed
 from core.reasons import Reason
-from core.target import agent_of
+from core.target import DEFAULT_PROJECT, agent_of
 from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
@@ -49,7 +49,11 @@ def plan_offline(arguments: PlanArguments, file: Path, agents_file: Path, regist
     }
     assumptions, clock = Assumptions(), ManualClock(arguments.at or snapshot.at or datetime.now(UTC))
     reads: Any = SnapshotGateways(snapshot, assumptions)
-    source, settings = Source(reads, reads, reads, reads), Settings(**empty | known)
+
+    def vault_of(project: str) -> SnapshotGateways:
+        return SnapshotGateways(snapshot, assumptions, project if project in agents.vaults else DEFAULT_PROJECT)
+
+    source, settings = Source(reads, reads, vault_of, reads), Settings(**empty | known)
     gateways = recording_gateways(source, clock, settings.foundry_project_endpoint, assumptions)
     for event in arguments.events:  # a snapshot cannot know the tags of later pushes
         for parsed in parse_delivery(json.dumps(event.body), settings, clock.now()):
@@ -62,7 +66,8 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
     """Plan from the current state of the services; nothing is written."""
     gateways = context.gateways
     context.progress.activity = "reading state store, Foundry, Key Vault and registry"
-    source = Source(gateways.state_store, gateways.foundry, gateways.key_vault, gateways.registry)
+    vault_of = gateways.project_vault or (lambda _: gateways.key_vault)
+    source = Source(gateways.state_store, gateways.foundry, vault_of, gateways.registry)
     agents = _load(agents_file) if agents_file else context.agents
     assumptions, clock = Assumptions(), ManualClock(arguments.at or gateways.clock.now())
     recording = recording_gateways(source, clock, context.settings.foundry_project_endpoint, assumptions)
@@ -88,19 +93,18 @@ async def _plan(
     arguments: PlanArguments, gateways: PlanGateways, agents: Agents, settings: Settings, assumptions: Assumptions
 ) -> CommandResult:
     now = gateways.clock.now()
-    agents = Agents(agents={name: _with_passing_probes(spec) for name, spec in agents.agents.items()})
+    specs = {name: _with_passing_probes(spec) for name, spec in agents.agents.items()}
     if arguments.agent is not None:
         if arguments.agent not in agents.agents:
             raise unknown_agent(arguments.agent, agents)
-        agents = Agents(
-            agents={spec.name: spec for spec in agents.agents.values() if spec.agent == agent_of(arguments.agent)}
-        )
+        specs = {name: spec for name, spec in specs.items() if spec.agent == agent_of(arguments.agent)}
+    agents = Agents(agents=specs, vaults=agents.vaults)
     events = arguments.events or await image_as_event(arguments, agents, settings, gateways)
     rows = [row for event in events for row in await _handle_event(event, agents, settings, gateways)]
     if arguments.agent is not None and not arguments.image:
         await gateways.release_queue.enqueue(arguments.agent)
     rows += await _release_all(agents, settings, gateways)
-    data = {"at": now, "steps": rows, "assumed": assumptions.sentences}
+    data = {"at": now.isoformat(), "steps": rows, "assumed": assumptions.fields}
     return CommandResult(_text(rows, assumptions), data)
 
 

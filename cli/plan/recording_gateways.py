@@ -6,7 +6,7 @@ The real handlers make the plan with them. What nobody can read, or was never as
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cli.plan.assumptions import Assumptions
@@ -29,6 +29,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.target import DEFAULT_PROJECT, project_of
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -49,7 +50,8 @@ class Source:
 
     state_store: StateStore
     foundry: Foundry
-    key_vault: KeyVault
+    vault_of: Callable[[str], KeyVault]
+    """The vault of a project."""
     registry: Registry
 
 
@@ -104,7 +106,7 @@ class PlanFoundry(InMemoryFoundry):
     def current(self, version: Version) -> Version:
         """Assume that a version becomes active."""
         if version.status is Status.CREATING:
-            self._assumptions.add(f"version {version.number} becomes active")
+            self._assumptions.add("version_becomes_active", version=version.number)
         return super().current(version)
 
     async def get_version(self, agent: str, number: str) -> Version | None:
@@ -125,7 +127,7 @@ class PlanFoundry(InMemoryFoundry):
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
         """Assume the answer that the probe expects."""
-        self._assumptions.add("the agent answers as agents.yaml expects")
+        self._assumptions.add("agent_answers_as_expected")
         answer = await super().ask(agent, probe, session, within)
         return replace(answer, status=probe.status) if answer.status == 200 else answer
 
@@ -133,7 +135,7 @@ class PlanFoundry(InMemoryFoundry):
         """Assume that the newest version has these tools."""
         versions = await self.list_toolbox_versions(name)
         number = max((toolbox.version for toolbox in versions), key=int, default="1")
-        self._assumptions.add(f"the toolbox {name} is version {number}")
+        self._assumptions.add("toolbox_version", name, number)
         return Toolbox(name, number, f"{self._project}/toolboxes/{name}/versions/{number}/mcp?api-version=v1")
 
     async def list_toolbox_versions(self, name: str) -> Sequence[ToolboxVersion]:
@@ -148,10 +150,11 @@ def _record(agent: Agent, versions: Sequence[Version]) -> AgentRecord:
 
 
 class PlanKeyVault:
-    """Key Vault; where this user may not read a secret, its last released version is assumed."""
+    """The vault of a project; where this user may not read a secret, its last released version there is assumed."""
 
-    def __init__(self, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
-        self._source, self._state_store, self._assumptions = source, state_store, assumptions
+    def __init__(self, project: str, source: KeyVault, state_store: PlanStateStore, assumptions: Assumptions) -> None:
+        self._project, self._source = project, source
+        self._state_store, self._assumptions = state_store, assumptions
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """Read it; a plan needs only its version."""
@@ -161,8 +164,9 @@ class PlanKeyVault:
             secret = SecretUnavailable.FORBIDDEN
         if secret is not SecretUnavailable.FORBIDDEN:
             return secret
-        self._assumptions.add(f"the secret {name} exists, as last released: it cannot be read here")
-        states = (record.state.secrets for record in self._state_store.releases.values())
+        self._assumptions.add("secret_exists", name)
+        records = self._state_store.releases.items()
+        states = (record.state.secrets for target, record in records if project_of(target) == self._project)
         released = next((secrets[name] for secrets in states if name in secrets), ASSUMED_VERSION)
         return Secret(name, version or released, SecretValue(""))
 
@@ -193,6 +197,10 @@ class PlanRegistry:
     async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
         """Read them."""
         return await self._source.list_signatures(repository, digest)
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Ask it."""
+        return await self._source.has_referrers_api(repository, digest)
 
     def imagine(self, push: Push) -> None:
         """Let the push's tag name its digest."""
@@ -228,9 +236,14 @@ class PlanQueue(InMemoryReleaseQueue):
 def recording_gateways(source: Source, clock: ManualClock, project: str, assumptions: Assumptions) -> PlanGateways:
     """Return gateways that read from the source and write nowhere."""
     state_store = PlanStateStore(clock, source.state_store)
+
+    def vault_of(name: str) -> PlanKeyVault:
+        return PlanKeyVault(name, source.vault_of(name), state_store, assumptions)
+
     return PlanGateways(
         foundry=PlanFoundry(clock, source.foundry, project, assumptions),
-        key_vault=PlanKeyVault(source.key_vault, state_store, assumptions),
+        key_vault=vault_of(DEFAULT_PROJECT),
+        project_vault=vault_of,
         state_store=state_store,
         journal=InMemoryJournal(),
         release_queue=PlanQueue(clock),

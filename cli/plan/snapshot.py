@@ -29,7 +29,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.secret_versions import starts_later, version_in_force
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from core.target import agent_of
+from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import EndsListing
@@ -64,7 +64,7 @@ class Snapshot:
     """The Foundry project's endpoint; toolbox URLs begin with it."""
     agents: Mapping[str, AgentEntry] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Name -> the id of its newest version, or missing, disabled, forbidden; never a value."""
+    """Name, or name@project in a project's own vault -> its newest version, or missing, disabled, forbidden."""
     toolboxes: Mapping[str, str] = field(default_factory=dict)
     """Name -> its newest version."""
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
@@ -91,11 +91,16 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
     context.progress.activity = reading(names)
     agents = dict(zip(names, await read_each(names, lambda name: _agent(context, name)), strict=True))
     specs = [context.agents.agents[name] for name in names]
-    secrets = {value.secret for spec in specs for value in spec.env.values() if isinstance(value, SecretRef)}
     toolboxes = [spec.toolbox for spec in specs if spec.tools]
     context.progress.activity = "reading the versions of the secrets"
-    released = {name: version for entry in agents.values() for name, version in entry.release.secrets.items()}
-    secret_versions = {name: await _secret_version(context, name, released) for name in sorted(secrets)}
+    released = {
+        _secret_key(context, name, target): version
+        for target, entry in agents.items()
+        for name, version in entry.release.secrets.items()
+    }
+    refs = ((spec.name, value) for spec in specs for value in spec.env.values() if isinstance(value, SecretRef))
+    users = {_secret_key(context, ref.secret, target): target for target, ref in refs}
+    secrets = {key: await _secret_version(context, key, users[key], released) for key in sorted(users)}
     context.progress.activity = "listing the newest tags"
     repositories = sorted({spec.repository for spec in specs})
 
@@ -108,7 +113,7 @@ async def take_snapshot(context: CommandContext, agent: str | None) -> CommandRe
         login_server=context.settings.registry_login_server,
         project=context.settings.foundry_project_endpoint,
         agents=agents,
-        secrets=secret_versions,
+        secrets=secrets,
         toolboxes={toolbox: await _toolbox_version(context, toolbox) for toolbox in toolboxes},
         images={digest: facts for entry in agents.values() for digest, facts in entry.release.image_facts.items()},
         tags=dict(zip(repositories, await read_each(repositories, recent_tags), strict=True)),
@@ -149,25 +154,33 @@ async def _agent(context: CommandContext, name: str) -> AgentEntry:
     return AgentEntry(desired, release, agent, (*older, *(version for version in read if version is not None)))
 
 
-async def _secret_version(context: CommandContext, name: str, released: Mapping[str, str]) -> str:
+def _secret_key(context: CommandContext, name: str, target: str) -> str:
+    """Return the name of a target's secret, with the project if that has a vault of its own."""
+    return target_of(name, project_of(target)) if context.agents.vault_of(target) else name
+
+
+async def _secret_version(context: CommandContext, key: str, target: str, released: Mapping[str, str]) -> str:
     """Return the id of the newest valid version; if this user may not read it, the last released one."""
-    vault, now = context.gateways.key_vault, context.gateways.clock.now()
+    vault, now, name = context.gateways.vault_of(target), context.gateways.clock.now(), agent_of(key)
     try:
         secret = await read_secret(vault, name, None)
         is_later = isinstance(secret, Secret) and starts_later(secret, now)
         used = version_in_force(await vault.list_secret_versions(name), now) if is_later else None
     except GatewayError:
-        return released.get(name, SecretUnavailable.FORBIDDEN.value)
+        return released.get(key, SecretUnavailable.FORBIDDEN.value)
     if isinstance(secret, Secret):
         return used.version if used else secret.version
-    return released.get(name, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
+    return released.get(key, secret.value) if secret is SecretUnavailable.FORBIDDEN else secret.value
 
 
 class SnapshotGateways:
-    """The gateways that a plan reads, over a snapshot: state store, Foundry, Key Vault and registry in one."""
+    """The gateways that a plan reads, over a snapshot: state store, Foundry, Key Vault and registry in one.
 
-    def __init__(self, snapshot: Snapshot, assumptions: Assumptions) -> None:
-        self._snapshot = snapshot
+    ``project``: that whose vault this is.
+    """
+
+    def __init__(self, snapshot: Snapshot, assumptions: Assumptions, project: str = DEFAULT_PROJECT) -> None:
+        self._snapshot, self._project = snapshot, project
         self._assumptions = assumptions
 
     def _entry(self, agent: str) -> AgentEntry:
@@ -198,7 +211,7 @@ class SnapshotGateways:
         version = await self.get_version(agent, number)
         if version is None:
             return None
-        self._assumptions.add(f"the definition of version {number} is as it was")
+        self._assumptions.add("definition_unchanged", version=number)
         values = dict.fromkeys(version.variables, SecretValue(""))
         return DefinedVersion(version, Definition(version.image, "1", "2Gi", (), values))
 
@@ -209,7 +222,7 @@ class SnapshotGateways:
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         """Return the recorded version without a value; FORBIDDEN if the snapshot lacks it."""
-        recorded = self._snapshot.secrets.get(name, SecretUnavailable.FORBIDDEN.value)
+        recorded = self._snapshot.secrets.get(target_of(name, self._project), SecretUnavailable.FORBIDDEN.value)
         if recorded in {reason.value for reason in SecretUnavailable}:
             return SecretUnavailable(recorded)
         return Secret(name, version or recorded, SecretValue(""))
@@ -223,15 +236,15 @@ class SnapshotGateways:
         entries = (entry for target, entry in self._snapshot.agents.items() if agent_of(target) == agent)
         good = next((entry.release.last_good for entry in entries if entry.release.last_good), None)
         if good is None or not good.tagged:
-            self._assumptions.add("no secret is tagged for the agent")
+            self._assumptions.add("no_tagged_secret")
             return {}
-        self._assumptions.add("the tags of secrets are as at the last release")
+        self._assumptions.add("secret_tags_unchanged")
         return {variable: item.secret for variable, item in good.tagged.items()}
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts:
         """Return it from the snapshot; if the snapshot lacks it, assume an image that runs."""
         if digest not in self._snapshot.images:
-            self._assumptions.add("images that the snapshot lacks run on linux/amd64")
+            self._assumptions.add("images_run")
         return self._snapshot.images.get(digest, ImageFacts(amd64=digest))
 
     async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:

@@ -6,6 +6,8 @@ Messages name lines and keys and never quote a row: they may end in logs.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +22,8 @@ MAX_BYTES = 1_000_000
 MAX_ROWS = 1_000
 MAX_PROBLEMS = 10
 """More are counted, not listed."""
+TOO_DEEP = f"is nested too deeply; the maximum is {answer_schema.MAX_DEPTH} levels"
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 EXAMPLE = '{"ask": "ping", "expect": "pong"}'
 KEYS = ("ask", "post", "expect", "contains", "schema", "reference")
 
@@ -51,10 +55,15 @@ def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ..
     """The rows of a dataset, and everything that is wrong with it."""
     if len(data) > MAX_BYTES:
         return (), (f"has {len(data):,} bytes; the maximum is {MAX_BYTES:,}",)
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return (), (f"line {line}: is not UTF-8 text",)
     rows: list[EvaluationRow] = []
     problems: list[str] = []
     first_lines: dict[str, int] = {}
-    for line, text in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    for line, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
@@ -84,16 +93,18 @@ def _values(row: EvaluationRow) -> dict[str, Any]:
     return {key: getattr(row, key) for key in KEYS}
 
 
-def _parse(line: int, text: bytes) -> EvaluationRow:
+def _parse(line: int, text: str) -> EvaluationRow:
     """A row; raises ValueError."""
     try:
-        values = json.loads(text.decode("utf-8"), object_pairs_hook=_without_repeated_keys, parse_constant=_no_constant)
+        values = DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error.msg} in column {error.colno}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("is not UTF-8 text") from error
     except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
+        raise ValueError(TOO_DEEP) from error
+    if answer_schema.is_too_deep(values):
+        raise ValueError(TOO_DEEP)
+    if LONE_SURROGATE.search(json.dumps(values, ensure_ascii=False)):
+        raise ValueError("has half of a surrogate pair, such as \\ud83d alone, which is not text")
     problems = _problems(values) if isinstance(values, dict) else iter([f"is not an object such as {EXAMPLE}"])
     if problem := next(problems, ""):
         raise ValueError(problem)
@@ -113,6 +124,19 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"has {name}, which is not JSON")
 
 
+def _number(text: str) -> float:
+    """A number that other readers of JSON can read too."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"has a number of {len(text):,} characters that is too large; the maximum is about 1.8e308")
+    return number if set(text) & set(".eE") else int(text)
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_repeated_keys, parse_constant=_no_constant, parse_float=_number, parse_int=_number
+)
+
+
 def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for key in (key for key in values if key not in KEYS):
         similar = get_close_matches(key.lower(), KEYS, n=1)
@@ -123,7 +147,7 @@ def _problems(values: Mapping[str, Any]) -> Iterator[str]:
         found = "both ask and post; keep" if has_ask else "no question; write"
         yield f"has {found} either ask (responses protocol) or post (invocations protocol)"
     for key in ("ask", "expect", "reference"):
-        if values.get(key) is not None and (not isinstance(values[key], str) or not values[key]):
+        if values.get(key) is not None and (not isinstance(values[key], str) or not values[key].strip()):
             yield f"has a value of {key} that is not text"
     yield from _content_problems(values)
 
@@ -137,5 +161,5 @@ def _content_problems(values: Mapping[str, Any]) -> Iterator[str]:
         check_expression(values.get("expect") or "")
     except ValueError:
         yield "has a value of expect that is not an RE2 expression of at most 1,000 characters"
-    if values.get("schema") is not None and (problem := answer_schema.unsupported(values["schema"])):
+    if values.get("schema") is not None and (problem := answer_schema.schema_problem(values["schema"])):
         yield f"has a schema that {problem}"

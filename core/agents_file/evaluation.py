@@ -42,7 +42,7 @@ CRITERIA = (*ROW_CRITERIA, LATENCY, *TEXT_CRITERIA, *EVALUATORS)
 def check_dataset(name: str) -> str:
     """The name of a file beside agents.yaml, or in a folder there."""
     parts = name.split("/")
-    if not name or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+    if not name or set(name) & set("\\:\0") or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{quote(name)} is not a file beside agents.yaml; write a name such as support.jsonl")
     return name
 
@@ -148,7 +148,7 @@ def find_issues(spec: EvaluateSpec) -> Iterator[tuple[tuple[str, ...], str]]:
     judged = next((name for name in spec.criteria if name.removeprefix(PREFIX) in JUDGED), None)
     if judged and spec.judge is None:
         yield ("judge",), f"is missing; {judged} asks a model: write the name of its deployment in the Foundry account"
-    if not judged and spec.judge is not None:
+    if not judged and spec.judge is not None and spec.criteria.keys() <= {*CRITERIA}:
         yield ("judge",), "no criterion asks a model; remove the key"
     if spec.no_worse_than is None and "margin" in spec.model_fields_set:
         yield ("margin",), "has no effect without no_worse_than: live; add it, or remove the key"

@@ -9,9 +9,10 @@ from typing import Any
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
 from core.agents_file.fields import NAME_PATTERN, WRITTEN_DURATION
 from core.agents_file.github import GitHubSpec
+from core.agents_file.projects import ENDPOINT, PROJECT_NAME, VAULT
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
-from core.agents_file.stages import AGENT_ONLY, ENDPOINT, PROJECT_NAME
+from core.agents_file.stages import AGENT_ONLY
 from core.target import DEFAULT_PROJECT
 
 ONE_OR_MORE = (
@@ -51,12 +52,7 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": PROJECT_NAME, "not": {"const": DEFAULT_PROJECT}},
-                "additionalProperties": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["endpoint"],
-                    "properties": {"endpoint": {"type": "string", "description": f"`{ENDPOINT}`"}},
-                },
+                "additionalProperties": _project(),
             },
         },
         "$defs": _definitions(),
@@ -90,6 +86,19 @@ def _definitions() -> dict[str, Any]:
         "items": {"$ref": "#/$defs/Stage"},
     }
     return dict(sorted(definitions.items()))
+
+
+def _project() -> dict[str, Any]:
+    vault = f"where its secrets are: `{VAULT}`; if absent, in the vault of the settings"
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["endpoint"],
+        "properties": {
+            "endpoint": {"type": "string", "description": f"`{ENDPOINT}`"},
+            "vault": {"type": "string", "description": vault},
+        },
+    }
 
 
 def _stage(agent: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from core.agents_file import evaluation, messages, release_windows, signers, stages
 from core.agents_file.github import GitHubSpec
+from core.agents_file.projects import Problem, Projects, read_projects
 from core.agents_file.signers import ReadFile
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
@@ -36,14 +37,14 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
     """The targets of a file, and the files that they name; raises AgentsFileError with every issue at once."""
     document = _document(data)
     read_file = cache(read_file)  # agents and their stages often name the same file
-    defaults, projects = _map_at(document, "defaults"), dict[str, str]()
+    defaults, projects = _map_at(document, "defaults"), Projects()
     issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
     if isinstance(document.value, dict) and "projects" in document.value:
-        projects, problems = stages.read_projects(document.value["projects"])
+        projects, problems = read_projects(document.value["projects"])
         issues += _issues_below(document, ("projects",), problems)
     agents, homes = dict[str, AgentSpec](), dict[str, Homes]()
     for name, body in _map_at(document, "agents").items():
-        found, wrong = _specs(document, name, defaults, body, projects)
+        found, wrong = _specs(document, name, defaults, body, projects.endpoints)
         issues += wrong
         for number, (home, stage, spec) in enumerate(found):
             filled, in_files = _with_files(spec, read_file)
@@ -57,12 +58,19 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
     all_issues = {*document.issues, *(issue for issue in issues if not _is_consequence(issue, document))}
     if all_issues:
         raise AgentsFileError(*sorted(all_issues, key=lambda issue: (issue.line, issue.path, issue.message)))
-    return Agents.model_construct(agents=agents, projects=projects, github=github, lines=document.lines, homes=homes)
+    return Agents.model_construct(
+        agents=agents,
+        projects=projects.endpoints,
+        vaults=projects.vaults,
+        github=github,
+        lines=document.lines,
+        homes=homes,
+    )
 
 
 def warnings(agents: Agents) -> tuple[str, ...]:
     """What is valid and probably not meant, one line each, with its position."""
-    return find_warnings(agents)
+    return tuple(f"{'.'.join(issue.path)}: {issue.message} (line {issue.line})" for issue in find_warnings(agents))
 
 
 def _document(data: bytes) -> Document:
@@ -165,7 +173,7 @@ def _spec(document: Document, homes: Homes, keys: Mapping[str, Any]) -> AgentSpe
     return [*issues, *_window_issues(document, homes, spec)] or spec
 
 
-def _issues_below(document: Document, home: KeyPath, problems: list[stages.Problem]) -> list[Issue]:
+def _issues_below(document: Document, home: KeyPath, problems: list[Problem]) -> list[Issue]:
     return [Issue((*home, *keys), document.line(*home, *keys), message) for keys, message in problems]
 
 
@@ -273,9 +281,10 @@ def _depth(document: Document, home: KeyPath, keys: KeyPath) -> int:
 
 
 def _is_consequence(issue: Issue, document: Document) -> bool:
-    """Whether an issue only follows from an issue of the YAML at the same place, or from a merge key."""
+    """Whether an issue only follows from an issue of the YAML: of the same value, of one in it, or of a merge key."""
     return any(
         (cause.path, cause.line) == (issue.path, issue.line)
+        or cause.path[:-1] == issue.path
         or (cause.path == (*issue.path[:-1], "<<") and issue.message.startswith("is missing"))
         for cause in document.issues
     )

@@ -16,7 +16,7 @@ from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
-PROJECT_KEYS = ("endpoint",)
+PROJECT_KEYS = ("endpoint", "vault")
 STAGE_KEYS = ("project", "projects", "soak")
 """Beside the keys of an agent."""
 SIGNERS = (KeySigner, GitHubSigner, IdentitySigner)
@@ -62,7 +62,7 @@ PATTERN_MESSAGES = {
 }
 TEMPLATES = {
     "missing": "is missing; add `{key}: …` here",
-    "too_short": "is empty; write at least one, or remove the key",
+    **dict.fromkeys(("too_short", "string_too_short"), "is empty; write at least one, or remove the key"),
     "string_type": "expected text, found {kind}",
     "tuple_type": "expected a list, found {kind}",
     **dict.fromkeys(("model_type", "mapping_type", "dict_type"), "expected a map, found {kind}"),

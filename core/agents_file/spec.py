@@ -275,12 +275,18 @@ class Agents(Value):
     """Target -> what the file says about it."""
     projects: Mapping[str, str] = {}
     """Project beside that of the settings -> its endpoint."""
+    vaults: Mapping[str, str] = {}
+    """Project with a vault of its own -> the vault's address."""
     github: GitHubSpec | None = None
     """None: releases are not shown on GitHub."""
     lines: Mapping[tuple[str, ...], int] = Field({}, repr=False)
     """The line of every key in the file, for warnings."""
     homes: Mapping[str, tuple[tuple[str, ...], ...]] = Field({}, repr=False)
     """Target -> where its keys stand: in its stage, in the agent, in the defaults; the first of them counts."""
+
+    def vault_of(self, target: str) -> str:
+        """The address of the vault with a target's secrets; empty for that of the settings."""
+        return self.vaults.get(project_of(target), "")
 
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:

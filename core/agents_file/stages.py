@@ -1,32 +1,25 @@
-"""Reads ``projects:`` and an agent's ``stages:``: in which Foundry projects an agent runs, and what differs there."""
+"""Reads an agent's ``stages:``: in which Foundry projects it runs, and what differs there."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.agents_file import messages
 from core.agents_file.fields import parse_duration, quote
+from core.agents_file.projects import Problem
 from core.agents_file.spec import AgentSpec, StagePlace
 from core.agents_file.yaml_positions import KeyPath
 from core.target import DEFAULT_PROJECT
 
-PROJECT_NAME = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
-ENDPOINT = "https://<resource>.services.ai.azure.com/api/projects/<project>"
-PROJECT_PATH = re.compile(r"/api/projects/[A-Za-z0-9._~%-]+/?")
 AGENT_ONLY = {
     "name": messages.OWN_NAME,
     "repository": "a stage runs the images of the agent's repository; write it in the agent",
 }
 """Keys that cannot differ in a stage."""
 EXAMPLE = "[{project: staging}]"
-
-Problem = tuple[KeyPath, str]
-"""The keys that lead to a value, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +31,6 @@ class Stage:
     projects: tuple[str, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     soak: timedelta = timedelta(0)
-
-
-def read_projects(value: Any) -> tuple[dict[str, str], list[Problem]]:
-    """Project -> its endpoint, and what is wrong."""
-    if not isinstance(value, dict) or not value:
-        problem = f"expected a map such as {{staging: {{endpoint: …}}}}, found {messages.kind_of(value)}"
-        return {}, [((), "has no project; name one, or remove the key" if value == {} else problem)]
-    found, problems = dict[str, str](), list[Problem]()
-    for name, body in value.items():
-        endpoint = body.get("endpoint") if isinstance(body, dict) else None
-        own = [*_name_problems(name), *_body_problems(name, body)]
-        if isinstance(endpoint, str):
-            endpoint = endpoint.rstrip("/")
-            own += _endpoint_problems(name, endpoint, found)
-            found[name] = endpoint
-        problems += own
-    return found, problems
-
-
-def _name_problems(name: str) -> Iterator[Problem]:
-    if name == DEFAULT_PROJECT:
-        yield (name,), "is the project of FOUNDRY_PROJECT_ENDPOINT; use another name"
-    elif not re.fullmatch(PROJECT_NAME, name):
-        yield (name,), "a project's name has only small letters, digits and hyphens between them, at most 32 characters"
-
-
-def _body_problems(name: str, body: Any) -> Iterator[Problem]:
-    if not isinstance(body, dict):
-        yield (name,), f"expected a map such as {{endpoint: …}}, found {messages.kind_of(body)}"
-        return
-    for key in body:
-        if key != "endpoint":
-            yield (name, key), messages.unknown_key(key, messages.PROJECT_KEYS)
-    if not isinstance(body.get("endpoint"), str):
-        yield (name,), f"needs an endpoint, such as {ENDPOINT}"
-
-
-def _endpoint_problems(name: str, endpoint: str, others: Mapping[str, str]) -> Iterator[Problem]:
-    try:
-        url = urlsplit(endpoint)
-        host = url.hostname if url.scheme == "https" and not re.search(r"[\s@?#]", endpoint) else ""
-    except ValueError:
-        host = ""
-    if not host or not PROJECT_PATH.fullmatch(url.path):
-        yield (name, "endpoint"), f"is not the address of a project; write one such as {ENDPOINT}"
-    elif host.endswith(".azure.com") and not host.endswith(".services.ai.azure.com"):
-        yield (name, "endpoint"), f"names another service; write an address such as {ENDPOINT}"
-    same = next((other for other, address in others.items() if address.lower() == endpoint.lower()), None)
-    if same:
-        yield (name, "endpoint"), f"is the endpoint of {same} too; each project has one name"
 
 
 def read_stages(value: Any, projects: Mapping[str, str]) -> tuple[list[Stage], list[Problem]]:

@@ -1,4 +1,4 @@
-"""Finds values of agents.yaml that are valid and probably not what is meant; each is a sentence with its position."""
+"""Finds values of agents.yaml that are valid and probably not what is meant; each has its position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from core.agents_file.copied_text import copied_character, foreign_character
 from core.agents_file.fields import quote
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
-from core.agents_file.yaml_positions import KeyPath
+from core.agents_file.yaml_positions import Issue, KeyPath
 
 DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 REFERENCES = (
@@ -28,14 +28,14 @@ BLOCKED_VERSION = re.compile(r"v?1(\.0){0,2}")
 """Blocked since 2026-07-31: https://learn.microsoft.com/azure/foundry/agents (isolate sessions per user)."""
 
 
-def find_warnings(agents: Agents) -> tuple[str, ...]:
+def find_warnings(agents: Agents) -> list[Issue]:
     """Every warning, in the order of the file; a value of the defaults counts once."""
     found = {
-        (agents.lines.get(_place(agents, spec.name, keys), 1), ".".join(_place(agents, spec.name, about)), message)
+        Issue(_place(agents, spec.name, about), agents.lines.get(_place(agents, spec.name, keys), 1), message)
         for spec in agents.agents.values()
         for about, keys, message in _of_agent(spec)
     }
-    return tuple(f"{path}: {message} (line {line})" for line, path, message in sorted(found))
+    return sorted(found, key=lambda issue: (issue.line, issue.path, issue.message))
 
 
 def _place(agents: Agents, name: str, keys: KeyPath) -> KeyPath:

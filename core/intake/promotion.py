@@ -60,7 +60,7 @@ def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamT
         return _ended(without, waited, good)
     update = apply_push(without, spec, good.push, upstream[0].desired.traceparent, now)
     until, where = add(good.since, spec.place.soak), _names(upstream)
-    if update.reason in DONE:
+    if update.reason in DONE or good.push.is_same(desired.push):
         other = waited if waited and waited.push.digest != good.push.digest else None
         return _ended(without, other, f"{where} went back to {good.push.tag}")
     if update.reason is not Reason.ACCEPTED:

@@ -169,9 +169,20 @@ class ReleaseState:
     history: tuple[HistoryEntry, ...] = ()
 
     @property
+    def signers(self) -> dict[str, str]:
+        """Version number -> who signed its image, of the good versions where that was verified."""
+        good = (self.previous_good, self.last_good)
+        return {item.version: item.signer for item in good if item is not None and item.signer}
+
+    @property
     def is_open(self) -> bool:
         """True while a release is under way."""
         return self.phase is not Phase.ENDED
+
+    @property
+    def known_generation(self) -> int:
+        """The newest generation that a run has answered, or reported something of."""
+        return max(self.observed_generation, *(int(key.partition(" ")[0]) for key in self.reported), 0)
 
     @property
     def noted_secrets(self) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,10 +21,19 @@ MAX_ID_CHARS = 60
 """Of an event's id."""
 
 
-def parse_delivery(event: str, settings: Settings, now: datetime) -> tuple[ParsedEvent, ...]:
-    """Every event of a delivery that came ``now``, compared with the app's registry and vault."""
-    ids = {"registry_id": settings.registry_id, "vault_id": settings.key_vault_id}
-    return parse_events(event, settings.registry_name, now, settings.key_vault_host, **ids)
+def parse_delivery(
+    event: str, settings: Settings, now: datetime, project_vaults: Collection[str] = ()
+) -> tuple[ParsedEvent, ...]:
+    """Every event of a delivery that came ``now``, compared with the app's registry and vaults."""
+    return parse_events(
+        event,
+        settings.registry_name,
+        now,
+        settings.key_vault_host,
+        registry_id=settings.registry_id,
+        vault_id=settings.key_vault_id,
+        project_vaults=project_vaults,
+    )
 
 
 async def handle_event(event: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
@@ -35,7 +45,7 @@ async def handle_event(event: str, agents: Agents, settings: Settings, gateways:
     decisions = DeliveryLog(gateways.journal, gateways.clock)
     signed = set[str]()
     try:
-        for parsed in parse_delivery(event, settings, gateways.clock.now()):
+        for parsed in parse_delivery(event, settings, gateways.clock.now(), agents.vaults.values()):
             if isinstance(parsed, ImagePushed):
                 await handle_push(_with_safe_label(parsed), agents, decisions, gateways)
             elif isinstance(parsed, SecretChanged):

@@ -28,14 +28,15 @@ MAX_CONCURRENT = 8
 async def handle_secret_change(
     changed: SecretChanged, agents: Agents, decisions: DecisionLog, gateways: Gateways
 ) -> None:
-    """Update the desired state of each agent that uses the secret; agents that pin a version stay as they are.
+    """Update the desired state of each target that uses the secret; those that pin a version stay as they are.
 
     An error of one agent stops none of the others; the first is raised at the end, so that the event comes again.
     """
     step = step_fields(STEP, changed.dry_run)
     common: dict[str, Any] = {"secret": changed.name, "event": changed.event_id, "cause": Cause.SECRET.value, **step}
     events: list[OutcomeEvent] = []
-    tags = _SecretTags(changed.name, gateways.key_vault)
+    specs = [spec for spec in agents.agents.values() if agents.vault_of(spec.name) == changed.address]
+    tags = _SecretTags(changed.name, gateways.vault_of(specs[0].name) if specs else gateways.key_vault)
 
     async def offer(spec: AgentSpec) -> bool:
         if not await _uses(spec, tags, gateways):
@@ -50,7 +51,7 @@ async def handle_secret_change(
         return True
 
     try:
-        if not any(await gather_limited(MAX_CONCURRENT, map(offer, agents.agents.values()))):
+        if not any(await gather_limited(MAX_CONCURRENT, map(offer, specs))):
             decisions.record(Reason.SECRET_NOT_USED, **common)
     finally:
         await outcome_events.publish(events, decisions, gateways)

@@ -31,7 +31,7 @@ from core.model import (
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from core.target import DEFAULT_PROJECT, project_of
+from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -101,6 +101,9 @@ class Foundry(Protocol):
     async def delete_toolbox_version(self, name: str, version: str) -> DeleteResult:
         """Delete a version of a toolbox."""
 
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        """Whether the project of the target has a deployment of a model under this name."""
+
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         """Create an evaluation by these criteria in the project of the target; returns its id, with the project."""
 
@@ -147,10 +150,7 @@ class Registry(SignatureSource, Protocol):
         """The digests of all manifests that an index names, also through other indexes; none of a single image."""
 
     async def list_tags(self, repository: str, is_enough: EndsListing | None = None) -> Sequence[RegistryTag]:
-        """Every tag, the last pushed first; empty where the repository does not exist.
-
-        ``is_enough``: asked after each page, given that page; no further page is read where it is true.
-        """
+        """Every tag, the last pushed first, to the page that is enough; none where the repository does not exist."""
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
@@ -212,10 +212,7 @@ class Lease(Lock, Protocol):
         """Seconds that the lease surely lasts, by the local clock, counted from before its last renewal was sent."""
 
     async def write(self, release: ReleaseState) -> bool:
-        """Store the state; False when the lease was lost, after which the holder must stop for good.
-
-        Raises TransientError where storage does not answer.
-        """
+        """Store the state; False when the lease was lost: the holder must stop for good. Raises TransientError."""
 
     async def renew(self) -> bool:
         """Extend the lease to 60 s; False when it was lost."""
@@ -288,12 +285,15 @@ class Gateways:
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None
-    """The same in another project."""
+    """The same in each project."""
+    project_vault: Callable[[str], KeyVault] | None = None
+    """The vault of each project; None where all share that of the settings."""
     signatures: SignatureVerifier = field(default_factory=SignatureVerifier)
 
     def limiter_of(self, target: str) -> FoundryRateLimiter:
         """The rate limiter of the target's project: one project's refusals slow no other."""
-        project = project_of(target)
-        if project == DEFAULT_PROJECT or self.project_limiter is None:
-            return self.rate_limiter
-        return self.project_limiter(project)
+        return self.project_limiter(project_of(target)) if self.project_limiter else self.rate_limiter
+
+    def vault_of(self, target: str) -> KeyVault:
+        """The vault with the target's secrets."""
+        return self.project_vault(project_of(target)) if self.project_vault else self.key_vault

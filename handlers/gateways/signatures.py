@@ -46,6 +46,9 @@ class SignatureSource(Protocol):
     async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
         """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
 
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Whether the registry lists referrers; without the API they are in an index at a tag."""
+
 
 class TrustRootError(Exception):
     """The trusted root cannot be read: nothing can be said about a certificate."""
@@ -69,18 +72,28 @@ class SignatureVerifier:
 
     def _verify(self, bundles: Sequence[SignatureBundle], digest: str, release: ReleaseSpec) -> SignatureCheck:
         problems: list[str] = []
-        unknown = ""
+        unknown: SignatureCheck | None = None
         for bundle in bundles:
-            try:
-                signer = self._signer_of(bundle, digest, release)
-                return SignatureCheck(Verdict.VERIFIED, f"signed by {signer}", signer)
-            except TrustRootError as error:
-                unknown = str(error)
-            except BundleError as error:
-                problems.append(f"{bundle.digest[7:19]} {error}")
+            check = self.verify_one(bundle, digest, release)
+            if check.verdict is Verdict.VERIFIED:
+                return check
+            if check.verdict is Verdict.UNKNOWN:
+                unknown = check
+            else:
+                problems.append(f"{bundle.digest[7:19]} {check.detail}")
         if unknown:
-            return SignatureCheck(Verdict.UNKNOWN, unknown)
+            return unknown
         return not_verified(problems) if problems else SignatureCheck(Verdict.NONE, "no signature was found")
+
+    def verify_one(self, bundle: SignatureBundle, digest: str, release: ReleaseSpec) -> SignatureCheck:
+        """Whether the bundle is a signature of the digest by one of the signers; it blocks, and never raises."""
+        try:
+            signer = self._signer_of(bundle, digest, release)
+        except TrustRootError as error:
+            return SignatureCheck(Verdict.UNKNOWN, str(error))
+        except BundleError as error:
+            return SignatureCheck(Verdict.INVALID, str(error))
+        return SignatureCheck(Verdict.VERIFIED, f"signed by {signer}", signer)
 
     def _signer_of(self, bundle: SignatureBundle, digest: str, release: ReleaseSpec) -> str:
         """Who signed the digest in the bundle; raises BundleError where that is none of the signers."""
@@ -105,11 +118,15 @@ class SignatureVerifier:
         try:
             payload_type, payload = verifier.verify_dsse(Bundle.from_json(data), policy)
         except _sigstore_errors() as error:
-            found = f" (signed by {policy.found})" if policy.found else ""
+            found = f" (certificate of {policy.found})" if policy.found else ""
             raise BundleError(f"{_one_line(error)}{found}") from error
         if payload_type != PAYLOAD_TYPE:
             raise BundleError("signs another type of payload")
         return payload, policy.found
+
+    def read_root(self, release: ReleaseSpec) -> None:
+        """Read the trusted root of a rule, unless it is known already; raises TrustRootError."""
+        self._verifier(release)
 
     def _verifier(self, release: ReleaseSpec) -> Verifier:
         try:

@@ -41,12 +41,13 @@ class SecretReader:
     def __init__(
         self,
         gateways: Gateways,
+        target: str,
         pinned: Mapping[str, str],
         named: Mapping[str, NamedVersion] | None = None,
         released: Mapping[str, str] | None = None,
     ) -> None:
         """``pinned``: the versions to read; ``named``: by events; ``released``: those of the last release."""
-        self._vault = gateways.key_vault
+        self._vault = gateways.vault_of(target)
         self._clock = gateways.clock
         self._pinned = pinned
         self._named = named or {}

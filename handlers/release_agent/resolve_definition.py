@@ -54,7 +54,7 @@ class DefinitionResolver:
         desired = under_way_first(desired, release)
         if number := rollback_version(desired):
             return await self._existing(number, desired)
-        read = SecretReader(self._gateways, {}, desired.named_secrets, release.secrets)
+        read = SecretReader(self._gateways, self._agent, {}, desired.named_secrets, release.secrets)
         push = push_to_run(desired, release, now)
         if push is not None and (back := version_to_copy(desired, release, now)) is not None:
             return _of_rollback(await self._copied(back.version, back.created_at, read, release), back.at)
@@ -62,7 +62,7 @@ class DefinitionResolver:
 
     async def under_way(self, release: ReleaseState) -> Definition:
         """The definition of the release under way, with the secret versions that it was resolved with."""
-        read = SecretReader(self._gateways, release.secrets)
+        read = SecretReader(self._gateways, self._agent, release.secrets)
         if release.copied_from:
             created_at = release.created_at.get(release.copied_from)
             copied = await self._copied(release.copied_from, created_at, read, release)
@@ -159,7 +159,7 @@ class DefinitionResolver:
         if not self._spec.env_from_vault:
             return VaultVariables({}, {})
         try:
-            tagged = await self._gateways.key_vault.tagged_secrets(self._spec.agent)
+            tagged = await self._gateways.vault_of(self._agent).tagged_secrets(self._spec.agent)
         except PermanentError as error:
             if error.code == "AMBIGUOUS":
                 return UnresolvedDefinition(Reason.ENV_AMBIGUOUS, error.message)
@@ -200,6 +200,8 @@ class DefinitionResolver:
 
 
 def _no_toolbox(refusal: PermanentError) -> UnresolvedDefinition:
+    if refusal.other_tenant:
+        return UnresolvedDefinition(Reason.OTHER_TENANT, str(refusal))
     if refusal.names_preview:
         return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(refusal))
     reason = Reason.FORBIDDEN if refusal.status in (401, 403) else Reason.TOOLBOX_REFUSED

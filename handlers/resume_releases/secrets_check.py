@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec
 from core.intake.events import DesiredUpdate
 from core.intake.secret_check import Listed, apply_missed_rotation, used_secrets
 from core.model import Secret, SecretVersion
 from core.reasons import Reason
-from core.secret_expiry import find_expiries
+from core.secret_expiry import Expiry, find_expiries
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited
+from handlers.concurrency import gather_all, gather_limited
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
@@ -28,7 +29,7 @@ MAX_CONCURRENT = 4
 
 
 async def check_secrets(agents: Agents, states: AgentStates, decisions: DecisionLog, gateways: Gateways) -> None:
-    """List the versions of each secret once, for all agents that use it; raises where the state store fails.
+    """List the versions of each secret once, for all targets that use it; raises where the state store fails.
 
     The marker has the time of the last complete run, and what was reported: each expiry once.
     """
@@ -36,42 +37,68 @@ async def check_secrets(agents: Agents, states: AgentStates, decisions: Decision
     last_run, *reported = (await store.read_marker(MARKER)).split("\n")
     if not is_due(last_run, now):
         return
-    specs = list(agents.agents.values())
-    found_states = await gather_limited(MAX_CONCURRENT, (states.get(spec.name) for spec in specs))
-    uses = [used_secrets(spec, state.release) for spec, state in zip(specs, found_states, strict=True)]
-    names = sorted({name for used in uses for name in used})
-    found = await gather_limited(MAX_CONCURRENT, (_list(name, decisions, gateways) for name in names))
-    listed = {name: versions for name, versions in zip(names, found, strict=True) if versions is not None}
-
-    async def compare(spec: AgentSpec, state: AgentState) -> None:
-        if apply_missed_rotation(state.desired, state.release, spec, listed, now).enqueues:
-            await _release(spec, state.release, listed, decisions, gateways)
-            states.forget(spec.name)
-
-    await gather_limited(MAX_CONCURRENT, map(compare, specs, found_states))
-    expiries = find_expiries({spec.name: used for spec, used in zip(specs, uses, strict=True)}, listed, now)
+    checks = [_VaultCheck(specs, states, decisions, gateways) for specs in by_vault(agents)]
+    await gather_all([check.run(now) for check in checks])
+    expiries = [expiry for check in checks for expiry in check.expiries]
     for expiry in expiries:
         if expiry.key not in reported:
             decisions.record(Reason.SECRET_EXPIRES_SOON, expiry.detail(now), secret=expiry.secret)
-    this_run = now.isoformat() if None not in found else last_run
-    unlisted = [key for key in reported if (name := key.partition("@")[0]) in names and not listed.get(name)]
-    await store.write_marker(MARKER, "\n".join([this_run, *(expiry.key for expiry in expiries), *unlisted]))
+    this_run = now.isoformat() if all(check.is_complete for check in checks) else last_run
+    unlisted = {key for key in reported if any(key.partition("@")[0] in check.unlisted for check in checks)}
+    keys = dict.fromkeys([*(expiry.key for expiry in expiries), *sorted(unlisted)])
+    await store.write_marker(MARKER, "\n".join([this_run, *keys]))
 
 
-async def _list(name: str, decisions: DecisionLog, gateways: Gateways) -> Sequence[SecretVersion] | None:
-    """The versions, or the newest one where the app may not list them; None where a retry may help."""
-    try:
+class _VaultCheck:
+    """The check of the targets whose secrets are in one vault."""
+
+    def __init__(
+        self, specs: Sequence[AgentSpec], states: AgentStates, decisions: DecisionLog, gateways: Gateways
+    ) -> None:
+        self._specs, self._states, self._decisions, self._gateways = specs, states, decisions, gateways
+        self._vault = gateways.vault_of(specs[0].name)
+        self.expiries: Sequence[Expiry] = ()
+        self.is_complete = True
+        self.unlisted: Collection[str] = ()
+        """The secrets in use whose versions are unknown."""
+
+    async def run(self, now: datetime) -> None:
+        """Compare what each target uses with what the vault lists."""
+        found_states = await gather_limited(MAX_CONCURRENT, (self._states.get(spec.name) for spec in self._specs))
+        uses = {
+            spec.name: used_secrets(spec, state.release) for spec, state in zip(self._specs, found_states, strict=True)
+        }
+        names = sorted({name for used in uses.values() for name in used})
+        found = await gather_limited(MAX_CONCURRENT, map(self._list, names))
+        listed = {name: versions for name, versions in zip(names, found, strict=True) if versions is not None}
+
+        async def compare(spec: AgentSpec, state: AgentState) -> None:
+            if apply_missed_rotation(state.desired, state.release, spec, listed, now).enqueues:
+                await _release(spec, state.release, listed, self._decisions, self._gateways)
+                self._states.forget(spec.name)
+
+        await gather_limited(MAX_CONCURRENT, map(compare, self._specs, found_states))
+        self.expiries = find_expiries(uses, listed, now)
+        self.is_complete = None not in found
+        self.unlisted = [name for name in names if not listed.get(name)]
+
+    async def _list(self, name: str) -> Sequence[SecretVersion] | None:
+        """The versions, or the newest one where the app may not list them; None where a retry may help."""
         try:
-            return await gateways.key_vault.list_secret_versions(name)
+            return await self._versions(name)
+        except (PermanentError, TransientError) as error:
+            self._decisions.record(Reason.ROTATION_CHECK_FAILED, str(error), secret=name)
+            return None if isinstance(error, TransientError) else ()
+
+    async def _versions(self, name: str) -> Sequence[SecretVersion]:
+        try:
+            return await self._vault.list_secret_versions(name)
         except PermanentError:
-            secret = await gateways.key_vault.get_secret(name, None)
+            secret = await self._vault.get_secret(name, None)
             if not isinstance(secret, Secret):
                 raise
             register_secret(secret.value.reveal())
             return [SecretVersion(secret.version, True, secret.created_at, secret.not_before, secret.expires_on)]
-    except (PermanentError, TransientError) as error:
-        decisions.record(Reason.ROTATION_CHECK_FAILED, str(error), secret=name)
-        return None if isinstance(error, TransientError) else ()
 
 
 async def _release(

@@ -28,7 +28,7 @@ def has_versions(count: int) -> Assertion:
 
     def check(agent: AgentSnapshot) -> tuple[str, bool]:
         shown = ", ".join(f"{number} {version.status}" for number, version in agent.versions.items())
-        return shown, len(agent.versions) == count
+        return shown or "none", len(agent.versions) == count
 
     return check
 
@@ -36,6 +36,16 @@ def has_versions(count: int) -> Assertion:
 def has_variable(name: str) -> Assertion:
     """Assert that the live version has the environment variable; its value is not read."""
     return lambda agent: (", ".join(agent.live_version.variables), name in agent.live_version.variables)
+
+
+def lacks_image(digest: str) -> Assertion:
+    """Assert that no version of the agent has the image."""
+
+    def check(agent: AgentSnapshot) -> tuple[str, bool]:
+        images = [version.image.rpartition("@")[2] for version in agent.versions.values()]
+        return f"only {', '.join(f'{image[:19]}…' for image in images)}", digest not in images
+
+    return check
 
 
 def version_failed(version: str) -> Assertion:

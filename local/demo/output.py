@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,11 +28,48 @@ class CheckedAssertion:
     holds: bool
 
 
+class Printer(Protocol):
+    """A console, or a place on it."""
+
+    @property
+    def width(self) -> int:
+        """The width in columns."""
+
+    def print(self, content: Any) -> None:
+        """Print below what is there."""
+
+
+class Place:
+    """A place on the screen: what is printed there waits until ``show``."""
+
+    def __init__(self, console: Printer) -> None:
+        self._console = console
+        self._waiting: list[Any] | None = []
+
+    @property
+    def width(self) -> int:
+        """The width in columns."""
+        return self._console.width
+
+    def print(self, content: Any) -> None:
+        """Print at once, or when the place is shown."""
+        if self._waiting is None:
+            self._console.print(content)
+        else:
+            self._waiting.append(content)
+
+    def show(self) -> None:
+        """Print what waits, and from now on print at once."""
+        for content in self._waiting or ():
+            self._console.print(content)
+        self._waiting = None
+
+
 @dataclass
 class Output:
     """The screen, top to bottom."""
 
-    console: Console
+    console: Printer
     assertions: list[CheckedAssertion] = field(default_factory=list)
     scenes: int = 0
 
@@ -77,18 +114,18 @@ class Output:
         """Print an assertion with what the SDK said."""
         self.assertions.append(CheckedAssertion(agent, description, shown, holds))
         mark, style = ("yes", "green") if holds else ("NO", "red")
-        self.console.print(
-            f"  [{style}]{mark:>8}[/]  {as_text(description)}: [dim]{as_text(shown)}[/]", highlight=False
-        )
+        self.console.print(f"  [{style}]{mark:>8}[/]  {as_text(description)}: [dim]{as_text(shown)}[/]")
 
     def closing(self, seconds: float, hint: str) -> bool:
         """Print the table of assertions and return whether all of them held."""
         table = Table(
-            title="\nchecked in Foundry through azure-ai-projects", title_justify="left", width=self.console.width
+            title="\nchecked in Foundry through azure-ai-projects, and with slipway why",
+            title_justify="left",
+            width=self.console.width,
         )
         table.add_column("agent", no_wrap=True)
         table.add_column("expected")
-        table.add_column("the SDK says", style="dim")
+        table.add_column("found", style="dim")
         table.add_column("", justify="right")
         for check in self.assertions:
             mark = "[green]yes[/]" if check.holds else "[red]NO[/]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -12,35 +13,46 @@ from rich.status import Status
 
 from local.agents.server_venv import ServerVenvError, server_python
 from local.demo.output import Output, as_text, console
-from local.demo.scenario import SCENES, Scenario
+from local.demo.scenes import SCENES
+from local.demo.side_by_side import play_side_by_side
 from local.demo.stack_driver import StackDriver
+from local.endpoints import PORTS
 from local.processes import PartExitedError
+from local.signing import stack_key
 from local.stack import Options, Stack
 
 AGENTS = Path(__file__).with_name("agents.yaml")
+DATASET = AGENTS.with_name("support.jsonl")
 PROVISIONING_SECONDS = 0.4
 """How long the stand-in takes to provision a version; Azure takes half a minute to five."""
 
 
 async def demo(svg: Path | None = None) -> int:
     """Run the demo and return 0 only if every assertion held; ``svg`` is a file for a picture of the screen."""
-    output = Output(console(record=svg is not None))
+    screen = console(record=svg is not None)
     with tempfile.TemporaryDirectory(prefix="slipway-demo-") as folder:
-        options = Options(Path(folder), AGENTS, free_ports=True, run_agents=True)
+        options = Options(Path(folder), copy_agents(Path(folder)), free_ports=True, run_agents=True)
         stack = Stack(options, report=lambda _: None)
         try:
-            return await _run(stack, output, svg)
+            return await _run(stack, screen, svg)
         except (PartExitedError, OSError) as error:
-            output.console.print(f"[red]stopped:[/] {as_text(str(error))}")
+            screen.print(f"[red]stopped:[/] {as_text(str(error))}")
             return 1
         finally:
             await stack.down()
 
 
-async def _run(stack: Stack, output: Output, svg: Path | None) -> int:
-    began = time.monotonic()
-    with output.console.status("starting the stand-ins for Azure") as status:
-        _, why_not = await asyncio.gather(stack.up(), _install_server(output.console, status))
+def copy_agents(folder: Path) -> Path:
+    """Copy agents.yaml and its files into the folder of the stack: the copy is changed during the demo."""
+    stack_key(folder)
+    shutil.copy(DATASET, folder)
+    return Path(shutil.copy(AGENTS, folder))
+
+
+async def _run(stack: Stack, screen: Console, svg: Path | None) -> int:
+    began, output = time.monotonic(), Output(screen)
+    with screen.status("starting the stand-ins for Azure") as status:
+        _, why_not = await asyncio.gather(stack.up(), _install_server(screen, status))
     output.opening(time.monotonic() - began, stack.endpoints["registry"], why_not)
     driver = StackDriver(stack.endpoints, runs_agents=not why_not)
     try:
@@ -49,7 +61,7 @@ async def _run(stack: Stack, output: Output, svg: Path | None) -> int:
         await driver.close()
     all_true = output.closing(time.monotonic() - began, "To keep it running: make up")
     if svg is not None:
-        output.console.save_svg(str(svg), title="make demo")
+        screen.save_svg(str(svg), title="make demo")
     return 0 if all_true else 1
 
 
@@ -70,10 +82,8 @@ async def _install_server(console: Console, status: Status) -> str:
 async def play(driver: StackDriver, output: Output) -> None:
     """Play every scene on a running stack."""
     await driver.configure("foundry", "provisioning", {"seconds": PROVISIONING_SECONDS})
-    for agent in ("careful", "support", "billing"):  # they go live while the first scenes are shown
-        await driver.push(f"agents/{agent}", "v1", f"first-{agent}")
-    for scene in SCENES:
-        await scene(Scenario(driver, output))
+    driver.change_agents(f"https://127.0.0.1:{PORTS['foundry']}", driver.endpoints["foundry"])
+    await play_side_by_side(SCENES, driver, output)
 
 
 def main(svg: Path | None = None) -> int:

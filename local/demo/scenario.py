@@ -1,22 +1,28 @@
-"""The scenario of the demo: what is pushed, which decisions must follow, and what must be true afterwards."""
+"""What a scene of the demo works with: it pushes, shows the decisions that follow, and checks what is true then."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from local.demo.assertions import Assertion, has_variable, has_versions, version_failed, version_is_live
+from local.demo.assertions import Assertion
 from local.demo.output import Output, seconds_since
 from local.demo.stack_driver import JournalLine, StackDriver
 from local.images import Kind
+from local.signing import PrivateKey, sign_image
 
-HELLO, CAREFUL, SUPPORT, BILLING = "hello-agent", "careful-agent", "support-agent", "billing-agent"
-BROKEN = {"SAMPLE_EXIT": "the model file is missing"}
-WRONG = {"SAMPLE_ANSWER": "I am not sure"}
-FLAKY = {"SAMPLE_ANSWER_LATER": "Internal error"}
-"""Variables of an image with which its agent misbehaves (local/agents/sample/main.py)."""
-HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN"})
+HIDDEN = frozenset(
+    {
+        *("BEGIN", "REQUEUED", "LEASE_TAKEN", "IMAGES_IN_USE"),
+        *("MISSED_PUSH_FOUND", "MISSED_ROTATION_FOUND"),  # a timer that a scene runs may be faster than an event
+    }
+)
+HIDDEN_LATER = HIDDEN | {"ACCEPTED"}
+"""After the first scene."""
+HIDDEN_IN_PRODUCTION = HIDDEN_LATER | {"CONFIRM_PASSED", "TRAFFIC_MOVED"}
+"""Staging has shown these."""
 EXPLANATIONS = {
     "ACCEPTED": "the push event arrived: this image should run now",
     "PIN": "keeps the traffic for now",
@@ -29,7 +35,7 @@ EXPLANATIONS = {
     "SUPERSEDED": "release ended: a newer push came",
     "APPROVAL_WAITING": "is ready and waits for approval",
     "ARTIFACT_TAG": "skipped: a signature, not an image",
-    "UNTAGGED_PUSH": "skipped: a child of an index has no tag of its own",
+    "UNTAGGED_PUSH": "skipped: a child of an index, without a tag",
     "NOT_FOLLOWED": "skipped: no agent uses this repository",
     "KEPT_IN_RELEASE": "is kept for a rollback",
     "KEPT_LIVE": "is kept: it is live",
@@ -54,39 +60,64 @@ class Scenario:
         last_reason: str,
         kind: Kind = "image",
         variables: Mapping[str, str] | None = None,
+        times: int = 1,
     ) -> str:
-        """Push an image with variables, show the decisions up to ``last_reason``, and return the digest."""
+        """Push an image with variables, show decisions until ``last_reason`` came so often, and return the digest."""
         began, position = datetime.now(UTC), self.driver.journal_position()
-        repository = f"agents/{agent.removesuffix('-agent')}"
-        digest = await self.driver.push(repository, tag, salt, kind, variables)
-        name = f"{repository}:{tag if len(tag) < 20 else tag[:14] + '…'}" if tag else f"{repository} (no tag)"
-        self.output.step(0.0, "push", f"{name}  {digest[:19]}…")
-
-        def is_last(line: JournalLine) -> bool:
-            return line["reason"] == last_reason and line.get("digest") == digest
-
-        await self.show_decisions(agent, began, position, is_last)
+        digest = await self.driver.push(_repository(agent), tag, salt, kind, variables)
+        self._show_push(agent, tag, digest)
+        is_last = _is_nth(times, lambda line: line["reason"] == last_reason and line.get("digest") == digest)
+        await self.show_decisions(agent, began, position, is_last, digest)
         return digest
 
+    async def push_signed(self, agent: str, tag: str, key: PrivateKey, last_reason: str) -> str:
+        """Push an image and a signature, show decisions up to ``last_reason``, and return the digest."""
+        began, position = datetime.now(UTC), self.driver.journal_position()
+        digest = await self.driver.push(_repository(agent), tag, tag)
+        await sign_image(self.driver.endpoints["registry"], _repository(agent), digest, key)
+        self._show_push(agent, tag, digest)
+        self.output.step(0.0, "sign", "a signature of this digest follows")
+        await self.show_until(last_reason, agent, began, position)
+        return digest
+
+    def _show_push(self, agent: str, tag: str | None, digest: str) -> None:
+        shown_tag = f":{tag if len(tag) < 20 else tag[:12] + '…'}" if tag else " (no tag)"
+        self.output.step(0.0, "push", f"{_repository(agent)}{shown_tag}  {digest[:19]}…")
+
+    async def release_first_version(self, agent: str, last_reason: str) -> None:
+        """Push an image to an agent that has none, and show nothing."""
+        position = self.driver.journal_position()
+        await self.driver.push(_repository(agent), "v1", f"first-{agent}")
+        is_last = _is_nth(1, lambda line: line["reason"] == last_reason and line.get("agent") == agent)
+        async for _ in self.driver.journal(position, is_last):
+            pass
+
     async def show_decisions(
-        self, agent: str, began: datetime, position: int, until: Callable[[JournalLine], bool]
+        self, agent: str, began: datetime, position: int, until: Callable[[JournalLine], bool], digest: str = ""
     ) -> None:
-        """Show decisions about the agent, or about no agent, as they are made."""
+        """Show decisions about the agent, or about an image that no agent takes, as they are made."""
         async for line in self.driver.journal(position, until):
-            if line.get("agent", agent) == agent and line["reason"] not in HIDDEN:
-                text = await self._describe(agent, line)
+            is_ours = _is_about(agent, line) or ("agent" not in line and line.get("digest") == digest)
+            project = line.get("agent", "").partition("@")[2]
+            if is_ours and line["reason"] not in self._hidden(project):
+                text = await self._describe(line)
+                text = f"{project}: {text}" if project else text
                 self.output.step(seconds_since(began, line), line["reason"], text, line["severity"])
 
-    async def show_until_live(self, agent: str, began: datetime, position: int) -> None:
-        """Show decisions about the agent until a version is live."""
-        await self.show_decisions(
-            agent, began, position, lambda line: line["reason"] == "LIVE" and line["agent"] == agent
-        )
+    def _hidden(self, project: str) -> frozenset[str]:
+        if project:
+            return HIDDEN_IN_PRODUCTION
+        return HIDDEN if self.output.scenes == 1 else HIDDEN_LATER
 
-    async def _describe(self, agent: str, line: JournalLine) -> str:
+    async def show_until(self, reason: str, agent: str, began: datetime, position: int, times: int = 1) -> None:
+        """Show decisions about the agent until a reason came so often."""
+        is_last = _is_nth(times, lambda line: line["reason"] == reason and _is_about(agent, line))
+        await self.show_decisions(agent, began, position, is_last)
+
+    async def _describe(self, line: JournalLine) -> str:
         version = f"version {line['version']}" if "version" in line and line["reason"] != "ACCEPTED" else ""
         if line["reason"] == "CREATE":
-            created = (await self.driver.agent(agent)).versions.get(line["version"])
+            created = (await self.driver.agent(line["agent"])).versions.get(line["version"])
             return f"{version}, with {', '.join(created.variables if created else ()) or 'no variables'}"
         detail = line.get("detail") or EXPLANATIONS.get(line["reason"]) or ("" if version else line["help"])
         return "  ".join(part for part in (version, detail) if part)
@@ -98,137 +129,30 @@ class Scenario:
             shown, holds = assertion(snapshot)
             self.output.assertion(agent, description, shown, holds)
 
+    async def check_why(self, agent: str, image: str, text: str) -> None:
+        """Check that ``slipway why`` shows a text about an image."""
+        shown = " ".join((await self.driver.run_cli("why", image)).split())
+        self.output.assertion(agent, "slipway why shows its last line", text, text in shown)
+
     async def check_secret(self, agent: str, variable: str, secret: str) -> None:
         """Check that the agent has the newest value of a secret: it signs a random text with it."""
         shown, holds = await self.driver.proves(agent, variable, secret)
         self.output.assertion(agent, "it has the secret's value: proven, not printed", shown, holds)
 
 
+def _repository(agent: str) -> str:
+    return f"agents/{agent.removesuffix('-agent')}"
+
+
+def _is_about(agent: str, line: JournalLine) -> bool:
+    """Whether a line is about the agent, in any project."""
+    return bool(line.get("agent", "").partition("@")[0] == agent)
+
+
+def _is_nth(times: int, is_wanted: Callable[[JournalLine], bool]) -> Callable[[JournalLine], bool]:
+    """Return a function that is true for the last of so many wanted lines."""
+    numbers = itertools.count(1)
+    return lambda line: is_wanted(line) and next(numbers) == times
+
+
 Scene = Callable[[Scenario], Awaitable[None]]
-
-
-async def first_push(scenario: Scenario) -> None:
-    """Push an image; its version is created, becomes active and goes live."""
-    scenario.output.scene("A first push goes live")
-    digest = await scenario.push(HELLO, "v1", "one", "LIVE")
-    await scenario.check(
-        HELLO,
-        ("version 1 is live, by digest", version_is_live("1", digest)),
-        ("it has its secret", has_variable("HELLO_KEY")),
-    )
-    await scenario.check_secret(HELLO, "HELLO_KEY", "hello-key")
-
-
-async def same_image(scenario: Scenario) -> None:
-    """Push a second tag of the same digest."""
-    scenario.output.scene("The same image under a second tag changes nothing")
-    await scenario.push(HELLO, "stable", "one", "ALREADY_LIVE")
-    await scenario.check(HELLO, ("still one version", has_versions(1)))
-
-
-async def second_push(scenario: Scenario) -> None:
-    """Push a new image; the live version is pinned until the new one is promoted."""
-    scenario.output.scene("A new version starts beside the live one, then gets the traffic")
-    digest = await scenario.push(HELLO, "v2", "two", "LIVE")
-    await scenario.check(
-        HELLO, ("version 2 is live", version_is_live("2", digest)), ("version 1 is kept", has_versions(2))
-    )
-
-
-async def rotated_secret(scenario: Scenario) -> None:
-    """Rotate a secret in Key Vault."""
-    scenario.output.scene("A rotated secret leads to a new version")
-    began, position = datetime.now(UTC), scenario.driver.journal_position()
-    await scenario.driver.configure("vault", "secrets/hello-key", {"value": "made-up-for-the-demo"})
-    scenario.output.step(0.0, "rotation", "Key Vault has a new version of hello-key")
-    await scenario.show_until_live(HELLO, began, position)
-    await scenario.check(
-        HELLO, ("version 3 is live", version_is_live("3")), ("exactly one version was added", has_versions(3))
-    )
-    await scenario.check_secret(HELLO, "HELLO_KEY", "hello-key")
-
-
-async def broken_image(scenario: Scenario) -> None:
-    """Push an image whose container exits; the live version stays."""
-    scenario.output.scene("An image that cannot start does not affect users")
-    await scenario.push(HELLO, "v3-broken", "three", "IMAGE_ERROR", variables=BROKEN)
-    await scenario.check(
-        HELLO, ("version 3 is still live", version_is_live("3")), ("version 4 has failed", version_failed("4"))
-    )
-
-
-async def skipped_pushes(scenario: Scenario) -> None:
-    """Push a signature, an untagged child of an index, and an image that no agent uses."""
-    scenario.output.scene("Other pushes are skipped, each with a reason")
-    await scenario.push(HELLO, f"sha256-{'5' * 64}.sig", "sig", "ARTIFACT_TAG", "signature")
-    await scenario.push(HELLO, None, "child", "UNTAGGED_PUSH")
-    await scenario.push("unknown-agent", "v1", "unknown", "NOT_FOLLOWED")
-    await scenario.check(HELLO, ("no version was added", has_versions(4)))
-
-
-async def wrong_answer(scenario: Scenario) -> None:
-    """Push an image that fails its probe before it gets traffic."""
-    scenario.output.scene("A version with a wrong answer never gets traffic")
-    await scenario.push(CAREFUL, "v2-wrong", "wrong", "VERIFY_FAILED", variables=WRONG)
-    await scenario.check(CAREFUL, ("version 1 is still live", version_is_live("1")))
-
-
-async def worse_answers(scenario: Scenario) -> None:
-    """Push an image that answers its first question correctly, and the dataset worse than the live version."""
-    scenario.output.scene("A version that answers once, but worse overall, gets no traffic")
-    await scenario.push(SUPPORT, "v2-worse", "worse", "EVALUATION_FAILED", variables=FLAKY)
-    await scenario.check(
-        SUPPORT, ("version 1 is still live", version_is_live("1")), ("version 2 exists", has_versions(2))
-    )
-
-
-async def rollback(scenario: Scenario) -> None:
-    """Push an image that answers wrongly from its second question on: it is rolled back and held, then replaced."""
-    scenario.output.scene("A version that fails with traffic is rolled back and held")
-    await scenario.push(CAREFUL, "v3-flaky", "flaky", "CHECK_FAILED", variables=FLAKY)
-    await scenario.check(CAREFUL, ("version 1 is live again", version_is_live("1")))
-    await scenario.push(CAREFUL, "v3-again", "flaky", "HELD", variables=FLAKY)
-    digest = await scenario.push(CAREFUL, "v4", "fixed", "LIVE")
-    await scenario.check(CAREFUL, ("a newer push went live", version_is_live("4", digest)))
-
-
-async def approval(scenario: Scenario) -> None:
-    """Push to an agent whose releases need approval, then approve."""
-    scenario.output.scene("An agent in mode manual waits for approval")
-    digest = await scenario.push(BILLING, "v2", "second", "APPROVAL_WAITING")
-    await scenario.check(BILLING, ("version 1 is live while 2 waits", version_is_live("1")))
-    began, position = datetime.now(UTC), scenario.driver.journal_position()
-    await scenario.driver.run_cli("approve", BILLING, "--digest", digest)
-    await scenario.show_until_live(BILLING, began, position)
-    await scenario.check(BILLING, ("version 2 is live after approval", version_is_live("2", digest)))
-
-
-async def prune(scenario: Scenario) -> None:
-    """Run the prune timer."""
-    scenario.output.scene("The daily timer deletes versions that nothing needs")
-    began, position = datetime.now(UTC), scenario.driver.journal_position()
-    await scenario.driver.run_timer("prune_versions")
-    deleted: set[str] = set()
-
-    def all_deleted(line: JournalLine) -> bool:
-        if line["reason"] in ("PRUNED_STALE", "PRUNED_FAILED") and line.get("agent") == HELLO:
-            deleted.add(line["version"])
-        return len(deleted) == 2
-
-    await scenario.show_decisions(HELLO, began, position, all_deleted)
-    await scenario.check(HELLO, ("the live and the rollback version are left", has_versions(2)))
-
-
-SCENES: tuple[Scene, ...] = (
-    first_push,
-    same_image,
-    second_push,
-    rotated_secret,
-    broken_image,
-    skipped_pushes,
-    wrong_answer,
-    worse_answers,
-    rollback,
-    approval,
-    prune,
-)

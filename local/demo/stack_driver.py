@@ -8,10 +8,11 @@ import hmac
 import json
 import sys
 import uuid
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
@@ -21,15 +22,19 @@ from azure.storage.blob.aio import ContainerClient
 
 from local.control import configure
 from local.credentials import AsyncLocalCredential
-from local.endpoints import ROOT
+from local.endpoints import PROJECT, ROOT
 from local.foundry.state import LATEST
 from local.images import Kind, push
+from local.private_files import write_private
+from local.signing import PrivateKey, stack_key
 from local.storage.account import connection_string
 
 JournalLine = dict[str, Any]
+PRODUCTION = ("eu", "us")
+"""The projects beside that of the settings."""
 TOKEN = {"Authorization": "Bearer local"}
 POLL_INTERVAL = 0.05
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 120.0
 """Seconds after which an expected decision counts as missing."""
 
 
@@ -63,14 +68,21 @@ class StackDriver:
         self.endpoints = endpoints
         self.runs_agents = runs_agents
         self._lines: list[JournalLine] = []
+        self._reading, self._read_at = asyncio.Lock(), 0.0
+        self._configured: dict[str, dict[str, Any]] = {}
+        """What the stand-in must do in place of agents, by kind and tag."""
         self._http = ClientSession(connector=TCPConnector(ssl=False))
         verify = {"connection_verify": endpoints["ca"]}
         self._journal = ContainerClient.from_connection_string(connection_string(endpoints), "slipway", **verify)
-        self._project = AIProjectClient(endpoints["env"]["FOUNDRY_PROJECT_ENDPOINT"], AsyncLocalCredential(), **verify)
+        self._projects = {
+            name: AIProjectClient(f"{endpoints['foundry']}/api/projects/{name}", AsyncLocalCredential(), **verify)
+            for name in (PROJECT, *PRODUCTION)
+        }
 
     async def close(self) -> None:
         """Close every connection."""
-        await asyncio.gather(self._http.close(), self._journal.close(), self._project.close())
+        projects = (project.close() for project in self._projects.values())
+        await asyncio.gather(self._http.close(), self._journal.close(), *projects)
 
     async def push(
         self,
@@ -82,7 +94,9 @@ class StackDriver:
     ) -> str:
         """Push a real image and return its digest; ``variables`` of the image make its agent misbehave."""
         if variables and not self.runs_agents:
-            await self.configure("foundry", "provisioning", _configured(str(tag), variables))
+            for key, value in _configuration(variables).items():
+                self._configured.setdefault(key, {})[f" {tag}$"] = value
+            await self.configure("foundry", "provisioning", self._configured)
         return await push(self.endpoints["registry"], repository, tag, salt=salt, kind=kind, variables=variables)
 
     async def proves(self, agent: str, variable: str, secret: str) -> tuple[str, bool]:
@@ -112,14 +126,27 @@ class StackDriver:
         async with self._http.post(url, json={"input": ""}) as response:
             response.raise_for_status()
 
-    async def run_cli(self, *arguments: str) -> None:
-        """Run a ``slipway`` command as a person does; raise RuntimeError with its error output if it fails."""
+    def signing_key(self) -> PrivateKey:
+        """Return the key whose public part agents.yaml names."""
+        return stack_key(Path(self.endpoints["env"]["AGENTS_FILE"]).parent)
+
+    def change_agents(self, old: str, new: str) -> None:
+        """Replace a text in agents.yaml, as a deployment does; the app reads the file again."""
+        file = Path(self.endpoints["env"]["AGENTS_FILE"])
+        text = file.read_text()
+        if old not in text:
+            raise ValueError(f"{file} does not have {old}")
+        write_private(file, text.replace(old, new).encode())
+
+    async def run_cli(self, *arguments: str) -> str:
+        """Run a ``slipway`` command as a person does; return its output, or raise RuntimeError with its errors."""
         command = [sys.executable, "-m", "cli", *arguments]
         environment = {**self.endpoints["env"], "PATH": "/usr/bin:/bin"}
-        process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE, cwd=ROOT, env=environment)
-        _, errors = await process.communicate()
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=ROOT, env=environment)
+        output, errors = await process.communicate()
         if process.returncode:
             raise RuntimeError(errors.decode())
+        return output.decode()
 
     def journal_position(self) -> int:
         """Return where the journal ends now."""
@@ -141,6 +168,14 @@ class StackDriver:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def _read_journal(self) -> None:
+        """Read the journal again, unless another reader just did."""
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            if now - self._read_at >= POLL_INTERVAL:
+                await self._download_journal()
+                self._read_at = now
+
+    async def _download_journal(self) -> None:
         name = f"journal/{datetime.now(UTC):%Y-%m-%d}.jsonl"
         try:
             stream = await self._journal.download_blob(name)
@@ -150,23 +185,28 @@ class StackDriver:
         self._lines += lines[len(self._lines) :]
 
     async def agent(self, name: str) -> AgentSnapshot:
-        """Read an agent and its versions from Foundry, through azure-ai-projects."""
-        details = await self._project.agents.get(name)
+        """Read an agent, or one of another project as ``agent@project``, and its versions from Foundry."""
+        name, _, project_name = name.partition("@")
+        project = self._projects[project_name or PROJECT]
+        try:
+            details = await project.agents.get(name)
+        except ResourceNotFoundError:
+            return AgentSnapshot("", {})
         rules = ((details.get("agent_endpoint") or {}).get("version_selector") or {}).get("version_selection_rules")
         live = str(rules[0]["agent_version"]) if rules else ""
         live = "" if live == LATEST else live  # never pinned
-        numbers = [str(item["version"]) async for item in self._project.agents.list_versions(name, order="asc")]
-        versions = await asyncio.gather(*(self._project.agents.get_version(name, number) for number in numbers))
+        numbers = [str(item["version"]) async for item in project.agents.list_versions(name, order="asc")]
+        versions = await asyncio.gather(*(project.agents.get_version(name, number) for number in numbers))
         return AgentSnapshot(live, {str(version["version"]): _snapshot(version.as_dict()) for version in versions})
 
 
-def _configured(tag: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def _configuration(variables: Mapping[str, str]) -> dict[str, Any]:
     """Return what the stand-in must do in place of an agent with these variables."""
     if "SAMPLE_EXIT" in variables:
         message = f"the container exited with code 1 before /readiness answered: {variables['SAMPLE_EXIT']}"
-        return {"fail": {tag: {"code": "ImageError", "message": message}}}
+        return {"fail": {"code": "ImageError", "message": message}}
     first = variables.get("SAMPLE_ANSWER", "pong")
-    return {"answer": {tag: {"pinned": first, "unpinned": variables.get("SAMPLE_ANSWER_LATER", first)}}}
+    return {"answer": {"first": first, "later": variables.get("SAMPLE_ANSWER_LATER", first)}}
 
 
 def _snapshot(version: dict[str, Any]) -> VersionSnapshot:

@@ -38,12 +38,14 @@ class Script:
     """Rows, counted from 0, whose evaluators cannot run."""
     leaves_out: list[str] = field(default_factory=list)
     """Counts that answers leave out: ``skipped``, as in March 2026, and ``errored``."""
+    missing_models: list[str] = field(default_factory=list)
+    """Names without a deployment; any other name has one."""
     page_size: int = 100
     """The most results that a page has."""
 
 
 class Evaluations:
-    """Routes below ``/openai/v1/evals``."""
+    """Routes below ``/openai/v1/evals``, and the models that judge."""
 
     def __init__(self, project: Project) -> None:
         self._project, self.script = project, Script()
@@ -57,6 +59,7 @@ class Evaluations:
             web.put("/_local/evaluations", self._set_script),
             web.post(evals, wrap(self._create)),
             web.get(evals, wrap(self._list)),
+            web.get(f"{base}/deployments/{{name}}", wrap(self._get_deployment)),
             web.get(f"{evals}/{{evaluation}}", wrap(self._get)),
             web.delete(f"{evals}/{{evaluation}}", wrap(self._delete)),
             web.post(runs, wrap(self._create_run)),
@@ -64,6 +67,15 @@ class Evaluations:
             web.get(f"{runs}/{{run}}", wrap(self._get_run)),
             web.get(f"{runs}/{{run}}/output_items", wrap(self._list_items)),
         ]
+
+    async def _get_deployment(self, request: web.Request) -> web.Response:
+        """Return a deployment of a model: any name is deployed, but for those that are configured."""
+        name = request.match_info["name"]
+        if name in self.script.missing_models:
+            raise FoundryError(404, "not_found", f"deployment {name} does not exist")
+        sku = {"name": "GlobalStandard", "capacity": 50}
+        model = {"modelName": name, "modelVersion": "1", "modelPublisher": "OpenAI", "capabilities": {}, "sku": sku}
+        return web.json_response({"type": "ModelDeployment", "name": name, **model})
 
     async def _set_script(self, request: web.Request) -> web.Response:
         try:

@@ -83,7 +83,7 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
     """Ask in a pinned session, or the live version in a session of its own."""
     if not agent.enabled:
         raise FoundryError(403, "AgentDisabled", "the agent is disabled")
-    version, pinned = _version(agent, session), session is not None
+    version = _version(agent, session)
     require_active(version, project)
     if session is None:
         session = str(open_session(agent, version.number, project.clock())["agent_session_id"])
@@ -91,8 +91,9 @@ def _ask(agent: AgentState, session: str | None, project: Project) -> Asked:
     configured = project.provisioning.answer.items()
     found: Any = next((answer for pattern, answer in configured if re.search(pattern, version.match_text)), None)
     answer = "pong" if found is None else found
-    if isinstance(answer, dict) and "unpinned" in answer:
-        answer = answer.get("pinned", "pong") if pinned else answer["unpinned"]
+    if isinstance(answer, dict) and "first" in answer:
+        version.questions += 1
+        answer = answer["first"] if version.questions == 1 else answer["later"]
     answer = answer if isinstance(answer, dict) else {"text": answer}
     if "code" in answer:
         headers = {"x-agent-session-id": session}

@@ -57,8 +57,9 @@ class Provisioning:
     """Regular expression for digest or tag -> ``{"code", "message"}`` of the version's failure."""
     answer: dict[str, Any] = field(default_factory=dict)
     """Regular expression for digest or tag -> the agent's answer: text, ``{"text", "status"}``, ``{"response"}`` with
-    members of the response, ``{"odd"}`` (huge, endless, half, binary, redirect, empty), or ``{"pinned", "unpinned"}``,
-    each with one of these. With ``{"status", "code"}`` the service answers in place of the agent."""
+    members of the response, ``{"odd"}`` (huge, endless, half, binary, redirect, empty), or ``{"first", "later"}``, each
+    with one of these: for the first question to a version and for the others. With ``{"status", "code"}`` the service
+    answers in place of the agent."""
     logs: dict[str, list[str]] = field(default_factory=dict)
     """Regular expression for digest or tag -> the lines that a version without a process has printed."""
 
@@ -76,6 +77,8 @@ class VersionState:
     deleted: bool = False
     agent: Agent | None = None
     """Its files and its process; without one the configured answers are given."""
+    questions: int = 0
+    """How often a configured answer was given."""
 
     @property
     def has_process(self) -> bool:

@@ -127,6 +127,7 @@ class HostileGateways:
         return {
             **self.writes,
             "read an agent": lambda: self.foundry.get_agent("a"),
+            "read a model": lambda: self.foundry.has_model("a", "gpt-5-mini"),
             "read a version": lambda: self.foundry.get_version("a", "1"),
             "list versions": lambda: self.foundry.list_versions("a"),
             "find a run": lambda: self.foundry.find_run("eval_1", "a"),

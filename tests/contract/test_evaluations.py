@@ -46,6 +46,13 @@ class ServiceUnderTest:
         else:
             self.service.run_ends = status
 
+    def remove_model(self, name: str) -> None:
+        """Let there be no deployment of this name."""
+        if isinstance(self.service, StandIn):
+            self.service.evaluations.script.missing_models.append(name)
+        else:
+            self.service.models.discard(name)
+
     def fail_row(self, row: int) -> None:
         """Let no evaluator grade a row."""
         if isinstance(self.service, StandIn):
@@ -159,6 +166,12 @@ async def test_what_was_deleted_does_not_exist(tested: ServiceUnderTest) -> None
     assert await tested.foundry.find_run(evaluation, "hello 2 f1") is None
     with pytest.raises(PermanentError, match="not_found"):
         await tested.foundry.start_run(evaluation, "hello 2 f1", ROWS)
+
+
+async def test_a_model_is_deployed_or_not(tested: ServiceUnderTest) -> None:
+    tested.remove_model("gpt-4o")
+    assert await tested.foundry.has_model("hello", "gpt-5-mini")
+    assert not await tested.foundry.has_model("hello", "gpt-4o")
 
 
 async def test_results_come_in_pages(real: RealService) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from azure.keyvault.secrets.aio import SecretClient
 
+from core.events import SecretChanged, parse_events
 from core.model import Secret, SecretUnavailable, SecretValue
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
@@ -37,6 +39,7 @@ class LocalKeyVault(AzureKeyVault):
 class VaultUnderTest:
     gateway: KeyVault
     stand_in: StandIn | None = None
+    ca: Path = Path()
 
     async def put(self, name: str, *, enabled: bool = True, tags: Mapping[str, str] | None = None, **dates: Any) -> str:
         if self.stand_in is None:
@@ -52,7 +55,7 @@ async def real(tmp_path: Path) -> AsyncIterator[VaultUnderTest]:
     authority, stand_in = Authority(tmp_path), StandIn()
     url = await stand_in.start(tls=authority.server())
     gateway = LocalKeyVault(url, authority.ca)
-    yield VaultUnderTest(gateway, stand_in)
+    yield VaultUnderTest(gateway, stand_in, authority.ca)
     await gateway.close()
     await stand_in.stop()
 
@@ -67,6 +70,35 @@ async def test_one_read_returns_the_value_and_the_version(vault: VaultUnderTest)
     version = await vault.put("search-key", expires_on=LATER, not_before=LATER)
     found = await vault.gateway.get_secret("search-key", None)
     assert found == Secret("search-key", version, SecretValue(SECRET), LATER, LATER)
+
+
+async def test_the_vaults_of_the_stand_in_are_apart(real: VaultUnderTest) -> None:
+    assert real.stand_in is not None
+    events, address = list[dict[str, Any]](), f"{real.stand_in.url}/vaults/eu"
+
+    async def publish(event: dict[str, Any]) -> None:
+        events.append(event)
+
+    real.stand_in._on_event = publish
+    other = LocalKeyVault(address, real.ca)
+    try:
+        await real.put("search-key")
+        tags = {"agent": "hello-agent", "env": "API_KEY"}
+        written = [await real.stand_in.put("search-key", SecretVersion(f"eu-{n}", tags=tags), "eu") for n in range(30)]
+        found = await other.get_secret("search-key", None)
+        assert isinstance(found, Secret)
+        assert (found.version, found.value.reveal()) == (written[-1].version, "eu-29")
+        assert len(await other.list_secret_versions("search-key")) == 30
+        assert await other.tagged_secrets("hello-agent") == {"API_KEY": "search-key"}
+        assert await other.get_secret("other-key", None) is SecretUnavailable.MISSING
+        assert len(await real.gateway.list_secret_versions("search-key")) == 1
+    finally:
+        await other.close()
+    for event, expected in ((events[0], ""), (events[-1], address)):
+        now, ours = datetime.now(UTC), "demo-vault.vault.azure.net"
+        (parsed,) = parse_events(json.dumps(event), "demo", now, ours, project_vaults=[address])
+        assert isinstance(parsed, SecretChanged)
+        assert (parsed.name, parsed.address) == ("search-key", expected)
 
 
 async def test_a_pinned_version_is_read(vault: VaultUnderTest) -> None:

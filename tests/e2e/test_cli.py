@@ -21,6 +21,7 @@ from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 from local.storage.account import connection_string
 from tests.support.builders import push_data, push_event
+from tests.support.cli_schemas import validated
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -68,14 +69,19 @@ def set_faults(running: StackClient, part: str, *faults: dict[str, Any]) -> None
     running.put(part, "/_local/faults", list(faults))
 
 
+def document(running: StackClient, *arguments: str, code: int = 0) -> Any:
+    """Run the command with ``--json``; return what it prints, if its schema allows that."""
+    return validated(arguments[0], slipway(running, *arguments, "--json", code=code))
+
+
 def test_the_commands_print_json(running: StackClient) -> None:
-    (refused,) = json.loads(slipway(running, "approve", AGENT, "--version", "1", "--json", code=4))
-    assert refused == {"agent": AGENT, "reason": "NOTHING_TO_APPROVE", "detail": "no version waits"}
-    (paused,) = json.loads(slipway(running, "pause", AGENT, "--why", "lunch", "--until", "1h", "--json"))
+    (refused,) = document(running, "approve", AGENT, "--version", "1", code=4)
+    assert (refused["reason"], refused["detail"]) == ("NOTHING_TO_APPROVE", "no version waits")
+    (paused,) = document(running, "pause", AGENT, "--why", "lunch", "--until", "1h")
     author = "app 00000000-0000-0000-0000-0000000000aa (principal-of-the-app)"
-    assert (paused["reason"], paused["detail"]) == ("PAUSED", f"by {author}: lunch")
-    assert json.loads(slipway(running, "resume", AGENT, "--json"))[0]["reason"] == "UNPAUSED"
-    assert json.loads(slipway(running, "validate", str(running.folder / "agents.yaml"), "--json"))["errors"] == []
+    assert (paused["reason"], paused["pause"]["by"], paused["pause"]["why"]) == ("PAUSED", author, "lunch")
+    assert document(running, "resume", AGENT)[0]["reason"] == "UNPAUSED"
+    assert document(running, "validate", str(running.folder / "agents.yaml"))["errors"] == []
     assert json.loads(slipway(running, "validate", "--schema"))["$schema"]
 
 
@@ -228,6 +234,24 @@ def test_doctor_finds_a_fault_and_continues_after_a_refusal(running: StackClient
     shown = slipway(running, "doctor", code=1, KEY_VAULT_URL="")
     assert "failed  settings" in shown
     assert "KEY_VAULT_URL is not set" in shown
+
+
+def test_what_a_user_changes_is_printed_as_fields(running: StackClient) -> None:
+    digest = f"sha256:{'a' * 64}"
+    (hold,) = document(running, "hold", AGENT, "--digest", digest, "--why", "a rumour")[0]["holds"]
+    assert (hold["digest"], hold["detail"], hold["until"]) == (digest, "a rumour", None)
+    assert document(running, "unhold", AGENT)[0]["holds"] == []
+    assert document(running, "approve", AGENT, "--version", "1")[0]["approved"] == "1"
+    released = document(running, "status", AGENT)[0]["digest"]
+    assert document(running, "wait", AGENT, "--digest", released) == {AGENT: "LIVE"}
+    assert document(running, "rollback", AGENT, "--why", "orders are lost", code=4)[0]["remedy"].startswith("slipway")
+    assert document(running, "retry", AGENT, "--watch") == {AGENT: "ALREADY_LIVE"}
+    (change,) = document(running, "release", AGENT, "--image", "agents/billing:v1")
+    assert (change["desired"]["tag"], change["enqueued"]) == ("v1", True)
+    (running.folder / "again.json").write_text(json.dumps(push_event()))
+    (event,) = document(running, "replay", str(running.folder / "again.json"), "--yes")
+    assert (event["kind"], event["id"]) == ("push", push_event()["id"])
+    assert [row["delete"] for row in document(running, "prune", AGENT, "--yes")] == [False]
 
 
 def test_a_shell_completes_the_commands(running: StackClient) -> None:

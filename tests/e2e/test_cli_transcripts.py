@@ -12,11 +12,18 @@ from typer.main import get_command
 from cli.__main__ import app
 from local.credentials import LocalCredential
 from local.stack_client import StackClient, stack
-from tests.e2e.transcripts import CANARY, PAGE, agents_yaml, commands, create_stray_agent, matches, run_page
+from tests.e2e.transcripts import CANARY, PAGE, Shell, agents_yaml, commands, create_stray_agent, matches, run_page
+from tests.support.cli_schemas import validated
 from tests.support.markdown import blocks
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 TEXT = PAGE.read_text()
+INSPECTS = re.compile(
+    r"(?:AGENTS_FILE=\S+ )?slipway "
+    r"(?=(?:validate|plan|why|status|versions|digests|doctor|evaluate|verify)\b|.* --dry-run$)(\w+)[^|>]*$"
+)
+"""A command that changes nothing, so that it can run again with ``--json``."""
+REFUSED = "(exit code 2)"
 
 
 def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
@@ -24,7 +31,12 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
     with stack(tmp_path, "--agents", str(tmp_path / "agents.yaml")) as running:
         running.put("foundry", "/_local/provisioning", {"seconds": 0.2})
         create_stray_agent(running)
-        results = list(run_page(running, tmp_path, TEXT))
+        shell, results = Shell(running, tmp_path), []
+        for command, printed, shown in run_page(running, tmp_path, TEXT):
+            results.append((command, printed, shown))
+            if (found := INSPECTS.match(command)) and REFUSED not in printed:
+                validated(found[1], shell.run(f"{command} --json"))
+        validated("snapshot", (tmp_path / "snapshot.json").read_text())
         secrets = [secret_value("shop-key", running), CANARY]
     different = [f"$ {command}\n{printed}" for command, printed, shown in results if not matches(printed, shown)]
     assert different == [], "run: python -m tests.e2e.transcripts"

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.endpoints import ROOT
 
 EXPECTED = (
@@ -25,6 +27,11 @@ EXPECTED = (
     "PRUNED_STALE",
     "PRUNED_FAILED",
     "KEPT_LIVE",
+    "WINDOW_CLOSED",
+    "STAGE_WAITING",
+    "STAGE_CANCELLED",
+    "SIGNATURE_MISSING",
+    "SIGNATURE_INVALID",
 )
 OF_PROCESSES = ("real processes", "proven, not printed", "azure-ai-agentserver", "the container exited with")
 
@@ -32,6 +39,7 @@ OF_PROCESSES = ("real processes", "proven, not printed", "azure-ai-agentserver",
 LOOPBACK = {"", "127.0.0.1", "::1", "localhost"}
 
 
+@pytest.mark.timeout(300)
 def test_every_check_of_the_demo_passes_its_log_is_readable_and_nothing_leaves_the_machine(tmp_path: Path) -> None:
     lookups = tmp_path / "lookups"
     environment = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "COLUMNS")}

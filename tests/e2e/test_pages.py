@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from local.endpoints import ROOT
+from local.endpoints import PORTS, ROOT
 from local.stack_client import StackClient, eventually, stack
 from tests.e2e.transcripts import Shell, create_stray_agent
 from tests.support.markdown import Block, blocks
@@ -31,14 +31,21 @@ PAGES = [FIRST, ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted(set(H
 SHOP = "  shop-agent:\n    repository: agents/shop\n"
 
 
-def commands(page: Path) -> list[str]:
-    """The command blocks that run here."""
-    texts = [DONE_BY_THE_TEST.sub("", block.text) for block in blocks(page.read_text()) if is_run(block)]
-    return [text for text in texts if text.strip()]
+def has_commands(page: Path) -> bool:
+    return any(command_of(block) for block in blocks(page.read_text()))
 
 
-def is_run(block: Block) -> bool:
-    return block.kind == "bash" and not block.why_not_run
+def command_of(block: Block) -> str:
+    """What of a block runs here."""
+    is_run = block.kind == "bash" and not block.why_not_run
+    return DONE_BY_THE_TEST.sub("", block.text).strip() if is_run else ""
+
+
+def write(running: StackClient, block: Block) -> None:
+    """Write a file of a page, with the address of this stack's Foundry."""
+    name = "agents.yaml" if block.title.endswith("agents.yaml") else block.title
+    address = f"https://127.0.0.1:{PORTS['foundry']}"
+    (running.folder / name).write_text(block.text.replace(address, running.endpoints["foundry"]))
 
 
 def put_live(running: StackClient, agent: str, *references: str) -> None:
@@ -88,20 +95,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackClient]:
         yield running
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+@pytest.mark.timeout(600)  # some pages start thirty programs
+@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_works_in_order(page: Path, running: StackClient) -> None:
     (running.folder / "agents.yaml").write_text((ROOT / "agents.yaml").read_text() + SHOP)
-    for block in blocks(page.read_text()):
-        if block.title:
-            name = "agents.yaml" if block.title.endswith("agents.yaml") else block.title
-            (running.folder / name).write_text(block.text)
+    files = [block for block in blocks(page.read_text()) if block.title]
+    for block in reversed(files):  # the first version of a file that the page changes later
+        write(running, block)
     if before := BEFORE.get(page.name):
         before(running)
     shell = Shell(running, running.folder)
-    for command in commands(page):
-        output = shell.run("set -e\n" + DOCTOR.sub(r"{ \g<0>\n} || [ $? = 1 ]", command))
-        assert "(exit code" not in output, f"{command}\n{output}"
-        assert all(expected in output for expected in PRINTS.findall(command)), output
+    for block in blocks(page.read_text()):
+        if block.title:
+            write(running, block)
+        if command := command_of(block):
+            output = shell.run("set -e\n" + DOCTOR.sub(r"{ \g<0>\n} || [ $? = 1 ]", command))
+            assert "(exit code" not in output, f"{command}\n{output}"
+            assert all(expected in output for expected in PRINTS.findall(command)), output
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

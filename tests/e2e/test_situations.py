@@ -19,6 +19,7 @@ from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 from local.storage.account import connection_string
 from tests.support.builders import push_data, push_event
+from tests.support.cli_schemas import validated
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -63,12 +64,12 @@ class Night:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What ``slipway status`` knows of each agent, by the first word of its name."""
-        rows = json.loads(self.slipway("slipway status --json", 3))
+        rows = validated("status", self.slipway("slipway status --json", 3))
         return {row["agent"].removesuffix("-agent"): row for row in rows}
 
     def problem(self, subject: str) -> dict[str, Any]:
         """The last thing that needs a person, as ``slipway why`` names it."""
-        (problem,) = json.loads(self.slipway(f"slipway why {subject} --json"))["problems"]
+        (problem,) = validated("why", self.slipway(f"slipway why {subject} --json"))["problems"]
         return dict(problem)
 
     def push(self, name: str, tag: str = "v1", **options: Any) -> str:

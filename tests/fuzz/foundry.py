@@ -69,6 +69,7 @@ TOOLBOX = {
 TOOLBOXES = {"object": "list", "data": [TOOLBOX], "last_id": "x", "has_more": False}
 JUDGE = ServiceCriterion("builtin.coherence", "builtin.coherence", "gpt")
 EVALUATION = {"id": "eval_1", "name": "a"}
+MODEL = {"type": "ModelDeployment", "name": "gpt-5-mini"}
 RUN = {"id": "evalrun_1", "name": "a", "status": "completed", "report_url": None, "error": None}
 ROW_RESULT = {"type": "azure_ai_evaluator", "name": "coherence", "score": 4, "passed": True}
 RESULTS = {"data": [{"id": "1", "datasource_item_id": 0, "results": [ROW_RESULT]}], "last_id": "1", "has_more": False}
@@ -110,6 +111,7 @@ CALLS: dict[str, tuple[Callable[[], Awaitable[Any]], list[Any]]] = {
     "open_session": (lambda: FOUNDRY.open_session("a", "3", 5.0), [SESSION]),
     "end_session": (lambda: FOUNDRY.end_session("a", "s"), [{}]),
     "toolbox": (lambda: FOUNDRY.ensure_toolbox("a-tools", [{"type": "code_interpreter"}]), [TOOLBOXES, TOOLBOX]),
+    "has_model": (lambda: FOUNDRY.has_model("a", "gpt-5-mini"), [MODEL]),
     "create_evaluation": (lambda: FOUNDRY.create_evaluation("a", "3", [JUDGE]), [EVALUATION]),
     "start_run": (lambda: FOUNDRY.start_run("eval_1", "a", [{"query": "q", "response": "r"}]), [RUN]),
     "find_run": (lambda: FOUNDRY.find_run("eval_1", "a"), [{"data": [RUN], "last_id": "x", "has_more": False}]),

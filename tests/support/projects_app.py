@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from core.agents_file.loader import load_agents
-from core.model import Agent
+from core.model import Agent, Secret, SecretUnavailable
 from handlers.gateways.foundry.projects import FoundryProjects
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.gateways.project_vaults import ProjectVaults
 from tests.support.app import App
 
 PROJECTS = """
 projects: {eu: {endpoint: "https://eu/api/projects/p"}, us: {endpoint: "https://us/api/projects/p"}}
+"""
+EU_VAULT = "https://eu-vault.vault.azure.net"
+WITH_VAULT = f"""
+projects:
+  eu: {{endpoint: "https://eu/api/projects/p", vault: "{EU_VAULT}"}}
+  us: {{endpoint: "https://us/api/projects/p"}}
 """
 
 
@@ -31,17 +40,36 @@ class ProjectFoundry(InMemoryFoundry):
         return await super().get_agent(name)
 
 
-class ProjectsApp(App):
-    """The handlers' arguments; ``file`` is agents.yaml without the projects."""
+class ProjectVault(InMemoryKeyVault):
+    """The vault of one project; while ``down`` is set, every read fails with it."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(agents=load_agents(f"{PROJECTS}{file}".encode()))
+    down: Exception | None = None
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
+        if self.down:
+            raise self.down
+        return await super().get_secret(name, version)
+
+
+class ProjectsApp(App):
+    """The handlers' arguments; ``file`` is agents.yaml without the projects. ``vault`` is that of the project eu."""
+
+    def __init__(self, file: str, projects: str = PROJECTS) -> None:
+        super().__init__(agents=load_agents(f"{projects}{file}".encode()), key_vault=ProjectVault())
+        self.vault = ProjectVault()
         self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", "eu", "us")}
         router = FoundryProjects(
             self.foundries["default"], lambda: self.agents.projects, lambda name, _: self.foundries[name]
         )
-        self.limiters = {"eu": FoundryRateLimiter(), "us": FoundryRateLimiter()}
-        self.gateways = replace(self.gateways, foundry=router, project_limiter=self.limiters.__getitem__)
+        self.limiters = {name: FoundryRateLimiter() for name in self.foundries}
+        vaults = ProjectVaults(cast("ProjectVault", self.key_vault), lambda: self.agents.vaults, lambda _: self.vault)
+        self.gateways = replace(
+            self.gateways, foundry=router, project_limiter=self.limiters.__getitem__, project_vault=vaults.of
+        )
 
     async def live_in(self, project: str) -> str | None:
         """The version that serves."""

@@ -124,6 +124,10 @@ class AzureFoundry:
         what = f"delete version {version} of toolbox {name}"
         return await self._delete(what, lambda: client.toolboxes.delete_version(name, version, **ONCE))
 
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        client = await self._client.get()
+        return await evaluations.has_model(client, self._calls, deployment)
+
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         name = f"slipway {agent} {version}"
         return await evaluations.create_evaluation(await self._client.get(), self._calls, name, criteria)

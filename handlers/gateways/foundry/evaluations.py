@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azure.core.async_paging import AsyncItemPaged
@@ -94,6 +95,17 @@ async def get_run(client: AIProjectClient, calls: FoundryCalls, evaluation: str,
     scores = tuple(score for score, _ in results)
     detail = _why_without_verdict([error for score, error in results if score.passed is None])
     return EvaluationRun(found.id, found.status, scores, detail, found.report_url)
+
+
+async def has_model(client: AIProjectClient, calls: FoundryCalls, deployment: str) -> bool:
+    """Whether the project has a deployment of that name: none has been recorded that is missing, so any 404 says so."""
+    what = f"get the deployment {deployment}"
+    try:
+        return bool(await calls.read(what, lambda: client.deployments.get(deployment, **NO_TRACE), bool))
+    except PermanentError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
 
 
 async def delete_evaluation(client: AIProjectClient, calls: FoundryCalls, evaluation: str) -> None:

@@ -116,6 +116,10 @@ class FoundryProjects:
         foundry, toolbox = self._of(name)
         return await foundry.delete_toolbox_version(toolbox, version)
 
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        foundry, name = self._of(agent)
+        return await foundry.has_model(name, deployment)
+
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         """The id names the project as a target does, so that rows and answers stay in the agent's project."""
         foundry, name = self._of(agent)

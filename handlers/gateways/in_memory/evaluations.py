@@ -47,11 +47,16 @@ class InMemoryEvaluations:
         self.run_seconds = 16.0
         self.run_ends = RunStatus.COMPLETED
         """How each run ends; RUNNING for runs without an end."""
+        self.models: set[str] = {"gpt-5-mini"}
+        """The names of deployments."""
         self.judge: Judge = lambda criterion, row: (4.0, True)
         """What the evaluators of Foundry find."""
         self.run_count = 0
         """Runs that were started."""
         self._numbers = itertools.count(1)
+
+    async def has_model(self, agent: str, deployment: str) -> bool:
+        return deployment in self.models
 
     async def create_evaluation(self, agent: str, version: str, criteria: Sequence[ServiceCriterion]) -> str:
         key = f"eval_{next(self._numbers)}"

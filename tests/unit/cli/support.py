@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from cli.commands import user_commands
@@ -10,6 +11,7 @@ from cli.prompt import PromptOptions
 from cli.runner import CommandContext, CommandResult
 from cli.sign_in import SignIn
 from tests.support.app import AGENT, App
+from tests.support.cli_schemas import validated
 
 DRY_RUN = PromptOptions(dry_run=True, yes=False, as_json=True)
 ASK = PromptOptions(dry_run=False, yes=False, as_json=True)
@@ -29,7 +31,9 @@ def context_of(app: App) -> CommandContext:
 
 async def run(app: App, function: str, **arguments: Any) -> CommandResult:
     """Run a user command for the agent, as JSON and without --watch."""
-    return await user_commands.apply(context_of(app), function, AGENT, arguments, watch=False, as_json=True)
+    result = await user_commands.apply(context_of(app), function, AGENT, arguments, watch=False, as_json=True)
+    validated("release", json.dumps(result.data))
+    return result
 
 
 async def make_live(app: App, *letters: str) -> None:

@@ -250,6 +250,32 @@ def test_a_rotation_of_another_vault_is_ignored(host: str, vault: str, ours: boo
         assert (parsed.reason, parsed.detail) == (Reason.OTHER_VAULT, host)
 
 
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://EU-vault.vault.azure.net", "https://eu-vault.vault.azure.net"),
+        ("http://eu-vault.vault.azure.net:443", "https://eu-vault.vault.azure.net"),
+        ("https://127.0.0.1:8443/vaults/eu", "https://127.0.0.1:8443/vaults/eu"),
+        ("https://demo-vault.vault.azure.net", ""),
+    ],
+)
+def test_a_rotation_in_the_vault_of_a_project_counts(address: str, expected: str) -> None:
+    vaults = "https://eu-vault.vault.azure.net", "https://127.0.0.1:8443/vaults/eu"
+    event = secret_event(topic=VAULT, data={"Id": f"{address}/secrets/hello-key/{'0' * 32}"})
+    ours = "demo-vault.vault.azure.net"
+    (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED, ours, vault_id=VAULT, project_vaults=vaults)
+    assert isinstance(parsed, SecretChanged)
+    assert (parsed.name, parsed.address) == ("hello-key", expected)
+
+
+def test_a_rotation_below_another_address_of_a_stand_in_is_ignored() -> None:
+    event = secret_event(data={"Id": f"https://127.0.0.1:8443/vaults/us/secrets/hello-key/{'0' * 32}"})
+    vaults = ("https://127.0.0.1:8443/vaults/eu",)
+    (parsed,) = parse_events(json.dumps(event), "demo", RECEIVED, "demo-vault.vault.azure.net", project_vaults=vaults)
+    assert isinstance(parsed, Ignored)
+    assert (parsed.reason, parsed.detail) == (Reason.OTHER_VAULT, "127.0.0.1:8443/vaults/us")
+
+
 ELSEWHERE = [
     pytest.param("/subscriptions/other/", "/subscriptions/local/", id="another subscription"),
     pytest.param("/resourceGroups/other/", "/resourceGroups/local/", id="another group"),

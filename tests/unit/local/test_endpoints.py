@@ -18,4 +18,4 @@ def test_an_agents_file_is_read_with_its_dataset(tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").write_text(FILE)
     (tmp_path / "rows.jsonl").write_text('{"ask": "ping", "expect": "pong"}')
     file = tmp_path / "agents.yaml"
-    assert (repositories(file), secret_names(file), app_key_name(file)) == (["agents/a"], ["a-key"], "")
+    assert (repositories(file), secret_names(file), app_key_name(file)) == (["agents/a"], [("", "a-key")], "")

@@ -109,7 +109,7 @@ def test_the_laptop_reads_agents_yaml_as_validate_does(tmp_path: Path) -> None:
         "defaults: {env: {TOKEN: {secret: token}}}\n"
         "agents: {a: {repository: a, env: {OP: =, DAY: 2026-13-45, KEY: {secret: api-key}, OLD: {secret: token}}}}\n"
     )
-    assert secret_names(file) == ["api-key", "token"]
+    assert secret_names(file) == [("", "api-key"), ("", "token")]
 
 
 def test_a_stack_with_a_wrong_file_starts_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from cli.exit_codes import UsageError
 from cli.plan.arguments import PlanArguments
 from cli.plan.planner import plan_live
 from cli.runner import CommandResult
-from tests.support.projects_app import ProjectsApp
+from core.agents_file.loader import load_agents
+from tests.support.projects_app import PROJECTS, ProjectsApp
 from tests.unit.cli.support import context_of
 
 FILE = """
@@ -47,6 +48,48 @@ async def test_status_names_the_image_that_waits_for_its_stage(app: ProjectsApp)
         "until": entry["stage"]["until"],
     }
     assert (await show_status(context_of(app), "hello-agent")).data[0]["stage"] is None
+
+
+async def test_status_is_a_board_with_agents_down_and_stages_across(app: ProjectsApp) -> None:
+    await app.wait(3600)
+    await app.pushed("v2", "b")
+    await app.run_queue()
+    result = await show_status(context_of(app), "hello-agent")
+    live_at = app.clock.now()
+    assert result.text.splitlines()[:9] == [
+        "AGENT        STAGE 1          STAGE 2",
+        "hello-agent  default  2 (v2)  eu  1 (v1)",
+        "               LIVE  0 s ago    STAGE_WAITING (v2)  0 s ago",
+        "                              us  1 (v1)",
+        "                                STAGE_WAITING (v2)  0 s ago",
+        "hello-agent@eu:",
+        f"  v2 is good at hello-agent since {live_at:%F %T} UTC, goes on at {live_at + timedelta(hours=1):%F %T} UTC",
+        "hello-agent@us:",
+        result.text.splitlines()[6],
+    ]
+    assert [(entry["agent"], entry["stage_number"]) for entry in result.data] == [
+        ("hello-agent", 1),
+        (EU, 2),
+        ("hello-agent@us", 2),
+    ]
+
+
+async def test_an_image_that_a_later_stage_never_takes_is_named(app: ProjectsApp) -> None:
+    app.agents = load_agents(f"{PROJECTS}{FILE.replace('soak: 1h', 'tags: {ignore: [v2]}')}".encode())
+    await app.pushed("v2", "b")
+    await app.run_queue()
+    result = await show_status(context_of(app), EU)
+    assert result.text.startswith("AGENT           LIVE  DESIRED  STATE"), "a single target is no board"
+    assert "v2 is good at hello-agent since" in result.text
+    assert "and is not taken: TAG_IGNORED" in result.text
+
+
+async def test_the_board_shows_how_many_versions_there_are_only_near_the_limit(app: ProjectsApp) -> None:
+    assert "versions" not in (await show_status(context_of(app), "hello-agent")).text
+    app.agents = load_agents(f"{PROJECTS}{FILE}    keep: {{limit: 2}}\n".encode())
+    await app.pushed("v2", "b")
+    await app.run_queue()
+    assert "  2 of 2 versions, limit reached" in (await show_status(context_of(app), "hello-agent")).text
 
 
 async def test_why_walks_the_stages_of_a_digest(app: ProjectsApp) -> None:

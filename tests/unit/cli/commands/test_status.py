@@ -103,8 +103,8 @@ async def test_an_agent_that_foundry_does_not_answer_for_is_shown_as_the_state_s
     assert result.exit_code == SERVICE_ERROR
     first, second = result.data
     assert (first["agent"], first["live"], first["desired"], first["versions"]) == (AGENT, "1", "v1", None)
-    assert "429" in first["not_read"]
-    assert "not_read" not in second
+    assert (first["not_read"]["service"], first["not_read"]["code"]) == ("foundry", "429")
+    assert second["not_read"] is None
     row = next(line for line in result.text.splitlines() if line.startswith(AGENT))
     assert row.split() == [AGENT, "1", "(v1)", "v1", "LIVE", "1", "min", "ago", "not", "read"]
 

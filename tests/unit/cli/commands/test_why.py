@@ -42,9 +42,9 @@ async def test_it_shows_user_commands_and_holds(app: App) -> None:
     await run(app, "hold", why="a rumour")
     result = await explain(context_of(app), "agents/hello:v1", DAY)
     assert any(decision["reason"] == "HOLD_SET" for decision in result.data["decisions"])
-    assert [entry["detail"] for entry in result.data["state"] if entry["kind"] == "hold"] == [
-        "HOLD_SET by ann until removed: a rumour"
-    ]
+    (hold,) = [entry for entry in result.data["state"] if entry["kind"] == "hold"]
+    assert [hold[key] for key in ("reason", "by", "why", "until")] == ["HOLD_SET", "ann", "a rumour", None]
+    assert f"now: {AGENT} hold: HOLD_SET by ann until removed: a rumour" in result.text
 
 
 async def test_it_shows_a_rollback_to_the_image_and_away_from_it(app: App) -> None:
@@ -52,10 +52,12 @@ async def test_it_shows_a_rollback_to_the_image_and_away_from_it(app: App) -> No
     await run(app, "request_rollback", why="orders are lost")
     await app.released()
     for subject in ("v1", "v2"):
-        state = (await explain(context_of(app), subject, DAY)).data["state"]
-        (detail,) = [entry["detail"] for entry in state if entry["kind"] == "rolled_back"]
-        assert detail.startswith("to version 1 by ann since 2026-11-24 12:")
-        assert detail.endswith("UTC: orders are lost")
+        result = await explain(context_of(app), subject, DAY)
+        (rollback,) = [entry for entry in result.data["state"] if entry["kind"] == "rolled_back"]
+        assert [rollback[key] for key in ("version", "by", "why")] == ["1", "ann", "orders are lost"]
+        assert rollback["at"].startswith("2026-11-24T12:")
+        assert f"now: {AGENT} rolled back: to version 1 by ann since 2026-11-24 12:" in result.text
+        assert "UTC: orders are lost" in result.text
     await app.pushed("v3", "c")
     assert not [
         entry for entry in (await explain(context_of(app), "v1", DAY)).data["state"] if entry["kind"] == "rolled_back"

@@ -59,9 +59,10 @@ def test_a_push_is_planned_to_its_end_with_all_assumptions(tmp_path: Path) -> No
     result = plan_events(tmp_path, push_event())
     assert reasons(result) == ["ACCEPTED", *STEPS]
     assert reasons(result, "manual-agent") == ["ACCEPTED", "BEGIN", "CREATE", "CONFIRM_PASSED", "APPROVAL_WAITING"]
-    assert "the secret hello-key exists" in " ".join(result.data["assumed"])
-    assert "the agent answers as agents.yaml expects" in result.data["assumed"]
-    assert "the toolbox hello-agent-tools is version 1" in result.data["assumed"]
+    assert {"kind": "secret_exists", "name": "hello-key", "version": None} in result.data["assumed"]
+    assert {"kind": "toolbox_version", "name": "hello-agent-tools", "version": "1"} in result.data["assumed"]
+    for assumed in ("the secret hello-key exists", "the agent answers as", "the toolbox hello-agent-tools is"):
+        assert f"assumed: {assumed}" in result.text
 
 
 def test_a_plan_assumes_that_a_version_passes_its_evaluation(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_a_plan_from_a_snapshot_is_the_same_as_a_live_plan(tmp_path: Path) -> No
     _, file = asyncio.run(snapshot_of_a_live_agent(tmp_path))
     result = plan_offline(PlanArguments(agent=AGENT), file, tmp_path / "agents.yaml", None)
     assert reasons(result) == ["LIVE"]
-    assert "exists, as last released" not in " ".join(result.data["assumed"])
+    assert "secret_exists" not in {assumption["kind"] for assumption in result.data["assumed"]}
     same = push_event(id="again", eventTime="2026-11-25T00:00:00Z", data=push_data(tag="v1-again"))
     arguments = PlanArguments(events=tuple(parse_text(json.dumps(same), "f")))
     result = plan_offline(arguments, file, tmp_path / "agents.yaml", None)

@@ -50,14 +50,30 @@ def test_rows_are_read_with_their_lines() -> None:
         (b'{"ask": "canary", "schema": {"foo": 1}}', "line 1: has a schema that has the keyword 'foo'"),
         (b'{"ask": "canary", "ask": "b"}', "line 1: has a key twice"),
         (b'{"post": NaN}', "line 1: has NaN, which is not JSON"),
-        (b'{"ask": "canary \xff"}', "line 1: is not UTF-8 text"),
-        (b'{"post": ' + b"[" * 100_000, "line 1: is nested too deeply"),
+        (ROW + b'\n{"ask": "canary \xff"}\n\xff', "line 2: is not UTF-8 text"),
+        ('{"ask": "canary"}\n{"ask": "b"}'.encode("utf-16"), "line 1: is not UTF-8 text"),
+        (b"\0canary", "line 1: is not JSON: Expecting value in column 1"),
+        (b'{"ask": "  "}', "line 1: has a value of ask that is not text"),
+        (b'{"post": ' + b"[" * 100_000, "line 1: is nested too deeply; the maximum is 100 levels"),
+        (b'{"post": ' + b"[" * 500 + b"]" * 500 + b"}", "line 1: is nested too deeply; the maximum is 100 levels"),
+        (b'{"post": 1e999}', "line 1: has a number of 5 characters that is too large"),
+        (b'{"post": [' + b"7" * 5_000 + b"]}", "line 1: has a number of 5,000 characters that is too large"),
+        (b'{"ask": "canary \\ud83d"}', "line 1: has half of a surrogate pair"),
+        (b'{"post": {"canary \\ude00": 1}}', "line 1: has half of a surrogate pair"),
+        (b'{"ask": "canary", "schema": {"type": "text"}}', "line 1: has a schema that has a value at 'type' that JSON"),
     ],
 )
 def test_a_wrong_row_has_one_message_that_does_not_quote_it(data: bytes, problem: str) -> None:
     (found,) = parse_dataset(data)[1]
     assert found.startswith(problem)
     assert "canary" not in found
+
+
+def test_numbers_text_and_depth_of_ordinary_rows_are_kept() -> None:
+    body = {"whole": 2**70, "real": 1.5e3, "face": "\U0001f600", "nul": "\0", "deep": json.loads("[" * 90 + "]" * 90)}
+    rows, problems = parse_dataset(json.dumps({"post": body}).encode())
+    assert (rows[0].post, problems) == (body, ())
+    assert isinstance(rows[0].post["whole"], int)
 
 
 def test_many_wrong_rows_are_counted() -> None:

@@ -61,6 +61,8 @@ def test_the_key_names_what_scores_depend_on() -> None:
         ("expect: {pass_rate: 1.5}", "", "criteria.expect.pass_rate, line 7: write 1.0 or less, not 1.5"),
         ("expect: {pass_rate: -0.1}", "", "criteria.expect.pass_rate, line 7: write 0.0 or more, not -0.1"),
         ("expect: {pass_rate: a}", "", "criteria.expect.pass_rate, line 7: expected a number, found 'a'"),
+        ("expect: {pass_rate: .nan}", "", "criteria.expect.pass_rate, line 7: is not a number in JSON"),
+        ("builtin.fluency: {mean: .inf}", "judge: g", "criteria.builtin.fluency.mean, line 7: is not a number in JSON"),
         ("expect: {pas_rate: 1}", "", "criteria.expect.pas_rate, line 7: unknown key; did you mean pass_rate?"),
         ("expect: {mean: 1}", "", "criteria.expect, line 7: write pass_rate, the share of the rows"),
         ("expect: {}", "", "criteria.expect, line 7: write pass_rate, the share of the rows"),
@@ -73,6 +75,8 @@ def test_the_key_names_what_scores_depend_on() -> None:
         ("builtin.violence: {mean: 1}", "", "criteria.builtin.violence, line 7: write pass_rate"),
         ("builtin.fluency: {}", "judge: g", "criteria.builtin.fluency, line 7: write either pass_rate"),
         ("builtin.task_completion: {mean: 2}", "judge: g", "line 7: mean is 2, but the highest score is 1"),
+        ("builtin.coherense: {mean: 4}", "judge: g", "line 7: 'builtin.coherense' is not a criterion; did you mean"),
+        (JUDGED, 'judge: ""', "release.evaluate.judge, line 8: is empty; write at least one, or remove the key"),
         (JUDGED, "", "release.evaluate.judge, line 5: is missing; builtin.coherence asks a model"),
         (EXPECT, "judge: gpt", "release.evaluate.judge, line 8: no criterion asks a model; remove the key"),
         (EXPECT, "margin: 0.1", "release.evaluate.margin, line 8: has no effect without no_worse_than: live"),
@@ -95,9 +99,10 @@ def test_a_mistake_is_one_line_with_its_place(criteria: str, more: str, message:
     with pytest.raises(AgentsFileError) as wrong:
         load(criteria, more)
     assert message in str(wrong.value)
+    assert "\n" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("name", ["../rows.jsonl", "/rows.jsonl", "C:/a", "a//b", '"a\\\\b"', '""'])
+@pytest.mark.parametrize("name", ["../rows.jsonl", "/rows.jsonl", "C:/a", "a//b", '"a\\0b"', '"a\\\\b"', '""'])
 def test_a_dataset_is_beside_agents_yaml(name: str) -> None:
     with pytest.raises(AgentsFileError, match=r"is not a file beside agents\.yaml"):
         load_agents((FILE % (name, EXPECT, "")).encode())

@@ -111,46 +111,6 @@ def test_a_wrong_stage_has_one_issue(stages: str, expected: str) -> None:
     assert found.startswith(f"agents.hello.{expected}")
 
 
-@pytest.mark.parametrize(
-    ("projects", "expected"),
-    [
-        ("", "projects, line 1: expected a map such as {staging: {endpoint: …}}, found nothing"),
-        ("{}", "projects, line 1: has no project; name one, or remove the key"),
-        ("{eu: x}", "projects.eu, line 1: expected a map such as {endpoint: …}, found text"),
-        ("{eu: {}}", "projects.eu, line 1: needs an endpoint, such as https://"),
-        (
-            "{eu: {url: x, endpoint: 'https://a/api/projects/p'}}",
-            "projects.eu.url, line 1: unknown key; valid keys here",
-        ),
-        (
-            "{Eu: {endpoint: 'https://a/api/projects/p'}}",
-            "projects.Eu, line 1: a project's name has only small letters",
-        ),
-        ("{default: {endpoint: 'https://a/api/projects/p'}}", "projects.default, line 1: is the project of FOUNDRY_PR"),
-        (
-            "{eu: {endpoint: 'http://a/api/projects/p'}}",
-            "projects.eu.endpoint, line 1: is not the address of a project",
-        ),
-        ("{eu: {endpoint: 'https://a/api'}}", "projects.eu.endpoint, line 1: is not the address of a project"),
-        (
-            "{eu: {endpoint: 'https://[/api/projects/p'}}",
-            "projects.eu.endpoint, line 1: is not the address of a project",
-        ),
-        (
-            "{eu: {endpoint: 'https://a.openai.azure.com/api/projects/p'}}",
-            "projects.eu.endpoint, line 1: names another",
-        ),
-        (
-            "{eu: {endpoint: 'https://a/api/projects/p'}, us: {endpoint: 'https://A/api/projects/p/'}}",
-            "projects.us.endpoint, line 1: is the endpoint of eu too; each project has one name",
-        ),
-    ],
-)
-def test_a_wrong_project_has_one_issue(projects: str, expected: str) -> None:
-    (found,) = issues(f"projects: {projects}\nagents: {{hello: {{repository: agents/hello}}}}\n")
-    assert found.startswith(expected)
-
-
 def test_a_mistake_of_the_agent_is_reported_once_for_all_stages() -> None:
     text = f"{HEAD}agents:\n  hello:\n    cpu: many\n    stages: [{{projects: [eu, us], memory: 3}}]\n"
     assert [issue.partition(",")[0] for issue in issues(text)] == [

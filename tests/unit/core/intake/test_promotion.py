@@ -127,6 +127,12 @@ def test_an_image_that_the_target_has_or_is_past_of_is_not_taken_again() -> None
     assert cancelled.desired == rolled_back
 
 
+def test_an_image_that_an_operator_sent_past_the_stage_does_not_wait_for_it() -> None:
+    sent = DesiredState(push=push("b", HOUR), newest_push=push("a"))
+    upstream = UpstreamTarget("hello", NOTHING, ReleaseState(last_good=GoodVersion(push("b"), "f", "2", since=NOW)))
+    assert look(upstream, desired=sent) == Promotion(sent)
+
+
 def test_a_tag_that_the_stage_does_not_allow_is_reported_once() -> None:
     strict = spec(", tags: {allow: ['^1']}")
     refused = look(good(), of=strict)

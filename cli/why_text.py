@@ -1,0 +1,103 @@
+"""The text of ``slipway why``: the decisions in columns, and below them what helps and what the state store has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from cli.durations import format_age, format_time
+from cli.output import columns, join_lines, meaning, subject
+from cli.scores import table
+
+MAX_SHOWN = 60
+"""Decisions in the text; an agent has thousands."""
+Fields = Mapping[str, Any]
+
+
+def why_text(found: Fields) -> str:
+    """Return the text of what ``slipway why --json`` prints."""
+    decisions, evaluations = found["decisions"], found["scores"]
+    shown = decisions[-MAX_SHOWN:]
+    left_out = len(decisions) - len(shown)
+    lines = [f"{left_out} earlier decisions are not shown; --json has them"] if left_out else []
+    lines += [columns([_row(decision) for decision in shown])] if shown else []
+    lines += [table(evaluations)] if evaluations else []
+    lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
+    notes = [f"  {problem['reason']}: {problem['help']}" for problem in found["problems"] if problem.get("help")]
+    hint = str(decisions[-1].get("help", "")) if decisions and not notes else ""
+    notes += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
+    notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {_state(entry)}" for entry in found["state"]]
+    lines += [join_lines(*notes)] if notes else []
+    return "\n".join(lines)
+
+
+def _row(decision: Fields) -> tuple[str, ...]:
+    at, agent = str(decision.get("at", ""))[:19].replace("T", " "), str(decision.get("agent", "no agent"))
+    return at, agent, str(decision.get("reason", "")), subject(decision), meaning(decision)
+
+
+def _container_log(decision: Fields) -> str:
+    """Return what the container of the version printed last, below a line that names it."""
+    title = f"version {decision.get('version')} of {decision.get('agent')} printed:"
+    return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
+
+
+def _state(entry: Fields) -> str:
+    """Return an entry of the state store in words."""
+    return STATE_TEXTS.get(entry["kind"], _image)(entry)
+
+
+def _image(push: Fields) -> str:
+    signed = f", signed by {push['signer']}" if push.get("signer") else ""
+    return f"{push['repository']}:{push['tag']} {push['digest'][:19]}{signed}"
+
+
+def _waiting(push: Fields) -> str:
+    if push["reason"] == "NOT_DUE":
+        return f"{_image(push)}, younger than release.min_push_age"
+    since, until = (f"{datetime.fromisoformat(push[key]):%Y-%m-%d %H:%M:%S} UTC" for key in ("since", "until"))
+    return f"{_image(push)}, good in the stage before since {since}, goes on at {until}"
+
+
+def _hold(hold: Fields) -> str:
+    until = f"until {_time(hold['until'])}" if hold["until"] else "until removed"
+    return f"{hold['reason']} by {hold['by']} {until}: {hold['detail']}"
+
+
+def _pause(pause: Fields) -> str:
+    until = f" until {_time(pause['until'])}" if pause["until"] else ""
+    return f"by {pause['by']} {_age(pause['age_s'])}{until}: {pause['why']}"
+
+
+def _rolled_back(rollback: Fields) -> str:
+    since = f" since {_time(rollback['at'])}" if rollback["at"] else ""
+    by, reason = rollback["by"] or "somebody", rollback["why"] or "no reason given"
+    return f"to version {rollback['version']} by {by}{since}: {reason}"
+
+
+def _release(release: Fields) -> str:
+    age = f" {_age(release['age_s'])}" if release["since"] else ""
+    words = [f"{release['state']}{age}", release["detail"], release["next"]]
+    return ": ".join(word for word in words if word)
+
+
+def _age(seconds: int) -> str:
+    return format_age(timedelta(seconds=seconds))
+
+
+def _time(at: str | None) -> str:
+    return format_time(datetime.fromisoformat(at)) if at else ""
+
+
+STATE_TEXTS: Mapping[str, Callable[[Fields], str]] = {
+    "candidate": lambda push: f"{_image(push)}, {push['phase']}, version {push['version']}",
+    "waiting": _waiting,
+    "rejected": lambda push: f"{push['reason']}: {push['detail']}",
+    "hold": _hold,
+    "pause": _pause,
+    "rolled_back": _rolled_back,
+    "window": lambda window: f"closed, opens {window['opens']}",
+    "release": _release,
+}
+"""By the kind of the entry; an image is all that there is to say about any other."""
