@@ -94,7 +94,7 @@ async def reconcile(
     async with SessionCloser(gateways.foundry) as closer:
         with ReleaseTrace(spec.name, gateways.clock, traceparent) as trace:
             commits = CommitReporter(spec.name, gateways, enabled=reports_commits)
-            log = ReleaseLog(spec.name, gateways, trace, commits)
+            log = ReleaseLog(spec, gateways, trace, commits)
             prefetched, lease = await _prefetch(spec, gateways, observer)
             log.lease = lease
             if lease is None:  # its holder reads the desired state once more when it releases the lease
