@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.agents_file.loader import load_agents
-from core.model import Failure, Routing
+from core.model import Failure, Push, Routing
 from core.reasons import Reason
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
@@ -239,6 +239,21 @@ async def test_an_operator_sends_an_image_past_its_stage_and_holds_of_the_stage_
     await pushed(app, "b")  # what passes its stage later replaces it
     await app.wait(HOUR)
     assert await images(app) == (["a", "b"], ["a", "b"], ["b"])
+
+
+async def test_an_image_that_the_registry_does_not_have_goes_past_no_stage() -> None:
+    app = ProjectsApp(FILE)
+    await pushed(app)
+    await app.wait(HOUR)
+    unknown = Push("agents/hello", f"sha256:{'f' * 64}", "v-f", app.clock.now(), "person")
+    await user_commands.request_release(EU, "ben", app.gateways, unknown, "hot fix")
+    await app.run_queue()
+    await app.wait(HOUR)
+    assert "IMAGE_GONE" in reasons(app, EU)
+    assert await images(app) == (["a"], ["a"], ["a"])
+    await pushed(app, "b")
+    await app.wait(HOUR)
+    assert await images(app) == (["a", "b"], ["a", "b"], ["a", "b"])
 
 
 async def test_what_was_rolled_back_in_production_does_not_come_back_by_itself() -> None:
