@@ -1,4 +1,4 @@
-"""How each reason with a remedy is provoked on the stack, beside those of test_situations.py, and why some cannot be."""
+"""How the reasons with a remedy are provoked on the stack, and why some are not."""
 
 from __future__ import annotations
 

@@ -86,6 +86,9 @@ class Night:
         """How many decisions about the agent with the reason have arrived."""
         return sum(line.get("slipway.agent") == f"{name}-agent" for line in self.running.journal(reason))
 
+    def wait_for_more(self, reason: str, name: str, known: int) -> None:
+        eventually(lambda: self.count(reason, name) > known, f"another {reason} of {name}-agent", 120)
+
     def wait_for(self, reason: str, name: str) -> None:
         eventually(lambda: self.line(reason, name), f"{reason} of {name}-agent", 120)
 
@@ -230,47 +233,45 @@ def test_a_service_that_throttles_is_named(night: Night) -> None:
     night.running.put("foundry", "/_local/faults", [])
 
 
-BY_NAME = {reason.lower().replace("_", "-"): (reason, situation) for reason, situation in SITUATIONS.items()}
+REASONS = {reason.lower().replace("_", "-"): reason for reason in SITUATIONS}
+NAMED = {name: SITUATIONS[reason] for name, reason in REASONS.items()}
+LIVE_BEFORE = {name: situation.after for name, situation in NAMED.items() if situation.after}
 MORE_AGENTS = "".join(
-    f"  {name}-agent: {{repository: night/{name}, {situation.agent}}}\n" for name, (_, situation) in BY_NAME.items()
+    f"  {name}-agent: {{repository: night/{name}, {situation.agent}}}\n" for name, situation in NAMED.items()
 )
 
 
 def test_the_remedy_of_each_reason_ends_its_situation(night: Night) -> None:
     for file in ("agents.yaml", "more.yaml"):
         (night.running.folder / file).write_text(AGENTS + MORE_AGENTS)
-    for name, (_, situation) in BY_NAME.items():
-        if situation.after:
-            night.push(name, situation.after)
-    for name, (_, situation) in BY_NAME.items():
-        if situation.after:
-            night.wait_for("LIVE", name)
+    for name, tag in LIVE_BEFORE.items():
+        night.push(name, tag)
+    for name in LIVE_BEFORE:
+        night.wait_for("LIVE", name)
     break_everything(night)
-    for name, (_, situation) in BY_NAME.items():
+    for name, situation in NAMED.items():
         night.push(name, situation.tag)
-    for name, (reason, _) in BY_NAME.items():
+    for name, reason in REASONS.items():
         night.wait_for(reason, name)
-    before = {name: night.count(situation.end, name) for name, (_, situation) in BY_NAME.items()}
+    before = {name: night.count(situation.end, name) for name, situation in NAMED.items()}
     mend_everything(night)
-    for name, (reason, situation) in BY_NAME.items():
-        image, version = f"night/{name}:{situation.tag}", "1"
-        night.slipway(Reason[reason].remedy_for(f"{name}-agent", image=image, version=version), file="more.yaml")
-    for name, (reason, situation) in BY_NAME.items():
-        ended = f"the remedy of {reason} ends it with {situation.end}"
-        eventually(lambda: night.count(situation.end, name) > before[name], ended, 120)  # noqa: B023 - called at once
+    for name, reason in REASONS.items():
+        image = f"night/{name}:{NAMED[name].tag}"
+        night.slipway(Reason[reason].remedy_for(f"{name}-agent", image=image, version="1"), file="more.yaml")
+    for name, situation in NAMED.items():
+        night.wait_for_more(situation.end, name, before[name])
 
 
 def break_everything(night: Night) -> None:
     """Bring about what each situation needs beside its push."""
-    named = {name: situation for name, (_, situation) in BY_NAME.items()}
-    failing = {name: situation.fails_with for name, situation in named.items() if situation.fails_with}
+    failing = {name: situation.fails_with for name, situation in NAMED.items() if situation.fails_with}
     provisioning = {
         "seconds": 0.2,
         "fail": {f"night/{name}@": {"code": code, "message": "no"} for name, code in failing.items()},
-        "answer": {f"night/{name}@.* {item.tag}$": item.answer for name, item in named.items() if item.answer},
+        "answer": {f"night/{name}@.* {item.tag}$": item.answer for name, item in NAMED.items() if item.answer},
     }
     night.running.put("foundry", "/_local/provisioning", provisioning)
-    faults = [refusal(name, *situation.refuse) for name, situation in named.items() if situation.refuse]
+    faults = [refusal(name, *situation.refuse) for name, situation in NAMED.items() if situation.refuse]
     night.running.put("foundry", "/_local/faults", faults)
     forbidden = {"path": "/secrets/forbidden-key", "status": 403, "body": {"error": {"code": "Forbidden"}}}
     night.running.put("vault", "/_local/faults", [forbidden])
