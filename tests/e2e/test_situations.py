@@ -273,7 +273,8 @@ def break_everything(night: Night) -> None:
     night.running.put("foundry", "/_local/provisioning", provisioning)
     faults = [refusal(name, *situation.refuse) for name, situation in NAMED.items() if situation.refuse]
     night.running.put("foundry", "/_local/faults", faults)
-    forbidden = {"path": "/secrets/forbidden-key", "status": 403, "body": {"error": {"code": "Forbidden"}}}
+    error = {"error": {"code": "Forbidden", "message": "no"}}
+    forbidden = {"method": "GET", "path": "/secrets/forbidden-key", "status": 403, "body": error}
     night.running.put("vault", "/_local/faults", [forbidden])
     with night.secrets() as vault, night.running.foundry() as project:
         vault.set_secret("forbidden-key", "the value that nobody may read")
