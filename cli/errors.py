@@ -31,6 +31,11 @@ def explain(error: GatewayError) -> str:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
     if error.code == "STATE_UNREADABLE":
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
+    if isinstance(error, PermanentError) and error.other_tenant:
+        return (
+            f"{error}\nit belongs to another tenant than this sign-in: `az login --tenant <its tenant>`; "
+            "the app reaches only projects of its own tenant"
+        )
     status = error.status if isinstance(error, PermanentError) else None
     if status == 401:
         return (

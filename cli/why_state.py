@@ -81,10 +81,10 @@ def as_decision(push: Push) -> Decision:
 
 def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, Push, dict[str, Any]]]:
     """Return the desired push, the last good one, the candidate's and those that wait, with a kind and more fields."""
-    good = release.last_good.push if release.last_good else None
-    candidate = release.push if release.is_open else None
-    phase = {"phase": release.phase.value, "version": release.candidate}
-    pushes = [("desired", desired.push, {}), ("last_good", good, {}), ("candidate", candidate, phase)]
+    good, candidate = release.last_good, release.push if release.is_open else None
+    phase = {"phase": release.phase.value, "version": release.candidate, **_signer(release.signer)}
+    pushes = [("desired", desired.push, {}), ("candidate", candidate, phase)]
+    pushes[1:1] = [("last_good", good.push, _signer(good.signer))] if good else []
     pushes += [("waiting", item.push, _wait(Reason.NOT_DUE, item.since, None)) for item in desired.waiting]
     if (stage := desired.stage_wait) and stage.reason == Reason.STAGE_WAITING:
         pushes.append(("waiting", stage.push, _wait(Reason.STAGE_WAITING, stage.since, stage.until)))
@@ -93,6 +93,10 @@ def pushes_of(desired: DesiredState, release: ReleaseState) -> list[tuple[str, P
 
 def _wait(reason: Reason, since: datetime | None, until: datetime | None) -> dict[str, Any]:
     return {"reason": reason.value, "since": as_iso(since), "until": as_iso(until)}
+
+
+def _signer(signer: str) -> dict[str, Any]:
+    return {"signer": signer} if signer else {}
 
 
 def current_state(

@@ -49,7 +49,8 @@ def _state(entry: Fields) -> str:
 
 
 def _image(push: Fields) -> str:
-    return f"{push['repository']}:{push['tag']} {push['digest'][:19]}"
+    signed = f", signed by {push['signer']}" if push.get("signer") else ""
+    return f"{push['repository']}:{push['tag']} {push['digest'][:19]}{signed}"
 
 
 def _waiting(push: Fields) -> str:

@@ -129,6 +129,7 @@ class Reason(StrEnum):
     REQUEST_REFUSED = "REQUEST_REFUSED", "error", "a service refused a read", "Check FOUNDRY_PROJECT_ENDPOINT, the projects of agents.yaml and KEY_VAULT_URL, then run slipway retry AGENT."
     PREVIEW_REQUIRED = "PREVIEW_REQUIRED", "error", "Foundry refused a preview feature", "Remove the feature that the detail names from agents.yaml and deploy, or ask Microsoft to enable it and run slipway retry AGENT."
     FORBIDDEN = "FORBIDDEN", "error", "the app's identity lacks a permission", "Grant it Foundry User on the project, then run slipway retry AGENT."
+    OTHER_TENANT = "OTHER_TENANT", "error", "the project belongs to another tenant than the app", "Move the agent to a project of the app's tenant, or correct the endpoint in agents.yaml; deploy, then run slipway retry AGENT."
     IMAGE_ERROR = "IMAGE_ERROR", "error", "Foundry cannot pull or start the image", "Grant the project's identity AcrPull or Repository Reader, enable ARM token authentication on the registry, build for linux/amd64; then run slipway retry AGENT."
     CODE_ERROR = "CODE_ERROR", "error", "Foundry cannot run uploaded code, which Slipway never sends", "Find what else deploys to the agent, then run slipway retry AGENT."
     PROVISIONING_ERROR = "PROVISIONING_ERROR", "error", "Foundry could not provision the version", "Run slipway retry AGENT; if it fails again, ask Microsoft support with the detail."

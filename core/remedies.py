@@ -42,6 +42,7 @@ REMEDIES = {
     "REQUEST_REFUSED": "slipway retry AGENT",
     "PREVIEW_REQUIRED": "slipway retry AGENT",
     "FORBIDDEN": "slipway retry AGENT",
+    "OTHER_TENANT": "slipway retry AGENT",
     "IMAGE_ERROR": "slipway retry AGENT",
     "CODE_ERROR": "slipway retry AGENT",
     "PROVISIONING_ERROR": "slipway retry AGENT",

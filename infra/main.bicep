@@ -28,6 +28,9 @@ param foundryResourceGroup string = ''
 @description('Subscription of the Foundry account; the app\'s if empty')
 param foundrySubscriptionId string = ''
 
+@description('Resource ids of more Foundry projects, separated by commas: those of `projects` in `agents.yaml`')
+param moreProjectIds string = ''
+
 @description('Registry; with `CREATE_REGISTRY` a name that is still free')
 param registryName string = ''
 
@@ -43,7 +46,7 @@ param registryTopicName string = ''
 @description('Create a registry, for a first try')
 param createRegistry bool = false
 
-@description('Assign the Foundry project its two roles on the registry')
+@description('Assign each Foundry project its two roles on the registry')
 param grantProjectPull bool = false
 
 @description('Key vault; with `CREATE_VAULT` a name that is still free')
@@ -57,6 +60,9 @@ param vaultSubscriptionId string = ''
 
 @description('Existing system topic of the vault, if it has one')
 param vaultTopicName string = ''
+
+@description('Resource ids of more vaults, separated by commas: those of `projects` in `agents.yaml`; `:<topic>` after an id names its existing system topic')
+param moreVaultIds string = ''
 
 @description('Create a vault, for a first try')
 param createVault bool = false
@@ -73,7 +79,7 @@ param assignRoles bool = true
   'user'
   'versions'
 ])
-@description('Role on the project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check`, `evaluate` and `tools`')
+@description('Role on each project: `user`, or `versions` with only the agent actions, for agents without `verify`, `check`, `evaluate` and `tools`')
 param foundryRole string = 'user'
 
 @description('Object id of the Entra group that may approve, hold and roll back; only the account that runs azd if empty')
@@ -163,6 +169,14 @@ param logDailyQuotaGb int = 1
 // The items of a list with commas, whatever the spaces
 func listed(text string) string[] => filter(map(split(text, ','), item => trim(item)), item => !empty(item))
 
+// Where a resource id is: its last name is that of the resource, the name before last that of its account
+func place(id string) object => {
+  subscription: split(id, '/')[2]
+  group: split(id, '/')[4]
+  account: split(id, '/')[8]
+  name: last(split(id, '/'))
+}
+
 var appSubscription = subscription().subscriptionId
 var token = toLower(uniqueString(appSubscription, environmentName, location))
 var tags = {
@@ -174,6 +188,37 @@ var vaultSubscription = empty(vaultSubscriptionId) ? appSubscription : vaultSubs
 var appGroup = empty(resourceGroupName) ? 'rg-slipway-${environmentName}' : resourceGroupName
 var registryGroup = createRegistry ? appGroup : registryResourceGroup
 var vaultGroup = createVault ? appGroup : vaultResourceGroup
+// The first is that of the settings
+var projects = concat(
+  [
+    {
+      subscription: foundrySubscription
+      group: foundryResourceGroup
+      account: foundryAccountName
+      name: foundryProjectName
+    }
+  ],
+  map(listed(moreProjectIds), id => place(id))
+)
+var vaults = concat(
+  [
+    {
+      subscription: vaultSubscription
+      group: vaultGroup
+      name: vaultName
+      topic: vaultTopicName
+      suffix: ''
+    }
+  ],
+  map(listed(moreVaultIds), item => {
+    ...place(split(item, ':')[0])
+    topic: split('${item}:', ':')[1]
+    // not the position, which would give the topic of a vault another name when the list changes
+    suffix: '-${take(uniqueString(toLower(split(item, ':')[0])), 6)}'
+  })
+)
+// A metric alert can watch only topics of its own subscription
+var watchedVaults = filter(range(0, length(vaults)), i => vaults[i].subscription == appSubscription)
 var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 
@@ -237,36 +282,36 @@ module outcomes 'modules/outcomes.bicep' = if (outcomeTopic) {
   }
 }
 
-// The Foundry project
+// The Foundry projects
 
-module foundry 'modules/foundry.bicep' = {
-  name: 'slipway-foundry-${token}'
-  scope: resourceGroup(foundrySubscription, foundryResourceGroup)
+module foundry 'modules/foundry.bicep' = [for (project, i) in projects: {
+  name: 'slipway-foundry-${token}${i == 0 ? '' : '-${i}'}'
+  scope: resourceGroup(project.subscription, project.group)
   params: {
-    accountName: foundryAccountName
-    projectName: foundryProjectName
+    accountName: project.account
+    projectName: project.name
   }
-}
+}]
 
 module foundryRoleDefinition 'modules/foundry-role.bicep' = if (assignRoles && foundryRole == 'versions') {
   name: 'slipway-foundry-role-${token}'
   scope: subscription(foundrySubscription)
   params: {
     deployment: '${environmentName} ${token}'
-    assignableScope: '/subscriptions/${foundrySubscription}/resourceGroups/${foundryResourceGroup}'
+    assignableScopes: union(map(projects, project => '/subscriptions/${project.subscription}/resourceGroups/${project.group}'), [])
   }
 }
 
-module foundryAccess 'modules/foundry-access.bicep' = if (assignRoles) {
-  name: 'slipway-foundry-access-${token}'
-  scope: resourceGroup(foundrySubscription, foundryResourceGroup)
+module foundryAccess 'modules/foundry-access.bicep' = [for (project, i) in projects: if (assignRoles) {
+  name: 'slipway-foundry-access-${token}${i == 0 ? '' : '-${i}'}'
+  scope: resourceGroup(project.subscription, project.group)
   params: {
-    accountName: foundryAccountName
-    projectName: foundryProjectName
+    accountName: project.account
+    projectName: project.name
     principalId: identity.outputs.principalId
     customRoleId: foundryRole == 'versions' ? foundryRoleDefinition!.outputs.id : ''
   }
-}
+}]
 
 // The registry and its push events
 
@@ -288,8 +333,6 @@ module registrySource 'modules/source.bicep' = {
     name: registryName
     existingTopicName: registryTopicName
     principalId: identity.outputs.principalId
-    projectPrincipalId: grantProjectPull ? foundry.outputs.projectPrincipalId : ''
-    environmentName: environmentName
     token: token
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
@@ -302,7 +345,18 @@ module registrySource 'modules/source.bicep' = {
   dependsOn: [registry]
 }
 
-// The vault and its events for new secret versions
+module projectPull 'modules/project-pull.bicep' = [for (project, i) in projects: if (assignRoles && grantProjectPull) {
+  name: 'slipway-project-pull-${token}${i == 0 ? '' : '-${i}'}'
+  scope: resourceGroup(registrySubscription, registryGroup)
+  params: {
+    registryName: registryName
+    projectPrincipalId: foundry[i].outputs.projectPrincipalId
+    deployment: '${environmentName} ${token}'
+  }
+  dependsOn: [registry]
+}]
+
+// The vaults and their events for new secret versions
 
 module vault 'modules/vault.bicep' = if (createVault) {
   name: 'slipway-vault'
@@ -316,17 +370,17 @@ module vault 'modules/vault.bicep' = if (createVault) {
   }
 }
 
-module vaultSource 'modules/source.bicep' = {
-  name: 'slipway-vault-source-${token}'
-  scope: resourceGroup(vaultSubscription, vaultGroup)
+module vaultSource 'modules/source.bicep' = [for (source, i) in vaults: {
+  name: 'slipway-vault-source-${token}${source.suffix}'
+  scope: resourceGroup(source.subscription, source.group)
   params: {
     kind: 'vault'
-    name: vaultName
-    existingTopicName: vaultTopicName
+    name: source.name
+    existingTopicName: source.topic
     principalId: identity.outputs.principalId
-    secretNames: listed(vaultSecretNames)
-    environmentName: environmentName
+    secretNames: i == 0 ? listed(vaultSecretNames) : []
     token: token
+    suffix: source.suffix
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     appSubscription: appSubscription
@@ -336,7 +390,7 @@ module vaultSource 'modules/source.bicep' = {
     deliverToQueue: eventDelivery == 'queue'
   }
   dependsOn: [vault]
-}
+}]
 
 // The app
 
@@ -348,7 +402,7 @@ module network 'modules/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     storageId: storage.outputs.id
-    vaultId: vaultSource.outputs.id
+    vaultId: vaultSource[0].outputs.id
   }
 }
 
@@ -371,9 +425,9 @@ module app 'modules/function.bicep' = {
     alwaysReady: alwaysReady
     subnetId: !empty(appSubnetId) ? appSubnetId : (vnetEnabled ? network!.outputs.appSubnetId : '')
     settings: {
-      FOUNDRY_PROJECT_ENDPOINT: foundry.outputs.endpoint
-      KEY_VAULT_URL: vaultSource.outputs.address
-      KEY_VAULT_ID: vaultSource.outputs.id
+      FOUNDRY_PROJECT_ENDPOINT: foundry[0].outputs.endpoint
+      KEY_VAULT_URL: vaultSource[0].outputs.address
+      KEY_VAULT_ID: vaultSource[0].outputs.id
       REGISTRY_NAME: registryName
       REGISTRY_ID: registrySource.outputs.id
       REGISTRY_LOGIN_SERVER: registrySource.outputs.address
@@ -389,7 +443,7 @@ module app 'modules/function.bicep' = {
   }
 }
 
-// The workbook and the alerts. A metric alert can watch only topics of its own subscription.
+// The workbook and the alerts
 
 module workbook 'modules/workbook.bicep' = {
   name: 'slipway-workbook'
@@ -415,7 +469,8 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
       'slipway-${token}-queue'
       'slipway-${token}-function'
     ]
-    systemTopicIds: concat(registrySubscription == appSubscription ? [registrySource.outputs.topicId] : [], vaultSubscription == appSubscription ? [vaultSource.outputs.topicId] : [])
+    registryTopicIds: registrySubscription == appSubscription ? [registrySource.outputs.topicId] : []
+    vaultTopicIds: [for i in watchedVaults: vaultSource[i].outputs.topicId]
   }
 }
 
@@ -425,9 +480,9 @@ output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_FUNCTION_NAME string = app.outputs.name
 output SERVICE_SLIPWAY_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
-output FOUNDRY_PROJECT_ENDPOINT string = foundry.outputs.endpoint
-output KEY_VAULT_URL string = vaultSource.outputs.address
-output KEY_VAULT_ID string = vaultSource.outputs.id
+output FOUNDRY_PROJECT_ENDPOINT string = foundry[0].outputs.endpoint
+output KEY_VAULT_URL string = vaultSource[0].outputs.address
+output KEY_VAULT_ID string = vaultSource[0].outputs.id
 output REGISTRY_ID string = registrySource.outputs.id
 output REGISTRY_LOGIN_SERVER string = registrySource.outputs.address
 // for the command line: source <(azd env get-values)
@@ -439,10 +494,14 @@ output SLIPWAY_TOKEN string = token
 // the account that runs azd: a person, or the identity of a workflow
 output SLIPWAY_OPERATOR_ID string = deployer().objectId
 output SLIPWAY_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
-output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry.outputs.projectPrincipalId
+output SLIPWAY_PROJECT_PRINCIPAL_ID string = foundry[0].outputs.projectPrincipalId
 output SLIPWAY_INSIGHTS_ID string = monitoring.outputs.insightsId
 output SLIPWAY_OUTCOME_TOPIC_ID string = outcomeTopic ? outcomes!.outputs.id : ''
 output SLIPWAY_REGISTRY_TOPIC_ID string = registrySource.outputs.topicId
 output SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID string = registrySource.outputs.topicPrincipalId
-output SLIPWAY_VAULT_TOPIC_ID string = vaultSource.outputs.topicId
-output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultSource.outputs.topicPrincipalId
+output SLIPWAY_VAULT_TOPIC_ID string = vaultSource[0].outputs.topicId
+output SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID string = vaultSource[0].outputs.topicPrincipalId
+// in the order of MORE_PROJECT_IDS and MORE_VAULT_IDS
+output SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS array = [for i in range(1, length(projects) - 1): foundry[i].outputs.projectPrincipalId]
+output SLIPWAY_MORE_VAULT_TOPIC_IDS array = [for i in range(1, length(vaults) - 1): vaultSource[i].outputs.topicId]
+output SLIPWAY_MORE_VAULT_TOPIC_PRINCIPAL_IDS array = [for i in range(1, length(vaults) - 1): vaultSource[i].outputs.topicPrincipalId]

@@ -124,6 +124,7 @@ def _recorded_traffic(release: ReleaseState) -> dict[str, Any]:
         "live": release.expected_routing.pinned if release.expected_routing else None,
         "live_tag": good.push.tag if good else None,
         "live_image": f"{good.push.repository}@{good.push.digest}" if good else None,
+        "live_signer": (good.signer or None) if good else None,
         "follows_latest": False if release.expected_routing else None,
         "enabled": None,
         "routing_changed_outside": bool(release.reported_drift),
@@ -137,6 +138,7 @@ def _traffic(agent: Agent | None, versions: Sequence[Version], release: ReleaseS
         "live": live,
         "live_tag": _tag_of(live_version, release),
         "live_image": live_version.image if live_version else None,
+        "live_signer": release.signers.get(live or ""),
         "follows_latest": agent.routing.follows_latest if agent else None,
         "enabled": agent.enabled if agent else None,
         "routing_changed_outside": bool(

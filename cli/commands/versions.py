@@ -34,12 +34,13 @@ async def list_versions(context: CommandContext, agent: str) -> CommandResult:
 
     spec = context.spec_of(agent)
     reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
-    newest_first = sorted(reads.found[agent].decisions, key=lambda item: version_number(item.version), reverse=True)
-    rows = [_row(decision, context.gateways.clock.now()) for decision in newest_first]
+    prune, signers, now = reads.found[agent], reads.found[agent].release.signers, context.gateways.clock.now()
+    newest_first = sorted(prune.decisions, key=lambda item: version_number(item.version), reverse=True)
+    rows = [_row(decision, signers.get(decision.version.number), now) for decision in newest_first]
     return CommandResult(_text(rows) if rows else f"{agent} has no versions", rows)
 
 
-def _row(decision: PruneDecision, now: datetime) -> VersionRow:
+def _row(decision: PruneDecision, signer: str | None, now: datetime) -> VersionRow:
     from cli.durations import age_in_seconds
     from core.definition import push_of_version
     from core.prune.retention import Delete
@@ -52,6 +53,7 @@ def _row(decision: PruneDecision, now: datetime) -> VersionRow:
         "created_at": version.created_at.isoformat(),
         "age_s": age_in_seconds(version.created_at, now),
         "status": version.status.value,
+        "signer": signer,
         "reason": decision.reason.value,
         "meaning": decision.reason.meaning,
         "delete": isinstance(decision, Delete),
@@ -64,6 +66,7 @@ def _text(rows: list[VersionRow]) -> str:
 
     def cells(row: VersionRow) -> tuple[str, ...]:
         age = format_age(timedelta(seconds=row["age_s"]))
-        return row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}"
+        signed = f"; signed by {row['signer']}" if row["signer"] else ""
+        return row["version"], row["tag"] or "", age, row["status"], f"{row['reason']}: {row['meaning']}{signed}"
 
     return columns([HEADINGS, *map(cells, rows)])

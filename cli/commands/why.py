@@ -24,7 +24,7 @@ HIDDEN = "***"
 """In place of a secret (handlers.redaction)."""
 KEYS = (
     "at", "agent", "reason", "severity", "detail", "help", "step", "event", "repository", "tag", "digest",
-    "version", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
+    "version", "signer", "from_version", "to_version", "generation", "took_s", "since_push_s", "fingerprint",
     "container_log", "report",
 )  # fmt: skip
 Decision = Mapping[str, object]

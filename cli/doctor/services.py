@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from cli.concurrency import read_each
-from cli.doctor import activity, judges, secret_expiries, targets
+from cli.doctor import activity, judges, secret_expiries, signatures, targets
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
 from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
@@ -37,6 +37,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     names = sorted(agents.agents)
     of_agents = await read_each(names, lambda name: _agent(name, agents, gateways))
     results += [replace(check, agent=name) for name, checks in zip(names, of_agents, strict=True) for check in checks]
+    results += await signatures.checks(agents, gateways)
     results += await judges.checks(agents, gateways.foundry)
     results += await targets.checks(agents, gateways)
     results += await activity.checks(gateways)

@@ -19,6 +19,8 @@ class VersionRow(TypedDict):
     created_at: Time
     age_s: Age
     status: str
+    signer: str | None
+    """Who signed the image of the live or the previous version, where that was verified."""
     reason: str
     """Why the next prune keeps or deletes it."""
     meaning: str

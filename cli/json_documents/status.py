@@ -41,6 +41,8 @@ class AgentStatus(TypedDict):
     """The version that serves."""
     live_tag: str | None
     live_image: str | None
+    live_signer: str | None
+    """Who signed the image, where that was verified."""
     follows_latest: bool | None
     """True where new versions take traffic at once, since the endpoint names none."""
     enabled: bool | None

@@ -26,6 +26,8 @@ class Decision(TypedDict):
     tag: NotRequired[str]
     digest: NotRequired[str]
     version: NotRequired[str]
+    signer: NotRequired[str]
+    """Who signed the image, where that was verified."""
     from_version: NotRequired[str]
     to_version: NotRequired[str]
     generation: NotRequired[int]
@@ -68,6 +70,8 @@ class PushEntry(Image):
 
     agent: str
     kind: Literal["desired", "last_good"]
+    signer: NotRequired[str]
+    """Who signed the image of the good version, where that was verified."""
 
 
 @CLOSED
@@ -78,6 +82,7 @@ class CandidateEntry(Image):
     kind: Literal["candidate"]
     phase: str
     version: str | None
+    signer: NotRequired[str]
 
 
 @CLOSED

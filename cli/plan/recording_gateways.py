@@ -198,6 +198,10 @@ class PlanRegistry:
         """Read them."""
         return await self._source.list_signatures(repository, digest)
 
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Ask it."""
+        return await self._source.has_referrers_api(repository, digest)
+
     def imagine(self, push: Push) -> None:
         """Let the push's tag name its digest."""
         tag = RegistryTag(push.tag, push.digest, push.pushed_at)

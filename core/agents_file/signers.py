@@ -176,7 +176,8 @@ def read_key(signer: KeySigner, read_file: ReadFile) -> tuple[KeySigner, str]:
     pem, unread = read(signer.key, read_file)
     filled = signer.model_copy()
     filled._pem = pem
-    problem = unread or next(_key_problems(pem), "")
+    missing = f"{unread}; write the public key there: cosign public-key --key KEY > {signer.key}" if unread else ""
+    problem = missing or next(_key_problems(pem), "")
     return filled, f"{signer.key} {problem}" if problem else ""
 
 

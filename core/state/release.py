@@ -166,6 +166,12 @@ class ReleaseState:
     history: tuple[HistoryEntry, ...] = ()
 
     @property
+    def signers(self) -> dict[str, str]:
+        """Version number -> who signed its image, of the good versions where that was verified."""
+        good = (self.previous_good, self.last_good)
+        return {item.version: item.signer for item in good if item is not None and item.signer}
+
+    @property
     def is_open(self) -> bool:
         """True while a release is under way."""
         return self.phase is not Phase.ENDED

@@ -76,6 +76,7 @@ class PermanentError(GatewayError):
     """A retry will not help; ``status`` is the HTTP status where there was one.
 
     ``names_preview``: the refusal is about a preview feature, so no role helps (Azure/azure-dev#8442).
+    ``other_tenant``: what was asked for belongs to another tenant than the token, so no role helps.
     """
 
     def __init__(
@@ -87,7 +88,9 @@ class PermanentError(GatewayError):
         *,
         status: int | None = None,
         names_preview: bool = False,
+        other_tenant: bool = False,
     ) -> None:
         super().__init__(service, code, message, words)
         self.status = status
         self.names_preview = names_preview
+        self.other_tenant = other_tenant

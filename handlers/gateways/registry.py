@@ -40,7 +40,7 @@ from handlers.gateways.azure_http import (
 )
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.interfaces import EndsListing
-from handlers.gateways.referrers import ReferrerReads, read_bundles
+from handlers.gateways.referrers import INDEX, ReferrerReads, read_bundles
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -144,6 +144,10 @@ class AzureRegistry:
         async with _gateway_errors(f"read the signatures of {repository}@{digest[:19]}"):
             reads = ReferrerReads(self._get_json, self._manifest, self._blob)
             return await read_bundles(reads, repository, digest)
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        async with _gateway_errors(f"list the referrers of {repository}@{digest[:19]}"):
+            return await self._get_json(repository, f"referrers/{digest}", INDEX) is not None
 
     async def _get_json(self, repository: str, path: str, accept: str) -> object:
         """An answer that the client has no method for, through its pipeline and sign-in; None for a 404."""

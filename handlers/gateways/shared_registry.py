@@ -66,3 +66,6 @@ class SharedRegistry:
 
     async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
         return await self._registry.list_signatures(repository, digest)
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        return await self._registry.has_referrers_api(repository, digest)

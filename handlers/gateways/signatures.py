@@ -46,6 +46,9 @@ class SignatureSource(Protocol):
     async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
         """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
 
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Whether the registry lists referrers; without the API they are in an index at a tag."""
+
 
 class TrustRootError(Exception):
     """The trusted root cannot be read: nothing can be said about a certificate."""
@@ -120,6 +123,10 @@ class SignatureVerifier:
         if payload_type != PAYLOAD_TYPE:
             raise BundleError("signs another type of payload")
         return payload, policy.found
+
+    def read_root(self, release: ReleaseSpec) -> None:
+        """Read the trusted root of a rule, unless it is known already; raises TrustRootError."""
+        self._verifier(release)
 
     def _verifier(self, release: ReleaseSpec) -> Verifier:
         try:

@@ -10,6 +10,8 @@ from handlers.gateways.errors import TOO_MANY_VERSIONS, GatewayError, PermanentE
 
 def refusal_reason(error: GatewayError, action: Action, state: ReleaseState) -> Reason:
     """The reason by the error, by what was refused, and by how far the release was."""
+    if isinstance(error, PermanentError) and error.other_tenant:
+        return Reason.OTHER_TENANT
     if isinstance(error, PermanentError) and error.status in (401, 403):
         return Reason.PREVIEW_REQUIRED if error.names_preview else Reason.FORBIDDEN
     if isinstance(action, Create):

@@ -200,6 +200,8 @@ class DefinitionResolver:
 
 
 def _no_toolbox(refusal: PermanentError) -> UnresolvedDefinition:
+    if refusal.other_tenant:
+        return UnresolvedDefinition(Reason.OTHER_TENANT, str(refusal))
     if refusal.names_preview:
         return UnresolvedDefinition(Reason.PREVIEW_REQUIRED, str(refusal))
     reason = Reason.FORBIDDEN if refusal.status in (401, 403) else Reason.TOOLBOX_REFUSED

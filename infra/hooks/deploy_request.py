@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 TRUE_VALUES = frozenset({"1", "t", "true"})
 """The values that azd reads as true, in upper or lower case."""
+ID = r"/subscriptions/([0-9A-Fa-f-]{36})/resourceGroups/([\w().-]{1,90})/providers/"
+PROJECT_ID = re.compile(rf"{ID}Microsoft\.CognitiveServices/accounts/([\w.-]+)/projects/([\w.-]+)", re.IGNORECASE)
+VAULT_ID = re.compile(rf"{ID}Microsoft\.KeyVault/vaults/([a-z0-9-]{{3,24}})(?::([a-z0-9-]{{3,50}}))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Foundry project, and the output with the principal of its identity."""
+
+    account: str
+    name: str
+    group: str
+    subscription: str
+    principal: str
+    is_first: bool = True
+    """Whether it is the project of the settings."""
+
+    @property
+    def account_id(self) -> str:
+        """The resource id of its account."""
+        return (
+            f"{group_id(self.subscription, self.group)}/providers/Microsoft.CognitiveServices/accounts/{self.account}"
+        )
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.account_id}/projects/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +51,12 @@ class Source:
     subscription: str
     topic: str
     created: bool
+    topic_id: str = ""
+    """The resource id of its system topic, after the deployment."""
+    topic_principal: str = ""
+    """The principal of the topic's identity, after the deployment."""
+    is_first: bool = True
+    """Whether it has variables of its own; else it is in MORE_VAULT_IDS."""
 
     @property
     def id(self) -> str:
@@ -38,12 +74,11 @@ class DeployRequest:
     location: str
     subscription: str
     group: str
-    account: str
-    project: str
-    foundry_group: str
-    foundry_subscription: str
+    projects: tuple[Project, ...]
+    """The first is that of the settings."""
     registry: Source
-    vault: Source
+    vaults: tuple[Source, ...]
+    """The first is that of the settings."""
     secret_names: tuple[str, ...]
     assign_roles: bool
     foundry_role: str
@@ -63,21 +98,24 @@ class DeployRequest:
         return f"{self.environment} {self.token}".rstrip()
 
     @property
-    def project_id(self) -> str:
-        """The resource id of the Foundry project."""
-        return f"{self.account_id}/projects/{self.project}"
+    def vault(self) -> Source:
+        """The vault of the settings."""
+        return self.vaults[0]
 
     @property
-    def account_id(self) -> str:
-        """The resource id of the Foundry account."""
-        group = group_id(self.foundry_subscription, self.foundry_group)
-        return f"{group}/providers/Microsoft.CognitiveServices/accounts/{self.account}"
+    def sources(self) -> tuple[Source, ...]:
+        """What sends events."""
+        return self.registry, *self.vaults
 
     @property
     def subscriptions(self) -> list[str]:
         """Every subscription that the deployment touches, the app's first."""
-        subscriptions = (self.subscription, self.foundry_subscription, self.registry.subscription)
-        return list(dict.fromkeys((*subscriptions, self.vault.subscription)))
+        of_projects = (project.subscription for project in self.projects)
+        of_sources = (source.subscription for source in self.sources)
+        return list(dict.fromkeys((self.subscription, *of_projects, *of_sources)))
+
+
+VAULT_TYPE = "Microsoft.KeyVault/vaults"
 
 
 def group_id(subscription: str, group: str) -> str:
@@ -95,12 +133,9 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
         location=env.get("AZURE_LOCATION", ""),
         subscription=app_subscription,
         group=app_group,
-        account=env.get("FOUNDRY_ACCOUNT_NAME", ""),
-        project=env.get("FOUNDRY_PROJECT_NAME", ""),
-        foundry_group=env.get("FOUNDRY_RESOURCE_GROUP", ""),
-        foundry_subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or app_subscription,
+        projects=tuple(_projects(env, app_subscription)),
         registry=_source(env, "REGISTRY", "Microsoft.ContainerRegistry/registries", app_subscription, app_group),
-        vault=_source(env, "VAULT", "Microsoft.KeyVault/vaults", app_subscription, app_group),
+        vaults=(_source(env, "VAULT", VAULT_TYPE, app_subscription, app_group), *_more_vaults(env)),
         secret_names=tuple(name.strip() for name in env.get("VAULT_SECRETS", "").split(",") if name.strip()),
         assign_roles=_is_true(env, "ASSIGN_ROLES", "true"),
         foundry_role=env.get("FOUNDRY_ROLE") or "user",
@@ -126,7 +161,47 @@ def _source(env: Mapping[str, str], kind: str, type_: str, app_subscription: str
         subscription=env.get(f"{kind}_SUBSCRIPTION_ID") or app_subscription,
         topic=env.get(f"{kind}_TOPIC_NAME", ""),
         created=created,
+        topic_id=env.get(f"SLIPWAY_{kind}_TOPIC_ID", ""),
+        topic_principal=env.get(f"SLIPWAY_{kind}_TOPIC_PRINCIPAL_ID", ""),
     )
+
+
+def _projects(env: Mapping[str, str], app_subscription: str) -> Iterator[Project]:
+    yield Project(
+        account=env.get("FOUNDRY_ACCOUNT_NAME", ""),
+        name=env.get("FOUNDRY_PROJECT_NAME", ""),
+        group=env.get("FOUNDRY_RESOURCE_GROUP", ""),
+        subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or app_subscription,
+        principal=env.get("SLIPWAY_PROJECT_PRINCIPAL_ID", ""),
+    )
+    principals = _outputs(env, "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS")
+    for number, match in enumerate(_listed(env, "MORE_PROJECT_IDS", PROJECT_ID)):
+        subscription, group, account, name = match.groups()
+        yield Project(account, name, group, subscription, _at(principals, number), is_first=False)
+
+
+def _more_vaults(env: Mapping[str, str]) -> Iterator[Source]:
+    topics, principals = (_outputs(env, f"SLIPWAY_MORE_VAULT_TOPIC_{name}") for name in ("IDS", "PRINCIPAL_IDS"))
+    for number, match in enumerate(_listed(env, "MORE_VAULT_IDS", VAULT_ID)):
+        subscription, group, name, topic = match.groups("")
+        after = _at(topics, number), _at(principals, number)
+        yield Source("VAULT", VAULT_TYPE, name, group, subscription, topic, False, *after, is_first=False)
+
+
+def _listed(env: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The items of a list; one that is not valid is reported by preflight."""
+    return [match for item in env.get(name, "").split(",") if (match := pattern.fullmatch(item.strip()))]
+
+
+def _outputs(env: Mapping[str, str], name: str) -> Sequence[str]:
+    """The items of an output that is an array, which azd keeps as JSON."""
+    items: Sequence[str] = json.loads(env.get(name) or "[]")
+    return items
+
+
+def _at(items: Sequence[str], number: int) -> str:
+    """An item of an output; empty where the list became longer since the last deployment."""
+    return items[number] if number < len(items) else ""
 
 
 def _is_true(env: Mapping[str, str], name: str, default: str) -> bool:

@@ -68,14 +68,14 @@ def subscribe(
 ) -> Iterator[Finding]:
     """Create the requested subscription, then delete that of the other delivery: a double delivery does no harm."""
     subject, own = source.kind.lower(), names(env["SLIPWAY_TOKEN"])
-    topic = env[f"SLIPWAY_{source.kind}_TOPIC_ID"]
+    topic = source.topic_id
     path = f"{topic}/eventSubscriptions/{own.pop(request.event_delivery)}"
     wanted = properties(source, request, env)
     if not _is_current(azure.get(path, API), wanted):
         refusal = yield from _create(path, wanted, azure, sleep, subject)
         if refusal:
             message, help_ = explain(refusal)
-            help_ = _role_help(topic, source, env) if _is_about_identity(refusal) else help_
+            help_ = _role_help(source) if _is_about_identity(refusal) else help_
             help_ = f"{help_}\nthen: azd hooks run postdeploy".strip()
             yield error(subject, f"Event Grid refuses the subscription: {message}", help_)
             return
@@ -129,11 +129,10 @@ def _contains(actual: Any, wanted: Any) -> bool:
     return str(actual).lower() == str(wanted).lower()
 
 
-def _role_help(topic: str, source: Source, env: Mapping[str, str]) -> str:
-    principal = env[f"SLIPWAY_{source.kind}_TOPIC_PRINCIPAL_ID"]
+def _role_help(source: Source) -> str:
     return (
-        f"the reason: az monitor activity-log list --resource-id {topic} --status Failed --offset 1h\n"
+        f"the reason: az monitor activity-log list --resource-id {source.topic_id} --status Failed --offset 1h\n"
         "the topic's identity needs Storage Queue Data Message Sender on the storage account (not on a queue)\n"
         "and Storage Blob Data Contributor on the container deadletters; it has: "
-        f"az role assignment list --all --assignee {principal}"
+        f"az role assignment list --all --assignee {source.topic_principal}"
     )

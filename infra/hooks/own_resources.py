@@ -48,4 +48,4 @@ def _tag(resource: Json) -> str:
 def _is_named(resource: Json, prefix: str, token: str) -> bool:
     """Whether a resource has the name of this deployment; before the first deployment the token is not known."""
     name = str(resource["name"]).lower()
-    return name == f"{prefix}{token}" if token else name.startswith(prefix)
+    return f"{name}-".startswith(f"{prefix}{token}-") if token else name.startswith(prefix)

@@ -45,7 +45,7 @@ def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep
     indexing = yield from _wait_for_functions(app, azure, sleep)
     yield indexing
     if indexing.level == "ok":
-        for source in (request.registry, request.vault):
+        for source in request.sources:
             yield from event_subscriptions.subscribe(source, request, env, azure, sleep)
         yield from _smoke_check(request, env, azure, sleep)
 

@@ -77,7 +77,7 @@ def check_assigned(
 def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
     """The id of the custom role, or an empty text if it does not exist."""
     name = f"{ROLES['agentVersions']['role']} ({request.label})"
-    path = f"/subscriptions/{request.foundry_subscription}/providers/Microsoft.Authorization/roleDefinitions"
+    path = f"/subscriptions/{request.projects[0].subscription}/providers/Microsoft.Authorization/roleDefinitions"
     definitions = azure.list(path, API, **{"$filter": f"roleName eq '{name}'"})
     return str(definitions[0]["name"]) if definitions else ""
 

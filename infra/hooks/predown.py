@@ -62,14 +62,12 @@ def make_plan(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> P
         request, env = _after_failed_deployment(request, env, azure)
     if not request.token:
         return plan
-    neighbours = {source.kind: _on_topic(source, request, env, azure, plan) for source in _sources(request)}
+    neighbours = _on_topic(request.registry, request, azure, plan)
+    for vault in request.vaults:
+        _on_topic(vault, request, azure, plan)
     for subscription in request.subscriptions:
-        _in_subscription(subscription, request, env, azure, plan, shared=neighbours["REGISTRY"])
+        _in_subscription(subscription, request, env, azure, plan, shared=neighbours)
     return plan
-
-
-def _sources(request: DeployRequest) -> tuple[Source, Source]:
-    return request.registry, request.vault
 
 
 def _after_failed_deployment(
@@ -83,21 +81,35 @@ def _after_failed_deployment(
         return request, env
     request = replace(request, token=own[0]["name"].removeprefix("id-slipway-"))
     identity = azure.get(own[0]["id"], IDENTITY_API) or {}
-    project = azure.get(request.project_id, FOUNDRY_API) or {}
-    found = {
-        "SLIPWAY_IDENTITY_PRINCIPAL_ID": (identity.get("properties") or {}).get("principalId", ""),
-        "SLIPWAY_PROJECT_PRINCIPAL_ID": (project.get("identity") or {}).get("principalId", ""),
-    }
-    for source in _sources(request):
+    principal = (identity.get("properties") or {}).get("principalId", "")
+    projects = [azure.get(project.id, FOUNDRY_API) or {} for project in request.projects]
+    request = replace(
+        request,
+        projects=tuple(
+            replace(project, principal=(found.get("identity") or {}).get("principalId", ""))
+            for project, found in zip(request.projects, projects, strict=True)
+        ),
+        registry=_with_topic(request.registry, request, azure),
+        vaults=tuple(_with_topic(vault, request, azure) for vault in request.vaults),
+    )
+    return request, {**env, "SLIPWAY_IDENTITY_PRINCIPAL_ID": principal}
+
+
+def _with_topic(source: Source, request: DeployRequest, azure: Azure) -> Source:
+    """The source with the id of its topic; the name of a topic in MORE_VAULT_IDS is one that only Azure computes."""
+    topics = f"{group_id(source.subscription, source.group)}/providers/Microsoft.EventGrid/systemTopics"
+    if source.topic or source.is_first:
         name = source.topic or f"evgs-slipway-{source.kind.lower()}-{request.token}"
-        topics = f"{group_id(source.subscription, source.group)}/providers/Microsoft.EventGrid/systemTopics"
-        found[f"SLIPWAY_{source.kind}_TOPIC_ID"] = f"{topics}/{name}"
-    return request, {**env, **found}
+        return replace(source, topic_id=f"{topics}/{name}")
+    listed = azure.list(topics, EVENT_GRID_API)
+    of_source = (item for item in listed if item["properties"].get("source", "").lower() == source.id.lower())
+    own = next((item for item in of_source if is_own_topic(item, source, request)), None)
+    return replace(source, topic_id=own["id"]) if own else source
 
 
-def _on_topic(source: Source, request: DeployRequest, env: Mapping[str, str], azure: Azure, plan: Plan) -> list[str]:
+def _on_topic(source: Source, request: DeployRequest, azure: Azure, plan: Plan) -> list[str]:
     """Plan for the topic and its subscriptions; return the names of the subscriptions of others."""
-    topic_id = env.get(f"SLIPWAY_{source.kind}_TOPIC_ID")
+    topic_id = source.topic_id
     topic = azure.get(topic_id, EVENT_GRID_API) if topic_id else None
     if not topic:
         return []
@@ -135,23 +147,21 @@ def _in_subscription(
 ) -> None:
     """Plan for the role assignments and the custom role."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.Authorization"
-    for holder in ("IDENTITY", "PROJECT"):
-        if principal := env.get(f"SLIPWAY_{holder}_PRINCIPAL_ID"):
-            listed = azure.list(
-                f"{path}/roleAssignments", AUTHORIZATION_API, **{"$filter": f"principalId eq '{principal}'"}
-            )
-            own = own_assignments(listed, request, every=holder == "IDENTITY")
-            if holder == "PROJECT" and own and any(name.startswith("slipway-") for name in shared):
-                message = "the Foundry project may still pull: other environments of Slipway use the registry"
-                ids = " ".join(item["id"] for item in own)
-                plan.kept.append(
-                    note("kept", message, f"if they do not need it: az role assignment delete --ids {ids}")
-                )
-                continue
-            plan.deletions += [(assignment["id"], AUTHORIZATION_API) for assignment in own]
+    app = env.get("SLIPWAY_IDENTITY_PRINCIPAL_ID", "")
+    for principal in filter(None, (app, *(project.principal for project in request.projects))):
+        condition = {"$filter": f"principalId eq '{principal}'"}
+        listed = azure.list(f"{path}/roleAssignments", AUTHORIZATION_API, **condition)
+        own = own_assignments(listed, request, every=principal == app)
+        if principal != app and own and any(name.startswith("slipway-") for name in shared):
+            message = "the Foundry project may still pull: other environments of Slipway use the registry"
+            ids = " ".join(item["id"] for item in own)
+            plan.kept.append(note("kept", message, f"if they do not need it: az role assignment delete --ids {ids}"))
+            continue
+        plan.deletions += [(assignment["id"], AUTHORIZATION_API) for assignment in own]
     name = f"Slipway agent versions ({request.label})"
     definitions = azure.list(f"{path}/roleDefinitions", AUTHORIZATION_API, **{"$filter": f"roleName eq '{name}'"})
-    plan.deletions += [(definition["id"], AUTHORIZATION_API) for definition in definitions]
+    planned = {path.rpartition("/")[2] for path, _ in plan.deletions}  # a role is listed in each subscription it names
+    plan.deletions += [(item["id"], AUTHORIZATION_API) for item in definitions if item["name"] not in planned]
 
 
 def own_assignments(assignments: Sequence[Json], request: DeployRequest, *, every: bool) -> list[Json]:

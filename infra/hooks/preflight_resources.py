@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.hooks.deploy_request import DeployRequest
+from infra.hooks.deploy_request import DeployRequest, Project, Source
 from infra.hooks.findings import Finding, error, note, ok
 from infra.hooks.own_resources import is_own_project_assignment
 
@@ -13,28 +13,34 @@ Json = Mapping[str, Any]
 
 
 def not_found(subject: str, prefix: str, name: str, found_ids: Sequence[str]) -> Finding:
-    """A resource that does not exist where the variables say; it may be in another group or subscription."""
+    """A resource that does not exist where the variables say; it may be in another group or subscription.
+
+    ``prefix``: that of the resource's variables; empty if a list of resource ids names it.
+    """
     for resource_id in found_ids:
         _, _, subscription, _, group, *_ = resource_id.split("/")
         message = f"{name} is not in the group and subscription that you set; it is in {group} of {subscription}"
+        if not prefix:
+            return error(subject, message, f"correct its id, which begins with {resource_id}")
         help_ = f"azd env set {prefix}_SUBSCRIPTION_ID {subscription}\nazd env set {prefix}_RESOURCE_GROUP {group}"
         return error(subject, message, help_)
     message = f"{name} is in none of the subscriptions that your account can see"
-    return error(subject, message, f"correct {prefix}_NAME, or sign in to its tenant: az login --tenant <tenant>")
+    variable = f"{prefix}_NAME" if prefix else "its id"
+    return error(subject, message, f"correct {variable}, or sign in to its tenant: az login --tenant <tenant>")
 
 
-def foundry(account: Json, project: Json, request: DeployRequest) -> Iterator[Finding]:
+def foundry(account: Json, project: Json, wanted: Project) -> Iterator[Finding]:
     """The account needs a subdomain for the project's address, and the project an identity that pulls images."""
     if not (account.get("properties") or {}).get("customSubDomainName"):
-        message = f"{request.account} has no custom subdomain, so its projects have no address"
-        target = f"-n {request.account} -g {request.foundry_group} --subscription {request.foundry_subscription}"
-        help_ = f"az cognitiveservices account update {target} --custom-domain {request.account}"
+        message = f"{wanted.account} has no custom subdomain, so its projects have no address"
+        target = f"-n {wanted.account} -g {wanted.group} --subscription {wanted.subscription}"
+        help_ = f"az cognitiveservices account update {target} --custom-domain {wanted.account}"
         yield error("foundry", message, help_)
     if not (project.get("identity") or {}).get("principalId"):
-        message = f"the project {request.project} has no identity, which it needs to pull images"
+        message = f"the project {wanted.name} has no identity, which it needs to pull images"
         help_ = "turn on its system-assigned identity: portal, the project, Resource management, Identity"
         yield error("foundry", message, help_)
-    yield ok("foundry", f"project {request.project} of {request.account}")
+    yield ok("foundry", f"project {wanted.name} of {wanted.account}")
 
 
 def registry(resource: Json, request: DeployRequest) -> Iterator[Finding]:
@@ -68,20 +74,21 @@ def _abac_help(request: DeployRequest) -> str:
 
 
 def project_pull(
-    assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
+    assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], project: Project, request: DeployRequest
 ) -> Finding:
     """Foundry pulls with the project's identity; without a role on the registry every image ends in IMAGE_ERROR."""
+    subject = "project" if project.is_first else f"project {project.name}"
     if request.grant_project_pull and request.assign_roles:
-        return _granted_pull(assignments, resource, roles, request)
+        return _granted_pull(subject, assignments, resource, roles, request)
     sufficient = {roles["repositoryReader"]["id"]} | (set() if _is_abac(resource) else {roles["acrPull"]["id"]})
     if any(_role_id(assignment) in sufficient for assignment in assignments):
-        return ok("project", f"its identity may pull from {request.registry.name}")
+        return ok(subject, f"its identity may pull from {request.registry.name}")
     message = f"its identity has no direct role on {request.registry.name}: Foundry may not be able to pull images"
-    return note("project", message, f"azd env set GRANT_PROJECT_PULL true\nor: {_pull_command(resource, request)}")
+    return note(subject, message, f"azd env set GRANT_PROJECT_PULL true\nor: {_pull_command(resource, request)}")
 
 
 def _granted_pull(
-    assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
+    subject: str, assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
 ) -> Finding:
     """Azure refuses a second assignment of a role at one scope; the portal or azd ai agent may have made the first."""
     granted = {roles[key]["id"]: roles[key]["role"] for key in ("repositoryReader", "acrPull")}
@@ -93,12 +100,12 @@ def _granted_pull(
         and not is_own_project_assignment(item, request)
     ]
     if not present:
-        return ok("project", f"its identity gets its roles on {request.registry.name}")
+        return ok(subject, f"its identity gets its roles on {request.registry.name}")
     message = f"its identity has {' and '.join(sorted(present))} there already, and Azure refuses a second assignment"
     help_ = "azd env set GRANT_PROJECT_PULL false"
     if _is_abac(resource) and granted[roles["repositoryReader"]["id"]] not in present:
         help_ += f"\n{_pull_command(resource, request)}"
-    return error("project", message, help_)
+    return error(subject, message, help_)
 
 
 def _pull_command(resource: Json, request: DeployRequest) -> str:
@@ -106,19 +113,21 @@ def _pull_command(resource: Json, request: DeployRequest) -> str:
     return f'az role assignment create --role "{role}" --assignee <project\'s identity> --scope {request.registry.id}'
 
 
-def vault(resource: Json, request: DeployRequest) -> Iterator[Finding]:
+def vault(resource: Json, source: Source, request: DeployRequest) -> Iterator[Finding]:
     """The vault must use roles, not access policies, and the app must be able to reach it."""
     properties = resource["properties"]
-    name, subscription = request.vault.name, request.vault.subscription
+    name, subscription = source.name, source.subscription
     if not properties.get("enableRbacAuthorization"):
         message = f"{name} uses access policies, so a role on a secret has no effect"
         command = f"az keyvault update -n {name} --enable-rbac-authorization true --subscription {subscription}"
         yield error("vault", message, f"first give a role to everybody who has an access policy now, then:\n{command}")
     closed = properties.get("publicNetworkAccess") == "Disabled"
     closed = closed or (properties.get("networkAcls") or {}).get("defaultAction") == "Deny"
-    if closed and not (request.vnet_enabled or request.subnet):
+    # the network that the deployment creates has an endpoint of the first vault alone
+    if closed and not ((request.vnet_enabled and source.is_first) or request.subnet):
         message = f"{name} is closed to the public network, or open to a list only: the app could not read a secret"
-        help_ = "azd env set VNET_ENABLED true\nor: azd env set APP_SUBNET_ID <a subnet that can reach it>"
+        join = "azd env set APP_SUBNET_ID <a subnet that can reach it>"
+        help_ = f"azd env set VNET_ENABLED true\nor: {join}" if source.is_first else join
         yield error("vault", message, help_)
     yield ok("vault", str(properties.get("vaultUri", name)))
 

@@ -19,20 +19,22 @@ def needed_actions(request: DeployRequest, group_exists: bool) -> dict[str, list
     """Scope → the actions that the deployment performs there."""
     subscription = f"/subscriptions/{request.subscription}"
     app_group = group_id(request.subscription, request.group) if group_exists else subscription
-    existing = [source for source in (request.registry, request.vault) if not source.created]
+    existing = [source for source in request.sources if not source.created]
     pairs = [
         (subscription, DEPLOY),
         (subscription, "Microsoft.Resources/subscriptions/resourceGroups/write"),
         (app_group, DEPLOY),
         (app_group, "Microsoft.Web/sites/write"),
-        (group_id(request.foundry_subscription, request.foundry_group), DEPLOY),
+        *((group_id(project.subscription, project.group), DEPLOY) for project in request.projects),
         *(pair for source in existing for pair in _actions_on_source(source)),
     ]
     if request.assign_roles:
-        scopes = (app_group, request.project_id, *(source.id for source in existing))
+        scopes = (app_group, *(project.id for project in request.projects), *(source.id for source in existing))
         pairs += [(scope, ASSIGN_ROLES) for scope in scopes]
     if request.assign_roles and request.foundry_role == "versions":
-        pairs.append((f"/subscriptions/{request.foundry_subscription}", DEFINE_ROLES))
+        pairs.append((f"/subscriptions/{request.projects[0].subscription}", DEFINE_ROLES))
+        # Azure asks for the right at every scope that a role names
+        pairs += [(group_id(project.subscription, project.group), DEFINE_ROLES) for project in request.projects[1:]]
     actions: dict[str, list[str]] = {}
     for scope, action in dict.fromkeys(pairs):
         actions.setdefault(scope, []).append(action)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from handlers.settings_validation import find_mistakes
-from infra.hooks.deploy_request import DeployRequest
+from infra.hooks.deploy_request import PROJECT_ID, VAULT_ID, DeployRequest
 from infra.hooks.findings import Finding, error
 from infra.hooks.preflight_subscription import STORAGE_SKUS
 
@@ -34,6 +34,8 @@ CHOICES = {
 }
 LISTS = {
     "VAULT_SECRETS": (re.compile(r"[A-Za-z0-9-]{1,127}"), "must be names of secrets, separated by commas"),
+    "MORE_PROJECT_IDS": (PROJECT_ID, "must be resource ids of Foundry projects, separated by commas"),
+    "MORE_VAULT_IDS": (VAULT_ID, "must be resource ids of vaults, separated by commas, each alone or with :<topic>"),
     "ALERT_EMAILS": (re.compile(r"[^@\s]+@[^@\s]+"), "must be e-mail addresses, separated by commas"),
 }
 """Spaces around an item are allowed; infra/main.bicep removes them."""

@@ -42,12 +42,12 @@ def ask_to_register(missing: Mapping[str, str], subscription: str) -> Iterator[F
 def needed_providers(subscription: str, request: DeployRequest) -> list[str]:
     """The resource providers that the deployment uses in a subscription."""
     subscriptions = {
-        "app": request.subscription,
-        "foundry": request.foundry_subscription,
-        "registry": request.registry.subscription,
-        "vault": request.vault.subscription,
+        "app": {request.subscription},
+        "foundry": {project.subscription for project in request.projects},
+        "registry": {request.registry.subscription},
+        "vault": {vault.subscription for vault in request.vaults},
     }
-    names = [name for part, part_of in subscriptions.items() if part_of == subscription for name in PROVIDERS[part]]
+    names = [name for part, part_of in subscriptions.items() if subscription in part_of for name in PROVIDERS[part]]
     network = ["Microsoft.Network"] if request.vnet_enabled and subscription == request.subscription else []
     return list(dict.fromkeys([*names, *network]))
 

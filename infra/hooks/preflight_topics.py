@@ -22,7 +22,7 @@ def system_topic(listed: Sequence[Json], source: Source, request: DeployRequest)
     elif foreign:
         name, group = foreign[0]["name"], foreign[0]["id"].split("/")[4]
         message = f"{source.name} already has the system topic {name} in {group}, and can have only one"
-        yield error(subject, message, f"azd env set {source.kind}_TOPIC_NAME {name}")
+        yield error(subject, message, _set_topic(source, name))
     else:
         yield ok(subject, "its system topic exists" if existing else "its system topic will be created")
 
@@ -31,13 +31,19 @@ def _named_topic(existing: Sequence[Json], source: Source, subject: str) -> Find
     topic = next((topic for topic in existing if topic["name"].lower() == source.topic.lower()), None)
     if topic is None:
         names = ", ".join(topic["name"] for topic in existing) or "none"
-        message = f"{source.kind}_TOPIC_NAME is {source.topic}, but the topics of {source.name} are: {names}"
-        return error(
-            subject, message, f"azd env set {source.kind}_TOPIC_NAME '{existing[0]['name'] if existing else ''}'"
-        )
+        variable = f"{source.kind}_TOPIC_NAME" if source.is_first else "the topic in MORE_VAULT_IDS"
+        message = f"{variable} is {source.topic}, but the topics of {source.name} are: {names}"
+        name = str(existing[0]["name"]) if existing else ""
+        return error(subject, message, _set_topic(source, f"'{name}'" if source.is_first else name))
     if "SystemAssigned" not in str((topic.get("identity") or {}).get("type", "")):
         message = f"the system topic {source.topic} has no system-assigned identity to deliver with"
         group = topic["id"].split("/")[4]
         help_ = f"az eventgrid system-topic update -n {source.topic} -g {group} --identity systemassigned"
         return error(subject, message, f"{help_} --subscription {source.subscription}")
     return ok(subject, f"events come from its system topic {source.topic}")
+
+
+def _set_topic(source: Source, topic: str) -> str:
+    if source.is_first:
+        return f"azd env set {source.kind}_TOPIC_NAME {topic}"
+    return f"write in MORE_VAULT_IDS: {source.id}:{topic}".removesuffix(":")

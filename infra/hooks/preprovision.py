@@ -26,7 +26,7 @@ from infra.hooks import (
     preflight_topics,
 )
 from infra.hooks.azure_client import SUBSCRIPTIONS_API, Azure, explain, report_failure
-from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
+from infra.hooks.deploy_request import DeployRequest, Project, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
 from infra.hooks.prepackage import read_agents_file
 
@@ -78,10 +78,13 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
     for subscription in request.subscriptions:
         yield from _providers(subscription, request, azure)
     yield _group(request, azure)
-    project_principal = yield from _foundry(request, azure)
-    yield from _registry(request, project_principal, agents, azure)
-    yield from _vault(request, azure)
-    for source in (request.registry, request.vault):
+    principals: tuple[str, ...] = ()
+    for project in request.projects:
+        principals += ((yield from _foundry(project, azure)),)
+    yield from _registry(request, principals, agents, azure)
+    for vault in request.vaults:
+        yield from _vault(vault, request, azure)
+    for source in request.sources:
         path = f"/subscriptions/{source.subscription}/providers/Microsoft.EventGrid/systemTopics"
         topics = azure.list(path, API["topics"])
         yield from preflight_topics.system_topic(topics, source, request)
@@ -146,36 +149,40 @@ def _group(request: DeployRequest, azure: Azure) -> Finding:
     return preflight_subscription.resource_group(group, resources, request)
 
 
-def _foundry(request: DeployRequest, azure: Azure) -> Generator[Finding, None, str]:
+def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, str]:
     """Yield the findings and return the principal id of the project's identity."""
-    account = azure.get(request.account_id, API["foundry"])
+    account = azure.get(wanted.account_id, API["foundry"])
     if account is None:
-        found_ids = azure.find_resources(request.account, "Microsoft.CognitiveServices/accounts")
-        yield preflight_resources.not_found("foundry", "FOUNDRY", request.account, found_ids)
+        found_ids = azure.find_resources(wanted.account, "Microsoft.CognitiveServices/accounts")
+        variable = "FOUNDRY" if wanted.is_first else ""
+        yield preflight_resources.not_found("foundry", variable, wanted.account, found_ids)
         return ""
-    project = azure.get(request.project_id, API["foundry"])
+    project = azure.get(wanted.id, API["foundry"])
     if project is None:
-        projects = azure.list(f"{request.account_id}/projects", API["foundry"])
+        projects = azure.list(f"{wanted.account_id}/projects", API["foundry"])
         names = ", ".join(item["name"].rpartition("/")[2] for item in projects) or "none"
-        message = f"{request.account} has no project {request.project}; it has: {names}"
-        yield error("foundry", message, "azd env set FOUNDRY_PROJECT_NAME <one of them>")
+        message = f"{wanted.account} has no project {wanted.name}; it has: {names}"
+        fix = "azd env set FOUNDRY_PROJECT_NAME <one of them>" if wanted.is_first else "correct MORE_PROJECT_IDS"
+        yield error("foundry", message, fix)
         return ""
-    yield from preflight_resources.foundry(account, project, request)
+    yield from preflight_resources.foundry(account, project, wanted)
     return str((project.get("identity") or {}).get("principalId", ""))
 
 
-def _registry(request: DeployRequest, project_principal: str, agents: Agents, azure: Azure) -> Iterator[Finding]:
+def _registry(request: DeployRequest, principals: Sequence[str], agents: Agents, azure: Azure) -> Iterator[Finding]:
     source = request.registry
     resource = azure.get(source.id, API["registry"])
     if resource is None:
         yield _absent(source, request, azure)
         return
     yield from preflight_resources.registry(resource, request)
-    if project_principal:
+    for project, principal in zip(request.projects, principals, strict=True):
+        if not principal:
+            continue
         path = f"{source.id}/providers/Microsoft.Authorization/roleAssignments"
-        condition = {"$filter": f"principalId eq '{project_principal}'"}
+        condition = {"$filter": f"principalId eq '{principal}'"}
         assignments = azure.list(path, API["authorization"], **condition)
-        yield preflight_resources.project_pull(assignments, resource, ROLES, request)
+        yield preflight_resources.project_pull(assignments, resource, ROLES, project, request)
     followed = [agent.repository for agent in agents.agents.values()]
     try:
         listed = azure.repositories(resource["properties"].get("loginServer") or f"{source.name}.azurecr.io")
@@ -187,13 +194,13 @@ def _registry(request: DeployRequest, project_principal: str, agents: Agents, az
     yield from preflight_resources.repositories(listed, followed)
 
 
-def _vault(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
-    resource = azure.get(request.vault.id, API["vault"])
+def _vault(source: Source, request: DeployRequest, azure: Azure) -> Iterator[Finding]:
+    resource = azure.get(source.id, API["vault"])
     if resource is None:
-        yield _absent(request.vault, request, azure)
+        yield _absent(source, request, azure)
         return
-    yield from preflight_resources.vault(resource, request)
-    for name in request.secret_names:
+    yield from preflight_resources.vault(resource, source, request)
+    for name in request.secret_names if source.is_first else ():
         found = azure.get(f"{request.vault.id}/secrets/{name}", API["vault"])
         yield preflight_resources.secret(found, name, request)
 
@@ -206,7 +213,8 @@ def _absent(source: Source, request: DeployRequest, azure: Azure) -> Finding:
         answer = azure.post(path, NAME_CHECK_API[source.kind], {"name": source.name, "type": source.type})
         return preflight_subscription.name_available(answer, source)
     found_ids = azure.find_resources(source.name, source.type)
-    return preflight_resources.not_found(source.kind.lower(), source.kind, source.name, found_ids)
+    variable = source.kind if source.is_first else ""
+    return preflight_resources.not_found(source.kind.lower(), variable, source.name, found_ids)
 
 
 def _rights(request: DeployRequest, azure: Azure) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def role_assignments(request: DeployRequest, env: Mapping[str, str]) -> Iterator
     if topic := env.get("SLIPWAY_OUTCOME_TOPIC_ID"):
         yield RoleAssignment("outcomeSender", app, topic)
     yield from _for_operators(request, env, storage)
-    yield from _for_system_topics(request, env, storage)
+    yield from _for_system_topics(request, storage)
     yield from _on_existing_resources(request, env)
 
 
@@ -65,22 +65,24 @@ def _for_operators(request: DeployRequest, env: Mapping[str, str], storage: str)
 
 
 def _on_existing_resources(request: DeployRequest, env: Mapping[str, str]) -> Iterator[RoleAssignment]:
-    """On the project, the vault and the registry."""
-    app, project = env["SLIPWAY_IDENTITY_PRINCIPAL_ID"], env["SLIPWAY_PROJECT_PRINCIPAL_ID"]
+    """On the projects, the vaults and the registry."""
+    app = env["SLIPWAY_IDENTITY_PRINCIPAL_ID"]
     foundry_key = "foundryUser" if request.foundry_role == "user" else "agentVersions"
-    yield RoleAssignment(foundry_key, app, request.project_id)
-    for scope in [f"{request.vault.id}/secrets/{name}" for name in request.secret_names] or [request.vault.id]:
+    for project in request.projects:
+        yield RoleAssignment(foundry_key, app, project.id)
+    secrets = [f"{request.vault.id}/secrets/{name}" for name in request.secret_names]
+    for scope in (*(secrets or [request.vault.id]), *(vault.id for vault in request.vaults[1:])):
         yield RoleAssignment("secretsUser", app, scope)
     yield RoleAssignment("repositoryReader", app, request.registry.id)
     yield RoleAssignment("acrPull", app, request.registry.id)
-    if request.grant_project_pull:
-        yield RoleAssignment("projectRepositoryReader", project, request.registry.id)
-        yield RoleAssignment("projectAcrPull", project, request.registry.id)
+    for project in request.projects if request.grant_project_pull else ():
+        yield RoleAssignment("projectRepositoryReader", project.principal, request.registry.id)
+        yield RoleAssignment("projectAcrPull", project.principal, request.registry.id)
 
 
-def _for_system_topics(request: DeployRequest, env: Mapping[str, str], storage: str) -> Iterator[RoleAssignment]:
-    """For the system topics of the registry and the vault, on the storage account and one container."""
-    for topic in dict.fromkeys((env["SLIPWAY_REGISTRY_TOPIC_PRINCIPAL_ID"], env["SLIPWAY_VAULT_TOPIC_PRINCIPAL_ID"])):
+def _for_system_topics(request: DeployRequest, storage: str) -> Iterator[RoleAssignment]:
+    """For the system topics of the registry and the vaults, on the storage account and one container."""
+    for topic in dict.fromkeys(source.topic_principal for source in request.sources):
         if request.event_delivery == "queue":
             yield RoleAssignment("eventSender", topic, storage)
         yield RoleAssignment("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
@@ -96,7 +98,7 @@ def assignment_command(assignment: RoleAssignment) -> str:
 
 def custom_role_command(request: DeployRequest) -> str:
     """The az command that creates the custom role."""
-    scope = group_id(request.foundry_subscription, request.foundry_group)
-    parameters = f'--parameters deployment="{request.label}" assignableScope={scope}'
-    target = f"--subscription {request.foundry_subscription} --location {request.location}"
+    scopes = dict.fromkeys(group_id(project.subscription, project.group) for project in request.projects)
+    parameters = f"--parameters deployment=\"{request.label}\" assignableScopes='{json.dumps(list(scopes))}'"
+    target = f"--subscription {request.projects[0].subscription} --location {request.location}"
     return f"az deployment sub create {target} --template-file infra/modules/foundry-role.bicep {parameters}"

@@ -7,12 +7,14 @@ param workspaceId string
 @description('E-mail addresses to notify; if empty, the alerts notify nobody.')
 param emails array = []
 
-@description('The Event Grid system topics of the registry and the vault.')
-param systemTopicIds array = []
+@description('The Event Grid system topic of the registry, and those of the vaults.')
+param registryTopicIds array = []
+param vaultTopicIds array = []
 
 @description('The subscriptions of this deployment; others on the same topics are somebody else\'s.')
 param subscriptionNames array
 
+var systemTopicIds = concat(registryTopicIds, vaultTopicIds)
 var logAlerts = loadJsonContent('alerts.json')
 
 var deliveryMetrics = [

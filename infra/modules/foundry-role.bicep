@@ -4,8 +4,8 @@ targetScope = 'subscription'
 @description('Distinguishes this role from those of other environments; role names are unique in a tenant.')
 param deployment string
 
-@description('The scope at which the role can be assigned: the resource group of the Foundry account.')
-param assignableScope string
+@description('The scopes at which the role can be assigned: the resource groups of the Foundry accounts.')
+param assignableScopes array
 
 var roles = loadJsonContent('roles.json')
 
@@ -27,9 +27,7 @@ resource agentVersions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
         notDataActions: []
       }
     ]
-    assignableScopes: [
-      assignableScope
-    ]
+    assignableScopes: assignableScopes
   }
 }
 

@@ -13,16 +13,14 @@ param existingTopicName string = ''
 @description('The identity of the app.')
 param principalId string
 
-@description('The identity of the Foundry project; if empty, it gets no role on the registry.')
-param projectPrincipalId string = ''
-
 @description('Secrets that the app may read; the whole vault if empty.')
 param secretNames array = []
 
-param environmentName string
-
 @description('The part of every name that no other environment has.')
 param token string
+
+@description('The part of the names that no other source of this kind has.')
+param suffix string = ''
 
 param tags object
 param workspaceId string
@@ -35,7 +33,7 @@ param assignRoles bool
 param deliverToQueue bool
 
 module facts 'source-facts.bicep' = {
-  name: 'slipway-${kind}-facts-${token}'
+  name: 'slipway-${kind}-facts-${token}${suffix}'
   params: {
     kind: kind
     name: name
@@ -47,13 +45,11 @@ module registryAccess 'registry-access.bicep' = if (assignRoles && kind == 'regi
   params: {
     registryName: name
     principalId: principalId
-    projectPrincipalId: projectPrincipalId
-    deployment: '${environmentName} ${token}'
   }
 }
 
 module vaultAccess 'vault-access.bicep' = if (assignRoles && kind == 'vault') {
-  name: 'slipway-vault-access-${token}'
+  name: 'slipway-vault-access-${token}${suffix}'
   params: {
     vaultName: name
     principalId: principalId
@@ -62,12 +58,12 @@ module vaultAccess 'vault-access.bicep' = if (assignRoles && kind == 'vault') {
 }
 
 module topic 'topic.bicep' = {
-  name: 'slipway-${kind}-topic-${token}'
+  name: 'slipway-${kind}-topic-${token}${suffix}'
   params: {
     sourceId: facts.outputs.id
     topicType: kind == 'registry' ? 'Microsoft.ContainerRegistry.Registries' : 'Microsoft.KeyVault.vaults'
     location: facts.outputs.location
-    topicName: 'evgs-slipway-${kind}-${token}'
+    topicName: 'evgs-slipway-${kind}-${token}${suffix}'
     tags: tags
     workspaceId: workspaceId
     existingTopicName: existingTopicName
@@ -75,7 +71,7 @@ module topic 'topic.bicep' = {
 }
 
 module topicAccess 'topic-access.bicep' = if (assignRoles) {
-  name: 'slipway-${kind}-topic-access'
+  name: 'slipway-${kind}-topic-access${suffix}'
   scope: resourceGroup(appSubscription, appGroup)
   params: {
     storageName: storageName

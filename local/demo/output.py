@@ -119,11 +119,13 @@ class Output:
     def closing(self, seconds: float, hint: str) -> bool:
         """Print the table of assertions and return whether all of them held."""
         table = Table(
-            title="\nchecked in Foundry through azure-ai-projects", title_justify="left", width=self.console.width
+            title="\nchecked in Foundry through azure-ai-projects, and with slipway why",
+            title_justify="left",
+            width=self.console.width,
         )
         table.add_column("agent", no_wrap=True)
         table.add_column("expected")
-        table.add_column("the SDK says", style="dim")
+        table.add_column("found", style="dim")
         table.add_column("", justify="right")
         for check in self.assertions:
             mark = "[green]yes[/]" if check.holds else "[red]NO[/]"

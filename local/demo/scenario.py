@@ -13,8 +13,15 @@ from local.demo.stack_driver import JournalLine, StackDriver
 from local.images import Kind
 from local.signing import PrivateKey, sign_image
 
-HIDDEN = frozenset({"BEGIN", "REQUEUED", "LEASE_TAKEN", "IMAGES_IN_USE"})
-HIDDEN_IN_PRODUCTION = HIDDEN | {"ACCEPTED", "CONFIRM_PASSED", "TRAFFIC_MOVED"}
+HIDDEN = frozenset(
+    {
+        *("BEGIN", "REQUEUED", "LEASE_TAKEN", "IMAGES_IN_USE"),
+        *("MISSED_PUSH_FOUND", "MISSED_ROTATION_FOUND"),  # a timer that a scene runs may be faster than an event
+    }
+)
+HIDDEN_LATER = HIDDEN | {"ACCEPTED"}
+"""After the first scene."""
+HIDDEN_IN_PRODUCTION = HIDDEN_LATER | {"CONFIRM_PASSED", "TRAFFIC_MOVED"}
 """Staging has shown these."""
 EXPLANATIONS = {
     "ACCEPTED": "the push event arrived: this image should run now",
@@ -92,10 +99,15 @@ class Scenario:
         async for line in self.driver.journal(position, until):
             is_ours = _is_about(agent, line) or ("agent" not in line and line.get("digest") == digest)
             project = line.get("agent", "").partition("@")[2]
-            if is_ours and line["reason"] not in (HIDDEN_IN_PRODUCTION if project else HIDDEN):
+            if is_ours and line["reason"] not in self._hidden(project):
                 text = await self._describe(line)
                 text = f"{project}: {text}" if project else text
                 self.output.step(seconds_since(began, line), line["reason"], text, line["severity"])
+
+    def _hidden(self, project: str) -> frozenset[str]:
+        if project:
+            return HIDDEN_IN_PRODUCTION
+        return HIDDEN if self.output.scenes == 1 else HIDDEN_LATER
 
     async def show_until(self, reason: str, agent: str, began: datetime, position: int, times: int = 1) -> None:
         """Show decisions about the agent until a reason came so often."""

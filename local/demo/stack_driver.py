@@ -30,11 +30,11 @@ from local.signing import PrivateKey, stack_key
 from local.storage.account import connection_string
 
 JournalLine = dict[str, Any]
-PRODUCTION = ("prod-eu", "prod-us")
+PRODUCTION = ("eu", "us")
 """The projects beside that of the settings."""
 TOKEN = {"Authorization": "Bearer local"}
 POLL_INTERVAL = 0.05
-DEFAULT_TIMEOUT = 60.0
+DEFAULT_TIMEOUT = 120.0
 """Seconds after which an expected decision counts as missing."""
 
 

@@ -75,6 +75,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "project": PROJECT,
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
+        "live_signer": status.get("live_signer"),
         "desired_tag": status.get("desired"),
         "state": state,
         "state_tag": status.get("state_tag"),

@@ -391,6 +391,28 @@ async def test_a_403_that_names_a_preview_feature_keeps_the_words(
         assert words in refused.message
 
 
+TENANT = "Tenant provided in token does not match resource token"
+ISSUER = "The access token is from the wrong issuer 'https://sts.windows.net/x/'. It must match the tenant 'y'."
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "other_tenant"),
+    [
+        (400, TENANT, "Token tenant x does not match resource tenant.", True),
+        (401, "InvalidAuthenticationTokenTenant", ISSUER, True),
+        (401, "Unauthorized", "Access denied due to invalid subscription key.", False),
+        (404, "not_found", "Token tenant x does not match resource tenant.", False),
+    ],
+)
+async def test_a_project_of_another_tenant_is_known(
+    real: StandInUnderTest, status: int, code: str, words: str, other_tenant: bool
+) -> None:
+    await plan_faults(real.url, {"path": "/agents/", **error(status, code, words)})
+    with pytest.raises(PermanentError) as created:
+        await real.foundry.create_version("hello", DEFINITION, {})
+    assert (created.value.status, created.value.other_tenant) == (status, other_tenant)
+
+
 async def test_a_refused_deletion_that_asks_to_retry_is_transient(real: StandInUnderTest) -> None:
     await plan_faults(
         real.url, {"path": "/versions/1", **error(409, "conflict", "Modified concurrently. Please retry.")}

@@ -100,6 +100,12 @@ async def test_two_requests_say_that_there_is_nothing(served: Served) -> None:
     assert len(served.registry.requests) - before == 1, "the token is kept"
 
 
+@pytest.mark.parametrize("has_api", [True, False])
+async def test_whether_the_registry_lists_referrers_is_known(served: Served, has_api: bool) -> None:
+    served.registry.referrers.enabled = has_api
+    assert await served.gateway.has_referrers_api(REPOSITORY, DIGEST) is has_api
+
+
 async def test_what_refers_to_the_image_and_is_no_bundle_is_left_out(served: Served) -> None:
     served.attach(b"sbom", artifactType="application/spdx+json")
     assert await served.found() == []

@@ -30,6 +30,12 @@ ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 Json = Mapping[str, Any]
 Values = Mapping[str, str | int | bool]
 
+
+def place(subscription: str, group: str) -> str:
+    """The beginning of a resource's id."""
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft."
+
+
 BASE: Values = {
     "environmentName": "test",
     "location": "westeurope",
@@ -58,6 +64,17 @@ REQUESTS: Mapping[str, Values] = {
     "single-secrets": {"vaultSecretNames": " search-key ,,crm-key, "},
     "alert-emails": {"alertEmails": " a@contoso.com , b@contoso.com,"},
     "operator-group": {"operatorGroupId": "00000000-0000-0000-0000-0000000000aa"},
+    "more-projects": {
+        "grantProjectPull": True,
+        "foundryRole": "versions",
+        "moreProjectIds": f"{place(APP, 'rg-eu')}CognitiveServices/accounts/contoso-eu/projects/agents, "
+        f"{place(OTHER, 'rg-us')}CognitiveServices/accounts/contoso-us/projects/agents",
+        "moreVaultIds": f"{place(APP, 'rg-vault')}KeyVault/vaults/contoso-eu-kv,"
+        f"{place(OTHER, 'rg-us')}KeyVault/vaults/contoso-us-kv:evgs-us",
+    },
+    "one-more-project": {
+        "moreProjectIds": f"{place(APP, 'rg-ai')}CognitiveServices/accounts/contoso-ai/projects/production",
+    },
     "least": {"alertRules": False, "outcomeTopic": False, "storageSku": "Standard_ZRS"},
 }
 """The documented deployments, as changes of the first one."""

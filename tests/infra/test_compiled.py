@@ -29,7 +29,7 @@ def test_it_compiles_without_a_warning(command: str) -> None:
 MISTAKES = [
     pytest.param("main", "isPrivate: vnetEnabled", "private: vnetEnabled", '"private" is not allowed', id="parameter"),
     pytest.param(
-        "main", "    vaultId: vaultSource.outputs.id\n", "", '"vaultId"', id="a module parameter that is missing"
+        "main", "    vaultId: vaultSource[0].outputs.id\n", "", '"vaultId"', id="a module parameter that is missing"
     ),
     pytest.param("main", "outputs.blobEndpoint", "outputs.blobs", '"blobs"', id="an unknown output"),
     pytest.param("main", "var token =", "var unused = 1\nvar token =", '"unused" is declared but never', id="unused"),

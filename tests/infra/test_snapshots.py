@@ -29,7 +29,14 @@ def env_of(values: Values, snapshot: Snapshot) -> Mapping[str, str]:
     """The environment of the hooks after this deployment: its variables and its outputs."""
     parameters = json.loads((ROOT / "infra" / "main.parameters.json").read_text())["parameters"]
     variables = {variable_of(parameters[name]["value"])[0]: str(value) for name, value in values.items()}
-    return {**variables, **snapshot.outputs, "AZURE_SUBSCRIPTION_ID": APP}
+    outputs = {name: value if isinstance(value, str) else json.dumps(value) for name, value in snapshot.outputs.items()}
+    arrays = {name: _as_json(value) for name, value in outputs.items() if value.startswith("[createArray(")}
+    return {**variables, **outputs, **arrays, "AZURE_SUBSCRIPTION_ID": APP}
+
+
+def _as_json(expression: str) -> str:
+    """An array of values that only Azure knows, as azd keeps an array."""
+    return json.dumps([f"[{item}]" for item in re.findall(r"reference\([^()]+\)[\w.]*", expression)])
 
 
 def expected_assignments(values: Values, snapshot: Snapshot) -> Iterator[RoleAssignment]:

@@ -27,6 +27,8 @@ from handlers.redaction import ServiceCode, opened, redact
 
 SERVICE = "Foundry"
 PREVIEW_WORDS = re.compile(r"(?i)preview_?feature|foundry-features|\bis in preview\b|\bpreview features?\b")
+TENANT_WORDS = re.compile(r"does not match resource t|InvalidAuthenticationTokenTenant|wrong issuer", re.IGNORECASE)
+"""Of another tenant: a project answers 400 (Azure/azure-dev#5974), its account 401 (foundry-for-vscode#151)."""
 RETRY_WORDS = re.compile(r"(?<!not )\b(retry|try again)\b|\bconcurren|\banother (operation|request|update)\b")
 
 
@@ -84,7 +86,9 @@ def _refusal(
     if "Too many valid agent revisions" in message:
         code = ServiceCode(TOO_MANY_VERSIONS)
     names_preview = status == 403 and PREVIEW_WORDS.search(f"{code} {message}") is not None
-    return PermanentError(SERVICE, code, request, words, status=status, names_preview=names_preview)
+    other_tenant = status in (400, 401, 403) and TENANT_WORDS.search(f"{code} {message}") is not None
+    known: dict[str, Any] = {"names_preview": names_preview, "other_tenant": other_tenant}
+    return PermanentError(SERVICE, code, request, words, status=status, **known)
 
 
 def asks_to_retry(message: str) -> bool:

@@ -28,6 +28,7 @@ class InMemoryRegistry:
         self.signatures: dict[str, list[SignatureBundle]] = {}
         """Of an image, by its digest."""
         self.signatures_asked = 0
+        self.lists_referrers = True
         self.error: GatewayError | None = None
         """What every call raises."""
         self.tag_error: GatewayError | None = None
@@ -71,3 +72,8 @@ class InMemoryRegistry:
         if self.error is not None:
             raise self.error
         return self.signatures.get(digest, [])
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        if self.error is not None:
+            raise self.error
+        return self.lists_referrers

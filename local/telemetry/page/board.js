@@ -81,7 +81,7 @@ function agentLink(agent) {
 function liveImage(row) {
   if (!row.live) return h("span", { class: "quiet" }, "nothing");
   const coming = row.desired_tag && row.desired_tag !== row.live_tag;
-  return h("span", { class: "image" }, row.live_tag ? [h("code", {}, row.live_tag), " "] : null, h("span", { class: "quiet" }, `version ${row.live}`), coming ? h("span", { class: "coming" }, h("span", { class: "quiet" }, " desired "), h("code", {}, row.desired_tag)) : null);
+  return h("span", { class: "image" }, row.live_tag ? [h("code", {}, row.live_tag), " "] : null, h("span", { class: "quiet" }, `version ${row.live}`), row.live_signer ? h("span", { class: "quiet", title: `signed by ${row.live_signer}` }, ", signed") : null, coming ? h("span", { class: "coming" }, h("span", { class: "quiet" }, " desired "), h("code", {}, row.desired_tag)) : null);
 }
 
 /** The state with the tag that it is about, where another one is live. */

@@ -33,3 +33,9 @@ def test_a_missing_sign_in_shows_the_first_line_of_its_cause() -> None:
     error.__cause__ = CredentialUnavailableError("Azure CLI not found on path\nmore")
     text = explain(error)
     assert text == "storage: not signed in: Azure CLI not found on path\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
+
+
+def test_a_project_of_another_tenant_is_named_and_no_role_is_advised() -> None:
+    text = explain(PermanentError("Foundry", "400", "read agent hello", status=400, other_tenant=True))
+    assert "belongs to another tenant than this sign-in: `az login --tenant <its tenant>`" in text
+    assert "you lack" not in text

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.signatures import BundleError, Verdict, not_verified, parse_bundle, statement_problem
+from core.model import Push
+from core.signatures import NEVER, BundleError, Verdict, not_verified, parse_bundle, statement_problem
+from core.state.release import GoodVersion, ReleaseState
 from local.signing import statement
 from tests.support.signing import bundle
 
@@ -112,3 +114,10 @@ def test_what_is_wrong_is_named_for_each_signature_up_to_three() -> None:
         Verdict.INVALID,
         "5 signatures: a is bad; b is bad; c is bad; and 2 more",
     )
+
+
+def test_a_release_knows_who_signed_the_images_of_its_good_versions() -> None:
+    push = Push("agents/hello", DIGEST, "v1", NEVER, "event")
+    first, second = GoodVersion(push, "fp-1", "1", signer="key a.pub"), GoodVersion(push, "fp-2", "2")
+    assert ReleaseState().signers == {}
+    assert ReleaseState(previous_good=first, last_good=second).signers == {"1": "key a.pub"}

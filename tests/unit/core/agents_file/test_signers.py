@@ -98,7 +98,7 @@ def test_a_key_for_p384_is_a_key_too() -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("missing", "missing cannot be read: No such file or directory"),
+        ("missing", "missing cannot be read: No such file or directory; write the public key there: cosign public-key"),
         ("empty", "empty is empty; write a public key in PEM"),
         ("private", "private is a private key: replace it"),
         ("encrypted", "encrypted is a private key: replace it"),

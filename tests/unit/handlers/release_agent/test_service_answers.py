@@ -11,7 +11,7 @@ import pytest
 from core.model import Answer
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
-from tests.simulation.virtual_time import in_virtual_time
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.app import AGENT, App, app_with, live_app, push_and_release
 
 STARTING = Answer(400, "Agent version is still being provisioned", code="bad_request", origin="service")
@@ -123,6 +123,15 @@ async def test_a_refusal_that_names_a_preview_feature_advises_no_role(names_prev
     FailingFoundry(app, "create_version", error)
     assert await push_and_release(app, "v2", "b") == reason
     assert (await app.state_store.get_release(AGENT)).detail == "Foundry: preview_feature_required: words"
+
+
+@pytest.mark.parametrize("call", ["get_agent", "create_version", "set_routing", "ensure_toolbox"])
+@in_virtual_time
+async def test_a_project_of_another_tenant_is_one_reason(call: str) -> None:
+    app = App(clock=VirtualClock())
+    FailingFoundry(app, call, PermanentError("Foundry", "400", "words", status=400, other_tenant=True))
+    assert await push_and_release(app, "v1", "a") == "OTHER_TENANT"
+    assert app.journal.reasons().count("OTHER_TENANT") == 1
 
 
 @in_virtual_time
