@@ -303,7 +303,7 @@ def test_what_a_command_answers_names_a_command_that_works(night: Night) -> None
     for command, codes, reason in (
         (f"slipway unhold {agent}", (4,), Reason.NOTHING_HELD),
         (f"slipway approve {agent} --version 99", (4,), Reason.NOTHING_TO_APPROVE),
-        (f"slipway hold {agent} --why 'a rumour'", (), Reason.HOLD_SET),
+        (f"slipway hold {agent} --digest sha256:{'a' * 64} --why rumour", (), Reason.HOLD_SET),
     ):
         (change,) = validated(command.split()[1], night.slipway(f"{command} --json", *codes))
         assert (change["reason"], change["remedy"]) == (reason.value, reason.remedy_for(agent))
