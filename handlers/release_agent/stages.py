@@ -19,6 +19,11 @@ from handlers.telemetry.decision_log import DecisionLog
 STEP = "stage"
 
 
+def target_fields(spec: AgentSpec) -> dict[str, object]:
+    """What the lines of a target name: the target, and its stage where that is a later one."""
+    return {"agent": spec.name, "stage": spec.place.number if spec.place.upstream else None}
+
+
 async def read_targets(names: Iterable[str], store: StateStore) -> list[UpstreamTarget]:
     """The states of targets of earlier stages."""
     return await gather_all([_read(name, store) for name in names])
@@ -66,7 +71,10 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
 async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> None:
     if promotion.reason is None:
         return
-    decisions, push = DecisionLog(gateways.journal, gateways.clock, {"agent": spec.name, "step": STEP}), promotion.push
+    decisions, push = (
+        DecisionLog(gateways.journal, gateways.clock, {**target_fields(spec), "step": STEP}),
+        promotion.push,
+    )
     image: dict[str, Any] = push.fields if push else {}
     took = seconds_since(push.pushed_at if push else None, gateways.clock.now())
     generation = promotion.desired.generation

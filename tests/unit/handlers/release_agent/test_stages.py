@@ -200,6 +200,8 @@ async def test_an_operator_sends_an_image_past_its_stage_and_holds_of_the_stage_
     assert (update.reason, update.detail) == (Reason.STAGE_SKIPPED_BY_OPERATOR, "v-a by ben: hot fix for incident 7")
     await app.run_queue()
     assert await images(app) == (["a"], ["a"], [])
+    lines = [line for line in app.journal.lines if line["reason"] == "LIVE"]
+    assert [(line["agent"], line.get("stage")) for line in lines] == [(STAGING, None), (EU, 2)]
     assert reasons(app, EU)[-1] == "LIVE", "it does not wait for the stage that it went past"
     await pushed(app, "b")  # what passes its stage later replaces it
     await app.wait(HOUR)
