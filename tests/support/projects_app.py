@@ -73,7 +73,7 @@ class ProjectsApp(App):
         agents = load_agents(f"{projects}{file}".encode())
         super().__init__(clock=clock or ManualClock(), agents=agents, key_vault=ProjectVault())
         self.vault = ProjectVault()
-        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", "eu", "us")}
+        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", *self.agents.projects)}
         router = FoundryProjects(
             self.foundries["default"], lambda: self.agents.projects, lambda name, _: self.foundries[name]
         )
