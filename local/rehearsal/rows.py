@@ -44,7 +44,7 @@ async def more_projects(world: World) -> str:
     world.arm.put(vault, location="swedencentral", properties=properties)
     world.guard()
     more = {"MORE_PROJECT_IDS": f"{account}/projects/demo", "MORE_VAULT_IDS": vault}
-    azd = world.azd("more", GRANT_PROJECT_PULL="true", **more)
+    azd = world.azd("more", **more)
     await azd.up()
     _expect(len(_subscriptions(world)) == 3, f"subscriptions are {_subscriptions(world)}")
     return await _down(world, azd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections import Counter
 from dataclasses import replace
@@ -64,30 +63,3 @@ async def test_a_second_stage_adds_no_request_to_the_release_of_the_first() -> N
     assert without["lease.write"] > 1
     assert with_stage - without == Counter({"release_queue.enqueue": 2})
     assert not without - with_stage
-
-
-FIFTY = "agents:\n" + "".join(
-    f"  agent-{number}:\n    repository: agents/hello\n    stages: [{{projects: [default, eu, us, asia]}}]\n"
-    f"    release: {{debounce: 0s}}\n"
-    for number in range(50)
-)
-ASIA = """
-projects:
-  eu: {endpoint: "https://eu/api/projects/p"}
-  us: {endpoint: "https://us/api/projects/p"}
-  asia: {endpoint: "https://asia/api/projects/p"}
-"""
-PROVISIONING_SECONDS = {"default": 20.0, "eu": 40.0, "us": 25.0, "asia": 60.0}
-
-
-async def seconds_of_a_wave(targets: int) -> float:
-    """Virtual seconds from a push until so many targets are live, each in an instance of its own."""
-    app = ProjectsApp(FIFTY, ASIA, VirtualClock())
-    for project, seconds in PROVISIONING_SECONDS.items():
-        app.foundries[project].provisioning = seconds
-    began = app.clock.monotonic()
-    await app.pushed()
-    chosen = list(app.agents.agents)[:targets]
-    reasons = await asyncio.gather(*map(app.released, chosen))
-    assert set(reasons) == {"LIVE"}
-    return float(app.clock.monotonic() - began)
