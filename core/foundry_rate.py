@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 THROTTLED_SECONDS = 60.0
@@ -31,6 +31,8 @@ MAX_SILENT_SECONDS = 2 * HEARTBEAT_SECONDS
 """After so long without a heartbeat an instance has ended, or has nothing in hand."""
 MAX_INSTANCES = 40
 """The default of the Flex Consumption plan: the rate is divided by it where no heartbeat can be written."""
+RELEASES_OF_AN_INSTANCE = 32
+"""How many an instance has in hand under load: queues.batchSize and newBatchThreshold of host.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,14 @@ def rate_share(own: Releases, others: Releases, limit: float) -> float:
     going = math.ceil(min(limit, in_hand))
     mine = sum(count_ahead(release, own, others) < limit for release in own)
     return mine / going if mine else 1 / (going + 1)
+
+
+def takes_releases(own: str, others: Collection[str], at_once: float) -> bool:
+    """Whether an instance takes releases after a 429: the first ones by name, as many as those that go on need.
+
+    The reads of many instances meet in bursts, which Foundry refuses; those of one instance come one after another.
+    """
+    return sum(other < own for other in others) < max(1, int(at_once / RELEASES_OF_AN_INSTANCE))
 
 
 def may_go_on(ahead: int, load: LoadSnapshot) -> bool:

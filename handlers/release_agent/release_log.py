@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from core.agents_file.spec import AgentSpec
 from core.commit_status import state_of_end, state_of_step
 from core.definition import Note
 from core.model import Push
@@ -22,6 +23,7 @@ from handlers.concurrency import gather_two
 from handlers.gateways.interfaces import Gateways, Lease, OutcomeEvent
 from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.release_trace import ReleaseTrace
+from handlers.release_agent.stages import target_fields
 from handlers.telemetry import metrics
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -57,11 +59,11 @@ class ReleaseLog:
     container_log: str = ""
     """What the container of the version that was asked printed; for the journal alone."""
 
-    def __init__(self, agent: str, gateways: Gateways, trace: ReleaseTrace, commits: CommitReporter) -> None:
-        self.decisions = DecisionLog(gateways.journal, gateways.clock, {"agent": agent})
+    def __init__(self, spec: AgentSpec, gateways: Gateways, trace: ReleaseTrace, commits: CommitReporter) -> None:
+        self.decisions = DecisionLog(gateways.journal, gateways.clock, target_fields(spec))
         self.trace = trace
         self.commits = commits
-        self._agent = agent
+        self._agent = spec.name
         self._gateways = gateways
         self._events: list[OutcomeEvent] = []
         self._waiting: list[tuple[ReleaseState | None, Callable[[], None]]] = []

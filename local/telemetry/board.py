@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from local.endpoints import PROJECT, ROOT
+from local.endpoints import ROOT
 
 Row = dict[str, Any]
 Board = Callable[[], Awaitable[list[Row]]]
@@ -67,12 +67,14 @@ class StatusBoard:
 
 def to_row(status: Mapping[str, Any]) -> Row:
     """Return a target as the page shows it: plain values, times as Unix milliseconds."""
-    agent, state = status["agent"], status.get("state") or "unknown"
+    target, state = status["agent"], status.get("state") or "unknown"
     severity = severities().get(state)
+    agent, _, project = target.partition("@")
     return {
-        "target": f"{agent}@{PROJECT}",
+        "target": target,
         "agent": agent,
-        "project": PROJECT,
+        "project": project or "default",
+        "stage": status.get("stage_number", 1),
         "live": status.get("live"),
         "live_tag": status.get("live_tag"),
         "live_signer": status.get("live_signer"),
@@ -83,7 +85,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "is_open": severity is None and "error" not in status,
         "since": _milliseconds(status.get("since")),
         "waits": _waits(status),
-        "detail": status.get("error") or (status.get("detail", "") if severity != "info" else ""),
+        "detail": _detail(status) if severity != "info" else "",
         "next": status.get("next"),
     }
 
@@ -95,12 +97,21 @@ def severities() -> dict[str, str]:
     return dict(SEVERITY.findall(index.read_text()))
 
 
+def _detail(status: Mapping[str, Any]) -> str:
+    error = status.get("error")
+    return f"{error['service']}: {error['code']}: {error['detail']}" if error else status.get("detail", "")
+
+
 def _waits(status: Mapping[str, Any]) -> list[str]:
     """Return what keeps the target from a release, each in a few words."""
     pause = status.get("pause")
     waits = [f"paused by {pause['by']}: {pause['why']}"] if pause else []
     waits += [f"held: {hold['reason']}" for hold in status.get("holds", [])]
     waits += [f"{push['tag']} waits for its age" for push in status.get("waiting", [])]
+    wait = status.get("stage")
+    if wait and wait["reason"] == "STAGE_WAITING":
+        until = datetime.fromisoformat(wait["until"])
+        waits += [f"{wait['tag']} waits for its stage until {until:%Y-%m-%d %H:%M:%S} UTC"]
     waits += [f"window opens {status['window_opens']}"] if status.get("window_opens") else []
     return waits
 

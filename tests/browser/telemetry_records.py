@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.target import target_of
+
 Item = dict[str, Any]
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -77,10 +79,11 @@ def sample() -> list[Item]:
     ]
 
 
-def target(agent: str, state: str = "LIVE", *, project: str = "demo", severity: str = "info", is_open: bool = False,
-           **more: Any) -> Item:  # fmt: skip
+def target(agent: str, state: str = "LIVE", *, project: str = "default", stage: int = 1,
+           severity: str = "info", is_open: bool = False, **more: Any) -> Item:  # fmt: skip
     """A row of the board."""
-    row: Item = {"target": f"{agent}@{project}", "agent": agent, "project": project, "repository": f"agents/{agent}"}
+    row: Item = {"target": target_of(agent, project), "agent": agent, "project": project, "stage": stage}
+    row |= {"repository": f"agents/{agent}"}
     row |= {"live": "1", "live_tag": "v1", "desired_tag": "v1", "state": state, "state_tag": "v1", "waits": []}
     row |= {"severity": severity, "is_open": is_open, "since": NOON.timestamp() * 1000, "detail": "", "next": None}
     return row | more
@@ -95,6 +98,18 @@ def board_of(*rows: Item) -> Callable[[], Awaitable[list[Item]]]:
     return read
 
 
+def stages(agent: str, **production: Any) -> list[Item]:
+    """The rows of an agent in three stages, the last of which is a wave."""
+    return [
+        target(agent, project="staging", live="2", live_tag="v2", state_tag="v2"),
+        target(agent, "STAGE_WAITING", project="prod-eu", stage=2, state_tag="v2",
+               waits=["v2 waits for its stage until 2026-11-25 13:00:00 UTC"]),
+        target(agent, project="prod-us", stage=3, **production),
+        target(agent, "CHECK_FAILED", project="prod-asia", stage=3, severity="error", state_tag="v2",
+               detail="answered wrongly", next="Fix it."),
+    ]  # fmt: skip
+
+
 LONG_NAME = "an-agent-with-the-longest-name-that-foundry-allows-which-is-63c"
 TARGETS = (
     target("hello-agent"),
@@ -106,3 +121,12 @@ TARGETS = (
     target("new-agent", "NO_PUSH_YET", live=None, live_tag=None, desired_tag=None, state_tag=None, since=None),
     target("paused-agent", "PAUSED", severity="warning", waits=["paused by ann: an incident"]),
 )
+STAGED = (
+    *stages("greeter"),
+    *stages(LONG_NAME, live_tag="release-" + "2026-11-29-" * 8),
+    target("hello-agent"),
+    target(
+        "billing-agent", "APPROVAL_WAITING", project="prod-eu", stage=2, severity="warning", live=None, live_tag=None
+    ),
+)
+"""Agents in stages, one without them, and one of which a single target passed the filter."""

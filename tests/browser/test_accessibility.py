@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import LINES, PHONE, OpenView, assert_fits
-from tests.browser.telemetry_records import TARGETS, board_of, sample
+from tests.browser.telemetry_records import STAGED, TARGETS, board_of, sample
 from tests.browser.telemetry_server import TelemetryServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +106,12 @@ def test_axe_finds_no_violation(server: TelemetryServer, visit: OpenView, scheme
     page.locator(".release .outcome .reason").click()
     expect(page.locator("dialog")).to_contain_text("What you can do")
     audit(page, f"{scheme} dialog")
+    server.telemetry.board = board_of(*STAGED)
+    page.goto(f"{server.url}/#/board")
+    page.reload()
+    expect(page.locator(".board.matrix")).to_be_visible()
+    assert_fits(page)
+    audit(page, f"{scheme} {width} stages")
 
 
 def audit(page: Page, view: str) -> None:

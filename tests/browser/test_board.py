@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import expect
 
 from tests.browser.chromium import LINES, PHONE, OpenView, assert_fits
-from tests.browser.telemetry_records import LONG_NAME, TARGETS, Item, board_of, decision, push, sample, span, target
+from tests.browser.telemetry_records import (
+    LONG_NAME,
+    STAGED,
+    TARGETS,
+    Item,
+    board_of,
+    decision,
+    push,
+    sample,
+    span,
+    target,
+)
 from tests.browser.telemetry_server import TelemetryServer
 
 ROWS = ".board tbody tr"
@@ -30,13 +39,28 @@ def test_the_board_is_the_first_view_and_shows_each_target(server: TelemetryServ
     expect(page.locator(ROWS)).to_have_count(len(TARGETS))
 
 
-def test_several_projects_are_columns(server: TelemetryServer, visit: OpenView) -> None:
-    stages = [target(agent, project=project) for agent in ("a-agent", "b-agent") for project in ("prod", "staging")]
-    server.telemetry.board = board_of(*stages[:3])
+def test_agents_stand_down_and_their_stages_across(server: TelemetryServer, visit: OpenView) -> None:
+    server.telemetry.board = board_of(*STAGED)
+    server.send([*push("t1", "greeter@prod-eu"), *push("t2", "greeter@staging", 5), *push("t3", "hello-agent", 9)])
     page = visit("board")
-    expect(page.locator(".board thead th")).to_have_text(["Agent", "prod", "staging"])
-    expect(page.locator(ROWS)).to_have_count(2)
-    expect(page.locator(ROWS).last.locator("td")).to_contain_text(["LIVE", re.compile("^staging.$")])
+    expect(page.locator(".board thead th")).to_have_text(["Agent", "Stage 1", "Stage 2", "Stage 3"])
+    expect(page.locator(ROWS)).to_have_count(4)
+    cells = page.locator(ROWS).filter(has_text="greeter").locator("td")
+    for index, texts in enumerate((("staging", "v2", "LIVE"), ("prod-eu", "v1", "STAGE_WAITING", "v2 waits for"))):
+        for text in texts:
+            expect(cells.nth(index)).to_contain_text(text)
+    expect(cells.nth(2).locator(".project")).to_have_text(["prod-us", "prod-asia"])
+    expect(cells.nth(2)).to_contain_text("answered wrongly")
+    expect(page.locator(ROWS).filter(has_text="hello-agent").locator("td").last).not_to_contain_text("v1")
+    cells.nth(1).get_by_role("link", name="prod-eu").click()
+    expect(page.locator(".push")).to_have_count(1)
+    page.get_by_label("Agent", exact=True).select_option("greeter")
+    expect(page.locator(".push")).to_have_count(2)
+    page.get_by_role("link", name="Board").click()
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.get_by_label("State").select_option("bad")
+    expect(page.locator(".board .project")).to_have_text(["prod-asia"])
+    expect(page.locator(".board thead th")).to_have_text(["Agent", "Stage 1", "Stage 2", "Stage 3"])
 
 
 def test_the_board_follows_the_decisions(server: TelemetryServer, visit: OpenView) -> None:
@@ -114,6 +138,14 @@ def test_long_names_stay_whole(server: TelemetryServer, visit: OpenView) -> None
         assert_fits(page)
         page.goto(f"{server.url}/#/board")
         expect(page.locator(ROWS)).to_have_count(len(TARGETS))
+        assert_fits(page)
+
+
+def test_long_names_stay_whole_in_stages(server: TelemetryServer, visit: OpenView) -> None:
+    server.telemetry.board = board_of(*STAGED)
+    for width in (1440, 1024, PHONE):
+        page = visit("board", width=width)
+        expect(page.locator(ROWS)).to_have_count(4)
         assert_fits(page)
 
 

@@ -34,7 +34,7 @@ class SlowFoundry(InMemoryFoundry):
 
 
 class RateLimit:
-    """A token bucket of one second's requests; None: no limit."""
+    """A token bucket of one second's requests, or of one request where that is less; None: no limit."""
 
     def __init__(self, clock: VirtualClock, requests_per_second: float | None) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class RateLimit:
         if self._rate is None:
             return 0.0
         now = self._clock.monotonic()
-        self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
+        self._tokens = min(max(1.0, self._rate), self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1

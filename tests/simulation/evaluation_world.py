@@ -15,15 +15,11 @@ from core.release.gates import evaluate
 from core.release.inputs import DecisionInput
 from core.state.release import Phase
 from handlers.gateways.errors import TransientError
-from tests.simulation import actors
 from tests.simulation.faults import PROCESS, Crash
-from tests.simulation.liveness_invariants import check_end
 from tests.simulation.release_mutants import instead_of
 from tests.simulation.run import History, Mutant
 from tests.simulation.scene import AGENT
-from tests.simulation.seeds import without_logging
-from tests.simulation.stories import STORIES
-from tests.simulation.virtual_time import run
+from tests.simulation.seeds import any_order, play
 
 EVALUATE = (
     "{dataset: r.jsonl, criteria: {expect: {pass_rate: 1}}}",
@@ -41,14 +37,7 @@ def simulate(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = None) -> 
     history.scene = replace(history.scene, evaluate=history.random.choice(EVALUATE))
     history.oracle.spec = history.scene.agents.agents[AGENT]
     _Runs(history)
-    with without_logging():
-        run(_run(history))
-    return history
-
-
-async def _run(history: History) -> None:
-    await history.run(actors.prepare, actors.ACTORS, actors.finish, STORIES)
-    check_end(history)
+    return play(history, any_order)
 
 
 class _Runs:

@@ -20,8 +20,7 @@ from tests.simulation.liveness_invariants import check_end
 from tests.simulation.run import History, Mutant, Rules
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, REPOSITORY, draw_behaviour
-from tests.simulation.seeds import without_logging
-from tests.simulation.virtual_time import run
+from tests.simulation.seeds import play
 
 UNDEPLOYABLE = 50_000
 """The digests of what cannot be deployed count from here."""
@@ -66,30 +65,29 @@ def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: M
     history = History(seed, harsh=harsh, log=log, mutant=mutant)
     history.gateways = replace(history.gateways, registry=history.registry)
     history.hosts = [replace(host, registry=history.registry) for host in history.hosts]
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(history, _run)
 
 
 async def _run(history: History) -> None:
     await history.run(actors.prepare, ACTORS, actors.finish)
-    if not _is_left_unchecked(history):
+    if not is_left_unchecked(history):
         check_end(history)
     agent = history.foundry.agents.get(AGENT)
     images = [version.image for version in agent.versions.values()] if agent else []
-    if any(_is_undeployable(image.rpartition("@")[2]) for image in images):
+    if any(is_undeployable(image.rpartition("@")[2]) for image in images):
         raise InvariantError("a version was created for a push that cannot be deployed")
 
 
-def _is_left_unchecked(history: History) -> bool:
+def is_left_unchecked(history: History) -> bool:
     """True where a person paused the agent, held what cannot be deployed, chose another push, or pushed it again."""
     desired, newest = history.oracle.desired, history.newest
     digests = [hold.digest for hold in desired.holds]
     digests += [push.digest for push in (desired.newest_push, newest) if push is not None]
-    return desired.pause is not None or any(map(_is_undeployable, digests))
+    return desired.pause is not None or any(map(is_undeployable, digests))
 
 
-def _is_undeployable(digest: str) -> bool:
+def is_undeployable(digest: str) -> bool:
+    """Whether an image is among those that must never be deployed."""
     return bool(digest) and int(digest.removeprefix("sha256:"), 16) >= UNDEPLOYABLE
 
 

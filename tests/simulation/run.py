@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from functools import partial
+from typing import cast
 
 from core.agents_file.spec import Agents
 from core.model import Push
 from core.reasons import Reason
 from core.release.decide import RULES, Rule
-from handlers.gateways.errors import GatewayError
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.registry import InMemoryRegistry
+from handlers.gateways.in_memory.release_queue import Message
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import (
     Foundry,
@@ -29,13 +30,13 @@ from handlers.gateways.interfaces import (
 from handlers.release_agent.reconcile import reconcile
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
-from tests.simulation.faults import LATE_CALLS, PROCESS, Crash, Dice, FaultyGateway, Log, Process
+from tests.simulation.faults import LATE_CALLS, PROCESS, FaultyGateway, Log
 from tests.simulation.foundry import SimulatedFoundry
-from tests.simulation.release_queue import WaitingQueue
+from tests.simulation.instances import Instances
 from tests.simulation.report_invariants import OutcomeList, check_nothing_waits_for_the_timer, check_push_begins_anew
 from tests.simulation.safety_invariants import CheckedFoundry, InvariantError, Oracle, check_one_version_each
 from tests.simulation.scene import AGENT, ENVIRONMENT, REPOSITORY, SECRET, Scene, draw_scene
-from tests.simulation.state_store import FaultyStateStore
+from tests.simulation.state_store import CheckedStateStore
 from tests.simulation.virtual_time import VirtualClock
 
 WORKERS = 2
@@ -46,13 +47,9 @@ STORY_FAULTS = 0.3
 """The share of the faults that a story meets: with all of them few would come to their point."""
 CALM_RUNS, MAX_RUNS = 4, 60
 """At the end: runs of the timer in which nothing may change, and how many there may be until then."""
-RETRY_AFTER_CRASH, RETRY_AFTER_ERROR = 600.0, 60.0
-"""Seconds until a message is visible again: the host's value, and that of host.json."""
 SETTINGS = Settings.from_env(ENVIRONMENT)
 WORKER_CLOCKS, LAPTOP_CLOCKS = (0.0, 0.0, 0.0, -20.0, 20.0), (0.0, 0.0, -600.0, 600.0)
 """Seconds by which the clocks of hosts are ahead."""
-IN_FLIGHT = {"image_pushed", "secret_changed", "person"}
-"""Handlers that send a message once they have changed the desired state."""
 Rules = tuple[Rule, ...]
 
 
@@ -68,25 +65,21 @@ Step = Callable[["History"], Awaitable[None]]
 Actor = Callable[["History", int], Awaitable[None]]
 
 
-class History:
+class History(Instances):
     """The services, the instances of the app and what happens to them."""
 
     def __init__(self, seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> None:
-        self.dice = Dice(seed, harsh=harsh)
-        self.random = self.dice.random
-        self.clock, self.settings, self._log = VirtualClock(self.random.random), SETTINGS, log
+        super().__init__(seed, harsh=harsh, log=log)
+        self.settings = SETTINGS
         self.state_store, self.key_vault = InMemoryStateStore(self.clock), self.make_vault()
         self.journal, self.registry = InMemoryJournal(), InMemoryRegistry()
-        self.queue = WaitingQueue(self.clock)
         self.foundry = SimulatedFoundry(self.clock, self.random)
         self.scene: Scene = draw_scene(self.random)
         self.oracle = Oracle(self.foundry, self.state_store, self.key_vault, self.agents.agents[AGENT])
         self.foundry.before_create = lambda metadata: check_one_version_each(self.oracle, metadata)
-        self.crashes, self.busy, self.in_flight, self.deployed_at = 0, 0, 0, -1e9
+        self.deployed_at = -1e9
         self.newest: Push | None = None
         self.allowed_reasons: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._processes: set[Process] = set()
         self.outcomes = OutcomeList(self.oracle)
         self.rules = (mutant or Mutant()).rules(RULES)
         self.gateways = (mutant or Mutant()).gateways(self._gateways())
@@ -120,7 +113,7 @@ class History:
         return Gateways(
             foundry=cast("Foundry", self._checked),
             key_vault=cast("KeyVault", faulty(self.key_vault, "Key Vault")),
-            state_store=cast("StateStore", FaultyStateStore(self.state_store, self.dice, log, self.oracle)),
+            state_store=cast("StateStore", CheckedStateStore(self.state_store, self.dice, log, self.oracle)),
             journal=cast("Journal", faulty(self.journal, "storage")),
             release_queue=cast("ReleaseQueue", faulty(self.queue, "storage")),
             clock=self.clock,
@@ -138,9 +131,9 @@ class History:
     ) -> None:
         """Let actors act, or a story happen, then wait until nothing changes."""
         self.key_vault.put(SECRET, "value-0")
-        workers = [asyncio.create_task(self._work(f"worker {number}", self.hosts[number])) for number in range(WORKERS)]
-        timer = asyncio.create_task(self._resume())
-        self._tasks |= {*workers, timer}
+        for number, host in enumerate(self.hosts):
+            self.spawn(self.work(f"worker {number}", partial(self._release, host)))
+        self.spawn(self._resume())
         choices, weights = zip(*actors, strict=True)
         try:
             is_story = bool(stories) and self.random.random() < STORY_SHARE
@@ -154,9 +147,7 @@ class History:
             await finish(self)
             await self._settle()
         finally:
-            for task in (*self._tasks, *LATE_CALLS):
-                task.cancel()
-            await asyncio.gather(*self._tasks, *LATE_CALLS, return_exceptions=True)
+            await self.stop()
 
     async def _settle(self) -> None:
         calm_runs, last = 0, None
@@ -174,20 +165,9 @@ class History:
         raise InvariantError("the loop never ends")
 
     def _raise_violation(self) -> None:
-        for task in [task for task in self._tasks if task.done()]:
-            self._tasks.discard(task)
-            task.result()
+        self.raise_errors()
         if self.oracle.violations:
             raise InvariantError(self.oracle.violations[0])
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something concurrently."""
-        self._tasks.add(asyncio.create_task(work))
-
-    def log(self, line: str) -> None:
-        """Write a line of a replay."""
-        if self._log is not None:
-            self._log(f"{self.clock.now():%H:%M:%S} {line}")
 
     def after_routing(self, act: Callable[[], None]) -> None:
         """Do something each time after Slipway has moved the traffic."""
@@ -210,65 +190,22 @@ class History:
 
     def deploy(self, scene: Scene) -> None:
         """End every process, and run later ones with another agents file."""
-        for process in self._processes:
-            process.dead = True
+        self.end_processes()
         self.deployed_at = self.clock.monotonic()
         self.scene, self.oracle.spec = scene, scene.agents.agents[AGENT]
         self.log(f"deployed: {scene}")
 
-    async def until_done(self, name: str, handler: Callable[[], Awaitable[Any]]) -> None:
-        """Run a handler again until it succeeds, as Event Grid delivers an event."""
-        self.in_flight += name in IN_FLIGHT
-        while not await self._run_handler(name, handler):
-            await asyncio.sleep(10)
-        self.in_flight -= name in IN_FLIGHT
+    async def _release(self, host: Gateways, _: Message) -> Reason:
+        return await reconcile(self.agents.agents[AGENT], self.settings, host, rules=self.rules)
 
-    async def _run_handler(self, name: str, handler: Callable[[], Awaitable[Any]]) -> bool:
-        process = Process(name)
-        PROCESS.set(process)
-        self._processes.add(process)
-        try:
-            await handler()
-        except Crash:
-            self.crashes += 1
-            self.log(f"{name} crashed")
-            return False
-        except GatewayError as error:
-            self.log(f"{name}: {error}")
-            return False
-        finally:
-            self._processes.discard(process)
-        return True
-
-    async def _work(self, name: str, host: Gateways) -> None:
-        """One instance of the app: it takes messages; after a crash it starts again."""
-        while True:
-            message = await self.queue.receive()
-            self.busy += 1
-            before = self.crashes
-            reasons: list[Reason] = []
-
-            async def release(reasons: list[Reason] = reasons) -> None:
-                reasons.append(await reconcile(self.agents.agents[AGENT], self.settings, host, rules=self.rules))
-
-            is_done = await self._run_handler(name, release)
-            if reasons:
-                check_push_begins_anew(self.oracle, reasons[0])
-            self.busy -= 1
-            lost_release = PROCESS.get().lost_release
-            if (
-                reasons
-                and not lost_release
-                and not self.busy
-                and not self.in_flight
-                and not LATE_CALLS
-                and not self.queue.waiting
-            ):
-                check_nothing_waits_for_the_timer(self.oracle, reasons[0])
-            if not is_done:
-                self.queue.retry(message, RETRY_AFTER_CRASH if self.crashes > before else RETRY_AFTER_ERROR)
+    def after_message(self, ended: Reason) -> None:
+        """Check what must be true at once after a release."""
+        check_push_begins_anew(self.oracle, ended)
+        is_quiet = not (self.busy or self.in_flight or LATE_CALLS or self.queue.waiting)
+        if is_quiet and not PROCESS.get().lost_release:
+            check_nothing_waits_for_the_timer(self.oracle, ended)
 
     async def _resume(self) -> None:
         while True:
             await asyncio.sleep(RESUME_EVERY)
-            await self._run_handler("resume", lambda: resume_releases(self.agents, self.hosts[0]))
+            await self.run_handler("resume", lambda: resume_releases(self.agents, self.hosts[0]))

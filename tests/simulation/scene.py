@@ -58,6 +58,8 @@ class Scene:
     """``release.windows``, where there are some."""
     evaluate: str = ""
     """``release.evaluate``, where a version must answer a dataset."""
+    signed_by: str = ""
+    """``release.signed_by``, where an image must be signed."""
 
     @property
     def agents(self) -> Agents:
@@ -93,7 +95,7 @@ def _agents(scene: Scene) -> Agents:
     probes = [f"{gate}: {PROBE}" for gate, is_set in (("verify", scene.verify), ("check", scene.check)) if is_set]
     times = {"min_push_age": scene.min_push_age, "hold_for": scene.hold_for, "provision_within": scene.provision_within}
     ages = ", ".join(["debounce: 5s", *(f"{name}: {time}" for name, time in times.items())])
-    gates = {"windows": scene.windows, "evaluate": scene.evaluate}
+    gates = {"windows": scene.windows, "evaluate": scene.evaluate, "signed_by": scene.signed_by}
     others = [f"{name}: {value}" for name, value in gates.items() if value]
     release = ", ".join([f"mode: {scene.mode}, {ages}", *probes, *others])
     return load_agents(

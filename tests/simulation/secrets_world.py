@@ -28,8 +28,8 @@ from tests.simulation.mutants import Override
 from tests.simulation.run import History, Mutant, Rules
 from tests.simulation.safety_invariants import MAX_SKEW
 from tests.simulation.scene import AGENT, SECRET
-from tests.simulation.seeds import without_logging
-from tests.simulation.virtual_time import VirtualClock, run
+from tests.simulation.seeds import play
+from tests.simulation.virtual_time import VirtualClock
 
 TAGGED, VARIABLE = "tagged-key", "API_KEY"
 TAGS = {"agent": AGENT, "env": VARIABLE}
@@ -196,9 +196,7 @@ ACTORS = (
 def simulate(seed: int, *, harsh: float = 1.0, log: Log | None = None, mutant: Mutant | None = None) -> SecretsHistory:
     """Run a history; raise InvariantError where an invariant does not hold."""
     history = SecretsHistory(seed, harsh=harsh, log=log, mutant=mutant)
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(history, _run)
 
 
 async def _run(history: SecretsHistory) -> None:

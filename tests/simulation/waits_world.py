@@ -20,8 +20,8 @@ from tests.simulation.mutants import Override
 from tests.simulation.run import History, Mutant
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT, REPOSITORY, SECRET, Behaviour
-from tests.simulation.seeds import without_logging
-from tests.simulation.virtual_time import START, run
+from tests.simulation.seeds import play
+from tests.simulation.virtual_time import START
 
 AGE, DEBOUNCE, LONGEST_QUIET = 60.0, 5.0, 50.0
 """Seconds, as in the scene: ``debounce_at_most`` is ten times ``debounce``."""
@@ -34,9 +34,7 @@ LASTS = 600.0
 def simulate(seed: int, *, mutant: Mutant | None = None) -> History:
     """Run a history without faults; raise InvariantError where an invariant does not hold."""
     history = History(seed, harsh=0.0, mutant=mutant)
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(history, _run)
 
 
 async def _run(history: History) -> None:

@@ -18,8 +18,8 @@ from tests.simulation.release_mutants import instead_of
 from tests.simulation.run import RESUME_EVERY, History, Mutant
 from tests.simulation.safety_invariants import InvariantError
 from tests.simulation.scene import AGENT
-from tests.simulation.seeds import without_logging
-from tests.simulation.virtual_time import START, run
+from tests.simulation.seeds import play
+from tests.simulation.virtual_time import START
 
 WINDOWS = (
     "{zone: Europe/Berlin, allow: {hours: 15:00-20:00}}",
@@ -40,9 +40,7 @@ def simulate(seed: int, *, mutant: Mutant | None = None) -> History:
     history = History(seed, harsh=0.5 * (seed % 2), mutant=mutant)
     history.scene = replace(history.scene, windows=history.random.choice(WINDOWS))
     history.oracle.spec = history.scene.agents.agents[AGENT]
-    with without_logging():
-        run(_run(history))
-    return history
+    return play(history, _run)
 
 
 async def _run(history: History) -> None:

@@ -100,6 +100,10 @@ class InMemoryFoundry(InMemoryEvaluations):
             return replace(version, failure=None)
         return replace(version, status=Status.FAILED if version.failure else Status.ACTIVE)
 
+    def _dated(self, version: Version) -> Version:
+        """The answer to a request for this version: the service says when it gave it."""
+        return replace(self.current(version), read_at=self.clock.now().replace(microsecond=0))
+
     def provisioning_of(self, version: Version) -> float:
         """Seconds until this version is active, or failed."""
         return self.provisioning
@@ -121,7 +125,7 @@ class InMemoryFoundry(InMemoryEvaluations):
 
     async def get_version(self, agent: str, number: str) -> Version | None:
         version = (await self._record(agent)).versions.get(number)
-        return self.current(version) if version else None
+        return self._dated(version) if version else None
 
     async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
         version = await self.get_version(agent, number)
@@ -143,7 +147,7 @@ class InMemoryFoundry(InMemoryEvaluations):
         record = await self.load(agent) or self.agents.setdefault(agent, AgentRecord(identity=f"identity-of-{agent}"))
         existing = self._duplicate(record, definition, metadata)
         if existing is not None:
-            return self.current(existing)
+            return self._dated(existing)
         record.last_number += 1
         version = Version(
             str(record.last_number),
@@ -156,7 +160,7 @@ class InMemoryFoundry(InMemoryEvaluations):
             parts=definition_parts(definition),
         )
         record.versions[version.number], record.definitions[version.number] = version, definition
-        return self.current(version)
+        return self._dated(version)
 
     async def set_routing(self, agent: str, to: Routing) -> Routing:
         record = await self.load(agent)

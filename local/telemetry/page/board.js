@@ -1,4 +1,4 @@
-// What runs where: a row per agent, and a column per project where there are several.
+// What runs where: a row per agent, and a column per stage where there are several projects.
 
 import { h, keyed, setText } from "./dom.js";
 import { STATES, matches, query } from "./filter.js";
@@ -24,13 +24,13 @@ export class Board {
   show({ filter = {} }) {
     const all = this.store.board;
     const shown = all.filter((row) => matches(row, filter, textOf));
-    const projects = [...new Set(shown.map((row) => row.project))].sort();
+    const hasStages = new Set(all.map((row) => row.project)).size > 1;
     this.#showCounts(all, filter);
     this.table.hidden = shown.length === 0;
     this.none.hidden = shown.length > 0;
     setText(this.none, all.length === 0 ? "No target is known: agents.yaml names no agent, or its state could not be read." : "No target matches the filter.");
-    this.table.classList.toggle("matrix", projects.length > 1);
-    if (projects.length > 1) this.#showMatrix(shown, projects, filter);
+    this.table.classList.toggle("matrix", hasStages);
+    if (hasStages) this.#showStages(shown, filter);
     else this.#showList(shown, filter);
     return [shown.length, all.length];
   }
@@ -60,18 +60,25 @@ export class Board {
     });
   }
 
-  #showMatrix(rows, projects, filter) {
-    keyed(this.head, ["Agent", ...projects], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
+  #showStages(rows, filter) {
+    const stages = Array.from({ length: Math.max(...this.store.board.map((row) => row.stage)) }, (_, index) => index + 1);
+    this.table.style.setProperty("--stages", stages.length);
+    keyed(this.head, ["Agent", ...stages.map((stage) => `Stage ${stage}`)], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
     keyed(this.body, [...new Set(rows.map((row) => row.agent))], {
       key: (agent) => agent,
-      version: (agent) => `${JSON.stringify(rows.filter((row) => row.agent === agent))} ${projects} ${query(filter)}`,
+      version: (agent) => `${JSON.stringify(rows.filter((row) => row.agent === agent))} ${stages} ${query(filter)}`,
       make: (agent) =>
-        h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), projects.map((project) => {
-          const row = rows.find((candidate) => candidate.agent === agent && candidate.project === project);
-          return h("td", { role: "cell", class: `cell ${row ? tone(row.about) : ""}` }, h("span", { class: "project" }, project), row ? h("div", { class: "target" }, liveImage(row), h("span", { class: "now" }, stateOf(row), " ", since(row)), note(row)) : h("span", { class: "quiet" }, "–"));
+        h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), stages.map((stage) => {
+          const targets = rows.filter((row) => row.agent === agent && row.stage === stage);
+          return h("td", { role: "cell", class: targets.length > 0 ? "cell" : "cell none" }, targets.length > 0 ? [h("span", { class: "stage" }, `Stage ${stage}`), targets.map(targetOf)] : h("span", { class: "quiet" }, "–"));
         })),
     });
   }
+}
+
+/** A target of a stage: its project, what it runs, its state, and what to know. */
+function targetOf(row) {
+  return h("div", { class: `target ${tone(row.about)}` }, h("a", { class: "project", href: `#/releases${query({ agent: row.target })}`, "data-focus": `board-${row.target}` }, row.project), liveImage(row), h("span", { class: "now" }, stateOf(row), " ", since(row)), note(row));
 }
 
 function agentLink(agent) {

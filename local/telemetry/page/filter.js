@@ -48,7 +48,7 @@ export class FilterBar {
   }
 
   #updateChoices(filter) {
-    const agents = new Map(this.store.board.map(({ agent }) => [agent, 0]));
+    const agents = new Map(this.store.board.flatMap(({ agent, target }) => [[agent, 0], [target, 0]]));
     const reasons = new Map(this.store.board.map((row) => [row.state, { count: 0, tone: tone(row.about) }]));
     for (const { about } of this.store.decisions) {
       if (about.agent) agents.set(about.agent, (agents.get(about.agent) ?? 0) + 1);
@@ -71,10 +71,15 @@ export function query(filter) {
   return text && `?${text}`;
 }
 
+/** Whether a target is the one that is meant, or one of the agent's: `support-agent@prod-eu` is one of `support-agent`. */
+export function isOf(target, agent) {
+  return target === agent || target?.split("@")[0] === agent;
+}
+
 /** Whether a decision or a row of the board passes; `text` gives what its words are looked for in, once. */
 export function matches(item, { agent, state, reason, words }, text) {
   const { about } = item;
-  if (agent && about.agent !== agent) return false;
+  if (agent && !isOf(about.agent, agent)) return false;
   if (state && tone(about) !== state) return false;
   if (reason && about.reason !== reason) return false;
   if (!words) return true;

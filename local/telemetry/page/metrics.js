@@ -1,6 +1,7 @@
 // The metrics of docs/reference/telemetry.md as small plots over the same time, and the four DORA metrics.
 
 import { h, keyed } from "./dom.js";
+import { isOf } from "./filter.js";
 import { legend, plot } from "./plot.js";
 import { scoreCard, scoreSeries } from "./scores.js";
 import { clock, duration } from "./time.js";
@@ -102,7 +103,7 @@ export class Metrics {
 /** The series of one agent, and those of none, such as queues. */
 function ofAgent(metrics, agent) {
   if (!agent) return metrics;
-  const kept = [...metrics].map(([name, series]) => [name, new Map([...series].filter(([, { about }]) => (about.agent ?? agent) === agent))]);
+  const kept = [...metrics].map(([name, series]) => [name, new Map([...series].filter(([, { about }]) => isOf(about.agent ?? agent, agent)))]);
   return new Map(kept.filter(([, series]) => series.size > 0));
 }
 

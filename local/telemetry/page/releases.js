@@ -1,7 +1,7 @@
 // Releases, newest first, and one of them as a waterfall.
 
 import { h, keyed, setText } from "./dom.js";
-import { hasWords, query } from "./filter.js";
+import { hasWords, isOf, query } from "./filter.js";
 import { badge, image, versions } from "./lines.js";
 import { tone } from "./store.js";
 import { duration, timestamp } from "./time.js";
@@ -98,7 +98,7 @@ function address(id, filter) {
 
 function matches(release, { agent, state, reason, words }) {
   const { decisions } = release;
-  if (agent && decisions[0].about.agent !== agent) return false;
+  if (agent && !isOf(decisions[0].about.agent, agent)) return false;
   if (state && !release.outcomes.some((line) => tone(line.about) === state)) return false;
   if (reason && !decisions.some((line) => line.about.reason === reason)) return false;
   return hasWords(words ? decisions.flatMap((line) => Object.values(line.about)).join("\n").toLowerCase() : "", words);

@@ -1,6 +1,7 @@
 // The scores of evaluated versions: a plot for each agent and criterion, with the threshold as a line.
 
 import { h, svg } from "./dom.js";
+import { isOf } from "./filter.js";
 import { legend, nice } from "./plot.js";
 
 const [WIDTH, HEIGHT, PAD] = [320, 84, 6];
@@ -12,7 +13,7 @@ const SHOWN = 4; // versions in the legend
 export function scoreSeries(decisions, agent = "") {
   const series = new Map();
   for (const { about } of decisions) {
-    if (!REASONS.has(about.reason) || (agent && about.agent !== agent)) continue;
+    if (!REASONS.has(about.reason) || (agent && !isOf(about.agent, agent))) continue;
     for (const score of parsed(about.scores)) {
       const key = `${about.agent} · ${score.criterion}`;
       const line = series.get(key) ?? { key, agent: about.agent, criterion: String(score.criterion), unit: String(score.unit ?? ""), points: [] };

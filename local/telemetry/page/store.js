@@ -67,7 +67,7 @@ export class Store {
 
   /** Replace the rows of the board. */
   setBoard(rows) {
-    this.board = rows.map((row) => ({ ...row, about: { agent: row.agent, reason: row.state, severity: row.severity, open: row.is_open, detail: row.detail } }));
+    this.board = rows.map((row) => ({ ...row, about: { agent: row.target, reason: row.state, severity: row.severity, open: row.is_open, detail: row.detail } }));
   }
 
   /** All releases, newest first: a rollback or a rotation has a row of its own, also in the trace of an earlier push. */

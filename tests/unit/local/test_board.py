@@ -11,7 +11,8 @@ def test_the_severity_of_every_reason_is_known() -> None:
 
 
 def test_a_failed_target_says_what_to_do() -> None:
-    status = {"agent": "a", "live": "1", "live_tag": "v1", "desired": "v2", "state": "VERIFY_FAILED", "state_tag": "v2",
+    status = {"agent": "a", "stage_number": 1,
+              "live": "1", "live_tag": "v1", "desired": "v2", "state": "VERIFY_FAILED", "state_tag": "v2",
               "since": "2026-11-25T12:00:00+00:00", "detail": "answered 5 characters", "next": "Fix the image.",
               "holds": [{"reason": "VERIFY_FAILED"}], "pause": {"by": "ann", "why": "an incident"},
               "waiting": [{"tag": "v3"}], "window_opens": "Monday 08:00"}  # fmt: skip
@@ -23,6 +24,16 @@ def test_a_failed_target_says_what_to_do() -> None:
 
 
 def test_a_phase_is_a_release_in_progress_and_an_unread_agent_a_warning() -> None:
-    assert to_row({"agent": "a", "state": "verified"})["is_open"]
-    unread = to_row({"agent": "a", "error": "storage does not answer"})
-    assert (unread["severity"], unread["is_open"], unread["detail"]) == ("warning", False, "storage does not answer")
+    assert to_row({"agent": "a", "stage_number": 1, "state": "verified"})["is_open"]
+    unread = to_row({"agent": "a", "error": {"service": "storage", "code": "503", "detail": "busy"}})
+    assert (unread["severity"], unread["is_open"], unread["detail"]) == ("warning", False, "storage: 503: busy")
+
+
+def test_a_target_of_a_later_stage_says_where_it_is_and_until_when_it_waits() -> None:
+    wait = {"tag": "v2", "reason": "STAGE_WAITING", "until": "2026-11-25T13:00:00+00:00"}
+    row = to_row({"agent": "a@eu", "stage_number": 2, "state": "STAGE_WAITING", "stage": wait})
+    assert (row["target"], row["agent"], row["project"], row["stage"]) == ("a@eu", "a", "eu", 2)
+    assert row["waits"] == ["v2 waits for its stage until 2026-11-25 13:00:00 UTC"]
+    assert (row["severity"], row["is_open"]) == ("info", False)
+    refused = to_row({"agent": "a@eu", "stage_number": 2, "state": "LIVE", "stage": wait | {"reason": "TAG_IGNORED"}})
+    assert refused["waits"] == []
