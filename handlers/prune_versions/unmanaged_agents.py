@@ -25,12 +25,11 @@ async def report_unmanaged(
 
     Where a project cannot be listed, the agents that Slipway has a state of are recorded all the same.
     """
-    is_complete, known = True, list[str]()
+    refusal, known = "", list[str]()
     try:
         known = await known_agents(gateways)
     except GatewayError as error:
-        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
-        is_complete = False
+        refusal = str(error)
         with suppress(GatewayError):
             known = sorted(await gateways.state_store.list_agents(ALL_STATES))
     names = [name for name in known if name not in managed]
@@ -50,8 +49,10 @@ async def report_unmanaged(
             decisions.record(Reason.AGENT_NOT_MANAGED, f"version {live} serves", agent=name, version=live)
         return True
 
-    if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first and is_complete:
+    if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first and not refusal:
         await gateways.state_store.write_marker(MARKER, today)
+    if refusal:
+        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, refusal)
 
 
 def _is_ours(versions: Collection[Version]) -> bool:
