@@ -129,7 +129,7 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         push = states.desired.push if states else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-        if states is None or lease is None or states.desired.generation < lease.state.observed_generation:
+        if states is None or lease is None or states.desired.generation < lease.state.known_generation:
             return None, lease  # the last: the process stood still between the two reads
         prefetched = await observer.prefetch(states, lease.state)
     if Read.VERSION_LIST in prefetched.observed.reads:
