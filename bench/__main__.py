@@ -23,6 +23,7 @@ from bench import (
     overhead,
     pruning,
     safety,
+    signatures,
     telemetry,
     trigger,
     unasked,
@@ -44,6 +45,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "journal": journal.rows,
     "lists": lists.rows,
     "unasked": unasked.rows,
+    "signatures": signatures.rows,
     "safety": safety.rows,
     "command line": command_line.rows,
 }

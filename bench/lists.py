@@ -126,20 +126,20 @@ async def rotation_requests(agents: int, secrets: int) -> int:
         changed = SecretChanged("demo-vault.vault.azure.net", "secret-0", "1", "event")
         decisions = DecisionLog(gateways.journal, clock, {})
         await handle_secret_change(changed, load_agents("\n".join(["agents:", *lines]).encode()), decisions, gateways)
-        return _count(vault)
+        return count(vault)
 
 
 async def variable_requests(secrets: int) -> int:
     """The vault's requests for the variables that the tags of its secrets give an agent."""
     async with _vault(secrets) as (vault, gateway):
         await gateway.tagged_secrets("agent-0")
-        return _count(vault)
+        return count(vault)
 
 
 async def tag_requests(tags: int, pages: int | None = None) -> int:
     """The registry's requests for a list of tags, or for its first pages."""
     registry = Registry("demo")
-    async with _served(registry) as (url, options):
+    async with served(registry) as (url, options):
         names = {f"v{number}": DIGEST for number in range(tags)}
         times = {tag: 1e9 + number for number, tag in enumerate(names)}
         registry.repositories[REPOSITORY] = Repository(tags=names, tagged_at=times)
@@ -154,7 +154,7 @@ async def tag_requests(tags: int, pages: int | None = None) -> int:
         await gateway.close()
         if len(found) != (tags if pages is None else min(tags, pages * PAGE_SIZE)):
             raise NotMeasuredError(f"{len(found)} tags were listed")
-        return _count(registry)
+        return count(registry)
 
 
 class LocalRegistry(AzureRegistry):
@@ -177,14 +177,14 @@ class LocalVault(AzureKeyVault):
 async def _vault(secrets: int) -> AsyncIterator[tuple[Vault, AzureKeyVault]]:
     vault = Vault("demo-vault")
     vault.secrets |= {f"secret-{number}": [SecretVersion("value")] for number in range(secrets)}
-    async with _served(vault) as (url, options):
+    async with served(vault) as (url, options):
         gateway = LocalVault(url, options)
         yield vault, gateway
         await gateway.close()
 
 
 @asynccontextmanager
-async def _served(stand_in: StandIn) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+async def served(stand_in: StandIn) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """The TLS address of a stand-in, and options of a client that trusts it."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         authority = Authority(Path(folder))
@@ -195,6 +195,6 @@ async def _served(stand_in: StandIn) -> AsyncIterator[tuple[str, dict[str, Any]]
             await stand_in.stop()
 
 
-def _count(stand_in: StandIn) -> int:
+def count(stand_in: StandIn) -> int:
     """The requests, the client's first one without a token too; its token exchange goes to another service."""
     return len([line for line in stand_in.requests if "/oauth2/" not in line["path"]])

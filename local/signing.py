@@ -31,6 +31,8 @@ BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://sigstore.dev/cosign/sign/v1"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+HASHES = {384: hashes.SHA384(), 521: hashes.SHA512()}
+"""By the size of a key for ECDSA; SHA-256 for any other."""
 EMPTY, EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
 
 
@@ -43,10 +45,15 @@ def stack_key(folder: Path) -> PrivateKey:
     keys = make_private(make_private(folder) / "signing")
     private, public = keys / "release.key", keys / "release.pub"
     if not private.exists():
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         write_private(public, public_pem(key))
         write_private(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return read_key(private)
+
+
+def new_key() -> PrivateKey:
+    """A key of the kind that cosign makes."""
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def read_key(file: Path) -> PrivateKey:
@@ -142,7 +149,7 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 def sign(key: PrivateKey, data: bytes) -> bytes:
     """The signature of a key, as cosign makes it."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(hashes.SHA256()))
+        return key.sign(data, ec.ECDSA(HASHES.get(key.key_size, hashes.SHA256())))
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
     return key.sign(data)

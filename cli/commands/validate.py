@@ -59,7 +59,23 @@ def _read(file: Path) -> tuple[Agents, Sequence[Issue | str]]:
         return Agents(agents={}), [str(error.strerror)]
     except AgentsFileError as error:
         return Agents(agents={}), error.issues
-    return agents, past_freezes(agents, datetime.now(UTC))
+    return agents, [*past_freezes(agents, datetime.now(UTC)), *_unreadable_roots(agents)]
+
+
+def _unreadable_roots(agents: Agents) -> list[str]:
+    """Return what is wrong in the content of trusted roots; only a rule that names one loads what reads it."""
+    releases = {name: spec.release for name, spec in agents.agents.items() if spec.release.trusted_root is not None}
+    if not releases:
+        return []
+    from handlers.gateways.signatures import SignatureVerifier, TrustRootError
+
+    verifier, problems = SignatureVerifier(), list[str]()
+    for name, release in releases.items():
+        try:
+            verifier.read_root(release)
+        except TrustRootError as error:
+            problems.append(f"agents.{name}.release.trusted_root: {release.trusted_root}: {error}")
+    return problems
 
 
 def _data(file: Path, agents: Agents, errors: Sequence[Issue | str]) -> Validated:

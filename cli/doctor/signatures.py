@@ -34,7 +34,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
 async def _root(spec: AgentSpec, gateways: Gateways) -> Check:
     file = spec.release.trusted_root
     check = f"trusted root {file}" if file else "trusted root of the public Sigstore"
-    fix = f"replace {file} by the current trusted root of your Sigstore" if file else PUBLIC
+    fix = f"write the current root there: cosign trusted-root create … --out {file}" if file else PUBLIC
     try:
         async with asyncio.timeout(MAX_ANSWER_SECONDS):
             await asyncio.to_thread(gateways.signatures.read_root, spec.release)

@@ -177,6 +177,11 @@ class ReleaseState:
         return self.phase is not Phase.ENDED
 
     @property
+    def known_generation(self) -> int:
+        """The newest generation that a run has answered, or reported something of."""
+        return max(self.observed_generation, *(int(key.partition(" ")[0]) for key in self.reported), 0)
+
+    @property
     def noted_secrets(self) -> tuple[str, ...] | None:
         """The secrets whose values the version under release may repeat; None where they are not known."""
         return self.secret_ids if self.fingerprint else ()

@@ -40,7 +40,7 @@ async def read_bundles(reads: ReferrerReads, repository: str, digest: str) -> Se
         MAX_CONCURRENT, (_bundle(reads, repository, digest, referrer) for referrer in found[:MAX_BUNDLES])
     )
     more = [SignatureBundle(digest, problem=f"has {len(unread)} more referrers, which were not read")] if unread else []
-    return [*bundles, *more]
+    return [*more, *bundles]
 
 
 async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list[str]:

@@ -118,7 +118,7 @@ class SignatureVerifier:
         try:
             payload_type, payload = verifier.verify_dsse(Bundle.from_json(data), policy)
         except _sigstore_errors() as error:
-            found = f" (signed by {policy.found})" if policy.found else ""
+            found = f" (certificate of {policy.found})" if policy.found else ""
             raise BundleError(f"{_one_line(error)}{found}") from error
         if payload_type != PAYLOAD_TYPE:
             raise BundleError("signs another type of payload")

@@ -8,6 +8,7 @@ from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Requeue, Stop
+from core.release.message import ReleaseMessage
 from core.release.rules_secrets import next_message_due
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
@@ -18,6 +19,13 @@ from handlers.release_agent.stages import read_desired
 from handlers.telemetry import otel
 
 REQUEUE_DELAY = timedelta(seconds=60)
+PUT_BACK_SECONDS = 1.0
+"""Hidden for a moment, since the instance that puts a message back would often be the first to see it."""
+
+
+async def put_back(message: ReleaseMessage, gateways: Gateways) -> None:
+    """Leave a message to other instances."""
+    await gateways.release_queue.enqueue(message.target, delay=PUT_BACK_SECONDS, traceparent=message.traceparent)
 
 
 async def enqueue_opening(

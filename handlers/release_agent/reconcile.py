@@ -41,7 +41,7 @@ from handlers.release_agent.commit_reporter import CommitReporter
 from handlers.release_agent.execute import execute
 from handlers.release_agent.foreign_words import ForeignWords
 from handlers.release_agent.foundry_writer import FoundryWriter
-from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next
+from handlers.release_agent.next_message import REQUEUE_DELAY, enqueue_next, put_back
 from handlers.release_agent.observe import Observer, Prefetch
 from handlers.release_agent.polling import Poller
 from handlers.release_agent.refusals import refusal_reason
@@ -62,11 +62,16 @@ NO_SLOT = "Foundry refuses requests (429), and other releases are before this on
 
 
 async def handle_message(message: str, agents: Agents, settings: Settings, gateways: Gateways) -> None:
-    """Continue the release that the message names, and wake the next stage; one that names none is only recorded."""
+    """Continue the release that the message names, and wake the next stage; one that names none is only recorded.
+
+    A message whose release other instances take goes back to the queue.
+    """
     parsed = ReleaseMessage.from_json(message)
     spec = agents.agents.get(parsed.target) if parsed else None
     if parsed and spec:
-        if await take_promotion(spec, gateways):
+        if not await gateways.limiter_of(spec.name).takes_release(gateways.clock):
+            await put_back(parsed, gateways)
+        elif await take_promotion(spec, gateways):
             ended = await reconcile(
                 spec, settings, gateways, parsed.traceparent, reports_commits=agents.github is not None
             )
@@ -124,7 +129,7 @@ async def _prefetch(spec: AgentSpec, gateways: Gateways, observer: Observer) -> 
         push = states.desired.push if states else None
         if push:
             otel.set_attributes(repository=push.repository, tag=push.tag, digest=push.digest)
-        if states is None or lease is None or states.desired.generation < lease.state.observed_generation:
+        if states is None or lease is None or states.desired.generation < lease.state.known_generation:
             return None, lease  # the last: the process stood still between the two reads
         prefetched = await observer.prefetch(states, lease.state)
     if Read.VERSION_LIST in prefetched.observed.reads:
@@ -203,6 +208,7 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
 
 async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
     """The next reads; beside them the receipt of the last write is saved, and the commit's statuses are sent."""
+    await run.poller.wait_to_go_on()
     reads = run.observer.read_again(progress.desired, progress.observed, progress.polled_version)
     sending = run.log.commits.send()  # what is not accepted stays for the next reads
     if not progress.receipt_due:

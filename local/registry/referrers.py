@@ -33,7 +33,7 @@ class Referrers:
 
     def subject_header(self, data: bytes) -> dict[str, str]:
         """The header that says to a pusher that the registry lists what it pushed."""
-        subject = (json.loads(data).get("subject") or {}).get("digest")
+        subject = _subject_of(json.loads(data))
         return {"OCI-Subject": subject} if subject and self.enabled else {}
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -49,7 +49,7 @@ class Referrers:
     def _of(self, repository: Repository, digest: str) -> Iterator[dict[str, Any]]:
         for name, (media_type, data) in repository.manifests.items():
             manifest = json.loads(data)
-            if (manifest.get("subject") or {}).get("digest") == digest:
+            if _subject_of(manifest) == digest:
                 kind = manifest.get("artifactType") or (manifest.get("config") or {}).get("mediaType")
                 yield {
                     "mediaType": media_type,
@@ -58,3 +58,10 @@ class Referrers:
                     "artifactType": kind,
                     "annotations": manifest.get("annotations") or {},
                 }
+
+
+def _subject_of(manifest: dict[str, Any]) -> str | None:
+    """The digest that a manifest refers to."""
+    subject = manifest.get("subject")
+    digest = subject.get("digest") if isinstance(subject, dict) else None
+    return digest if isinstance(digest, str) else None

@@ -106,6 +106,13 @@ async def test_whether_the_registry_lists_referrers_is_known(served: Served, has
     assert await served.gateway.has_referrers_api(REPOSITORY, DIGEST) is has_api
 
 
+@pytest.mark.parametrize("subject", ["x", ["x"], {}, {"digest": 5}])
+async def test_a_manifest_with_a_subject_of_nonsense_hides_no_other(served: Served, subject: Any) -> None:
+    bundle = served.attach(b"one")
+    served.attach(b"two", subject=subject)
+    assert await served.found() == [SignatureBundle(bundle, b"one")]
+
+
 async def test_what_refers_to_the_image_and_is_no_bundle_is_left_out(served: Served) -> None:
     served.attach(b"sbom", artifactType="application/spdx+json")
     assert await served.found() == []
@@ -162,7 +169,7 @@ async def test_fifty_bundles_are_read_and_the_rest_is_counted(served: Served) ->
         served.attach(str(number).encode())
     found = await served.found()
     assert len(found) == 51
-    assert found[-1] == SignatureBundle(DIGEST, problem="has 3 more referrers, which were not read")
+    assert found[0] == SignatureBundle(DIGEST, problem="has 3 more referrers, which were not read")
 
 
 async def test_more_referrers_than_an_answer_may_have_are_one_problem(served: Served) -> None:

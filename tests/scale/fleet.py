@@ -17,6 +17,7 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import Agents
 from core.events import ImagePushed
 from core.model import Definition, Push, Routing, Status, Version
+from core.release.message import ReleaseMessage
 from handlers.events.image_pushed import handle_push
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -26,12 +27,12 @@ from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.in_memory.registry import InMemoryRegistry
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.reconcile import handle_message
 from handlers.resume_releases.run import resume_releases
 from handlers.settings import Settings
 from handlers.telemetry.decision_log import DecisionLog
 from tests.scale.meter import MeteredGateway, RateLimit, SlowFoundry
-from tests.simulation.release_queue import WaitingQueue
+from tests.scale.shared_queue import SharedQueue
 from tests.simulation.scene import ENVIRONMENT
 from tests.simulation.virtual_time import START, VirtualClock
 
@@ -90,11 +91,12 @@ class Fleet:
         )
         self.agents: Agents = _agents(load.agents)
         self.foundry = SlowFoundry(self.clock, load.quickest, load.slowest)
-        self.queue, self.pushes = WaitingQueue(self.clock), dict[str, Push]()
+        self.queue = SharedQueue(self.clock, load.instances, Random(seed))
+        self.pushes = dict[str, Push]()
         self._rate_limit = self.rate_limit()
         self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
         self.heartbeats = InMemoryInstances(self.clock)
-        self.instances = [self._instance() for _ in range(load.instances)]
+        self.instances = [self._instance(f"{number:04}") for number in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
 
@@ -102,11 +104,11 @@ class Fleet:
         """What Foundry accepts."""
         return RateLimit(self.clock, self.load.foundry_limit)
 
-    def _instance(self) -> Gateways:
+    def _instance(self, name: str) -> Gateways:
         def storage(target: object) -> Any:
             return MeteredGateway(target, self.measured.storage, STORAGE_SECONDS)
 
-        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats))
+        limiter = FoundryRateLimiter(self.load.read_budget, storage(self.heartbeats), name)
         metered = MeteredGateway(self.foundry, self.measured.foundry, FOUNDRY_SECONDS, self._rate_limit, limiter)
         foundry: Any = ObservedFoundry(metered, self)
         return Gateways(
@@ -168,10 +170,10 @@ class Fleet:
     async def _work(self, number: int) -> None:
         gateways = self.instances[number]
         while True:
-            message = await self.queue.receive()
+            message = await self.queue.receive(number)
             self._count(number, 1)
             try:
-                await reconcile(self.agents.agents[message.agent], SETTINGS, gateways)
+                await handle_message(ReleaseMessage(message.agent).to_json(), self.agents, SETTINGS, gateways)
             except GatewayError:
                 self.queue.retry(message, RETRY_AFTER)
             finally:

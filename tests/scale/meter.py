@@ -17,6 +17,8 @@ from tests.simulation.virtual_time import VirtualClock
 
 READS = frozenset({"get_agent", "get_version", "list_versions"})
 """Calls that wait for the rate limiter in the real gateway."""
+BURST = 5.0
+"""Requests that Foundry accepts at once where it accepts fewer a second."""
 PAGE = 100
 """Versions that one request lists."""
 
@@ -46,7 +48,7 @@ class RateLimit:
         if self._rate is None:
             return 0.0
         now = self._clock.monotonic()
-        self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
+        self._tokens = min(max(BURST, self._rate), self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1

@@ -7,7 +7,7 @@ import pytest
 from bench.journal import bytes_watched, explain
 from bench.lists import rotation_requests, tag_requests, variable_requests
 from bench.report import Row, page, page_with
-from bench.unasked import NEEDED, foundry_calls
+from bench.unasked import NEEDED, release_calls
 from tests.scale.hours import measure_hour
 
 
@@ -23,7 +23,7 @@ async def test_a_list_costs_one_request_a_page_and_one_without_a_token() -> None
 
 
 async def test_a_release_makes_no_call_that_nobody_asked_for() -> None:
-    calls = await foundry_calls()
+    calls = await release_calls()
     assert set(calls) <= NEEDED
     assert (calls["create_version"], calls["set_routing"], calls["list_versions"]) == (1, 1, 1)
 

@@ -101,10 +101,10 @@ async def push_unsigned(history: History, number: int) -> None:
     """An image that nobody signs, or a stranger, or whose signature is that of another image."""
     assert isinstance(history, SignedHistory)
     random, digest = history.random, f"sha256:{UNDEPLOYABLE + number:064x}"
+    other = random.choice(history.digests or [f"sha256:{0:064x}"])
     history.foundry.behaviours[digest] = Behaviour.GOOD
     pushed = Push(REPOSITORY, digest, f"odd-{number}", history.clock.now(), f"event-odd-{number}")
     history.registry.push(REPOSITORY, pushed.tag, digest, pushed.pushed_at)
-    other = random.choice(history.digests)
     signs = random.choice([(), (STRANGER, ""), (STRANGER, other), (SIGNER, other)])
     history.log(f"push {pushed.tag}, which is not signed: {signs}")
     if signs:

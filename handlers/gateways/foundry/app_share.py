@@ -17,6 +17,7 @@ from core.foundry_rate import (
     Heartbeat,
     count_ahead,
     rate_share,
+    takes_releases,
 )
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -38,14 +39,16 @@ class Instances(Protocol):
 class AppShare:
     """The releases in hand, here and in the other instances; times in seconds of the monotonic clock.
 
-    Without ``instances`` this is the only one.
+    Without ``instances`` this is the only one; without a ``name`` it has a random one.
     """
 
-    def __init__(self, instances: Instances | None = None) -> None:
+    def __init__(self, instances: Instances | None = None, name: str = "") -> None:
         self._instances = instances
-        self._name = uuid.uuid4().hex
+        self._name = name or uuid.uuid4().hex
         self._own: list[tuple[float, str]] = []
         self._others: list[tuple[float, str]] = []
+        self._alive = frozenset[str]()
+        self._in_touch = 0
         self._last_began = float("-inf")
         self._refused_at = self._others_refused_at = float("-inf")
         self._heard_at = float("-inf")
@@ -59,14 +62,24 @@ class AppShare:
         began = max(clock.monotonic(), self._last_began + MIN_AGE_DIFFERENCE)
         self._last_began = began
         self._own.append((began, self._name))
+        try:
+            async with self.in_touch(clock):
+                yield began
+        finally:
+            self._own.remove((began, self._name))
+
+    @asynccontextmanager
+    async def in_touch(self, clock: Clock) -> AsyncIterator[None]:
+        """Heartbeats are exchanged meanwhile."""
+        self._in_touch += 1
         if self._beating is None and self._instances is not None:
             self._refused = asyncio.Event()
             self._beating = asyncio.ensure_future(self._beat(self._instances, clock, self._refused))
         try:
-            yield began
+            yield
         finally:
-            self._own.remove((began, self._name))
-            if not self._own:
+            self._in_touch -= 1
+            if not self._in_touch:
                 await self._stop()
 
     def record_refusal(self, now: float) -> None:
@@ -81,18 +94,25 @@ class AppShare:
 
     def divisor(self, now: float) -> int:
         """By how much the app's rate is divided because no heartbeat arrives: an equal share for each instance."""
-        return MAX_INSTANCES if self._is_deaf and now - self._heard_at > MAX_SILENT_SECONDS else 1
+        return MAX_INSTANCES if self._is_deaf and not self._hears(now) else 1
 
     def of_rate(self, now: float, limit: float) -> float:
         """The share of this instance where so many releases of the app go on at a time."""
         return rate_share(self._own, self._heard(now), limit)
+
+    def takes_releases(self, now: float, limit: float) -> bool:
+        """Whether this instance takes releases where so many of the app go on at a time."""
+        return takes_releases(self._name, self._alive if self._hears(now) else (), limit)
 
     def ahead(self, began: float, now: float) -> int:
         """How many releases of the app began earlier."""
         return count_ahead((began, self._name), self._own, self._heard(now))
 
     def _heard(self, now: float) -> list[tuple[float, str]]:
-        return self._others if now - self._heard_at <= MAX_SILENT_SECONDS else []
+        return self._others if self._hears(now) else []
+
+    def _hears(self, now: float) -> bool:
+        return now - self._heard_at <= MAX_SILENT_SECONDS
 
     async def _exchange(self, instances: Instances, now: float) -> None:
         own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - self._refused_at)
@@ -102,11 +122,12 @@ class AppShare:
             self._is_deaf = True  # releases go on: by what was heard last, and then by an equal share
             return
         self._is_deaf, self._heard_at = False, now
+        self._alive = frozenset(beat.instance for beat in others)
         self._others = sorted((now - age, beat.instance) for beat in others for age in beat.ages)
         self._others_refused_at = now - min((beat.calm for beat in others), default=math.inf)
 
     async def _beat(self, instances: Instances, clock: Clock, refused: asyncio.Event) -> None:
-        """Exchange heartbeats while a release is in hand: after a period, or at once where Foundry refuses requests."""
+        """Exchange heartbeats: after a period, or at once where Foundry refuses requests."""
         if self.calm_seconds(clock.monotonic()) >= THROTTLED_SECONDS:
             await _pause(clock, refused)
         while True:
@@ -115,7 +136,7 @@ class AppShare:
             await _pause(clock, refused)
 
     async def _stop(self) -> None:
-        """Nothing is in hand: for the others this instance has ended after two periods."""
+        """Nothing is in hand or waits: for the others this instance has ended after two periods."""
         beating, self._beating = self._beating, None
         if beating is not None:
             beating.cancel()

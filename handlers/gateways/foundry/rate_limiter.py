@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from core.foundry_rate import (
-    THROTTLED_SECONDS,
+    HEARTBEAT_SECONDS,
     LoadSnapshot,
+    is_throttled,
     may_go_on,
     may_start,
     rate_after_refusal,
@@ -39,14 +40,14 @@ Sleep = Callable[[float], Awaitable[None]]
 class FoundryRateLimiter:
     """Shared by all releases of the process; a rate of ``inf`` reads a second means no limit.
 
-    The rate is that of the app: ``instances`` are asked what the others have in hand.
+    The rate is that of the app: ``instances`` are asked what the others have in hand, and know this one by ``name``.
     """
 
-    def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None) -> None:
+    def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None, name: str = "") -> None:
         self._most = self._reads_per_second = reads_per_second
         self._refused_at = float("-inf")
         self._polling = 0
-        self._share = AppShare(instances)
+        self._share = AppShare(instances, name)
         self._next_read = 0.0
         self._sweep = asyncio.Lock()
         self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
@@ -64,7 +65,8 @@ class FoundryRateLimiter:
         """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
         fastest = min(self._activations) if len(self._activations) >= MIN_ACTIVATIONS else 0.0
         app_rate = recovered_rate(self._reads_per_second, now - self._refused_at, self._most) / self._share.divisor(now)
-        throttled = self._share.calm_seconds(now) < THROTTLED_SECONDS and self._most < float("inf")
+        calm = self._share.calm_seconds(now)
+        throttled = is_throttled(self._reads_per_second, calm) and self._most < float("inf")
         at_once = releases_at_once(app_rate) if throttled else float("inf")
         rate = app_rate * self._share.of_rate(now, at_once)
         return LoadSnapshot(self._polling + 1, rate, fastest, throttled, at_once)
@@ -90,24 +92,44 @@ class FoundryRateLimiter:
             while (queue := self._next_read - clock.monotonic()) > MAX_SWEEP_QUEUE_SECONDS:
                 await clock.sleep(queue - MAX_SWEEP_QUEUE_SECONDS)
 
+    async def takes_release(self, clock: Clock) -> bool:
+        """Call before a release is taken from the queue: False, some seconds later, where other instances take it.
+
+        The wait is at most a period of heartbeats, and differs by chance, so that the messages come back one by one.
+        """
+        if self._is_for_others(clock.monotonic()):
+            async with self._share.in_touch(clock):
+                await clock.sleep(HEARTBEAT_SECONDS * clock.jitter())
+        return not self._is_for_others(clock.monotonic())
+
     @asynccontextmanager
     async def slot(self, clock: Clock, sleep: Sleep) -> AsyncIterator[bool]:
-        """A place among the running releases; False where none was free for five minutes.
+        """A place among the running releases.
 
-        ``sleep`` waits in place of the clock's, such as one that keeps a lease meanwhile.
+        False where none was free for five minutes, and where other instances take the releases. ``sleep`` waits in
+        place of the clock's, such as one that keeps a lease meanwhile.
         """
         async with self._share.in_hand(clock) as began:
-            yield await _becomes_true(lambda now: self._may_start(began, now), clock, sleep)
+            await _becomes_true(lambda now: self._is_for_others(now) or self._may_start(began, now), clock, sleep)
+            now = clock.monotonic()
+            yield self._may_start(began, now) and not self._is_for_others(now)
 
     async def wait_to_go_on(self, began: float, clock: Clock, sleep: Sleep) -> None:
         """Call before a poll: after a 429 the releases that began first go on, the others five minutes later at most.
 
         ``began``: when the release began, in seconds of the monotonic clock.
         """
-        await _becomes_true(lambda now: may_go_on(self._share.ahead(began, now), self.load(now)), clock, sleep)
+        await _becomes_true(lambda now: self._may_go_on(began, now), clock, sleep)
+
+    def _may_go_on(self, began: float, now: float) -> bool:
+        return may_go_on(self._share.ahead(began, now), self._next_read - now, self.load(now))
 
     def _may_start(self, began: float, now: float) -> bool:
         return may_start(self._share.ahead(began, now), self._next_read - now, self.load(now))
+
+    def _is_for_others(self, now: float) -> bool:
+        load = self.load(now)
+        return load.throttled and not self._share.takes_releases(now, load.releases_at_once)
 
     def record_activation(self, seconds: float) -> None:
         """A version took at least so long to become active."""

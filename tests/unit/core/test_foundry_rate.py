@@ -10,20 +10,27 @@ from core.foundry_rate import (
     Heartbeat,
     LoadSnapshot,
     count_ahead,
+    is_throttled,
     may_go_on,
     may_start,
     rate_after_refusal,
     rate_share,
     recovered_rate,
     releases_at_once,
+    takes_releases,
 )
 
 THROTTLED = LoadSnapshot(20, 0.5, throttled=True, releases_at_once=2.5)
 
 
 def test_after_a_429_the_releases_that_began_first_go_on() -> None:
-    assert [may_go_on(ahead, THROTTLED) for ahead in (0, 2, 3)] == [True, True, False]
-    assert may_go_on(1000, replace(THROTTLED, throttled=False))
+    assert [may_go_on(ahead, 0.0, THROTTLED) for ahead in (0, 2, 3)] == [True, True, False]
+    assert may_go_on(1000, 60.0, replace(THROTTLED, throttled=False))
+
+
+def test_at_a_small_rate_a_release_goes_on_once_the_reads_of_a_decision_are_answered_in_time() -> None:
+    slow = replace(THROTTLED, reads_per_second=0.1)
+    assert [may_go_on(0, queue, slow) for queue in (0.0, -19.0, -20.0)] == [False, False, True]
 
 
 def test_a_release_starts_where_few_reads_wait() -> None:
@@ -67,6 +74,12 @@ def test_the_rate_recovers() -> None:
     assert recovered_rate(1.0, 0.0, 5.0) == 1.0
     assert recovered_rate(1.0, 30.0, 5.0) == 2.0
     assert recovered_rate(1.0, 1e9, 5.0) == 5.0
+    assert recovered_rate(0.1, 120.0, 5.0) == 0.2, "30 s allow three reads only"
+
+
+def test_a_429_counts_longer_at_a_small_rate() -> None:
+    assert [is_throttled(5.0, calm) for calm in (59.0, 60.0)] == [True, False]
+    assert [is_throttled(0.1, calm) for calm in (239.0, 240.0)] == [True, False]
 
 
 def test_the_rate_never_falls_below_its_minimum() -> None:
@@ -74,3 +87,11 @@ def test_the_rate_never_falls_below_its_minimum() -> None:
     for _ in range(100):
         rate = rate_after_refusal(rate)
     assert rate == MIN_READS_PER_SECOND
+
+
+def test_after_a_429_as_few_instances_as_the_rate_feeds_take_releases() -> None:
+    names = [f"{number:02}" for number in range(40)]
+    for at_once, instances in ((1.0, 1), (41.0, 1), (64.0, 2), (10_000.0, 40)):
+        taking = [name for name in names if takes_releases(name, {*names} - {name}, at_once)]
+        assert taking == names[:instances]
+    assert takes_releases("39", (), 1.0), "an instance that hears of nobody"

@@ -10,6 +10,7 @@ import typer
 
 from cli.commands.validate import validate
 from cli.exit_codes import DONE, WRONG_INPUT
+from tests.support.sigstore import Sigstore
 
 FREEZE = "agents:\n  a:\n    repository: r\n    release: {windows: {freezes: {start: %s-12-18, end: %s-12-24}}}\n"
 
@@ -50,3 +51,21 @@ def test_a_dataset_is_read_and_what_it_can_show_is_named(tmp_path: Path, capsys:
     assert (error["file"], error["line"]) == (str(file), 4)
     assert error["path"] == "agents.a.release.evaluate.dataset"
     assert error["message"].startswith("rows.jsonl line 7: is not JSON")
+
+
+ROOT = "agents:\n  a:\n    repository: r\n    release: {trusted_root: root.json, signed_by: [{github: o/r}]}\n"
+NONSENSE = json.dumps(json.loads(Sigstore().root) | {"certificateAuthorities": "x"}).encode()
+
+
+@pytest.mark.parametrize(("root", "code"), [(NONSENSE, WRONG_INPUT), (Sigstore().root, DONE)])
+def test_a_trusted_root_that_cannot_be_read_is_a_mistake(
+    root: bytes, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(ROOT)
+    (tmp_path / "root.json").write_bytes(root)
+    with pytest.raises(typer.Exit) as ended:
+        validate(file, schema=False, as_json=False)
+    assert ended.value.exit_code == code
+    problem = f"{file}: agents.a.release.trusted_root: root.json: the trusted root cannot be read: "
+    assert capsys.readouterr().err.startswith(problem) is (code == WRONG_INPUT)

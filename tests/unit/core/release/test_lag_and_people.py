@@ -244,7 +244,8 @@ def test_what_was_reported_is_forgotten_with_a_newer_generation() -> None:
     assert transitions.is_reported(state, DESIRED, Reason.PAUSED)
     assert not transitions.is_reported(state, replace(DESIRED, generation=3), Reason.PAUSED)
     assert not transitions.is_reported(replace(state, candidate="9"), DESIRED, Reason.PAUSED)
-    assert transitions.reported(state, replace(DESIRED, generation=3), Reason.PAUSED).reported == ("3 PAUSED ",)
+    newer = transitions.reported(state, replace(DESIRED, generation=3), Reason.PAUSED)
+    assert (newer.reported, newer.known_generation) == (("3 PAUSED ",), 3)
 
 
 def test_the_age_of_a_version_is_not_negative_for_ever() -> None:

@@ -142,3 +142,80 @@ async def test_instances_that_start_in_one_second_share_the_rate_soon(count: int
         await asyncio.sleep(2 * HEARTBEAT_SECONDS + 1)
         assert sum(rate(limiter, clock) for limiter in limiters) <= 4.0 + count * 4.0 / (count + 1)
         assert all(rate(limiter, clock) > 0 for limiter in limiters)
+
+
+FIRST, LAST = "0", "z"
+"""Names that sort before and after every other."""
+
+
+async def beat_as(name: str, instances: InMemoryInstances) -> None:
+    """Another instance that Foundry refuses."""
+    while True:
+        await instances.exchange(Heartbeat(name, calm=0.0))
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+@pytest.mark.parametrize(("name", "takes"), [(FIRST, False), (LAST, True)])
+@in_virtual_time
+async def test_after_a_429_the_first_instance_by_name_takes_the_releases(name: str, takes: bool) -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    assert await limiter.takes_release(clock), "while Foundry refuses nothing each instance takes what comes"
+    async with AsyncExitStack() as releases:
+        other = asyncio.ensure_future(beat_as(name, instances))
+        releases.callback(other.cancel)
+        await hold(limiter, clock, releases)
+        limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        asked_at = clock.monotonic()
+        assert await limiter.takes_release(clock) is takes
+        assert clock.monotonic() - asked_at == (0 if takes else HEARTBEAT_SECONDS)
+        async with limiter.slot(clock, clock.sleep) as has_slot:
+            assert has_slot is takes
+
+
+@in_virtual_time
+async def test_another_instance_takes_the_releases_two_periods_after_the_first_one_died() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    first = asyncio.ensure_future(beat_as(FIRST, instances))
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        assert not await limiter.takes_release(clock)
+        first.cancel()
+        died_at = clock.monotonic()
+        while not await limiter.takes_release(clock):
+            limiter.record_refusal(clock.monotonic())
+        assert clock.monotonic() - died_at <= MAX_SILENT_SECONDS + HEARTBEAT_SECONDS
+
+
+@in_virtual_time
+async def test_a_release_that_waits_for_a_slot_goes_back_once_other_instances_take_releases() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(0.1, instances, "middle")
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        other = asyncio.ensure_future(beat_as(FIRST, instances))
+        releases.callback(other.cancel)
+        asked_at = clock.monotonic()
+        async with limiter.slot(clock, clock.sleep) as has_slot:
+            assert not has_slot
+        assert clock.monotonic() - asked_at <= 2 * HEARTBEAT_SECONDS
+
+
+@in_virtual_time
+async def test_without_heartbeats_each_instance_takes_releases() -> None:
+    clock = VirtualClock()
+    limiter = FoundryRateLimiter(4.0, BrokenInstances(), LAST)
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        assert await limiter.takes_release(clock)

@@ -59,7 +59,7 @@ async def test_without_bundles_there_is_no_signature() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        ec.generate_private_key(ec.SECP256R1()),
+        *(ec.generate_private_key(curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())),
         ed25519.Ed25519PrivateKey.generate(),
         rsa.generate_private_key(65537, 2048),
     ],
@@ -198,7 +198,7 @@ async def test_a_valid_certificate_of_somebody_else_is_named_and_refused(name: s
     ):
         verdict = await judge(case, signer)
         assert verdict.verdict is Verdict.INVALID
-        assert f"signed_by does not name the signer (signed by {BEACON}" in verdict.detail
+        assert f"signed_by does not name the signer (certificate of {BEACON}" in verdict.detail
     assert "signs another digest" in (await judge(case, digest=DIGEST)).detail
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -9,21 +10,26 @@ from datetime import timedelta
 from typing import cast
 
 from core.agents_file.loader import load_agents
+from core.foundry_rate import Heartbeat
 from core.model import Agent
+from core.release.message import ReleaseMessage
 from handlers.events.event_queued import handle_event
 from handlers.gateways.foundry.rate_limiter import MAX_SLOT_WAIT_SECONDS, FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from handlers.gateways.in_memory.instances import InMemoryInstances
 from handlers.gateways.in_memory.journal import InMemoryJournal
 from handlers.gateways.in_memory.release_queue import InMemoryReleaseQueue
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
 from handlers.gateways.interfaces import Gateways
 from handlers.prune_versions import run
 from handlers.prune_versions.run import prune_versions
-from handlers.release_agent.reconcile import reconcile
+from handlers.release_agent.next_message import PUT_BACK_SECONDS
+from handlers.release_agent.reconcile import handle_message, reconcile
 from tests.fuzz.foundry import AGENT, HTTP, VERSION, ScriptedFoundry
 from tests.fuzz.gateways import SETTINGS, in_memory_gateways
 from tests.fuzz.wire import Answer
+from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.builders import push_data, push_event
 
 NAMES = [f"agent-{number}" for number in range(25)]
@@ -87,6 +93,24 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
     assert "429" in str(line["detail"])
     assert cast("InMemoryReleaseQueue", gateways.release_queue).sent[-1] == ("agent-0", 0.0)
     assert cast("InMemoryStateStore", gateways.state_store).releases["agent-0"].lease_id == 0
+
+
+@in_virtual_time
+async def test_a_message_whose_release_another_instance_takes_goes_back_to_the_queue() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    await instances.exchange(Heartbeat("0", calm=0.0))
+    gateways = replace(in_memory_gateways(), clock=clock, rate_limiter=FoundryRateLimiter(0.1, instances, "1"))
+    await pushed(gateways)
+    message = ReleaseMessage("agent-0", "00-1-2-01")
+    async with gateways.rate_limiter.slot(clock, clock.sleep):
+        gateways.rate_limiter.record_refusal(clock.monotonic())
+        await asyncio.sleep(1)
+        await handle_message(message.to_json(), AGENTS, SETTINGS, gateways)
+    queue = cast("InMemoryReleaseQueue", gateways.release_queue)
+    assert queue.sent[-1] == ("agent-0", PUT_BACK_SECONDS)
+    assert queue.traceparents[-1] == message.traceparent
+    assert "agent-0" not in cast("InMemoryStateStore", gateways.state_store).releases, "no lease was taken"
 
 
 async def test_pruning_starts_with_no_further_agent_once_its_time_is_up() -> None:

@@ -110,6 +110,22 @@ async def test_a_process_that_stood_still_between_its_first_reads_announces_noth
 
 
 @in_virtual_time
+async def test_a_process_that_stood_still_since_an_earlier_pause_reports_a_pause_once() -> None:
+    app = await live_app()
+    await user_commands.pause((AGENT,), "wait", "ann", app.gateways)
+    await app.pushed("v2", "b")
+    old = await app.state_store.get_desired(AGENT)
+    await app.pushed("v3", "c")
+    await app.released()
+    current, app.gateways = app.gateways, replace(app.gateways, state_store=StaleOnce(app, old))
+    await app.released()
+    app.gateways = current
+    await app.released()
+    paused = [line["generation"] for line in app.journal.lines if line["reason"] == "PAUSED" and "tag" in line]
+    assert paused == [(await app.state_store.get_desired(AGENT)).generation]
+
+
+@in_virtual_time
 async def test_a_failed_check_is_recorded_once() -> None:
     app = await live_app()
     app.foundry.answers["b" * 64] = ("pong", "oops")
