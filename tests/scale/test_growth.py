@@ -6,10 +6,10 @@ import pytest
 
 from bench.journal import bytes_watched, explain
 from bench.lists import rotation_requests, tag_requests, variable_requests
-from bench.one_release import KNOWN_TIMES, overhead
 from bench.report import Row, page, page_with
 from bench.unasked import NEEDED, release_calls
 from tests.scale.hours import measure_hour
+from tests.scale.one_release import KNOWN_TIMES, overhead
 from tests.simulation.virtual_time import run
 
 
