@@ -1,10 +1,12 @@
-"""When to read a version again: often where few releases wait, rarely where many do."""
+"""When to read a version again: often where few releases wait or it is expected, rarely where many do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.foundry_rate import LoadSnapshot
+from core.state.release import MAX_PROVISIONING_TIMES, ReleaseState
 
 MAX_POLL_SECONDS = 10.0
 """The longest pause where few releases wait."""
@@ -24,6 +26,17 @@ EXPECTED_SECONDS, EXPECTED_SHARE = 1.0, 0.05
 """A version is expected so long before and after each known time: that much, and a share of the time."""
 RARE_POLLS = 5.0
 """Before the first known time the pause is so many first pauses: a version may fail, or be quicker than all others."""
+
+MAX_PROVISIONING_SECONDS = 3600.0
+"""A longer time says that the process or its clock stood still, and nothing about the next version."""
+
+
+def provisioned(state: ReleaseState, seconds: float | None) -> ReleaseState:
+    """The candidate became active after so many seconds, where that is known."""
+    if seconds is None or not 0 < seconds <= MAX_PROVISIONING_SECONDS:
+        return state
+    times = (*state.provisioning_seconds, round(seconds, 2))
+    return replace(state, provisioning_seconds=times[-MAX_PROVISIONING_TIMES:])
 
 
 def seconds_to_next_poll(waited: float, first: float, load: LoadSnapshot, known: Sequence[float] = ()) -> float:

@@ -14,7 +14,6 @@ from core.release.inputs import FIXED_BY_A_SECRET, Definition, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
-    MAX_PROVISIONING_TIMES,
     MAX_REMEMBERED_IMAGES,
     DeletedVersion,
     GoodVersion,
@@ -32,8 +31,6 @@ EVALUATED_AGAIN = frozenset({Reason.EVALUATION_FAILED, Reason.EVALUATION_INCONCL
 """After these a release of the same version, which a person asks for, evaluates it once more."""
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
-MAX_PROVISIONING_SECONDS = 3600.0
-"""A longer time says that the process or its clock stood still, and nothing about the next version."""
 NEW_VERSION = timedelta(hours=1)
 """How long versions that did not go live are remembered: longer than any list lags, or than clocks differ."""
 
@@ -138,14 +135,6 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
         fingerprints={**state.fingerprints, version.number: state.fingerprint},
         create_count=state.create_count + 1,
     )
-
-
-def provisioned(state: ReleaseState, seconds: float | None) -> ReleaseState:
-    """The candidate became active after so many seconds, where that is known."""
-    if seconds is None or not 0 < seconds <= MAX_PROVISIONING_SECONDS:
-        return state
-    times = (*state.provisioning_seconds, round(seconds, 2))
-    return replace(state, provisioning_seconds=times[-MAX_PROVISIONING_TIMES:])
 
 
 def deleting_duplicate(state: ReleaseState, version: Version) -> ReleaseState:

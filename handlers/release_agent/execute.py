@@ -40,6 +40,7 @@ from core.release.gates.check import after_check
 from core.release.gates.confirm import after_confirm
 from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
+from core.release.poll_schedule import provisioned
 from core.release_outcome import seconds_since
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
@@ -173,7 +174,7 @@ async def _take_state(
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    clock, release = run.gateways.clock, transitions.provisioned(inputs.release, run.poller.provisioning_seconds)
+    clock, release = run.gateways.clock, provisioned(inputs.release, run.poller.provisioning_seconds)
     read, observed, definition = None, inputs.observed, inputs.observed.release_definition
     if not run.spec.release.verify:  # else the read after the questions is the second one: no traffic moves before
         await clock.sleep(CONFIRM_GAP_SECONDS)

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.foundry_rate import LoadSnapshot
-from core.release import transitions
-from core.release.poll_schedule import seconds_to_next_poll
+from core.release.poll_schedule import provisioned, seconds_to_next_poll
 from core.state.release import ReleaseState
 
 ALONE = LoadSnapshot(1, 5.0)
@@ -97,5 +96,5 @@ def test_no_history_makes_polls_late_or_more_than_the_rate(
 def test_the_last_twenty_times_are_kept_and_none_of_a_clock_that_jumped() -> None:
     state = ReleaseState()
     for seconds in (None, 0.0, -5.0, float("nan"), float("inf"), 1e9, *range(1, 23)):
-        state = transitions.provisioned(state, seconds)
+        state = provisioned(state, seconds)
     assert state.provisioning_seconds == tuple(range(3, 23))
