@@ -9,7 +9,7 @@ from statistics import median
 
 from bench.imports import SDKS, import_time
 from bench.report import Row
-from bench.testbed import INSPECTED, Effort, Request, Testbed, hosted_agent, start_testbed
+from bench.testbed import INSPECTED, SIGNED, Effort, Request, Testbed, hosted_agent, start_testbed
 from local.endpoints import ROOT
 from local.stack_client import Host, host
 
@@ -19,6 +19,7 @@ SHORT_POLL = {"POLL_SECONDS": "0.5"}
 READS, WRITE = ("lease and state", "agent, versions, secrets"), ("pending write and last read",)
 PIN = ("the live version", "pending write and last read", "the pin")
 INSPECTION = ("the image configuration",)
+SIGNATURE = ("the signature's manifest", "its bundle")
 """The steps that have to wait for the step before, one round trip each."""
 RELEASE, EVENTS = "release_agent", "event_queued"
 PARTS = ("blob", "foundry", "vault", "identity", "registry_tls")
@@ -34,14 +35,14 @@ class Measurement:
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Warm with one secret and with many, with inspection, with a pin, cold, and the cold start."""
+    """Warm with one secret and with many, with inspection, with a signature, with a pin, cold, and the cold start."""
     repeats = effort.choose(7, 3)
     pinned = [f"pin-{n}" for n in range(repeats)]
-    agents = {"warm-up": 1, "one": 1, "many": 40, INSPECTED: 1, "cold": 1, **dict.fromkeys(pinned, 1)}
+    agents = {"warm-up": 1, "one": 1, "many": 40, INSPECTED: 1, SIGNED: 1, "cold": 1, **dict.fromkeys(pinned, 1)}
     with start_testbed(agents) as testbed, host(testbed.running, only=[EVENTS], settings=SHORT_POLL):
         testbed.provisioning(0.1)
         with host(testbed.running, only=[RELEASE], settings=SHORT_POLL) as functions:
-            for agent in ("warm-up", "one", "many", INSPECTED):
+            for agent in ("warm-up", "one", "many", INSPECTED, SIGNED):
                 _measure(testbed, functions, agent)
             testbed.delay(DELAY)
             yield _row("warm, 1 secret", 4, [_measure(testbed, functions, "one") for _ in range(repeats)])
@@ -49,6 +50,7 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield _row(
                 "warm, inspected", None, [_measure(testbed, functions, INSPECTED) for _ in range(repeats)], INSPECTION
             )
+            yield _row("warm, signed", 5, [_measure(testbed, functions, SIGNED) for _ in range(repeats)], SIGNATURE)
             for agent in pinned:
                 _create_unpinned(testbed, agent)
             yield _row("warm, with a pin", 6, [_measure(testbed, functions, agent) for agent in pinned], PIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from azure.ai.projects.models import ContainerConfiguration, HostedAgentDefinition, ProtocolVersionRecord
 
+from local.signing import sign_image, stack_key
 from local.stack_client import StackClient, eventually, stack
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ PRODUCT_DEFAULTS = {"POLL_SECONDS": ""}
 """The stack sets a shorter poll interval than the product's default; an empty value unsets it."""
 INSPECTED = "inspected"
 """Agents whose names start so have their images inspected in the registry."""
+SIGNED = "signed"
+"""Agents whose names start so also need a signature, which is there before the tag."""
 BASE = "/api/projects/demo/agents"
 
 
@@ -100,8 +104,12 @@ class Testbed:
 
     def push(self, agent: str) -> float:
         """Push a new image to the agent's repository; returns the time of the start."""
+        repository, salt = f"agents/{agent}", str(time.time_ns())
+        if agent.startswith(SIGNED):
+            digest, key = self.running.push(repository, None, salt=salt), stack_key(self.running.folder)
+            asyncio.run(sign_image(self.running.endpoints["registry"], repository, digest, key))
         now = time.time()
-        self.running.push(f"agents/{agent}", f"v{time.time_ns()}", salt=str(time.time_ns()))
+        self.running.push(repository, f"v{time.time_ns()}", salt=salt)
         return now
 
 
@@ -121,8 +129,9 @@ def start_testbed(agents: Mapping[str, int], more: Mapping[str, object] | None =
 def agent_spec(agent: str, secrets: int) -> Mapping[str, object]:
     """The spec of an agent."""
     env = {f"SECRET_{n}": {"secret": f"secret-{n}"} for n in range(secrets)}
-    inspect = "best-effort" if agent.startswith(INSPECTED) else "never"
-    return {"repository": f"agents/{agent}", "env": env, "inspect": inspect}
+    inspect = "best-effort" if agent.startswith((INSPECTED, SIGNED)) else "never"
+    release = {"signed_by": [{"key": "signing/release.pub"}]} if agent.startswith(SIGNED) else {}
+    return {"repository": f"agents/{agent}", "env": env, "inspect": inspect, "release": release}
 
 
 def hosted_agent(image: str, **environment: str) -> HostedAgentDefinition:

@@ -27,14 +27,20 @@ def find_drift(release: ReleaseState, agent: Agent | None, live: Version | None)
 
     ``live`` is the last good version, from its own read.
     """
+    moved = find_moved_traffic(release, agent)
     if agent is None:
-        return {AGENT_GONE: "the agent does not exist any more"}
-    drift = {**_routing_drift(release, agent), **_version_drift(release, live)}
+        return moved
+    drift = {**moved, **_version_drift(release, live)}
     if release.identity and agent.identity and agent.identity != release.identity:
         drift[f"identity {agent.identity}"] = "the agent runs as another identity, without the roles of the earlier one"
     if not agent.enabled:
         drift["disabled"] = "the agent is disabled"
     return drift
+
+
+def find_moved_traffic(release: ReleaseState, agent: Agent | None) -> dict[str, str]:
+    """The differences, named as above, after which the last good version does not serve as Slipway left it."""
+    return {AGENT_GONE: "the agent does not exist any more"} if agent is None else _routing_drift(release, agent)
 
 
 def find_gone_images(release: ReleaseState, gone: Collection[str]) -> dict[str, str]:

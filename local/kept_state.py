@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.foundry.server import Foundry
-from local.foundry.state import AgentState, Provisioning, VersionState
+from local.foundry.state import AgentState, Project, Provisioning, VersionState
 from local.private_files import write_private
 from local.registry.repository import Repository
 from local.registry.server import Registry
@@ -36,11 +36,12 @@ def save(folder: Path, parts: StandIns) -> None:
     """Write the state of all stand-ins."""
     project = parts.foundry.project
     state = {
-        "agents": {name: _agent(agent) for name, agent in project.agents.items()},
-        "toolboxes": project.toolboxes,
+        **_project(project),
+        "projects": {name: _project(other.project) for name, other in parts.foundry.others.items()},
         "provisioning": asdict(project.provisioning),
         "repositories": {name: _repository(repository) for name, repository in parts.registry.repositories.items()},
-        "secrets": {name: [asdict(version) for version in versions] for name, versions in parts.vault.secrets.items()},
+        "secrets": _secrets(parts.vault.secrets),
+        "vaults": {name: _secrets(secrets) for name, secrets in parts.vault.others.items()},
         "telemetry": list(parts.telemetry.items),
     }
     write_private(folder / FILE, json.dumps(state).encode())
@@ -59,16 +60,28 @@ def take(folder: Path) -> Json | None:
 async def restore(state: Mapping[str, Any], parts: StandIns) -> None:
     """Give the stand-ins the saved state; a version that had not started yet starts now."""
     project = parts.foundry.project
-    now = project.clock()
-    project.agents |= {name: _read_agent(agent, now) for name, agent in state["agents"].items()}
-    project.toolboxes |= state["toolboxes"]
     project.provisioning = Provisioning(**state["provisioning"])
+    _restore_project(state, project)
+    for name, saved in state.get("projects", {}).items():
+        _restore_project(saved, parts.foundry.other(name).project)
     parts.registry.repositories |= {name: _read_repository(saved) for name, saved in state["repositories"].items()}
-    for name, versions in state["secrets"].items():
-        parts.vault.secrets[name] = [SecretVersion(**version) for version in versions]
+    for vault, secrets in {"": state["secrets"], **state.get("vaults", {})}.items():
+        for name, versions in secrets.items():
+            parts.vault.secrets_in(vault)[name] = [SecretVersion(**version) for version in versions]
     parts.telemetry.items.extend(state["telemetry"])
     parts.telemetry.received = len(state["telemetry"])
     await parts.foundry.restart_agents()
+
+
+def _project(project: Project) -> Json:
+    agents = {name: _agent(agent) for name, agent in project.agents.items()}
+    return {"agents": agents, "toolboxes": project.toolboxes}
+
+
+def _restore_project(saved: Mapping[str, Any], project: Project) -> None:
+    now = project.clock()
+    project.agents |= {name: _read_agent(agent, now) for name, agent in saved["agents"].items()}
+    project.toolboxes |= saved["toolboxes"]
 
 
 def _agent(agent: AgentState) -> Json:
@@ -81,6 +94,10 @@ def _read_agent(saved: Json, now: float) -> AgentState:
     for version in versions.values():
         version.ready_at = now if math.isinf(version.ready_at) else version.ready_at
     return AgentState(**saved | {"versions": versions, "deleted_sessions": set(saved["deleted_sessions"])})
+
+
+def _secrets(secrets: Mapping[str, list[SecretVersion]]) -> Json:
+    return {name: [asdict(version) for version in versions] for name, versions in secrets.items()}
 
 
 def _repository(repository: Repository) -> Json:

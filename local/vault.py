@@ -42,7 +42,7 @@ class SecretVersion:
 class Vault(StandIn):
     """A vault; ``PUT /_local/secrets/<name>`` adds a version without a token.
 
-    Each name below ``/vaults/`` is a vault of its own, which begins empty and is gone when the stack stops;
+    Each name below ``/vaults/`` is a vault of its own, which begins empty;
     ``PUT /_local/vaults/<vault>/secrets/<name>`` adds a version there.
     """
 
@@ -52,7 +52,8 @@ class Vault(StandIn):
         super().__init__()
         self.vault = vault
         self.secrets: dict[str, list[SecretVersion]] = {}
-        self._others: dict[str, dict[str, list[SecretVersion]]] = {}
+        self.others: dict[str, dict[str, list[SecretVersion]]] = {}
+        """Vault below ``/vaults/`` -> its secrets."""
         self._on_event = on_event
 
     def routes(self) -> list[web.RouteDef]:
@@ -72,7 +73,7 @@ class Vault(StandIn):
 
     def secrets_in(self, vault: str) -> dict[str, list[SecretVersion]]:
         """Return the secrets of a vault below ``/vaults/``; with an empty name, those of the settings' vault."""
-        return self._others.setdefault(vault.lower(), {}) if vault else self.secrets
+        return self.others.setdefault(vault.lower(), {}) if vault else self.secrets
 
     async def put(self, name: str, secret: SecretVersion, vault: str = "") -> SecretVersion:
         """Add a version and publish its event."""

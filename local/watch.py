@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any
+
+from aiohttp import ClientSession
 
 from local.demo.output import Output, console
 from local.demo.stack_driver import JournalLine, StackDriver
@@ -10,10 +14,13 @@ from local.demo.stack_driver import JournalLine, StackDriver
 UNTIL_TIMEOUT = 60.0
 """Seconds to wait for the reason of ``--until``."""
 NO_TIMEOUT = float("inf")
+PUSHED_TAG = re.compile(r"/v2/.+/manifests/(?!sha256[:-])[^/]+")
+"""The path of a request that pushes a tag; signatures are pushed by digest, or with a tag that begins with one."""
 
 
 async def watch(endpoints: dict[str, Any], agent: str, until: str, since: str) -> int:
-    """Print decisions made since a time; return 0 once the reason ``until`` was given, 1 if it was not."""
+    """Print decisions made since a time, or since a later push; return 0 once ``until`` was given, 1 if it was not."""
+    since = max(since, await last_push(endpoints["registry"]))
     output, driver, found = Output(console()), StackDriver(endpoints), False
 
     def concerns(line: JournalLine) -> bool:
@@ -31,3 +38,11 @@ async def watch(endpoints: dict[str, Any], agent: str, until: str, since: str) -
     finally:
         await driver.close()
     return 0 if found or not until else 1
+
+
+async def last_push(registry: str) -> str:
+    """Return when any client last pushed a tag, as the journal writes a time; empty if none did."""
+    async with ClientSession() as session, session.get(f"http://{registry}/_local/requests") as answer:
+        requests = await answer.json()
+    times = [item["at"] for item in requests if item["method"] == "PUT" and PUSHED_TAG.fullmatch(item["path"])]
+    return datetime.fromtimestamp(max(times), UTC).isoformat() if times else ""

@@ -14,7 +14,9 @@ from typer.main import get_command
 
 from cli.__main__ import app
 from core.reasons import SERVICE_CODES, Reason
+from core.remedies import REMEDIES
 from docs.reference.reasons import generate
+from tests.e2e.remedies import NOT_PROVOKED, OF_COMMANDS, OF_SITUATIONS, SITUATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "reference" / "reasons"
@@ -155,6 +157,11 @@ def test_the_index_has_the_reasons_of_the_enum_in_their_order() -> None:
     listed, _, _ = INDEX.read_text().partition(SERVICE)
     expected = [(reason.value, reason.value, reason.severity, reason.meaning) for reason in Reason]
     assert ROW.findall(listed) == expected
+
+
+def test_each_remedy_is_executed_on_the_stack_or_listed_with_the_cause() -> None:
+    listed = [*SITUATIONS, *OF_COMMANDS, *OF_SITUATIONS, *NOT_PROVOKED]
+    assert sorted(listed) == sorted(REMEDIES), "tests/e2e/remedies.py"
 
 
 def test_the_index_maps_every_code_of_the_service_to_its_reason() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from cli.concurrency import read_each
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread
@@ -15,7 +16,8 @@ async def checks(agents: Agents, foundry: Foundry) -> list[Check]:
     """Check the judge of each agent that has one."""
     judges = {name: spec.release.evaluate.judge for name, spec in agents.agents.items() if spec.release.evaluate}
     targets = sorted(name for name, judge in judges.items() if judge)
-    return await read_each(targets, lambda target: _judge(target, judges[target] or "", foundry))
+    found = await read_each(targets, lambda target: _judge(target, judges[target] or "", foundry))
+    return [replace(check, agent=target) for target, check in zip(targets, found, strict=True)]
 
 
 async def _judge(target: str, judge: str, foundry: Foundry) -> Check:
@@ -29,7 +31,5 @@ async def _judge(target: str, judge: str, foundry: Foundry) -> Check:
         return unknown(check, f"no answer within {MAX_ANSWER_SECONDS:.0f} s")
     if exists:
         return ok(check, "is deployed")
-    fix = (
-        f"az cognitiveservices account deployment create --deployment-name {judge} …, or correct release.evaluate.judge"
-    )
+    fix = f"az cognitiveservices account deployment create --deployment-name {judge} …"
     return failed(check, "the project has no deployment of this name", fix)

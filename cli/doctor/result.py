@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "failed", "unknown"]
 PROGRAMS = frozenset({"az", "azd", "docker", "mkdir", "pip", "slipway"})
-"""A fix that begins with one of them is a command line."""
+"""A fix that begins with one of them is a command line; one with … is only its beginning."""
 MAX_ANSWER_SECONDS = 20.0
 """Foundry may ask to wait for minutes (429)."""
 
@@ -34,6 +34,10 @@ class Check:
     """How long ago what was found happened."""
 
     @property
+    def _is_command(self) -> bool:
+        return self.fix.partition(" ")[0] in PROGRAMS and "…" not in self.fix
+
+    @property
     def fields(self) -> CheckResult:
         """The check as JSON has it."""
         return {
@@ -44,7 +48,7 @@ class Check:
             "age_s": self.age_s,
             "detail": self.detail,
             "fix": self.fix,
-            "remedy": self.fix if self.fix.partition(" ")[0] in PROGRAMS else None,
+            "remedy": self.fix if self._is_command else None,
         }
 
 

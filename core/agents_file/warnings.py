@@ -33,7 +33,7 @@ def find_warnings(agents: Agents) -> list[Issue]:
     found = {
         Issue(_place(agents, spec.name, about), agents.lines.get(_place(agents, spec.name, keys), 1), message)
         for spec in agents.agents.values()
-        for about, keys, message in _of_agent(spec)
+        for about, keys, message in (*_of_agent(spec), *_of_stage(spec, agents))
     }
     return sorted(found, key=lambda issue: (issue.line, issue.path, issue.message))
 
@@ -53,6 +53,16 @@ def _of_agent(spec: AgentSpec) -> Iterator[tuple[KeyPath, KeyPath, str]]:
         yield (), ("cpu",), f"{message}; use 0.5 with 1Gi, 1 with 2Gi or 2 with 4Gi"
     for key, message in _of_keys(spec):
         yield key, key, message
+
+
+def _of_stage(spec: AgentSpec, agents: Agents) -> Iterator[tuple[KeyPath, KeyPath, str]]:
+    """What keeps images from a later stage, or lets them reach it unproved."""
+    modes = {agents.agents[name].release.mode for name in spec.place.upstream}
+    if "notify" in modes:
+        yield (), (), "gets no image: the stage before is in mode notify, which releases none; set its release.mode"
+    if not spec.place.soak and modes == {"manual"} and spec.release.mode == "manual":
+        message = "waits for an approval as soon as the image has one in the stage before, where it then proves nothing"
+        yield (), (), f"{message}; add soak: 1h"
 
 
 def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:

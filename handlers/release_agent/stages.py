@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, next_stage
+from core.drift import find_moved_traffic, is_watched
 from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
 from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from handlers.concurrency import gather_all, gather_two
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, StateStore
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
@@ -51,6 +54,13 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
         return True
     now, found = gateways.clock.now(), list[Promotion]()
     upstream = await read_targets(spec.place.upstream, gateways.state_store)
+    desired = await gateways.state_store.get_desired(spec.name)
+    if promote(desired, spec, upstream, now).reason is Reason.ACCEPTED:
+        try:
+            upstream = await gather_all([_with_traffic(target, gateways) for target in upstream])
+        except GatewayError as error:  # the timer wakes the target again
+            await _record(Promotion(desired, Reason.SERVICE_UNAVAILABLE, str(error)), spec, gateways)
+            return _has_release(desired)
 
     def apply(desired: DesiredState) -> DesiredState:
         found.append(promote(desired, spec, upstream, now))
@@ -65,7 +75,20 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
                 spec.name, delay=delay, traceparent=promotion.desired.newest_traceparent
             )
         await _record(promotion, spec, gateways)
-    return promotion.desired.generation > 0 or bool(promotion.desired.waiting)
+    return _has_release(promotion.desired)
+
+
+def _has_release(desired: DesiredState) -> bool:
+    return desired.generation > 0 or bool(desired.waiting)
+
+
+async def _with_traffic(target: UpstreamTarget, gateways: Gateways) -> UpstreamTarget:
+    """The target with what its traffic is: somebody may have moved it since the timer looked for drift."""
+    release = target.release
+    if not is_watched(release, gateways.clock.now()):
+        return target
+    moved = find_moved_traffic(release, await gateways.foundry.get_agent(target.name))
+    return replace(target, release=replace(release, reported_drift=(*release.reported_drift, *moved)))
 
 
 async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> None:

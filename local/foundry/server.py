@@ -33,8 +33,7 @@ BASE = "/api/projects/{project}"
 class Foundry(StandIn):
     """Projects; images must exist in the registry at ``registry_url``, or with None may be anything.
 
-    ``project`` is that of the settings. Any other name in an address is a project of its own, which begins empty and is
-    gone when the stack stops.
+    ``project`` is that of the settings. Any other name in an address is a project of its own, which begins empty.
     With a pool, images that name a program are started; without one, agents give configured answers.
     """
 
@@ -49,7 +48,9 @@ class Foundry(StandIn):
     ) -> None:
         super().__init__()
         self._clock, self._pool, self._name = clock, pool, project_name
-        self._others: dict[str, tuple[Foundry, web.UrlDispatcher]] = {}
+        self.others: dict[str, Foundry] = {}
+        """The projects beside that of the settings, by name."""
+        self._routers: dict[str, web.UrlDispatcher] = {}
         self.project = Project(clock)
         self.evaluations = Evaluations(self.project)
         self._registry_url = registry_url
@@ -62,6 +63,8 @@ class Foundry(StandIn):
 
     async def restart_agents(self) -> None:
         """Give the versions of an earlier stack their processes back."""
+        for other in self.others.values():
+            await other.restart_agents()
         if self._processes is None:
             return
         for name, agent in self.project.agents.items():
@@ -119,20 +122,24 @@ class Foundry(StandIn):
         name = request.match_info["project"]
         if self._name in ("", name):
             return None
-        if name not in self._others:
-            other = Foundry(self._registry_url, self._clock, self._pool)
+        if name not in self._routers:
+            self._routers[name] = web.UrlDispatcher()
+            self._routers[name].add_routes(self.other(name).routes())
+        return (await self._routers[name].resolve(request)).handler
+
+    def other(self, name: str) -> Foundry:
+        """Return the project of that name beside that of the settings; the first time it is made."""
+        if name not in self.others:
+            other = self.others[name] = Foundry(self._registry_url, self._clock, self._pool)
             other.url, other.project.provisioning = self.url, self.project.provisioning
-            router = web.UrlDispatcher()
-            router.add_routes(other.routes())
-            self._others[name] = other, router
-        return (await self._others[name][1].resolve(request)).handler
+        return self.others[name]
 
     async def _set_provisioning(self, request: web.Request) -> web.Response:
         try:
             self.project.provisioning = replace(self.project.provisioning, **await request.json())
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"provisioning: {error}"}, status=400)
-        for other, _ in self._others.values():
+        for other in self.others.values():
             other.project.provisioning = self.project.provisioning
         return web.json_response(vars(self.project.provisioning))
 

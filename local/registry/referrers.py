@@ -63,4 +63,5 @@ class Referrers:
 def _subject_of(manifest: dict[str, Any]) -> str | None:
     """The digest that a manifest refers to."""
     subject = manifest.get("subject")
-    return subject.get("digest") if isinstance(subject, dict) else None
+    digest = subject.get("digest") if isinstance(subject, dict) else None
+    return digest if isinstance(digest, str) else None

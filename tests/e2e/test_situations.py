@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from azure.ai.projects.models import AgentEndpointConfig, FixedRatioVersionSelec
 from azure.keyvault.secrets import SecretClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
+from core.reasons import Reason
 from local.credentials import LocalCredential
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 from local.storage.account import connection_string
+from tests.e2e.remedies import SITUATIONS
 from tests.support.builders import push_data, push_event
 from tests.support.cli_schemas import validated
 
@@ -44,12 +47,12 @@ class Night:
         self.running = running
         self.agents = running.folder / "agents.yaml"
 
-    def slipway(self, command: str, *codes: int) -> str:
+    def slipway(self, command: str, *codes: int, file: str = "good.yaml") -> str:
         """Run a command line as it is printed; it reads a copy of agents.yaml that nobody broke."""
         program, *arguments = shlex.split(command)
         assert program == "slipway"
         environment = {**self.running.endpoints["env"], "PATH": "/usr/bin:/bin", "USER": "ann"}
-        environment["AGENTS_FILE"] = str(self.running.folder / "good.yaml")
+        environment["AGENTS_FILE"] = str(self.running.folder / file)
         done = subprocess.run(
             [sys.executable, "-m", "cli", *arguments],
             cwd=ROOT,
@@ -78,6 +81,13 @@ class Night:
     def line(self, reason: str, name: str) -> bool:
         """True once the decision about the agent has arrived."""
         return any(line.get("slipway.agent") == f"{name}-agent" for line in self.running.journal(reason))
+
+    def count(self, reason: str, name: str) -> int:
+        """How many decisions about the agent with the reason have arrived."""
+        return sum(line.get("slipway.agent") == f"{name}-agent" for line in self.running.journal(reason))
+
+    def wait_for_more(self, reason: str, name: str, known: int) -> None:
+        eventually(lambda: self.count(reason, name) > known, f"another {reason} of {name}-agent", 120)
 
     def wait_for(self, reason: str, name: str) -> None:
         eventually(lambda: self.line(reason, name), f"{reason} of {name}-agent", 120)
@@ -221,3 +231,81 @@ def test_a_service_that_throttles_is_named(night: Night) -> None:
     assert (problem["reason"], "429" in problem["detail"]) == ("SERVICE_UNAVAILABLE", True)
     assert problem["remedy"] == "slipway retry throttled-agent"
     night.running.put("foundry", "/_local/faults", [])
+
+
+REASONS = {reason.lower().replace("_", "-"): reason for reason in SITUATIONS}
+NAMED = {name: SITUATIONS[reason] for name, reason in REASONS.items()}
+LIVE_BEFORE = {name: situation.after for name, situation in NAMED.items() if situation.after}
+MORE_AGENTS = "".join(
+    f"  {name}-agent: {{repository: night/{name}, {situation.agent}}}\n" for name, situation in NAMED.items()
+)
+
+
+def test_the_remedy_of_each_reason_ends_its_situation(night: Night) -> None:
+    for file in ("agents.yaml", "more.yaml"):
+        (night.running.folder / file).write_text(AGENTS + MORE_AGENTS)
+    for name, tag in LIVE_BEFORE.items():
+        night.push(name, tag)
+    for name in LIVE_BEFORE:
+        night.wait_for("LIVE", name)
+    break_everything(night)
+    for name, situation in NAMED.items():
+        night.push(name, situation.tag)
+    for name, reason in REASONS.items():
+        night.wait_for(reason, name)
+    before = {name: night.count(situation.end, name) for name, situation in NAMED.items()}
+    mend_everything(night)
+    for name, reason in REASONS.items():
+        image = f"night/{name}:{NAMED[name].tag}"
+        night.slipway(Reason[reason].remedy_for(f"{name}-agent", image=image, version="1"), file="more.yaml")
+    for name, situation in NAMED.items():
+        night.wait_for_more(situation.end, name, before[name])
+
+
+def break_everything(night: Night) -> None:
+    """Bring about what each situation needs beside its push."""
+    failing = {name: situation.fails_with for name, situation in NAMED.items() if situation.fails_with}
+    provisioning = {
+        "seconds": 0.2,
+        "fail": {f"night/{name}@": {"code": code, "message": "no"} for name, code in failing.items()},
+        "answer": {f"night/{name}@.* {item.tag}$": item.answer for name, item in NAMED.items() if item.answer},
+    }
+    night.running.put("foundry", "/_local/provisioning", provisioning)
+    faults = [refusal(name, *situation.refuse) for name, situation in NAMED.items() if situation.refuse]
+    night.running.put("foundry", "/_local/faults", faults)
+    error = {"error": {"code": "Forbidden", "message": "no"}}
+    forbidden = {"method": "GET", "path": "/secrets/forbidden-key", "status": 403, "body": error}
+    night.running.put("vault", "/_local/faults", [forbidden])
+    with night.secrets() as vault, night.running.foundry() as project:
+        vault.set_secret("forbidden-key", "the value that nobody may read")
+        vault.set_secret("expired-key", "the value that has expired", expires_on=datetime(2026, 1, 1, tzinfo=UTC))
+        project.agents.disable("agent-disabled-agent")
+
+
+def refusal(name: str, method: str, path: str, status: int, code: str) -> dict[str, Any]:
+    error = {"code": code, "message": "no"}
+    path = f"/agents/{name}-agent{path}([/?]|$)"
+    return {"method": method, "path": path, "status": status, "body": {"error": error}}
+
+
+def mend_everything(night: Night) -> None:
+    """Remove each cause, as the help of its reason says."""
+    night.running.put("foundry", "/_local/provisioning", {"seconds": 0.2, "fail": {}, "answer": {}})
+    for part in ("foundry", "vault"):
+        night.running.put(part, "/_local/faults", [])
+    with night.secrets() as vault, night.running.foundry() as project:
+        vault.set_secret("expired-key", "the value that is valid")
+        project.agents.enable("agent-disabled-agent")
+
+
+def test_what_a_command_answers_names_a_command_that_works(night: Night) -> None:
+    agent = "disabled-agent"
+    for command, codes, reason in (
+        (f"slipway unhold {agent}", (4,), Reason.NOTHING_HELD),
+        (f"slipway approve {agent} --version 99", (4,), Reason.NOTHING_TO_APPROVE),
+        (f"slipway hold {agent} --digest sha256:{'a' * 64} --why rumour", (), Reason.HOLD_SET),
+    ):
+        (change,) = validated(command.split()[1], night.slipway(f"{command} --json", *codes))
+        assert (change["reason"], change["remedy"]) == (reason.value, reason.remedy_for(agent))
+        night.slipway(change["remedy"])
+    assert night.status()["disabled"]["holds"] == []

@@ -120,6 +120,22 @@ def test_a_mistake_of_the_agent_is_reported_once_for_all_stages() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ("[{project: eu}, {project: us}]", "agents.hello.stages.1: waits for an approval as soon as the image has one"),
+        ("[{project: eu}, {project: us, soak: 1h}]", ""),
+        ("[{project: eu}, {project: us, release: {mode: auto}}]", ""),
+        ("[{project: eu, release: {mode: auto}}, {project: us}]", ""),
+        ("[{project: eu, release: {mode: notify}}, {project: us, soak: 1h}]", "agents.hello.stages.1: gets no image"),
+    ],
+)
+def test_a_stage_that_images_reach_unproved_or_never_is_a_warning(stages: str, expected: str) -> None:
+    text = f"{HEAD}defaults: {{release: {{mode: manual}}}}\n{ONE}{stages}\n"
+    found = warnings(load_agents(text.encode()))
+    assert [warning.startswith(expected) for warning in found] == ([True] if expected else [])
+
+
 def test_warnings_and_past_freezes_name_the_stage() -> None:
     freeze = "{start: 2020-01-01, end: 2020-01-02}"
     stage = f"{{project: eu, cpu: 4, release: {{windows: {{freezes: {freeze}}}}}}}"

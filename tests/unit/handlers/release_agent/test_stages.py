@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.model import Failure
+from core.agents_file.loader import load_agents
+from core.model import Failure, Push, Routing
 from core.reasons import Reason
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
@@ -91,6 +92,38 @@ async def test_a_rollback_in_staging_within_the_time_stops_the_image() -> None:
         await app.run_queue()
     assert await images(app) == (["a", "b"], ["a"], ["a"])
     assert "STAGE_CANCELLED" in reasons(app, EU)
+
+
+async def test_traffic_that_somebody_moved_back_in_staging_stops_the_image_before_the_timer_sees_it() -> None:
+    app = ProjectsApp(FILE)
+    await pushed(app)
+    await app.wait(HOUR)
+    await pushed(app, "b")
+    await app.wait(HOUR / 2)
+    staging = app.foundries["default"]
+    staging.agents[STAGING].routing = Routing.to("1")
+    await app.wait(HOUR / 2)
+    assert (await images(app))[1:] == (["a"], ["a"])
+    cancelled = [line for line in app.journal.lines if line["reason"] == "STAGE_CANCELLED"]
+    assert {(line["agent"], line["detail"]) for line in cancelled} == {
+        (target, f"v-b: somebody moved the traffic of {STAGING}") for target in (EU, US)
+    }
+    staging.agents[STAGING].routing = Routing.to("2")
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert (await images(app))[1:] == (["a", "b"], ["a", "b"])
+
+
+async def test_production_waits_while_staging_does_not_say_what_serves() -> None:
+    app = ProjectsApp(FILE)
+    await pushed(app)
+    app.foundries["default"].down = TransientError("foundry", "503", "get agent hello-agent")
+    await app.wait(HOUR)
+    assert (reasons(app, EU)[-1], await images(app)) == ("SERVICE_UNAVAILABLE", (["a"], [], []))
+    app.foundries["default"].down = None
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert await images(app) == (["a"], ["a"], ["a"])
 
 
 async def test_a_hold_in_staging_within_the_time_stops_the_image_and_a_lifted_hold_lets_it_go_on() -> None:
@@ -208,6 +241,21 @@ async def test_an_operator_sends_an_image_past_its_stage_and_holds_of_the_stage_
     assert await images(app) == (["a", "b"], ["a", "b"], ["b"])
 
 
+async def test_an_image_that_the_registry_does_not_have_goes_past_no_stage() -> None:
+    app = ProjectsApp(FILE)
+    await pushed(app)
+    await app.wait(HOUR)
+    unknown = Push("agents/hello", f"sha256:{'f' * 64}", "v-f", app.clock.now(), "person")
+    await user_commands.request_release(EU, "ben", app.gateways, unknown, "hot fix")
+    await app.run_queue()
+    await app.wait(HOUR)
+    assert "IMAGE_GONE" in reasons(app, EU)
+    assert await images(app) == (["a"], ["a"], ["a"])
+    await pushed(app, "b")
+    await app.wait(HOUR)
+    assert await images(app) == (["a", "b"], ["a", "b"], ["a", "b"])
+
+
 async def test_what_was_rolled_back_in_production_does_not_come_back_by_itself() -> None:
     app = ProjectsApp(FILE)
     for letter in "ab":
@@ -269,3 +317,25 @@ async def test_a_stage_that_is_removed_leaves_a_waiting_image_where_it_is(letter
     await app.wait(HOUR)
     assert (await images(app))[1:] == ([], [])
     assert reasons(app, EU)[-1] == "AGENT_UNKNOWN"
+    app.agents = ProjectsApp(FILE).agents
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert (await images(app))[1:] == ([letter], [letter]), "the stage is back"
+
+
+async def test_a_release_ends_while_its_project_is_removed_and_goes_on_once_it_is_back() -> None:
+    app = ProjectsApp(FILE.replace("soak: 1h", "soak: 0s, release: {mode: manual}"))
+    known = app.agents
+    await pushed(app)
+    assert reasons(app, EU)[-1] == "APPROVAL_WAITING"
+    app.agents = load_agents(b"agents: {hello-agent: {repository: agents/hello}}")
+    await user_commands.approve(EU, "ana", app.gateways)
+    await app.run_queue()
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert reasons(app, EU)[-1] == "AGENT_UNKNOWN"
+    app.agents = known
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert (reasons(app, EU)[-1], "LIVE" in reasons(app, US)) == ("LIVE", False)
+    assert await images(app) == (["a"], ["a"], ["a"])
