@@ -24,7 +24,7 @@ from tests.e2e.remedies import SITUATIONS
 from tests.support.builders import push_data, push_event
 from tests.support.cli_schemas import validated
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 NAMES = (
     *("exits", "disabled", "missing", "forbidden", "platform", "held", "paused", "moved", "poisoned", "approval"),
