@@ -49,7 +49,7 @@ infra: $(READY)  ## test infra/ and its hooks; compile and evaluate if BICEP or 
 rehearse: $(READY)  ## bring deployments up and down as azd does, without Azure; needs a Bicep compiler as infra does
 	@$(BIN)/python -m local rehearse
 
-demo: $(READY)  ## show a push going live in half a minute, on local stand-ins
+demo: $(READY)  ## show within a minute how pushes go live, on local stand-ins
 	@$(BIN)/python -m local demo $(ARGS)
 
 screenshots: $(READY)  ## take the README's pictures of the telemetry page, from a run of the demo

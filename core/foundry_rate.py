@@ -17,12 +17,16 @@ RELEASE_READS_PER_SECOND = 0.12
 """What a running release asks for on average: several reads at its start and end, one now and then between."""
 MAX_READ_QUEUE_SECONDS = 2.0
 """How long a read may have to wait while another release still starts: ten pages then take half a lease."""
+DECISION_READS, MAX_DECISION_SECONDS = 3, 10.0
+"""The reads of one decision, and how long they may take: a write follows reads of the last 20 s."""
 MAX_READ_QUEUE = 2
 """So many reads may wait in any case: at a small share of the rate two of them take longer."""
 RATE_AFTER_REFUSAL = 0.7
 """What is left of the rate after a 429."""
 RATE_DOUBLES_AFTER_SECONDS = 30.0
 """After so long without a 429 twice the rate is tried."""
+RECOVERY_READS = 12
+"""So many reads without a 429 must be possible before twice the rate is tried, which takes longer at a small rate."""
 MIN_READS_PER_SECOND = 0.1
 """What is left of the rate, however often Foundry refuses."""
 HEARTBEAT_SECONDS = 15.0
@@ -94,21 +98,27 @@ def takes_releases(own: str, others: Collection[str], at_once: float) -> bool:
     return sum(other < own for other in others) < max(1, int(at_once / RELEASES_OF_AN_INSTANCE))
 
 
-def may_go_on(ahead: int, load: LoadSnapshot) -> bool:
+def may_go_on(ahead: int, queue_seconds: float, load: LoadSnapshot) -> bool:
     """Whether a release may read on: each one without a recent 429, then those that began first.
 
     Otherwise the reads of all releases are refused in turn, and none gets the several answers in a row that it needs.
+    ``queue_seconds``: how long a read waits for its turn now, less than nothing where several may go at once.
     """
-    return not load.throttled or ahead < load.releases_at_once
+    if not load.throttled:
+        return True
+    last_answer = queue_seconds + DECISION_READS / load.reads_per_second
+    return ahead < load.releases_at_once and last_answer <= MAX_DECISION_SECONDS
 
 
 def may_start(ahead: int, queue_seconds: float, load: LoadSnapshot) -> bool:
     """Whether a release may start: as ``may_go_on``, and where few reads wait; the oldest one starts in any case.
 
-    ``queue_seconds``: how long a read waits for its turn now; a list of many pages waits once for each page.
+    A list of many pages waits once for each page.
     """
+    if not load.throttled or ahead == 0:
+        return True
     longest = max(MAX_READ_QUEUE_SECONDS, MAX_READ_QUEUE / load.reads_per_second)
-    return may_go_on(ahead, load) and (not load.throttled or ahead == 0 or queue_seconds < longest)
+    return ahead < load.releases_at_once and queue_seconds < longest
 
 
 def rate_after_refusal(reads_per_second: float) -> float:
@@ -118,4 +128,10 @@ def rate_after_refusal(reads_per_second: float) -> float:
 
 def recovered_rate(reads_per_second: float, calm_seconds: float, most: float) -> float:
     """The rate after so many seconds without a 429."""
-    return min(most, reads_per_second * math.exp2(min(calm_seconds / RATE_DOUBLES_AFTER_SECONDS, 60.0)))
+    doubles_after = max(RATE_DOUBLES_AFTER_SECONDS, RECOVERY_READS / reads_per_second)
+    return min(most, reads_per_second * math.exp2(min(calm_seconds / doubles_after, 60.0)))
+
+
+def is_throttled(reads_per_second: float, calm_seconds: float) -> bool:
+    """Whether a 429 counts still; ``reads_per_second`` is what it left of the rate."""
+    return calm_seconds < max(THROTTLED_SECONDS, 2 * RECOVERY_READS / reads_per_second)

@@ -90,7 +90,7 @@ async def _up(options: Options) -> int:
 def run_demo(
     picture: Annotated[Path | None, typer.Option(help="Also write the screen to this SVG file.")] = None,
 ) -> None:
-    """Show what Slipway does, from a push to live, in half a minute; exit 0 only if every check passed."""
+    """Show within a minute what Slipway does, from a push to live; exit 0 only if every check passed."""
     from local.demo.run import main
 
     raise typer.Exit(main(picture))

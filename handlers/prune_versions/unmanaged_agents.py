@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from core.definition import FINGERPRINT
 from core.model import Version
@@ -10,7 +11,7 @@ from core.reasons import Reason
 from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.images_in_use import ImagesInUse, known_agents, record_images
+from handlers.images_in_use import ALL_STATES, ImagesInUse, known_agents, record_images
 from handlers.telemetry.decision_log import DecisionLog
 
 MARKER = "not-managed"
@@ -20,12 +21,18 @@ MAX_CONCURRENT = 4
 async def report_unmanaged(
     managed: Collection[str], gateways: Gateways, in_use: ImagesInUse, decisions: DecisionLog
 ) -> None:
-    """Record their images, and once a day AGENT_NOT_MANAGED for each that serves and that Slipway released once."""
+    """Record their images, and once a day AGENT_NOT_MANAGED for each that serves and that Slipway released once.
+
+    Where a project cannot be listed, the agents that Slipway has a state of are recorded all the same.
+    """
+    refusal, known = "", list[str]()
     try:
-        names = [name for name in await known_agents(gateways) if name not in managed]
+        known = await known_agents(gateways)
     except GatewayError as error:
-        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, str(error))
-        return
+        refusal = str(error)
+        with suppress(GatewayError):
+            known = sorted(await gateways.state_store.list_agents(ALL_STATES))
+    names = [name for name in known if name not in managed]
     today = gateways.clock.now().date().isoformat()
     is_first = bool(names) and await gateways.state_store.read_marker(MARKER) != today
 
@@ -42,8 +49,10 @@ async def report_unmanaged(
             decisions.record(Reason.AGENT_NOT_MANAGED, f"version {live} serves", agent=name, version=live)
         return True
 
-    if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first:
+    if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first and not refusal:
         await gateways.state_store.write_marker(MARKER, today)
+    if refusal:
+        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, refusal)
 
 
 def _is_ours(versions: Collection[Version]) -> bool:

@@ -42,5 +42,9 @@ class Poller:
         pause = seconds_to_next_poll(self._waited, self._first_poll, load)
         with self._rate_limiter.polling():
             await self._keeper.sleep(max(pause - spent, pause / 2))
-            await self._rate_limiter.wait_to_go_on(self._began, self._clock, self._keeper.sleep)
+            await self.wait_to_go_on()
         self._polled_at = self._clock.monotonic()
+
+    async def wait_to_go_on(self) -> None:
+        """After a 429, wait while older releases go on; raises LeaseLostError."""
+        await self._rate_limiter.wait_to_go_on(self._began, self._clock, self._keeper.sleep)

@@ -208,6 +208,7 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
 
 async def _read(run: ReleaseContext, progress: Progress) -> Prefetch:
     """The next reads; beside them the receipt of the last write is saved, and the commit's statuses are sent."""
+    await run.poller.wait_to_go_on()
     reads = run.observer.read_again(progress.desired, progress.observed, progress.polled_version)
     sending = run.log.commits.send()  # what is not accepted stays for the next reads
     if not progress.receipt_due:

@@ -11,13 +11,17 @@ from local.demo.stack_driver import StackDriver
 
 
 async def play_side_by_side(scenes: Sequence[tuple[str, Scene]], driver: StackDriver, output: Output) -> None:
-    """Play scenes beside their agents' names, in the order of the screen: those of one agent follow each other."""
+    """Play scenes beside their agents' names, in the order of the screen.
+
+    The first is played alone, while every service is slow; then the scenes of each agent follow each other.
+    """
     places = [Place(output.console) for _ in scenes]
     parts = [Output(place, scenes=number) for number, place in enumerate(places)]
     newest: dict[str, asyncio.Task[None]] = {}
     tasks: list[asyncio.Task[None]] = []
     for part, (agent, scene) in zip(parts, scenes, strict=True):
-        newest[agent] = asyncio.create_task(_play(scene, Scenario(driver, part), newest.get(agent)))
+        before = newest.get(agent, tasks[0] if tasks else None)
+        newest[agent] = asyncio.create_task(_play(scene, Scenario(driver, part), before))
         tasks.append(newest[agent])
     try:
         for place, part, task in zip(places, parts, tasks, strict=True):

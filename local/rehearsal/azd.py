@@ -80,7 +80,8 @@ class Azd:
         await self._ask("POST", f"{path}/validate", body)
         deployment = await self._ask("PUT", path, body)
         for name, output in deployment["properties"]["outputs"].items():
-            self.env[name] = str(output["value"])
+            value = output["value"]
+            self.env[name] = value if isinstance(value, str) else json.dumps(value)
 
     async def deploy(self) -> None:
         """Find the function app by its tag, and publish the package to it."""

@@ -51,6 +51,7 @@ class Expressions:
             "format": lambda text, *values: text.format(*values),
             "guid": lambda *values: str(uuid.uuid5(uuid.NAMESPACE_URL, "-".join(map(str, values)))),
             "extensionResourceId": lambda scope, kind, name: f"{scope}/providers/{kind}/{name}",
+            "createArray": lambda *values: list(values),
             "true": lambda: True,
             "false": lambda: False,
             "and": lambda *values: all(values),

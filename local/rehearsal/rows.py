@@ -32,6 +32,24 @@ async def created_sources(world: World) -> str:
     return await _up_again_and_down(world, world.azd("try", **new, VAULT_NAME="try-vault"))
 
 
+async def more_projects(world: World) -> str:
+    """A second project, with a vault of its own, in another group."""
+    group = SHARED.replace("rg-shared", "rg-eu")
+    account = f"{group}/providers/Microsoft.CognitiveServices/accounts/demo-eu"
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/demo-eu-vault"
+    world.arm.put(group, location="swedencentral")
+    world.arm.put(account, properties={"customSubDomainName": "demo-eu"})
+    world.arm.put(f"{account}/projects/demo", identity={"principalId": "eu-project"}, name="demo-eu/demo")
+    properties = {"vaultUri": "https://demo-eu-vault.vault.azure.net/", "enableRbacAuthorization": True}
+    world.arm.put(vault, location="swedencentral", properties=properties)
+    world.guard()
+    more = {"MORE_PROJECT_IDS": f"{account}/projects/demo", "MORE_VAULT_IDS": vault}
+    azd = world.azd("more", **more)
+    await azd.up()
+    _expect(len(_subscriptions(world)) == 3, f"subscriptions are {_subscriptions(world)}")
+    return await _down(world, azd)
+
+
 async def straight_delivery(world: World) -> str:
     """Events go straight to the functions; then to the queue again."""
     azd = world.azd("dev", EVENT_DELIVERY="function")
@@ -142,6 +160,7 @@ async def missing_rights(world: World) -> str:
 ROWS: Sequence[Row] = (
     default_wishes,
     created_sources,
+    more_projects,
     straight_delivery,
     no_roles,
     lists_with_spaces,

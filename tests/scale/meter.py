@@ -17,6 +17,8 @@ from tests.simulation.virtual_time import VirtualClock
 
 READS = frozenset({"get_agent", "get_version", "list_versions"})
 """Calls that wait for the rate limiter in the real gateway."""
+BURST = 5.0
+"""Requests that Foundry accepts at once where it accepts fewer a second."""
 PAGE = 100
 """Versions that one request lists."""
 
@@ -34,7 +36,7 @@ class SlowFoundry(InMemoryFoundry):
 
 
 class RateLimit:
-    """A token bucket of one second's requests, or of one request where that is less; None: no limit."""
+    """A token bucket of one second's requests; None: no limit."""
 
     def __init__(self, clock: VirtualClock, requests_per_second: float | None) -> None:
         self._clock = clock
@@ -46,7 +48,7 @@ class RateLimit:
         if self._rate is None:
             return 0.0
         now = self._clock.monotonic()
-        self._tokens = min(max(1.0, self._rate), self._tokens + (now - self._filled_at) * self._rate)
+        self._tokens = min(max(BURST, self._rate), self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1

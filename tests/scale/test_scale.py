@@ -22,3 +22,9 @@ def test_with_a_rate_limit_a_budget_brings_more_pushes_live() -> None:
     without, with_budget = measure(load).measured, measure(replace(load, read_budget=DEFAULT_BUDGET)).measured
     assert len(with_budget.lead_times) > 3 * len(without.lead_times)
     assert with_budget.foundry["429"] < without.foundry["429"] / 5
+
+
+def test_at_a_fifth_of_a_request_a_second_pushes_go_live() -> None:
+    load = Load(100, 20, 1, minutes=20, foundry_limit=0.2, read_budget=DEFAULT_BUDGET)
+    most = 0.2 * 20 * 60 / 14
+    assert len(measure(load).measured.lead_times) > most / 4

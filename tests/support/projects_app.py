@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from core.agents_file.loader import load_agents
 from core.model import Agent, Secret, SecretUnavailable
 from handlers.gateways.foundry.projects import FoundryProjects
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
 from handlers.gateways.project_vaults import ProjectVaults
@@ -29,15 +31,24 @@ class ProjectFoundry(InMemoryFoundry):
     """One project; while ``down`` is set, every read fails with it."""
 
     down: Exception | None = None
+    seconds_until_failure = 0.0
     closed = False
 
     async def close(self) -> None:
         self.closed = True
 
     async def get_agent(self, name: str) -> Agent | None:
-        if self.down:
-            raise self.down
+        await self._fail()
         return await super().get_agent(name)
+
+    async def list_agents(self) -> Sequence[str]:
+        await self._fail()
+        return await super().list_agents()
+
+    async def _fail(self) -> None:
+        if self.down:
+            await self.clock.sleep(self.seconds_until_failure)
+            raise self.down
 
 
 class ProjectVault(InMemoryKeyVault):
@@ -58,10 +69,11 @@ class ProjectVault(InMemoryKeyVault):
 class ProjectsApp(App):
     """The handlers' arguments; ``file`` is agents.yaml without the projects. ``vault`` is that of the project eu."""
 
-    def __init__(self, file: str, projects: str = PROJECTS) -> None:
-        super().__init__(agents=load_agents(f"{projects}{file}".encode()), key_vault=ProjectVault())
+    def __init__(self, file: str, projects: str = PROJECTS, clock: Any = None) -> None:
+        agents = load_agents(f"{projects}{file}".encode())
+        super().__init__(clock=clock or ManualClock(), agents=agents, key_vault=ProjectVault())
         self.vault = ProjectVault()
-        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", "eu", "us")}
+        self.foundries = {name: ProjectFoundry(self.clock) for name in ("default", *self.agents.projects)}
         router = FoundryProjects(
             self.foundries["default"], lambda: self.agents.projects, lambda name, _: self.foundries[name]
         )

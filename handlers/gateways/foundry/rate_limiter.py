@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 from core.foundry_rate import (
     HEARTBEAT_SECONDS,
-    THROTTLED_SECONDS,
     LoadSnapshot,
+    is_throttled,
     may_go_on,
     may_start,
     rate_after_refusal,
@@ -65,7 +65,8 @@ class FoundryRateLimiter:
         """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
         fastest = min(self._activations) if len(self._activations) >= MIN_ACTIVATIONS else 0.0
         app_rate = recovered_rate(self._reads_per_second, now - self._refused_at, self._most) / self._share.divisor(now)
-        throttled = self._share.calm_seconds(now) < THROTTLED_SECONDS and self._most < float("inf")
+        calm = self._share.calm_seconds(now)
+        throttled = is_throttled(self._reads_per_second, calm) and self._most < float("inf")
         at_once = releases_at_once(app_rate) if throttled else float("inf")
         rate = app_rate * self._share.of_rate(now, at_once)
         return LoadSnapshot(self._polling + 1, rate, fastest, throttled, at_once)
@@ -118,7 +119,10 @@ class FoundryRateLimiter:
 
         ``began``: when the release began, in seconds of the monotonic clock.
         """
-        await _becomes_true(lambda now: may_go_on(self._share.ahead(began, now), self.load(now)), clock, sleep)
+        await _becomes_true(lambda now: self._may_go_on(began, now), clock, sleep)
+
+    def _may_go_on(self, began: float, now: float) -> bool:
+        return may_go_on(self._share.ahead(began, now), self._next_read - now, self.load(now))
 
     def _may_start(self, began: float, now: float) -> bool:
         return may_start(self._share.ahead(began, now), self._next_read - now, self.load(now))

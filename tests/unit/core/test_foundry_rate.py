@@ -10,6 +10,7 @@ from core.foundry_rate import (
     Heartbeat,
     LoadSnapshot,
     count_ahead,
+    is_throttled,
     may_go_on,
     may_start,
     rate_after_refusal,
@@ -23,8 +24,13 @@ THROTTLED = LoadSnapshot(20, 0.5, throttled=True, releases_at_once=2.5)
 
 
 def test_after_a_429_the_releases_that_began_first_go_on() -> None:
-    assert [may_go_on(ahead, THROTTLED) for ahead in (0, 2, 3)] == [True, True, False]
-    assert may_go_on(1000, replace(THROTTLED, throttled=False))
+    assert [may_go_on(ahead, 0.0, THROTTLED) for ahead in (0, 2, 3)] == [True, True, False]
+    assert may_go_on(1000, 60.0, replace(THROTTLED, throttled=False))
+
+
+def test_at_a_small_rate_a_release_goes_on_once_the_reads_of_a_decision_are_answered_in_time() -> None:
+    slow = replace(THROTTLED, reads_per_second=0.1)
+    assert [may_go_on(0, queue, slow) for queue in (0.0, -19.0, -20.0)] == [False, False, True]
 
 
 def test_a_release_starts_where_few_reads_wait() -> None:
@@ -68,6 +74,12 @@ def test_the_rate_recovers() -> None:
     assert recovered_rate(1.0, 0.0, 5.0) == 1.0
     assert recovered_rate(1.0, 30.0, 5.0) == 2.0
     assert recovered_rate(1.0, 1e9, 5.0) == 5.0
+    assert recovered_rate(0.1, 120.0, 5.0) == 0.2, "30 s allow three reads only"
+
+
+def test_a_429_counts_longer_at_a_small_rate() -> None:
+    assert [is_throttled(5.0, calm) for calm in (59.0, 60.0)] == [True, False]
+    assert [is_throttled(0.1, calm) for calm in (239.0, 240.0)] == [True, False]
 
 
 def test_the_rate_never_falls_below_its_minimum() -> None:

@@ -51,7 +51,7 @@ async def test_a_slot_is_free_again_once_its_release_has_ended() -> None:
         assert first
         limiter.record_refusal(0.0)
         async with limiter.slot(clock, clock.sleep) as second:
-            assert second, "Foundry has been calm for a minute by then"
+            assert second, "Foundry has been calm for long by then"
         assert clock.passed < MAX_SLOT_WAIT_SECONDS
     clock.passed = 10.0
     limiter.record_refusal(10.0)
