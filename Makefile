@@ -15,8 +15,8 @@ test: $(READY) azurite  ## run every test, from unit to end-to-end
 	$(BIN)/pytest -n 2 --ignore=tests/e2e $(ARGS)
 	$(BIN)/pytest tests/e2e $(ARGS)  # not in parallel: these tests share one stack, in order
 
-soak: $(READY)  ## simulate 20,000 seeded histories on all cores; SEEDS=1000 for fewer
-	$(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),20000)
+soak: $(READY)  ## simulate 20,000 seeded histories on all cores; SEEDS=1000 for fewer, WORLD=stages for those about stages
+	$(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),20000) --world $(or $(WORLD),agent)
 
 chaos: $(READY)  ## break parts of the running stack at random for 10 minutes; MINUTES=1 SEED=7
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -15,7 +15,7 @@ from core.release.gates import evaluate
 from core.release.inputs import DecisionInput
 from core.state.release import Phase
 from handlers.gateways.errors import TransientError
-from tests.simulation.faults import PROCESS, Crash
+from tests.simulation.faults import PROCESS, Crash, Log
 from tests.simulation.release_mutants import instead_of
 from tests.simulation.run import History, Mutant
 from tests.simulation.scene import AGENT
@@ -31,9 +31,9 @@ LOST = 0.2
 """The share of the runs whose start fails in one way or the other: few starts meet a fault of the dice."""
 
 
-def simulate(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = None) -> History:
+def simulate(seed: int, *, log: Log | None = None, mutant: Mutant | None = None) -> History:
     """Run a history; raise InvariantError where an invariant does not hold."""
-    history = History(seed, harsh=harsh, mutant=mutant)
+    history = History(seed, log=log, mutant=mutant)
     history.scene = replace(history.scene, evaluate=history.random.choice(EVALUATE))
     history.oracle.spec = history.scene.agents.agents[AGENT]
     _Runs(history)

@@ -6,17 +6,17 @@ import argparse
 import sys
 import traceback
 
-from tests.simulation.seeds import simulate
+from tests.simulation.worlds import AGENT_WORLD, WORLDS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the history; return 1 if it violates an invariant."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.replay", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--harsh", type=float, default=1.0, help="rate of faults: 0 for none, 1 as in the tests")
+    parser.add_argument("--world", choices=WORLDS, default=AGENT_WORLD, help="what the history is about")
     options = parser.parse_args(arguments)
     try:
-        simulate(options.seed, harsh=options.harsh, log=print)
+        WORLDS[options.world](options.seed, log=print)
     except Exception:  # noqa: BLE001 - an unexpected error of a handler is a finding too
         traceback.print_exc(file=sys.stdout)
         return 1

@@ -39,16 +39,6 @@ def play(history: H, scenario: Callable[[H], Coroutine[Any, Any, None]]) -> H:
     return history
 
 
-def find_violation(seed: int, *, harsh: float = 1.0, mutant: Mutant | None = None) -> str | None:
-    """Run a history; return what it violates and how to replay it, or None."""
-    try:
-        simulate(seed, harsh=harsh, mutant=mutant)
-    except Exception as error:  # noqa: BLE001 - an unexpected error of a handler is a finding too
-        replay = f"python -m tests.simulation.replay --seed {seed}" + ("" if harsh == 1.0 else f" --harsh {harsh}")
-        return f"seed {seed}: {type(error).__name__}: {error}\n  replay: {replay}"
-    return None
-
-
 def violates(simulate: Callable[..., Instances], seed: int, mutant: Mutant) -> bool:
     """Return whether a history with the mutant violates an invariant; its own errors prove nothing, and are raised."""
     try:

@@ -7,16 +7,17 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
-from tests.simulation.seeds import find_violation
+from tests.simulation.worlds import AGENT_WORLD, WORLDS, find_violation
 
 BLOCK = 100
 MAX_SHOWN = 20
 
 
-def run_block(seeds: range) -> list[str]:
+def run_block(seeds: range, world: str = AGENT_WORLD) -> list[str]:
     """Run some histories; return the violations."""
-    return [violation for seed in seeds if (violation := find_violation(seed))]
+    return [violation for seed in seeds if (violation := find_violation(seed, world=world))]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.soak", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--world", choices=WORLDS, default=AGENT_WORLD, help="what the histories are about")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     end = options.first + options.seeds
     blocks = [range(first, min(first + BLOCK, end)) for first in range(options.first, end, BLOCK)]
     started, done, violations = time.monotonic(), 0, list[str]()
     with ProcessPoolExecutor(options.cores) as cores:
-        for found in cores.map(run_block, blocks):
+        for found in cores.map(partial(run_block, world=options.world), blocks):
             done += BLOCK
             violations += found
             _print_progress(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import replay, seeds, soak
+from tests.simulation.worlds import WORLDS
 
 BLOCKS, BLOCK = 10, 100
 FIRST = 0
@@ -16,7 +17,8 @@ def test_no_history_violates_an_invariant(block: int) -> None:
 
 
 def test_no_history_without_faults_violates_an_invariant() -> None:
-    assert not [violation for seed in range(20) if (violation := seeds.find_violation(seed, harsh=0.0))]
+    for seed in range(20):
+        seeds.simulate(seed, harsh=0.0)
 
 
 def test_histories_have_crashes_and_creates_and_each_rule_for_identical_definitions() -> None:
@@ -31,3 +33,7 @@ def test_a_seed_is_replayed_step_by_step(capsys: pytest.CaptureFixture[str]) -> 
     output = capsys.readouterr().out
     assert "Foundry.create" in output
     assert output.endswith("every invariant held\n")
+
+
+def test_every_world_can_be_soaked() -> None:
+    assert not [violation for world in WORLDS for violation in soak.run_block(range(1), world)]

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.release_mutants import RELEASE_MUTANTS
 from tests.simulation.rollback_mutants import ROLLBACK_MUTANTS
-from tests.simulation.seeds import find_violation
+from tests.simulation.worlds import find_violation
 
 SEEDS = 1500
 """A mutant counts as missed if none of this many histories finds it."""

@@ -15,6 +15,7 @@ from core.model import Push
 from core.state.desired import Cause, DesiredState
 from handlers.gateways.interfaces import Gateways
 from tests.simulation import actors
+from tests.simulation.faults import Log
 from tests.simulation.liveness_invariants import check_end
 from tests.simulation.mutants import Override
 from tests.simulation.run import History, Mutant
@@ -31,9 +32,9 @@ MAX_SKEW = 20.0
 LASTS = 600.0
 
 
-def simulate(seed: int, *, mutant: Mutant | None = None) -> History:
+def simulate(seed: int, *, log: Log | None = None, mutant: Mutant | None = None) -> History:
     """Run a history without faults; raise InvariantError where an invariant does not hold."""
-    history = History(seed, harsh=0.0, mutant=mutant)
+    history = History(seed, harsh=0.0, log=log, mutant=mutant)
     return play(history, _run)
 
 

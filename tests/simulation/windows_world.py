@@ -13,6 +13,7 @@ from core.release.gates import window
 from core.release.inputs import DecisionInput
 from core.release_outcome import awaits_window
 from tests.simulation import actors
+from tests.simulation.faults import Log
 from tests.simulation.liveness_invariants import check_end
 from tests.simulation.release_mutants import instead_of
 from tests.simulation.run import RESUME_EVERY, History, Mutant
@@ -35,9 +36,9 @@ BOUND = 60.0
 """Seconds for the release itself, and for clocks that differ, beside the interval of the timer."""
 
 
-def simulate(seed: int, *, mutant: Mutant | None = None) -> History:
+def simulate(seed: int, *, log: Log | None = None, mutant: Mutant | None = None) -> History:
     """Run a history, every other one with faults; raise InvariantError where an invariant does not hold."""
-    history = History(seed, harsh=0.5 * (seed % 2), mutant=mutant)
+    history = History(seed, harsh=0.5 * (seed % 2), log=log, mutant=mutant)
     history.scene = replace(history.scene, windows=history.random.choice(WINDOWS))
     history.oracle.spec = history.scene.agents.agents[AGENT]
     return play(history, _run)
