@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from core.target import DEFAULT_PROJECT
 from handlers.concurrency import gather_all
 from handlers.gateways.interfaces import KeyVault
 
@@ -30,6 +31,8 @@ class ProjectVaults:
 
     def of(self, project: str) -> KeyVault:
         """The vault of a project; projects that name the same one share its client."""
+        if project == DEFAULT_PROJECT:  # needed where agents.yaml is broken too, which the app then reports
+            return self._default
         address = self._addresses().get(project)
         if address is None:
             return self._default

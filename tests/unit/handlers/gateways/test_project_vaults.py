@@ -12,7 +12,7 @@ from handlers.agents_file import load_agents_file
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.project_vaults import ProjectVaults
 from handlers.resume_releases.run import resume_releases
-from handlers.settings import Settings
+from handlers.settings import ConfigError, Settings
 from tests.simulation.scene import ENVIRONMENT
 from tests.support.builders import secret_event
 from tests.support.projects_app import EU_VAULT, WITH_VAULT, ProjectsApp, ProjectVault
@@ -126,6 +126,14 @@ async def test_projects_that_name_a_vault_share_its_client() -> None:
     assert made == [EU_VAULT]
     await vaults.close()
     assert (default.closed, other.closed) == (True, True)
+
+
+def test_the_vault_of_the_settings_is_there_while_agents_yaml_is_broken() -> None:
+    def addresses() -> dict[str, str]:
+        raise ConfigError("agents.yaml: nonsense")
+
+    default = ProjectVault()
+    assert ProjectVaults(default, addresses, lambda _: ProjectVault()).of("default") is default
 
 
 def test_a_project_may_name_the_vault_of_the_settings(tmp_path) -> None:  # type: ignore[no-untyped-def]
