@@ -22,7 +22,7 @@ from core.release.actions import (
     StartRelease,
     UpdateState,
 )
-from core.release.inputs import DecisionInput, is_as_asked_for, is_new, may_serve
+from core.release.inputs import DecisionInput, is_as_asked_for, is_gone, is_new, may_serve
 from core.state import holds
 from core.state.release import Phase, ReleaseState
 
@@ -120,7 +120,7 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     if needed := inputs.needs_version(number):
         return needed
     version = inputs.version(number)
-    if version is not None and version.status not in (Status.DELETING, Status.DELETED):
+    if not is_gone(version):
         return None
     if version is None and is_new(release.created_at.get(number), now):
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
@@ -154,7 +154,7 @@ def provisioning_failed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -
         if needed := inputs.needs(Read.AGENT):
             return needed
         if inputs.agent is None or inputs.agent.routing.pinned != version.number:
-            return DeleteDuplicate(version.number)
+            return DeleteDuplicate(version.number, inputs.agent.routing if inputs.agent else None)
     if again := rules_registry.failed_pull(release, version, spec, now):
         return again
     code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")

@@ -137,14 +137,15 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
     )
 
 
-def deleting_duplicate(state: ReleaseState, version: Version) -> ReleaseState:
+def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> ReleaseState:
     """The failed duplicate is about to be deleted.
 
     An agent whose last version is deleted may be gone with it: that will not mean that a person deleted the agent.
     """
     deleted = DeletedVersion(version.number, version.created_at)
     alone = replace(state, created_at={}, fingerprints={}) if state.last_good is None else state
-    return replace(_without_version(alone, version.number), deleted_duplicate=deleted)
+    intent = writing(_without_version(alone, version.number), WriteKind.DELETE_DUPLICATE, now)
+    return replace(intent, deleted_duplicate=deleted)
 
 
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
@@ -152,7 +153,8 @@ def duplicate_deleted(state: ReleaseState) -> ReleaseState:
     number = state.candidate or ""
     created_at = state.created_at.get(number)
     deleted = DeletedVersion(number, created_at) if created_at else state.deleted_duplicate
-    return replace(without_candidate(_without_version(state, number)), deleted_duplicate=deleted)
+    gone = without_candidate(_without_version(state, number))
+    return replace(gone, pending_write=None, deleted_duplicate=deleted)
 
 
 def _without_version(state: ReleaseState, number: str) -> ReleaseState:
