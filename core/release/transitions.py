@@ -142,10 +142,9 @@ def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> 
 
     An agent whose last version is deleted may be gone with it: that will not mean that a person deleted the agent.
     """
-    deleted = DeletedVersion(version.number, version.created_at)
     alone = replace(state, created_at={}, fingerprints={}) if state.last_good is None else state
     intent = writing(_without_version(alone, version.number), WriteKind.DELETE_DUPLICATE, now)
-    return replace(intent, deleted_duplicate=deleted)
+    return replace(intent, deleted_duplicate=DeletedVersion(version.number, version.created_at))
 
 
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
@@ -269,7 +268,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images, of secrets and of the queue stays.
+    Only what is true of images, of secrets, of the queue and of the journal stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
@@ -280,6 +279,8 @@ def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> 
         holds=state.holds,
         image_facts=state.image_facts,
         resumes_at=state.resumes_at,
+        # each report was for a candidate whose number is void
+        reported=tuple(dict.fromkeys(f"{key.rpartition(' ')[0]} " for key in state.reported)),
         history=_with_history(state, Reason.AGENT_DELETED, now).history,
     )
 

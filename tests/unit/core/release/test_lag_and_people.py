@@ -261,6 +261,11 @@ def test_what_was_reported_is_forgotten_with_a_newer_generation() -> None:
     assert (newer.reported, newer.known_generation) == (("3 PAUSED ",), 3)
 
 
+def test_what_was_reported_is_remembered_when_the_agent_is_deleted() -> None:
+    state = transitions.reported(WITH_CANDIDATE, DESIRED, Reason.SIGNATURE_WAITING)
+    assert transitions.is_reported(transitions.agent_deleted(state, DESIRED, NOW), DESIRED, Reason.SIGNATURE_WAITING)
+
+
 def test_the_age_of_a_version_is_not_negative_for_ever() -> None:
     ahead = replace(MADE_BEFORE, created_at={"1": LONG_AGO, "2": NOW + timedelta(seconds=30)})
     assert decide(ahead, read_all(AT_1, version("1"), gone={"2": None})) == Poll(Reason.CREATE, "2")
