@@ -86,12 +86,12 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return EndRelease(reason, transitions.ended(release, reason, now, detail), detail)
     if definition.fingerprint != release.fingerprint:
         # agents.yaml was deployed since this release began and gives another definition. The release starts again with
-        # it; it answers no newer change by that, and counts as superseded as often as before.
+        # it; it answers no newer change by that, counts as superseded as often as before, and its image is signed.
         before = replace(release, phase=Phase.ENDED)
         state = transitions.started(
             before, release.observed_generation, release.push, definition, release.routing_at_start, now
         )
-        return StartRelease(replace(state, supersede_count=release.supersede_count))
+        return StartRelease(replace(state, supersede_count=release.supersede_count, signer=release.signer))
     if unsigned := rules_signature.before_create(inputs, spec, now):
         return unsigned
     if agent is None:

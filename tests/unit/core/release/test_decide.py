@@ -611,9 +611,10 @@ def test_the_first_version_of_a_new_agent_is_created() -> None:
 
 
 def test_a_definition_that_changes_during_a_release_restarts_it() -> None:
-    decided = decide(STARTED, read_all(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-9")), ANSWERED)
+    signed, other = replace(STARTED, signer="GitHub"), replace(RESOLVED, fingerprint="fp-9")
+    decided = decide(signed, read_all(AT_1, version("1"), resolved=other), ANSWERED)
     assert isinstance(decided, StartRelease)
-    assert decided.state.fingerprint == "fp-9"
+    assert (decided.state.fingerprint, decided.state.signer) == ("fp-9", "GitHub"), "the signature is reported once"
 
 
 def test_a_failed_duplicate_is_deleted_so_that_the_push_gets_its_own_version() -> None:
