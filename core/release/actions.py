@@ -142,6 +142,7 @@ class DeleteDuplicate:
 
     step: ClassVar[str] = "delete_duplicate"
     version: str
+    routing_seen: Routing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +217,9 @@ class RollBack:
     routing_seen: Routing | None
 
 
-FoundryWrite = Create | Pin | MoveTraffic | RollBack
+FoundryWrite = Create | DeleteDuplicate | Pin | MoveTraffic | RollBack
 Probe = ConfirmActive | Verify | Evaluate | Check
-FoundryAction = FoundryWrite | Probe | PruneForRoom | DeleteDuplicate
+FoundryAction = FoundryWrite | Probe | PruneForRoom
 Action = (
     NeedsRead
     | Poll

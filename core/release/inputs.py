@@ -252,6 +252,11 @@ def _source_to_run(desired: DesiredState, release: ReleaseState, now: datetime) 
     return RolledBack(good.version, good.push, good.rollback_at) if good.rollback_at else good.push
 
 
+def is_gone(version: Version | None) -> bool:
+    """True for a version that does not exist any more, or soon will not."""
+    return version is None or version.status in (Status.DELETING, Status.DELETED)
+
+
 def may_serve(version: Version | None) -> bool:
     """True for a version that can take traffic, or may soon."""
     return version is not None and version.status in (Status.CREATING, Status.ACTIVE)

@@ -22,7 +22,7 @@ from core.release.actions import (
     StartRelease,
     UpdateState,
 )
-from core.release.inputs import DecisionInput, is_as_asked_for, is_new, may_serve
+from core.release.inputs import DecisionInput, is_as_asked_for, is_gone, is_new, may_serve
 from core.state import holds
 from core.state.release import Phase, ReleaseState
 
@@ -86,12 +86,12 @@ def create_version(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return EndRelease(reason, transitions.ended(release, reason, now, detail), detail)
     if definition.fingerprint != release.fingerprint:
         # agents.yaml was deployed since this release began and gives another definition. The release starts again with
-        # it; it answers no newer change by that, and counts as superseded as often as before.
+        # it; it answers no newer change by that, counts as superseded as often as before, and its image is signed.
         before = replace(release, phase=Phase.ENDED)
         state = transitions.started(
             before, release.observed_generation, release.push, definition, release.routing_at_start, now
         )
-        return StartRelease(replace(state, supersede_count=release.supersede_count))
+        return StartRelease(replace(state, supersede_count=release.supersede_count, signer=release.signer))
     if unsigned := rules_signature.before_create(inputs, spec, now):
         return unsigned
     if agent is None:
@@ -120,7 +120,7 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     if needed := inputs.needs_version(number):
         return needed
     version = inputs.version(number)
-    if version is not None and version.status not in (Status.DELETING, Status.DELETED):
+    if not is_gone(version):
         return None
     if version is None and is_new(release.created_at.get(number), now):
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
@@ -154,7 +154,7 @@ def provisioning_failed(inputs: DecisionInput, spec: AgentSpec, now: datetime) -
         if needed := inputs.needs(Read.AGENT):
             return needed
         if inputs.agent is None or inputs.agent.routing.pinned != version.number:
-            return DeleteDuplicate(version.number)
+            return DeleteDuplicate(version.number, inputs.agent.routing if inputs.agent else None)
     if again := rules_registry.failed_pull(release, version, spec, now):
         return again
     code, message = (version.failure.code, version.failure.message) if version.failure else ("", "")

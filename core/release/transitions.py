@@ -137,14 +137,14 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
     )
 
 
-def deleting_duplicate(state: ReleaseState, version: Version) -> ReleaseState:
+def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> ReleaseState:
     """The failed duplicate is about to be deleted.
 
     An agent whose last version is deleted may be gone with it: that will not mean that a person deleted the agent.
     """
-    deleted = DeletedVersion(version.number, version.created_at)
     alone = replace(state, created_at={}, fingerprints={}) if state.last_good is None else state
-    return replace(_without_version(alone, version.number), deleted_duplicate=deleted)
+    intent = writing(_without_version(alone, version.number), WriteKind.DELETE_DUPLICATE, now)
+    return replace(intent, deleted_duplicate=DeletedVersion(version.number, version.created_at))
 
 
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
@@ -152,7 +152,8 @@ def duplicate_deleted(state: ReleaseState) -> ReleaseState:
     number = state.candidate or ""
     created_at = state.created_at.get(number)
     deleted = DeletedVersion(number, created_at) if created_at else state.deleted_duplicate
-    return replace(without_candidate(_without_version(state, number)), deleted_duplicate=deleted)
+    gone = without_candidate(_without_version(state, number))
+    return replace(gone, pending_write=None, deleted_duplicate=deleted)
 
 
 def _without_version(state: ReleaseState, number: str) -> ReleaseState:
@@ -267,7 +268,7 @@ def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: 
 def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> ReleaseState:
     """The agent was deleted: recorded version numbers are void, and only a newer user change releases again.
 
-    Only what is true of images, of secrets and of the queue stays.
+    Only what is true of images, of secrets, of the queue and of the journal stays.
     """
     pending_user_change = desired.user_generation > state.observed_generation
     return ReleaseState(
@@ -278,6 +279,8 @@ def agent_deleted(state: ReleaseState, desired: DesiredState, now: datetime) -> 
         holds=state.holds,
         image_facts=state.image_facts,
         resumes_at=state.resumes_at,
+        # each report was for a candidate whose number is void
+        reported=tuple(dict.fromkeys(f"{key.rpartition(' ')[0]} " for key in state.reported)),
         history=_with_history(state, Reason.AGENT_DELETED, now).history,
     )
 

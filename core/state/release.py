@@ -42,6 +42,7 @@ class WriteKind(StrEnum):
     PIN = "pin"
     MOVE_TRAFFIC = "move_traffic"
     ROLL_BACK = "roll_back"
+    DELETE_DUPLICATE = "delete_duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class PendingWrite:
     kind: WriteKind
     noted_at: datetime
     routing: Routing | None = None
-    """The routing that the write asks for; None for a create."""
+    """The routing that the write asks for; None for a create and a delete."""
     highest_version: int = 0
     """The highest version number known before a create."""
 

@@ -43,7 +43,6 @@ from core.release.inputs import DecisionInput, Observed
 from core.release.poll_schedule import provisioned
 from core.release_outcome import seconds_since
 from handlers.concurrency import gather_two
-from handlers.gateways.errors import GatewayError
 from handlers.release_agent.evaluator import evaluate, read_evaluation
 from handlers.release_agent.foundry_writer import WriteResult
 from handlers.release_agent.next_message import enqueue_opening
@@ -85,7 +84,7 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
         case PruneForRoom():
             return await _make_room(action, inputs, run)
         case DeleteDuplicate():
-            return await _delete_duplicate(action, inputs, run)
+            return await _after_write(action, inputs, run, await run.writer.delete_duplicate(inputs, action))
         case Create():
             run.log.record_notes(action.notes, inputs.release, inputs.desired)
             return await _after_write(action, inputs, run, await run.writer.create(inputs, action))
@@ -220,21 +219,6 @@ async def _make_room(action: PruneForRoom, inputs: DecisionInput, run: ReleaseCo
     await deleter.delete_all(action.deletions)
     results = {**observed.prune_results, **deleter.results}
     return ActionResult(release, replace(observed.only(Read.RELEASE_DEFINITION), prune_results=results))
-
-
-async def _delete_duplicate(action: DeleteDuplicate, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    """A duplicate with sessions stays, and counts as deleted all the same: nobody's sessions are ended."""
-    version = inputs.version(action.version)
-    intent = transitions.deleting_duplicate(inputs.release, version) if version else inputs.release
-    await run.save(intent)
-    try:
-        await run.gateways.foundry.delete_version(run.spec.name, action.version)
-    except GatewayError as error:
-        return ActionResult(intent, error=error)
-    state = transitions.duplicate_deleted(intent)
-    await run.save(state)
-    run.log.record(REASONS[DeleteDuplicate], state, inputs.desired)
-    return ActionResult(state, inputs.observed.only(Read.RELEASE_DEFINITION))
 
 
 async def _after_write(

@@ -8,7 +8,7 @@ from core.agents_file.spec import AgentSpec
 from core.definition import ResolvedDefinition, metadata
 from core.model import Agent, Routing, Version
 from core.release import transitions
-from core.release.actions import Create, MoveTraffic, Pin, RollBack
+from core.release.actions import Create, DeleteDuplicate, MoveTraffic, Pin, RollBack
 from core.release.inputs import DecisionInput
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState, WriteKind
@@ -64,6 +64,21 @@ class FoundryWriter:
         receipt = transitions.has_candidate(intent, version, highest_version=action.highest_version)
         agent = replace(last_read.agent, latest=version) if last_read.agent else None
         return WriteResult(receipt, sent=True, created=version, agent=agent)
+
+    async def delete_duplicate(self, inputs: DecisionInput, action: DeleteDuplicate) -> WriteResult:
+        """Delete the failed duplicate; one with sessions stays, and counts as deleted: nobody's sessions are ended."""
+        state, version = inputs.release, inputs.version(action.version)
+        if version is None:  # pragma: no cover
+            raise ValueError("a delete is decided on a version")
+        intent = transitions.deleting_duplicate(state, version, self._clock.now())
+        last_read = await self._save_intent(state, intent, action.routing_seen)
+        if not last_read.sent:
+            return last_read
+        try:
+            await self._foundry.delete_version(self._agent, action.version)
+        except GatewayError as error:
+            return _failed(error, state, intent)
+        return WriteResult(transitions.duplicate_deleted(intent), sent=True)
 
     async def set_routing(self, state: ReleaseState, action: Pin | MoveTraffic | RollBack) -> WriteResult:
         """Change the routing; nothing is sent where it is no longer as decided on."""

@@ -30,7 +30,9 @@ class PushReplacement:
         if waiting is not None:  # whatever else has changed, it is old enough
             self.applied = True
             return replace(displace(desired, self.spec, waiting.push, self.now), traceparent=waiting.traceparent)
-        self.applied = desired.generation == action.generation and desired.push == self.inputs.desired.push
+        before = self.inputs.desired
+        unchanged = desired.push == before.push and desired.waiting == before.waiting  # an event may have come since
+        self.applied = unchanged and desired.generation == action.generation
         if not self.applied:
             return desired
         if action.push is None:

@@ -41,7 +41,9 @@ def check_reported_once(lines: Sequence[Mapping[str, object]]) -> None:
             continue
         # the first attempt of an evaluation is reported, and the last, which ends the release
         attempt = line.get("detail") if line["reason"] == "EVALUATION_INCONCLUSIVE" else None
-        key = (line.get("generation"), line["reason"], line.get("version"), attempt)
+        # pushes that wait until they are old enough share a generation, and each may have been missed
+        push = line.get("tag") if line["reason"] == "MISSED_PUSH_FOUND" else None
+        key = (line.get("generation"), line["reason"], line.get("version"), attempt, push)
         if key in seen:
             raise InvariantError(f"{line['reason']} is reported twice for generation {key[0]}, version {key[2]}")
         seen.add(key)

@@ -518,7 +518,7 @@ def test_a_new_release_of_the_same_definition_may_delete_a_duplicate_of_its_own(
     again = transitions.started(deleted, 3, PUSH, RESOLVED, TO_1, NOW)
     candidate = transitions.has_candidate(again, version("3", Status.FAILED), highest_version=3)
     desired = replace(DESIRED, generation=3, user_generation=3)
-    assert decide(candidate, read_all(AT_1, version("3", Status.FAILED)), desired) == DeleteDuplicate("3")
+    assert decide(candidate, read_all(AT_1, version("3", Status.FAILED)), desired) == DeleteDuplicate("3", TO_1)
 
 
 def test_a_routed_version_that_never_passed_a_release_is_not_already_live() -> None:
@@ -611,14 +611,15 @@ def test_the_first_version_of_a_new_agent_is_created() -> None:
 
 
 def test_a_definition_that_changes_during_a_release_restarts_it() -> None:
-    decided = decide(STARTED, read_all(AT_1, version("1"), resolved=replace(RESOLVED, fingerprint="fp-9")), ANSWERED)
+    signed, other = replace(STARTED, signer="GitHub"), replace(RESOLVED, fingerprint="fp-9")
+    decided = decide(signed, read_all(AT_1, version("1"), resolved=other), ANSWERED)
     assert isinstance(decided, StartRelease)
-    assert decided.state.fingerprint == "fp-9"
+    assert (decided.state.fingerprint, decided.state.signer) == ("fp-9", "GitHub"), "the signature is reported once"
 
 
 def test_a_failed_duplicate_is_deleted_so_that_the_push_gets_its_own_version() -> None:
     duplicate = replace(WITH_CANDIDATE, is_duplicate=True)
-    assert decide(duplicate, read_all(AT_1, version("2", Status.FAILED)), ANSWERED) == DeleteDuplicate("2")
+    assert decide(duplicate, read_all(AT_1, version("2", Status.FAILED)), ANSWERED) == DeleteDuplicate("2", TO_1)
 
 
 def test_a_failed_duplicate_that_is_gone_counts_as_deleted() -> None:

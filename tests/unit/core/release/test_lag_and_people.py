@@ -16,6 +16,7 @@ from core.release.actions import (
     DeleteDuplicate,
     EndRelease,
     MoveTraffic,
+    NeedsRead,
     Pin,
     Poll,
     Read,
@@ -28,13 +29,14 @@ from core.release.gates.answers import ProbeOutcome, ProbeReport
 from core.release.gates.check import after_check, rollback_versions
 from core.release.inputs import DecisionInput, push_to_run
 from core.state.desired import Approval, DesiredState, Hold, RollbackRequest
-from core.state.release import GoodVersion, Phase, ReleaseState
+from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
 from tests.unit.core.release.test_decide import (
     ANSWERED,
     AT_1,
     CONFIRMED,
     DESIRED,
     JUST_NOW,
+    LAG_AGO,
     LATEST,
     LONG_AGO,
     NOW,
@@ -84,13 +86,13 @@ def test_the_versions_of_a_missing_agent_are_not_waited_for() -> None:
 
 
 def test_a_deleted_duplicate_is_not_adopted() -> None:
-    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"))
+    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), LAG_AGO)
     deleted = replace(transitions.duplicate_deleted(deleting), fingerprints={"2": "fp-2"})
     assert decide(deleted, replace(read_all(AT_1, version("1")), version_list=(version("1"),))) == Create(1, "1", TO_1)
 
 
 def test_the_new_version_with_the_number_of_a_deleted_duplicate_is_adopted() -> None:
-    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"))
+    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), LAG_AGO)
     deleted = transitions.duplicate_deleted(deleting)
     decided = decide(deleted, read_all(AT_1, version("1"), version("2", created_at=JUST_NOW)))
     assert isinstance(decided, UpdateState)
@@ -119,17 +121,28 @@ def test_a_new_version_is_remembered_after_another_one_went_live() -> None:
 
 
 def test_a_duplicate_whose_deletion_was_not_recorded_is_deleted_again() -> None:
-    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"))
+    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), LAG_AGO)
     failed = read_all(AT_1, version("1"), version("2", Status.FAILED))
-    assert decide(deleting, failed, ANSWERED) == DeleteDuplicate("2")
+    decided = decide(deleting, failed, ANSWERED)
+    assert isinstance(decided, UpdateState)
+    assert decided.reason is Reason.WRITE_NOT_APPLIED
+    assert decide(decided.state, failed, ANSWERED) == DeleteDuplicate("2", TO_1)
     returned_again = transitions.has_candidate(transitions.duplicate_deleted(deleting), version("2"), highest_version=2)
     decided = decide(returned_again, failed, ANSWERED)
     assert isinstance(decided, EndRelease)
 
 
+def test_nothing_is_sent_while_the_deletion_of_a_duplicate_may_still_take_effect() -> None:
+    deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), JUST_NOW)
+    for observed in (read_all(AT_1, version("2", Status.FAILED)), read_all(AT_1, gone={"2": None})):
+        assert decide(deleting, observed) == Poll(Reason.UNCLEAR_ANSWER)
+    over = replace(deleting, pending_write=PendingWrite(WriteKind.DELETE_DUPLICATE, LAG_AGO))
+    assert decide(over, replace(read_all(AT_1), versions={})) == NeedsRead(version="2")
+
+
 def test_the_deletion_of_the_last_version_is_not_the_deletion_of_the_agent() -> None:
     only = replace(WITH_CANDIDATE, is_duplicate=True, last_good=None, created_at={"1": LONG_AGO, "2": LONG_AGO})
-    deleting = transitions.deleting_duplicate(only, version("2"))
+    deleting = transitions.deleting_duplicate(only, version("2"), LAG_AGO)
     decided = decide(deleting, read_all(None, gone={"2": None}), ANSWERED)
     assert isinstance(decided, UpdateState)
     assert decide(decided.state, read_all(None), ANSWERED) == Create(0, None, None)
@@ -246,6 +259,11 @@ def test_what_was_reported_is_forgotten_with_a_newer_generation() -> None:
     assert not transitions.is_reported(replace(state, candidate="9"), DESIRED, Reason.PAUSED)
     newer = transitions.reported(state, replace(DESIRED, generation=3), Reason.PAUSED)
     assert (newer.reported, newer.known_generation) == (("3 PAUSED ",), 3)
+
+
+def test_what_was_reported_is_remembered_when_the_agent_is_deleted() -> None:
+    state = transitions.reported(WITH_CANDIDATE, DESIRED, Reason.SIGNATURE_WAITING)
+    assert transitions.is_reported(transitions.agent_deleted(state, DESIRED, NOW), DESIRED, Reason.SIGNATURE_WAITING)
 
 
 def test_the_age_of_a_version_is_not_negative_for_ever() -> None:

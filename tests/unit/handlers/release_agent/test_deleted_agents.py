@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 from core.model import Failure
+from core.timing import CONSISTENCY_LAG
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -65,6 +67,29 @@ async def test_the_answer_of_the_deletion_of_the_only_version_is_lost() -> None:
 
 
 @in_virtual_time
+async def test_a_deletion_that_takes_effect_late_does_not_hit_the_next_version_of_that_number() -> None:
+    app = await _failed_first_version()
+    app.foundry.failures.clear()
+    late = LateDeletion(app)
+    app.gateways = replace(app.gateways, foundry=late)
+    released = await push_and_release(app, "v2", "a")
+    await late.sent[0]
+    assert released == "LIVE"
+    assert AGENT in app.foundry.agents
+    assert len(late.sent) == 1, "nothing is deleted again before the first request may be late"
+
+
+@in_virtual_time
+async def test_a_deletion_that_was_refused_is_sent_again_at_once() -> None:
+    app = await _failed_first_version()
+    app.foundry.failures.clear()
+    app.gateways = replace(app.gateways, foundry=RefusedDeletion(app.foundry))
+    began = app.clock.now()
+    assert await push_and_release(app, "v2", "a") == "LIVE"
+    assert app.clock.now() - began < CONSISTENCY_LAG
+
+
+@in_virtual_time
 async def test_a_failed_version_with_sessions_is_not_deleted_for_ever() -> None:
     app = await _failed_first_version()
     app.foundry.agents[AGENT].versions_in_use.add("1")
@@ -110,6 +135,41 @@ async def _failed_first_version() -> App:
     assert await push_and_release(app, "v1", "a") == "IMAGE_ERROR"
     await app.clock.sleep(300)
     return app
+
+
+class LateDeletion:
+    """The first deletion takes effect when its caller has given up."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.sent: list[asyncio.Future[object]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app.foundry, name)
+
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
+        self.sent.append(asyncio.ensure_future(self._delete_late(agent, number)))
+        raise TransientError("Foundry", "timeout", "no answer", unclear=True)
+
+    async def _delete_late(self, agent: str, number: str) -> None:
+        await self._app.clock.sleep(30)
+        await self._app.foundry.delete_version(agent, number)
+
+
+class RefusedDeletion:
+    """The first deletion is refused."""
+
+    def __init__(self, target: InMemoryFoundry) -> None:
+        self._target, self._left = target, [True]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    async def delete_version(self, agent: str, number: str) -> DeleteResult:
+        if self._left:
+            self._left.clear()
+            raise TransientError("Foundry", "429", "too many requests", retry_after=1.0)
+        return await self._target.delete_version(agent, number)
 
 
 class LostDeletion:

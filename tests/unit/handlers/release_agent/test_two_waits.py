@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -235,3 +237,32 @@ async def test_a_push_that_becomes_old_enough_during_a_release_and_a_rotation_su
     await asyncio.gather(app.released(), rotate_meanwhile())
     assert await live(app) == ("c", "canary-2")
     assert "SUPERSEDED" in app.journal.reasons()
+
+
+@in_virtual_time
+async def test_a_push_whose_event_comes_beside_the_registry_check_is_not_a_missed_one() -> None:
+    app = await live_app("min_push_age: 90s, debounce: 0s")
+    await user_commands.request_release(AGENT, "ann", app.gateways)
+    app.gateways = replace(app.gateways, registry=EventFollows(app))
+    await app.released()
+    waiting = [item.push.tag for item in (await app.state_store.get_desired(AGENT)).waiting]
+    assert (waiting, "MISSED_PUSH_FOUND" in app.journal.reasons()) == (["v2"], False)
+
+
+class EventFollows:
+    """An image is pushed just before the first read of the newest tags, and its event comes just after that."""
+
+    def __init__(self, app: App) -> None:
+        self._app, self._left = app, [True]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app.registry, name)
+
+    async def recent_tags(self, repository: str, tag: str) -> Any:
+        if not self._left:
+            return await self._app.registry.recent_tags(repository, tag)
+        self._left.clear()
+        self._app.registry.push(repository, "v2", f"sha256:{'b' * 64}", self._app.clock.now())
+        tags = await self._app.registry.recent_tags(repository, tag)
+        await self._app.pushed("v2", "b")
+        return tags
