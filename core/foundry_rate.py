@@ -25,7 +25,7 @@ RATE_AFTER_REFUSAL = 0.7
 """What is left of the rate after a 429."""
 RATE_DOUBLES_AFTER_SECONDS = 30.0
 """After so long without a 429 twice the rate is tried."""
-RECOVERY_READS = 12
+RECOVERY_READS = 10
 """So many reads without a 429 must be possible before twice the rate is tried, which takes longer at a small rate."""
 MIN_READS_PER_SECOND = 0.1
 """What is left of the rate, however often Foundry refuses."""
