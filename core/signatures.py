@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -113,6 +113,22 @@ def statement_problem(payload: bytes, digest: str) -> str:
     if digest.removeprefix("sha256:") not in digests:
         return "signs another digest"
     return ""
+
+
+def check_of_image(checks: Iterable[tuple[SignatureBundle, SignatureCheck]]) -> SignatureCheck:
+    """The check of an image by those of its bundles: one that is verified is enough, and none after it is read."""
+    problems: list[str] = []
+    unknown: SignatureCheck | None = None
+    for bundle, check in checks:
+        if check.verdict is Verdict.VERIFIED:
+            return check
+        if check.verdict is Verdict.UNKNOWN:
+            unknown = check
+        else:
+            problems.append(f"{bundle.digest[7:19]} {check.detail}")
+    if unknown:
+        return unknown
+    return not_verified(problems) if problems else SignatureCheck(Verdict.NONE, "no signature was found")
 
 
 def not_verified(problems: Sequence[str]) -> SignatureCheck:

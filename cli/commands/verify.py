@@ -69,14 +69,15 @@ def _with_rules(specs: Sequence[AgentSpec]) -> Sequence[AgentSpec]:
 async def _row(context: CommandContext, spec: AgentSpec, bundles: Sequence[SignatureBundle], push: Push) -> Row:
     from asyncio import to_thread
 
+    from core.signatures import check_of_image
+
     verifier, release = context.gateways.signatures, spec.release
     context.progress.activity = f"verifying the signatures for {spec.name}"
-    image = await verifier.verify(bundles, push.digest, release)
     checks = [await to_thread(verifier.verify_one, bundle, push.digest, release) for bundle in bundles]
     return {
         "agent": spec.name,
         "signed_by": [str(signer) for signer in release.signed_by],
-        **_verdict(image),
+        **_verdict(check_of_image(zip(bundles, checks, strict=True))),
         "signatures": [
             {"digest": bundle.digest, **_verdict(check)} for bundle, check in zip(bundles, checks, strict=True)
         ],

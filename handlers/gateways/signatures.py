@@ -18,7 +18,7 @@ from core.signatures import (
     SignatureBundle,
     SignatureCheck,
     Verdict,
-    not_verified,
+    check_of_image,
     parse_bundle,
     statement_problem,
 )
@@ -71,19 +71,7 @@ class SignatureVerifier:
             return SignatureCheck(Verdict.UNKNOWN, "the signatures could not be verified in time")
 
     def _verify(self, bundles: Sequence[SignatureBundle], digest: str, release: ReleaseSpec) -> SignatureCheck:
-        problems: list[str] = []
-        unknown: SignatureCheck | None = None
-        for bundle in bundles:
-            check = self.verify_one(bundle, digest, release)
-            if check.verdict is Verdict.VERIFIED:
-                return check
-            if check.verdict is Verdict.UNKNOWN:
-                unknown = check
-            else:
-                problems.append(f"{bundle.digest[7:19]} {check.detail}")
-        if unknown:
-            return unknown
-        return not_verified(problems) if problems else SignatureCheck(Verdict.NONE, "no signature was found")
+        return check_of_image((bundle, self.verify_one(bundle, digest, release)) for bundle in bundles)
 
     def verify_one(self, bundle: SignatureBundle, digest: str, release: ReleaseSpec) -> SignatureCheck:
         """Whether the bundle is a signature of the digest by one of the signers; it blocks, and never raises."""
