@@ -94,10 +94,8 @@ async def _with_traffic(target: UpstreamTarget, gateways: Gateways) -> UpstreamT
 async def _record(promotion: Promotion, spec: AgentSpec, gateways: Gateways) -> None:
     if promotion.reason is None:
         return
-    decisions, push = (
-        DecisionLog(gateways.journal, gateways.clock, {**target_fields(spec), "step": STEP}),
-        promotion.push,
-    )
+    decisions = DecisionLog(gateways.journal, gateways.clock, {**target_fields(spec), "step": STEP})
+    push = promotion.push
     image: dict[str, Any] = push.fields if push else {}
     took = seconds_since(push.pushed_at if push else None, gateways.clock.now())
     generation = promotion.desired.generation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.agents_file.projects import by_vault
@@ -38,15 +39,26 @@ async def check_secrets(agents: Agents, states: AgentStates, decisions: Decision
     if not is_due(last_run, now):
         return
     checks = [_VaultCheck(specs, states, decisions, gateways) for specs in by_vault(agents)]
-    await gather_all([check.run(now) for check in checks])
-    expiries = [expiry for check in checks for expiry in check.expiries]
+    vaults = await gather_all([check.run(now) for check in checks])
+    expiries = [expiry for vault in vaults for expiry in vault.expiries]
     for expiry in expiries:
         if expiry.key not in reported:
             decisions.record(Reason.SECRET_EXPIRES_SOON, expiry.detail(now), secret=expiry.secret)
-    this_run = now.isoformat() if all(check.is_complete for check in checks) else last_run
-    unlisted = {key for key in reported if any(key.partition("@")[0] in check.unlisted for check in checks)}
+    this_run = now.isoformat() if all(vault.is_complete for vault in vaults) else last_run
+    unlisted = {key for key in reported if any(key.partition("@")[0] in vault.unlisted for vault in vaults)}
     keys = dict.fromkeys([*(expiry.key for expiry in expiries), *sorted(unlisted)])
     await store.write_marker(MARKER, "\n".join([this_run, *keys]))
+
+
+@dataclass(frozen=True, slots=True)
+class _VaultSecrets:
+    """What is known about the secrets of one vault."""
+
+    expiries: Sequence[Expiry]
+    unlisted: Collection[str]
+    """The secrets in use whose versions are unknown."""
+    is_complete: bool
+    """False where a retry may list more."""
 
 
 class _VaultCheck:
@@ -57,12 +69,8 @@ class _VaultCheck:
     ) -> None:
         self._specs, self._states, self._decisions, self._gateways = specs, states, decisions, gateways
         self._vault = gateways.vault_of(specs[0].name)
-        self.expiries: Sequence[Expiry] = ()
-        self.is_complete = True
-        self.unlisted: Collection[str] = ()
-        """The secrets in use whose versions are unknown."""
 
-    async def run(self, now: datetime) -> None:
+    async def run(self, now: datetime) -> _VaultSecrets:
         """Compare what each target uses with what the vault lists."""
         found_states = await gather_limited(MAX_CONCURRENT, (self._states.get(spec.name) for spec in self._specs))
         uses = {
@@ -78,9 +86,8 @@ class _VaultCheck:
                 self._states.forget(spec.name)
 
         await gather_limited(MAX_CONCURRENT, map(compare, self._specs, found_states))
-        self.expiries = find_expiries(uses, listed, now)
-        self.is_complete = None not in found
-        self.unlisted = [name for name in names if not listed.get(name)]
+        unlisted = [name for name in names if not listed.get(name)]
+        return _VaultSecrets(find_expiries(uses, listed, now), unlisted, None not in found)
 
     async def _list(self, name: str) -> Sequence[SecretVersion] | None:
         """The versions, or the newest one where the app may not list them; None where a retry may help."""
