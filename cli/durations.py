@@ -40,6 +40,16 @@ def format_time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""
 
 
+def format_iso(at: str | None) -> str:
+    """Return a time of JSON in UTC, to the minute."""
+    return format_time(datetime.fromisoformat(at)) if at else ""
+
+
+def format_iso_seconds(at: str) -> str:
+    """Return a time of JSON in UTC, to the second."""
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def time_with_zone(text: str) -> datetime | None:
     """Return the time; None where a person wrote something else."""
     try:

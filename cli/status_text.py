@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
-from cli.durations import format_age, format_time
+from cli.durations import format_age, format_iso, format_iso_seconds
 from cli.output import columns, join_lines
 from core.reasons import Reason
 from core.target import agent_of, project_of
@@ -86,7 +86,10 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [_rejected(status["rejected"], now)] if status["rejected"] else []
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
     notes += [_pause(status["pause"], now)] if status["pause"] else []
-    notes += [f"{push['tag']} waits until {_clock(push['until'])} (release.min_push_age)" for push in status["waiting"]]
+    notes += [
+        f"{push['tag']} waits until {format_iso_seconds(push['until'])} (release.min_push_age)"
+        for push in status["waiting"]
+    ]
     notes += [_stage(status["stage"])] if status["stage"] else []
     notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
@@ -101,15 +104,16 @@ def _needs_attention(state: str) -> bool:
 
 
 def _hold(hold: Mapping[str, Any]) -> str:
-    until = f"until {format_time(datetime.fromisoformat(hold['until']))}" if hold["until"] else "until removed"
+    until = f"until {format_iso(hold['until'])}" if hold["until"] else "until removed"
     by = f" by {hold['by']}" if hold["by"] else ""
     return f"hold {hold['digest'] or hold['fingerprint']} {hold['reason']}{by}, {until}: {hold['detail']}"
 
 
 def _stage(wait: Mapping[str, Any]) -> str:
-    since = f"{wait['tag']} is good at {', '.join(wait['upstream'])} since {_clock(wait['since'])}"
-    is_due = wait["reason"] == Reason.STAGE_WAITING
-    return f"{since}, goes on at {_clock(wait['until'])}" if is_due else f"{since}, and is not taken: {wait['reason']}"
+    since = f"{wait['tag']} is good at {', '.join(wait['upstream'])} since {format_iso_seconds(wait['since'])}"
+    if wait["reason"] != Reason.STAGE_WAITING:
+        return f"{since}, and is not taken: {wait['reason']}"
+    return f"{since}, goes on at {format_iso_seconds(wait['until'])}"
 
 
 def _rejected(push: Mapping[str, Any], now: datetime) -> str:
@@ -129,7 +133,7 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def _pause(pause: Mapping[str, Any], now: datetime) -> str:
-    until = f" until {format_time(datetime.fromisoformat(pause['until']))}" if pause["until"] else ""
+    until = f" until {format_iso(pause['until'])}" if pause["until"] else ""
     return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
 
 
@@ -139,7 +143,3 @@ def _not_read(error: Mapping[str, Any]) -> str:
 
 def _age(at: str | None, now: datetime) -> str:
     return format_age(now - datetime.fromisoformat(at)) if at else ""
-
-
-def _clock(at: str) -> str:
-    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from cli.durations import format_age, format_time
+from cli.durations import format_age, format_iso, format_iso_seconds
 from cli.output import columns, join_lines, meaning, subject
 from cli.scores import table
 
@@ -56,22 +56,22 @@ def _image(push: Fields) -> str:
 def _waiting(push: Fields) -> str:
     if push["reason"] == "NOT_DUE":
         return f"{_image(push)}, younger than release.min_push_age"
-    since, until = (f"{datetime.fromisoformat(push[key]):%Y-%m-%d %H:%M:%S} UTC" for key in ("since", "until"))
+    since, until = (format_iso_seconds(push[key]) for key in ("since", "until"))
     return f"{_image(push)}, good in the stage before since {since}, goes on at {until}"
 
 
 def _hold(hold: Fields) -> str:
-    until = f"until {_time(hold['until'])}" if hold["until"] else "until removed"
+    until = f"until {format_iso(hold['until'])}" if hold["until"] else "until removed"
     return f"{hold['reason']} by {hold['by']} {until}: {hold['detail']}"
 
 
 def _pause(pause: Fields) -> str:
-    until = f" until {_time(pause['until'])}" if pause["until"] else ""
+    until = f" until {format_iso(pause['until'])}" if pause["until"] else ""
     return f"by {pause['by']} {_age(pause['age_s'])}{until}: {pause['why']}"
 
 
 def _rolled_back(rollback: Fields) -> str:
-    since = f" since {_time(rollback['at'])}" if rollback["at"] else ""
+    since = f" since {format_iso(rollback['at'])}" if rollback["at"] else ""
     by, reason = rollback["by"] or "somebody", rollback["why"] or "no reason given"
     return f"to version {rollback['version']} by {by}{since}: {reason}"
 
@@ -84,10 +84,6 @@ def _release(release: Fields) -> str:
 
 def _age(seconds: int) -> str:
     return format_age(timedelta(seconds=seconds))
-
-
-def _time(at: str | None) -> str:
-    return format_time(datetime.fromisoformat(at)) if at else ""
 
 
 STATE_TEXTS: Mapping[str, Callable[[Fields], str]] = {

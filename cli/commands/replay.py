@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -175,11 +175,10 @@ def _row(event: FoundEvent, context: CommandContext) -> ReplayedEvent:
 
 
 def _text(rows: list[ReplayedEvent]) -> str:
-    from cli.durations import format_time
+    from cli.durations import format_iso
     from cli.output import columns
 
     def cells(row: ReplayedEvent) -> tuple[str, ...]:
-        at = format_time(datetime.fromisoformat(row["at"])) if row["at"] else ""
-        return at, row["kind"], row["id"], row["subject"], row.get("ignored", "")
+        return format_iso(row["at"]), row["kind"], row["id"], row["subject"], row.get("ignored", "")
 
     return columns([*map(cells, rows)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cli.commands.why import unique_decisions
 from cli.doctor.result import Check, failed, ok, unknown, unread
@@ -34,11 +34,7 @@ async def _heartbeat(gateways: Gateways) -> Check:
         return unread(check, error)
     if at is None:
         return unknown(check, "none yet: the timer runs every five minutes", IS_RUNNING)
-    age = gateways.clock.now() - at
-    found = ok(check, format_age(age))
-    if age > MAX_AGE:
-        found = failed(check, f"the last {format_age(age)}", IS_RUNNING)
-    return replace(found, age_s=age_in_seconds(at, gateways.clock.now()))
+    return _by_age(check, "the last", at, gateways.clock.now())
 
 
 async def _queue(queue: str, gateways: Gateways) -> Check:
@@ -49,11 +45,14 @@ async def _queue(queue: str, gateways: Gateways) -> Check:
         return unread(check, error, "get Storage Queue Data Reader on the storage account")
     if oldest is None:
         return ok(check, "none waits")
-    age = gateways.clock.now() - oldest
-    found = ok(check, format_age(age))
-    if age > MAX_AGE:
-        found = failed(check, f"came {format_age(age)}", IS_RUNNING)
-    return replace(found, age_s=age_in_seconds(oldest, gateways.clock.now()))
+    return _by_age(check, "came", oldest, gateways.clock.now())
+
+
+def _by_age(check: str, what: str, at: datetime, now: datetime) -> Check:
+    """Ok where it happened within ``MAX_AGE``; ``what`` begins the detail of a failure."""
+    age = format_age(now - at)
+    found = ok(check, age) if now - at <= MAX_AGE else failed(check, f"{what} {age}", IS_RUNNING)
+    return replace(found, age_s=age_in_seconds(at, now))
 
 
 async def _failures(gateways: Gateways) -> list[Check]:

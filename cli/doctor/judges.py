@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from cli.concurrency import read_each
-from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread
+from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, late, ok, unread
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Foundry
@@ -28,7 +28,7 @@ async def _judge(target: str, judge: str, foundry: Foundry) -> Check:
     except GatewayError as error:
         return unread(check, error)
     except TimeoutError:
-        return unknown(check, f"no answer within {MAX_ANSWER_SECONDS:.0f} s")
+        return late(check)
     if exists:
         return ok(check, "is deployed")
     fix = f"az cognitiveservices account deployment create --deployment-name {judge} …"

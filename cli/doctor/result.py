@@ -76,3 +76,8 @@ def words(error: GatewayError) -> tuple[str, str]:
 def unread(name: str, error: GatewayError, fix: str = "") -> Check:
     """Return a check that could not be made, where the fix of the error does not apply."""
     return unknown(name, words(error)[0], fix)
+
+
+def late(name: str, fix: str = "") -> Check:
+    """Return a check whose answer did not come in time."""
+    return unknown(name, f"no answer within {MAX_ANSWER_SECONDS:.0f} s", fix)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cli.concurrency import read_each
 from cli.doctor import activity, judges, secret_expiries, signatures, targets
-from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread, words
+from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, late, ok, unread, words
 from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.image_manifest import ImageFacts
@@ -113,7 +113,7 @@ async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
     except GatewayError as error:
         return [unread(f"{name}: versions and image", error)]
     except TimeoutError:
-        return [unknown(f"{name}: versions and image", f"no answer within {MAX_ANSWER_SECONDS:.0f} s")]
+        return [late(f"{name}: versions and image")]
     keep = agents.agents[name].keep
     count = f"{len(versions)} of {keep.limit}"
     result = ok(f"{name}: versions", count)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, ok, unknown, unread
+from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, late, ok, unknown, unread
 from core.agents_file.signers import KeySigner
 from core.agents_file.spec import Agents, AgentSpec
 from core.signatures import as_map
@@ -41,7 +41,7 @@ async def _root(spec: AgentSpec, gateways: Gateways) -> Check:
     except TrustRootError as error:
         return failed(check, str(error), fix)
     except TimeoutError:
-        return unknown(check, f"no answer within {MAX_ANSWER_SECONDS:.0f} s", fix)
+        return late(check, fix)
     ended = next(_ended(spec.release.root, gateways.clock.now()), None) if file else None
     if ended is None:
         return ok(check, "readable, and current")
