@@ -58,8 +58,9 @@ def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ..
     try:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        return (), (f"line {line}: is not UTF-8 text",)
+        return (), (_not_utf_8(data[: error.start].count(b"\n") + 1),)
+    if data[:2] in (b"{\0", b"\0{"):  # UTF-16 without a BOM, which decodes as UTF-8
+        return (), (_not_utf_8(1),)
     rows: list[EvaluationRow] = []
     problems: list[str] = []
     first_lines: dict[str, int] = {}
@@ -75,6 +76,10 @@ def parse_dataset(data: bytes) -> tuple[tuple[EvaluationRow, ...], tuple[str, ..
         problems += [f"line {line}: repeats line {first}"] if first != line else []
         rows.append(row)
     return tuple(rows), tuple(_few(problems) or _of_all(rows))
+
+
+def _not_utf_8(line: int) -> str:
+    return f"line {line}: is not UTF-8 text; save the file as UTF-8"
 
 
 def _of_all(rows: list[EvaluationRow]) -> Iterator[str]:

@@ -125,7 +125,7 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
     if similar := _most_similar(key, valid):
         return f"unknown key; did you mean {similar}?"
     others = (known for home, keys in KEYS_BY_HOME.items() if home != "under github" for known in keys)
-    if similar := _most_similar(key, others):
+    if similar := _most_similar(key, others, cutoff=0.65):
         return f"unknown key here; did you mean {similar}, {_homes_of(similar)}?"
     return f"unknown key; valid keys here: {', '.join(valid)}"
 
@@ -134,6 +134,6 @@ def _homes_of(key: str) -> str:
     return " or ".join(home for home, keys in KEYS_BY_HOME.items() if key in keys)
 
 
-def _most_similar(key: str, known: Iterable[str]) -> str | None:
+def _most_similar(key: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     plain = key.lower().replace("-", "_")
-    return next(iter(difflib.get_close_matches(plain, list(dict.fromkeys(known)), n=1)), None)
+    return next(iter(difflib.get_close_matches(plain, list(dict.fromkeys(known)), n=1, cutoff=cutoff)), None)

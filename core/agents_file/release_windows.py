@@ -208,7 +208,7 @@ def find_issues(spec: WindowsSpec) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from (((key, str(number)), message) for number, message in _overlaps(key, windows))
     for number, freeze in enumerate(spec.freezes):
         if freeze.end <= freeze.start:
-            yield ("freezes", str(number)), "ends before it begins; exchange start and end"
+            yield ("freezes", str(number)), "does not end after it begins; write a later end, or exchange start and end"
         earlier = [item for item in spec.freezes[:number] if item.start < freeze.end and freeze.start < item.end]
         if earlier and freeze.start < freeze.end:
             yield ("freezes", str(number)), f"overlaps freezes.{spec.freezes.index(earlier[0])}; write one freeze"
