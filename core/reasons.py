@@ -159,6 +159,7 @@ class Reason(StrEnum):
     NO_PUSH_YET = "NO_PUSH_YET", "info", "the agent has no push yet", "Push an image to its repository."
     STAGE_WAITING = "STAGE_WAITING", "info", "the image is good in the stage before, but not for long enough", "Nothing to do; the release begins by itself. To send it past the stage: slipway release AGENT --image REF --stage WHY."
     STAGE_CANCELLED = "STAGE_CANCELLED", "warning", "an image that waited for its stage is not the good one there any more", "Nothing to do; the next good image takes its place. The detail says why."
+    STAGE_NOT_PASSED = "STAGE_NOT_PASSED", "warning", "an image has not passed the stage before, so it is not released here", "Nothing to do; it is released here once it has passed. To send it past the stage: slipway release AGENT --image REF --stage WHY."
     STAGE_SKIPPED_BY_OPERATOR = "STAGE_SKIPPED_BY_OPERATOR", "warning", "an operator sent an image past the stage before", "Nothing to do; the release begins."
     NOT_DUE = "NOT_DUE", "info", "min_push_age or debounce is not over", "Nothing to do; the release continues by itself."
     IMAGE_LAGS = "IMAGE_LAGS", "info", "the registry does not have the pushed image yet", "Nothing to do; Slipway asks again until release.readable_within is over."
