@@ -119,6 +119,13 @@ def secret_names(agents: Path) -> list[tuple[str, str]]:
     )
 
 
+def more_projects(agents: Path) -> tuple[list[str], list[str]]:
+    """Return the projects of an agents file by their names in Foundry, and its vaults by those below ``/vaults/``."""
+    loaded = _load(agents)
+    projects = [endpoint.rpartition("/")[2] for endpoint in loaded.projects.values()]
+    return projects, sorted({vault.partition("/vaults/")[2] for vault in loaded.vaults.values()} - {""})
+
+
 def app_key_name(agents: Path) -> str:
     """Return the name of the secret with the key of the GitHub App; empty where an agents file has no ``github``."""
     github = _load(agents).github
