@@ -81,10 +81,10 @@ Command = Callable[[CommandContext], Awaitable[CommandResult]]
 
 def unknown_agent(agent: str, agents: Agents) -> UsageError:
     """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
-    from difflib import get_close_matches
+    from core.similar_names import did_you_mean, most_similar
 
-    near = get_close_matches(agent, agents.agents, 1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(agents.agents)) or 'no agents'}"
+    names = agents.agents
+    hint = did_you_mean(most_similar(agent, names), f"it has {', '.join(sorted(names)) or 'no agents'}")
     return UsageError(f"agents.yaml has no agent {agent}; {hint}")
 
 
