@@ -128,7 +128,7 @@ def _remedy(agent: str, state: State, release: ReleaseState) -> str | None:
 def _names(state: State, release: ReleaseState) -> dict[str, str]:
     """Return the names that stand in a command."""
     push = release.push
-    image = f"{push.repository}:{push.tag}" if push and push.tag == state.tag else ""
+    image = push.reference if push and push.tag == state.tag else ""
     return {"image": image, "version": release.candidate or ""}
 
 
