@@ -202,9 +202,8 @@ def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> b
 
 def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
     # a push whose image is not readable yet does not ask for the approval of the open release again
-    if reason in WAITS_OF_A_CANDIDATE:
-        return f"{state.observed_generation} {reason} {state.candidate or ''}"
-    return f"{desired.generation} {reason} "
+    of_candidate = f"{state.observed_generation} {reason} {state.candidate or ''}"
+    return of_candidate if reason in WAITS_OF_A_CANDIDATE else f"{desired.generation} {reason} "
 
 
 def resumes(state: ReleaseState, at: datetime) -> ReleaseState:
