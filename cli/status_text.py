@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from cli.durations import format_age, format_iso, format_iso_seconds
+from cli.errors import as_text
 from cli.output import columns, join_lines
 from core.reasons import Reason
 from core.target import agent_of, project_of
@@ -94,7 +95,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
-    notes += [_not_read(status["not_read"])] if status["not_read"] else []
+    notes += [f"as the state store has it; {as_text(status['not_read'])}"] if status["not_read"] else []
     return [*notes, *([status["next"]] if status["next"] else [])]
 
 
@@ -135,10 +136,6 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
 def _pause(pause: Mapping[str, Any], now: datetime) -> str:
     until = f" until {format_iso(pause['until'])}" if pause["until"] else ""
     return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
-
-
-def _not_read(error: Mapping[str, Any]) -> str:
-    return f"as the state store has it; {error['service']}: {error['code']}: {error['detail']}"
 
 
 def _age(at: str | None, now: datetime) -> str:
