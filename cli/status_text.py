@@ -86,7 +86,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [_hold(hold) for hold in status["holds"]]
     notes += [_rejected(status["rejected"], now)] if status["rejected"] else []
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
-    notes += [_pause(status["pause"], now)] if status["pause"] else []
+    notes += [_pause(status, status["pause"], now)] if status["pause"] else []
     notes += [
         f"{push['tag']} waits until {format_iso_seconds(push['until'])} (release.min_push_age)"
         for push in status["waiting"]
@@ -133,9 +133,11 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
     return lines
 
 
-def _pause(pause: Mapping[str, Any], now: datetime) -> str:
+def _pause(status: Status, pause: Mapping[str, Any], now: datetime) -> str:
+    """Return who paused the agent and why; with the command that ends it, unless that is what is to be done next."""
     until = f" until {format_iso(pause['until'])}" if pause["until"] else ""
-    return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
+    end = "" if status["state"] == Reason.PAUSED else f"; end it with slipway resume {status['agent']}"
+    return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}{end}"
 
 
 def _age(at: str | None, now: datetime) -> str:
